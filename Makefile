@@ -1,0 +1,64 @@
+# `make help` lists the targets. Every target sets up what it needs.
+
+CATALOGUE ?= sample_data/catalogue.parquet
+STORE ?= store
+MODEL ?= compact
+DATA ?= ../shared/data
+PYTHON ?= python3
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help embed index test test-all check format bench evaluate model clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+embed: $(READY) ## encode what is new in CATALOGUE into STORE with MODEL
+	$(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE) --model $(MODEL)
+
+index: $(READY) ## build, measure and publish an index over the newest embeddings
+	$(BIN)/prodmatch index --store $(STORE)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest -q
+
+test-all: $(READY) ## run the slow tests too
+	$(BIN)/python -m pytest -q -m ""
+
+check: $(READY) ## lint, types, layers, documents
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+format: $(READY) ## format the code
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(READY) ## measure speed and memory of the main job
+	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE)
+
+evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
+	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA); \
+	else echo "$(DATA)/eval is not there; set DATA to the folder of the evaluation sets"; fi
+
+model: $(READY) ## train the shipped model from scratch on DATA, to build/compact
+	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
+	$(BIN)/python sample_data/draw.py --seed 101 --count 4000 --out build/drawn.parquet
+	$(BIN)/python benchmarks/train_compact.py --data $(DATA) --drawings build/drawn.parquet \
+		--out build/material
+	$(BIN)/prodmatch train build/material/products.parquet --encoders scratch \
+		--pairs build/material/pairs.parquet --texts build/material/texts.parquet \
+		--out build/compact
+
+clean: ## remove what was made, the environment included
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

@@ -1,0 +1,227 @@
+"""Commands that write. What needs torch is imported inside them, so that `--help` stays quick."""
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from prodmatch.catalogue import Catalogue, CatalogueOptions, open_catalogue
+from prodmatch.check import check_catalogue
+from prodmatch.convert import convert_catalogue
+from prodmatch.errors import CatalogueError
+from prodmatch.models import open_model
+from prodmatch_cli.options import (
+    CATALOGUE,
+    QUIET,
+    STORE,
+    catalogue_options,
+    read_names,
+    read_pairs,
+)
+from prodmatch_cli.output import print_json, print_report
+
+MODEL = click.option(
+    "--model",
+    default="compact",
+    show_default=True,
+    help="A shipped model's name, or a model directory.",
+)
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the encoders run.",
+)
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="Processes that decode pictures; 0 decodes between the batches.",
+)
+
+
+def _open(
+    catalogue: Path, columns: str | None, text_columns: str | None, image_root: Path | None
+) -> Catalogue:
+    options = CatalogueOptions(
+        columns=read_pairs(columns, "--columns"),
+        text_columns=read_names(text_columns) or CatalogueOptions().text_columns,
+        image_root=image_root,
+    )
+    return open_catalogue(catalogue, options)
+
+
+def _be_quiet(quiet: bool) -> None:
+    """Keeps libraries from drawing progress bars, and from asking a hub for anything."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"
+
+
+@click.command()
+@CATALOGUE
+@catalogue_options
+@WORKERS
+@click.option("--no-decode", is_flag=True, help="Do not decode the pictures.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def check(
+    catalogue: Path,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    workers: int,
+    no_decode: bool,
+    form: str,
+) -> None:
+    """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused."""
+    opened = _open(catalogue, columns, text_columns, image_root)
+    report = check_catalogue(opened, decode=not no_decode, workers=workers)
+    print_report(report.as_dict(), form)
+    if report.refused:
+        raise CatalogueError(
+            f"{catalogue}: would be refused; {report.rows - report.embeddable} of {report.rows} "
+            "rows cannot be embedded. Mend the rows above, or raise --max-reject of embed."
+        )
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+def convert(source: Path, target: Path) -> None:
+    """Turn a CSV or JSON lines file SOURCE into a Parquet catalogue TARGET."""
+    print_json({"rows": convert_catalogue(source, target), "catalogue": str(target)})
+
+
+@click.command()
+@CATALOGUE
+@catalogue_options
+@STORE
+@MODEL
+@DEVICE
+@WORKERS
+@click.option(
+    "--max-reject",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of rows that may be rejected; above it no embeddings are written.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
+@QUIET
+def embed(
+    catalogue: Path,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    store: Path,
+    model: str,
+    device: str,
+    workers: int,
+    max_reject: float,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Encode what is new in CATALOGUE, and write the embedding of every product.
+
+    Ends with a line of JSON: rows == embedded + rejected, always.
+    """
+    _be_quiet(quiet)
+    opened = _open(catalogue, columns, text_columns, image_root)
+    chosen = open_model(model)
+    from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
+
+    if dry_run:
+        print_json(plan_embedding(opened, chosen, store).as_dict())
+        return
+    settings = EmbedSettings(device=device, workers=workers, max_reject=max_reject)
+    print_json(embed_catalogue(opened, chosen, store, settings).as_dict())
+
+
+@click.command()
+@STORE
+@click.option("--model", help="Refuse unless the embeddings were made with this model.")
+@QUIET
+def index(store: Path, model: str | None, quiet: bool) -> None:
+    """Build an index over the newest embeddings, measure it, and publish it.
+
+    Ends with a line of JSON.
+    """
+    _be_quiet(quiet)
+    fingerprint = open_model(model).fingerprint if model else None
+    from prodmatch.index import index_embeddings
+
+    print_json(index_embeddings(store, model_fingerprint=fingerprint).as_dict())
+
+
+@click.command()
+@CATALOGUE
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory to make.")
+@click.option(
+    "--encoders",
+    type=click.Choice(["frozen", "scratch"]),
+    default="frozen",
+    show_default=True,
+    help="Fit heads over frozen encoders, or train small encoders from scratch.",
+)
+@click.option("--model", default="compact", show_default=True, help="Whose encoders to keep.")
+@click.option("--text-encoder", type=click.Path(path_type=Path), help="A Hugging Face directory.")
+@click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")
+@click.option("--image-weights", type=click.Path(path_type=Path), help="Its state_dict in a file.")
+@click.option("--pairs", type=click.Path(path_type=Path), help="Parquet of texts left and right.")
+@click.option("--texts", type=click.Path(path_type=Path), help="Parquet of loose text.")
+@click.option("--epochs", type=click.IntRange(1), default=9, show_default=True)
+@click.option("--dim", type=click.IntRange(1), default=128, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@catalogue_options
+@STORE
+@DEVICE
+@QUIET
+def train(
+    catalogue: Path,
+    out: Path,
+    encoders: str,
+    model: str,
+    text_encoder: Path | None,
+    image_encoder: str | None,
+    image_weights: Path | None,
+    pairs: Path | None,
+    texts: Path | None,
+    epochs: int,
+    dim: int,
+    seed: int,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    store: Path,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Fit heads on CATALOGUE without labels, or train encoders from scratch.
+
+    The encoders are those of --model, or --text-encoder with --image-encoder and
+    --image-weights. From scratch, CATALOGUE needs a column split (train or val).
+    """
+    _be_quiet(quiet)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    from prodmatch.assemble import EncoderFiles
+    from prodmatch.train import fit_heads, scratch_settings, train_encoders
+
+    if encoders == "scratch":
+        settings = scratch_settings(epochs=epochs, seed=seed, device=device, dim=dim)
+        report = train_encoders(catalogue, out, settings, pairs=pairs, texts=texts)
+        print_json(report.as_dict())
+        return
+    given = [text_encoder, image_encoder, image_weights]
+    if any(given) and not all(given):
+        raise click.UsageError("--text-encoder, --image-encoder and --image-weights go together.")
+    opened = _open(catalogue, columns, text_columns, image_root)
+    if text_encoder and image_encoder and image_weights:
+        files = EncoderFiles.of_files(text_encoder, image_encoder, image_weights)
+    else:
+        files = EncoderFiles.of_model(open_model(model))
+    print_json(fit_heads(opened, files, out, store, dim=dim, device=device).as_dict())

@@ -1,0 +1,66 @@
+"""The entry point: the group of commands, and what becomes of failures."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+import prodmatch
+from prodmatch.errors import ProdmatchError
+from prodmatch_cli.jobs import check, convert, embed, index, train
+from prodmatch_cli.lookups import query
+from prodmatch_cli.upkeep import gc, generations, rollback, verify
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(prodmatch.__version__, prog_name="prodmatch")
+def cli() -> None:
+    """Find and match products by what they say and what they look like.
+
+    A nightly run is `prodmatch embed CATALOGUE` and `prodmatch index`; then ask with
+    `prodmatch query "red t-shirt"`. Answers go to stdout, everything else to stderr.
+
+    Exit status: 0 done, 1 a named failure, 2 wrong usage, 3 a damaged or mismatched artifact,
+    4 locked by another run.
+    """
+
+
+for command in (
+    check,
+    convert,
+    embed,
+    index,
+    query,
+    train,
+    generations,
+    rollback,
+    verify,
+    gc,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Runs the command line and exits with the contract's status."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("stopped; run the same command again to go on\n")
+        sys.exit(130)
+    except ProdmatchError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    sys.stderr.write("stopped; run the same command again to go on\n")
+    sys.exit(128 + number)

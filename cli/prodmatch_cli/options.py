@@ -1,0 +1,64 @@
+"""Options that several commands share, and how their values are read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+CATALOGUE = click.argument("catalogue", type=click.Path(path_type=Path))
+STORE = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=True),
+    default=Path("store"),
+    envvar="PRODMATCH_STORE",
+    show_default=True,
+    show_envvar=True,
+    help="Where features, embeddings and generations are kept.",
+)
+QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
+
+
+def catalogue_options(command: Command) -> Command:
+    """Adds the options that say how a catalogue is read."""
+    for option in (
+        click.option(
+            "--image-root",
+            type=click.Path(path_type=Path),
+            help="Directory that picture paths are relative to.",
+        ),
+        click.option(
+            "--text-columns",
+            metavar="NAME,...",
+            help="The columns embedded and searched as text.  [default: title,description]",
+        ),
+        click.option(
+            "--columns",
+            metavar="OURS=THEIRS,...",
+            help="Names of the catalogue's columns, such as title=name,image=photo.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_names(value: str | None) -> tuple[str, ...]:
+    """The names in a comma-separated list."""
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+
+
+def read_pairs(value: str | None, option: str) -> dict[str, str]:
+    """The pairs in `name=value,...`.
+
+    Raises:
+        click.UsageError: a part has no `=`.
+    """
+    pairs = {}
+    for part in read_names(value):
+        name, found, other = part.partition("=")
+        if not found or not name.strip() or not other.strip():
+            raise click.UsageError(f"{option}: {part!r} is not of the form NAME=VALUE.")
+        pairs[name.strip()] = other.strip()
+    return pairs

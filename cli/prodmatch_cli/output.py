@@ -1,0 +1,74 @@
+"""Answers on stdout: tables for people, JSON and CSV for programs."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+__all__ = ["print_json", "print_rows", "print_table"]
+
+
+def print_json(content: object) -> None:
+    """One line of JSON on stdout."""
+    click.echo(_json(content))
+
+
+def print_rows(rows: Sequence[Mapping[str, object]], form: str, columns: Sequence[str]) -> None:
+    """Rows on stdout as `table`, `json`, `jsonl` or `csv`; the columns matter to the table."""
+    if form == "json":
+        click.echo(_json(list(rows)))
+    elif form == "jsonl":
+        for row in rows:
+            print_json(row)
+    elif form == "csv":
+        click.echo(_csv(rows), nl=False)
+    else:
+        print_table(rows, columns)
+
+
+def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """An aligned table that fits the terminal, or 80 columns off a terminal."""
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    room = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
+    numeric = [all(isinstance(row.get(name), int | float) for row in rows) for name in columns]
+    for line in [list(columns), *cells]:
+        parts = (
+            _fit(text, width, right=right)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        )
+        click.echo("  ".join(parts).rstrip())
+
+
+def _fit(text: str, width: int, *, right: bool) -> str:
+    if len(text) > width:
+        text = text[: width - 1] + "…"
+    return text.rjust(width) if right else text.ljust(width)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return " ".join(str(value).split())
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, default=str)
+
+
+def _csv(rows: Iterable[Mapping[str, object]]) -> str:
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

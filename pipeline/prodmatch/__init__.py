@@ -1,0 +1,3 @@
+"""Match products by fused text and image embeddings."""
+
+__version__ = "0.1.0"

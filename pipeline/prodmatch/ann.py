@@ -1,0 +1,206 @@
+"""Everything FAISS: choose, train, add, measure, write, read, search; the only place of `-1`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.files import new_file
+from prodmatch.vectors import Vectors
+
+__all__ = ["AnnIndex", "Neighbours", "build_index", "exact_neighbours", "recall_at"]
+
+EXACT_ROWS = 200_000  # up to here a query over all rows takes tens of milliseconds
+FILTERED_ROWS = 20_000  # so few rows are compared one by one, exactly
+TRAINING_ROWS_PER_LIST = 64  # FAISS asks for 39 or more
+WANTED_RECALL = 0.98
+KNOWN = ("IndexFlat", "IndexIVFFlat")  # a file may name classes that open other files: refuse
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest rows of one query: score descending, then row ascending; no padding."""
+
+    rows: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
+class AnnIndex:
+    """A FAISS inner-product index over rows numbered from 0."""
+
+    def __init__(self, index: faiss.Index) -> None:
+        self._index = index
+
+    @property
+    def kind(self) -> str:
+        """`Flat`, or `IVF<lists>,Flat` with the number of lists searched."""
+        if isinstance(self._index, faiss.IndexIVF):
+            return f"IVF{self._index.nlist},Flat nprobe={self._index.nprobe}"
+        return "Flat"
+
+    @property
+    def row_count(self) -> int:
+        """Vectors in the index."""
+        return int(self._index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return int(self._index.d)
+
+    def search(
+        self, queries: Vectors, count: int, *, within: npt.NDArray[np.int64] | None = None
+    ) -> list[Neighbours]:
+        """The `count` nearest rows of each of `(n, dim)` queries, fewer where there are fewer.
+
+        Args:
+            queries: the vectors asked with.
+            count: how many rows are wanted.
+            within: ascending rows to choose among, all of them if None.
+
+        Raises:
+            MismatchError: the queries have another dimension than the index.
+        """
+        self._check(queries)
+        if within is not None and len(within) <= FILTERED_ROWS:
+            found = exact_neighbours([self.vectors(within)], queries, count)
+            return [_ordered(within[near.rows], near.scores) for near in found]
+        count = min(count, self.row_count)
+        parameters = self._parameters(within)
+        scores, rows = self._index.search(
+            np.ascontiguousarray(queries, np.float32), count, params=parameters
+        )
+        return [_ordered(*pair) for pair in zip(rows, scores, strict=True)]
+
+    def _parameters(self, within: npt.NDArray[np.int64] | None) -> faiss.SearchParameters | None:
+        """How to search among some rows alone: with more lists, as fewer of their rows count."""
+        if within is None:
+            return None
+        bits = np.zeros(self.row_count, dtype=np.bool_)
+        bits[within] = True
+        chosen = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+        if isinstance(self._index, faiss.IndexIVF):
+            lists = min(self._index.nlist, self._index.nprobe * self.row_count // len(within))
+            return faiss.SearchParametersIVF(sel=chosen, nprobe=lists)
+        return faiss.SearchParameters(sel=chosen)
+
+    def vectors(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """The stored vectors of these rows, `(n, dim)`."""
+        if not len(rows):
+            return np.zeros((0, self.dim), np.float32)
+        return np.asarray(self._index.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
+
+    def save(self, path: Path) -> None:
+        """Writes the index through our own file: FAISS's own loses data on a full disk."""
+        with new_file(path) as file:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
+
+    @classmethod
+    def open(cls, path: Path, *, row_count: int, dim: int) -> "AnnIndex":
+        """The index in a file, mapped into memory, checked against what the manifest says.
+
+        Raises:
+            DamagedError: it cannot be read, or is not of that size, dimension and metric.
+        """
+        try:
+            faiss.set_deserialization_vector_byte_limit(2 * path.stat().st_size + (1 << 20))
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except (OSError, RuntimeError, MemoryError, AssertionError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise DamagedError(f"{path}: cannot be read as a FAISS index ({reason}).") from error
+        found = (type(index).__name__, index.ntotal, index.d, index.metric_type)
+        fits = found[1:] == (row_count, dim, faiss.METRIC_INNER_PRODUCT)
+        if not fits or not found[0].startswith(KNOWN) or not index.is_trained:
+            raise DamagedError(
+                f"{path}: expected an inner-product index of {row_count} vectors of {dim} "
+                f"dimensions; found {found[0]} of {found[1]} vectors of {found[2]}, "
+                f"metric {found[3]}."
+            )
+        return cls(index)
+
+    def _check(self, queries: Vectors) -> None:
+        if queries.ndim != 2 or queries.shape[1] != self.dim:
+            raise MismatchError(
+                f"query vectors have the shape {queries.shape}; the index has {self.dim} "
+                "dimensions. Ask with the encoders of the same generation."
+            )
+
+
+def _ordered(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> Neighbours:
+    found = rows >= 0  # FAISS fills up with -1
+    rows, scores = rows[found], scores[found]
+    order = np.lexsort((rows, -scores))
+    return Neighbours(rows[order], scores[order])
+
+
+def build_index(read: Callable[[], Iterable[Vectors]], row_count: int, dim: int) -> AnnIndex:
+    """An index over all vectors: exact up to 200,000 rows, inverted lists beyond.
+
+    Args:
+        read: gives the vectors in row order, in blocks; called once or twice.
+        row_count: how many there are.
+        dim: their dimension.
+    """
+    if row_count <= EXACT_ROWS:
+        index = faiss.IndexFlatIP(dim)
+    else:
+        lists = int(4 * np.sqrt(row_count))
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, faiss.METRIC_INNER_PRODUCT)
+        index.set_direct_map_type(faiss.DirectMap.Array)  # single rows can be read back
+        index.train(_sample(read(), row_count, lists * TRAINING_ROWS_PER_LIST))
+        index.nprobe = max(8, lists // 64)
+    for block in read():
+        index.add(np.ascontiguousarray(block, np.float32))
+    return AnnIndex(index)
+
+
+def tune_index(index: AnnIndex, queries: Vectors, truth: list[Neighbours], count: int) -> float:
+    """Searches more lists until the wanted recall is reached; gives the recall@`count` found."""
+    recall = recall_at(index.search(queries, count), truth)
+    inner = index._index
+    while isinstance(inner, faiss.IndexIVF) and recall < WANTED_RECALL:
+        if inner.nprobe >= inner.nlist:
+            break
+        inner.nprobe = min(2 * inner.nprobe, inner.nlist)
+        recall = recall_at(index.search(queries, count), truth)
+    return recall
+
+
+def _sample(blocks: Iterable[Vectors], row_count: int, wanted: int) -> Vectors:
+    step = max(1, row_count // wanted)
+    parts, start = [], 0
+    for block in blocks:
+        parts.append(block[(-start) % step :: step])
+        start += len(block)
+    return np.ascontiguousarray(np.concatenate(parts), np.float32)
+
+
+def exact_neighbours(blocks: Iterable[Vectors], queries: Vectors, count: int) -> list[Neighbours]:
+    """The true nearest rows of `(n, dim)` queries, by numpy over blocks, in bounded memory."""
+    rows = np.zeros((len(queries), 0), np.int64)
+    scores = np.zeros((len(queries), 0), np.float32)
+    start = 0
+    for block in blocks:
+        found = np.arange(start, start + len(block))
+        rows = np.concatenate([rows, np.broadcast_to(found, (len(queries), len(found)))], axis=1)
+        scores = np.concatenate([scores, queries @ block.T], axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
+        start += len(block)
+    return [Neighbours(*pair) for pair in zip(rows, scores, strict=True)]
+
+
+def recall_at(found: list[Neighbours], truth: list[Neighbours]) -> float:
+    """Share of the true neighbours that were found; one of equal score counts as found."""
+    shares = [
+        float(np.mean(ours.scores[: len(true.scores)] >= true.scores[-1] - 1e-6))
+        if len(ours.scores)
+        else 0.0
+        for ours, true in zip(found, truth, strict=True)
+        if len(true.scores)
+    ]
+    return float(np.mean(shares)) if shares else 1.0

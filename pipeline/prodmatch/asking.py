@@ -1,0 +1,92 @@
+"""Query encoders: texts and pictures to unit halves by onnxruntime; torch is not imported."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from tokenizers import Tokenizer
+
+from prodmatch.errors import DamagedError
+from prodmatch.files import read_json
+from prodmatch.models import ModelDescription, read_description
+from prodmatch.preprocessing import Pixels, frame_picture
+from prodmatch.vectors import Vectors
+
+__all__ = ["QueryEncoders"]
+
+ROWS = 32
+
+
+class QueryEncoders:
+    """The encoders in a generation; each is loaded when it is first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.content = read_json(folder / "encoders.json")
+
+    @cached_property
+    def description(self) -> ModelDescription:
+        """The model that the encoders were exported from."""
+        return read_description(self.content, self.folder / "encoders.json")
+
+    @property
+    def model_fingerprint(self) -> str:
+        """The fingerprint of that model."""
+        return str(self.content["model_fingerprint"])
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of one half."""
+        return int(str(self.content["dim"]))
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """Unit halves `(n, dim)` of queries, in order."""
+        prefix = self.description.text.query_prefix
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        halves = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for start in range(0, len(order), ROWS):
+            rows = order[start : start + ROWS]
+            encoded = self._tokenizer.encode_batch([prefix + texts[row] for row in rows])
+            ids = np.array([row.ids for row in encoded], dtype=np.int64)
+            mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
+            halves[rows] = self._text_session.run(None, {"ids": ids, "mask": mask})[0]
+        return halves
+
+    def pictures(self, pixels: Pixels) -> Vectors:
+        """Unit halves `(n, dim)` of framed pictures `(n, side, side, 3)`."""
+        parts = [
+            self._image_session.run(None, {"pixels": pixels[start : start + ROWS]})[0]
+            for start in range(0, len(pixels), ROWS)
+        ]
+        return np.concatenate(parts)
+
+    def frame(self, pictures: Sequence[Image.Image]) -> Pixels:
+        """RGB pictures as the squares that the encoder sees."""
+        return np.stack([frame_picture(p, self.description.image) for p in pictures])
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        tokenizer.enable_truncation(int(str(self.content["max_tokens"])))
+        tokenizer.enable_padding(pad_id=int(str(self.content["pad_id"])))
+        return tokenizer
+
+    @cached_property
+    def _text_session(self) -> onnxruntime.InferenceSession:
+        return _open_session(self.folder / "text.onnx")
+
+    @cached_property
+    def _image_session(self) -> onnxruntime.InferenceSession:
+        return _open_session(self.folder / "image.onnx")
+
+
+def _open_session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error

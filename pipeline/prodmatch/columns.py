@@ -1,0 +1,193 @@
+"""Which column of a catalogue is what: decided once, from the schema alone."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from prodmatch.errors import CatalogueError
+
+__all__ = ["Layout", "find_layout"]
+
+OURS = ("product_id", "title", "description", "image")
+# Names that embeddings, products and hits use themselves.
+RESERVED = frozenset(
+    "generation has_image has_text image image_key lexical probability product_id query_id rank "
+    "row row_digest score text text_key vector".split()
+)
+DEFAULT_TEXTS = ("title", "description")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a catalogue by their use; names are the file's, but for the metadata's."""
+
+    product_id: str
+    texts: tuple[str, ...]
+    image: str | None
+    image_is_path: bool
+    sources: tuple[str, ...]  # the file's columns that become metadata
+    metadata: pa.Schema  # our names and types of these
+    left_out: tuple[str, ...]  # columns that cannot be metadata
+
+    @property
+    def needed(self) -> list[str]:
+        """Every column that is read."""
+        images = [self.image] if self.image else []
+        return list(dict.fromkeys([self.product_id, *self.texts, *images, *self.sources]))
+
+    def select_metadata(self, record: pa.RecordBatch) -> pa.RecordBatch:
+        """The metadata columns of some rows, under our names."""
+        columns = [
+            record[source].cast(column.type)
+            for source, column in zip(self.sources, self.metadata, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.metadata)
+
+
+def find_layout(
+    schema: pa.Schema, columns: Mapping[str, str], text_columns: Sequence[str], path: Path
+) -> Layout:
+    """The layout of a file with this schema.
+
+    Args:
+        schema: the file's.
+        columns: our names to the file's, where they differ.
+        text_columns: our names of the columns that are embedded and searched.
+        path: for messages.
+
+    Raises:
+        CatalogueError: a column is missing, stands twice, or is of a type that cannot be used.
+    """
+    _check_names(schema, columns, path)
+    named = {theirs: ours for ours, theirs in columns.items()}
+    ours = {named.get(name, name): name for name in schema.names if name in named}
+    ours = {**{n: n for n in schema.names if n not in named and n not in ours}, **ours}
+    product_id = _require(ours, "product_id", schema, path)
+    _check_id_type(schema.field(product_id), path)
+    texts = _find_texts(ours, text_columns, schema, path)
+    image = ours.get("image")
+    image_is_path = image is not None and _is_path(schema.field(image), path)
+    if not texts and image is None:
+        raise CatalogueError(
+            f"{path}: has neither text nor picture; found {_list(schema.names)}. "
+            "Name the columns with --columns title=...,image=..."
+        )
+    metadata, left_out = {}, []
+    for name, source in ours.items():
+        if name in ("product_id", "image"):
+            continue
+        kind = _metadata_type(schema.field(source).type)
+        if kind is None or name in RESERVED:
+            left_out.append(source)
+        else:
+            metadata[name] = (source, kind)
+    order = sorted(metadata, key=lambda name: schema.names.index(metadata[name][0]))
+    return Layout(
+        product_id=product_id,
+        texts=texts,
+        image=image,
+        image_is_path=image_is_path,
+        sources=tuple(metadata[name][0] for name in order),
+        metadata=pa.schema([(name, metadata[name][1]) for name in order]),
+        left_out=tuple(left_out),
+    )
+
+
+def _check_names(schema: pa.Schema, columns: Mapping[str, str], path: Path) -> None:
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise CatalogueError(f"{path}: column {twice[0]!r} stands twice. Rename one of them.")
+    for ours, theirs in columns.items():
+        if theirs not in schema.names:
+            raise CatalogueError(
+                f"{path}: --columns {ours}={theirs}: there is no column {theirs!r}; "
+                f"found {_list(schema.names)}."
+            )
+
+
+def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: Path) -> str:
+    if name not in ours:
+        near = difflib.get_close_matches(name, schema.names, 1, 0.4)
+        example = near[0] if near else "NAME"
+        raise CatalogueError(
+            f"{path}: column {name!r} is missing; found {_list(schema.names)}. "
+            f"Rename it, or say --columns {name}={example}."
+        )
+    return ours[name]
+
+
+def _find_texts(
+    ours: Mapping[str, str], text_columns: Sequence[str], schema: pa.Schema, path: Path
+) -> tuple[str, ...]:
+    found = []
+    for name in text_columns:
+        if name not in ours and tuple(text_columns) != DEFAULT_TEXTS:
+            raise CatalogueError(
+                f"{path}: --text-columns: there is no column {name!r}; "
+                f"found {_list(schema.names)}."
+            )
+        if name in ours:
+            column = schema.field(ours[name])
+            if not (_is_text(column.type) or pa.types.is_null(column.type)):
+                raise CatalogueError(
+                    f"{path}: column {ours[name]!r} is of type {column.type}; text is needed. "
+                    "Name another with --columns or --text-columns."
+                )
+            found.append(ours[name])
+    return tuple(found)
+
+
+def _check_id_type(column: pa.Field, path: Path) -> None:
+    if not (_is_text(column.type) or pa.types.is_integer(column.type)):
+        raise CatalogueError(
+            f"{path}: column {column.name!r} is of type {column.type}; "
+            "product ids are strings or integers. Convert it."
+        )
+
+
+def _is_path(column: pa.Field, path: Path) -> bool:
+    kind = column.type
+    if pa.types.is_struct(kind):
+        names = {kind.field(place).name for place in range(kind.num_fields)}
+        if names & {"bytes", "path"}:
+            return "bytes" not in names
+    if _is_text(kind):
+        return True
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind):
+        return False
+    raise CatalogueError(
+        f"{path}: column {column.name!r} is of type {kind}; pictures are bytes, "
+        "a struct of bytes and path, or a path below --image-root."
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _metadata_type(kind: pa.DataType) -> pa.DataType | None:
+    """The type that a column is kept in as metadata; None for what is not simple."""
+    if _is_text(kind) or pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_dictionary(kind):
+        return _metadata_type(kind.value_type)
+    if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
+        return pa.float64()
+    simple = (
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_date(kind)
+        or pa.types.is_timestamp(kind)
+    )
+    return kind if simple else None
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20])
+    return f"{shown}, ... ({len(names)} columns)" if len(names) > 20 else shown

@@ -1,0 +1,238 @@
+"""The frozen encoders: a BERT for texts and a ResNet for pictures, to features.
+
+A feature depends on its own content alone: a text's batch shape follows from its own length,
+and every batch of pictures has the same shape, so a product added at night gets the vector
+that it would get in a build from scratch.
+"""
+
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from prodmatch.errors import ModelError
+from prodmatch.files import digest_bytes, digest_file
+from prodmatch.preprocessing import ImageSpec, Pixels, TextSpec
+from prodmatch.vectors import Vectors
+
+__all__ = [
+    "ImageEncoder",
+    "ResnetFeatures",
+    "TextEncoder",
+    "TextFeatures",
+    "choose_device",
+    "image_fingerprint",
+    "text_fingerprint",
+]
+
+FORMAT = b"features-1"  # raise it when the same files would give other features
+TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
+TEXT_ROWS = 64
+IMAGE_ROWS = 64
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
+
+    Raises:
+        ModelError: `cuda` was asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ModelError("--device cuda: no CUDA device was found. Use --device auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def text_fingerprint(folder: Path, spec: TextSpec) -> str:
+    """What text features depend on, as 64 hexadecimal digits: files, pooling and prefix."""
+    return _fingerprint(folder, {**spec.as_dict(), "query_prefix": ""})
+
+
+def image_fingerprint(folder: Path, spec: ImageSpec) -> str:
+    """What picture features depend on, as 64 hexadecimal digits: weights and preprocessing."""
+    return _fingerprint(folder, spec.as_dict())
+
+
+def _fingerprint(folder: Path, spec: dict[str, object]) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
+    parts = [FORMAT, json.dumps(spec, sort_keys=True).encode()]
+    for path in files:
+        parts += [path.relative_to(folder).as_posix().encode(), digest_file(path).encode()]
+    return digest_bytes(*parts)
+
+
+@contextlib.contextmanager
+def _fast(device: torch.device) -> Iterator[None]:
+    """Inference in bf16 where the hardware has it, else in float32."""
+    fast = device.type == "cuda" or _cpu_has_bf16()
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=fast):
+        yield
+
+
+@functools.cache
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())  # emulated bf16 is slower than float32
+
+
+class TextFeatures(nn.Module):
+    """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out."""
+
+    def __init__(self, encoder: PreTrainedModel, pooling: str) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Features of `(n, tokens)` ids under an attention mask of the same shape."""
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        if self.pooling == "cls":
+            return states[:, 0]
+        weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
+        return (states * weights).sum(1) / weights.sum(1)
+
+
+class ResnetFeatures(nn.Module):
+    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out."""
+
+    def __init__(self, resnet: nn.Module, spec: ImageSpec) -> None:
+        super().__init__()
+        self.resnet = resnet
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The pooled features before the classifier, `(n, dim)`."""
+        images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        features: Tensor = self.resnet(images)
+        return features.float()
+
+
+class TextEncoder:
+    """Texts to features, through a model directory in the Hugging Face layout."""
+
+    def __init__(self, folder: Path, spec: TextSpec, device: torch.device) -> None:
+        encoder, tokenizer = _load_bert(folder)
+        limit = getattr(encoder.config, "max_position_embeddings", spec.max_tokens)
+        self.max_tokens = min(spec.max_tokens, limit)
+        self.spec = spec
+        self.device = device
+        self.tokenizer = tokenizer
+        self.model = TextFeatures(encoder, spec.pooling).to(device).eval()
+        self.dim = int(encoder.config.hidden_size)
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
+        """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
+        spec, rows = self.spec, TEXT_ROWS
+        tokens = self._tokenize(texts, spec.query_prefix if query else spec.passage_prefix)
+        features = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for batch, length in self._batches(tokens, rows):
+            ids = torch.full((rows, length), self.pad_id)
+            mask = torch.zeros(rows, length, dtype=torch.long)
+            for place, row in enumerate(batch):
+                ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
+                mask[place, : len(tokens[row])] = 1
+            mask[len(batch) :, 0] = 1  # rows that only fill the shape: no division by zero
+            with _fast(self.device):
+                found = self.model(ids.to(self.device), mask.to(self.device))
+            features[batch] = found[: len(batch)].float().cpu().numpy()
+        return features
+
+    def _tokenize(self, texts: Sequence[str], prefix: str) -> list[list[int]]:
+        prefixed = [prefix + text for text in texts]
+        limit = self.max_tokens
+        rows: list[list[int]] = self.tokenizer(prefixed, truncation=True, max_length=limit)[
+            "input_ids"
+        ]
+        return rows
+
+    def _batches(
+        self, tokens: Sequence[Sequence[int]], rows: int
+    ) -> Iterator[tuple[list[int], int]]:
+        """Rows to encode together and their padded length, shortest first."""
+        by_length: dict[int, list[int]] = {}
+        for row, ids in enumerate(tokens):
+            padded = min(-(-len(ids) // TOKEN_STEP) * TOKEN_STEP, self.max_tokens)
+            by_length.setdefault(padded, []).append(row)
+        for length, members in sorted(by_length.items()):
+            for start in range(0, len(members), rows):
+                yield members[start : start + rows], length
+
+    @property
+    def pad_id(self) -> int:
+        """The token id that fills short rows."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+
+class ImageEncoder:
+    """Framed pictures to pooled features, through a torchvision ResNet."""
+
+    def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
+        resnet, self.dim = _load_resnet(folder, spec.architecture)
+        self.device = device
+        self.spec = spec
+        resnet = resnet.to(memory_format=torch.channels_last)
+        self.model = ResnetFeatures(resnet, spec).to(device).eval()
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
+        parts, rows = [], IMAGE_ROWS
+        for start in range(0, len(pixels), rows):
+            part = pixels[start : start + rows]
+            batch = np.zeros((rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always
+            batch[: len(part)] = part
+            with _fast(self.device):
+                found = self.model(torch.from_numpy(batch).to(self.device))
+            parts.append(found[: len(part)].float().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
+
+
+def _load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing. "
+            "Give a directory written by save_pretrained."
+        )
+    try:
+        encoder = AutoModel.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{folder}: the text encoder cannot be loaded ({error}).") from error
+    return encoder.float(), tokenizer
+
+
+def _load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
+    if "resne" not in architecture or architecture not in torchvision.models.list_models():
+        raise ModelError(
+            f"{folder}: {architecture!r} is no ResNet of torchvision; name one such as resnet18."
+        )
+    weights = folder / "model.safetensors"
+    resnet = torchvision.models.get_model(architecture, weights=None)
+    dim = int(resnet.fc.in_features)
+    resnet.fc = nn.Identity()
+    try:
+        state = load_file(weights)
+        state = {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in state.items()
+            if not name.startswith("fc.")
+        }
+        resnet.load_state_dict(state)
+    except FileNotFoundError as error:
+        raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
+    except Exception as error:
+        raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
+    return resnet, dim

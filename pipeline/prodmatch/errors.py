@@ -1,0 +1,64 @@
+"""The tree of exceptions; each class knows the exit status the command line gives it.
+
+ProdmatchError              1  a named failure: place, what is wrong, what was found, what to do
+├── CatalogueError          1  a catalogue that cannot be used as a whole
+├── ModelError              1  a model directory or encoder that cannot be used
+├── StoreError              1  a store that cannot be written, or has nothing to read yet
+├── QueryError              2  a question that cannot be asked
+├── DamagedError            3  bytes on disk that are not what their manifest says
+├── MismatchError           3  two artifacts that were not made for each other
+└── LockedError             4  another run holds the store
+"""
+
+__all__ = [
+    "CatalogueError",
+    "DamagedError",
+    "LockedError",
+    "MismatchError",
+    "ModelError",
+    "ProdmatchError",
+    "QueryError",
+    "StoreError",
+]
+
+
+class ProdmatchError(Exception):
+    """A failure with a message for the person who can mend it."""
+
+    exit_code = 1
+
+
+class CatalogueError(ProdmatchError):
+    """A catalogue that cannot be used: not Parquet, a column missing, no rows, too many rejects."""
+
+
+class ModelError(ProdmatchError):
+    """A model directory, encoder or training set that cannot be used."""
+
+
+class StoreError(ProdmatchError):
+    """A store that cannot be written, or that holds nothing to read yet."""
+
+
+class QueryError(ProdmatchError):
+    """A question that cannot be asked: blank text, an unknown id, a bad filter."""
+
+    exit_code = 2
+
+
+class DamagedError(ProdmatchError):
+    """A file whose bytes are not those its manifest lists."""
+
+    exit_code = 3
+
+
+class MismatchError(ProdmatchError):
+    """Two artifacts that were not made for each other, such as an index and a model."""
+
+    exit_code = 3
+
+
+class LockedError(ProdmatchError):
+    """Another run is writing to the same store."""
+
+    exit_code = 4

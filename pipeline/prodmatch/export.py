@@ -1,0 +1,141 @@
+"""The query encoders: a model's encoders and heads as ONNX files, checked against torch."""
+
+import contextlib
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from prodmatch.asking import QueryEncoders
+from prodmatch.encoders import ImageEncoder, TextEncoder
+from prodmatch.errors import ModelError
+from prodmatch.files import list_files, new_directory, new_file, write_json
+from prodmatch.heads import Projection
+from prodmatch.models import Model
+
+__all__ = ["export_encoders"]
+
+SAMPLE_TEXTS = ("red t-shirt", "women's leather handbag, black", "usb-c cable 2 m", "stuhl")
+COSINE = 0.999  # what an exported encoder must reach against torch
+
+
+class _Projected(nn.Module):
+    """Features and a projection in one graph, so that ONNX gives unit halves."""
+
+    def __init__(self, features: nn.Module, projection: Projection) -> None:
+        super().__init__()
+        self.features = features
+        for name in ("weight", "bias", "centre", "rotation"):
+            self.register_buffer(name, torch.from_numpy(getattr(projection, name)).clone())
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Unit rows `(n, dim)`."""
+        inner = functional.normalize(self.features(*inputs) @ self.weight + self.bias, dim=-1)
+        return functional.normalize((inner - self.centre) @ self.rotation, dim=-1)
+
+
+def export_encoders(model: Model, root: Path) -> Path:
+    """The directory below `root` with the model's query encoders; made once for each model.
+
+    It holds `text.onnx` (ids, mask -> unit half), `image.onnx` (bytes `(n, side, side, 3)` ->
+    unit half), `tokenizer.json`, and `encoders.json`, which says how to use them.
+
+    Raises:
+        ModelError: the exported encoders do not agree with torch.
+    """
+    folder = root / model.fingerprint[:32]
+    if (folder / "manifest.json").exists():
+        return folder
+    cpu, description = torch.device("cpu"), model.description
+    encoders = model.encoders
+    text = TextEncoder(encoders.text_folder, encoders.text, cpu)
+    image = ImageEncoder(encoders.image_folder, encoders.image, cpu)
+    with new_directory(folder) as temporary:
+        ids = torch.randint(5, 50, (2, 8))
+        rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
+        _export(
+            _Projected(text.model, model.heads.text),
+            {"ids": ids, "mask": torch.ones_like(ids)},
+            [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
+            temporary / "text.onnx",
+        )
+        side = description.image.crop_pixels
+        pixels = torch.randint(0, 255, (2, side, side, 3), dtype=torch.uint8)
+        _export(
+            _Projected(image.model, model.heads.image),
+            {"pixels": pixels},
+            [{0: rows}],
+            temporary / "image.onnx",
+        )
+        shutil.copyfile(encoders.text_folder / "tokenizer.json", temporary / "tokenizer.json")
+        write_json(
+            temporary / "encoders.json",
+            {
+                **description.as_dict(),
+                "max_tokens": text.max_tokens,
+                "pad_id": text.pad_id,
+                "dim": model.heads.dim,
+                "model_fingerprint": model.fingerprint,
+            },
+        )
+        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
+        _compare(temporary, model, text, image)
+    return folder
+
+
+def _export(
+    module: nn.Module, inputs: dict[str, Tensor], shapes: list[dict[int, object]], path: Path
+) -> None:
+    with _quiet():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=["vectors"],
+            dynamo=True,
+            dynamic_shapes=(tuple(shapes),),
+            verbose=False,
+        )
+    buffer = io.BytesIO()
+    onnx.save_model(program.model_proto, buffer)
+    with new_file(path) as file:
+        file.write(buffer.getvalue())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter narrates; what it says matters to its authors alone."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _compare(folder: Path, model: Model, text: TextEncoder, image: ImageEncoder) -> None:
+    exported = QueryEncoders(folder)
+    side = model.description.image.crop_pixels
+    pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
+    texts, pictures = text.encode(SAMPLE_TEXTS, query=True), image.encode(pixels)
+    pairs = {
+        "text.onnx": (exported.texts(SAMPLE_TEXTS), model.heads.text(texts)),
+        "image.onnx": (exported.pictures(pixels), model.heads.image(pictures)),
+    }
+    for name, (ours, torchs) in pairs.items():
+        lowest = float((ours * torchs).sum(axis=1).min())
+        if lowest < COSINE:
+            raise ModelError(
+                f"{model.folder}: the exported {name} agrees with torch only to a cosine of "
+                f"{lowest:.5f}; {COSINE} is needed."
+            )

@@ -1,0 +1,119 @@
+"""Heads: the projections of text features and picture features into one shared space."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from prodmatch.errors import ModelError
+from prodmatch.files import new_file
+from prodmatch.vectors import Vectors, normalise
+
+__all__ = ["Heads", "Projection", "fit_cca"]
+
+PARTS = ("weight", "bias", "centre", "rotation")
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One half's way into the shared space: linear, unit length, centred, rotated, unit length.
+
+    Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
+    inner products be compared. The rotation is by principal components, the same for both
+    halves, so leading components alone are a smaller model.
+    """
+
+    weight: Vectors  # (features, inner)
+    bias: Vectors  # (inner,)
+    centre: Vectors  # (inner,)
+    rotation: Vectors  # (inner, dim)
+
+    def __call__(self, features: Vectors) -> Vectors:
+        """Unit rows `(n, dim)` of `(n, features)`."""
+        inner = normalise(features @ self.weight + self.bias)  # (n, inner)
+        return normalise((inner - self.centre) @ self.rotation)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The two projections; both end in the same `dim`."""
+
+    text: Projection
+    image: Projection
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of one half; an embedding has twice as many."""
+        return int(self.text.rotation.shape[1])
+
+    def save(self, path: Path) -> None:
+        """Writes the eight arrays as float32 safetensors."""
+        arrays = {
+            f"{half}.{part}": np.ascontiguousarray(getattr(projection, part), dtype=np.float32)
+            for half, projection in (("text", self.text), ("image", self.image))
+            for part in PARTS
+        }
+        with new_file(path) as file:
+            file.write(save(arrays))
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The heads that `save` wrote.
+
+        Raises:
+            ModelError: the file is missing, damaged, or holds other arrays.
+        """
+        try:
+            arrays = load(path.read_bytes())
+            halves = [
+                Projection(*(arrays[f"{half}.{part}"] for part in PARTS))
+                for half in ("text", "image")
+            ]
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: is missing; train heads with 'prodmatch train'.") from error
+        except (SafetensorError, KeyError) as error:
+            raise ModelError(f"{path}: does not hold heads ({error}).") from error
+        return cls(*halves)
+
+
+def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Heads:
+    """Heads by regularised canonical correlation of paired features, in closed form.
+
+    Args:
+        text: `(n, text features)`; row i and row i of `image` are of one product.
+        image: `(n, image features)`.
+        dim: dimensions of the shared space; at most what both features offer is kept.
+        ridge: share of the mean variance that is added to every variance.
+
+    Canonical directions are weighted by their correlation, so directions that the other half
+    knows nothing of count for nothing.
+    """
+    text_mean, image_mean = text.mean(0), image.mean(0)
+    left = (text - text_mean).astype(np.float64)
+    right = (image - image_mean).astype(np.float64)
+    whiten_text, whiten_image = _whitening(left, ridge), _whitening(right, ridge)
+    cross = whiten_text.T @ (left.T @ right / len(left)) @ whiten_image
+    u, correlations, vt = np.linalg.svd(cross, full_matrices=False)
+    kept = min(dim, len(correlations))
+    scale = correlations[:kept]
+    projections = [
+        (whiten_text @ u[:, :kept] * scale, text_mean),
+        (whiten_image @ vt[:kept].T * scale, image_mean),
+    ]
+    eye, zeros = np.eye(kept, dtype=np.float32), np.zeros(kept, dtype=np.float32)
+    return Heads(
+        *(
+            Projection(weight.astype(np.float32), (-mean @ weight).astype(np.float32), zeros, eye)
+            for weight, mean in projections
+        )
+    )
+
+
+def _whitening(centred: np.ndarray, ridge: float) -> np.ndarray:
+    covariance = centred.T @ centred / len(centred)  # (features, features)
+    covariance += ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    values, directions = np.linalg.eigh(covariance)
+    return np.asarray(directions / np.sqrt(values))

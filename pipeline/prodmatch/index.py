@@ -1,0 +1,164 @@
+"""Job: embeddings to a published generation; builds, measures, then publishes."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.ann import AnnIndex, build_index, exact_neighbours, tune_index
+from prodmatch.asking import QueryEncoders
+from prodmatch.errors import MismatchError, StoreError
+from prodmatch.files import lock_store, new_file, read_json, remove_leftovers
+from prodmatch.generations import link_or_copy, publish_generation
+from prodmatch.manual import generation_manual
+from prodmatch.products import write_products
+from prodmatch.shards import Embeddings, require_embeddings, vectors_of
+from prodmatch.vectors import Vectors, join_halves
+
+__all__ = ["IndexReport", "index_embeddings"]
+
+MEASURED_QUERIES = 200
+LEFT_OUT = ("vector", "row_digest")  # of an embedding's columns, not of the catalogue's
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What was published."""
+
+    generation: int
+    products: int
+    type: str
+    dim: int
+    recall_at_10: float  # of text queries, against the exact neighbours
+    bytes: int
+    seconds: float
+    model: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return asdict(self)
+
+
+def index_embeddings(store: Path, *, model_fingerprint: str | None = None) -> IndexReport:
+    """Builds an index over a store's newest embeddings, measures it, and publishes it.
+
+    Args:
+        store: what `embed_catalogue` filled.
+        model_fingerprint: the model that the embeddings must be of, if the caller cares.
+
+    Raises:
+        StoreError: there are no embeddings, or the store cannot be written.
+        MismatchError: the embeddings are another model's.
+        DamagedError: a file's bytes changed since they were written.
+        LockedError: another run writes to the store.
+    """
+    started = time.monotonic()
+    with lock_store(store):
+        remove_leftovers(store)
+        embeddings = require_embeddings(store)
+        encoders = _find_encoders(store, embeddings)
+        _check_model(embeddings, model_fingerprint)
+        index = build_index(lambda: _vectors(embeddings), embeddings.row_count, 2 * encoders.dim)
+        recall = _measure(index, embeddings, encoders)
+
+        def fill(folder: Path) -> Mapping[str, object]:
+            index.save(folder / "index.faiss")
+            _write_products(embeddings, folder)
+            for path in sorted(encoders.folder.iterdir()):
+                if path.name != "manifest.json":
+                    (folder / "encoders").mkdir(exist_ok=True)
+                    link_or_copy(path, folder / "encoders" / path.name)
+            entries = {
+                "products": embeddings.row_count,
+                "dim": index.dim,
+                "type": index.kind,
+                "recall_at_10": round(recall, 4),
+                "model": embeddings.manifest["model"],
+                "model_fingerprint": embeddings.manifest["model_fingerprint"],
+                "embeddings": embeddings.digest,
+            }
+            with new_file(folder / "README.md") as file:
+                file.write(generation_manual(entries).encode())
+            return entries
+
+        generation = publish_generation(store, fill)
+    return IndexReport(
+        generation=generation.number,
+        products=generation.product_count,
+        type=index.kind,
+        dim=index.dim,
+        recall_at_10=round(recall, 4),
+        bytes=sum(path.stat().st_size for path in generation.folder.rglob("*") if path.is_file()),
+        seconds=round(time.monotonic() - started, 2),
+        model=str(embeddings.manifest["model"]),
+    )
+
+
+def _find_encoders(store: Path, embeddings: Embeddings) -> QueryEncoders:
+    fingerprint = str(embeddings.manifest["model_fingerprint"])
+    folder = store / "encoders" / fingerprint[:32]
+    if not (folder / "manifest.json").exists():
+        raise StoreError(
+            f"{folder}: the query encoders of the embeddings are missing. "
+            "Run 'prodmatch embed' again; it encodes nothing twice."
+        )
+    read_json(folder / "manifest.json")
+    return QueryEncoders(folder)
+
+
+def _check_model(embeddings: Embeddings, fingerprint: str | None) -> None:
+    found = str(embeddings.manifest["model_fingerprint"])
+    if fingerprint is not None and found != fingerprint:
+        raise MismatchError(
+            f"{embeddings.folder}: was made with the model {embeddings.manifest['model']!r} "
+            f"({found[:12]}), not with the one given ({fingerprint[:12]}). "
+            "Embed the catalogue with this model first, or index without --model."
+        )
+
+
+def _vectors(embeddings: Embeddings) -> Iterator[Vectors]:
+    for batch in embeddings.batches(["vector"]):
+        yield vectors_of(batch["vector"])
+
+
+def _measure(index: AnnIndex, embeddings: Embeddings, encoders: QueryEncoders) -> float:
+    """Recall@10 of a few words of some products, as a person would ask: not stored vectors."""
+    texts = _sample_queries(embeddings)
+    if not texts:
+        return 1.0  # pictures alone: the exact index has nothing to miss
+    halves = encoders.texts(texts)
+    queries = join_halves(halves, halves)
+    truth = exact_neighbours(_vectors(embeddings), queries, 10)
+    return tune_index(index, queries, truth, 10)
+
+
+def _sample_queries(embeddings: Embeddings) -> list[str]:
+    rng = np.random.default_rng(0)
+    wanted = set(
+        np.linspace(0, embeddings.row_count - 1, MEASURED_QUERIES, dtype=np.int64).tolist()
+    )
+    queries, start = [], 0
+    for batch in embeddings.batches(["text"]):
+        for row in sorted(row for row in wanted if start <= row < start + len(batch)):
+            words = (batch["text"][row - start].as_py() or "").split()[:20]
+            if words:
+                first = int(rng.integers(len(words)))
+                queries.append(" ".join(words[first : first + int(rng.integers(1, 5))]))
+        start += len(batch)
+    return queries
+
+
+def _write_products(embeddings: Embeddings, folder: Path) -> None:
+    columns = [name for name in embeddings.schema.names if name not in LEFT_OUT]
+    schema = pa.schema([embeddings.schema.field(name) for name in columns])
+    with (
+        new_file(folder / "products.parquet") as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for batch in embeddings.batches(columns):
+            writer.write_batch(batch)
+    write_products(folder / "products.sqlite", schema, embeddings.batches(columns))

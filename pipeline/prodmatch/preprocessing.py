@@ -1,0 +1,103 @@
+"""What happens to a text or a picture before its encoder; shared by embedding and asking.
+
+Light on purpose: numpy and Pillow only, since a query must not import torch.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from prodmatch.errors import ModelError
+
+__all__ = ["ImageSpec", "Pixels", "TextSpec", "frame_picture"]
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """How texts are given to a BERT-family encoder and how its states become one vector.
+
+    The prefixes are those of the model's card: e5 wants "passage: " and "query: ".
+    """
+
+    pooling: Literal["mean", "cls"] = "mean"  # the tanh pooler is a poor sentence vector
+    max_tokens: int = 128
+    passage_prefix: str = ""
+    query_prefix: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: object, place: str) -> Self:
+        """The spec that `as_dict` wrote.
+
+        Raises:
+            ModelError: names `place` and what is wrong with it.
+        """
+        return _read_spec(cls, content, place)
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How a picture becomes the square that a ResNet sees.
+
+    `fit="crop"` scales the shorter side to `resize_pixels` and cuts the middle out, as the
+    published ResNet weights expect. `fit="pad"` shows the whole picture on white: a product
+    photograph has its product up to the edge.
+    """
+
+    architecture: str = "resnet18"
+    fit: Literal["crop", "pad"] = "pad"
+    resize_pixels: int = 96
+    crop_pixels: int = 96
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: object, place: str) -> Self:
+        """The spec that `as_dict` wrote.
+
+        Raises:
+            ModelError: names `place` and what is wrong with it.
+        """
+        spec = _read_spec(cls, content, place)
+        mean, std = tuple(spec.mean), tuple(spec.std)
+        return cls(**{**spec.as_dict(), "mean": mean, "std": std})  # type: ignore[arg-type]
+
+
+Spec = TypeVar("Spec", TextSpec, ImageSpec)
+
+
+def _read_spec(kind: type[Spec], content: object, place: str) -> Spec:
+    known = {field.name for field in fields(kind)}
+    if not isinstance(content, dict) or set(content) - known:
+        found = sorted(set(content) - known) if isinstance(content, dict) else content
+        raise ModelError(f"{place}: expected the fields {sorted(known)}; found also {found}.")
+    return kind(**content)
+
+
+def frame_picture(picture: Image.Image, spec: ImageSpec) -> Pixels:
+    """The square of an RGB picture that the encoder sees: `(crop, crop, 3)`."""
+    resampling = Image.Resampling[spec.interpolation.upper()]
+    if spec.fit == "crop":
+        scale = spec.resize_pixels / min(picture.size)
+    else:
+        scale = spec.crop_pixels / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    resized = picture.resize(size, resampling) if size != picture.size else picture
+    square = Image.new("RGB", (spec.crop_pixels, spec.crop_pixels), "white")
+    # negative offsets cut the middle out, positive ones pad
+    place = ((spec.crop_pixels - size[0]) // 2, (spec.crop_pixels - size[1]) // 2)
+    square.paste(resized, place)
+    return np.asarray(square)

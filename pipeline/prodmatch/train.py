@@ -1,0 +1,228 @@
+"""Job: a model; heads fitted on a catalogue over frozen encoders, or encoders from scratch."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from prodmatch.assemble import EncoderFiles, write_model
+from prodmatch.catalogue import Catalogue
+from prodmatch.encoders import ImageEncoder, TextEncoder, choose_device
+from prodmatch.errors import ModelError, StoreError
+from prodmatch.featurise import Todo, plan_features, update_features
+from prodmatch.files import lock_store, scratch_directory
+from prodmatch.heads import fit_cca
+from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
+from prodmatch.preprocessing import ImageSpec, TextSpec
+from prodmatch.training.cards import heads_card, scratch_card
+from prodmatch.training.contrast import ContrastSettings, TrainingSet
+from prodmatch.training.finish import compact_heads, encoder_files, fold_heads
+from prodmatch.training.measures import fit_calibration, recall_of_pairs
+from prodmatch.training.scratch import (
+    ScratchSettings,
+    read_training_set,
+    train_from_scratch,
+)
+from prodmatch.vectors import Vectors
+
+__all__ = ["TrainReport", "fit_heads", "scratch_settings", "train_encoders"]
+
+FEWEST_PAIRS = 50
+MOST_PAIRS = 50_000
+HELD_OUT = 0.1
+BICUBIC = Image.Resampling.BICUBIC
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training made."""
+
+    model: str
+    fingerprint: str
+    pairs: int
+    held_out: int
+    val_recall_at_10: float  # held-out texts with their own picture among the ten nearest
+    calibration: Calibration
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return asdict(self)
+
+
+def fit_heads(
+    catalogue: Catalogue,
+    files: EncoderFiles,
+    out: Path,
+    store: Path,
+    *,
+    dim: int = 128,
+    device: str = "auto",
+) -> TrainReport:
+    """Fits heads on the pairs of text and picture in a catalogue, without labels.
+
+    The encoders stay as they are, and their features are taken from `store` or put there, so
+    embedding the catalogue with the new model encodes nothing again. One product in ten is held
+    out, by its text, for the figures and the calibration.
+
+    Raises:
+        ModelError: the catalogue has fewer than 50 products with text and picture.
+        StoreError: `out` exists or cannot be written.
+    """
+    _check_new(out)
+    with lock_store(store), scratch_directory(store) as scratch:
+        pair = files.write(scratch)
+        todo = plan_features(catalogue, pair, store, scratch)
+        update_features(catalogue, pair, todo, device=device)
+        text, image, groups = _gather_pairs(todo, catalogue)
+    held_out = groups % round(1 / HELD_OUT) == 0
+    heads = fit_cca(text[~held_out], image[~held_out], dim)
+    halves = heads.text(text[held_out]), heads.image(image[held_out])
+    calibration = fit_calibration(*halves, groups[held_out])
+    recall = recall_of_pairs(*halves, groups[held_out])
+    description = ModelDescription(out.name, files.text, files.image, calibration)
+    card = heads_card(out.name, int((~held_out).sum()), recall)
+    model = write_model(out, files, heads, description, card)
+    return _report(model, int((~held_out).sum()), int(held_out.sum()), recall)
+
+
+def _check_new(out: Path) -> None:
+    if out.exists():
+        raise StoreError(f"--out {out}: exists already; models are never overwritten.")
+
+
+def _report(model: Model, pairs: int, held_out: int, recall: float) -> TrainReport:
+    calibration = model.description.calibration
+    return TrainReport(str(model.folder), model.fingerprint, pairs, held_out, recall, calibration)
+
+
+def _gather_pairs(
+    todo: Todo, catalogue: Catalogue
+) -> tuple[Vectors, Vectors, npt.NDArray[np.int64]]:
+    """Features of products with both halves, `(n, text dim)`, `(n, image dim)`, and text groups."""
+    scan = todo.scan
+    both = np.flatnonzero(
+        scan.text_keys.is_valid().to_numpy(zero_copy_only=False)
+        & scan.image_keys.is_valid().to_numpy(zero_copy_only=False)
+    )
+    step = max(1, -(-len(both) // MOST_PAIRS))
+    rows = pa.array(both[::step])
+    keys = scan.text_keys.take(rows)
+    text, text_fine = todo.texts.take(keys)
+    image, image_fine = todo.images.take(scan.image_keys.take(rows))
+    fine = text_fine & image_fine
+    groups = np.array([int.from_bytes(key[:7], "little") for key in keys.to_pylist()], np.int64)
+    if len(np.unique(groups[fine])) < FEWEST_PAIRS:
+        raise ModelError(
+            f"{catalogue.path}: only {len(np.unique(groups[fine]))} distinct products have both "
+            f"text and picture; heads need at least {FEWEST_PAIRS}. Give a larger catalogue."
+        )
+    return text[fine], image[fine], groups[fine]
+
+
+def scratch_settings(*, epochs: int, seed: int, device: str, dim: int) -> ScratchSettings:
+    """Settings of a training from scratch; all else is as for the shipped model."""
+    contrast = ContrastSettings(epochs=epochs, seed=seed)
+    return ScratchSettings(contrast=contrast, device=choose_device(device).type, kept_dim=dim)
+
+
+def train_encoders(
+    catalogue: Path,
+    out: Path,
+    settings: ScratchSettings,
+    *,
+    pairs: Path | None = None,
+    texts: Path | None = None,
+) -> TrainReport:
+    """Trains a small BERT and a ResNet from scratch on the `train` rows of a catalogue.
+
+    Args:
+        catalogue: a Parquet file with `title`, `image` and `split` (`train` or `val`), and where
+            there are any `description`, `brand`, `type`, `colour`, `pattern`, `gender`.
+        out: the model directory to make. What is finished on the way is kept beside it, in
+            `<out>.work`, where a killed run goes on.
+        settings: sizes and rates.
+        pairs: a Parquet file of texts `left` and `right` that say the same product.
+        texts: a Parquet file of loose `text`, for the vocabulary and the masked words.
+
+    Raises:
+        ModelError: there is nothing to train on, or a row of another split than these.
+        StoreError: `out` exists or cannot be written.
+    """
+    _check_new(out)
+    check_splits(catalogue)
+    said = [(row["left"], row["right"]) for row in _read_column_rows(pairs, ["left", "right"])]
+    loose = [row["text"] for row in _read_column_rows(texts, ["text"])]
+    data = read_training_set(catalogue, "train", said)
+    held_out = read_training_set(catalogue, "val", [])
+    work = out.with_name(f"{out.name}.work")
+    towers = train_from_scratch(data, held_out, loose, settings, work)
+    shape, side = settings.shape, settings.contrast.side_pixels
+    files = encoder_files(
+        towers,
+        TextSpec(max_tokens=shape.max_tokens),
+        ImageSpec(architecture=shape.resnet, resize_pixels=side, crop_pixels=side),
+    )
+    with scratch_directory(work) as scratch:
+        encode = _Encode(files.write(scratch), settings.device)
+        sample, validation = encode(data, 20_000), encode(held_out, MOST_PAIRS)
+    folded = fold_heads(towers.model)
+    halves = folded[0](sample[0]), folded[1](sample[1])
+    heads = compact_heads(*folded, halves, settings.kept_dim)
+    groups = held_out.title_groups[:MOST_PAIRS]
+    projected = heads.text(validation[0]), heads.image(validation[1])
+    recall = recall_of_pairs(*projected, groups)
+    calibration = fit_calibration(*projected, groups)
+    card = scratch_card(out.name, settings, towers.report, len(data.products), recall)
+    description = ModelDescription(out.name, files.text, files.image, calibration)
+    model = write_model(out, files, heads, description, card)
+    return _report(model, len(data.products), len(held_out.products), recall)
+
+
+class _Encode:
+    """Features of a training set's titles and pictures, as the model's files give them."""
+
+    def __init__(self, pair: EncoderPair, device: str) -> None:
+        self.text = TextEncoder(pair.text_folder, pair.text, choose_device(device))
+        self.image = ImageEncoder(pair.image_folder, pair.image, choose_device(device))
+
+    def __call__(self, chosen: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
+        titles = [product.title for product in chosen.products[:most]]
+        pixels = _resize(chosen.pictures[:most], self.image.spec.crop_pixels)
+        return self.text.encode(titles), self.image.encode(pixels)
+
+
+def _read_column_rows(path: Path | None, columns: list[str]) -> list[dict[str, str]]:
+    """Rows of a Parquet file of texts, none where there is no file."""
+    if path is None:
+        return []
+    try:
+        rows: list[dict[str, str]] = pq.read_table(path, columns=columns).to_pylist()
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise ModelError(f"{path}: is no Parquet file with {', '.join(columns)} ({error}).") from error
+    return [row for row in rows if all(row.values())]
+
+
+def check_splits(catalogue: Path) -> None:
+    """Raise unless every row of a training catalogue is marked `train` or `val`.
+
+    Raises:
+        ModelError: names the splits found, so that no test row gets into any training stage.
+    """
+    try:
+        splits = set(pq.read_table(catalogue, columns=["split"])["split"].unique().to_pylist())
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise ModelError(f"{catalogue}: has no readable column 'split' ({error}).") from error
+    if not splits <= {"train", "val"}:
+        raise ModelError(
+            f"{catalogue}: the column 'split' holds {sorted(map(str, splits))}; only 'train' and "
+            "'val' may be there, so that nothing held out for testing is trained on."
+        )
+
+
+def _resize(pictures: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    squares = [Image.fromarray(picture).resize((side, side), BICUBIC) for picture in pictures]
+    return np.stack([np.asarray(square) for square in squares])

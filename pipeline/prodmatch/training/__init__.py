@@ -1,0 +1,1 @@
+"""Training encoders from scratch: vocabulary, masked words, views, contrast."""

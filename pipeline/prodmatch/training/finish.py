@@ -1,0 +1,85 @@
+"""Trained towers to the parts of a model: folded heads, centred and rotated, in half precision."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from prodmatch.assemble import EncoderFiles
+from prodmatch.files import new_file
+from prodmatch.heads import Heads, Projection
+from prodmatch.preprocessing import ImageSpec, TextSpec
+from prodmatch.training.scratch import TrainedTowers
+from prodmatch.training.towers import TwoTowers
+from prodmatch.vectors import Vectors
+
+__all__ = ["compact_heads", "encoder_files", "fold_heads"]
+
+
+def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
+    """The linear heads of the towers, the batch normalisation folded in; neither centred."""
+    text_weight = _array(model.text_head.weight).T
+    norm = model.image_norm
+    gain = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
+    shift = _array(norm.bias) - _array(norm.running_mean) * gain
+    image_weight = _array(model.image_head.weight).T  # (features, dim)
+    dim = text_weight.shape[1]
+    zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+    return (
+        Projection(text_weight, _array(model.text_head.bias), zeros, eye),
+        Projection(
+            (gain[:, None] * image_weight).astype(np.float32),
+            (shift @ image_weight + _array(model.image_head.bias)).astype(np.float32),
+            zeros,
+            eye,
+        ),
+    )
+
+
+def compact_heads(
+    text: Projection, image: Projection, halves: tuple[Vectors, Vectors], dim: int
+) -> Heads:
+    """The heads centred per half and rotated by common principal components, `dim` kept.
+
+    Args:
+        text: the head of texts as trained.
+        image: the head of pictures as trained.
+        halves: unit rows of training texts and training pictures through these heads.
+        dim: how many components are kept.
+    """
+    centres = [half.mean(axis=0) for half in halves]
+    spread = np.concatenate(
+        [half - centre for half, centre in zip(halves, centres, strict=True)]
+    ).astype(np.float64)
+    values, directions = np.linalg.eigh(spread.T @ spread / len(spread))
+    rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
+    return Heads(
+        *(
+            Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
+            for head, centre in zip((text, image), centres, strict=True)
+        )
+    )
+
+
+def encoder_files(towers: TrainedTowers, text: TextSpec, image: ImageSpec) -> EncoderFiles:
+    """The towers' encoders, to be written in half precision."""
+
+    def write_text(folder: Path) -> None:
+        towers.model.text.half().save_pretrained(folder)
+        towers.model.text.float()
+        towers.tokenizer.save_pretrained(folder)
+
+    def write_image(folder: Path) -> None:
+        state = {
+            name: value.half().contiguous() if value.is_floating_point() else value
+            for name, value in towers.model.image.state_dict().items()
+        }
+        with new_file(folder / "model.safetensors") as file:
+            file.write(save(state))
+
+    return EncoderFiles(text, image, write_text, write_image)
+
+
+def _array(tensor: torch.Tensor) -> Vectors:
+    return tensor.detach().float().cpu().numpy()

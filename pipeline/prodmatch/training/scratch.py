@@ -1,0 +1,134 @@
+"""Encoders from scratch: vocabulary and masked words from texts, then contrast from products."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from transformers import AutoTokenizer, BertForMaskedLM, PreTrainedTokenizerFast
+
+from prodmatch.errors import ModelError
+from prodmatch.files import new_directory
+from prodmatch.images import ImageFault, decode_image
+from prodmatch.training.contrast import ContrastSettings, TrainingSet, train_towers
+from prodmatch.training.masked import train_masked_words
+from prodmatch.training.pairs import TrainingProduct, group_keys
+from prodmatch.training.towers import TowerShape, TwoTowers
+from prodmatch.training.vocabulary import train_tokenizer
+
+__all__ = ["ScratchSettings", "TrainedTowers", "read_training_set", "train_from_scratch"]
+
+LOG = logging.getLogger(__name__)
+ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
+STORED_PIXELS = 96
+
+
+@dataclass(frozen=True)
+class ScratchSettings:
+    """Sizes and settings of encoders trained from scratch."""
+
+    shape: TowerShape = field(default_factory=TowerShape)
+    contrast: ContrastSettings = field(default_factory=ContrastSettings)
+    masked_epochs: int = 5
+    kept_dim: int = 128  # of the shared space, by principal components
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class TrainedTowers:
+    """The outcome of a training: the towers, their tokenizer, and a row of figures an epoch."""
+
+    model: TwoTowers
+    tokenizer: PreTrainedTokenizerFast
+    report: list[dict[str, float]]
+
+
+def train_from_scratch(
+    data: TrainingSet,
+    held_out: TrainingSet,
+    texts: Sequence[str],
+    settings: ScratchSettings,
+    work: Path,
+) -> TrainedTowers:
+    """Trains both towers; what is finished is kept in `work`, where a killed run goes on."""
+    torch.manual_seed(settings.contrast.seed)
+    started = work / "text"
+    if not started.exists():
+        _start_text_encoder(texts, settings, started)
+    tokenizer = AutoTokenizer.from_pretrained(started)
+    model = TwoTowers(settings.shape)
+    for part in model.text.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0  # views vary the texts enough, and dropout costs a quarter of the time
+    masked = BertForMaskedLM.from_pretrained(started)
+    model.text.load_state_dict(masked.bert.state_dict())
+    model.to(settings.device)
+    report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
+    return TrainedTowers(model, tokenizer, report)
+
+
+def _start_text_encoder(texts: Sequence[str], settings: ScratchSettings, folder: Path) -> None:
+    shape = settings.shape
+    tokenizer = train_tokenizer(
+        texts, vocabulary_size=shape.vocabulary_size, max_tokens=shape.max_tokens
+    )
+    masked = BertForMaskedLM(shape.bert_config())
+    loss = train_masked_words(
+        masked, tokenizer, texts, epochs=settings.masked_epochs, seed=settings.contrast.seed
+    )
+    LOG.info("masked words: loss %.3f over the last tenth", loss)
+    with new_directory(folder) as temporary:
+        masked.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+def read_training_set(path: Path, split: str, text_pairs: Sequence[tuple[str, str]]) -> TrainingSet:
+    """The rows of one split of a training catalogue, pictures decoded and padded to a square.
+
+    Raises:
+        ModelError: no row of that split has both a title and a usable picture.
+    """
+    products, pictures, digests = [], [], []
+    for row in _read_rows(path, split):
+        data = row["image"]
+        try:
+            picture = decode_image(data) if isinstance(data, bytes) else None
+        except ImageFault:
+            picture = None
+        if picture is None or not row["title"]:
+            continue
+        attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
+        description = str(row.get("description") or "")
+        products.append(TrainingProduct(str(row["title"]), description, attributes))
+        pictures.append(pad_to_square(picture, STORED_PIXELS))
+        digests.append(data)
+    if not products:
+        raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
+    titles = [product.title.lower().encode() for product in products]
+    return TrainingSet(
+        products, np.stack(pictures), group_keys(titles), group_keys(digests), text_pairs
+    )
+
+
+def _read_rows(path: Path, split: str) -> Iterator[dict[str, object]]:
+    for batch in pq.ParquetFile(path).iter_batches(1000):
+        for row in batch.to_pylist():
+            if row["split"] == split:
+                yield row
+
+
+def pad_to_square(picture: Image.Image, side: int) -> npt.NDArray[np.uint8]:
+    """The whole picture on a white square, `(side, side, 3)`."""
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    canvas = Image.new("RGB", (side, side), "white")
+    canvas.paste(
+        picture.resize(size, Image.Resampling.BICUBIC),
+        ((side - size[0]) // 2, (side - size[1]) // 2),
+    )
+    return np.asarray(canvas)

@@ -1,0 +1,48 @@
+"""Arrays of vectors: unit length, and the layout `[text half ; image half]`."""
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.errors import ProdmatchError
+
+__all__ = ["Vectors", "check_unit", "join_halves", "normalise", "split_halves"]
+
+Vectors = npt.NDArray[np.float32]
+
+
+def normalise(vectors: Vectors) -> Vectors:
+    """The rows of `(n, dim)` scaled to unit length; rows of zeros stay zeros."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)  # (n, 1)
+    return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+
+
+def join_halves(text: Vectors, image: Vectors) -> Vectors:
+    """Rows `[text ; image]` of shape `(n, 2 * dim)` and unit length.
+
+    Args:
+        text: `(n, dim)` rows of unit length, or zeros where a product has no text.
+        image: `(n, dim)` rows of unit length, or zeros where a product has no picture.
+    """
+    return normalise(np.concatenate([text, image], axis=-1))
+
+
+def split_halves(vectors: Vectors) -> tuple[Vectors, Vectors]:
+    """The text halves and the image halves of `(n, 2 * dim)` rows, as views."""
+    dim = vectors.shape[-1] // 2
+    return vectors[..., :dim], vectors[..., dim:]
+
+
+def check_unit(vectors: Vectors, place: str) -> None:
+    """Raise unless every row of `(n, dim)` is finite and of unit length within 1e-3.
+
+    Raises:
+        ProdmatchError: names `place` and the first row at fault.
+    """
+    norms = np.linalg.norm(vectors, axis=-1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= 1e-3))  # NaN compares false, so it is caught
+    if wrong.size:
+        row = int(wrong[0])
+        raise ProdmatchError(
+            f"{place}: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
+            "Rebuild it with 'prodmatch embed'."
+        )
