@@ -1,6 +1,7 @@
 """Contrastive training of both towers: what belongs to one product is drawn together."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -221,7 +222,9 @@ def _set_rates(
     if progress < settings.warm_up:
         factor = (step + 1) / (settings.warm_up * steps)
     else:
-        factor = 0.5 * (1 + np.cos(np.pi * (progress - settings.warm_up) / (1 - settings.warm_up)))
+        factor = 0.5 * (
+            1 + math.cos(math.pi * (progress - settings.warm_up) / (1 - settings.warm_up))
+        )
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
 
