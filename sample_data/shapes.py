@@ -183,9 +183,7 @@ def socks(w: float, h: float) -> Shape:
         points = [(0, 0), (16, 0), (16, 36 * h), (36, 46 * h), (36, 56 * h), (8, 56 * h), (0, 40)]
         return [(x + a, y + b) for a, b in points]
 
-    return Shape(
-        [sock(14, 18), sock(48, 26)], dark=[_box(14, 18, 30, 23), _box(48, 26, 64, 31)]
-    )
+    return Shape([sock(14, 18), sock(48, 26)], dark=[_box(14, 18, 30, 23), _box(48, 26, 64, 31)])
 
 
 def tie(w: float, h: float) -> Shape:

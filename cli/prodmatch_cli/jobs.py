@@ -41,6 +41,13 @@ WORKERS = click.option(
     show_default=True,
     help="Processes that decode pictures; 0 decodes between the batches.",
 )
+MAX_REJECT = click.option(
+    "--max-reject",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of rows that may be rejected; above it no embeddings are written.",
+)
 
 
 def _open(
@@ -68,6 +75,7 @@ def _be_quiet(quiet: bool) -> None:
 @catalogue_options
 @WORKERS
 @click.option("--no-decode", is_flag=True, help="Do not decode the pictures.")
+@MAX_REJECT
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def check(
     catalogue: Path,
@@ -76,16 +84,17 @@ def check(
     image_root: Path | None,
     workers: int,
     no_decode: bool,
+    max_reject: float,
     form: str,
 ) -> None:
     """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused."""
     opened = _open(catalogue, columns, text_columns, image_root)
-    report = check_catalogue(opened, decode=not no_decode, workers=workers)
+    report = check_catalogue(opened, decode=not no_decode, workers=workers, max_reject=max_reject)
     print_report(report.as_dict(), form)
     if report.refused:
         raise CatalogueError(
             f"{catalogue}: would be refused; {report.rows - report.embeddable} of {report.rows} "
-            "rows cannot be embedded. Mend the rows above, or raise --max-reject of embed."
+            "rows cannot be embedded. Mend the rows above, or raise --max-reject."
         )
 
 
@@ -104,13 +113,7 @@ def convert(source: Path, target: Path) -> None:
 @MODEL
 @DEVICE
 @WORKERS
-@click.option(
-    "--max-reject",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="Share of rows that may be rejected; above it no embeddings are written.",
-)
+@MAX_REJECT
 @click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
 @QUIET
 def embed(

@@ -9,12 +9,30 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-__all__ = ["print_json", "print_rows", "print_table"]
+__all__ = ["print_json", "print_report", "print_rows", "print_table"]
 
 
 def print_json(content: object) -> None:
     """One line of JSON on stdout."""
     click.echo(_json(content))
+
+
+def print_report(report: Mapping[str, object], form: str) -> None:
+    """A report on stdout: as JSON, or a line for each figure, what is nested below it."""
+    if form == "json":
+        print_json(report)
+        return
+    width = max(map(len, report)) + 2
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            click.echo(name if value else f"{name:{width}}none")
+            for key, found in value.items():
+                shown = "; ".join(map(str, found)) if isinstance(found, list) else found
+                click.echo(f"  {key:{width - 2}}{shown}")
+        elif isinstance(value, list):
+            click.echo(f"{name:{width}}{'; '.join(map(str, value)) or 'none'}")
+        else:
+            click.echo(f"{name:{width}}{value}")
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], form: str, columns: Sequence[str]) -> None:

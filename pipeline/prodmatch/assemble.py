@@ -66,7 +66,7 @@ class EncoderFiles:
 
         def write_image(target: Path) -> None:
             with new_file(target / "model.safetensors") as file:
-                file.write(save(state))
+                file.write(save(dict(state)))
 
         return cls(
             find_text_spec(text),

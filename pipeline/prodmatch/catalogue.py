@@ -124,9 +124,7 @@ class Catalogue:
         record = _mend_text(record)
         ids = _read_ids(record[self.layout.product_id])
         texts = self._join_texts(record)
-        cells = (
-            record[self.layout.image].to_pylist() if self.layout.image else [None] * len(record)
-        )
+        cells = record[self.layout.image].to_pylist() if self.layout.image else [None] * len(record)
         kept: list[int] = []
         images: list[bytes | None] = []
         faults: list[Reject | None] = []
@@ -301,5 +299,3 @@ def _check_content(
     if text or data is not None:
         return None
     return fault or Reject(row, product_id, "no_content", "neither text nor picture")
-
-

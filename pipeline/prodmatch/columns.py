@@ -14,8 +14,24 @@ __all__ = ["Layout", "find_layout"]
 OURS = ("product_id", "title", "description", "image")
 # Names that embeddings, products and hits use themselves.
 RESERVED = frozenset(
-    "generation has_image has_text image image_key lexical probability product_id query_id rank "
-    "row row_digest score text text_key vector".split()
+    [
+        "generation",
+        "has_image",
+        "has_text",
+        "image",
+        "image_key",
+        "lexical",
+        "probability",
+        "product_id",
+        "query_id",
+        "rank",
+        "row",
+        "row_digest",
+        "score",
+        "text",
+        "text_key",
+        "vector",
+    ]
 )
 DEFAULT_TEXTS = ("title", "description")
 
@@ -75,15 +91,17 @@ def find_layout(
             f"{path}: has neither text nor picture; found {_list(schema.names)}. "
             "Name the columns with --columns title=...,image=..."
         )
-    metadata, left_out = {}, []
+    metadata: dict[str, tuple[str, pa.DataType]] = {}
+    left_out, taken = [], set(RESERVED)  # names of SQL know no case
     for name, source in ours.items():
         if name in ("product_id", "image"):
             continue
         kind = _metadata_type(schema.field(source).type)
-        if kind is None or name in RESERVED:
+        if kind is None or name.lower() in taken:
             left_out.append(source)
         else:
             metadata[name] = (source, kind)
+            taken.add(name.lower())
     order = sorted(metadata, key=lambda name: schema.names.index(metadata[name][0]))
     return Layout(
         product_id=product_id,
@@ -126,8 +144,7 @@ def _find_texts(
     for name in text_columns:
         if name not in ours and tuple(text_columns) != DEFAULT_TEXTS:
             raise CatalogueError(
-                f"{path}: --text-columns: there is no column {name!r}; "
-                f"found {_list(schema.names)}."
+                f"{path}: --text-columns: there is no column {name!r}; found {_list(schema.names)}."
             )
         if name in ours:
             column = schema.field(ours[name])

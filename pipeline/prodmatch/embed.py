@@ -208,8 +208,7 @@ def _faults(scan: Scan, text: Half, image: Half, among: npt.NDArray[np.bool_]) -
             reason = f"{name}_{half.fault(int(row))}"
             product_id = scan.product_ids[int(row)].as_py()
             found.append(Reject(int(scan.rows[row]), product_id, reason, ""))
-    seen: set[int] = set()
-    return [fault for fault in found if not (fault.row in seen or seen.add(fault.row))]
+    return list({fault.row: fault for fault in reversed(found)}.values())[::-1]
 
 
 def _write_rejects(path: Path, fused: _Fused) -> None:

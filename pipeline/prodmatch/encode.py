@@ -36,7 +36,9 @@ class EncodeCount:
 class PictureSource(Protocol):
     """Where pictures come from: a catalogue; it is sent to the workers by pickling."""
 
-    path: Path
+    @property
+    def path(self) -> Path:
+        """Where they come from, for messages."""
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
         """The pictures of these rows, which ascend; None where there is none."""
@@ -182,7 +184,7 @@ class _ShardWriter:
         self.faulty = 0
 
     def add(self, keys: Sequence[bytes], vectors: Vectors, faults: Sequence[str | None]) -> None:
-        finite = np.isfinite(vectors.astype(np.float16)).all(axis=1)
+        finite = np.asarray(np.isfinite(vectors.astype(np.float16)).all(axis=1))
         self.keys += keys
         self.vectors.append(np.where(finite[:, None], vectors, 0.0).astype(np.float32))
         self.faults += [

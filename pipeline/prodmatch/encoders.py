@@ -95,9 +95,11 @@ class TextFeatures(nn.Module):
         """Features of `(n, tokens)` ids under an attention mask of the same shape."""
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         if self.pooling == "cls":
-            return states[:, 0]
+            first: Tensor = states[:, 0]
+            return first
         weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
-        return (states * weights).sum(1) / weights.sum(1)
+        mean: Tensor = (states * weights).sum(1) / weights.sum(1)
+        return mean
 
 
 class ResnetFeatures(nn.Module):
@@ -106,6 +108,8 @@ class ResnetFeatures(nn.Module):
     def __init__(self, resnet: nn.Module, spec: ImageSpec) -> None:
         super().__init__()
         self.resnet = resnet
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
         self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
 

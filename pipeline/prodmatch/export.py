@@ -33,6 +33,10 @@ class _Projected(nn.Module):
     def __init__(self, features: nn.Module, projection: Projection) -> None:
         super().__init__()
         self.features = features
+        self.weight: Tensor
+        self.bias: Tensor
+        self.centre: Tensor
+        self.rotation: Tensor
         for name in ("weight", "bias", "centre", "rotation"):
             self.register_buffer(name, torch.from_numpy(getattr(projection, name)).clone())
 
@@ -104,6 +108,8 @@ def _export(
             dynamic_shapes=(tuple(shapes),),
             verbose=False,
         )
+    if program is None:
+        raise ModelError(f"{path}: PyTorch gave no ONNX program for this encoder.")
     buffer = io.BytesIO()
     onnx.save_model(program.model_proto, buffer)
     with new_file(path) as file:

@@ -98,16 +98,12 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
             kept = ", ".join(str(kept) for kept in _numbers(root)) or "none"
             raise StoreError(f"{store}: has no generation {number}; it has {kept}.")
         return _open(root, number)
-    for _ in range(3):  # `gc` may take a generation away between the two reads
-        content = read_json(pointer)
-        current = content.get("generation")
-        if not isinstance(current, int):
-            raise DamagedError(f"{pointer}: names no generation. Run 'prodmatch rollback'.")
-        if (root / f"{current:06d}").is_dir():
-            break
+    current, digest = _read_pointer(pointer)
+    if not (root / f"{current:06d}").is_dir():  # `gc` may have come between the two reads
+        current, digest = _read_pointer(pointer)
     generation = _open(root, current)
     manifest = generation.folder / "manifest.json"
-    if digest_file(manifest) != content.get("manifest_sha256"):
+    if digest_file(manifest) != digest:
         raise DamagedError(
             f"{manifest}: is not the one that {pointer} names. Go back with 'prodmatch rollback'."
         )
@@ -207,3 +203,12 @@ def _open(root: Path, number: int) -> Generation:
 def _numbers(root: Path) -> list[int]:
     names = [path.name for path in root.glob("*") if path.is_dir()]
     return sorted(int(name) for name in names if name.isdigit())
+
+
+def _read_pointer(pointer: Path) -> tuple[int, str]:
+    """The number of the published generation, and the digest of its manifest."""
+    content = read_json(pointer)
+    current, digest = content.get("generation"), content.get("manifest_sha256")
+    if not isinstance(current, int) or not isinstance(digest, str):
+        raise DamagedError(f"{pointer}: names no generation. Run 'prodmatch rollback'.")
+    return current, digest

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from prodmatch.errors import ProdmatchError
 
@@ -56,11 +56,11 @@ def decode_image(data: bytes) -> Image.Image:
             return _to_rgb(picture)
     except ImageFault:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageFault("not_an_image", f"starts with {data[:8]!r}") from error
     except Image.DecompressionBombError as error:
         raise ImageFault("too_many_pixels", str(error)) from error
-    except Exception as error:  # noqa: BLE001  # decoders raise what they like on hostile bytes
+    except Exception as error:  # decoders raise what they like on hostile bytes
         raise ImageFault("broken", f"{type(error).__name__}: {error}") from error
 
 
@@ -106,7 +106,7 @@ def read_image_file(path: str, root: Path) -> bytes:
         raise ImageFault("missing", repr(path)) from error
     except (OSError, ValueError) as error:
         raise ImageFault("bad_path", f"{path!r}: {error}") from error
-    with open(descriptor, "rb") as file:
+    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ImageFault("not_a_file", repr(path))

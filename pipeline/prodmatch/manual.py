@@ -12,7 +12,7 @@ Everything here is listed with its size and SHA-256 in `manifest.json`.
 
 | file | what |
 |---|---|
-| `index.faiss` | FAISS inner-product index ({type}), {dim} dimensions; id = row of `products.parquet` |
+| `index.faiss` | FAISS inner-product index ({type}, {dim} dimensions); id = row of the next |
 | `products.parquet` | `product_id`, `has_text`, `has_image`, `text`, and the catalogue's columns |
 | `products.sqlite` | the same with filters and full-text search, for `prodmatch query` |
 | `encoders/` | query encoders as ONNX with their tokenizer; `encoders.json` says how to use them |

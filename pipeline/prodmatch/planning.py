@@ -73,7 +73,10 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     return Scan(
         rows_path,
         np.concatenate(rows) if rows else np.zeros(0, np.int64),
-        *(_one_chunk(table[name]) for name in _KEPT),
+        _one_chunk(table["product_id"]),
+        _one_chunk(table["text_key"]),
+        _one_chunk(table["image_key"]),
+        _one_chunk(table["row_digest"]),
         rejects,
         image_faults,
     )
@@ -109,7 +112,8 @@ def new_contents(keys: pa.FixedSizeBinaryArray, known: pa.Array) -> npt.NDArray[
     """Where each distinct key that is not `known` stands first, ascending; nulls are left out."""
     firsts = _first_places(keys)
     new = pc.invert(pc.is_in(keys.take(pa.array(firsts)), value_set=known))
-    return firsts[new.to_numpy(zero_copy_only=False)]
+    chosen: npt.NDArray[np.int64] = firsts[new.to_numpy(zero_copy_only=False)]
+    return chosen
 
 
 def count_distinct(keys: pa.FixedSizeBinaryArray) -> int:

@@ -76,7 +76,7 @@ class ImageSpec:
         return cls(**{**spec.as_dict(), "mean": mean, "std": std})  # type: ignore[arg-type]
 
 
-Spec = TypeVar("Spec", TextSpec, ImageSpec)
+Spec = TypeVar("Spec", bound="TextSpec | ImageSpec")
 
 
 def _read_spec(kind: type[Spec], content: object, place: str) -> Spec:

@@ -13,7 +13,7 @@ from prodmatch.asking import QueryEncoders
 from prodmatch.errors import DamagedError, MismatchError, QueryError
 from prodmatch.generations import Generation, open_generation
 from prodmatch.images import ImageFault, decode_image
-from prodmatch.products import Products
+from prodmatch.products import Matches, Products
 from prodmatch.ranking import LEGS, Legs, Ranked, rank
 from prodmatch.vectors import Vectors, normalise, split_halves
 
@@ -86,7 +86,7 @@ class ProductIndex:
     @cached_property
     def products(self) -> Products:
         """Metadata, filters and words."""
-        return Products.open(self.generation.folder / "products.sqlite")
+        return Products(self.generation.folder / "products.sqlite")
 
     @cached_property
     def _ann(self) -> AnnIndex:
@@ -206,12 +206,18 @@ class ProductIndex:
         top: int,
         weights: Mapping[str, float],
     ) -> list[Hit]:
-        rows = self._candidates(probe, within, max(CANDIDATES, 2 * top))
+        matches = self.products.match(probe.words, within) if probe.words else None
+        rows = self._candidates(probe, matches, within, max(CANDIDATES, 2 * top))
         if probe.left_out is not None:
             rows = rows[rows != probe.left_out]
         if not len(rows):
             return []
-        ranked = rank(rows, self._legs(probe, rows), weights, self.encoders.description.calibration)
+        ranked = rank(
+            rows,
+            self._legs(probe, rows, matches),
+            weights,
+            self.encoders.description.calibration,
+        )
         best = self._break_ties(ranked, top)
         metadata = self.products.metadata(ranked.rows[best])
         return [
@@ -220,7 +226,11 @@ class ProductIndex:
         ]
 
     def _candidates(
-        self, probe: _Probe, within: npt.NDArray[np.int64] | None, count: int
+        self,
+        probe: _Probe,
+        matches: Matches | None,
+        within: npt.NDArray[np.int64] | None,
+        count: int,
     ) -> npt.NDArray[np.int64]:
         """Rows that any leg finds, ascending; each leg may bring `count`."""
         nothing = np.zeros_like(probe.text)
@@ -228,25 +238,19 @@ class ProductIndex:
             [np.concatenate([probe.text, nothing]), np.concatenate([nothing, probe.image])]
         )
         found = [near.rows for near in self._ann.search(queries, count, within=within)]
-        if probe.words:
-            lexical = self.products.search(probe.words, count)
-            found.append(lexical.rows)
+        if matches is not None:
+            found.append(matches.best(count))
         return np.unique(np.concatenate(found))
 
-    def _legs(self, probe: _Probe, rows: npt.NDArray[np.int64]) -> Legs:
+    def _legs(self, probe: _Probe, rows: npt.NDArray[np.int64], matches: Matches | None) -> Legs:
         """What each leg says of these rows."""
         text, image = split_halves(self._ann.vectors(rows))
-        words = (
-            self.products.scores(probe.words, rows)
-            if probe.words
-            else np.zeros(len(rows), np.float32)
-        )
         return Legs(
-            lexical=words,
+            lexical=np.zeros(len(rows), np.float32) if matches is None else matches.of(rows),
             text=normalise(text) @ probe.text,
             image=normalise(image) @ probe.image,
-            has_text=text.any(axis=1),
-            has_image=image.any(axis=1),
+            has_text=np.asarray(text.any(axis=1)),
+            has_image=np.asarray(image.any(axis=1)),
             has_words=probe.words is not None,
         )
 

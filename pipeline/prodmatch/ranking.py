@@ -64,7 +64,9 @@ def rank(
     return Ranked(
         rows,
         parts.sum(axis=0),
-        *parts,
+        lexical=parts[0],
+        text=parts[1],
+        image=parts[2],
         probability=_probability(legs, weights, calibration),
     )
 

@@ -202,7 +202,9 @@ def _read_column_rows(path: Path | None, columns: list[str]) -> list[dict[str, s
     try:
         rows: list[dict[str, str]] = pq.read_table(path, columns=columns).to_pylist()
     except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise ModelError(f"{path}: is no Parquet file with {', '.join(columns)} ({error}).") from error
+        raise ModelError(
+            f"{path}: is no Parquet file with {', '.join(columns)} ({error})."
+        ) from error
     return [row for row in rows if all(row.values())]
 
 

@@ -10,7 +10,7 @@ __all__ = ["Vectors", "check_unit", "join_halves", "normalise", "split_halves"]
 Vectors = npt.NDArray[np.float32]
 
 
-def normalise(vectors: Vectors) -> Vectors:
+def normalise(vectors: npt.NDArray[np.floating]) -> Vectors:
     """The rows of `(n, dim)` scaled to unit length; rows of zeros stay zeros."""
     norms = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)  # (n, 1)
     return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)

@@ -167,7 +167,7 @@ def _optimizer(model: TwoTowers, settings: ContrastSettings) -> torch.optim.Adam
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def _train_epoch(
+def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     model: TwoTowers,
     tokenizer: PreTrainedTokenizerFast,
     data: TrainingSet,

@@ -81,5 +81,7 @@ def encoder_files(towers: TrainedTowers, text: TextSpec, image: ImageSpec) -> En
     return EncoderFiles(text, image, write_text, write_image)
 
 
-def _array(tensor: torch.Tensor) -> Vectors:
+def _array(tensor: torch.Tensor | None) -> Vectors:
+    if tensor is None:
+        raise TypeError("a normalisation layer without running statistics")
     return tensor.detach().float().cpu().numpy()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from transformers import AutoTokenizer, BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import BertForMaskedLM, PreTrainedTokenizerFast
 
 from prodmatch.errors import ModelError
 from prodmatch.files import new_directory
@@ -60,7 +60,7 @@ def train_from_scratch(
     started = work / "text"
     if not started.exists():
         _start_text_encoder(texts, settings, started)
-    tokenizer = AutoTokenizer.from_pretrained(started)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(started)
     model = TwoTowers(settings.shape)
     for part in model.text.modules():
         if isinstance(part, torch.nn.Dropout):
@@ -93,15 +93,17 @@ def read_training_set(path: Path, split: str, text_pairs: Sequence[tuple[str, st
     Raises:
         ModelError: no row of that split has both a title and a usable picture.
     """
-    products, pictures, digests = [], [], []
+    products: list[TrainingProduct] = []
+    pictures: list[npt.NDArray[np.uint8]] = []
+    digests: list[bytes] = []
     for row in _read_rows(path, split):
         data = row["image"]
-        try:
-            picture = decode_image(data) if isinstance(data, bytes) else None
-        except ImageFault:
-            picture = None
-        if picture is None or not row["title"]:
+        if not isinstance(data, bytes) or not row["title"]:
             continue
+        try:
+            picture = decode_image(data)
+        except ImageFault:
+            continue  # a training catalogue is only drawn from
         attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
         description = str(row.get("description") or "")
         products.append(TrainingProduct(str(row["title"]), description, attributes))

@@ -59,6 +59,8 @@ class TwoTowers(nn.Module):
         self.image_norm = nn.BatchNorm1d(features)
         self.image_head = nn.Linear(features, shape.dim)
         self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
 
@@ -67,7 +69,8 @@ class TwoTowers(nn.Module):
         mask = ids != 0
         states = self.text(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
         weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
-        return (states * weights).sum(1) / weights.sum(1)
+        pooled: Tensor = (states * weights).sum(1) / weights.sum(1)
+        return pooled
 
     def encode_texts(self, rows: Sequence[Sequence[int]], chunks: int = 4) -> Tensor:
         """Unit vectors of token rows; padded in a few chunks of like length, given in order."""

@@ -135,7 +135,8 @@ class PictureViews:
         mean = views.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
         views = (views - mean) * contrast + mean
         grey = views.mean(dim=1, keepdim=True)  # (n, 1, side, side)
-        return ((views - grey) * saturation + grey).clamp_(0.0, 1.0)
+        views = (views - grey) * saturation + grey
+        return views.clamp_(0.0, 1.0)
 
     def _erase(self, views: Tensor) -> Tensor:
         for row in np.flatnonzero(self.rng.random(len(views)) < 0.1):
