@@ -183,6 +183,7 @@ def index(store: Path, model: str | None, quiet: bool) -> None:
 @catalogue_options
 @STORE
 @DEVICE
+@WORKERS
 @QUIET
 def train(
     catalogue: Path,
@@ -202,6 +203,7 @@ def train(
     image_root: Path | None,
     store: Path,
     device: str,
+    workers: int,
     quiet: bool,
 ) -> None:
     """Fit heads on CATALOGUE without labels, or train encoders from scratch.
@@ -227,4 +229,5 @@ def train(
         files = EncoderFiles.of_files(text_encoder, image_encoder, image_weights)
     else:
         files = EncoderFiles.of_model(open_model(model))
-    print_json(fit_heads(opened, files, out, store, dim=dim, device=device).as_dict())
+    report = fit_heads(opened, files, out, store, dim=dim, device=device, workers=workers)
+    print_json(report.as_dict())

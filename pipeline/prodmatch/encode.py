@@ -21,6 +21,7 @@ from prodmatch.vectors import Vectors
 
 __all__ = ["EncodeCount", "PictureSource", "encode_pictures", "encode_texts"]
 
+LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision
 SHARD_ROWS = 4096  # what a kill can cost
 
 
@@ -184,7 +185,7 @@ class _ShardWriter:
         self.faulty = 0
 
     def add(self, keys: Sequence[bytes], vectors: Vectors, faults: Sequence[str | None]) -> None:
-        finite = np.asarray(np.isfinite(vectors.astype(np.float16)).all(axis=1))
+        finite = np.asarray(np.abs(vectors).max(axis=1) <= LARGEST)  # false for NaN
         self.keys += keys
         self.vectors.append(np.where(finite[:, None], vectors, 0.0).astype(np.float32))
         self.faults += [

@@ -61,6 +61,7 @@ def fit_heads(
     *,
     dim: int = 128,
     device: str = "auto",
+    workers: int = 1,
 ) -> TrainReport:
     """Fits heads on the pairs of text and picture in a catalogue, without labels.
 
@@ -76,7 +77,7 @@ def fit_heads(
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
         todo = plan_features(catalogue, pair, store, scratch)
-        update_features(catalogue, pair, todo, device=device)
+        update_features(catalogue, pair, todo, device=device, workers=workers)
         text, image, groups = _gather_pairs(todo, catalogue)
     held_out = groups % round(1 / HELD_OUT) == 0
     heads = fit_cca(text[~held_out], image[~held_out], dim)

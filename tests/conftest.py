@@ -1,0 +1,56 @@
+"""Fixtures: a small random model, made once, and stores that need not export it again."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+from small import embed, products, save_encoders, shrink_pictures, write
+
+from prodmatch.assemble import EncoderFiles
+from prodmatch.catalogue import open_catalogue
+from prodmatch.index import index_embeddings
+from prodmatch.models import Model, open_model
+from prodmatch.train import fit_heads
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A small random BERT and ResNet with heads fitted on sixty products."""
+    folder = tmp_path_factory.mktemp("model")
+    encoders = save_encoders(folder)
+    catalogue = open_catalogue(write(folder / "catalogue.parquet", products(90)))
+    files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
+    fit_heads(catalogue, files, folder / "small", folder / "store", dim=8, device="cpu", workers=0)
+    shrink_pictures(folder / "small", 32)
+    return open_model(str(folder / "small"))
+
+
+@pytest.fixture(scope="session")
+def exported(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that holds the query encoders of the model."""
+    store = tmp_path_factory.mktemp("exported") / "store"
+    embed(write(store.with_name("one.parquet"), products(1)), model, store)
+    return store
+
+
+@pytest.fixture
+def store(exported: Path, tmp_path: Path) -> Path:
+    """A store of its own for one test, empty but for the query encoders, which cost seconds."""
+    store = tmp_path / "store"
+    shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
+    return store
+
+
+@pytest.fixture(scope="session")
+def published(exported: Path, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with sixty products published; tests read it only."""
+    store = tmp_path_factory.mktemp("published") / "store"
+    shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
+    embed(write(store.with_name("sixty.parquet"), products(60)), model, store)
+    index_embeddings(store)
+    return store

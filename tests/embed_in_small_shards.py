@@ -1,0 +1,15 @@
+"""A run to be killed: embeds a catalogue with shards of 64, so that many are named on the way."""
+
+import sys
+from pathlib import Path
+
+from prodmatch import encode
+from prodmatch.catalogue import open_catalogue
+from prodmatch.embed import EmbedSettings, embed_catalogue
+from prodmatch.models import open_model
+
+if __name__ == "__main__":
+    encode.SHARD_ROWS = 64
+    catalogue, store, model = sys.argv[1:]
+    settings = EmbedSettings(workers=0)
+    embed_catalogue(open_catalogue(Path(catalogue)), open_model(model), Path(store), settings)
