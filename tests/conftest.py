@@ -15,7 +15,7 @@ from prodmatch.assemble import EncoderFiles
 from prodmatch.catalogue import open_catalogue
 from prodmatch.index import index_embeddings
 from prodmatch.models import Model, open_model
-from prodmatch.train import fit_heads
+from prodmatch.train import HeadSettings, fit_heads
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     encoders = save_encoders(folder)
     catalogue = open_catalogue(write(folder / "catalogue.parquet", products(90)))
     files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
-    fit_heads(catalogue, files, folder / "small", folder / "store", dim=8, device="cpu", workers=0)
+    settings = HeadSettings(dim=8, workers=0)
+    fit_heads(catalogue, files, folder / "small", folder / "store", settings)
     shrink_pictures(folder / "small", 32)
     return open_model(str(folder / "small"))
 

@@ -82,7 +82,9 @@ def test_a_filter_applies_before_ranking(published: Path) -> None:
     assert {hit.product_id for hit in hits} == {"p0002", "p0005", "p0008"}
 
 
-def test_every_row_is_embedded_or_rejected_with_its_reason(store: Path, tmp_path: Path, model: Model) -> None:
+def test_every_row_is_embedded_or_rejected_with_its_reason(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
     rows = products(30)
     bad: list[Row] = [
         {"product_id": None, "title": "no id"},
@@ -113,7 +115,9 @@ def test_every_row_is_embedded_or_rejected_with_its_reason(store: Path, tmp_path
     assert (has_text, has_image) == (True, False)
 
 
-def test_a_second_run_encodes_nothing_and_changes_nothing(store: Path, tmp_path: Path, model: Model) -> None:
+def test_a_second_run_encodes_nothing_and_changes_nothing(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
     catalogue = write(tmp_path / "c.parquet", products(50))
     first = embed(catalogue, model, store)
     before = published_bytes(store)
@@ -197,7 +201,9 @@ def test_a_price_alone_reaches_the_results(store: Path, tmp_path: Path, model: M
 def test_equal_contents_are_encoded_once_and_both_products_kept(
     store: Path, tmp_path: Path, model: Model
 ) -> None:
-    rows = products(10) + [{**product(number), "product_id": f"twin{number}"} for number in range(10)]
+    rows = products(10) + [
+        {**product(number), "product_id": f"twin{number}"} for number in range(10)
+    ]
     report = embed(write(tmp_path / "c.parquet", rows), model, store)
     assert (report.embedded, report.texts_encoded, report.images_encoded) == (20, 10, 10)
     found = read_embeddings(store)
@@ -222,7 +228,9 @@ def test_catalogues_of_one_kind_of_content_work(
     assert len(open_index(store).search("red shirt", top=25)) == 25
 
 
-def test_mixed_catalogues_keep_every_product_findable(store: Path, tmp_path: Path, model: Model) -> None:
+def test_mixed_catalogues_keep_every_product_findable(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
     rows = products(30)
     for number in range(0, 30, 3):
         rows[number]["image"] = None
@@ -283,7 +291,13 @@ def test_a_run_killed_while_it_encodes_loses_and_repeats_nothing(
     store = tmp_path / "store"
     shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("embed_in_small_shards.py"), catalogue, store, model.folder],
+        [
+            sys.executable,
+            Path(__file__).with_name("embed_in_small_shards.py"),
+            catalogue,
+            store,
+            model.folder,
+        ],
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
@@ -310,7 +324,9 @@ def test_a_run_killed_while_it_encodes_loses_and_repeats_nothing(
     assert published_bytes(store) == published_bytes(fresh)
 
 
-def test_workers_decode_what_one_process_decodes(exported: Path, tmp_path: Path, model: Model) -> None:
+def test_workers_decode_what_one_process_decodes(
+    exported: Path, tmp_path: Path, model: Model
+) -> None:
     rows = products(200)
     rows[77]["image"] = b"no picture"
     catalogue = write(tmp_path / "c.parquet", rows)

@@ -155,10 +155,10 @@ def index(store: Path, model: str | None, quiet: bool) -> None:
     Ends with a line of JSON.
     """
     _be_quiet(quiet)
-    fingerprint = open_model(model).fingerprint if model else None
+    expected = open_model(model) if model else None
     from prodmatch.index import index_embeddings
 
-    print_json(index_embeddings(store, model_fingerprint=fingerprint).as_dict())
+    print_json(index_embeddings(store, model=expected).as_dict())
 
 
 @click.command()
@@ -214,7 +214,7 @@ def train(
     _be_quiet(quiet)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     from prodmatch.assemble import EncoderFiles
-    from prodmatch.train import fit_heads, scratch_settings, train_encoders
+    from prodmatch.train import HeadSettings, fit_heads, scratch_settings, train_encoders
 
     if encoders == "scratch":
         settings = scratch_settings(epochs=epochs, seed=seed, device=device, dim=dim)
@@ -229,5 +229,5 @@ def train(
         files = EncoderFiles.of_files(text_encoder, image_encoder, image_weights)
     else:
         files = EncoderFiles.of_model(open_model(model))
-    report = fit_heads(opened, files, out, store, dim=dim, device=device, workers=workers)
-    print_json(report.as_dict())
+    chosen = HeadSettings(dim=dim, device=device, workers=workers)
+    print_json(fit_heads(opened, files, out, store, chosen).as_dict())

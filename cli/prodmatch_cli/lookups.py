@@ -58,8 +58,8 @@ def query(
         questions = _read_questions(queries)
     else:
         questions = [Question("q", text, _read_picture(image), product_id)]
-    fingerprint = open_model(model).fingerprint if model else None
-    found = open_index(store, model_fingerprint=fingerprint).search_many(
+    expected = open_model(model) if model else None
+    found = open_index(store, model=expected).search_many(
         questions, where=where, top=top, weights=_read_weights(weights)
     )
     _print_hits(found, form, explain=explain, many=queries is not None)

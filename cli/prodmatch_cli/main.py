@@ -1,6 +1,5 @@
 """The entry point: the group of commands, and what becomes of failures."""
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -56,9 +55,6 @@ def main() -> None:
     except ProdmatchError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ __all__ = ["print_json", "print_report", "print_rows", "print_table"]
 
 def print_json(content: object) -> None:
     """One line of JSON on stdout."""
-    click.echo(_json(content))
+    _say(_json(content))
 
 
 def print_report(report: Mapping[str, object], form: str) -> None:
@@ -25,25 +26,25 @@ def print_report(report: Mapping[str, object], form: str) -> None:
     width = max(map(len, report)) + 2
     for name, value in report.items():
         if isinstance(value, Mapping):
-            click.echo(name if value else f"{name:{width}}none")
+            _say(name if value else f"{name:{width}}none")
             for key, found in value.items():
                 shown = "; ".join(map(str, found)) if isinstance(found, list) else found
-                click.echo(f"  {key:{width - 2}}{shown}")
+                _say(f"  {key:{width - 2}}{shown}")
         elif isinstance(value, list):
-            click.echo(f"{name:{width}}{'; '.join(map(str, value)) or 'none'}")
+            _say(f"{name:{width}}{'; '.join(map(str, value)) or 'none'}")
         else:
-            click.echo(f"{name:{width}}{value}")
+            _say(f"{name:{width}}{value}")
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], form: str, columns: Sequence[str]) -> None:
     """Rows on stdout as `table`, `json`, `jsonl` or `csv`; the columns matter to the table."""
     if form == "json":
-        click.echo(_json(list(rows)))
+        _say(_json(list(rows)))
     elif form == "jsonl":
         for row in rows:
             print_json(row)
     elif form == "csv":
-        click.echo(_csv(rows), nl=False)
+        _say(_csv(rows), nl=False)
     else:
         print_table(rows, columns)
 
@@ -61,7 +62,16 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) ->
             _fit(text, width, right=right)
             for text, width, right in zip(line, widths, numeric, strict=True)
         )
-        click.echo("  ".join(parts).rstrip())
+        _say("  ".join(parts).rstrip())
+
+
+def _say(text: str, *, nl: bool = True) -> None:
+    """Text on stdout; ends the program well where nobody reads on, as in `| head`."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def _fit(text: str, width: int, *, right: bool) -> str:

@@ -15,6 +15,7 @@ from prodmatch.errors import MismatchError, StoreError
 from prodmatch.files import lock_store, new_file, read_json, remove_leftovers
 from prodmatch.generations import link_or_copy, publish_generation
 from prodmatch.manual import generation_manual
+from prodmatch.models import Model
 from prodmatch.products import write_products
 from prodmatch.shards import Embeddings, require_embeddings, vectors_of
 from prodmatch.vectors import Vectors, join_halves
@@ -43,12 +44,12 @@ class IndexReport:
         return asdict(self)
 
 
-def index_embeddings(store: Path, *, model_fingerprint: str | None = None) -> IndexReport:
+def index_embeddings(store: Path, *, model: Model | None = None) -> IndexReport:
     """Builds an index over a store's newest embeddings, measures it, and publishes it.
 
     Args:
         store: what `embed_catalogue` filled.
-        model_fingerprint: the model that the embeddings must be of, if the caller cares.
+        model: the one that the embeddings must be of, if the caller cares.
 
     Raises:
         StoreError: there are no embeddings, or the store cannot be written.
@@ -61,7 +62,7 @@ def index_embeddings(store: Path, *, model_fingerprint: str | None = None) -> In
         remove_leftovers(store)
         embeddings = require_embeddings(store)
         encoders = _find_encoders(store, embeddings)
-        _check_model(embeddings, model_fingerprint)
+        _check_model(embeddings, model)
         index = build_index(lambda: _vectors(embeddings), embeddings.row_count, 2 * encoders.dim)
         recall = _measure(index, embeddings, encoders)
 
@@ -110,12 +111,12 @@ def _find_encoders(store: Path, embeddings: Embeddings) -> QueryEncoders:
     return QueryEncoders(folder)
 
 
-def _check_model(embeddings: Embeddings, fingerprint: str | None) -> None:
+def _check_model(embeddings: Embeddings, model: Model | None) -> None:
     found = str(embeddings.manifest["model_fingerprint"])
-    if fingerprint is not None and found != fingerprint:
+    if model is not None and found != model.fingerprint:
         raise MismatchError(
             f"{embeddings.folder}: was made with the model {embeddings.manifest['model']!r} "
-            f"({found[:12]}), not with the one given ({fingerprint[:12]}). "
+            f"({found[:12]}), not with {model.label}. "
             "Embed the catalogue with this model first, or index without --model."
         )
 

@@ -85,6 +85,11 @@ class Model:
         text, image = self.description.text, self.description.image
         return EncoderPair(self.folder / "text", self.folder / "image", text, image)
 
+    @property
+    def label(self) -> str:
+        """The model's name and the start of its fingerprint, for messages."""
+        return f"the model {self.description.name!r} ({self.fingerprint[:12]})"
+
     @cached_property
     def fingerprint(self) -> str:
         """What embeddings and answers depend on, as 64 hexadecimal digits."""

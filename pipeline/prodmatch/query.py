@@ -13,6 +13,7 @@ from prodmatch.asking import QueryEncoders
 from prodmatch.errors import DamagedError, MismatchError, QueryError
 from prodmatch.generations import Generation, open_generation
 from prodmatch.images import ImageFault, decode_image
+from prodmatch.models import Model
 from prodmatch.products import Matches, Products
 from prodmatch.ranking import LEGS, Legs, Ranked, rank
 from prodmatch.vectors import Vectors, normalise, split_halves
@@ -264,12 +265,12 @@ class ProductIndex:
         return [place for place, _ in pairs[:top]]
 
 
-def open_index(store: Path | str, *, model_fingerprint: str | None = None) -> ProductIndex:
+def open_index(store: Path | str, *, model: Model | None = None) -> ProductIndex:
     """The current generation of a store, ready to be asked.
 
     Args:
         store: the directory given to `embed` and `index`.
-        model_fingerprint: the model the index must have been made with, if the caller cares.
+        model: the one that the index must have been made with, if the caller cares.
 
     Raises:
         StoreError: nothing has been published yet.
@@ -278,10 +279,10 @@ def open_index(store: Path | str, *, model_fingerprint: str | None = None) -> Pr
     """
     generation = open_generation(Path(store))
     found = str(generation.manifest["model_fingerprint"])
-    if model_fingerprint is not None and model_fingerprint != found:
+    if model is not None and model.fingerprint != found:
         raise MismatchError(
             f"{generation.folder}: was made with the model {generation.manifest['model']!r} "
-            f"({found[:12]}), not with the one given ({model_fingerprint[:12]}). "
+            f"({found[:12]}), not with {model.label}. "
             "Leave --model away to ask with the index's own encoders."
         )
     return ProductIndex(generation)

@@ -29,7 +29,7 @@ from prodmatch.training.scratch import (
 )
 from prodmatch.vectors import Vectors
 
-__all__ = ["TrainReport", "fit_heads", "scratch_settings", "train_encoders"]
+__all__ = ["HeadSettings", "TrainReport", "fit_heads", "scratch_settings", "train_encoders"]
 
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
@@ -53,15 +53,21 @@ class TrainReport:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class HeadSettings:
+    """How heads are fitted; device and workers matter to the encoding before it alone."""
+
+    dim: int = 128  # of the shared space
+    device: str = "auto"
+    workers: int = 1
+
+
 def fit_heads(
     catalogue: Catalogue,
     files: EncoderFiles,
     out: Path,
     store: Path,
-    *,
-    dim: int = 128,
-    device: str = "auto",
-    workers: int = 1,
+    settings: HeadSettings | None = None,
 ) -> TrainReport:
     """Fits heads on the pairs of text and picture in a catalogue, without labels.
 
@@ -73,14 +79,15 @@ def fit_heads(
         ModelError: the catalogue has fewer than 50 products with text and picture.
         StoreError: `out` exists or cannot be written.
     """
+    settings = settings or HeadSettings()
     _check_new(out)
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
         todo = plan_features(catalogue, pair, store, scratch)
-        update_features(catalogue, pair, todo, device=device, workers=workers)
+        update_features(catalogue, pair, todo, device=settings.device, workers=settings.workers)
         text, image, groups = _gather_pairs(todo, catalogue)
     held_out = groups % round(1 / HELD_OUT) == 0
-    heads = fit_cca(text[~held_out], image[~held_out], dim)
+    heads = fit_cca(text[~held_out], image[~held_out], settings.dim)
     halves = heads.text(text[held_out]), heads.image(image[held_out])
     calibration = fit_calibration(*halves, groups[held_out])
     recall = recall_of_pairs(*halves, groups[held_out])
