@@ -66,9 +66,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=616)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "catalogue.parquet")
     options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
-    designs = [_draw_design(row, rng) for row in range(options.count)]
-    rows = [_describe(row, design, rng) for row, design in enumerate(designs)]
+    rows = draw_catalogue(options.seed, options.count)
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, options.out, row_group_size=200)
@@ -77,6 +75,13 @@ def main() -> None:
     (options.out.parent / "queries.jsonl").write_text("".join(lines))
     pq.write_table(pa.Table.from_pylist(judgements), options.out.parent / "qrels.parquet")
     sys.stderr.write(f"{len(rows)} products, {len(queries)} queries -> {options.out}\n")
+
+
+def draw_catalogue(seed: int, count: int) -> list[dict[str, object]]:
+    """Rows of drawn products; the same seed and count give the same rows."""
+    rng = np.random.default_rng(seed)
+    designs = [_draw_design(row, rng) for row in range(count)]
+    return [_describe(row, design, rng) for row, design in enumerate(designs)]
 
 
 SCHEMA = pa.schema(

@@ -197,9 +197,7 @@ def exact_neighbours(blocks: Iterable[Vectors], queries: Vectors, count: int) ->
 def recall_at(found: list[Neighbours], truth: list[Neighbours]) -> float:
     """Share of the true neighbours that were found; one of equal score counts as found."""
     shares = [
-        float(np.mean(ours.scores[: len(true.scores)] >= true.scores[-1] - 1e-6))
-        if len(ours.scores)
-        else 0.0
+        float(np.sum(ours.scores[: len(true.scores)] >= true.scores[-1] - 1e-6)) / len(true.scores)
         for ours, true in zip(found, truth, strict=True)
         if len(true.scores)
     ]

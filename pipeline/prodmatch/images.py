@@ -106,10 +106,15 @@ def read_image_file(path: str, root: Path) -> bytes:
         raise ImageFault("missing", repr(path)) from error
     except (OSError, ValueError) as error:
         raise ImageFault("bad_path", f"{path!r}: {error}") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ImageFault("not_a_file", repr(path))
         if found.st_size > MOST_BYTES:
             raise ImageFault("too_many_bytes", f"{path!r}: {found.st_size} bytes")
-        return file.read(MOST_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ImageFault("unreadable", f"{path!r}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)

@@ -5,7 +5,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
@@ -289,6 +288,8 @@ def _insert(
 
 
 def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_uint64(kind):
+        return ""  # beyond SQLite's integers a number is text
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return "INTEGER"
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
@@ -298,8 +299,6 @@ def _plain(value: object) -> object:
     """A value as SQLite keeps it."""
     if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
     if isinstance(value, int) and abs(value) > LARGEST:
         return str(value)
     return value

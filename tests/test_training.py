@@ -1,0 +1,128 @@
+"""Training from scratch, small: it learns, goes on after a kill, and never sees a test row."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from small import COLOURS, KINDS, draw, embed, products, write
+
+from prodmatch.errors import ModelError
+from prodmatch.models import open_model
+from prodmatch.train import check_splits, train_encoders
+from prodmatch.training.contrast import ContrastSettings, info_nce
+from prodmatch.training.measures import fit_calibration, recall_of_pairs
+from prodmatch.training.pairs import TrainingProduct
+from prodmatch.training.scratch import ScratchSettings
+from prodmatch.training.towers import TowerShape
+from prodmatch.training.views import PictureViews, TextViews
+from prodmatch.vectors import normalise
+
+SHAPE = TowerShape(
+    vocabulary_size=200, max_tokens=16, hidden_size=32, layer_count=1, attention_heads=2, dim=16
+)
+
+
+def training_rows(count: int) -> pa.Table:
+    rows = [
+        {
+            "product_id": str(number),
+            "title": f"{list(COLOURS)[number % 3]} {KINDS[number % 5]}",
+            "colour": list(COLOURS)[number % 3],
+            "type": KINDS[number % 5],
+            "image": draw(list(COLOURS.values())[number % 3], number, side=32),
+            "split": "val" if number % 5 == 0 else "train",
+        }
+        for number in range(count)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def test_training_from_scratch_makes_a_model_that_works_and_goes_on_after_a_kill(
+    tmp_path: Path,
+) -> None:
+    pq.write_table(training_rows(120), tmp_path / "products.parquet")
+    contrast = ContrastSettings(epochs=1, batch_rows=32, side_pixels=32, early_side_pixels=32)
+    settings = ScratchSettings(SHAPE, contrast, masked_epochs=1, kept_dim=8)
+    texts = tmp_path / "texts.parquet"
+    pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)
+    train_encoders(tmp_path / "products.parquet", tmp_path / "one", settings, texts=texts)
+    # a killed run leaves its work; the next one goes on from there
+    (tmp_path / "one.work").rename(tmp_path / "two.work")
+    longer = replace(settings, contrast=replace(contrast, epochs=2))
+    train_encoders(tmp_path / "products.parquet", tmp_path / "two", longer, texts=texts)
+    saved = torch.load(tmp_path / "two.work" / "checkpoint.pt", weights_only=True)
+    assert [row["epoch"] for row in saved["report"]] == [0, 1]
+    model = open_model(str(tmp_path / "two"))
+    assert model.heads.dim == 8
+    report = embed(write(tmp_path / "c.parquet", products(10)), model, tmp_path / "store")
+    assert report.embedded == 10
+
+
+def test_rows_of_another_split_are_refused(tmp_path: Path) -> None:
+    table = training_rows(10).to_pandas()
+    table.loc[3, "split"] = "test"
+    table.to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(ModelError, match="only 'train' and 'val' may be there"):
+        check_splits(tmp_path / "c.parquet")
+
+
+def test_the_loss_agrees_with_its_definition_and_leaves_equals_out() -> None:
+    rng = np.random.default_rng(0)
+    left, right = (torch.from_numpy(normalise(rng.normal(size=(5, 4)))) for _ in range(2))
+    scale = torch.tensor(7.0)
+    logits = (7.0 * left @ right.T).numpy()
+    ignored = np.zeros((5, 5), dtype=bool)
+    ignored[0, 1] = True
+    kept = np.where(ignored, -np.inf, logits)
+    rows = np.log(np.exp(kept).sum(axis=1)) - np.diag(logits)
+    columns = np.log(np.exp(kept).sum(axis=0)) - np.diag(logits)
+    found = info_nce(left, right, scale, torch.from_numpy(ignored))
+    assert found.item() == pytest.approx((rows.mean() + columns.mean()) / 2, rel=1e-5)
+
+
+def test_a_probability_is_the_share_that_matches() -> None:
+    rng = np.random.default_rng(0)
+    text = normalise(rng.normal(size=(2000, 16)))
+    image = normalise(text + 0.3 * rng.normal(size=text.shape))
+    calibration = fit_calibration(text, image, np.arange(2000))
+
+    def say(shift: int) -> np.ndarray:
+        cosines = (text * np.roll(image, shift, axis=0)).sum(axis=1)
+        return 1 / (1 + np.exp(-(calibration.scale * cosines + calibration.bias)))
+
+    matching = say(0)
+    others = np.stack([say(shift) for shift in range(1, 51)])
+    assert (matching.sum() + others.sum()) / (51 * 2000) == pytest.approx(1 / 51, rel=0.1)
+    assert matching.mean() > 0.4 > 0.05 > others.mean()
+
+
+def test_recall_counts_a_picture_of_an_equal_title() -> None:
+    text, image = np.eye(20, dtype=np.float32), np.roll(np.eye(20, dtype=np.float32), 1, axis=0)
+    alone = recall_of_pairs(text[:, :1], image[:, :1], np.arange(20))
+    assert alone <= 1.0
+    assert recall_of_pairs(text, text, np.arange(20)) == 1.0
+    assert recall_of_pairs(text, image, np.zeros(20, np.int64)) == 1.0
+
+
+def test_short_texts_are_made_of_what_is_said_of_the_product() -> None:
+    product = TrainingProduct(
+        "Acme Crew Neck Top", "", {"colour": "red", "type": "t-shirt|tee", "gender": "men"}
+    )
+    views = TextViews(np.random.default_rng(0))
+    said = {views.short(product) for _ in range(300)}
+    assert {"red t-shirt", "red tee"} <= said
+    assert not any("|" in text or "{" in text for text in said)
+
+
+def test_picture_views_keep_the_hue() -> None:
+    pictures = np.zeros((64, 40, 40, 3), np.uint8)
+    pictures[..., 0] = 200  # red
+    views = PictureViews(np.random.default_rng(0), side=32).draw(pictures)
+    assert views.shape == (64, 3, 32, 32)
+    red, green, blue = views.mean(dim=(2, 3)).T
+    assert (red > green).all()
+    assert torch.allclose(green, blue, atol=1e-5)

@@ -1,0 +1,174 @@
+"""Vectors and nearest neighbours, against numpy."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from prodmatch import ann
+from prodmatch.ann import AnnIndex, build_index, exact_neighbours, recall_at, tune_index
+from prodmatch.errors import DamagedError, MismatchError, ProdmatchError
+from prodmatch.heads import Heads, Projection, fit_cca
+from prodmatch.vectors import Vectors, check_unit, join_halves, normalise, split_halves
+
+
+def random_rows(count: int, dim: int, seed: int = 0) -> Vectors:
+    return normalise(np.random.default_rng(seed).normal(size=(count, dim)))
+
+
+@pytest.fixture(params=["exact", "lists"])
+def built(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[AnnIndex, Vectors]:
+    """An index of either kind over 3,000 rows, and the rows."""
+    if request.param == "lists":
+        monkeypatch.setattr(ann, "EXACT_ROWS", 1000)
+        monkeypatch.setattr(ann, "TRAINING_ROWS_PER_LIST", 10)
+    rows = random_rows(3000, 16)
+    index = build_index(lambda: np.array_split(rows, 5), len(rows), 16)
+    queries = random_rows(20, 16, seed=1)
+    tune_index(index, queries, exact_neighbours([rows], queries, 10), 10)
+    return index, rows
+
+
+def brute_force(rows: Vectors, queries: Vectors, count: int) -> np.ndarray:
+    return -np.sort(-(queries @ rows.T), axis=1)[:, :count]
+
+
+def test_scores_are_inner_products_higher_first(built: tuple[AnnIndex, Vectors]) -> None:
+    index, rows = built
+    queries = random_rows(7, 16, seed=2)
+    for query, found in zip(queries, index.search(queries, 10), strict=True):
+        assert (np.diff(found.scores) <= 0).all()
+        np.testing.assert_allclose(found.scores, rows[found.rows] @ query, atol=1e-5)
+    truth = brute_force(rows, queries, 10)
+    ours = np.stack([found.scores for found in index.search(queries, 10)])
+    assert (ours >= truth[:, [-1]] - 1e-6).mean() > 0.9
+
+
+def test_no_padding_comes_back(built: tuple[AnnIndex, Vectors]) -> None:
+    index, rows = built
+    (found,) = index.search(rows[:1], 5000)
+    assert found.rows.min() >= 0
+    assert len(set(found.rows.tolist())) == len(found.rows)
+
+
+def test_a_search_within_rows_finds_them_alone(
+    built: tuple[AnnIndex, Vectors], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, rows = built
+    within = np.arange(5, 3000, 7)
+    queries = random_rows(5, 16, seed=3)
+    exact = index.search(queries, 10, within=within)
+    truth = brute_force(rows[within], queries, 10)
+    np.testing.assert_allclose([found.scores for found in exact], truth, atol=1e-5)
+    monkeypatch.setattr(ann, "FILTERED_ROWS", 10)  # now through the index itself
+    for found in index.search(queries, 10, within=within):
+        assert np.isin(found.rows, within).all()
+        assert len(found.rows) == 10
+
+
+def test_vectors_come_back_in_the_order_asked(built: tuple[AnnIndex, Vectors]) -> None:
+    index, rows = built
+    asked = np.array([2999, 0, 17])
+    np.testing.assert_array_equal(index.vectors(asked), rows[asked])
+    assert index.vectors(np.zeros(0, np.int64)).shape == (0, 16)
+
+
+def test_what_is_saved_is_what_is_opened(built: tuple[AnnIndex, Vectors], tmp_path: Path) -> None:
+    index, rows = built
+    index.save(tmp_path / "index.faiss")
+    opened = AnnIndex.open(tmp_path / "index.faiss", row_count=3000, dim=16)
+    for ours, theirs in zip(index.search(rows[:9], 5), opened.search(rows[:9], 5), strict=True):
+        np.testing.assert_array_equal(ours.rows, theirs.rows)
+    plain = faiss.read_index(str(tmp_path / "index.faiss"))
+    assert (plain.ntotal, plain.metric_type) == (3000, faiss.METRIC_INNER_PRODUCT)
+
+
+def test_an_index_of_another_size_or_metric_is_refused(tmp_path: Path) -> None:
+    index = build_index(lambda: [random_rows(10, 8)], 10, 8)
+    index.save(tmp_path / "index.faiss")
+    for rows, dim in ((11, 8), (10, 9)):
+        with pytest.raises(DamagedError, match="expected an inner-product index"):
+            AnnIndex.open(tmp_path / "index.faiss", row_count=rows, dim=dim)
+    other = faiss.IndexFlatL2(8)
+    other.add(random_rows(10, 8))
+    faiss.write_index(other, str(tmp_path / "l2.faiss"))
+    with pytest.raises(DamagedError, match="expected an inner-product index"):
+        AnnIndex.open(tmp_path / "l2.faiss", row_count=10, dim=8)
+    (tmp_path / "cut.faiss").write_bytes((tmp_path / "index.faiss").read_bytes()[:-20])
+    with pytest.raises(DamagedError, match="cannot be read as a FAISS index"):
+        AnnIndex.open(tmp_path / "cut.faiss", row_count=10, dim=8)
+
+
+def test_queries_of_another_dimension_are_refused() -> None:
+    index = build_index(lambda: [random_rows(10, 8)], 10, 8)
+    with pytest.raises(MismatchError, match="has 8 dimensions"):
+        index.search(random_rows(1, 9), 1)
+
+
+def test_exact_neighbours_agree_whatever_the_blocks() -> None:
+    rows, queries = random_rows(100, 8), random_rows(5, 8, seed=1)
+    for blocks in (1, 3, 17):
+        found = exact_neighbours(np.array_split(rows, blocks), queries, 7)
+        np.testing.assert_allclose(
+            np.stack([near.scores for near in found]), brute_force(rows, queries, 7), atol=1e-6
+        )
+
+
+def test_recall_counts_what_was_found() -> None:
+    truth = exact_neighbours([random_rows(50, 8)], random_rows(4, 8, seed=1), 10)
+    half = [ann.Neighbours(near.rows[:5], near.scores[:5]) for near in truth]
+    assert recall_at(truth, truth) == 1.0
+    assert recall_at(half, truth) == 0.5
+
+
+def test_zeros_stay_zeros_and_all_else_is_of_unit_length() -> None:
+    rows = np.array([[0.0, 0.0], [3.0, 4.0], [1e-30, 0.0]])
+    np.testing.assert_allclose(normalise(rows), [[0, 0], [0.6, 0.8], [1, 0]], atol=1e-6)
+
+
+def test_a_missing_half_is_zeros_and_the_whole_of_unit_length() -> None:
+    text, image = random_rows(3, 4), random_rows(3, 4, seed=1)
+    image[1] = 0.0
+    joined = join_halves(text, image)
+    np.testing.assert_allclose(np.linalg.norm(joined, axis=1), 1.0, atol=1e-6)
+    left, right = split_halves(joined)
+    np.testing.assert_allclose(normalise(left), text, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(right, axis=1), [0.5**0.5, 0, 0.5**0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("spoil", [np.nan, np.inf, 0.0, 2.0])
+def test_vectors_that_are_not_unit_are_refused(spoil: float) -> None:
+    rows = random_rows(5, 4)
+    check_unit(rows, "rows")
+    rows[3] *= spoil
+    with pytest.raises(ProdmatchError, match="rows"):
+        check_unit(rows, "rows")
+
+
+def test_cca_finds_the_space_that_two_views_share() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(500, 6))
+    text = np.concatenate([shared, rng.normal(size=(500, 20))], 1) @ rng.normal(size=(26, 26))
+    image = np.concatenate([shared, rng.normal(size=(500, 9))], 1) @ rng.normal(size=(15, 15))
+    text, image = text.astype(np.float32), image.astype(np.float32)
+    heads = fit_cca(text[:400], image[:400], 6)
+    scores = heads.text(text[400:]) @ heads.image(image[400:]).T
+    assert (scores.argmax(axis=1) == np.arange(100)).mean() > 0.9
+
+
+def test_heads_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def projection(features: int) -> Projection:
+        parts = [rng.normal(size=size) for size in ((features, 8), 8, 8, (8, 5))]
+        return Projection(*(part.astype(np.float32) for part in parts))
+
+    heads = Heads(projection(12), projection(20))
+    heads.save(tmp_path / "heads.safetensors")
+    rows = rng.normal(size=(3, 12)).astype(np.float32)
+    opened = Heads.open(tmp_path / "heads.safetensors")
+    np.testing.assert_array_equal(opened.text(rows), heads.text(rows))
+    np.testing.assert_allclose(np.linalg.norm(opened.text(rows), axis=1), 1.0, atol=1e-6)

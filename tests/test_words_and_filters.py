@@ -1,0 +1,215 @@
+"""The lexical leg: what counts as the same word, and what a filter may say."""
+
+import datetime
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodmatch.errors import DamagedError, QueryError
+from prodmatch.products import Products, write_products
+from prodmatch.words import query_terms, split_terms, within_edits
+
+TEXTS = [
+    "Men's Red T-Shirt",
+    "Blue tshirt, long-sleeve",
+    "Oxford shirt for women",
+    "Sony WH-1000XM4 headphones",
+    "Café curtains",
+    "红色的T恤",
+    "เสื้อยืดสีแดง",
+    "Sneakers sneakers",
+    "Longsleeve top",
+    "",
+]
+
+
+def make(folder: Path, texts: list[str]) -> Products:
+    table = pa.table(
+        {
+            "product_id": [f"p{row}" for row in range(len(texts))],
+            "text": pa.array([text or None for text in texts], pa.string()),
+            "price": [float(row) for row in range(len(texts))],
+            "brand name": ["it's" if row % 2 else None for row in range(len(texts))],
+        }
+    )
+    write_products(folder / "products.sqlite", table.schema, table.to_batches(3))
+    return Products(folder / "products.sqlite")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Products:
+    return make(tmp_path_factory.mktemp("shop"), TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("t-shirt", {0, 1}),
+        ("tshirt", {0, 1}),
+        ("t shirt", {0, 1}),
+        ("T-SHIRTS", {0, 1}),
+        ("shirts", {0, 2}),
+        ("long sleeve", {1, 8}),
+        ("longsleeve", {1, 8}),
+        ("wh1000xm4", {3}),
+        ("WH 1000XM4", {3}),
+        ("cafe curtain", {4}),
+        ("红色", {5}),
+        ("สีแดง", {6}),
+        ("sneaker", {7}),
+        ("snekaers", {7}),
+        ("headphnes", {3}),
+        ("the for with", {2}),
+        ("zzzz", set()),
+    ],
+)
+def test_finds_words_however_they_are_written(shop: Products, query: str, rows: set[int]) -> None:
+    assert set(shop.match(query).rows.tolist()) == rows
+
+
+def test_stop_words_say_nothing_beside_others(shop: Products) -> None:
+    assert shop.match("the red for").rows.tolist() == [0]
+
+
+def test_scores_agree_with_bm25_by_hand(tmp_path: Path) -> None:
+    shop = make(tmp_path, ["lamp", "lamp lamp chair", "chair vase vase", "table", "bed", "desk"])
+    found = shop.match("lamp")
+    lengths = np.array([1, 3, 3, 1, 1, 1])
+    idf = np.log((6 - 2 + 0.5) / (2 + 0.5))
+    expected = [
+        idf * tf * 2.2 / (tf + 1.2 * (1 - 0.75 + 0.75 * length / lengths.mean()))
+        for tf, length in ((1, 1), (2, 3))
+    ]
+    assert found.rows.tolist() == [0, 1]
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-5)
+
+
+def test_gives_scores_of_any_rows(shop: Products) -> None:
+    found = shop.match("red shirt")
+    scores = found.of(np.array([3, 0, 2]))
+    assert scores[0] == 0.0
+    assert scores[1] == found.scores[found.rows.tolist().index(0)] > 0
+    assert shop.match("zzzz").of(np.array([1, 2])).tolist() == [0.0, 0.0]
+
+
+def test_best_takes_the_highest_and_of_equal_ones_the_first(tmp_path: Path) -> None:
+    shop = make(tmp_path, ["lamp x", "lamp", "lamp", "lamp y z", "chair", "bed", "desk"])
+    assert shop.match("lamp").best(2).tolist() == [1, 2]
+
+
+def test_within_leaves_others_out(shop: Products) -> None:
+    assert shop.match("shirt", np.array([2, 5])).rows.tolist() == [2]
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, derandomize=True, deadline=None)
+def test_any_text_can_be_asked(text: str) -> None:
+    assert all(term for group in query_terms(text) for term in group)
+    assert all(term and '"' not in term for term in split_terms(text))
+
+
+def test_any_query_is_safe(shop: Products) -> None:
+    for query in ('"', "a OR b", "NEAR(a b)", "terms:red", "red*", "^red", "red\0shirt", "(", "-"):
+        shop.match(query)
+    assert shop.match("terms:red").rows.tolist() == [0]
+
+
+@given(st.text("abcd", max_size=7), st.text("abcd", max_size=7))
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_edits_agree_with_the_definition(one: str, other: str) -> None:
+    def count(a: str, b: str) -> int:
+        if not a or not b:
+            return len(a) + len(b)
+        best = min(count(a[1:], b) + 1, count(a, b[1:]) + 1, count(a[1:], b[1:]) + (a[0] != b[0]))
+        if a[:2] == b[:2][::-1] and len(a) > 1 and len(b) > 1:
+            best = min(best, count(a[2:], b[2:]) + 1)
+        return best
+
+    if len(one) + len(other) <= 9:
+        edits = count(one, other)
+        assert within_edits(one, other, 2) == (edits if edits <= 2 else None)
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        ("price < 3", [0, 1, 2]),
+        ("price BETWEEN 2 AND 3 OR product_id = 'p7'", [2, 3, 7]),
+        ("\"brand name\" = 'it''s' AND price > 6", [7, 9]),
+        ("lower(product_id) IN ('p1', 'p2') -- a comment", [1, 2]),
+        ("price > 100", []),
+    ],
+)
+def test_filters_choose_rows(shop: Products, condition: str, rows: list[int]) -> None:
+    assert shop.rows_where(condition).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "",
+        "pric < 3",
+        "price <",
+        "1) UNION SELECT 1 --",
+        "price IN (SELECT price FROM products)",
+        "EXISTS (SELECT 1 FROM vocabulary)",
+        "load_extension('x')",
+        "randomblob(1000000000)",
+        "1; DROP TABLE products",
+        "a\0b",
+    ],
+)
+def test_anything_else_in_a_filter_is_refused(shop: Products, condition: str) -> None:
+    with pytest.raises(
+        QueryError, match="Write an SQL condition over product_id, price, brand name"
+    ):
+        shop.rows_where(condition)
+
+
+def test_values_of_every_simple_type_come_back(tmp_path: Path) -> None:
+    day = datetime.date(2026, 1, 2)
+    table = pa.table(
+        {
+            "product_id": ["a"],
+            "text": ["x"],
+            "flag": [True],
+            "big": pa.array([2**64 - 1], pa.uint64()),
+            "day": [day],
+            "none": pa.array([None], pa.string()),
+        }
+    )
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    assert Products(tmp_path / "p.sqlite").metadata([0]) == [
+        {
+            "product_id": "a",
+            "flag": 1,
+            "big": str(2**64 - 1),
+            "day": "2026-01-02",
+            "none": None,
+        }
+    ]
+
+
+def test_metadata_comes_in_the_order_asked(shop: Products) -> None:
+    rows = [7, 0, 3, 7]
+    assert [found["product_id"] for found in shop.metadata(rows)] == ["p7", "p0", "p3", "p7"]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    shop = make(tmp_path, TEXTS)
+    shop.connection.close()
+    content = bytearray((tmp_path / "products.sqlite").read_bytes())
+    content[100:] = bytes(len(content) - 100)
+    (tmp_path / "products.sqlite").write_bytes(content)
+    with pytest.raises(DamagedError, match=r"products\.sqlite"):
+        Products(tmp_path / "products.sqlite").match("red")
+
+
+def test_the_file_is_read_only(shop: Products) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        shop.connection.execute("DELETE FROM products")
