@@ -18,6 +18,7 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from prodmatch.errors import ModelError
 from prodmatch.files import digest_bytes, digest_file
@@ -207,12 +208,13 @@ def _load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             "Give a directory written by save_pretrained."
         )
     try:
-        encoder = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        with _quiet():
+            encoder = AutoModel.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder}: the text encoder cannot be loaded ({error}).") from error
     return encoder.float(), tokenizer
@@ -240,3 +242,20 @@ def _load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
     except Exception as error:
         raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
     return resnet, dim
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers from drawing bars and from telling of weights that are not used."""
+    verbosity, bars = (
+        transformers_logging.get_verbosity(),
+        transformers_logging.is_progress_bar_enabled(),
+    )
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
