@@ -16,7 +16,7 @@ from prodmatch.catalogue import open_catalogue
 from prodmatch.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.index import index_embeddings
-from prodmatch.models import Model, open_model
+from prodmatch.models import Calibration, Model, open_model
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.query import open_index
 from prodmatch.ranking import Legs, rank
@@ -197,9 +197,19 @@ def test_scores_are_the_weighted_sum_of_scaled_legs(model: Model) -> None:
     np.testing.assert_allclose(ranked.score, ranked.lexical + ranked.text + ranked.image, atol=1e-6)
 
 
-def test_a_missing_picture_neither_favours_nor_punishes(model: Model) -> None:
+def test_the_weight_of_a_missing_half_goes_to_the_other_half(model: Model) -> None:
     weights = {"lexical": 0.5, "text": 0.2, "image": 0.3}
-    without = legs(has_image=np.array([True, False, True]))
-    ranked = rank(np.arange(3), without, weights, model.description.calibration)
-    assert ranked.image[1] == 0.0
-    assert ranked.score[1] == pytest.approx((0.25 + 0.2) / 0.7)
+    halved = legs(has_text=np.array([True, True, False]), has_image=np.array([True, False, True]))
+    ranked = rank(np.arange(3), halved, weights, model.description.calibration)
+    np.testing.assert_allclose(ranked.lexical, [0.5, 0.25, 0.0], atol=1e-6)
+    np.testing.assert_allclose(ranked.text, [0.0, 0.5, 0.0], atol=1e-6)
+    np.testing.assert_allclose(ranked.image, [0.0, 0.0, 0.5], atol=1e-6)
+
+
+def test_a_leg_that_is_asked_for_alone_ranks_alone(model: Model) -> None:
+    ranked = rank(np.arange(3), legs(), {"lexical": 0, "text": 0, "image": 1}, Calibration())
+    assert ranked.score.argmax() == 2
+    assert ranked.score[2] == 1.0
+    pictures = legs(lexical=np.zeros(3, np.float32), has_words=False)
+    ranked = rank(np.arange(3), pictures, model.description.weights, Calibration())
+    np.testing.assert_allclose(ranked.score, [0.3, 0.4, 0.8], atol=1e-6)

