@@ -22,10 +22,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 embed: $(READY) ## encode what is new in CATALOGUE into STORE with MODEL
-	$(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE) --model $(MODEL)
+	@$(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE) --model $(MODEL)
 
 index: $(READY) ## build, measure and publish an index over the newest embeddings
-	$(BIN)/prodmatch index --store $(STORE)
+	@$(BIN)/prodmatch index --store $(STORE)
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest -q

@@ -17,7 +17,8 @@ from ir_measures import RR, R, Success, nDCG
 
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
-from prodmatch.query import ProductIndex, Question, open_index
+from prodmatch.query import ProductIndex, open_index
+from prodmatch.questions import Question
 
 LEGS: dict[str, dict[str, float] | None] = {
     "lexical": {"lexical": 1.0},

@@ -19,7 +19,8 @@ from prodmatch.errors import CatalogueError
 from prodmatch.features import FeatureStore, content_key
 from prodmatch.index import index_embeddings
 from prodmatch.models import Model
-from prodmatch.query import Question, open_index
+from prodmatch.query import open_index
+from prodmatch.questions import Question
 from prodmatch.shards import require_embeddings, vectors_of
 
 

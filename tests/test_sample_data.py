@@ -9,7 +9,8 @@ from draw import COLOURS, KINDS, draw_catalogue
 
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
-from prodmatch.query import ProductIndex, Question, open_index
+from prodmatch.query import ProductIndex, open_index
+from prodmatch.questions import Question
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 

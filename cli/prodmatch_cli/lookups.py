@@ -1,17 +1,19 @@
 """Commands that read: they import neither torch nor transformers."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from prodmatch.errors import QueryError
+from prodmatch.files import new_file, write_json
+from prodmatch.judgements import read_judgements, read_run
 from prodmatch.models import open_model
-from prodmatch.query import Hit, Question, open_index
+from prodmatch.query import Hit, open_index
+from prodmatch.questions import Question, read_picture, read_questions
 from prodmatch_cli.options import STORE, read_pairs
-from prodmatch_cli.output import print_rows
+from prodmatch_cli.output import print_json, print_rows, print_table
 
+FILE = click.Path(path_type=Path)
 COLUMNS = ("rank", "product_id", "title", "score", "probability")
 PARTS = ("lexical", "text", "image")
 
@@ -55,9 +57,10 @@ def query(
     if queries is not None and (text or image or product_id):
         raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
     if queries is not None:
-        questions = _read_questions(queries)
+        questions = read_questions(queries)
     else:
-        questions = [Question("q", text, _read_picture(image), product_id)]
+        picture = read_picture(image, "--image") if image else None
+        questions = [Question("q", text, picture, product_id)]
     expected = open_model(model) if model else None
     found = open_index(store, model=expected).search_many(
         questions, where=where, top=top, weights=_read_weights(weights)
@@ -86,64 +89,63 @@ def _read_weights(value: str | None) -> dict[str, float] | None:
         ) from error
 
 
-def _read_picture(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise QueryError(f"--image {path}: cannot be read ({error.strerror}).") from error
+@click.command()
+@STORE
+@click.option("--queries", type=FILE, required=True, help="As for query.")
+@click.option("--qrels", type=FILE, required=True, help="Judgements: Parquet, JSON lines or TREC.")
+@click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade of a match.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--filter", "where", help="SQL condition, as for query.")
+@click.option("--weights", help="Of the hybrid, as for query.")
+@click.option("--run", "runs", type=FILE, multiple=True, help="Another program's run, TREC's form.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory for runs and reports.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+def evaluate(
+    store: Path,
+    queries: Path,
+    qrels: Path,
+    relevant: int,
+    threshold: float,
+    where: str | None,
+    weights: str | None,
+    runs: tuple[Path, ...],
+    out: Path | None,
+    form: str,
+) -> None:
+    """Measure each leg and the hybrid on judged queries.
 
+    With --out it writes evaluation.json, evaluation.html and a run file of each system.
+    """
+    from prodmatch.evaluate import EvaluateSettings, evaluate_index
+    from prodmatch.page import evaluation_page
 
-def _read_questions(path: Path) -> list[Question]:
-    if not path.is_file():
-        raise QueryError(f"--queries {path}: there is no such file.")
-    rows = _read_parquet(path) if path.suffix == ".parquet" else _read_lines(path)
-    if not rows:
-        raise QueryError(f"--queries {path}: holds no query.")
-    return [_question(row, number, path) for number, row in enumerate(rows, start=1)]
-
-
-def _read_parquet(path: Path) -> list[dict[str, object]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows: list[dict[str, object]] = pq.read_table(path).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise QueryError(f"--queries {path}: cannot be read as Parquet ({error}).") from error
-    return rows
-
-
-def _read_lines(path: Path) -> list[dict[str, object]]:
-    rows = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise QueryError(f"--queries {path}: line {number} is no JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise QueryError(f"--queries {path}: line {number} is no JSON object.")
-        rows.append(row)
-    return rows
-
-
-def _question(row: dict[str, object], number: int, path: Path) -> Question:
-    known = {"query_id", "text", "image", "product_id"}
-    if not known & set(row):
-        raise QueryError(
-            f"--queries {path}: query {number} has none of the fields {sorted(known)}; "
-            f"found {sorted(row)}."
-        )
-    image = row.get("image")
-    if isinstance(image, str):
-        image = _read_picture(path.parent / image)
-    text, product_id = row.get("text"), row.get("product_id")
-    return Question(
-        str(row.get("query_id", number)),
-        None if text is None else str(text),
-        image if isinstance(image, bytes) else None,
-        None if product_id is None else str(product_id),
+    settings = EvaluateSettings(
+        relevant=relevant, threshold=threshold, weights=_read_weights(weights), where=where
     )
+    found = evaluate_index(
+        open_index(store),
+        read_questions(queries),
+        read_judgements(qrels),
+        settings,
+        runs={path.stem: read_run(path) for path in runs},
+        out=out,
+    )
+    if out is not None:
+        write_json(out / "evaluation.json", found.as_dict())
+        with new_file(out / "evaluation.html") as file:
+            file.write(evaluation_page(found, f"{queries.name} on {store}").encode())
+    if form == "json":
+        print_json(found.as_dict())
+        return
+    rows = [
+        {"measure": measure, **{name: found.figures[name][measure].value for name in found.figures}}
+        | {"gain": gain.difference, "over": gain.leg, "p": gain.p}
+        for measure, gain in found.gains.items()
+    ]
+    print_table(rows, ["measure", *found.figures, "gain", "over", "p"])

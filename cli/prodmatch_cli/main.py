@@ -9,7 +9,7 @@ import click
 import prodmatch
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.jobs import check, convert, embed, index, train
-from prodmatch_cli.lookups import query
+from prodmatch_cli.lookups import evaluate, query
 from prodmatch_cli.upkeep import gc, generations, rollback, verify
 
 
@@ -32,6 +32,7 @@ for command in (
     embed,
     index,
     query,
+    evaluate,
     train,
     generations,
     rollback,

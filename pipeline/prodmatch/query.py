@@ -15,24 +15,15 @@ from prodmatch.generations import Generation, open_generation
 from prodmatch.images import ImageFault, decode_image
 from prodmatch.models import Model
 from prodmatch.products import Matches, Products
+from prodmatch.questions import Question
 from prodmatch.ranking import LEGS, Legs, Ranked, rank
 from prodmatch.vectors import Vectors, normalise, split_halves
 
-__all__ = ["Hit", "ProductIndex", "Question", "open_index"]
+__all__ = ["Hit", "ProductIndex", "open_index"]
 
 CANDIDATES = 200  # of each leg; all legs score the union
 MOST_HITS = 10_000
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked: words, a picture's bytes, both, or products like the one of an id."""
-
-    query_id: str = "q"
-    text: str | None = None
-    image: bytes | None = None
-    product_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,258 @@
+"""Job: how well an index answers judged queries; each leg alone, the hybrid, and other runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import ir_measures
+import numpy as np
+import numpy.typing as npt
+from ir_measures import RR, Measure, P, R, Success, nDCG
+
+from prodmatch.errors import QueryError
+from prodmatch.judgements import Judgements, Run, write_run
+from prodmatch.query import Hit, ProductIndex
+from prodmatch.questions import Question
+from prodmatch.ranking import LEGS
+
+__all__ = ["EvaluateSettings", "Evaluation", "Figure", "Gain", "evaluate_index"]
+
+HYBRID = "hybrid"
+PERMUTATIONS = 10_000
+RESAMPLES = 2_000
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+Values = npt.NDArray[np.float64]  # (queries,)
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What is measured and how surely."""
+
+    relevant: int = 1  # the lowest grade that the measures without grades count as a match
+    depth: int = 100  # hits of a query
+    threshold: float = 0.5  # of the probability, for precision, recall and F1
+    weights: Mapping[str, float] | None = None  # of the hybrid; the model's own if None
+    where: str | None = None
+    seed: int = 0
+
+    def measures(self) -> list[Measure]:
+        """The measures, under the names and definitions of ir-measures."""
+        rel = self.relevant
+        cutoffs = [P(rel=rel) @ 1, P(rel=rel) @ 10, R(rel=rel) @ 10, R(rel=rel) @ 100]
+        return [nDCG @ 10, RR(rel=rel), *cutoffs, Success(rel=rel) @ 10]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The mean of a measure over the queries, and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The hybrid against the best single leg, by a two-sided paired randomisation test."""
+
+    leg: str
+    difference: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Precision, recall and F1 of the hits at or above a probability, means over the queries."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of every system, in the order lexical, text, image, hybrid, others."""
+
+    queries: int
+    judged: int  # pairs of query and product
+    relevant: int  # of these, at or above the grade that counts
+    judged_at_10: float  # share of the hybrid's first ten that anybody judged
+    figures: dict[str, dict[str, Figure]]  # system -> measure -> figure
+    gains: dict[str, Gain]  # measure -> hybrid against the best leg
+    at_threshold: Cut
+    cuts: list[Cut] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return asdict(self)
+
+
+def evaluate_index(
+    index: ProductIndex,
+    questions: Sequence[Question],
+    judgements: Judgements,
+    settings: EvaluateSettings | None = None,
+    *,
+    runs: Mapping[str, Run] | None = None,
+    out: Path | None = None,
+) -> Evaluation:
+    """Asks every judged question of each leg and of the hybrid, and measures the answers.
+
+    Questions without a relevant product are left out: nothing could be found for them.
+
+    Args:
+        index: the generation to measure.
+        questions: what is asked.
+        judgements: grades of products; what is not judged counts as no match.
+        settings: measures and weights.
+        runs: rankings of other programs, measured beside ours.
+        out: a directory for our runs in TREC's form.
+
+    Raises:
+        QueryError: judgements and questions, or judgements and products, have nothing in common.
+    """
+    settings = settings or EvaluateSettings()
+    if taken := sorted({*LEGS, HYBRID} & set(runs or {})):
+        raise QueryError(f"--run: {taken[0]!r} is the name of one of ours. Rename the file.")
+    asked = _judged_questions(index, questions, judgements, settings)
+    hits = {name: _ask(index, asked, name, settings) for name in (*LEGS, HYBRID)}
+    if out is not None:
+        for name, found in hits.items():
+            ranked = [
+                (question.query_id, [(hit.product_id, hit.score) for hit in answer])
+                for question, answer in zip(asked, found, strict=True)
+            ]
+            write_run(out / f"{name}.run", ranked)
+    rankings = {
+        name: {
+            question.query_id: [hit.product_id for hit in answer]
+            for question, answer in zip(asked, found, strict=True)
+        }
+        for name, found in hits.items()
+    }
+    queries = [question.query_id for question in asked]
+    values = {
+        name: _values(run, queries, judgements, settings)
+        for name, run in {**rankings, **(runs or {})}.items()
+    }
+    cuts = [_cut(asked, hits[HYBRID], judgements, settings.relevant, at) for at in THRESHOLDS]
+    grades = [grade for query in queries for grade in judgements[query].values()]
+    return Evaluation(
+        queries=len(asked),
+        judged=len(grades),
+        relevant=sum(grade >= settings.relevant for grade in grades),
+        judged_at_10=_judged_share(rankings[HYBRID], judgements),
+        figures={
+            name: {measure: _figure(found, settings.seed) for measure, found in each.items()}
+            for name, each in values.items()
+        },
+        gains=_gains(values, settings.seed),
+        at_threshold=_cut(asked, hits[HYBRID], judgements, settings.relevant, settings.threshold),
+        cuts=cuts,
+    )
+
+
+def _judged_questions(
+    index: ProductIndex,
+    questions: Sequence[Question],
+    judgements: Judgements,
+    settings: EvaluateSettings,
+) -> list[Question]:
+    asked = [
+        question
+        for question in questions
+        if any(g >= settings.relevant for g in judgements.get(question.query_id, {}).values())
+    ]
+    if not asked:
+        raise QueryError(
+            f"--qrels: none of the {len(questions)} queries has a product judged "
+            f"{settings.relevant} or higher. Compare the query ids, or lower --relevant."
+        )
+    named = [p for question in asked for p in judgements[question.query_id]]
+    if all(index.products.row_of(product) is None for product in dict.fromkeys(named)):
+        raise QueryError(
+            f"--qrels: none of the {len(set(named))} products judged is in the index, such as "
+            f"{named[0]!r}. Compare the product ids."
+        )
+    return asked
+
+
+def _ask(
+    index: ProductIndex, asked: Sequence[Question], name: str, settings: EvaluateSettings
+) -> list[list[Hit]]:
+    weights = settings.weights if name == HYBRID else {name: 1.0}
+    found = index.search_many(asked, where=settings.where, top=settings.depth, weights=weights)
+    if name == HYBRID:
+        return found
+    return [[hit for hit in hits if hit.score > 0] for hits in found]  # 0: the leg is silent
+
+
+def _values(
+    run: Run, queries: Sequence[str], judgements: Judgements, settings: EvaluateSettings
+) -> dict[str, Values]:
+    """Every measure of every query."""
+    scored = {
+        query: {product: 1.0 / place for place, product in enumerate(run.get(query, []), start=1)}
+        for query in queries
+    }
+    qrels = {query: judgements[query] for query in queries}
+    measures = settings.measures()
+    values = {str(measure): np.zeros(len(queries)) for measure in measures}
+    places = {query: place for place, query in enumerate(queries)}
+    for found in ir_measures.iter_calc(measures, qrels, scored):
+        values[str(found.measure)][places[found.query_id]] = found.value
+    return values
+
+
+def _figure(values: Values, seed: int) -> Figure:
+    rng = np.random.default_rng(seed)
+    means = [rng.choice(values, len(values)).mean() for _ in range(RESAMPLES)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Figure(*(round(float(value), 7) for value in (values.mean(), low, high)))
+
+
+def _gains(values: Mapping[str, Mapping[str, Values]], seed: int) -> dict[str, Gain]:
+    gains = {}
+    for measure, hybrid in values[HYBRID].items():
+        best = max(LEGS, key=lambda leg: float(values[leg][measure].mean()))
+        difference = hybrid - values[best][measure]
+        p = randomisation_test(difference, seed)
+        gains[measure] = Gain(best, round(float(difference.mean()), 7), round(p, 5))
+    return gains
+
+
+def randomisation_test(differences: Values, seed: int) -> float:
+    """The two-sided p of paired differences `(queries,)`: how often random signs do as much."""
+    rng = np.random.default_rng(seed)
+    seen = abs(differences.mean()) - 1e-12
+    extreme = 0
+    for _ in range(PERMUTATIONS // 1000):
+        signs = rng.choice([-1.0, 1.0], (1000, len(differences)))  # (trials, queries)
+        extreme += int((np.abs((signs * differences).mean(axis=1)) >= seen).sum())
+    return (1 + extreme) / (1 + PERMUTATIONS)
+
+
+def _cut(
+    asked: Sequence[Question],
+    hits: Sequence[Sequence[Hit]],
+    judgements: Judgements,
+    relevant: int,
+    threshold: float,
+) -> Cut:
+    rows = []
+    for question, found in zip(asked, hits, strict=True):
+        grades = judgements[question.query_id]
+        wanted = {product for product, grade in grades.items() if grade >= relevant}
+        kept = {hit.product_id for hit in found if hit.probability >= threshold}
+        right = len(kept & wanted)
+        precision, recall = right / max(1, len(kept)), right / len(wanted)
+        rows.append((precision, recall, 2 * right / (len(kept) + len(wanted))))
+    means = np.mean(rows, axis=0)
+    return Cut(threshold, *(round(float(mean), 4) for mean in means))
+
+
+def _judged_share(run: Run, judgements: Judgements) -> float:
+    first = [(query, product) for query, found in run.items() for product in found[:10]]
+    judged = sum(product in judgements[query] for query, product in first)
+    return round(judged / max(1, len(first)), 4)

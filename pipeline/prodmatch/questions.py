@@ -1,0 +1,120 @@
+"""Questions: what is asked, and files of them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.errors import QueryError
+
+__all__ = ["Question", "read_picture", "read_questions", "read_records"]
+
+FIELDS = ("query_id", "text", "image", "product_id")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: words, a picture's bytes, both, or products like the one of an id."""
+
+    query_id: str = "q"
+    text: str | None = None
+    image: bytes | None = None
+    product_id: str | None = None
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions in a Parquet or JSON lines file, in its order.
+
+    A question has a `query_id` (its number where there is none) and `text`, `image` (bytes, or a
+    path relative to the file), both, or `product_id`.
+
+    Raises:
+        QueryError: the file cannot be read, an id stands twice, or a question asks nothing.
+    """
+    rows = read_records(path, "--queries")
+    questions = [_question(row, number, path) for number, row in enumerate(rows, start=1)]
+    seen: set[str] = set()
+    for question in questions:
+        if question.query_id in seen:
+            raise QueryError(
+                f"--queries {path}: query_id {question.query_id!r} stands twice. "
+                "Give every query an id of its own."
+            )
+        seen.add(question.query_id)
+    return questions
+
+
+def read_records(path: Path, option: str) -> list[dict[str, object]]:
+    """The rows of a Parquet or JSON lines file.
+
+    Args:
+        path: the file; what does not end in `.parquet` is read as JSON lines.
+        option: the option that named it, for messages.
+
+    Raises:
+        QueryError: there is no such file, it cannot be read, or it has no rows.
+    """
+    if not path.is_file():
+        raise QueryError(f"{option} {path}: there is no such file.")
+    read = _read_parquet if path.suffix == ".parquet" else _read_lines
+    rows = read(path, option)
+    if not rows:
+        raise QueryError(f"{option} {path}: has no rows.")
+    return rows
+
+
+def read_picture(path: Path, option: str) -> bytes:
+    """The bytes of a picture to ask with.
+
+    Raises:
+        QueryError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise QueryError(f"{option} {path}: cannot be read ({error.strerror}).") from error
+
+
+def _read_parquet(path: Path, option: str) -> list[dict[str, object]]:
+    try:
+        rows: list[dict[str, object]] = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise QueryError(f"{option} {path}: cannot be read as Parquet ({error}).") from error
+    return rows
+
+
+def _read_lines(path: Path, option: str) -> list[dict[str, object]]:
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise QueryError(f"{option} {path}: line {number} is no JSON ({error}).") from error
+        if not isinstance(row, dict):
+            raise QueryError(f"{option} {path}: line {number} is no JSON object.")
+        rows.append(row)
+    return rows
+
+
+def _question(row: dict[str, object], number: int, path: Path) -> Question:
+    if not set(FIELDS) & set(row):
+        raise QueryError(
+            f"--queries {path}: query {number} has none of the fields {', '.join(FIELDS)}; "
+            f"found {', '.join(row)}."
+        )
+    image = row.get("image")
+    if isinstance(image, dict):  # Hugging Face: the bytes, or else the path
+        image = image.get("bytes") or image.get("path")
+    if isinstance(image, str):
+        image = read_picture(path.parent / image, f"--queries {path}: query {number}:")
+    text, product_id = row.get("text"), row.get("product_id")
+    return Question(
+        str(row.get("query_id", number)),
+        None if text is None else str(text),
+        image if isinstance(image, bytes) and image else None,
+        None if product_id is None else str(product_id),
+    )
