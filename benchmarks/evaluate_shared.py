@@ -1,31 +1,25 @@
 """Retrieval of each leg and of the hybrid on the evaluation sets of DATA (`make evaluate`).
 
-Every set is embedded, indexed and asked by the program itself. Relevant for RR and Success is
-the highest grade; nDCG counts all grades. Measures are those of ir-measures.
+Every set is embedded, indexed and asked by the program itself; a match is a product of the
+highest grade, and nDCG counts all grades.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import ir_measures
 import pandas as pd
-from ir_measures import RR, R, Success, nDCG
 
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
-from prodmatch.query import ProductIndex, open_index
+from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
+from prodmatch.files import new_file, write_json
+from prodmatch.judgements import Judgements
+from prodmatch.page import evaluation_page
+from prodmatch.query import open_index
 from prodmatch.questions import Question
-
-LEGS: dict[str, dict[str, float] | None] = {
-    "lexical": {"lexical": 1.0},
-    "text": {"text": 1.0},
-    "image": {"image": 1.0},
-    "hybrid": None,
-}
 
 
 @dataclass(frozen=True)
@@ -83,60 +77,51 @@ def remove_halves(catalogue: pd.DataFrame, share: float, column: str) -> pd.Data
     return changed
 
 
-def measure(
-    asked: EvaluationSet, index: ProductIndex, weights: dict[str, float] | None
-) -> dict[str, float]:
-    best = int(asked.qrels["grade"].max())
-    measures = [RR(rel=best) @ 100, Success(rel=best) @ 10, nDCG @ 10, R(rel=best) @ 10]
-    questions = [
-        Question(str(query), text)
-        for query, text in zip(asked.queries["query_id"], asked.queries["text"], strict=True)
-    ]
-    hits = index.search_many(questions, top=100, weights=weights)
-    run = [
-        ir_measures.ScoredDoc(hit.query_id, hit.product_id, 1.0 / hit.rank)
-        for found in hits
-        for hit in found
-    ]
-    qrels = [
-        ir_measures.Qrel(str(row.query_id), str(row.product_id), int(row.grade))
-        for row in asked.qrels.itertuples()
-    ]
-    found = ir_measures.calc_aggregate(measures, qrels, run)
-    return {str(name): round(float(value), 4) for name, value in found.items()}
-
-
 def main() -> None:
-    """Prints a line of JSON for each set and leg, and a table."""
+    """Prints a line of JSON for each set: every leg and the hybrid."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="compact")
-    parser.add_argument("--splits", nargs="*", default=["val", "test", "ood"])
+    parser.add_argument("--splits", nargs="*", default=["val"], help="of val, test, ood")
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--without-images", type=float, default=0.0, help="share removed")
     parser.add_argument("--without-texts", type=float, default=0.0, help="share removed")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    remove: Callable[[pd.DataFrame], pd.DataFrame] = lambda shop: remove_halves(  # noqa: E731
-        remove_halves(shop, options.without_images, "image"), options.without_texts, "title"
-    )
     for split in options.splits:
         for asked in read_sets(options.data, split):
+            catalogue = asked.catalogue
+            if "title" in catalogue:
+                catalogue = remove_halves(catalogue, options.without_images, "image")
+                catalogue = remove_halves(catalogue, options.without_texts, "title")
             path = options.out / "catalogue.parquet"
-            has_titles = "title" in asked.catalogue
-            remove(asked.catalogue).to_parquet(path) if has_titles else asked.catalogue.to_parquet(
-                path
-            )
+            catalogue.to_parquet(path)
             settings = EmbedSettings(max_reject=1.0)
             build_index(path, options.out / "store", model=options.model, settings=settings)
-            index = open_index(options.out / "store")
-            for leg, weights in LEGS.items():
-                if leg in ("lexical", "text") and not has_titles:
-                    continue
-                figures = measure(asked, index, weights)
-                row = {"set": asked.name, "leg": leg, "queries": len(asked.queries), **figures}
+            found = measure(asked, options.out)
+            for system, figures in found.figures.items():
+                values = {name: round(figure.value, 4) for name, figure in figures.items()}
+                row = {"set": asked.name, "system": system, "queries": found.queries, **values}
                 sys.stdout.write(json.dumps(row) + "\n")
-                sys.stdout.flush()
+            sys.stdout.flush()
+
+
+def measure(asked: EvaluationSet, out: Path) -> Evaluation:
+    """The figures of one set, and its report and runs below `out`."""
+    questions = [
+        Question(str(query), text)
+        for query, text in zip(asked.queries["query_id"], asked.queries["text"], strict=True)
+    ]
+    judgements: Judgements = {}
+    for row in asked.qrels.itertuples():
+        judgements.setdefault(str(row.query_id), {})[str(row.product_id)] = int(row.grade)
+    settings = EvaluateSettings(relevant=int(asked.qrels["grade"].max()))
+    folder = out / asked.name.replace(" ", "_")
+    found = evaluate_index(open_index(out / "store"), questions, judgements, settings, out=folder)
+    with new_file(folder / "evaluation.html") as file:
+        file.write(evaluation_page(found, asked.name).encode())
+    write_json(folder / "evaluation.json", found.as_dict())
+    return found
 
 
 if __name__ == "__main__":
