@@ -166,12 +166,17 @@ def index(store: Path, model: str | None, quiet: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory to make.")
 @click.option(
     "--encoders",
-    type=click.Choice(["frozen", "scratch"]),
+    type=click.Choice(["frozen", "scratch", "finetune"]),
     default="frozen",
     show_default=True,
-    help="Fit heads over frozen encoders, or train small encoders from scratch.",
+    help="Fit heads alone, or train encoders: small ones from scratch, or those of --model.",
 )
-@click.option("--model", default="compact", show_default=True, help="Whose encoders to keep.")
+@click.option(
+    "--model",
+    default="compact",
+    show_default=True,
+    help="Whose encoders to keep, or to train further.",
+)
 @click.option("--text-encoder", type=click.Path(path_type=Path), help="A Hugging Face directory.")
 @click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")
 @click.option("--image-weights", type=click.Path(path_type=Path), help="Its state_dict in a file.")
@@ -206,19 +211,22 @@ def train(
     workers: int,
     quiet: bool,
 ) -> None:
-    """Fit heads on CATALOGUE without labels, or train encoders from scratch.
+    """Fit heads on CATALOGUE without labels, or train encoders.
 
     The encoders are those of --model, or --text-encoder with --image-encoder and
-    --image-weights. From scratch, CATALOGUE needs a column split (train or val).
+    --image-weights. To train encoders (scratch, finetune), CATALOGUE needs a column split
+    (train or val).
     """
     _be_quiet(quiet)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     from prodmatch.assemble import EncoderFiles
-    from prodmatch.train import HeadSettings, fit_heads, scratch_settings, train_encoders
+    from prodmatch.train import HeadSettings, encoder_settings, fit_heads, train_encoders
 
-    if encoders == "scratch":
-        settings = scratch_settings(epochs=epochs, seed=seed, device=device, dim=dim)
-        report = train_encoders(catalogue, out, settings, pairs=pairs, texts=texts)
+    if encoders != "frozen":
+        start = open_model(model) if encoders == "finetune" else None
+        options = {"epochs": epochs, "seed": seed, "dim": dim}
+        settings = encoder_settings(**options, device=device, start=start)
+        report = train_encoders(catalogue, out, settings, start=start, pairs=pairs, texts=texts)
         print_json(report.as_dict())
         return
     given = [text_encoder, image_encoder, image_weights]

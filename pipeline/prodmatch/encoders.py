@@ -30,8 +30,11 @@ __all__ = [
     "ResnetFeatures",
     "TextEncoder",
     "TextFeatures",
+    "autocast",
     "choose_device",
     "image_fingerprint",
+    "load_bert",
+    "load_resnet",
     "text_fingerprint",
 ]
 
@@ -74,14 +77,19 @@ def _fingerprint(folder: Path, spec: dict[str, object]) -> str:
 @contextlib.contextmanager
 def _fast(device: torch.device) -> Iterator[None]:
     """Inference in bf16 where the hardware has it, else in float32."""
-    fast = device.type == "cuda" or _cpu_has_bf16()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=fast):
+    with torch.inference_mode(), autocast(device):
         yield
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """A context that computes in bf16 where the hardware has it, else in float32."""
+    fast = device.type == "cuda" or _cpu_has_bf16()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
 @functools.cache
 def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported())  # emulated bf16 is slower than float32
+    return bool(torch.cpu._is_avx512_bf16_supported())  # emulated bf16 is 15 times slower
 
 
 class TextFeatures(nn.Module):
@@ -125,7 +133,7 @@ class TextEncoder:
     """Texts to features, through a model directory in the Hugging Face layout."""
 
     def __init__(self, folder: Path, spec: TextSpec, device: torch.device) -> None:
-        encoder, tokenizer = _load_bert(folder)
+        encoder, tokenizer = load_bert(folder)
         limit = getattr(encoder.config, "max_position_embeddings", spec.max_tokens)
         self.max_tokens = min(spec.max_tokens, limit)
         self.spec = spec
@@ -181,7 +189,7 @@ class ImageEncoder:
     """Framed pictures to pooled features, through a torchvision ResNet."""
 
     def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
-        resnet, self.dim = _load_resnet(folder, spec.architecture)
+        resnet, self.dim = load_resnet(folder, spec.architecture)
         self.device = device
         self.spec = spec
         resnet = resnet.to(memory_format=torch.channels_last)
@@ -200,7 +208,12 @@ class ImageEncoder:
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
 
 
-def _load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The text encoder in a directory of the Hugging Face layout, in float32, and its tokenizer.
+
+    Raises:
+        ModelError: there is none, or it cannot be loaded without code of its own.
+    """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if not (folder / "config.json").is_file():
         raise ModelError(
@@ -220,7 +233,12 @@ def _load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return encoder.float(), tokenizer
 
 
-def _load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
+def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
+    """A torchvision ResNet without its classifier, in float32, and the width of its features.
+
+    Raises:
+        ModelError: torchvision has none of that name, or the weights are of another.
+    """
     if "resne" not in architecture or architecture not in torchvision.models.list_models():
         raise ModelError(
             f"{folder}: {architecture!r} is no ResNet of torchvision; name one such as resnet18."

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from prodmatch.errors import ModelError
 from prodmatch.files import new_file
-from prodmatch.vectors import Vectors, normalise
+from prodmatch.vectors import Vectors
 
 __all__ = ["Heads", "Projection", "fit_cca"]
 
@@ -32,9 +33,16 @@ class Projection:
     rotation: Vectors  # (inner, dim)
 
     def __call__(self, features: Vectors) -> Vectors:
-        """Unit rows `(n, dim)` of `(n, features)`."""
-        inner = normalise(features @ self.weight + self.bias)  # (n, inner)
-        return normalise((inner - self.centre) @ self.rotation)
+        """Unit rows `(n, dim)` of `(n, features)`.
+
+        In double precision: a product of matrices rounds by its shape, and a row must come out
+        the same, to the bit, whichever rows it is projected with.
+        """
+        weight, rotation = self.weight.astype(np.float64), self.rotation.astype(np.float64)
+        inner = features.astype(np.float64) @ weight + self.bias  # (n, inner)
+        inner /= _lengths(inner)
+        rotated = (inner - self.centre) @ rotation  # (n, dim)
+        return np.asarray(rotated / _lengths(rotated), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,12 @@ class Heads:
         except (SafetensorError, KeyError) as error:
             raise ModelError(f"{path}: does not hold heads ({error}).") from error
         return cls(*halves)
+
+
+def _lengths(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`(n, 1)`: the length of each row, 1 for a row of zeros."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.where(lengths > 0, lengths, 1.0)
 
 
 def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Heads:

@@ -1,6 +1,6 @@
 """Job: a model; heads fitted on a catalogue over frozen encoders, or encoders from scratch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from prodmatch.files import lock_store, scratch_directory
 from prodmatch.heads import fit_cca
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
-from prodmatch.training.cards import heads_card, scratch_card
+from prodmatch.training.cards import encoders_card, heads_card
 from prodmatch.training.contrast import ContrastSettings, TrainingSet
 from prodmatch.training.finish import compact_heads, encoder_files, fold_heads
 from prodmatch.training.measures import fit_calibration, recall_of_pairs
@@ -26,10 +26,11 @@ from prodmatch.training.scratch import (
     ScratchSettings,
     read_training_set,
     train_from_scratch,
+    train_further,
 )
 from prodmatch.vectors import Vectors
 
-__all__ = ["HeadSettings", "TrainReport", "fit_heads", "scratch_settings", "train_encoders"]
+__all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "train_encoders"]
 
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
@@ -131,9 +132,26 @@ def _gather_pairs(
     return text[fine], image[fine], groups[fine]
 
 
-def scratch_settings(*, epochs: int, seed: int, device: str, dim: int) -> ScratchSettings:
-    """Settings of a training from scratch; all else is as for the shipped model."""
+def encoder_settings(
+    *, epochs: int, seed: int, device: str, dim: int, start: Model | None = None
+) -> ScratchSettings:
+    """Settings of a training of encoders; all else is as for the shipped model.
+
+    Encoders that know something already (`start`) learn at lower rates, the lower the wider.
+    """
     contrast = ContrastSettings(epochs=epochs, seed=seed)
+    if start is not None:
+        calm = 0.6 * 256 / start.heads.text.weight.shape[0]
+        sides = contrast.early_side_pixels, contrast.side_pixels
+        if start.description.image.crop_pixels != contrast.side_pixels:
+            sides = (start.description.image.crop_pixels,) * 2
+        contrast = replace(
+            contrast,
+            text_rate=calm * contrast.text_rate,
+            image_rate=calm * contrast.image_rate,
+            early_side_pixels=sides[0],
+            side_pixels=sides[1],
+        )
     return ScratchSettings(contrast=contrast, device=choose_device(device).type, kept_dim=dim)
 
 
@@ -142,10 +160,11 @@ def train_encoders(
     out: Path,
     settings: ScratchSettings,
     *,
+    start: Model | None = None,
     pairs: Path | None = None,
     texts: Path | None = None,
 ) -> TrainReport:
-    """Trains a small BERT and a ResNet from scratch on the `train` rows of a catalogue.
+    """Trains both encoders on the `train` rows of a catalogue, from scratch or from a model.
 
     Args:
         catalogue: a Parquet file with `title`, `image` and `split` (`train` or `val`), and where
@@ -153,6 +172,8 @@ def train_encoders(
         out: the model directory to make. What is finished on the way is kept beside it, in
             `<out>.work`, where a killed run goes on.
         settings: sizes and rates.
+        start: the model whose encoders and heads are trained further; none for a small BERT
+            and a ResNet from scratch.
         pairs: a Parquet file of texts `left` and `right` that say the same product.
         texts: a Parquet file of loose `text`, for the vocabulary and the masked words.
 
@@ -167,13 +188,16 @@ def train_encoders(
     data = read_training_set(catalogue, "train", said)
     held_out = read_training_set(catalogue, "val", [])
     work = out.with_name(f"{out.name}.work")
-    towers = train_from_scratch(data, held_out, loose, settings, work)
-    shape, side = settings.shape, settings.contrast.side_pixels
-    files = encoder_files(
-        towers,
-        TextSpec(max_tokens=shape.max_tokens),
-        ImageSpec(architecture=shape.resnet, resize_pixels=side, crop_pixels=side),
-    )
+    side = settings.contrast.side_pixels
+    if start is None:
+        towers = train_from_scratch(data, held_out, loose, settings, work)
+        text = TextSpec(max_tokens=settings.shape.max_tokens)
+        image = ImageSpec(architecture=settings.shape.resnet)
+    else:
+        towers = train_further(start, data, held_out, settings, work)
+        text, image = start.description.text, start.description.image
+    image = replace(image, fit="pad", resize_pixels=side, crop_pixels=side)
+    files = encoder_files(towers, text, image)
     with scratch_directory(work) as scratch:
         encode = _Encode(files.write(scratch), settings.device)
         sample, validation = encode(data, 20_000), encode(held_out, MOST_PAIRS)
@@ -184,7 +208,7 @@ def train_encoders(
     projected = heads.text(validation[0]), heads.image(validation[1])
     recall = recall_of_pairs(*projected, groups)
     calibration = fit_calibration(*projected, groups)
-    card = scratch_card(out.name, settings, towers.report, len(data.products), recall)
+    card = encoders_card(out.name, settings, towers.report, start=start, pairs=len(data.products))
     description = ModelDescription(out.name, files.text, files.image, calibration)
     model = write_model(out, files, heads, description, card)
     return _report(model, len(data.products), len(held_out.products), recall)

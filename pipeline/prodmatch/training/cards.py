@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from prodmatch.models import Model
 from prodmatch.training.scratch import ScratchSettings
 
-__all__ = ["heads_card", "scratch_card"]
+__all__ = ["encoders_card", "heads_card"]
 
 HEADS = """\
 # {name}
@@ -13,11 +14,11 @@ Heads fitted by regularised canonical correlation on {pairs} products of a catal
 labels, over frozen encoders. Recall@10 from a held-out text to its own picture: {recall}.
 """
 
-SCRATCH = """\
+ENCODERS = """\
 # {name}
 
-A small BERT and a {resnet} trained from scratch by `prodmatch train --encoders scratch` on
-{products} products. Recall@10 from a held-out title to its own picture: {recall}.
+{beginning} on {pairs} products by `prodmatch train`. Recall@10 from a held-out title to its own
+picture: {recall:.4f}.
 
 | setting | value |
 |---|---|
@@ -34,25 +35,27 @@ def heads_card(name: str, pairs: int, recall: float) -> str:
     return HEADS.format(name=name, pairs=pairs, recall=recall)
 
 
-def scratch_card(
+def encoders_card(
     name: str,
     settings: ScratchSettings,
     report: Sequence[Mapping[str, float]],
-    products: int,
-    recall: float,
+    *,
+    start: Model | None,
+    pairs: int,
 ) -> str:
-    """The card of encoders trained from scratch: settings, and a row an epoch."""
-    shown = {
-        **settings.shape.as_dict(),
-        "masked_epochs": settings.masked_epochs,
-        "kept_dim": settings.kept_dim,
-        **settings.contrast.as_dict(),
-    }
-    return SCRATCH.format(
+    """The card of trained encoders: where they began, settings, and a row an epoch."""
+    if start is None:
+        beginning = f"A small BERT and a {settings.shape.resnet} trained from scratch"
+        shown = {**settings.shape.as_dict(), "masked_epochs": settings.masked_epochs}
+    else:
+        beginning = f"The encoders of {start.label}, trained further"
+        shown = {}
+    shown |= {"kept_dim": settings.kept_dim, **settings.contrast.as_dict()}
+    return ENCODERS.format(
         name=name,
-        resnet=settings.shape.resnet,
-        products=products,
-        recall=recall,
+        beginning=beginning,
+        pairs=pairs,
+        recall=max(row["val_recall_at_10"] for row in report),
         settings="\n".join(f"| {setting} | {value} |" for setting, value in shown.items()),
         epochs="\n".join(
             f"| {row['epoch']:.0f} | {row['loss']:.3f} | {row['seconds']:.0f} "

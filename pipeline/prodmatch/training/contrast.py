@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
+from prodmatch.encoders import autocast
 from prodmatch.files import new_file
 from prodmatch.training.pairs import TrainingProduct, words_of
 from prodmatch.training.towers import TwoTowers, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 
-__all__ = ["ContrastSettings", "TrainingSet", "info_nce", "train_towers"]
+__all__ = ["ContrastSettings", "TrainingSet", "as_pixels", "info_nce", "train_towers"]
 
 LOG = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class _Average:
 
 def train_towers(
     model: TwoTowers,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     data: TrainingSet,
     held_out: TrainingSet,
     settings: ContrastSettings,
@@ -169,7 +170,7 @@ def _optimizer(model: TwoTowers, settings: ContrastSettings) -> torch.optim.Adam
 
 def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     model: TwoTowers,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     data: TrainingSet,
     settings: ContrastSettings,
     optimizer: torch.optim.AdamW,
@@ -242,7 +243,7 @@ def _pair_batches(
 class _Batcher:
     """Draws the views of a batch and weighs them against each other."""
 
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerBase
     data: TrainingSet
     texts: TextViews
     pictures: PictureViews
@@ -256,7 +257,7 @@ class _Batcher:
         device = model.log_scale.device
         told = (same | torch.from_numpy(_told(short, products))).to(device)  # (short, product)
         same = same.to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with autocast(device):
             image = model.encode_pictures(views)
             text = model.encode_texts(tokenize(self.tokenizer, short + long), chunks=6)
         short_text, long_text = text[: len(rows)], text[len(rows) :]
@@ -269,7 +270,7 @@ class _Batcher:
 
     def pair_loss(self, model: TwoTowers, pairs: Sequence[tuple[str, str]]) -> Tensor:
         texts = [left for left, _ in pairs] + [right for _, right in pairs]
-        with torch.autocast(model.log_scale.device.type, dtype=torch.bfloat16):
+        with autocast(model.log_scale.device):
             vectors = model.encode_texts(tokenize(self.tokenizer, texts), chunks=6)
         left, right = vectors[: len(pairs)], vectors[len(pairs) :]
         sets = [frozenset(words_of(text)) for pair in zip(*pairs, strict=True) for text in pair]
@@ -296,10 +297,16 @@ def _told(texts: Sequence[str], products: Sequence[TrainingProduct]) -> npt.NDAr
     return told
 
 
+def as_pixels(pictures: npt.NDArray[np.uint8], side: int) -> Tensor:
+    """`(n, height, width, 3)` pictures as `(n, 3, side, side)` in 0..1."""
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255.0
+    return functional.interpolate(pixels, [side, side], mode="bilinear", antialias=True)
+
+
 @torch.no_grad()
 def title_to_picture(
     model: TwoTowers,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     held_out: TrainingSet,
     settings: ContrastSettings,
 ) -> float:
@@ -307,16 +314,13 @@ def title_to_picture(
     model.eval()
     device = model.log_scale.device
     texts, images = [], []
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with autocast(device):
         for start in range(0, len(held_out.products), 256):
             products = held_out.products[start : start + 256]
             tokens = tokenize(tokenizer, [product.title for product in products])
             texts.append(model.encode_texts(tokens))
-            pictures = torch.from_numpy(held_out.pictures[start : start + 256])
-            pixels = pictures.permute(0, 3, 1, 2).float() / 255.0
-            side = [settings.side_pixels] * 2
-            sized = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
-            images.append(model.encode_pictures(sized))
+            pictures = held_out.pictures[start : start + 256]
+            images.append(model.encode_pictures(as_pixels(pictures, settings.side_pixels)))
     scores = torch.cat(texts) @ torch.cat(images).T  # (n, n)
     nearest = scores.topk(min(10, len(scores)), dim=1).indices.cpu().numpy()
     groups = held_out.title_groups

@@ -9,6 +9,8 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import BertForMaskedLM, PreTrainedTokenizerFast
 
+from prodmatch.encoders import autocast
+
 __all__ = ["train_masked_words"]
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ def train_masked_words(
             for batch in rng.permutation(len(batches)):
                 ids = _pad([encoded[row] for row in batches[batch]], tokenizer.pad_token_id)
                 masked, labels = _mask(ids, tokenizer, rng)
-                with torch.autocast("cpu", dtype=torch.bfloat16):
+                with autocast(torch.device("cpu")):
                     states = model.bert(
                         input_ids=masked, attention_mask=(ids != tokenizer.pad_token_id).long()
                     ).last_hidden_state

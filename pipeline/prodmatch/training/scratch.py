@@ -10,18 +10,31 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from transformers import BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from prodmatch.encoders import load_bert, load_resnet
 from prodmatch.errors import ModelError
 from prodmatch.files import new_directory
 from prodmatch.images import ImageFault, decode_image
-from prodmatch.training.contrast import ContrastSettings, TrainingSet, train_towers
+from prodmatch.models import Model
+from prodmatch.training.contrast import (
+    ContrastSettings,
+    TrainingSet,
+    as_pixels,
+    train_towers,
+)
 from prodmatch.training.masked import train_masked_words
 from prodmatch.training.pairs import TrainingProduct, group_keys
-from prodmatch.training.towers import TowerShape, TwoTowers
+from prodmatch.training.towers import TowerShape, TowerSpec, TwoTowers
 from prodmatch.training.vocabulary import train_tokenizer
 
-__all__ = ["ScratchSettings", "TrainedTowers", "read_training_set", "train_from_scratch"]
+__all__ = [
+    "ScratchSettings",
+    "TrainedTowers",
+    "read_training_set",
+    "train_from_scratch",
+    "train_further",
+]
 
 LOG = logging.getLogger(__name__)
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
@@ -44,7 +57,7 @@ class TrainedTowers:
     """The outcome of a training: the towers, their tokenizer, and a row of figures an epoch."""
 
     model: TwoTowers
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerBase
     report: list[dict[str, float]]
 
 
@@ -61,13 +74,33 @@ def train_from_scratch(
     if not started.exists():
         _start_text_encoder(texts, settings, started)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(started)
-    model = TwoTowers(settings.shape)
-    for part in model.text.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.0  # views vary the texts enough, and dropout costs a quarter of the time
+    model = TwoTowers.fresh(settings.shape)
     masked = BertForMaskedLM.from_pretrained(started)
     model.text.load_state_dict(masked.bert.state_dict())
     model.to(settings.device)
+    report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
+    return TrainedTowers(model, tokenizer, report)
+
+
+def train_further(
+    start: Model, data: TrainingSet, held_out: TrainingSet, settings: ScratchSettings, work: Path
+) -> TrainedTowers:
+    """Trains the towers of a model further, with its vocabulary and from its heads."""
+    torch.manual_seed(settings.contrast.seed)
+    encoders = start.encoders
+    bert, tokenizer = load_bert(encoders.text_folder)
+    resnet, features = load_resnet(encoders.image_folder, encoders.image.architecture)
+    spec = TowerSpec(
+        encoders.text.pooling,
+        int(tokenizer.pad_token_id or 0),
+        encoders.image.mean,
+        encoders.image.std,
+    )
+    dim = start.heads.text.weight.shape[1]
+    model = TwoTowers(bert, resnet, spec, features=features, dim=dim).to(settings.device).eval()
+    tokenizer.model_max_length = encoders.text.max_tokens
+    sample = np.linspace(0, len(data.products) - 1, min(512, len(data.products))).astype(np.int64)
+    model.take_heads(start.heads, as_pixels(data.pictures[sample], settings.contrast.side_pixels))
     report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
     return TrainedTowers(model, tokenizer, report)
 

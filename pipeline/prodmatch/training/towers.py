@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Self
 
 import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TowerShape", "TwoTowers", "tokenize"]
+from prodmatch.heads import Heads
+
+__all__ = ["TowerShape", "TowerSpec", "TwoTowers", "tokenize"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -45,29 +48,72 @@ class TowerShape:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class TowerSpec:
+    """How the towers' inputs are read: pooling and padding of texts, normalisation of pictures."""
+
+    pooling: str = "mean"
+    pad_id: int = 0
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
 class TwoTowers(nn.Module):
     """Texts and pictures as unit vectors of one space, `(n, dim)` each."""
 
-    def __init__(self, shape: TowerShape) -> None:
+    def __init__(
+        self, text: PreTrainedModel, resnet: nn.Module, spec: TowerSpec, *, features: int, dim: int
+    ) -> None:
         super().__init__()
-        self.text = BertModel(shape.bert_config(), add_pooling_layer=False)
-        resnet = torchvision.models.get_model(shape.resnet, weights=None, zero_init_residual=True)
-        features = resnet.fc.in_features
-        resnet.fc = nn.Identity()
+        self.text = text
+        self.pooling, self.pad_id = spec.pooling, spec.pad_id
         self.image = resnet.to(memory_format=torch.channels_last)
-        self.text_head = nn.Linear(shape.hidden_size, shape.dim)
+        self.text_head = nn.Linear(text.config.hidden_size, dim)
         self.image_norm = nn.BatchNorm1d(features)
-        self.image_head = nn.Linear(features, shape.dim)
+        self.image_head = nn.Linear(features, dim)
         self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1))
+        for part in self.text.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0  # views vary the texts enough, and dropout costs a quarter of the time
+
+    @classmethod
+    def fresh(cls, shape: TowerShape) -> Self:
+        """Towers of random weights."""
+        text = BertModel(shape.bert_config(), add_pooling_layer=False)
+        resnet = torchvision.models.get_model(shape.resnet, weights=None, zero_init_residual=True)
+        features = int(resnet.fc.in_features)
+        resnet.fc = nn.Identity()
+        return cls(text, resnet, TowerSpec(), features=features, dim=shape.dim)
+
+    @torch.no_grad()
+    def take_heads(self, heads: Heads, pictures: Tensor) -> None:
+        """Starts from the heads of a model, without their centres and rotations.
+
+        Args:
+            heads: of a model with these encoders, `dim` wide before the rotation.
+            pictures: `(n, 3, side, side)` in 0..1, for the statistics of the normalisation.
+        """
+        features = self._features(pictures.to(self.log_scale.device)).cpu()  # (n, features)
+        mean, spread = features.mean(0), features.std(0).clamp_min(1e-4)
+        weight = torch.from_numpy(heads.image.weight)  # (features, dim)
+        self.image_norm.running_mean = mean.to(self.log_scale.device)
+        self.image_norm.running_var = spread.square().to(self.log_scale.device)
+        self.image_head.weight.copy_((spread[:, None] * weight).T)
+        self.image_head.bias.copy_(torch.from_numpy(heads.image.bias) + mean @ weight)
+        self.text_head.weight.copy_(torch.from_numpy(heads.text.weight).T)
+        self.text_head.bias.copy_(torch.from_numpy(heads.text.bias))
 
     def pool_text(self, ids: Tensor) -> Tensor:
-        """The masked mean of the last states, `(n, hidden)`, for padded `(n, tokens)` ids."""
-        mask = ids != 0
+        """The pooled last states, `(n, hidden)`, for padded `(n, tokens)` ids."""
+        mask = ids != self.pad_id
         states = self.text(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
+        if self.pooling == "cls":
+            first: Tensor = states[:, 0]
+            return first
         weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
         pooled: Tensor = (states * weights).sum(1) / weights.sum(1)
         return pooled
@@ -79,7 +125,7 @@ class TwoTowers(nn.Module):
         pooled = []
         for chunk in np.array_split(order, min(chunks, len(rows))):
             longest = -(-len(rows[chunk[0]]) // 4) * 4
-            ids = torch.zeros(len(chunk), longest, dtype=torch.long)
+            ids = torch.full((len(chunk), longest), self.pad_id)
             for place, row in enumerate(chunk):
                 ids[place, : len(rows[row])] = torch.tensor(rows[row])
             pooled.append(self.pool_text(ids.to(device)))
@@ -89,13 +135,16 @@ class TwoTowers(nn.Module):
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
         """Unit vectors of `(n, 3, side, side)` pictures in 0..1."""
-        device = self.log_scale.device
-        pictures = (pictures.to(device) - self.mean) / self.std
-        features = self.image(pictures.contiguous(memory_format=torch.channels_last)).float()
+        features = self._features(pictures.to(self.log_scale.device))
         return functional.normalize(self.image_head(self.image_norm(features)).float(), dim=-1)
 
+    def _features(self, pictures: Tensor) -> Tensor:
+        scaled = (pictures - self.mean) / self.std
+        features: Tensor = self.image(scaled.contiguous(memory_format=torch.channels_last)).float()
+        return features
 
-def tokenize(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Token rows with the special tokens, cut to the tokenizer's length."""
     rows: list[list[int]] = tokenizer(list(texts), truncation=True)["input_ids"]
     return rows
