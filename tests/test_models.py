@@ -188,28 +188,57 @@ def legs(**changes: object) -> Legs:
     return Legs(**{**parts, **changes})  # type: ignore[arg-type]
 
 
-def test_scores_are_the_weighted_sum_of_scaled_legs(model: Model) -> None:
-    weights = {"lexical": 0.5, "text": 0.2, "image": 0.3}
+def test_scores_are_the_weighted_sum_of_the_legs(model: Model) -> None:
+    weights = {"lexical": 1.0, "text": 0.4, "image": 0.6}
     ranked = rank(np.arange(3), legs(), weights, model.description.calibration)
     np.testing.assert_allclose(
-        ranked.score, [0.5 + 0 + 0.15, 0.25 + 0.2 + 0, 0 + 0.1 + 0.3], atol=1e-6
+        ranked.score, [0.5 + 0.02 + 0.06, 0.25 + 0.1 + 0, 0 + 0.06 + 0.12], atol=1e-6
     )
     np.testing.assert_allclose(ranked.score, ranked.lexical + ranked.text + ranked.image, atol=1e-6)
 
 
-def test_the_weight_of_a_missing_half_goes_to_the_other_half(model: Model) -> None:
-    weights = {"lexical": 0.5, "text": 0.2, "image": 0.3}
-    halved = legs(has_text=np.array([True, True, False]), has_image=np.array([True, False, True]))
-    ranked = rank(np.arange(3), halved, weights, model.description.calibration)
-    np.testing.assert_allclose(ranked.lexical, [0.5, 0.25, 0.0], atol=1e-6)
-    np.testing.assert_allclose(ranked.text, [0.0, 0.5, 0.0], atol=1e-6)
-    np.testing.assert_allclose(ranked.image, [0.0, 0.0, 0.5], atol=1e-6)
+def many_legs(rng: np.random.Generator, *, without: str, share: float = 0.3) -> Legs:
+    """A thousand candidates whose halves agree somewhat, a share of them without one half."""
+    common = rng.normal(size=1000)
+    text, image = (common + rng.normal(size=1000) for _ in range(2))
+    lexical = np.maximum(common + rng.normal(size=1000), 0.0)
+    present = rng.random(1000) > share
+    has_text = present if without == "text" else np.ones(1000, bool)
+    has_image = present if without == "image" else np.ones(1000, bool)
+    return Legs(
+        lexical=(5.0 * lexical * has_text).astype(np.float32),
+        text=((0.4 + 0.1 * text) * has_text).astype(np.float32),
+        image=((0.2 + 0.05 * image) * has_image).astype(np.float32),
+        has_text=has_text,
+        has_image=has_image,
+        has_words=True,
+    )
+
+
+@pytest.mark.parametrize("without", ["text", "image"])
+def test_a_missing_half_neither_favours_nor_punishes(without: str) -> None:
+    weights = {"lexical": 0.2, "text": 0.4, "image": 0.4}
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(50):
+        found = many_legs(rng, without=without)
+        ranked = rank(np.arange(1000), found, weights, Calibration())
+        lacking = ~(found.has_text & found.has_image)
+        shares.append(lacking[np.argsort(-ranked.score)[:100]].mean())
+        part = ranked.text if without == "text" else ranked.image
+        np.testing.assert_array_equal(part[lacking], 0.0)
+    assert 0.2 < float(np.mean(shares)) < 0.4  # 0.3 lack the half
+
+
+def test_a_half_without_weight_stands_in_for_nothing() -> None:
+    found = many_legs(np.random.default_rng(0), without="image")
+    ranked = rank(np.arange(1000), found, {"lexical": 0, "text": 0, "image": 1}, Calibration())
+    np.testing.assert_array_equal(ranked.score[~found.has_image], 0.0)
 
 
 def test_a_leg_that_is_asked_for_alone_ranks_alone(model: Model) -> None:
     ranked = rank(np.arange(3), legs(), {"lexical": 0, "text": 0, "image": 1}, Calibration())
-    assert ranked.score.argmax() == 2
-    assert ranked.score[2] == 1.0
+    np.testing.assert_allclose(ranked.score, [0.2, 0.0, 0.4], atol=1e-6)
     pictures = legs(lexical=np.zeros(3, np.float32), has_words=False)
-    ranked = rank(np.arange(3), pictures, model.description.weights, Calibration())
-    np.testing.assert_allclose(ranked.score, [0.3, 0.4, 0.8], atol=1e-6)
+    ranked = rank(np.arange(3), pictures, {"lexical": 2, "text": 1, "image": 1}, Calibration())
+    np.testing.assert_allclose(ranked.score, [0.15, 0.25, 0.35], atol=1e-6)

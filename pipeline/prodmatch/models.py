@@ -52,7 +52,7 @@ class ModelDescription:
     image: ImageSpec
     calibration: Calibration = Calibration()
     weights: Mapping[str, float] = field(
-        default_factory=lambda: {"lexical": 0.5, "text": 0.2, "image": 0.3}
+        default_factory=lambda: {"lexical": 0.2, "text": 0.4, "image": 0.4}
     )
 
     def as_dict(self) -> dict[str, object]:

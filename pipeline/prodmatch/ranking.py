@@ -11,6 +11,10 @@ from prodmatch.models import Calibration
 __all__ = ["LEGS", "Legs", "Ranked", "rank"]
 
 LEGS = ("lexical", "text", "image")
+LEXICAL, TEXT, IMAGE = range(3)
+FEWEST_WHOLE = 10  # candidates with both halves, to tell how a half is spread
+STANDING_OF_PICTURE = 0.5
+STANDING_OF_TEXT = 1.0
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
@@ -32,7 +36,7 @@ class Ranked:
     """Candidates with their score and its exact split; all arrays are `(candidates,)`."""
 
     rows: npt.NDArray[np.int64]
-    score: Floats  # in [0, 1]
+    score: Floats  # higher is better; 1 at most
     lexical: Floats
     text: Floats
     image: Floats
@@ -45,23 +49,22 @@ def rank(
     weights: Mapping[str, float],
     calibration: Calibration,
 ) -> Ranked:
-    """The convex combination of the legs, each scaled to 0..1 over the query's candidates.
+    """The convex combination of the legs: BM25 as a share of the query's best, and two cosines.
 
-    Where a product lacks its picture or its text, the weight of that half goes to the other
-    half; the words' weight stays where it is, for no words are no evidence. Of four rules tried
-    with half of the pictures, or half of the texts, removed, this one found most (nDCG@10 .847
-    and .625, against .839 and .406 for spreading the weight over words too, .726 and .625 for
-    letting it go).
+    What a missing picture or text would have brought is estimated from how the product stands
+    by its other half, and counted with that half: see `_stand_in`.
     """
-    scaled = np.stack(
+    words = weights["lexical"] if legs.has_words else 0.0
+    total = max(words + weights["text"] + weights["image"], 1e-9)
+    parts = np.stack(
         [
-            legs.lexical / max(float(legs.lexical.max()), 1e-9),
-            _scale(legs.text, legs.has_text),
-            _scale(legs.image, legs.has_image),
+            words / total * legs.lexical / max(float(legs.lexical.max()), 1e-9),
+            weights["text"] / total * legs.text,
+            weights["image"] / total * legs.image,
         ]
-    )  # (3, candidates)
-    shares = _share_weights(legs, weights)
-    parts = (shares * scaled).astype(np.float32)
+    ).astype(np.float64)  # (3, candidates)
+    _stand_in(parts, legs)
+    parts = parts.astype(np.float32)
     return Ranked(
         rows,
         parts.sum(axis=0),
@@ -72,23 +75,34 @@ def rank(
     )
 
 
-def _share_weights(legs: Legs, weights: Mapping[str, float]) -> Floats:
-    """What each leg may bring to each candidate, `(3, candidates)`; at most 1 in all."""
-    halves = np.stack([weights["text"] * legs.has_text, weights["image"] * legs.has_image])
-    both = weights["text"] + weights["image"]
-    halves = both * halves / np.maximum(halves.sum(axis=0), 1e-9)
-    words = weights["lexical"] if legs.has_words else 0.0
-    lexical = np.full((1, halves.shape[1]), words)
-    return np.asarray(np.concatenate([lexical, halves]) / max(words + both, 1e-9), np.float32)
+def _stand_in(parts: npt.NDArray[np.float64], legs: Legs) -> None:
+    """Adds to a product's only half what the half it lacks would have brought, in place.
 
+    That is the mean of the candidates that have both halves, moved by the product's own standing
+    among them, in standard deviations: half as far for a picture, as far for words and text.
+    On the val queries with 30 % of the pictures, or of the texts, removed, such products are
+    1.0 to 1.1 times as often among the first ten as among the relevant; moving the weight
+    instead gives 1.1 to 2.1 (pictures) and 0.1 to 0.6 (texts), and a lower nDCG@10 too.
+    A half that the weights leave out stands in for nothing.
 
-def _scale(cosines: Floats, present: Flags) -> Floats:
-    """Cosines as 0..1 over the candidates that have this half; 0 for the others."""
-    if not present.any():
-        return np.zeros_like(cosines)
-    low, high = cosines[present].min(), cosines[present].max()
-    scaled = (cosines - low) / max(float(high - low), 1e-9)
-    return np.where(present, scaled, 0.0).astype(np.float32)
+    Args:
+        parts: `(3, candidates)`, the weighted legs.
+        legs: says which halves there are.
+    """
+    both = legs.has_text & legs.has_image
+    if both.sum() < FEWEST_WHOLE or both.all():
+        return
+    for own, lacking, present, moved in (
+        (TEXT, (IMAGE,), legs.has_text & ~legs.has_image, STANDING_OF_PICTURE),
+        (IMAGE, (LEXICAL, TEXT), legs.has_image & ~legs.has_text, STANDING_OF_TEXT),
+    ):
+        if not parts[own].any():
+            continue
+        spread = max(float(parts[own][both].std()), 1e-9)
+        standing = (parts[own] - parts[own][both].mean()) / spread  # (candidates,)
+        for leg in lacking:
+            mean, deviation = parts[leg][both].mean(), parts[leg][both].std()
+            parts[own] += np.where(present, mean + moved * deviation * standing, 0.0)
 
 
 def _probability(legs: Legs, weights: Mapping[str, float], calibration: Calibration) -> Floats:
