@@ -93,8 +93,9 @@ def test_shuffled_judgements_fall_to_chance(published: Path) -> None:
     questions = [Question(f"q{n}", f"number {n}") for n in range(60)]
     shuffled = {f"q{n}": {f"p{m:04d}": 1} for n, m in enumerate(rng.permutation(60).tolist())}
     right = {f"q{n}": {f"p{n:04d}": 1} for n in range(60)}
-    chance = evaluate_index(index, questions, shuffled).figures["hybrid"]["R@10"]
-    assert evaluate_index(index, questions, right).figures["hybrid"]["R@10"].value > 0.9
+    settings = EvaluateSettings(weights={"lexical": 0.6, "text": 0.2, "image": 0.2})
+    chance = evaluate_index(index, questions, shuffled, settings).figures["hybrid"]["R@10"]
+    assert evaluate_index(index, questions, right, settings).figures["hybrid"]["R@10"].value > 0.9
     assert chance.low <= 10 / 60 <= chance.high
 
 
@@ -174,3 +175,22 @@ def test_grades_may_be_booleans_but_not_words(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "j.parquet")
     with pytest.raises(QueryError, match="relevance is 'yes'; grades are whole numbers"):
         read_judgements(tmp_path / "j.parquet")
+
+
+def test_probabilities_are_held_against_the_judgements(
+    evaluated: tuple[Evaluation, Path], published: Path
+) -> None:
+    index = open_index(published)
+    shown = [
+        (hit.probability, float(JUDGED[question.query_id].get(hit.product_id, 0) >= 1))
+        for question in QUESTIONS
+        if question.query_id in ("words", "colour", "nothing")
+        for hit in index.search_many([question], top=10)[0]
+    ]
+    said, right = np.array(shown).T
+    assert evaluated[0].brier == pytest.approx(np.mean((said - right) ** 2), abs=1e-4)
+    gaps = [
+        abs((said - right)[(said * 10).astype(int).clip(max=9) == number].sum())
+        for number in range(10)
+    ]
+    assert evaluated[0].ece == pytest.approx(sum(gaps) / len(said), abs=1e-4)

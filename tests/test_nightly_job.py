@@ -15,7 +15,7 @@ from small import COLOURS, Row, draw, embed, product, products, run, write
 
 from prodmatch.catalogue import CatalogueOptions, open_catalogue
 from prodmatch.embed import plan_embedding
-from prodmatch.errors import CatalogueError
+from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.features import FeatureStore, content_key
 from prodmatch.index import index_embeddings
 from prodmatch.models import Model
@@ -338,3 +338,17 @@ def test_workers_decode_what_one_process_decodes(
     done = run("embed", catalogue, "--store", stores[1], "--model", model.folder, "--workers", "2")
     assert done.code == 0, done.err
     assert published_bytes(stores[0]) == published_bytes(stores[1])
+
+
+def test_the_weights_of_an_index_hold_where_a_query_names_none(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    embed(write(tmp_path / "c.parquet", products(20)), model, store)
+    index_embeddings(store, weights={"lexical": 1.0})
+    index = open_index(store)
+    words = index.search("red mug number 6", weights={"lexical": 1.0})
+    assert index.search("red mug number 6") == words
+    assert index.search("red mug number 6", weights={"image": 1.0}) != words
+    with pytest.raises(QueryError, match="words is no leg"):
+        index_embeddings(store, weights={"words": 1.0})
+    assert open_index(store).generation.number == 1

@@ -10,14 +10,20 @@ import pytest
 import torch
 from small import COLOURS, KINDS, draw, embed, products, write
 
+from prodmatch.encoders import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.models import open_model
 from prodmatch.train import check_splits, train_encoders
 from prodmatch.training.contrast import ContrastSettings, info_nce
-from prodmatch.training.measures import fit_calibration, recall_of_pairs
+from prodmatch.training.measures import (
+    HeldOut,
+    draw_queries,
+    fit_calibration,
+    recall_of_pairs,
+)
 from prodmatch.training.pairs import TrainingProduct
-from prodmatch.training.scratch import ScratchSettings
-from prodmatch.training.towers import TowerShape
+from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
+from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 from prodmatch.vectors import normalise
 
@@ -62,6 +68,30 @@ def test_training_from_scratch_makes_a_model_that_works_and_goes_on_after_a_kill
     assert report.embedded == 10
 
 
+def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
+    pq.write_table(training_rows(120), tmp_path / "products.parquet")
+    contrast = ContrastSettings(epochs=3, batch_rows=32, side_pixels=32, early_side_pixels=32)
+    settings = ScratchSettings(SHAPE, contrast, masked_epochs=1, kept_dim=8)
+    texts = tmp_path / "texts.parquet"
+    pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)
+    first = train_encoders(tmp_path / "products.parquet", tmp_path / "one", settings, texts=texts)
+    start = open_model(str(tmp_path / "one"))
+    data = read_training_set(tmp_path / "products.parquet", "val", [])
+    still = replace(settings, contrast=replace(contrast, epochs=1, text_rate=0.0, image_rate=0.0))
+    towers = train_further(start, data, data, still, tmp_path / "still")
+    # the towers as they start: the halves of the model before its rotation
+    rows = tokenize(towers.tokenizer, [product.title for product in data.products])
+    with torch.no_grad():
+        text = towers.model.eval().encode_texts(rows).numpy()
+    encoder = TextEncoder(start.encoders.text_folder, start.encoders.text, torch.device("cpu"))
+    features = encoder.encode([product.title for product in data.products])
+    expected = normalise(features @ start.heads.text.weight + start.heads.text.bias)
+    np.testing.assert_allclose(text, expected, atol=0.01)
+    further = train_encoders(tmp_path / "products.parquet", tmp_path / "two", settings, start=start)
+    assert further.val_recall_at_10 >= 0.5 * first.val_recall_at_10
+    assert "trained further" in (tmp_path / "two" / "README.md").read_text()
+
+
 def test_rows_of_another_split_are_refused(tmp_path: Path) -> None:
     table = training_rows(10).to_pandas()
     table.loc[3, "split"] = "test"
@@ -86,18 +116,23 @@ def test_the_loss_agrees_with_its_definition_and_leaves_equals_out() -> None:
 
 def test_a_probability_is_the_share_that_matches() -> None:
     rng = np.random.default_rng(0)
-    text = normalise(rng.normal(size=(2000, 16)))
+    text = normalise(rng.normal(size=(1000, 16)))
     image = normalise(text + 0.3 * rng.normal(size=text.shape))
-    calibration = fit_calibration(text, image, np.arange(2000))
+    texts = [f"word{number}" for number in range(1000)]
+    products = HeldOut(texts, text, image, np.arange(1000))
+    found = fit_calibration(products, texts, text, (0.5, 0.5))
+    assert found.ece < 0.01
+    assert found.brier < 0.3 * found.base
+    strangers = fit_calibration(products, texts, np.roll(text, 1, axis=0), (0.5, 0.5))
+    assert strangers.brier > 0.9 * strangers.base  # cosines that say nothing
 
-    def say(shift: int) -> np.ndarray:
-        cosines = (text * np.roll(image, shift, axis=0)).sum(axis=1)
-        return 1 / (1 + np.exp(-(calibration.scale * cosines + calibration.bias)))
 
-    matching = say(0)
-    others = np.stack([say(shift) for shift in range(1, 51)])
-    assert (matching.sum() + others.sum()) / (51 * 2000) == pytest.approx(1 / 51, rel=0.1)
-    assert matching.mean() > 0.4 > 0.05 > others.mean()
+def test_queries_are_words_of_their_text() -> None:
+    texts = ["Acme Red Crew Neck T-shirt", "one"]
+    for seed in range(20):
+        for text, query in zip(texts, draw_queries(texts, seed), strict=True):
+            assert set(query.split()) <= set(text.split())
+            assert 1 <= len(query.split()) <= 4
 
 
 def test_recall_counts_a_picture_of_an_equal_title() -> None:

@@ -18,6 +18,7 @@ from prodmatch_cli.options import (
     catalogue_options,
     read_names,
     read_pairs,
+    read_weights,
 )
 from prodmatch_cli.output import print_json, print_report
 
@@ -148,8 +149,9 @@ def embed(
 @click.command()
 @STORE
 @click.option("--model", help="Refuse unless the embeddings were made with this model.")
+@click.option("--weights", help="Of the legs, where a query names none; the model's if not given.")
 @QUIET
-def index(store: Path, model: str | None, quiet: bool) -> None:
+def index(store: Path, model: str | None, weights: str | None, quiet: bool) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
     Ends with a line of JSON.
@@ -158,7 +160,7 @@ def index(store: Path, model: str | None, quiet: bool) -> None:
     expected = open_model(model) if model else None
     from prodmatch.index import index_embeddings
 
-    print_json(index_embeddings(store, model=expected).as_dict())
+    print_json(index_embeddings(store, model=expected, weights=read_weights(weights)).as_dict())
 
 
 @click.command()
@@ -182,7 +184,15 @@ def index(store: Path, model: str | None, quiet: bool) -> None:
 @click.option("--image-weights", type=click.Path(path_type=Path), help="Its state_dict in a file.")
 @click.option("--pairs", type=click.Path(path_type=Path), help="Parquet of texts left and right.")
 @click.option("--texts", type=click.Path(path_type=Path), help="Parquet of loose text.")
-@click.option("--epochs", type=click.IntRange(1), default=9, show_default=True)
+@click.option("--labels", type=click.Path(path_type=Path), help="Of query, product_id, label.")
+@click.option(
+    "--loss",
+    type=click.Choice(["infonce", "siglip", "bce", "cosine", "mse"]),
+    default="infonce",
+    show_default=True,
+    help="Of the heads.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="30 of heads, 9 of encoders if not given.")
 @click.option("--dim", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @catalogue_options
@@ -200,7 +210,9 @@ def train(
     image_weights: Path | None,
     pairs: Path | None,
     texts: Path | None,
-    epochs: int,
+    labels: Path | None,
+    loss: str,
+    epochs: int | None,
     dim: int,
     seed: int,
     columns: str | None,
@@ -211,11 +223,12 @@ def train(
     workers: int,
     quiet: bool,
 ) -> None:
-    """Fit heads on CATALOGUE without labels, or train encoders.
+    """Fit heads on CATALOGUE, with --labels or without, or train encoders.
 
     The encoders are those of --model, or --text-encoder with --image-encoder and
-    --image-weights. To train encoders (scratch, finetune), CATALOGUE needs a column split
-    (train or val).
+    --image-weights. Labels are Parquet or JSON lines of query, product_id and label (a grade, or
+    bought or not). To train encoders (scratch, finetune), CATALOGUE needs a column split (train
+    or val).
     """
     _be_quiet(quiet)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -224,7 +237,9 @@ def train(
 
     if encoders != "frozen":
         start = open_model(model) if encoders == "finetune" else None
-        options = {"epochs": epochs, "seed": seed, "dim": dim}
+        if labels is not None:
+            raise click.UsageError("--labels fit heads; leave --encoders away.")
+        options = {"epochs": epochs or 9, "seed": seed, "dim": dim}
         settings = encoder_settings(**options, device=device, start=start)
         report = train_encoders(catalogue, out, settings, start=start, pairs=pairs, texts=texts)
         print_json(report.as_dict())
@@ -237,5 +252,7 @@ def train(
         files = EncoderFiles.of_files(text_encoder, image_encoder, image_weights)
     else:
         files = EncoderFiles.of_model(open_model(model))
-    chosen = HeadSettings(dim=dim, device=device, workers=workers)
-    print_json(fit_heads(opened, files, out, store, chosen).as_dict())
+    chosen = HeadSettings(
+        dim=dim, loss=loss, epochs=epochs or 30, seed=seed, device=device, workers=workers
+    )
+    print_json(fit_heads(opened, files, out, store, chosen, labels).as_dict())

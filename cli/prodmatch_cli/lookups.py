@@ -10,7 +10,7 @@ from prodmatch.judgements import read_judgements, read_run
 from prodmatch.models import open_model
 from prodmatch.query import Hit, open_index
 from prodmatch.questions import Question, read_picture, read_questions
-from prodmatch_cli.options import STORE, read_pairs
+from prodmatch_cli.options import STORE, read_weights
 from prodmatch_cli.output import print_json, print_rows, print_table
 
 FILE = click.Path(path_type=Path)
@@ -63,7 +63,7 @@ def query(
         questions = [Question("q", text, picture, product_id)]
     expected = open_model(model) if model else None
     found = open_index(store, model=expected).search_many(
-        questions, where=where, top=top, weights=_read_weights(weights)
+        questions, where=where, top=top, weights=read_weights(weights)
     )
     _print_hits(found, form, explain=explain, many=queries is not None)
 
@@ -76,17 +76,6 @@ def _print_hits(found: Sequence[Sequence[Hit]], form: str, *, explain: bool, man
     print_rows(rows, form, columns)
     if not rows and form == "table":
         click.echo("no product matches", err=True)
-
-
-def _read_weights(value: str | None) -> dict[str, float] | None:
-    if value is None:
-        return None
-    try:
-        return {name: float(number) for name, number in read_pairs(value, "--weights").items()}
-    except ValueError as error:
-        raise click.UsageError(
-            f"--weights: {value!r} holds something that is no number."
-        ) from error
 
 
 @click.command()
@@ -126,7 +115,7 @@ def evaluate(
     from prodmatch.page import evaluation_page
 
     settings = EvaluateSettings(
-        relevant=relevant, threshold=threshold, weights=_read_weights(weights), where=where
+        relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where
     )
     found = evaluate_index(
         open_index(store),

@@ -62,3 +62,15 @@ def read_pairs(value: str | None, option: str) -> dict[str, str]:
             raise click.UsageError(f"{option}: {part!r} is not of the form NAME=VALUE.")
         pairs[name.strip()] = other.strip()
     return pairs
+
+
+def read_weights(value: str | None) -> dict[str, float] | None:
+    """The weights in `lexical=0.5,image=0.5`; None where the option was not given."""
+    if value is None:
+        return None
+    try:
+        return {name: float(number) for name, number in read_pairs(value, "--weights").items()}
+    except ValueError as error:
+        raise click.UsageError(
+            f"--weights: {value!r} holds something that is no number."
+        ) from error

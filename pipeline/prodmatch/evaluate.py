@@ -20,6 +20,7 @@ __all__ = ["EvaluateSettings", "Evaluation", "Figure", "Gain", "evaluate_index"]
 HYBRID = "hybrid"
 PERMUTATIONS = 10_000
 RESAMPLES = 2_000
+BINS = 10
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 Values = npt.NDArray[np.float64]  # (queries,)
 
@@ -81,6 +82,8 @@ class Evaluation:
     figures: dict[str, dict[str, Figure]]  # system -> measure -> figure
     gains: dict[str, Gain]  # measure -> hybrid against the best leg
     at_threshold: Cut
+    brier: float  # mean squared error of the probability over the hybrid's first ten hits
+    ece: float  # their expected calibration error over ten bins
     cuts: list[Cut] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
@@ -137,6 +140,7 @@ def evaluate_index(
         for name, run in {**rankings, **(runs or {})}.items()
     }
     cuts = [_cut(asked, hits[HYBRID], judgements, settings.relevant, at) for at in THRESHOLDS]
+    brier, ece = _calibration_errors(asked, hits[HYBRID], judgements, settings.relevant)
     grades = [grade for query in queries for grade in judgements[query].values()]
     return Evaluation(
         queries=len(asked),
@@ -149,6 +153,8 @@ def evaluate_index(
         },
         gains=_gains(values, settings.seed),
         at_threshold=_cut(asked, hits[HYBRID], judgements, settings.relevant, settings.threshold),
+        brier=brier,
+        ece=ece,
         cuts=cuts,
     )
 
@@ -185,7 +191,7 @@ def _ask(
     found = index.search_many(asked, where=settings.where, top=settings.depth, weights=weights)
     if name == HYBRID:
         return found
-    return [[hit for hit in hits if hit.score > 0] for hits in found]  # 0: the leg is silent
+    return [[hit for hit in hits if hit.score != 0] for hits in found]  # 0: the leg is silent
 
 
 def _values(
@@ -250,6 +256,25 @@ def _cut(
         rows.append((precision, recall, 2 * right / (len(kept) + len(wanted))))
     means = np.mean(rows, axis=0)
     return Cut(threshold, *(round(float(mean), 4) for mean in means))
+
+
+def _calibration_errors(
+    asked: Sequence[Question],
+    hits: Sequence[Sequence[Hit]],
+    judgements: Judgements,
+    relevant: int,
+) -> tuple[float, float]:
+    """Brier score and expected calibration error of the probabilities of the first ten hits."""
+    shown = [
+        (hit.probability, judgements[question.query_id].get(hit.product_id, 0) >= relevant)
+        for question, found in zip(asked, hits, strict=True)
+        for hit in found[:10]
+    ]
+    said, matches = (np.array(column, np.float64) for column in zip(*shown, strict=True))
+    bins = np.minimum((said * BINS).astype(np.int64), BINS - 1)
+    gaps = np.bincount(bins, weights=said - matches, minlength=BINS)
+    brier = float(np.mean((said - matches) ** 2))
+    return round(brier, 4), round(float(np.abs(gaps).sum()) / len(said), 4)
 
 
 def _judged_share(run: Run, judgements: Judgements) -> float:

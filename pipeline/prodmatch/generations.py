@@ -51,6 +51,12 @@ class Generation:
         return int(str(self.manifest["dim"]))
 
     @property
+    def weights(self) -> dict[str, float]:
+        """Of the legs, for questions that name none."""
+        weights = self.manifest.get("weights")
+        return dict(weights) if isinstance(weights, dict) else {}
+
+    @property
     def files(self) -> dict[str, object]:
         """The files with their sizes and digests."""
         files = self.manifest.get("files")

@@ -17,6 +17,7 @@ from prodmatch.generations import link_or_copy, publish_generation
 from prodmatch.manual import generation_manual
 from prodmatch.models import Model
 from prodmatch.products import write_products
+from prodmatch.ranking import check_weights
 from prodmatch.shards import Embeddings, require_embeddings, vectors_of
 from prodmatch.vectors import Vectors, join_halves
 
@@ -44,20 +45,25 @@ class IndexReport:
         return asdict(self)
 
 
-def index_embeddings(store: Path, *, model: Model | None = None) -> IndexReport:
+def index_embeddings(
+    store: Path, *, model: Model | None = None, weights: Mapping[str, float] | None = None
+) -> IndexReport:
     """Builds an index over a store's newest embeddings, measures it, and publishes it.
 
     Args:
         store: what `embed_catalogue` filled.
         model: the one that the embeddings must be of, if the caller cares.
+        weights: of the legs, for questions that name none; those of the model if None.
 
     Raises:
+        QueryError: the weights cannot be used.
         StoreError: there are no embeddings, or the store cannot be written.
         MismatchError: the embeddings are another model's.
         DamagedError: a file's bytes changed since they were written.
         LockedError: another run writes to the store.
     """
     started = time.monotonic()
+    chosen = None if weights is None else check_weights(weights)
     with lock_store(store):
         remove_leftovers(store)
         embeddings = require_embeddings(store)
@@ -81,6 +87,7 @@ def index_embeddings(store: Path, *, model: Model | None = None) -> IndexReport:
                 "model": embeddings.manifest["model"],
                 "model_fingerprint": embeddings.manifest["model_fingerprint"],
                 "embeddings": embeddings.digest,
+                "weights": chosen or dict(encoders.description.weights),
             }
             with new_file(folder / "README.md") as file:
                 file.write(generation_manual(entries).encode())

@@ -25,7 +25,9 @@ svg {{ max-width: 100%; height: auto; font: 12px system-ui, sans-serif }}
 leg, and the p of a two-sided paired randomisation test.</small></p>
 {bars}
 <h2>Precision, recall and F1 at a probability</h2>
-<p>At {threshold}: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}.</p>
+<p>At {threshold}: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}.
+Over the first ten hits the probability has a Brier score of {brier:.3f} and an expected
+calibration error of {ece:.3f}.</p>
 {curves}
 </html>
 """
@@ -51,6 +53,8 @@ def evaluation_page(evaluation: Evaluation, title: str) -> str:
         precision=cut.precision,
         recall=cut.recall,
         f1=cut.f1,
+        brier=evaluation.brier,
+        ece=evaluation.ece,
     )
 
 

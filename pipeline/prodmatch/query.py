@@ -16,7 +16,7 @@ from prodmatch.images import ImageFault, decode_image
 from prodmatch.models import Model
 from prodmatch.products import Matches, Products
 from prodmatch.questions import Question
-from prodmatch.ranking import LEGS, Legs, Ranked, rank
+from prodmatch.ranking import Legs, Ranked, check_weights, rank
 from prodmatch.vectors import Vectors, normalise, split_halves
 
 __all__ = ["Hit", "ProductIndex", "open_index"]
@@ -116,7 +116,7 @@ class ProductIndex:
             questions: what is asked.
             where: an SQL condition over the catalogue's columns, applied before ranking.
             top: hits of a question, 1 to 10,000; fewer come back where fewer exist.
-            weights: of `lexical`, `text` and `image`; those of the model where left out.
+            weights: of `lexical`, `text` and `image`; those of the index if None.
 
         Raises:
             QueryError: a question, the filter or the weights cannot be used.
@@ -132,16 +132,9 @@ class ProductIndex:
         ]
 
     def _weights(self, weights: Mapping[str, float] | None) -> dict[str, float]:
-        default = self.encoders.description.weights
-        if weights is None:
-            return dict(default)
-        unknown = sorted(set(weights) - set(LEGS))
-        if unknown:
-            raise QueryError(f"--weights: {', '.join(unknown)} is no leg; there are {LEGS}.")
-        values = {leg: float(weights.get(leg, 0.0)) for leg in LEGS}
-        if min(values.values()) < 0 or not 0 < sum(values.values()) < float("inf"):
-            raise QueryError(f"--weights: {values} must not be negative, nor all be zero.")
-        return values
+        if weights is not None:
+            return check_weights(weights)
+        return {**self.encoders.description.weights, **self.generation.weights}
 
     def _probes(self, questions: Sequence[Question]) -> list[_Probe]:
         words = [_check_question(question) for question in questions]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.errors import QueryError
 from prodmatch.models import Calibration
 
-__all__ = ["LEGS", "Legs", "Ranked", "rank"]
+__all__ = ["LEGS", "Legs", "Ranked", "check_weights", "rank"]
 
 LEGS = ("lexical", "text", "image")
 LEXICAL, TEXT, IMAGE = range(3)
@@ -41,6 +42,21 @@ class Ranked:
     text: Floats
     image: Floats
     probability: Floats
+
+
+def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
+    """The weight of every leg, 0 where it was left out.
+
+    Raises:
+        QueryError: a name is no leg's, or the weights are negative or all zero.
+    """
+    unknown = sorted(set(weights) - set(LEGS))
+    if unknown:
+        raise QueryError(f"--weights: {', '.join(unknown)} is no leg; there are {LEGS}.")
+    values = {leg: float(weights.get(leg, 0.0)) for leg in LEGS}
+    if not min(values.values()) >= 0 or not 0 < sum(values.values()) < float("inf"):
+        raise QueryError(f"--weights: {values} must not be negative, nor all be zero.")
+    return values
 
 
 def rank(

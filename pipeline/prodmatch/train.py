@@ -1,5 +1,6 @@
 """Job: a model; heads fitted on a catalogue over frozen encoders, or encoders from scratch."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,15 +14,25 @@ from prodmatch.assemble import EncoderFiles, write_model
 from prodmatch.catalogue import Catalogue
 from prodmatch.encoders import ImageEncoder, TextEncoder, choose_device
 from prodmatch.errors import ModelError, StoreError
-from prodmatch.featurise import Todo, plan_features, update_features
+from prodmatch.featurise import plan_features, update_features
 from prodmatch.files import lock_store, scratch_directory
-from prodmatch.heads import fit_cca
+from prodmatch.heads import Heads, fit_cca
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
-from prodmatch.training.cards import encoders_card, heads_card
+from prodmatch.training.cards import Fitted, encoders_card, heads_card
 from prodmatch.training.contrast import ContrastSettings, TrainingSet
 from prodmatch.training.finish import compact_heads, encoder_files, fold_heads
-from prodmatch.training.measures import fit_calibration, recall_of_pairs
+from prodmatch.training.gather import PairSet, gather_labelled, gather_pairs
+from prodmatch.training.held_out import pair_measure, split_labelled
+from prodmatch.training.labels import read_labels
+from prodmatch.training.linear import Examples, LinearSettings, Measure, train_linear
+from prodmatch.training.measures import (
+    Calibrated,
+    HeldOut,
+    draw_queries,
+    fit_calibration,
+    recall_of_pairs,
+)
 from prodmatch.training.scratch import (
     ScratchSettings,
     read_training_set,
@@ -32,21 +43,27 @@ from prodmatch.vectors import Vectors
 
 __all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "train_encoders"]
 
-FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
+MOST_QUERIES = 2_000  # that a calibration is fitted on
 HELD_OUT = 0.1
 BICUBIC = Image.Resampling.BICUBIC
+ModelWeights = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a training made."""
+    """What a training made, and how good it is on held-out products."""
 
     model: str
     fingerprint: str
+    heads: str  # `linear`, or `cca` where that was better; `encoders` where all was trained
     pairs: int
     held_out: int
     val_recall_at_10: float  # held-out texts with their own picture among the ten nearest
+    before: float  # the figure that decided, of the closed form or of the model started from
+    after: float
+    brier: float
+    ece: float
     calibration: Calibration
 
     def as_dict(self) -> dict[str, object]:
@@ -59,6 +76,9 @@ class HeadSettings:
     """How heads are fitted; device and workers matter to the encoding before it alone."""
 
     dim: int = 128  # of the shared space
+    loss: str = "infonce"
+    epochs: int = 30
+    seed: int = 0
     device: str = "auto"
     workers: int = 1
 
@@ -69,33 +89,78 @@ def fit_heads(
     out: Path,
     store: Path,
     settings: HeadSettings | None = None,
+    labels: Path | None = None,
 ) -> TrainReport:
-    """Fits heads on the pairs of text and picture in a catalogue, without labels.
+    """Fits heads on the pairs of text and picture in a catalogue, and on labels if there are any.
 
     The encoders stay as they are, and their features are taken from `store` or put there, so
-    embedding the catalogue with the new model encodes nothing again. One product in ten is held
-    out, by its text, for the figures and the calibration.
+    embedding the catalogue with the new model encodes nothing again, and a killed run goes on.
+    One product in ten is held out, by its text, and one query in ten of the labels, for the
+    figures and the calibration. Canonical correlation, in closed form, is kept where gradients
+    end below it on what is held out.
 
     Raises:
-        ModelError: the catalogue has fewer than 50 products with text and picture.
+        ModelError: the catalogue has fewer than 50 products with text and picture, or the
+            labels cannot be used.
         StoreError: `out` exists or cannot be written.
     """
     settings = settings or HeadSettings()
     _check_new(out)
+    judged = read_labels(labels) if labels else []
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
         todo = plan_features(catalogue, pair, store, scratch)
         update_features(catalogue, pair, todo, device=settings.device, workers=settings.workers)
-        text, image, groups = _gather_pairs(todo, catalogue)
-    held_out = groups % round(1 / HELD_OUT) == 0
-    heads = fit_cca(text[~held_out], image[~held_out], settings.dim)
-    halves = heads.text(text[held_out]), heads.image(image[held_out])
-    calibration = fit_calibration(*halves, groups[held_out])
-    recall = recall_of_pairs(*halves, groups[held_out])
-    description = ModelDescription(out.name, files.text, files.image, calibration)
-    card = heads_card(out.name, int((~held_out).sum()), recall)
+        pairs = gather_pairs(todo, catalogue.path)
+        held = pairs.text_groups % round(1 / HELD_OUT) == 0
+        kept, held_out = pairs.take(~held), pairs.take(held)
+        encoder = TextEncoder(pair.text_folder, pair.text, choose_device(settings.device))
+        texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.places)))).texts(todo)
+        queries = draw_queries(texts)
+        asked = encoder.encode(queries, query=True)
+        sets, measure = [kept.examples()], pair_measure(held_out)
+        if labels:
+            weights = ModelDescription(out.name, files.text, files.image).weights
+            share = weights["text"] / (weights["text"] + weights["image"])
+            labelled = gather_labelled(todo, judged, encoder, share, labels)
+            sets, measure = split_labelled(labelled, sets[0], HELD_OUT)
+    heads, fitted = best_heads(kept, sets, measure, settings)
+    recall = pair_measure(held_out)(heads)
+    products = HeldOut(
+        texts,
+        heads.text(held_out.text[: len(texts)]),
+        heads.image(held_out.image[: len(texts)]),
+        held_out.text_groups[: len(texts)],
+    )
+    description = ModelDescription(out.name, files.text, files.image)
+    found = _calibrate(products, queries, heads.text(asked), description.weights)
+    description = replace(description, calibration=found.calibration)
+    card = heads_card(out.name, fitted, pairs=len(kept.places), recall=recall, calibrated=found)
     model = write_model(out, files, heads, description, card)
-    return _report(model, int((~held_out).sum()), int(held_out.sum()), recall)
+    return _report(
+        model, fitted, found, pairs=len(kept.places), held_out=len(held_out.places), recall=recall
+    )
+
+
+def best_heads(
+    kept: PairSet, sets: list[Examples], measure: Measure, settings: HeadSettings
+) -> tuple[Heads, Fitted]:
+    """Heads by gradients, or by canonical correlation where gradients end below it."""
+    closed = fit_cca(kept.text, kept.image, settings.dim)
+    before = measure(closed)
+    linear = LinearSettings(
+        dim=settings.dim, loss=settings.loss, epochs=settings.epochs, seed=settings.seed
+    )
+    heads, figures = train_linear(sets, measure, linear)
+    if max(figures) <= before:
+        return closed, Fitted("cca", settings.loss, before, before, figures)
+    return heads, Fitted("linear", settings.loss, before, max(figures), figures)
+
+
+def _calibrate(
+    products: HeldOut, queries: list[str], asked: Vectors, weights: ModelWeights
+) -> Calibrated:
+    return fit_calibration(products, queries, asked, (weights["text"], weights["image"]))
 
 
 def _check_new(out: Path) -> None:
@@ -103,33 +168,22 @@ def _check_new(out: Path) -> None:
         raise StoreError(f"--out {out}: exists already; models are never overwritten.")
 
 
-def _report(model: Model, pairs: int, held_out: int, recall: float) -> TrainReport:
-    calibration = model.description.calibration
-    return TrainReport(str(model.folder), model.fingerprint, pairs, held_out, recall, calibration)
-
-
-def _gather_pairs(
-    todo: Todo, catalogue: Catalogue
-) -> tuple[Vectors, Vectors, npt.NDArray[np.int64]]:
-    """Features of products with both halves, `(n, text dim)`, `(n, image dim)`, and text groups."""
-    scan = todo.scan
-    both = np.flatnonzero(
-        scan.text_keys.is_valid().to_numpy(zero_copy_only=False)
-        & scan.image_keys.is_valid().to_numpy(zero_copy_only=False)
+def _report(
+    model: Model, fitted: Fitted, found: Calibrated, *, pairs: int, held_out: int, recall: float
+) -> TrainReport:
+    return TrainReport(
+        model=str(model.folder),
+        fingerprint=model.fingerprint,
+        heads=fitted.heads,
+        pairs=pairs,
+        held_out=held_out,
+        val_recall_at_10=recall,
+        before=fitted.before,
+        after=fitted.after,
+        brier=found.brier,
+        ece=found.ece,
+        calibration=found.calibration,
     )
-    step = max(1, -(-len(both) // MOST_PAIRS))
-    rows = pa.array(both[::step])
-    keys = scan.text_keys.take(rows)
-    text, text_fine = todo.texts.take(keys)
-    image, image_fine = todo.images.take(scan.image_keys.take(rows))
-    fine = text_fine & image_fine
-    groups = np.array([int.from_bytes(key[:7], "little") for key in keys.to_pylist()], np.int64)
-    if len(np.unique(groups[fine])) < FEWEST_PAIRS:
-        raise ModelError(
-            f"{catalogue.path}: only {len(np.unique(groups[fine]))} distinct products have both "
-            f"text and picture; heads need at least {FEWEST_PAIRS}. Give a larger catalogue."
-        )
-    return text[fine], image[fine], groups[fine]
 
 
 def encoder_settings(
@@ -201,17 +255,30 @@ def train_encoders(
     with scratch_directory(work) as scratch:
         encode = _Encode(files.write(scratch), settings.device)
         sample, validation = encode(data, 20_000), encode(held_out, MOST_PAIRS)
+        titles = [product.title for product in held_out.products[:MOST_QUERIES]]
+        queries = draw_queries(titles)
+        asked = encode.text.encode(queries, query=True)
     folded = fold_heads(towers.model)
     halves = folded[0](sample[0]), folded[1](sample[1])
     heads = compact_heads(*folded, halves, settings.kept_dim)
     groups = held_out.title_groups[:MOST_PAIRS]
-    projected = heads.text(validation[0]), heads.image(validation[1])
-    recall = recall_of_pairs(*projected, groups)
-    calibration = fit_calibration(*projected, groups)
-    card = encoders_card(out.name, settings, towers.report, start=start, pairs=len(data.products))
-    description = ModelDescription(out.name, files.text, files.image, calibration)
+    text_half, image_half = heads.text(validation[0]), heads.image(validation[1])
+    recall = recall_of_pairs(text_half, image_half, groups)
+    count = len(titles)
+    products = HeldOut(titles, text_half[:count], image_half[:count], groups[:count])
+    description = ModelDescription(out.name, files.text, files.image)
+    if start is not None:
+        description = replace(description, weights=start.description.weights)
+    found = _calibrate(products, queries, heads.text(asked), description.weights)
+    description = replace(description, calibration=found.calibration)
+    figures = [row["val_recall_at_10"] for row in towers.report]
+    fitted = Fitted("encoders", "infonce", figures[0], max(figures), figures)
+    card = encoders_card(
+        out.name, settings, towers.report, start=start, pairs=len(data.products), calibrated=found
+    )
     model = write_model(out, files, heads, description, card)
-    return _report(model, len(data.products), len(held_out.products), recall)
+    counts = {"pairs": len(data.products), "held_out": len(held_out.products)}
+    return _report(model, fitted, found, **counts, recall=recall)
 
 
 class _Encode:

@@ -1,24 +1,34 @@
 """Model cards: what a model was made from and what it can do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from prodmatch.models import Model
+from prodmatch.training.measures import Calibrated
 from prodmatch.training.scratch import ScratchSettings
 
-__all__ = ["encoders_card", "heads_card"]
+__all__ = ["Fitted", "encoders_card", "heads_card"]
 
 HEADS = """\
 # {name}
 
-Heads fitted by regularised canonical correlation on {pairs} products of a catalogue, without
-labels, over frozen encoders. Recall@10 from a held-out text to its own picture: {recall}.
+Heads over frozen encoders, fitted on {pairs} products of a catalogue by {how}. Recall@10 from a
+held-out text to its own picture: {recall}.
+
+On what was held out, the figure that decided was {before:.4f} for canonical correlation and, epoch
+by epoch, {figures} for gradients. {probability}
 """
+
+PROBABILITY = """\
+The probability of a hit, sigmoid({scale} * cosine {bias:+}), has a Brier score of {brier} \
+({base} for always saying the share that matches) and an expected calibration error of {ece} \
+on queries of held-out products."""
 
 ENCODERS = """\
 # {name}
 
 {beginning} on {pairs} products by `prodmatch train`. Recall@10 from a held-out title to its own
-picture: {recall:.4f}.
+picture: {recall:.4f}. {probability}
 
 | setting | value |
 |---|---|
@@ -30,9 +40,39 @@ picture: {recall:.4f}.
 """
 
 
-def heads_card(name: str, pairs: int, recall: float) -> str:
+@dataclass(frozen=True)
+class Fitted:
+    """Which heads a training ended with, and the figures that decided."""
+
+    heads: str
+    loss: str
+    before: float
+    after: float
+    figures: Sequence[float]  # one an epoch
+
+
+def heads_card(
+    name: str, fitted: Fitted, *, pairs: int, recall: float, calibrated: Calibrated
+) -> str:
     """The card of heads fitted on a catalogue."""
-    return HEADS.format(name=name, pairs=pairs, recall=recall)
+    how = "canonical correlation" if fitted.heads == "cca" else f"gradients of {fitted.loss}"
+    figures = ", ".join(f"{figure:.4f}" for figure in fitted.figures)
+    return HEADS.format(
+        name=name,
+        pairs=pairs,
+        how=how,
+        recall=recall,
+        before=fitted.before,
+        figures=figures,
+        probability=_say_probability(calibrated),
+    )
+
+
+def _say_probability(found: Calibrated) -> str:
+    scale, bias = found.calibration.scale, found.calibration.bias
+    return PROBABILITY.format(
+        scale=scale, bias=bias, brier=found.brier, base=found.base, ece=found.ece
+    )
 
 
 def encoders_card(
@@ -42,6 +82,7 @@ def encoders_card(
     *,
     start: Model | None,
     pairs: int,
+    calibrated: Calibrated,
 ) -> str:
     """The card of trained encoders: where they began, settings, and a row an epoch."""
     if start is None:
@@ -55,6 +96,7 @@ def encoders_card(
         name=name,
         beginning=beginning,
         pairs=pairs,
+        probability=_say_probability(calibrated),
         recall=max(row["val_recall_at_10"] for row in report),
         settings="\n".join(f"| {setting} | {value} |" for setting, value in shown.items()),
         epochs="\n".join(

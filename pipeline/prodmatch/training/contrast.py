@@ -179,7 +179,7 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
 ) -> dict[str, float]:
     rng = np.random.default_rng([settings.seed, epoch])
     order = rng.permutation(len(data.products))
-    steps = len(order) // settings.batch_rows
+    steps = max(1, len(order) // settings.batch_rows)
     pairs = _pair_batches(data.text_pairs, settings.batch_rows, rng)
     batcher = _Batcher(tokenizer, data, TextViews(rng), PictureViews(rng, settings.side_of(epoch)))
     started, losses = time.monotonic(), []

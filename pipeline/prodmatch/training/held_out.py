@@ -1,0 +1,58 @@
+"""What heads are judged by: products, or queries with labels, that they were not trained on."""
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.heads import Heads
+from prodmatch.training.gather import PairSet
+from prodmatch.training.linear import Examples, Measure
+from prodmatch.training.measures import recall_of_pairs
+
+__all__ = ["pair_measure", "split_labelled"]
+
+
+def pair_measure(held_out: PairSet) -> Measure:
+    """Recall@10 from a text to its own picture among the held-out pictures."""
+
+    def measure(heads: Heads) -> float:
+        halves = heads.text(held_out.text), heads.image(held_out.image)
+        return recall_of_pairs(*halves, held_out.text_groups)
+
+    return measure
+
+
+def split_labelled(
+    labelled: Examples, pairs: Examples, share: float
+) -> tuple[list[Examples], Measure]:
+    """What is trained on, the labels first, and the measure of the queries held out.
+
+    Whole queries are held out. The measure is the mean over them of recall@10: the share of a
+    query's matching products, ten at most, among the ten nearest of all labelled products.
+    """
+    queries = np.unique(labelled.asked_groups)
+    chosen = np.random.default_rng(0).permutation(queries)[: max(1, round(share * len(queries)))]
+    held = np.isin(labelled.asked_groups, chosen)
+    return [labelled.take(~held), pairs], _labelled_measure(labelled, held)
+
+
+def _labelled_measure(labelled: Examples, held: npt.NDArray[np.bool_]) -> Measure:
+    products, firsts = np.unique(labelled.product_groups, return_index=True)
+    matching = held & (labelled.labels > 0)
+    queries, asked = np.unique(labelled.asked_groups[matching], return_index=True)
+    rows = np.flatnonzero(matching)
+
+    def measure(heads: Heads) -> float:
+        text, image = heads.text(labelled.text[firsts]), heads.image(labelled.image[firsts])
+        query = heads.text(labelled.asked[rows[asked]])
+        scores = labelled.text_share * query @ text.T + (1 - labelled.text_share) * query @ image.T
+        nearest = products[np.argsort(-scores, axis=1, kind="stable")[:, :10]]
+        shares = []
+        for place, number in enumerate(queries):
+            wanted = np.unique(
+                labelled.product_groups[matching & (labelled.asked_groups == number)]
+            )
+            found = np.isin(nearest[place], wanted).sum()
+            shares.append(found / min(10, len(wanted)))
+        return round(float(np.mean(shares)), 4) if shares else 0.0
+
+    return measure

@@ -1,0 +1,83 @@
+"""Losses over the similarities of a batch: who belongs to whom, and by how much."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["CONTRASTIVE", "LOSSES", "Similarities"]
+
+MARGIN = 0.2  # of the cosine loss: unlike pairs need be no further apart than this cosine
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """A batch of `n` queries, each with the product of its own row; all tensors on one device.
+
+    `cosines` and `ignored` are `(n, n)`: query by product, and which pairs say nothing because
+    they belong together too. `labels` is `(n,)` in 0..1, for the pairs of the diagonal.
+    """
+
+    cosines: Tensor
+    ignored: Tensor
+    labels: Tensor
+    scale: Tensor
+    bias: Tensor
+
+
+def info_nce(batch: Similarities) -> Tensor:
+    """Symmetric cross entropy of finding the own product among all, weighted by the label."""
+    logits = (batch.scale * batch.cosines).masked_fill(batch.ignored, float("-inf"))
+    target = torch.arange(len(logits), device=logits.device)
+    rows = functional.cross_entropy(logits, target, reduction="none")
+    columns = functional.cross_entropy(logits.T, target, reduction="none")
+    return ((rows + columns) / 2 * batch.labels).sum() / batch.labels.sum().clamp_min(1e-6)
+
+
+def siglip(batch: Similarities) -> Tensor:
+    """Every pair of the batch on its own: a sigmoid, the pairs of the diagonal match."""
+    logits = batch.scale * batch.cosines + batch.bias
+    target = torch.diag(batch.labels)
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return each.masked_fill(batch.ignored, 0.0).sum() / len(logits)
+
+
+def bce(batch: Similarities) -> Tensor:
+    """Binary cross entropy of the labelled pairs, and of one pair of strangers for each."""
+    cosines, labels = _with_strangers(batch)
+    return functional.binary_cross_entropy_with_logits(batch.scale * cosines + batch.bias, labels)
+
+
+def cosine(batch: Similarities) -> Tensor:
+    """1 - cosine of pairs that match, and what unlike pairs have above the margin."""
+    cosines, labels = _with_strangers(batch)
+    far = (cosines - MARGIN).clamp_min(0.0)
+    return (labels * (1 - cosines) + (1 - labels) * far).mean()
+
+
+def mse(batch: Similarities) -> Tensor:
+    """The squared difference of cosine and label."""
+    cosines, labels = _with_strangers(batch)
+    return (cosines - labels).square().mean()
+
+
+def _with_strangers(batch: Similarities) -> tuple[Tensor, Tensor]:
+    """Cosines and labels `(2n,)`: the diagonal, and every query with its neighbour's product."""
+    count = len(batch.cosines)
+    rows = torch.arange(count, device=batch.cosines.device)
+    strangers = (rows + 1) % count
+    known = batch.ignored[rows, strangers]
+    cosines = torch.cat([batch.cosines.diagonal(), batch.cosines[rows, strangers][~known]])
+    return cosines, torch.cat([batch.labels, torch.zeros(int((~known).sum()), device=rows.device)])
+
+
+LOSSES: dict[str, Callable[[Similarities], Tensor]] = {
+    "infonce": info_nce,
+    "siglip": siglip,
+    "bce": bce,
+    "cosine": cosine,
+    "mse": mse,
+}
+CONTRASTIVE = ("infonce", "siglip")  # all the others of a batch are negatives
