@@ -157,8 +157,11 @@ def test_heads_are_fitted_with_labels_from_the_shell(tmp_path: Path) -> None:
         "train", catalogue, "--out", tmp_path / "m", "--store", tmp_path / "store", "--dim", "8",
         "--text-encoder", encoders.text, "--image-encoder", encoders.resnet, "--epochs", "2",
         "--image-weights", encoders.weights, "--labels", labels(tmp_path / "l.parquet", judged()),
+        "--log-dir", tmp_path / "log",
     )  # fmt: skip
     assert found.code == 0, found.err
+    (events,) = (tmp_path / "log").iterdir()
+    assert b"heads" in events.read_bytes()
     assert found.last["after"] >= found.last["before"]  # type: ignore[operator]
     assert open_model(str(tmp_path / "m")).heads.dim == 8
 

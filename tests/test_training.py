@@ -14,7 +14,7 @@ from prodmatch.encoders import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.models import open_model
 from prodmatch.train import check_splits, train_encoders
-from prodmatch.training.contrast import ContrastSettings, info_nce
+from prodmatch.training.contrast import ContrastSettings, Work, info_nce
 from prodmatch.training.measures import (
     HeldOut,
     draw_queries,
@@ -78,7 +78,7 @@ def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
     start = open_model(str(tmp_path / "one"))
     data = read_training_set(tmp_path / "products.parquet", "val", [])
     still = replace(settings, contrast=replace(contrast, epochs=1, text_rate=0.0, image_rate=0.0))
-    towers = train_further(start, data, data, still, tmp_path / "still")
+    towers = train_further(start, data, data, still, Work(tmp_path / "still"))
     # the towers as they start: the halves of the model before its rotation
     rows = tokenize(towers.tokenizer, [product.title for product in data.products])
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -195,6 +196,7 @@ def index(store: Path, model: str | None, weights: str | None, quiet: bool) -> N
 @click.option("--epochs", type=click.IntRange(1), help="30 of heads, 9 of encoders if not given.")
 @click.option("--dim", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--log-dir", type=click.Path(path_type=Path), help="Figures for TensorBoard.")
 @catalogue_options
 @STORE
 @DEVICE
@@ -215,6 +217,7 @@ def train(
     epochs: int | None,
     dim: int,
     seed: int,
+    log_dir: Path | None,
     columns: str | None,
     text_columns: str | None,
     image_root: Path | None,
@@ -241,6 +244,7 @@ def train(
             raise click.UsageError("--labels fit heads; leave --encoders away.")
         options = {"epochs": epochs or 9, "seed": seed, "dim": dim}
         settings = encoder_settings(**options, device=device, start=start)
+        settings = replace(settings, log_dir=log_dir)
         report = train_encoders(catalogue, out, settings, start=start, pairs=pairs, texts=texts)
         print_json(report.as_dict())
         return
@@ -253,6 +257,12 @@ def train(
     else:
         files = EncoderFiles.of_model(open_model(model))
     chosen = HeadSettings(
-        dim=dim, loss=loss, epochs=epochs or 30, seed=seed, device=device, workers=workers
+        dim=dim,
+        loss=loss,
+        epochs=epochs or 30,
+        seed=seed,
+        device=device,
+        workers=workers,
+        log_dir=log_dir,
     )
     print_json(fit_heads(opened, files, out, store, chosen, labels).as_dict())

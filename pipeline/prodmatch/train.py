@@ -20,7 +20,7 @@ from prodmatch.heads import Heads, fit_cca
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.training.cards import Fitted, encoders_card, heads_card
-from prodmatch.training.contrast import ContrastSettings, TrainingSet
+from prodmatch.training.contrast import ContrastSettings, TrainingSet, Work
 from prodmatch.training.finish import compact_heads, encoder_files, fold_heads
 from prodmatch.training.gather import PairSet, gather_labelled, gather_pairs
 from prodmatch.training.held_out import pair_measure, split_labelled
@@ -33,6 +33,7 @@ from prodmatch.training.measures import (
     fit_calibration,
     recall_of_pairs,
 )
+from prodmatch.training.progress import open_log
 from prodmatch.training.scratch import (
     ScratchSettings,
     read_training_set,
@@ -81,6 +82,7 @@ class HeadSettings:
     seed: int = 0
     device: str = "auto"
     workers: int = 1
+    log_dir: Path | None = None  # for TensorBoard
 
 
 def fit_heads(
@@ -151,7 +153,8 @@ def best_heads(
     linear = LinearSettings(
         dim=settings.dim, loss=settings.loss, epochs=settings.epochs, seed=settings.seed
     )
-    heads, figures = train_linear(sets, measure, linear)
+    with open_log(settings.log_dir) as hear:
+        heads, figures = train_linear(sets, measure, linear, hear)
     if max(figures) <= before:
         return closed, Fitted("cca", settings.loss, before, before, figures)
     return heads, Fitted("linear", settings.loss, before, max(figures), figures)
@@ -244,11 +247,13 @@ def train_encoders(
     work = out.with_name(f"{out.name}.work")
     side = settings.contrast.side_pixels
     if start is None:
-        towers = train_from_scratch(data, held_out, loose, settings, work)
+        with open_log(settings.log_dir) as hear:
+            towers = train_from_scratch(data, held_out, loose, settings, Work(work, hear))
         text = TextSpec(max_tokens=settings.shape.max_tokens)
         image = ImageSpec(architecture=settings.shape.resnet)
     else:
-        towers = train_further(start, data, held_out, settings, work)
+        with open_log(settings.log_dir) as hear:
+            towers = train_further(start, data, held_out, settings, Work(work, hear))
         text, image = start.description.text, start.description.image
     image = replace(image, fit="pad", resize_pixels=side, crop_pixels=side)
     files = encoder_files(towers, text, image)

@@ -18,10 +18,11 @@ from transformers import PreTrainedTokenizerBase
 from prodmatch.encoders import autocast
 from prodmatch.files import new_file
 from prodmatch.training.pairs import TrainingProduct, words_of
+from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.towers import TwoTowers, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 
-__all__ = ["ContrastSettings", "TrainingSet", "as_pixels", "info_nce", "train_towers"]
+__all__ = ["ContrastSettings", "TrainingSet", "Work", "as_pixels", "info_nce", "train_towers"]
 
 LOG = logging.getLogger(__name__)
 
@@ -69,6 +70,14 @@ class TrainingSet:
     text_pairs: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Work:
+    """Where a training keeps what is finished, and what hears of its figures."""
+
+    folder: Path
+    hear: Hear = ignore
+
+
 def info_nce(left: Tensor, right: Tensor, scale: Tensor, ignored: Tensor) -> Tensor:
     """The symmetric InfoNCE loss of `(n, dim)` rows that match row by row.
 
@@ -109,18 +118,19 @@ def train_towers(
     data: TrainingSet,
     held_out: TrainingSet,
     settings: ContrastSettings,
-    work: Path,
+    work: Work,
 ) -> list[dict[str, float]]:
     """Trains `model` in place, ends with the best average of weights, and reports every epoch.
 
-    After each epoch a checkpoint goes to `work`; a later call with the same folder goes on from
-    there. The best epoch is the one with the highest title-to-picture recall@10 on `held_out`.
+    After each epoch a checkpoint goes to the work's folder; a later call with the same folder
+    goes on from there. The best epoch is the one with the highest title-to-picture recall@10 on
+    `held_out`.
     """
     optimizer = _optimizer(model, settings)
     average = _Average(model, settings.average)
     report: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
-    checkpoint = work / "checkpoint.pt"
+    checkpoint = work.folder / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
@@ -135,6 +145,8 @@ def train_towers(
         model.load_state_dict(current)
         report.append(figures)
         LOG.info("epoch %s", figures)
+        for name in ("loss", "val_recall_at_10"):
+            work.hear(name, figures[name], epoch)
         if figures["val_recall_at_10"] >= max(row["val_recall_at_10"] for row in report):
             best = {name: value.clone() for name, value in average.state.items()}
         with new_file(checkpoint) as file:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from prodmatch.heads import Heads, Projection
 from prodmatch.training.finish import compact_heads
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
+from prodmatch.training.progress import Hear, ignore
 from prodmatch.vectors import Vectors
 
 __all__ = ["Examples", "LinearSettings", "train_linear"]
@@ -121,7 +122,10 @@ class _Standardised(nn.Module):
 
 
 def train_linear(
-    examples: Sequence[Examples], measure: Measure, settings: LinearSettings
+    examples: Sequence[Examples],
+    measure: Measure,
+    settings: LinearSettings,
+    hear: Hear = ignore,
 ) -> tuple[Heads, list[float]]:
     """The heads of the best epoch, and the figure of every epoch.
 
@@ -129,6 +133,7 @@ def train_linear(
         examples: sets that are trained on in turn; the first gives the standardisation.
         measure: what an epoch is judged by, on products that are in no set.
         settings: sizes and rates.
+        hear: is told the figure of every epoch.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -152,6 +157,7 @@ def train_linear(
         heads = _finish(model, examples[0], settings.dim)
         figures.append(measure(heads))
         LOG.info("epoch %d of heads: %.4f", epoch, figures[-1])
+        hear("heads", figures[-1], epoch)
         if figures[-1] > max(figures[:-1], default=-1.0):
             best = heads
         if epoch - int(np.argmax(figures)) >= settings.patience:

@@ -20,6 +20,7 @@ from prodmatch.models import Model
 from prodmatch.training.contrast import (
     ContrastSettings,
     TrainingSet,
+    Work,
     as_pixels,
     train_towers,
 )
@@ -50,6 +51,7 @@ class ScratchSettings:
     masked_epochs: int = 5
     kept_dim: int = 128  # of the shared space, by principal components
     device: str = "cpu"
+    log_dir: Path | None = None  # for TensorBoard
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ def train_from_scratch(
     held_out: TrainingSet,
     texts: Sequence[str],
     settings: ScratchSettings,
-    work: Path,
+    work: Work,
 ) -> TrainedTowers:
-    """Trains both towers; what is finished is kept in `work`, where a killed run goes on."""
+    """Trains both towers; what is finished is kept in a folder, where a killed run goes on."""
     torch.manual_seed(settings.contrast.seed)
-    started = work / "text"
+    started = work.folder / "text"
     if not started.exists():
         _start_text_encoder(texts, settings, started)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(started)
@@ -83,7 +85,7 @@ def train_from_scratch(
 
 
 def train_further(
-    start: Model, data: TrainingSet, held_out: TrainingSet, settings: ScratchSettings, work: Path
+    start: Model, data: TrainingSet, held_out: TrainingSet, settings: ScratchSettings, work: Work
 ) -> TrainedTowers:
     """Trains the towers of a model further, with its vocabulary and from its heads."""
     torch.manual_seed(settings.contrast.seed)
