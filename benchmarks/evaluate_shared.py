@@ -6,6 +6,7 @@ highest grade, and nDCG counts all grades.
 
 import argparse
 import json
+import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ def read_shop(data: Path, split: str) -> pd.DataFrame:
 
 
 def read_sets(data: Path, split: str) -> list[EvaluationSet]:
+    if split == "all":
+        return [read_all_fashion(data)]
     shop = read_shop(data, split)
     if split == "ood":
         described = shop.assign(
@@ -77,19 +80,53 @@ def remove_halves(catalogue: pd.DataFrame, share: float, column: str) -> pd.Data
     return changed
 
 
+def disturb(text: str, how: str, rng: random.Random) -> str:
+    """The same question, asked otherwise: other order, plural, or one typo."""
+    words = text.split()
+    if how == "order":
+        rng.shuffle(words)
+    if how == "plural":
+        words = [f"{word}s" if word[-1:] not in "s" else word[:-1] for word in words]
+    if how == "typo":
+        place = rng.choice([n for n, word in enumerate(words) if len(word) == max(map(len, words))])
+        word = words[place]
+        at = rng.randrange(1, len(word) - 1)
+        typos = (word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:])
+        swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        words[place] = rng.choice([*typos, swapped])
+    return " ".join(words)
+
+
+def read_all_fashion(data: Path) -> EvaluationSet:
+    """2,000 test titles against all fashion pictures; every product of the title is right."""
+    shop = pd.read_parquet(data / "catalogue" / "fashion.parquet")
+    titles = shop.loc[shop["split"] == "test", "title"].drop_duplicates()
+    titles = titles.sample(min(2000, len(titles)), random_state=0)
+    queries = pd.DataFrame({"query_id": [str(n) for n in range(len(titles))], "text": titles})
+    qrels = queries.merge(shop, left_on="text", right_on="title")[["query_id", "product_id"]]
+    pictures = shop[["product_id", "image"]]
+    return EvaluationSet("fashion, all pictures", pictures, queries, qrels.assign(grade=1))
+
+
 def main() -> None:
     """Prints a line of JSON for each set: every leg and the hybrid."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="compact")
-    parser.add_argument("--splits", nargs="*", default=["val"], help="of val, test, ood")
+    parser.add_argument("--splits", nargs="*", default=["val"], help="of val, test, ood, all")
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--without-images", type=float, default=0.0, help="share removed")
     parser.add_argument("--without-texts", type=float, default=0.0, help="share removed")
+    parser.add_argument("--disturb", choices=["order", "plural", "typo"], help="of the queries")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for split in options.splits:
         for asked in read_sets(options.data, split):
+            if options.disturb:
+                rng = random.Random(0)
+                asked.queries["text"] = [
+                    disturb(text, options.disturb, rng) for text in asked.queries["text"]
+                ]
             catalogue = asked.catalogue
             if "title" in catalogue:
                 catalogue = remove_halves(catalogue, options.without_images, "image")
