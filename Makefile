@@ -8,6 +8,8 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/.ready
+MATERIAL := build/material/products.parquet --pairs build/material/pairs.parquet \
+	--texts build/material/texts.parquet
 
 .DEFAULT_GOAL := help
 .PHONY: help embed index test test-all check format bench evaluate model clean
@@ -51,13 +53,13 @@ evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
 	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA); \
 	else echo "$(DATA)/eval is not there; set DATA to the folder of the evaluation sets"; fi
 
-model: $(READY) ## train the shipped model from scratch on DATA, to build/compact
+model: $(READY) ## train the shipped model on DATA, to build/compact: from scratch, then further
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
-	$(BIN)/python sample_data/draw.py --seed 101 --count 4000 --out build/drawn.parquet
+	$(BIN)/python sample_data/draw.py --seed 101 --count 2500 --out build/drawn.parquet
 	$(BIN)/python benchmarks/train_compact.py --data $(DATA) --drawings build/drawn.parquet \
 		--out build/material
-	$(BIN)/prodmatch train build/material/products.parquet --encoders scratch \
-		--pairs build/material/pairs.parquet --texts build/material/texts.parquet \
+	$(BIN)/prodmatch train $(MATERIAL) --encoders scratch --epochs 2 --out build/first
+	$(BIN)/prodmatch train $(MATERIAL) --encoders finetune --model build/first --epochs 3 \
 		--out build/compact
 
 clean: ## remove what was made, the environment included

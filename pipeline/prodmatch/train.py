@@ -194,7 +194,9 @@ def encoder_settings(
 ) -> ScratchSettings:
     """Settings of a training of encoders; all else is as for the shipped model.
 
-    Encoders that know something already (`start`) learn at lower rates, the lower the wider.
+    Encoders that know something already (`start`) learn at lower rates, the lower the wider, and
+    from smaller pictures throughout: random crops show a product larger than the whole picture
+    does, so it has its size in training again where whole pictures are seen in full size.
     """
     contrast = ContrastSettings(epochs=epochs, seed=seed)
     if start is not None:
@@ -206,6 +208,8 @@ def encoder_settings(
             contrast,
             text_rate=calm * contrast.text_rate,
             image_rate=calm * contrast.image_rate,
+            warm_up=0.02,
+            early_share=1.0,
             early_side_pixels=sides[0],
             side_pixels=sides[1],
         )
