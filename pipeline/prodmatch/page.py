@@ -132,7 +132,7 @@ def _legend(names: Sequence[str]) -> list[str]:
 
 
 def _svg(parts: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(parts)}</svg>'
+    return f'<svg viewBox="0 0 {WIDTH + 40} {HEIGHT}" role="img">{"".join(parts)}</svg>'
 
 
 def _colour(place: int) -> str:
