@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodmatch.errors import DamagedError, QueryError
+from prodmatch.postings import TOKENIZER
 from prodmatch.products import Products, write_products
 from prodmatch.words import query_terms, split_terms, within_edits
 
@@ -87,6 +88,40 @@ def test_scores_agree_with_bm25_by_hand(tmp_path: Path) -> None:
     ]
     assert found.rows.tolist() == [0, 1]
     np.testing.assert_allclose(found.scores, expected, rtol=1e-5)
+
+
+def test_scores_agree_with_the_full_text_search_of_sqlite(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    words = ["shirt", "shirts", "running", "red", "caf\u00e9", "\u7ea2\u8272", "xl", "boots"]
+    texts = [" ".join(rng.choice(words, rng.integers(1, 9))) for _ in range(60)]
+    shop = make(tmp_path, texts)
+    reference = sqlite3.connect(":memory:")
+    reference.execute(f'CREATE VIRTUAL TABLE words USING fts5 (terms, tokenize="{TOKENIZER}")')
+    said = ((row, " ".join(split_terms(text))) for row, text in enumerate(texts))
+    reference.executemany("INSERT INTO words (rowid, terms) VALUES (?, ?)", said)
+    for query in ("shirt", "red boots", "run caf\u00e9 xl", "\u7ea2\u8272 boot"):
+        condition = " OR ".join(f'"{term}"' for group in query_terms(query) for term in group)
+        expected = reference.execute(
+            "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ? ORDER BY rowid", (condition,)
+        ).fetchall()
+        found = shop.match(query)
+        assert found.rows.tolist() == [row for row, _ in expected]
+        np.testing.assert_allclose(found.scores, [score for _, score in expected], rtol=1e-5)
+
+
+def test_rows_beyond_the_products_are_damage(tmp_path: Path) -> None:
+    make(tmp_path, TEXTS)
+    with sqlite3.connect(tmp_path / "products.sqlite") as connection:
+        connection.execute("DELETE FROM products WHERE row > 3")
+    with pytest.raises(DamagedError, match=r"products\.sqlite"):
+        Products(tmp_path / "products.sqlite").match("sneakers")
+
+
+def test_a_filter_asked_again_is_remembered_and_cannot_be_spoilt(shop: Products) -> None:
+    rows = shop.rows_where("price < 3")
+    assert shop.rows_where("price < 3") is rows
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 9
 
 
 def test_gives_scores_of_any_rows(shop: Products) -> None:

@@ -1,8 +1,9 @@
 """Products in SQLite: the catalogue's columns, filters over them, and BM25 over the text."""
 
 import datetime
+import functools
 import sqlite3
-from collections import Counter
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prodmatch.errors import DamagedError, QueryError, StoreError
+from prodmatch.postings import Matches, PostingsBuilder, PostingsReader
 from prodmatch.words import is_spelled, query_terms, split_terms, within_edits
 
 __all__ = ["Matches", "Products", "write_products"]
 
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_TERMS = 64  # of a query
+FILTERS = 8  # remembered; a service asks within the same few again and again
 SAFE_FUNCTIONS = frozenset(
     [
         "abs",
@@ -47,27 +50,6 @@ SAFE_FUNCTIONS = frozenset(
     ]
 )
 LARGEST = 2**63 - 1
-# Terms come split already, so the tokenizer keeps every letter and mark, and only stems.
-TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Rows with at least one of a query's words, ascending, and their BM25 scores above 0."""
-
-    rows: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
-
-    def best(self, count: int) -> npt.NDArray[np.int64]:
-        """The `count` rows of the highest scores, in no order; of equal ones the first rows."""
-        return self.rows[np.argsort(-self.scores, kind="stable")[:count]]
-
-    def of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The scores of these rows, 0 where no word matches."""
-        if not len(self.rows):
-            return np.zeros(len(rows), np.float32)
-        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return np.where(self.rows[places] == rows, self.scores[places], np.float32(0.0))
 
 
 def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -82,7 +64,7 @@ def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
         StoreError: the disk is full or the file cannot be written.
     """
     columns = [name for name in schema.names if name != "text"]
-    vocabulary: Counter[str] = Counter()
+    postings = PostingsBuilder()
     count = 0
     try:
         connection = sqlite3.connect(path, isolation_level=None)
@@ -92,12 +74,13 @@ def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
             connection.execute("BEGIN")
             _create_tables(connection, schema, columns)
             for batch in batches:
-                _insert(connection, batch, columns, count, vocabulary)
+                _insert(connection, batch, columns, count, postings)
                 count += len(batch)
             connection.execute("CREATE INDEX ids ON products (product_id)")
-            spelled = ((w, n) for w, n in sorted(vocabulary.items()) if is_spelled(w))
+            said = sorted(postings.vocabulary.items())
+            spelled = ((word, number) for word, number in said if is_spelled(word))
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
-            connection.execute("INSERT INTO words(words) VALUES ('optimize')")
+            postings.write(connection)
             connection.execute("COMMIT")
         finally:
             connection.close()
@@ -109,11 +92,36 @@ def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 
 
 class Products:
-    """The products of a generation, read only."""
+    """The products of a generation, read only; each thread has a connection of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.connection = _connect(path)
+        self._own = threading.local()
+        self._own.connection = _connect(path)
+        #: The rows that an SQL condition holds for; the last few conditions are remembered.
+        self.rows_where = functools.lru_cache(FILTERS)(self._rows_where)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's; queries of several threads would wait for each other on one."""
+        if not hasattr(self._own, "connection"):
+            self._own.connection = _connect(self.path)
+        connection: sqlite3.Connection = self._own.connection
+        return connection
+
+    @property
+    def _postings(self) -> PostingsReader:
+        """This thread's."""
+        if not hasattr(self._own, "postings"):
+            self._own.postings = PostingsReader(self.connection, self._row_count)
+        postings: PostingsReader = self._own.postings
+        return postings
+
+    @cached_property
+    def _row_count(self) -> int:
+        with self._guard():
+            (found,) = self.connection.execute("SELECT max(row) FROM products").fetchone()
+        return 0 if found is None else int(found) + 1
 
     @cached_property
     def columns(self) -> list[str]:
@@ -128,24 +136,12 @@ class Products:
             query: what a person typed.
             within: ascending rows; others are left out.
         """
-        groups = [self._mend(group) for group in query_terms(query)[:MOST_TERMS]]
-        terms = list(dict.fromkeys(term for group in groups for term in group))
-        if not terms:
-            return Matches(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        condition = " OR ".join(f'"{term}"' for term in terms)
+        reader = self._postings
         with self._guard():
-            found = self.connection.execute(
-                "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ? ORDER BY rowid",
-                (condition,),
-            ).fetchall()
-        pairs = np.array(found, dtype=np.float64).reshape(-1, 2)
-        matches = Matches(pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.float32))
-        if within is None:
-            return matches
-        kept = np.isin(matches.rows, within, assume_unique=True)
-        return Matches(matches.rows[kept], matches.scores[kept])
+            groups = [self._mend(reader, group) for group in query_terms(query)[:MOST_TERMS]]
+            return reader.match((term for group in groups for term in group), within)
 
-    def rows_where(self, condition: str) -> npt.NDArray[np.int64]:
+    def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.
 
         Only comparisons, arithmetic and harmless functions are let through.
@@ -166,7 +162,9 @@ class Products:
             ) from error
         finally:
             filtering.close()
-        return np.array([row for (row,) in rows], dtype=np.int64)
+        found = np.array([row for (row,) in rows], dtype=np.int64)
+        found.flags.writeable = False  # it is shared
+        return found
 
     def metadata(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, object]]:
         """The catalogue's columns of these rows, in their order."""
@@ -191,17 +189,10 @@ class Products:
             ).fetchone()
         return None if found is None else int(found[0])
 
-    def _mend(self, group: Sequence[str]) -> list[str]:
+    def _mend(self, reader: PostingsReader, group: Sequence[str]) -> list[str]:
         """The ways to say a term that occur, else the nearest words that do."""
-        said = [term for term in group if self._occurs(term)]
+        said = reader.occurring(group)
         return said or [word for term in group[:1] for word in self._near(term)]
-
-    def _occurs(self, term: str) -> bool:
-        with self._guard():
-            found = self.connection.execute(
-                "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (f'"{term}"',)
-            )
-            return found.fetchone() is not None
 
     def _near(self, term: str) -> list[str]:
         """Up to three words of the catalogue at the fewest edits, the most said first."""
@@ -230,7 +221,7 @@ class Products:
 
 @dataclass(frozen=True)
 class _Guard:
-    """Turns SQLite's word of damage into ours."""
+    """Turns SQLite's word of damage into ours, and numpy's: rows that are not there."""
 
     path: Path
 
@@ -238,7 +229,7 @@ class _Guard:
         return None
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, sqlite3.DatabaseError):
+        if isinstance(error, sqlite3.DatabaseError | IndexError):
             raise DamagedError(
                 f"{self.path}: cannot be read ({error}). Go back with 'prodmatch rollback'."
             ) from error
@@ -259,9 +250,6 @@ def _create_tables(
     declared = ", ".join(f"{_quote(name)} {_sql_type(schema.field(name).type)}" for name in columns)
     connection.execute(f"CREATE TABLE products (row INTEGER PRIMARY KEY, {declared})")
     connection.execute(
-        f"CREATE VIRTUAL TABLE words USING fts5 (terms, content='', tokenize=\"{TOKENIZER}\")"
-    )
-    connection.execute(
         "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID"
     )
 
@@ -271,7 +259,7 @@ def _insert(
     batch: pa.RecordBatch,
     columns: Sequence[str],
     first: int,
-    vocabulary: Counter[str],
+    postings: PostingsBuilder,
 ) -> None:
     rows = range(first, first + len(batch))
     cells = [map(_plain, batch[name].to_pylist()) for name in columns]
@@ -280,11 +268,8 @@ def _insert(
         f"INSERT INTO products VALUES ({marks})",
         zip(rows, *cells, strict=True),
     )
-    terms = [split_terms(text or "") for text in batch["text"].to_pylist()]
-    for found in terms:
-        vocabulary.update(set(found))
-    said = ((row, " ".join(found)) for row, found in zip(rows, terms, strict=True))
-    connection.executemany("INSERT INTO words (rowid, terms) VALUES (?, ?)", said)
+    for text in batch["text"].to_pylist():
+        postings.add(split_terms(text or ""))
 
 
 def _sql_type(kind: pa.DataType) -> str:
