@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,32 @@ from prodmatch.catalogue import open_catalogue
 from prodmatch.index import index_embeddings
 from prodmatch.models import Model, open_model
 from prodmatch.train import HeadSettings, fit_heads
+
+COUNTS = pytest.StashKey[dict[str, int]]()
+Counting = Callable[[str, int], None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[COUNTS] = {}
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Says how many cases the harnesses ran."""
+    for name, count in sorted(config.stash[COUNTS].items()):
+        terminalreporter.write_line(f"{count:7,} {name}")
+
+
+@pytest.fixture
+def count_cases(request: pytest.FixtureRequest) -> Counting:
+    """Adds to what the summary says of a kind of case."""
+    counts = request.config.stash[COUNTS]
+
+    def count(name: str, number: int) -> None:
+        counts[name] = counts.get(name, 0) + number
+
+    return count
 
 
 @pytest.fixture(scope="session")

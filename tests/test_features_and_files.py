@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from prodmatch import files
 from prodmatch.errors import DamagedError, LockedError, StoreError
 from prodmatch.features import FeatureStore, content_key
 from prodmatch.files import (
@@ -66,12 +67,16 @@ def test_a_directory_is_whole_or_absent_and_never_overwritten(tmp_path: Path) ->
     assert (path / "file").read_bytes() == b"first"
 
 
-def test_a_manifest_finds_what_changed(tmp_path: Path) -> None:
+def test_a_manifest_finds_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"content")
     listed = list_files(tmp_path)
     check_files(tmp_path, listed, digests=True)
     (tmp_path / "b").write_bytes(b"cantent")
+    for digests in (False, True):  # a small file's digest costs nothing
+        with pytest.raises(DamagedError, match="b: its SHA-256"):
+            check_files(tmp_path, listed, digests=digests)
+    monkeypatch.setattr(files, "SMALL_BYTES", 6)
     check_files(tmp_path, listed, digests=False)
     with pytest.raises(DamagedError, match="b: its SHA-256"):
         check_files(tmp_path, listed, digests=True)

@@ -81,6 +81,8 @@ def test_a_manifest_that_current_does_not_name_is_refused(three: Path) -> None:
 def test_garbage_is_what_nothing_refers_to(three: Path) -> None:
     roll_back(three, 1)
     collect_garbage(three, keep=1)
+    assert len(list_generations(three)) == 3  # published within the hour
+    collect_garbage(three, keep=1, seconds=-1)
     assert [generation.number for generation in list_generations(three)] == [1, 3]
     assert open_generation(three).number == 1
 

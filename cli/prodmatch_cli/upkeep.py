@@ -63,7 +63,14 @@ def verify(store: Path, number: int | None) -> None:
 @click.command()
 @STORE
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True)
-def gc(store: Path, keep: int) -> None:
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="Younger generations stay: a query may have them open.",
+)
+def gc(store: Path, keep: int, minutes: float) -> None:
     """Remove generations and embeddings that nothing refers to; features are kept."""
-    removed = collect_garbage(store, keep)
+    removed = collect_garbage(store, keep, seconds=60 * minutes)
     print_json({"removed": [str(path.relative_to(store)) for path in removed]})

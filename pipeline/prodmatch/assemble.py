@@ -1,7 +1,6 @@
 """A model directory put together: encoders from where they lie, heads, description, card."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from prodmatch.errors import ModelError
-from prodmatch.files import new_directory, new_file
+from prodmatch.files import copy_file, new_directory, new_file
 from prodmatch.heads import Heads
 from prodmatch.models import EncoderPair, Model, ModelDescription, open_model, write_description
 from prodmatch.preprocessing import ImageSpec, TextSpec
@@ -77,10 +76,9 @@ class EncoderFiles:
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.is_file() and path.suffix in TEXT_SUFFIXES:
-            shutil.copyfile(path, target / path.name)
+            copy_file(path, target / path.name)
 
 
 def find_text_spec(folder: Path) -> TextSpec:

@@ -1,5 +1,6 @@
 """Job: a catalogue to embeddings; encodes what is new, fuses every product, writes shards."""
 
+import logging
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue import Catalogue, Reject
 from prodmatch.encode import EncodeCount
-from prodmatch.errors import CatalogueError
+from prodmatch.errors import CatalogueError, DamagedError
 from prodmatch.export import export_encoders
 from prodmatch.featurise import Featured, Todo, plan_features, update_features
 from prodmatch.files import digest_bytes, lock_store, new_file, remove_leftovers, scratch_directory
@@ -22,6 +23,8 @@ from prodmatch.planning import Changes, Scan, compare_rows
 from prodmatch.shards import open_embeddings, write_embeddings
 
 __all__ = ["EmbedReport", "EmbedSettings", "embed_catalogue"]
+
+logger = logging.getLogger(__name__)
 
 FORMAT = b"embeddings-1"  # raise it when the same features would give other embeddings
 
@@ -195,7 +198,11 @@ def _compare(scan: Scan, store: Path, kept: npt.NDArray[np.bool_] | None = None)
     ids, digests = scan.product_ids, scan.row_digests
     if kept is not None:
         ids, digests = ids.filter(pa.array(kept)), digests.filter(pa.array(kept))
-    return compare_rows(ids, digests, open_embeddings(store / "embeddings"))
+    try:
+        return compare_rows(ids, digests, open_embeddings(store / "embeddings"))
+    except DamagedError as error:  # the set before is made again, whatever became of it
+        logger.warning("%s All products count as added.", error)
+        return compare_rows(ids, digests, None)
 
 
 def _faults(scan: Scan, text: Half, image: Half, among: npt.NDArray[np.bool_]) -> list[Reject]:

@@ -1,28 +1,30 @@
 """Features for what the store does not hold yet: decode in workers, encode in batches."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from prodmatch.decode import PictureBatches, PictureSource, decoded_batches
 from prodmatch.encoders import IMAGE_ROWS, ImageEncoder, TextEncoder
-from prodmatch.errors import CatalogueError
-from prodmatch.features import FeatureStore, content_key
-from prodmatch.images import ImageFault, decode_image
-from prodmatch.preprocessing import ImageSpec, Pixels, frame_picture
+from prodmatch.features import FeatureStore
+from prodmatch.preprocessing import Pixels
 from prodmatch.vectors import Vectors
 
-__all__ = ["EncodeCount", "PictureSource", "encode_pictures", "encode_texts"]
+__all__ = ["EncodeCount", "encode_pictures", "encode_texts", "encode_within_memory"]
+
+logger = logging.getLogger(__name__)
 
 LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision
 SHARD_ROWS = 4096  # what a kill can cost
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+Items = TypeVar("Items", Sequence[str], Pixels, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -34,71 +36,22 @@ class EncodeCount:
     seconds: float = 0.0
 
 
-class PictureSource(Protocol):
-    """Where pictures come from: a catalogue; it is sent to the workers by pickling."""
-
-    @property
-    def path(self) -> Path:
-        """Where they come from, for messages."""
-
-    def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
-        """The pictures of these rows, which ascend; None where there is none."""
-
-
 @dataclass(frozen=True)
-class _Decoded:
-    keys: list[bytes]
-    pixels: torch.Tensor  # (usable, side, side, 3)
-    faults: list[str | None]  # one a key
+class Encoded:
+    """Features, one row an item, and why an item has none."""
+
+    vectors: Vectors  # (n, dim)
+    faults: list[str | None]
 
 
-@dataclass
-class _PictureBatches(Dataset[_Decoded]):
-    """Batches of decoded pictures; a worker reads forward through its share of the catalogue."""
+class Encoder(Protocol[Items]):
+    """A text or picture encoder: `rows` items at a time go through it."""
 
-    source: PictureSource
-    rows: npt.NDArray[np.int64]
-    keys: Sequence[bytes]
-    spec: ImageSpec
-    _reading: Iterator[tuple[int, bytes | None]] | None = field(default=None, init=False)
-    _next: int = field(default=0, init=False)
+    rows: int
+    dim: int
 
-    def __len__(self) -> int:
-        return -(-len(self.rows) // IMAGE_ROWS)
-
-    def __getitem__(self, batch: int) -> _Decoded:
-        if self._reading is None or batch < self._next:
-            self._reading = self.source.pictures(self.rows[batch * IMAGE_ROWS :])
-        start, stop = batch * IMAGE_ROWS, min((batch + 1) * IMAGE_ROWS, len(self.rows))
-        wanted = {
-            int(row): self.keys[place] for place, row in enumerate(self.rows[start:stop], start)
-        }
-        self._next = batch + 1
-        keys, pixels, faults = [], [], []
-        for row, data in self._reading:
-            if row not in wanted:
-                continue  # another worker's
-            if data is None or content_key(data) != wanted[row]:
-                raise CatalogueError(
-                    f"{self.source.path}: row {row} changed while it was read. Run embed again."
-                )
-            keys.append(wanted[row])
-            frame, fault = _frame(data, self.spec)
-            faults.append(fault)
-            if frame is not None:
-                pixels.append(frame)
-            if len(keys) == len(wanted):
-                break
-        side = self.spec.crop_pixels
-        stacked = np.stack(pixels) if pixels else np.zeros((0, side, side, 3), np.uint8)
-        return _Decoded(keys, torch.from_numpy(stacked), faults)
-
-
-def _frame(data: bytes, spec: ImageSpec) -> tuple[Pixels | None, str | None]:
-    try:
-        return frame_picture(decode_image(data), spec), None
-    except ImageFault as fault:
-        return None, fault.reason
+    def encode(self, items: Items, /) -> Vectors:
+        """Features `(n, dim)`, in order."""
 
 
 def encode_pictures(
@@ -122,28 +75,21 @@ def encode_pictures(
         store: takes the features.
         workers: processes that decode; 0 decodes between the batches.
     """
-    loader = DataLoader(
-        _PictureBatches(source, rows, keys, encoder.spec),
-        batch_size=None,
-        num_workers=workers,
-        multiprocessing_context="forkserver" if workers else None,  # fork hangs after OpenMP
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=_one_thread,
-    )
+    pictures = PictureBatches(source, rows, keys, encoder.spec, IMAGE_ROWS)
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
     with tqdm(total=len(rows), desc="pictures", unit="picture", disable=None) as progress:
-        for decoded in loader:
+        for decoded in decoded_batches(pictures, workers):
             features = np.zeros((len(decoded.keys), encoder.dim), dtype=np.float32)
-            usable = [place for place, fault in enumerate(decoded.faults) if fault is None]
+            faults = list(decoded.faults)
+            usable = [place for place, fault in enumerate(faults) if fault is None]
             if usable:
-                features[usable] = encoder.encode(decoded.pixels.numpy())
-            writer.add(decoded.keys, features, decoded.faults)
+                encoded = encode_within_memory(encoder, decoded.pixels)
+                features[usable] = encoded.vectors
+                for place, fault in zip(usable, encoded.faults, strict=True):
+                    faults[place] = fault
+            writer.add(decoded.keys, features, faults)
             progress.update(len(decoded.keys))
     return writer.close(started)
-
-
-def _one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
 
 
 def encode_texts(
@@ -168,8 +114,45 @@ def encode_texts(
 def _encode_block(
     pairs: list[tuple[bytes, str]], encoder: TextEncoder, writer: "_ShardWriter"
 ) -> None:
-    keys = [key for key, _ in pairs]
-    writer.add(keys, encoder.encode([text for _, text in pairs]), [None] * len(keys))
+    encoded = encode_within_memory(encoder, [text for _, text in pairs])
+    writer.add([key for key, _ in pairs], encoded.vectors, encoded.faults)
+
+
+def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
+    """Features of `items`, in order; where memory runs out, by half the rows at a time.
+
+    The encoder keeps the batches that fit. At one row a batch, an item that still does not fit
+    has the fault `oom`. Results differ in the sixth digit from those of whole batches.
+    """
+    started = encoder.rows
+    while True:
+        try:
+            return Encoded(encoder.encode(items), [None] * len(items))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if encoder.rows == 1:
+                break
+            encoder.rows //= 2
+            logger.warning("memory ran out: from here on %d rows at a time", encoder.rows)
+        torch.cuda.empty_cache()
+    vectors = np.zeros((len(items), encoder.dim), dtype=np.float32)
+    faults: list[str | None] = [None] * len(items)
+    for place in range(len(items)):
+        try:
+            vectors[place] = encoder.encode(items[place : place + 1])[0]
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            faults[place] = "oom"
+    encoder.rows = started  # it was some items, not the batch
+    return Encoded(vectors, faults)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 class _ShardWriter:

@@ -141,10 +141,11 @@ class TextEncoder:
         self.tokenizer = tokenizer
         self.model = TextFeatures(encoder, spec.pooling).to(device).eval()
         self.dim = int(encoder.config.hidden_size)
+        self.rows = TEXT_ROWS
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
-        spec, rows = self.spec, TEXT_ROWS
+        spec, rows = self.spec, self.rows
         tokens = self._tokenize(texts, spec.query_prefix if query else spec.passage_prefix)
         features = np.zeros((len(texts), self.dim), dtype=np.float32)
         for batch, length in self._batches(tokens, rows):
@@ -190,6 +191,7 @@ class ImageEncoder:
 
     def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
         resnet, self.dim = load_resnet(folder, spec.architecture)
+        self.rows = IMAGE_ROWS
         self.device = device
         self.spec = spec
         resnet = resnet.to(memory_format=torch.channels_last)
@@ -197,7 +199,7 @@ class ImageEncoder:
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
-        parts, rows = [], IMAGE_ROWS
+        parts, rows = [], self.rows
         for start in range(0, len(pixels), rows):
             part = pixels[start : start + rows]
             batch = np.zeros((rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch.nn import functional
 from prodmatch.asking import QueryEncoders
 from prodmatch.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError
-from prodmatch.files import list_files, new_directory, new_file, write_json
+from prodmatch.files import copy_file, keep_whole, list_files, new_directory, new_file, write_json
 from prodmatch.heads import Projection
 from prodmatch.models import Model
 
@@ -56,7 +55,7 @@ def export_encoders(model: Model, root: Path) -> Path:
         ModelError: the exported encoders do not agree with torch.
     """
     folder = root / model.fingerprint[:32]
-    if (folder / "manifest.json").exists():
+    if keep_whole(folder):
         return folder
     cpu, description = torch.device("cpu"), model.description
     encoders = model.encoders
@@ -79,7 +78,7 @@ def export_encoders(model: Model, root: Path) -> Path:
             [{0: rows}],
             temporary / "image.onnx",
         )
-        shutil.copyfile(encoders.text_folder / "tokenizer.json", temporary / "tokenizer.json")
+        copy_file(encoders.text_folder / "tokenizer.json", temporary / "tokenizer.json")
         write_json(
             temporary / "encoders.json",
             {

@@ -1,6 +1,7 @@
 """The content-addressed store of features: one vector per distinct text, per distinct picture."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from prodmatch.vectors import Vectors
 __all__ = ["KEY", "FeatureShard", "FeatureStore", "content_key"]
 
 KEY = pa.binary(16)
+NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{32})\.parquet")
 
 
 def content_key(content: bytes) -> bytes:
@@ -45,8 +47,9 @@ class FeatureStore:
     folder: Path
 
     def names(self) -> list[str]:
-        """The shards, oldest first."""
-        return sorted(path.name for path in self.folder.glob("part-*.parquet"))
+        """The shards, oldest first; files of other names are not ours."""
+        found = (path.name for path in self.folder.glob("part-*.parquet"))
+        return sorted(name for name in found if NAME.fullmatch(name))
 
     def read(self, name: str) -> FeatureShard:
         """One shard.
@@ -54,13 +57,12 @@ class FeatureStore:
         Raises:
             DamagedError: its bytes are not those its name tells.
         """
-        path = self.folder / name
-        content = path.read_bytes()
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise self._damaged(name, str(error.strerror)) from error
         if hashlib.sha256(content).hexdigest()[:32] != name.removesuffix(".parquet")[-32:]:
-            raise DamagedError(
-                f"{path}: its bytes changed since it was written. "
-                "Remove the file and run 'prodmatch embed': its features are made again."
-            )
+            raise self._damaged(name, "its bytes changed since it was written")
         table = pq.read_table(pa.BufferReader(content)).combine_chunks()
         vectors = (
             table["vector"].chunk(0) if len(table) else pa.array([], pa.list_(pa.float16(), 1))
@@ -78,12 +80,27 @@ class FeatureStore:
             yield self.read(name)
 
     def keys(self) -> pa.FixedSizeBinaryArray:
-        """The keys of all features, in the order in which `shards` gives them."""
-        columns = [
-            pq.read_table(self.folder / name, columns=["key"])["key"].combine_chunks()
-            for name in self.names()
-        ]
+        """The keys of all features, in the order in which `shards` gives them.
+
+        Raises:
+            DamagedError: a shard cannot be read; `read` alone compares every byte.
+        """
+        columns = []
+        for name in self.names():
+            try:
+                table = pq.read_table(
+                    self.folder / name, columns=["key"], page_checksum_verification=True
+                )
+            except (OSError, pa.ArrowException, KeyError) as error:
+                raise self._damaged(name, str(error)) from error
+            columns.append(table["key"].combine_chunks())
         return pa.concat_arrays(columns) if columns else pa.array([], KEY)
+
+    def _damaged(self, name: str, found: str) -> DamagedError:
+        return DamagedError(
+            f"{self.folder / name}: is damaged ({found}). "
+            "Remove the file and run 'prodmatch embed': its features are made again."
+        )
 
     def take(self, keys: pa.FixedSizeBinaryArray) -> tuple[Vectors, npt.NDArray[np.bool_]]:
         """The vectors of these keys, `(n, dim)`, and which of them are usable.

@@ -8,24 +8,36 @@ directory that holds the name.
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
+import logging
 import os
+import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, LockedError, StoreError
 
 __all__ = [
     "check_files",
+    "copy_file",
     "digest_bytes",
     "digest_file",
+    "keep_whole",
+    "link_or_copy",
     "list_files",
     "lock_store",
+    "new_array",
     "new_directory",
     "new_file",
+    "new_scratch_file",
     "read_json",
     "remove_leftovers",
     "remove_tree",
@@ -33,7 +45,11 @@ __all__ = [
     "write_json",
 ]
 
+logger = logging.getLogger(__name__)
+
 TEMPORARY = "_tmp-"
+UNIQUE = re.compile(rf"{TEMPORARY}[0-9a-f]{{32}}-")  # what a temporary name has before the name
+SMALL_BYTES = 4 << 20  # a file's digest up to here costs milliseconds, so it is always compared
 
 
 def digest_bytes(*parts: bytes) -> str:
@@ -58,57 +74,101 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StoreError: the disk is full, read-only or not ours; the old file is untouched.
     """
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    temporary = _temporary_name(path)
     with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(path.parent)
         try:
-            with temporary.open("xb") as file:
+            with _create(temporary) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
             _sync_directory(path.parent)
         finally:
-            temporary.unlink(missing_ok=True)
+            _forget(temporary)
 
 
 @contextlib.contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
     """A directory to fill that takes the name `path`, which must be new, when the block ends.
 
-    Every file in it is flushed to disk before the name appears.
+    Every file in it is flushed to disk before the name appears. A flush that fails is final: a
+    second one could report success for pages that the system has dropped.
 
     Raises:
         StoreError: it cannot be written, or `path` exists; nothing is left behind.
     """
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    temporary = _temporary_name(path)
     with _writing(path):
-        temporary.mkdir(parents=True)
+        _make_directory(path.parent)
+        temporary.mkdir(0o755)
         try:
             yield temporary
-            for folder, _, names in os.walk(temporary):
+            for folder, _, names in os.walk(temporary, topdown=False):
                 for name in names:
                     _sync_file(Path(folder) / name)
                 _sync_directory(Path(folder))
             if path.exists():
                 raise StoreError(f"{path}: exists already; it is never overwritten. Remove it.")
             temporary.rename(path)
-            _sync_directory(path.parent)
+            try:
+                _sync_directory(path.parent)
+            except OSError:
+                path.rename(temporary)
+                raise
         finally:
-            if temporary.exists():
-                remove_tree(temporary)
+            _forget(temporary)
 
 
 @contextlib.contextmanager
 def scratch_directory(root: Path) -> Iterator[Path]:
     """A directory for work in progress below `root`, removed when the block ends."""
-    path = root / f"{TEMPORARY}{uuid.uuid4().hex}"
+    path = _temporary_name(root / "scratch")
     with _writing(path):
-        path.mkdir(parents=True)
+        _make_directory(root)
+        path.mkdir(0o700)
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            _forget(path)
+
+
+@contextlib.contextmanager
+def new_scratch_file(path: Path) -> Iterator[BinaryIO]:
+    """A file open for writing in a scratch directory; nobody else reads it, so it is not synced."""
+    with _writing(path), _create(path) as file:
+        yield file
+
+
+def new_array(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Zeros of that shape, mapped to a new file in a scratch directory.
+
+    Its room on the disk is taken at once: where a mapped page finds none, the process dies.
+
+    Raises:
+        StoreError: the disk has not that much room.
+    """
+    with _writing(path), _create(path) as file:
+        os.posix_fallocate(file.fileno(), 0, 4 * shape[0] * shape[1])
+    return np.memmap(path, np.float32, "r+", shape=shape)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """The bytes of `source` in the new file `target`, in a directory that appears whole."""
+    with _writing(target):
+        _make_directory(target.parent)
+        with source.open("rb") as old, _create(target) as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same bytes under a second name: a hard link where the file system has them."""
+    with _writing(target):
+        _make_directory(target.parent)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        copy_file(source, target)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -153,29 +213,54 @@ def check_files(root: Path, listed: Mapping[str, object], *, digests: bool) -> N
     Args:
         root: the directory that the manifest's names are relative to.
         listed: what `list_files` gave.
-        digests: compare the SHA-256 too; sizes alone are checked without reading.
+        digests: compare the SHA-256 of all files, not only of those up to 4 MiB.
 
     Raises:
         DamagedError: names the first file at fault, and what was expected.
     """
     for name, entry in listed.items():
         path = root / name
-        if not isinstance(entry, dict):
-            raise DamagedError(f"{root / 'manifest.json'}: the entry of {name!r} is no object.")
+        if not isinstance(entry, dict) or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise DamagedError(f"{root / 'manifest.json'}: the entry of {name!r} is no file's.")
         try:
-            found: object = path.stat().st_size if path.is_file() else "nothing"
+            found = path.lstat()
+            size: object = found.st_size if stat.S_ISREG(found.st_mode) else "no plain file"
+            same = size == entry.get("bytes")
+            if same and (digests or found.st_size <= SMALL_BYTES):
+                same = digest_file(path) == entry.get("sha256")
+        except (FileNotFoundError, NotADirectoryError):
+            size, same = "nothing", False
         except OSError as error:
             raise DamagedError(f"{path}: cannot be read ({error.strerror}).") from error
-        if found != entry.get("bytes"):
+        if size != entry.get("bytes"):
             raise DamagedError(
-                f"{path}: {entry.get('bytes')} bytes expected, found {found}. "
+                f"{path}: {entry.get('bytes')} bytes expected, found {size}. "
                 "Build it again, or go back with 'prodmatch rollback'."
             )
-        if digests and digest_file(path) != entry.get("sha256"):
+        if not same:
             raise DamagedError(
                 f"{path}: its SHA-256 is not the one in the manifest, so its bytes changed. "
                 "Build it again, or go back with 'prodmatch rollback'."
             )
+
+
+def keep_whole(folder: Path) -> bool:
+    """Whether a directory is there and every byte of it is what its manifest says.
+
+    A damaged one is removed, so that it can be made again; call it under the lock.
+    """
+    if not folder.exists():
+        return False
+    try:
+        files = read_json(folder / "manifest.json").get("files")
+        if not isinstance(files, dict) or not files:
+            raise DamagedError(f"{folder / 'manifest.json'}: lists no files.")
+        check_files(folder, files, digests=True)
+    except DamagedError as error:
+        logger.warning("%s Removed, to be made again.", error)
+        remove_tree(folder)
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -188,7 +273,7 @@ def lock_store(store: Path) -> Iterator[None]:
     """
     path = store / ".lock"
     with _writing(store):
-        store.mkdir(parents=True, exist_ok=True)
+        _make_directory(store)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o644)
     try:
@@ -205,17 +290,24 @@ def lock_store(store: Path) -> Iterator[None]:
 
 def remove_leftovers(root: Path) -> None:
     """Removes what dead runs left below `root` under temporary names; call it under the lock."""
-    for path in root.rglob(f"{TEMPORARY}*"):
-        if path.is_dir():
-            remove_tree(path)
-        else:
-            path.unlink(missing_ok=True)
+    with _writing(root):
+        for path in list(root.rglob(f"{TEMPORARY}*")):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a directory and all below it."""
+    """Removes a directory and all below it; killed in between, its name is gone already.
+
+    Raises:
+        StoreError: it cannot be removed.
+    """
+    temporary = _temporary_name(path)
     with _writing(path):
-        shutil.rmtree(path)
+        path.rename(temporary)
+        shutil.rmtree(temporary)
 
 
 @contextlib.contextmanager
@@ -226,11 +318,46 @@ def _writing(path: Path) -> Iterator[None]:
     except (ConnectionError, ChildProcessError):  # of another process, not of a disk
         raise
     except OSError as error:
-        place = error.filename or path
+        place = UNIQUE.sub("", str(error.filename or path))
         raise StoreError(
             f"{place}: cannot be written ({error.strerror or error}). "
             "Make room or give a place you may write to, then run again."
         ) from error
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+
+
+def _create(path: Path) -> BinaryIO:
+    """A new file, never one that was there, and never writable by everyone."""
+    return cast(BinaryIO, io.open(path, "xb", opener=_open_ours))  # noqa: UP020
+
+
+def _open_ours(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+
+
+def _make_directory(path: Path) -> None:
+    """Makes a directory and those above it; each new name is flushed to disk."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    try:
+        path.mkdir(0o755)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    _sync_directory(path.parent)
+
+
+def _forget(path: Path) -> None:
+    """Removes a temporary name; what cannot be removed, the next run removes."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _sync_file(path: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.features import FeatureStore
+from prodmatch.files import new_array
 from prodmatch.heads import Projection
 from prodmatch.planning import Scan, read_rows
 from prodmatch.shards import vector_array
@@ -58,7 +59,7 @@ def project_half(
     """
     keys = store.keys()
     dim = projection.rotation.shape[1]
-    vectors = np.memmap(path, np.float32, "w+", shape=(max(1, len(keys)), dim))
+    vectors = new_array(path, (max(1, len(keys)), dim))
     faults: dict[int, str] = {}
     start = 0
     for shard in store.shards():

@@ -1,7 +1,7 @@
 """Generations: what is published is whole or absent, and one command goes back."""
 
 import json
-import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from prodmatch.files import (
     new_directory,
     new_file,
     read_json,
+    remove_leftovers,
     remove_tree,
     write_json,
 )
@@ -104,14 +105,23 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
             kept = ", ".join(str(kept) for kept in _numbers(root)) or "none"
             raise StoreError(f"{store}: has no generation {number}; it has {kept}.")
         return _open(root, number)
-    current, digest = _read_pointer(pointer)
-    if not (root / f"{current:06d}").is_dir():  # `gc` may have come between the two reads
-        current, digest = _read_pointer(pointer)
-    generation = _open(root, current)
+    named = _read_pointer(pointer)
+    while True:
+        try:
+            return _open_named(root, *named)
+        except (DamagedError, OSError):
+            before, named = named, _read_pointer(pointer)
+            if before == named:  # else publishing and `gc` came between the two reads
+                raise
+
+
+def _open_named(root: Path, number: int, digest: str) -> Generation:
+    generation = _open(root, number)
     manifest = generation.folder / "manifest.json"
     if digest_file(manifest) != digest:
         raise DamagedError(
-            f"{manifest}: is not the one that {pointer} names. Go back with 'prodmatch rollback'."
+            f"{manifest}: is not the one that {root / CURRENT} names. "
+            "Go back with 'prodmatch rollback'."
         )
     return generation
 
@@ -151,18 +161,21 @@ def roll_back(store: Path, number: int | None = None) -> Generation:
     return generation
 
 
-def collect_garbage(store: Path, keep: int = 3) -> list[Path]:
+def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> list[Path]:
     """Removes what nothing refers to, and gives the paths.
 
-    Kept are the current generation and the `keep` newest, the newest embeddings, and the query
-    encoders that these were made with. Features are kept: they are what makes a rebuild cheap.
+    Kept are the current generation, the `keep` newest, those that were published within the
+    last `seconds`, which a query may have open, and the newest embeddings. Features are kept:
+    they are what makes a rebuild cheap.
     """
     with lock_store(store):
+        remove_leftovers(store)
         root = store / "index"
         current = open_generation_number(store) if (root / CURRENT).exists() else 0
         numbers = _numbers(root)
         old = [number for number in numbers[:-keep] if number != current]
-        removed = [root / f"{number:06d}" for number in old]
+        folders = [root / f"{number:06d}" for number in old]
+        removed = [path for path in folders if time.time() - path.stat().st_mtime > seconds]
         pointer = store / "embeddings" / CURRENT
         newest = read_json(pointer).get("embeddings") if pointer.exists() else None
         sets = [path for path in (store / "embeddings").glob("*") if path.is_dir()]
@@ -178,14 +191,6 @@ def open_generation_number(store: Path) -> int:
     if not isinstance(number, int):
         raise DamagedError(f"{store / 'index' / CURRENT}: names no generation.")
     return number
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """The same bytes under a second name: a hard link where the file system has them."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _point(root: Path, generation: Generation) -> None:

@@ -11,9 +11,16 @@ import pyarrow.parquet as pq
 
 from prodmatch.ann import AnnIndex, build_index, exact_neighbours, tune_index
 from prodmatch.asking import QueryEncoders
-from prodmatch.errors import MismatchError, StoreError
-from prodmatch.files import lock_store, new_file, read_json, remove_leftovers
-from prodmatch.generations import link_or_copy, publish_generation
+from prodmatch.errors import DamagedError, MismatchError, StoreError
+from prodmatch.files import (
+    check_files,
+    link_or_copy,
+    lock_store,
+    new_file,
+    read_json,
+    remove_leftovers,
+)
+from prodmatch.generations import publish_generation
 from prodmatch.manual import generation_manual
 from prodmatch.models import Model
 from prodmatch.products import write_products
@@ -77,7 +84,6 @@ def index_embeddings(
             _write_products(embeddings, folder)
             for path in sorted(encoders.folder.iterdir()):
                 if path.name != "manifest.json":
-                    (folder / "encoders").mkdir(exist_ok=True)
                     link_or_copy(path, folder / "encoders" / path.name)
             entries = {
                 "products": embeddings.row_count,
@@ -114,8 +120,15 @@ def _find_encoders(store: Path, embeddings: Embeddings) -> QueryEncoders:
             f"{folder}: the query encoders of the embeddings are missing. "
             "Run 'prodmatch embed' again; it encodes nothing twice."
         )
-    read_json(folder / "manifest.json")
-    return QueryEncoders(folder)
+    files = read_json(folder / "manifest.json").get("files")
+    check_files(folder, files if isinstance(files, dict) else {}, digests=True)
+    encoders = QueryEncoders(folder)
+    if encoders.model_fingerprint != fingerprint:
+        raise DamagedError(
+            f"{folder}: are the encoders of another model than the embeddings'. "
+            "Remove the directory and run 'prodmatch embed' again."
+        )
+    return encoders
 
 
 def _check_model(embeddings: Embeddings, model: Model | None) -> None:

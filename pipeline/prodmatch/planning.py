@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue import Batch, Catalogue, Reject
 from prodmatch.features import KEY, content_key
+from prodmatch.files import new_scratch_file
 from prodmatch.shards import Embeddings
 
 __all__ = ["Changes", "Scan", "compare_rows", "new_contents", "scan_catalogue"]
@@ -61,7 +62,10 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         ]
     )
     schema = pa.schema([*own, *catalogue.schema])
-    with pq.ParquetWriter(rows_path, schema, compression="zstd") as writer:
+    with (
+        new_scratch_file(rows_path) as file,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
         for batch in catalogue.batches():
             rejects += batch.rejects
             image_faults += [fault for fault in batch.image_faults if fault is not None]

@@ -1,6 +1,5 @@
 """Embeddings on disk: Parquet shards with a manifest, one row a product."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError, StoreError
-from prodmatch.files import check_files, list_files, new_directory, new_file, read_json, write_json
+from prodmatch.files import (
+    check_files,
+    digest_file,
+    keep_whole,
+    list_files,
+    new_directory,
+    new_file,
+    read_json,
+    write_json,
+)
 from prodmatch.vectors import Vectors
 
 __all__ = ["Embeddings", "open_embeddings", "vector_array", "vectors_of", "write_embeddings"]
@@ -51,10 +59,19 @@ class Embeddings:
         return [self.folder / name for name in sorted(names) if name.endswith(".parquet")]
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows in order, some thousands at a time."""
+        """The rows in order, some thousands at a time.
+
+        Raises:
+            DamagedError: a shard's bytes changed since the set was opened.
+        """
         for path in self.paths():
-            reader = pq.ParquetFile(path, page_checksum_verification=True)
-            yield from reader.iter_batches(8192, columns=columns)
+            try:
+                with pq.ParquetFile(path, page_checksum_verification=True) as reader:
+                    yield from reader.iter_batches(8192, columns=columns)
+            except (OSError, pa.ArrowException) as error:
+                raise DamagedError(
+                    f"{path}: cannot be read ({error}). Run 'prodmatch embed' again."
+                ) from error
 
 
 def vector_array(vectors: Vectors) -> pa.FixedSizeListArray:
@@ -72,7 +89,7 @@ def vectors_of(column: pa.FixedSizeListArray) -> Vectors:
 def write_embeddings(
     root: Path, digest: str, tables: Iterable[pa.Table], manifest: Mapping[str, object]
 ) -> Embeddings:
-    """Writes a set whole and makes it the current one; a set of that digest is used as it is.
+    """Writes a set whole and makes it the current one; a whole set of that digest is kept.
 
     Args:
         root: the store's `embeddings` directory.
@@ -82,15 +99,15 @@ def write_embeddings(
             counts made on the way may be in it.
     """
     folder = root / digest
-    if not (folder / "manifest.json").exists():
+    if not keep_whole(folder):
         with new_directory(folder) as temporary:
             for number, table in enumerate(tables):
                 with new_file(temporary / f"part-{number:05d}.parquet") as file:
                     pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             files = list_files(temporary)
             write_json(temporary / "manifest.json", {**manifest, "files": files})
-    with new_file(root / CURRENT) as file:
-        file.write(json.dumps({"embeddings": digest}).encode() + b"\n")
+    named = {"embeddings": digest, "manifest_sha256": digest_file(folder / "manifest.json")}
+    write_json(root / CURRENT, named)
     return _open(folder)
 
 
@@ -103,10 +120,16 @@ def open_embeddings(root: Path) -> Embeddings | None:
     pointer = root / CURRENT
     if not pointer.exists():
         return None
-    name = read_json(pointer).get("embeddings")
-    if not isinstance(name, str) or "/" in name:
+    content = read_json(pointer)
+    name = str(content.get("embeddings"))
+    if not name.isalnum():
         raise DamagedError(f"{pointer}: names no embeddings. Run 'prodmatch embed' again.")
-    return _open(root / name)
+    embeddings, manifest = _open(root / name), root / name / "manifest.json"
+    if digest_file(manifest) != content.get("manifest_sha256"):
+        raise DamagedError(
+            f"{manifest}: is not the one that {pointer} names. Run 'prodmatch embed' again."
+        )
+    return embeddings
 
 
 def require_embeddings(store: Path) -> Embeddings:

@@ -1,0 +1,51 @@
+"""Pictures that kill, stop or delay the process that decodes them; importable by every process."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+HARMS = ("segv", "kill", "stop", "exit", "sleep")
+
+
+class Deadly(bytes):
+    """A picture's bytes that do harm when a decoder looks at them."""
+
+    harm: str = ""
+
+    def startswith(self, *arguments: object) -> bool:  # type: ignore[override]
+        if self.harm == "segv":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif self.harm == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.harm == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self.harm == "exit":
+            os._exit(3)
+        time.sleep(1000)
+        return False
+
+
+def deadly(harm: str) -> Deadly:
+    """A picture that does this harm."""
+    made = Deadly(b"\x89PNG " + harm.encode())
+    made.harm = harm
+    return made
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures in memory, as a catalogue would give them."""
+
+    cells: tuple[bytes, ...]
+    path: Path = Path("gallery")
+
+    def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
+        """The pictures of these rows."""
+        for row in rows.tolist():
+            yield row, self.cells[row]
