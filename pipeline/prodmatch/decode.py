@@ -1,6 +1,8 @@
 """Pictures of a catalogue, decoded by workers in batches; a picture that kills one is left out."""
 
 import logging
+import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from prodmatch.careful import Child, ChildFailure, Pipe, frame_bytes, frame_carefully
 from prodmatch.errors import CatalogueError, ProdmatchError
@@ -95,10 +98,10 @@ class PictureBatches:
 def decoded_batches(pictures: PictureBatches, workers: int) -> Iterator[DecodedPictures]:
     """All pictures in order, decoded by workers while the caller encodes.
 
-    Each worker decodes every n-th batch, and is one batch ahead. Where one dies or stands
-    still, its batch is decoded again one picture at a time, so the picture at fault alone is
-    lost, and another worker takes its place. Without workers nothing stands between a picture
-    and this process.
+    The workers are a DataLoader's. It cannot tell which batch killed one, and its workers share
+    a pipe that a death can spoil, so where one dies or stands still, processes that are watched
+    one by one take over, and the picture at fault alone is lost. Without workers nothing stands
+    between a picture and this process.
 
     Raises:
         CatalogueError: a picture changed since the catalogue was scanned.
@@ -106,12 +109,63 @@ def decoded_batches(pictures: PictureBatches, workers: int) -> Iterator[DecodedP
     if not workers:
         yield from pictures.decode(range(len(pictures)))
         return
-    workers = min(workers, len(pictures))
+    due = 0
+    try:
+        for found in _loaded(pictures, min(workers, len(pictures))):
+            if isinstance(found, ProdmatchError):
+                raise found
+            due += 1
+            yield found
+    except RuntimeError as error:  # a DataLoader's word for a dead or silent worker
+        logger.warning("batch %d of pictures, or one soon after it: %s", due, error)
+        yield from _watched(pictures, due, workers)
+
+
+class _Share(IterableDataset[DecodedPictures | ProdmatchError]):
+    """What one worker of a DataLoader decodes: every n-th batch."""
+
+    def __init__(self, pictures: PictureBatches) -> None:
+        self.pictures = pictures
+
+    def __iter__(self) -> Iterator[DecodedPictures | ProdmatchError]:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this one
+        worker = get_worker_info()
+        number, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        try:
+            yield from self.pictures.decode(range(number, len(self.pictures), step))
+        except ProdmatchError as error:
+            yield error  # to be raised where no worker's traceback is wrapped around it
+
+
+def _loaded(pictures: PictureBatches, workers: int) -> Iterator[DecodedPictures | ProdmatchError]:
+    others = set(multiprocessing.active_children())
+    loader = DataLoader(
+        _Share(pictures),
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context="forkserver",  # fork hangs after OpenMP
+        timeout=STALL_SECONDS,
+    )
+    try:
+        yield from loader
+    finally:
+        for child in set(multiprocessing.active_children()) - others:
+            child.kill()  # a stopped one does not hear of an end
+            child.join()
+
+
+def _watched(pictures: PictureBatches, first: int, workers: int) -> Iterator[DecodedPictures]:
+    """The batches from one on, each decoded by a process with a pipe of its own.
+
+    Each process decodes every n-th batch, and is one batch ahead. Where one dies or stands
+    still, its batch is decoded again one picture at a time, and another takes its place.
+    """
+    workers = min(workers, len(pictures) - first)
     children: dict[int, Child] = {}  # by the next batch that each gives
     try:
-        for batch in range(workers):
+        for batch in range(first, first + workers):
             children[batch] = _start(pictures, batch, workers)
-        for batch in range(len(pictures)):
+        for batch in range(first, len(pictures)):
             child = children.pop(batch)
             following = batch + workers
             try:
