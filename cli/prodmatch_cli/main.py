@@ -9,8 +9,8 @@ import click
 import prodmatch
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.jobs import check, convert, embed, index, train
-from prodmatch_cli.lookups import evaluate, query
-from prodmatch_cli.upkeep import gc, generations, rollback, verify
+from prodmatch_cli.lookups import evaluate, explain, query, recommend
+from prodmatch_cli.upkeep import export, gc, generations, rollback, verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,8 +32,11 @@ for command in (
     embed,
     index,
     query,
+    recommend,
+    explain,
     evaluate,
     train,
+    export,
     generations,
     rollback,
     verify,
