@@ -104,8 +104,8 @@ def explanation_page(explanation: Explanation) -> str:
         "match, blue against it.</small></p>"
     )
     if heat_map is not None:
-        seen = _shrink(Image.fromarray(heat_map.pixels).resize((SHOWN_HEAT, SHOWN_HEAT)))
-        heat = _shrink(paint(heat_map, SHOWN_HEAT))
+        seen = _jpeg(Image.fromarray(heat_map.pixels).resize((SHOWN_HEAT, SHOWN_HEAT)))
+        heat = _jpeg(paint(heat_map, SHOWN_HEAT))
         parts.append(
             f'<h2>Picture</h2><p class="pair">{_image(seen)} {_image(heat)}</p><p><small>Cosine '
             f"{heat_map.cosine:.3f}; red regions lose most of it when they are covered.</small></p>"
@@ -152,16 +152,14 @@ def _picture(data: bytes | None, *, height: str | None = None) -> str:
         picture = decode_image(data)
     except ImageFault:
         return ""
-    return _image(_shrink(picture), height=height)
+    picture.thumbnail((SHOWN, SHOWN))
+    return _image(_jpeg(picture), height=height)
 
 
-def _shrink(picture: Image.Image) -> bytes:
-    """A JPEG of at most 320 pixels, made anew: what came in is never passed on."""
-    copy = picture.copy()
-    longest = SHOWN_HEAT if picture.size == (SHOWN_HEAT, SHOWN_HEAT) else SHOWN
-    copy.thumbnail((longest, longest))
+def _jpeg(picture: Image.Image) -> bytes:
+    """A picture made anew: the bytes that came in are never passed on."""
     out = io.BytesIO()
-    copy.save(out, "JPEG", quality=80)
+    picture.save(out, "JPEG", quality=80)
     return out.getvalue()
 
 

@@ -52,8 +52,8 @@ class ProductIndex:
     def reload_if_changed(self) -> bool:
         """Goes over to the generation published since; True if there was one.
 
-        It costs about a millisecond where there is none: a service calls it before each request.
-        Searches under way end on the generation they began with.
+        It costs a third of a millisecond where there is none: a service calls it before each
+        request. Searches under way end on the generation they began with.
 
         Raises:
             DamagedError: the new one is not whole; the old one stays open.

