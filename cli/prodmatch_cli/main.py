@@ -12,6 +12,9 @@ from prodmatch_cli.jobs import check, convert, embed, index, train
 from prodmatch_cli.lookups import evaluate, explain, query, recommend
 from prodmatch_cli.upkeep import export, gc, generations, rollback, verify
 
+# What the light half of the dependencies leaves out; see pyproject.toml.
+HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(prodmatch.__version__, prog_name="prodmatch")
@@ -59,6 +62,14 @@ def main() -> None:
     except ProdmatchError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in HEAVY:
+            raise
+        sys.stderr.write(
+            f"error: {error.name!r} is not installed here; asking works without it, this command "
+            "does not. Run 'pip install prodmatch'.\n"
+        )
+        sys.exit(1)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
