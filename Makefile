@@ -12,7 +12,7 @@ MATERIAL := build/material/products.parquet --pairs build/material/pairs.parquet
 	--texts build/material/texts.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench evaluate model clean
+.PHONY: help embed index test test-all check format bench bench-ask evaluate model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ format: $(READY) ## format the code
 
 bench: $(READY) ## measure speed and memory of the main job
 	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE)
+
+bench-ask: $(READY) ## measure asking a million products, which takes minutes to make once
+	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE)
 
 evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
 	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA); \

@@ -1,4 +1,4 @@
-"""Commands that write. What needs torch is imported inside them, so that `--help` stays quick."""
+"""Commands that write. Jobs are imported inside them, so that other commands stay quick."""
 
 import logging
 import os
@@ -8,8 +8,6 @@ from pathlib import Path
 import click
 
 from prodmatch.catalogue import Catalogue, CatalogueOptions, open_catalogue
-from prodmatch.check import check_catalogue
-from prodmatch.convert import convert_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch.models import open_model
 from prodmatch_cli.options import (
@@ -90,6 +88,8 @@ def check(
     form: str,
 ) -> None:
     """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused."""
+    from prodmatch.check import check_catalogue
+
     opened = _open(catalogue, columns, text_columns, image_root)
     report = check_catalogue(opened, decode=not no_decode, workers=workers, max_reject=max_reject)
     print_report(report.as_dict(), form)
@@ -105,6 +105,8 @@ def check(
 @click.argument("target", type=click.Path(path_type=Path))
 def convert(source: Path, target: Path) -> None:
     """Turn a CSV or JSON lines file SOURCE into a Parquet catalogue TARGET."""
+    from prodmatch.convert import convert_catalogue
+
     print_json({"rows": convert_catalogue(source, target), "catalogue": str(target)})
 
 

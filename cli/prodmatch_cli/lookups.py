@@ -5,17 +5,37 @@ from pathlib import Path
 
 import click
 
+from prodmatch.answering import Wanted
+from prodmatch.catalogue import CatalogueOptions, open_catalogue
+from prodmatch.errors import QueryError
 from prodmatch.files import new_file, write_json
 from prodmatch.judgements import read_judgements, read_run
 from prodmatch.models import open_model
 from prodmatch.query import Hit, open_index
 from prodmatch.questions import Question, read_picture, read_questions
-from prodmatch_cli.options import STORE, read_weights
-from prodmatch_cli.output import print_json, print_rows, print_table
+from prodmatch.recommend import recommend_products
+from prodmatch_cli.options import STORE, picture_options, read_pairs, read_weights
+from prodmatch_cli.output import print_explanation, print_json, print_rows, print_table
 
 FILE = click.Path(path_type=Path)
 COLUMNS = ("rank", "product_id", "title", "score", "probability")
+HEAT_PIXELS = 320  # of a side of the heat map's picture
 PARTS = ("lexical", "text", "image")
+TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
+WHERE = click.option(
+    "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
+)
+WEIGHTS = click.option("--weights", help="Of the legs, such as lexical=0.5,text=0.2,image=0.3.")
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    default="table",
+    show_default=True,
+)
+EXPLAIN = click.option(
+    "--explain", is_flag=True, help="Show each leg's share of the score in the table."
+)
 
 
 @click.command()
@@ -26,19 +46,16 @@ PARTS = ("lexical", "text", "image")
 @click.option(
     "--queries",
     type=click.Path(path_type=Path),
-    help="Parquet or JSON lines with query_id and text, image (bytes or path) or product_id.",
+    help="Parquet or JSON lines (- for standard input) with query_id and text, image (bytes or "
+    "path) or product_id.",
 )
-@click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
-@click.option("--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\".")
-@click.option("--weights", help="Of the legs, such as lexical=0.5,text=0.2,image=0.3.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-)
-@click.option("--explain", is_flag=True, help="Show each leg's share of the score in the table.")
+@TOP
+@WHERE
+@WEIGHTS
+@FORMAT
+@EXPLAIN
+@click.option("--html", type=FILE, help="Write the answers as a page with pictures, too.")
+@picture_options
 @click.option("--model", help="Refuse unless the index was made with this model.")
 def query(
     text: str | None,
@@ -51,9 +68,15 @@ def query(
     weights: str | None,
     form: str,
     explain: bool,
+    html: Path | None,
+    catalogue: Path | None,
+    columns: str | None,
+    image_root: Path | None,
     model: str | None,
 ) -> None:
     """Find the products that match TEXT, a picture, or another product."""
+    if catalogue is not None and html is None:
+        raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
     if queries is not None and (text or image or product_id):
         raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
     if queries is not None:
@@ -62,10 +85,101 @@ def query(
         picture = read_picture(image, "--image") if image else None
         questions = [Question("q", text, picture, product_id)]
     expected = open_model(model) if model else None
-    found = open_index(store, model=expected).search_many(
-        questions, where=where, top=top, weights=read_weights(weights)
-    )
+    index = open_index(store, model=expected)
+    found = index.search_many(questions, where=where, top=top, weights=read_weights(weights))
+    if html is not None:
+        from prodmatch.gallery import answers_page
+
+        shown = {hit.product_id for hits in found for hit in hits}
+        pictures = _find_pictures(catalogue, columns, image_root, shown)
+        facts = {"filter": where, "weights": weights, "generation": index.generation.number}
+        facts = {name: value for name, value in facts.items() if value is not None}
+        with new_file(html) as file:
+            file.write(answers_page(questions, found, pictures, facts=facts).encode())
     _print_hits(found, form, explain=explain, many=queries is not None)
+
+
+@click.command()
+@STORE
+@click.option("--liked", multiple=True, required=True, help="A product's id; give it repeatedly.")
+@click.option("--disliked", multiple=True, help="A product to keep away from; repeatedly.")
+@TOP
+@WHERE
+@click.option("--weights", help="Of the two halves, such as text=0.4,image=0.6.")
+@FORMAT
+@EXPLAIN
+def recommend(
+    store: Path,
+    liked: tuple[str, ...],
+    disliked: tuple[str, ...],
+    top: int,
+    where: str | None,
+    weights: str | None,
+    form: str,
+    explain: bool,
+) -> None:
+    """Find products near a history of liked ones; the history itself is left out."""
+    wanted = Wanted(where, top, read_weights(weights))
+    found = recommend_products(open_index(store), liked, disliked, wanted)
+    _print_hits([found], form, explain=explain, many=False)
+
+
+@click.command()
+@click.argument("text", metavar="QUERY")
+@click.argument("product_id")
+@STORE
+@click.option("--image", type=FILE, help="A picture to ask with, beside QUERY or, if '', alone.")
+@WEIGHTS
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@click.option("--html", type=FILE, help="Write a page, too.")
+@click.option("--png", type=FILE, help="Write the heat map over the product's picture.")
+@picture_options
+def explain(
+    text: str,
+    product_id: str,
+    store: Path,
+    image: Path | None,
+    weights: str | None,
+    form: str,
+    html: Path | None,
+    png: Path | None,
+    catalogue: Path | None,
+    columns: str | None,
+    image_root: Path | None,
+) -> None:
+    """Say why the product PRODUCT_ID answers QUERY: the score's parts, words, a heat map.
+
+    The heat map needs the product's picture, and so --catalogue.
+    """
+    from prodmatch.explain import explain_product, paint
+    from prodmatch.gallery import explanation_page
+
+    if png is not None and catalogue is None:
+        raise click.UsageError("--png needs the product's picture: give --catalogue.")
+    question = Question("q", text or None, read_picture(image, "--image") if image else None)
+    index = open_index(store)
+    picture = _find_pictures(catalogue, columns, image_root, {product_id}).get(product_id)
+    if catalogue is not None and picture is None:
+        raise QueryError(f"--catalogue {catalogue}: has no picture of the product {product_id!r}.")
+    found = explain_product(
+        index, question, product_id, picture=picture, weights=read_weights(weights)
+    )
+    if html is not None:
+        with new_file(html) as file:
+            file.write(explanation_page(found).encode())
+    if png is not None and found.heat_map is not None:
+        with new_file(png) as file:
+            paint(found.heat_map, HEAT_PIXELS).save(file, "PNG")
+    print_explanation(found.as_dict(), form)
+
+
+def _find_pictures(
+    catalogue: Path | None, columns: str | None, image_root: Path | None, asked: set[str]
+) -> dict[str, bytes]:
+    if catalogue is None:
+        return {}
+    options = CatalogueOptions(columns=read_pairs(columns, "--columns"), image_root=image_root)
+    return open_catalogue(catalogue, options).find_pictures(asked)
 
 
 def _print_hits(found: Sequence[Sequence[Hit]], form: str, *, explain: bool, many: bool) -> None:

@@ -9,8 +9,11 @@ import click
 import prodmatch
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.jobs import check, convert, embed, index, train
-from prodmatch_cli.lookups import evaluate, query
-from prodmatch_cli.upkeep import gc, generations, rollback, verify
+from prodmatch_cli.lookups import evaluate, explain, query, recommend
+from prodmatch_cli.upkeep import export, gc, generations, rollback, verify
+
+# What the light half of the dependencies leaves out; see pyproject.toml.
+HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,8 +35,11 @@ for command in (
     embed,
     index,
     query,
+    recommend,
+    explain,
     evaluate,
     train,
+    export,
     generations,
     rollback,
     verify,
@@ -56,6 +62,14 @@ def main() -> None:
     except ProdmatchError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in HEAVY:
+            raise
+        sys.stderr.write(
+            f"error: {error.name!r} is not installed here; asking works without it, this command "
+            "does not. Run 'pip install prodmatch'.\n"
+        )
+        sys.exit(1)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -18,27 +18,44 @@ STORE = click.option(
     show_envvar=True,
     help="Where features, embeddings and generations are kept.",
 )
+IMAGE_ROOT = click.option(
+    "--image-root",
+    type=click.Path(path_type=Path),
+    help="Directory that picture paths are relative to.",
+)
+COLUMNS = click.option(
+    "--columns",
+    metavar="OURS=THEIRS,...",
+    help="Names of the catalogue's columns, such as title=name,image=photo.",
+)
 QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
+
+
+def picture_options(command: Command) -> Command:
+    """Adds the options that say where products' pictures are; generations keep none."""
+    for option in (
+        IMAGE_ROOT,
+        COLUMNS,
+        click.option(
+            "--catalogue",
+            type=click.Path(path_type=Path),
+            help="The catalogue that the index was made from, for its pictures.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def catalogue_options(command: Command) -> Command:
     """Adds the options that say how a catalogue is read."""
     for option in (
-        click.option(
-            "--image-root",
-            type=click.Path(path_type=Path),
-            help="Directory that picture paths are relative to.",
-        ),
+        IMAGE_ROOT,
         click.option(
             "--text-columns",
             metavar="NAME,...",
             help="The columns embedded and searched as text.  [default: title,description]",
         ),
-        click.option(
-            "--columns",
-            metavar="OURS=THEIRS,...",
-            help="Names of the catalogue's columns, such as title=name,image=photo.",
-        ),
+        COLUMNS,
     ):
         command = option(command)
     return command

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-__all__ = ["print_json", "print_report", "print_rows", "print_table"]
+from prodmatch.ranking import LEGS
+
+__all__ = ["print_explanation", "print_json", "print_report", "print_rows", "print_table"]
 
 
 def print_json(content: object) -> None:
@@ -53,7 +55,8 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) ->
     """An aligned table that fits the terminal, or 80 columns off a terminal."""
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    room = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    seen = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed from the start
+    room = shutil.get_terminal_size((80, 24)).columns if seen else 80
     while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
     numeric = [all(isinstance(row.get(name), int | float) for row in rows) for name in columns]
@@ -63,6 +66,22 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) ->
             for text, width, right in zip(line, widths, numeric, strict=True)
         )
         _say("  ".join(parts).rstrip())
+
+
+def print_explanation(found: Mapping[str, object], form: str) -> None:
+    """An explanation on stdout: as JSON, or its score and two tables of words."""
+    if form == "json":
+        print_json(found)
+        return
+    first = ("rank", "product_id", "title", "score", "probability", *LEGS)
+    print_table([found], [name for name in first if found.get(name) is not None])
+    cosines = [f"{leg} cosine {_cell(found[f'{leg}_cosine']) or 'none'}" for leg in LEGS[1:]]
+    _say(f"\n{cosines[0]}, {cosines[1]}, BM25 {_cell(found['bm25'])}")
+    for title, name in (("query", "query_words"), ("product", "product_words")):
+        words = found[name]
+        if isinstance(words, list) and words:
+            _say(f"\nwhat is lost without a word of the {title}")
+            print_table(words, list(words[0]))
 
 
 def _say(text: str, *, nl: bool = True) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from prodmatch.deliver import Form, deliver_embeddings
 from prodmatch.generations import (
     collect_garbage,
     list_generations,
@@ -39,6 +40,23 @@ def generations(store: Path, form: str) -> None:
     ]
     columns = ("generation", "current", "products", "type", "recall_at_10", "model")
     print_rows(rows, form, columns)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@STORE
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["npy", "parquet", "hf"]),
+    default="parquet",
+    show_default=True,
+    help="Arrays, one table, or a folder that Hugging Face's datasets loads.",
+)
+@click.option("--generation", "number", type=int, help="Which one.  [default: the current one]")
+def export(out: Path, store: Path, form: Form, number: int | None) -> None:
+    """Write every product's embedding to a new directory OUT, for other programs."""
+    print_json(deliver_embeddings(open_generation(store, number), form, out).as_dict())
 
 
 @click.command()

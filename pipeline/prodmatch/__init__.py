@@ -1,3 +1,24 @@
-"""Match products by fused text and image embeddings."""
+"""Match products by fused text and image embeddings.
 
+`open_index(store)` gives a published index to ask; `build.build_index` makes one. Names are
+imported when they are first used, so that `import prodmatch` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prodmatch.hits import Hit
+    from prodmatch.query import ProductIndex, open_index
+    from prodmatch.questions import Question
+
+__all__ = ["Hit", "ProductIndex", "Question", "__version__", "open_index"]
 __version__ = "0.1.0"
+
+HOMES = {"Hit": "hits", "ProductIndex": "query", "Question": "questions", "open_index": "query"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOMES:
+        raise AttributeError(f"module 'prodmatch' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"prodmatch.{HOMES[name]}"), name)

@@ -1,5 +1,6 @@
 """Query encoders: texts and pictures to unit halves by onnxruntime; torch is not imported."""
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,16 +22,17 @@ ROWS = 32
 
 
 class QueryEncoders:
-    """The encoders in a generation; each is loaded when it is first needed."""
+    """The encoders in a generation; each is loaded when it is first needed, by one thread."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.content = read_json(folder / "encoders.json")
-
-    @cached_property
-    def description(self) -> ModelDescription:
-        """The model that the encoders were exported from."""
-        return read_description(self.content, self.folder / "encoders.json")
+        #: The model that the encoders were exported from.
+        self.description: ModelDescription = read_description(
+            self.content, folder / "encoders.json"
+        )
+        self._loading = threading.Lock()
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     @property
     def model_fingerprint(self) -> str:
@@ -42,9 +44,10 @@ class QueryEncoders:
         """Dimensions of one half."""
         return int(str(self.content["dim"]))
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
-        """Unit halves `(n, dim)` of queries, in order."""
-        prefix = self.description.text.query_prefix
+    def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
+        """Unit halves `(n, dim)` of queries, or of products' texts, in order."""
+        spec = self.description.text
+        prefix = spec.passage_prefix if passage else spec.query_prefix
         order = np.argsort([len(text) for text in texts], kind="stable")
         halves = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), ROWS):
@@ -52,13 +55,13 @@ class QueryEncoders:
             encoded = self._tokenizer.encode_batch([prefix + texts[row] for row in rows])
             ids = np.array([row.ids for row in encoded], dtype=np.int64)
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
-            halves[rows] = self._text_session.run(None, {"ids": ids, "mask": mask})[0]
+            halves[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
         return halves
 
     def pictures(self, pixels: Pixels) -> Vectors:
         """Unit halves `(n, dim)` of framed pictures `(n, side, side, 3)`."""
         parts = [
-            self._image_session.run(None, {"pixels": pixels[start : start + ROWS]})[0]
+            self._session("image.onnx").run(None, {"pixels": pixels[start : start + ROWS]})[0]
             for start in range(0, len(pixels), ROWS)
         ]
         return np.concatenate(parts)
@@ -74,18 +77,18 @@ class QueryEncoders:
         tokenizer.enable_padding(pad_id=int(str(self.content["pad_id"])))
         return tokenizer
 
-    @cached_property
-    def _text_session(self) -> onnxruntime.InferenceSession:
-        return _open_session(self.folder / "text.onnx")
-
-    @cached_property
-    def _image_session(self) -> onnxruntime.InferenceSession:
-        return _open_session(self.folder / "image.onnx")
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
+        with self._loading:
+            if name not in self._sessions:
+                self._sessions[name] = _open_session(self.folder / name)
+            return self._sessions[name]
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Idle threads would spin for the next batch, and burn what other processes could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -1,10 +1,11 @@
 """A Parquet catalogue: its schema checked at once, its rows streamed and checked one by one."""
 
+import contextlib
 import hashlib
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,15 +111,53 @@ class Catalogue:
                     yield row, self._fetch(cell, row, None)[0]
             start += len(record)
 
+    def find_pictures(self, product_ids: Collection[str]) -> dict[str, bytes]:
+        """The pictures of these products by id; of rows with the same id, the first.
+
+        Only the ids, and the parts of the files that hold one of these, are read.
+        """
+        found: dict[str, bytes | None] = {}
+        asked = set(product_ids)
+        for path in self.files if self.layout.image else ():
+            with self._opening(path) as reader:
+                for group in range(reader.num_row_groups):
+                    ids = reader.read_row_group(group, columns=[self.layout.product_id])[0]
+                    names = _read_ids(ids)
+                    places = [place for place, name in enumerate(names) if name in asked]
+                    cells = self._cells(reader, group, np.array(places, np.int64))
+                    for place, cell in zip(places, cells, strict=True):
+                        name = str(names[place])
+                        found.setdefault(name, self._fetch(cell, 0, name)[0])
+        return {name: data for name, data in found.items() if data}
+
+    def _cells(
+        self, reader: pq.ParquetFile, group: int, places: npt.NDArray[np.int64]
+    ) -> Iterator[object]:
+        """The picture cells at ascending places of a row group."""
+        start = 0
+        if not len(places):
+            return
+        for record in reader.iter_batches(
+            BATCH_ROWS, row_groups=[group], columns=[self.layout.image]
+        ):
+            inside = places[(places >= start) & (places < start + len(record))] - start
+            yield from record[0].take(pa.array(inside)).to_pylist()
+            start += len(record)
+
+    @contextlib.contextmanager
+    def _opening(self, path: Path) -> Iterator[pq.ParquetFile]:
+        try:
+            with pq.ParquetFile(path) as reader:
+                yield reader
+        except (OSError, pa.ArrowException) as error:
+            raise CatalogueError(
+                f"{path}: is damaged and cannot be read to its end ({error}). Write it again."
+            ) from error
+
     def _records(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for path in self.files:
-            try:
-                with pq.ParquetFile(path) as reader:
-                    yield from reader.iter_batches(BATCH_ROWS, columns=list(columns))
-            except (OSError, pa.ArrowException) as error:
-                raise CatalogueError(
-                    f"{path}: is damaged and cannot be read to its end ({error}). Write it again."
-                ) from error
+            with self._opening(path) as reader:
+                yield from reader.iter_batches(BATCH_ROWS, columns=list(columns))
 
     def _check(self, record: pa.RecordBatch, start: int, seen: set[bytes]) -> Batch:
         record = _mend_text(record)

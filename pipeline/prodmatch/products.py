@@ -154,7 +154,8 @@ class Products:
         try:
             rows = filtering.execute(
                 f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row"
-            ).fetchall()
+            )
+            found = np.fromiter((row for (row,) in rows), np.int64)
         except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
             raise QueryError(
                 f"--filter {condition!r}: {error}. Write an SQL condition over "
@@ -162,7 +163,6 @@ class Products:
             ) from error
         finally:
             filtering.close()
-        found = np.array([row for (row,) in rows], dtype=np.int64)
         found.flags.writeable = False  # it is shared
         return found
 
@@ -183,9 +183,10 @@ class Products:
 
     def row_of(self, product_id: str) -> int | None:
         """The row of a product, None where there is none of this id."""
+        known = product_id.encode("utf-8", "replace").decode()  # a shell may hand over anything
         with self._guard():
             found = self.connection.execute(
-                "SELECT row FROM products WHERE product_id = ?", (product_id,)
+                "SELECT row FROM products WHERE product_id = ?", (known,)
             ).fetchone()
         return None if found is None else int(found[0])
 

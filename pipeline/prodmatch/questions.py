@@ -1,6 +1,7 @@
 """Questions: what is asked, and files of them."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import QueryError
+from prodmatch.images import MOST_BYTES
 
 __all__ = ["Question", "read_picture", "read_questions", "read_records"]
 
+STANDARD_INPUT = Path("-")
 FIELDS = ("query_id", "text", "image", "product_id")
 
 
@@ -25,7 +28,7 @@ class Question:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """The questions in a Parquet or JSON lines file, in its order.
+    """The questions in a Parquet or JSON lines file, or of `-`, standard input, in its order.
 
     A question has a `query_id` (its number where there is none) and `text`, `image` (bytes, or a
     path relative to the file), both, or `product_id`.
@@ -50,16 +53,21 @@ def read_records(path: Path, option: str) -> list[dict[str, object]]:
     """The rows of a Parquet or JSON lines file.
 
     Args:
-        path: the file; what does not end in `.parquet` is read as JSON lines.
+        path: the file; what does not end in `.parquet` is read as JSON lines, as is `-`,
+            standard input.
         option: the option that named it, for messages.
 
     Raises:
         QueryError: there is no such file, it cannot be read, or it has no rows.
     """
-    if not path.is_file():
+    if path == STANDARD_INPUT:
+        rows = _read_lines(sys.stdin.buffer.read(), path, option)
+    elif not path.is_file():
         raise QueryError(f"{option} {path}: there is no such file.")
-    read = _read_parquet if path.suffix == ".parquet" else _read_lines
-    rows = read(path, option)
+    elif path.suffix == ".parquet":
+        rows = _read_parquet(path, option)
+    else:
+        rows = _read_lines(path.read_bytes(), path, option)
     if not rows:
         raise QueryError(f"{option} {path}: has no rows.")
     return rows
@@ -72,7 +80,8 @@ def read_picture(path: Path, option: str) -> bytes:
         QueryError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)  # more is refused when it is decoded
     except OSError as error:
         raise QueryError(f"{option} {path}: cannot be read ({error.strerror}).") from error
 
@@ -85,9 +94,9 @@ def _read_parquet(path: Path, option: str) -> list[dict[str, object]]:
     return rows
 
 
-def _read_lines(path: Path, option: str) -> list[dict[str, object]]:
+def _read_lines(content: bytes, path: Path, option: str) -> list[dict[str, object]]:
     rows = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -113,8 +122,13 @@ def _question(row: dict[str, object], number: int, path: Path) -> Question:
         image = read_picture(path.parent / image, f"--queries {path}: query {number}:")
     text, product_id = row.get("text"), row.get("product_id")
     return Question(
-        str(row.get("query_id", number)),
-        None if text is None else str(text),
+        _mend(str(row.get("query_id", number))),
+        None if text is None else _mend(str(text)),
         image if isinstance(image, bytes) and image else None,
-        None if product_id is None else str(product_id),
+        None if product_id is None else _mend(str(product_id)),
     )
+
+
+def _mend(text: str) -> str:
+    """Text without halves of characters, which JSON can hold and nothing can print."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,131 @@
+"""Job: a generation's embeddings in the formats of other programs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.ann import AnnIndex
+from prodmatch.errors import DamagedError
+from prodmatch.files import new_directory, new_file
+from prodmatch.generations import Generation
+from prodmatch.shards import vector_array
+
+__all__ = ["DeliveryReport", "Form", "deliver_embeddings"]
+
+Form = Literal["npy", "parquet", "hf"]
+BATCH_ROWS = 8192
+CARD = """\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/*.parquet
+---
+# Embeddings of {count} products
+
+Made by prodmatch with the model `{model}`. Each row is a product: `product_id`, its catalogue's
+columns, and `vector`, {dim} numbers of float32: a text half and a picture half of {half} each, in
+one shared space; zeros stand for a text or a picture that is missing, and the whole is of unit
+length. The inner product of two vectors is their similarity: higher is better.
+
+```python
+from datasets import load_dataset
+
+products = load_dataset(".", split="train").with_format("numpy")
+```
+"""
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """What was written."""
+
+    out: str
+    products: int
+    dim: int
+    generation: int
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return dict(vars(self))
+
+
+def deliver_embeddings(generation: Generation, form: Form, out: Path) -> DeliveryReport:
+    """Writes a generation's vectors, in the order of its rows, to a new directory.
+
+    `npy`: `vectors.npy` `(n, dim)` float32 and `products.parquet`, whose rows are the vectors'.
+    `parquet`: `embeddings.parquet`, a product's columns and its `vector`. `hf`: the same below
+    `data/`, with a card, as Hugging Face's `datasets` loads it. Some thousand rows are held in
+    memory at a time.
+
+    Raises:
+        StoreError: `out` exists or cannot be written; nothing is left behind.
+        DamagedError: the generation cannot be read.
+    """
+    index = AnnIndex.open(
+        generation.folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
+    )
+    with new_directory(out) as folder:
+        if form == "npy":
+            _write_npy(index, folder / "vectors.npy")
+            _write_parquet(generation, None, folder / "products.parquet")
+        elif form == "parquet":
+            _write_parquet(generation, index, folder / "embeddings.parquet")
+        else:
+            _write_parquet(generation, index, folder / "data" / "train-00000-of-00001.parquet")
+            card = CARD.format(
+                count=index.row_count,
+                model=generation.manifest["model"],
+                dim=index.dim,
+                half=index.dim // 2,
+            )
+            with new_file(folder / "README.md") as file:
+                file.write(card.encode())
+    return DeliveryReport(str(out), index.row_count, index.dim, generation.number)
+
+
+def _write_npy(index: AnnIndex, path: Path) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype("<f4")),
+        "fortran_order": False,
+        "shape": (index.row_count, index.dim),
+    }
+    with new_file(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, index.row_count, BATCH_ROWS):
+            rows = np.arange(start, min(start + BATCH_ROWS, index.row_count))
+            file.write(index.vectors(rows).astype("<f4").tobytes())
+
+
+def _write_parquet(generation: Generation, index: AnnIndex | None, path: Path) -> None:
+    """The products' columns, and their vectors where there is an index."""
+    source = generation.folder / "products.parquet"
+    try:
+        schema = pq.read_schema(source)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedError(f"{source}: cannot be read ({error}).") from error
+    if index is not None:
+        schema = schema.append(pa.field("vector", pa.list_(pa.float32(), index.dim)))
+    with new_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        start = 0
+        for batch in _batches(source):
+            columns = list(batch.columns)
+            if index is not None:
+                rows = np.arange(start, start + len(batch))
+                columns.append(vector_array(index.vectors(rows)))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            start += len(batch)
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as reader:
+            yield from reader.iter_batches(BATCH_ROWS)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedError(f"{path}: cannot be read to its end ({error}).") from error

@@ -1,0 +1,213 @@
+"""Job: why a product answers a question; the score's split, the words, and a heat map."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from prodmatch.answering import OpenGeneration
+from prodmatch.errors import QueryError
+from prodmatch.hits import Hit
+from prodmatch.images import ImageFault, decode_image
+from prodmatch.preprocessing import Pixels
+from prodmatch.probes import Probe
+from prodmatch.query import ProductIndex
+from prodmatch.questions import Question
+from prodmatch.vectors import Vectors, normalise, split_halves
+
+__all__ = ["Explanation", "HeatMap", "WordShare", "explain_product", "paint"]
+
+MOST_WORDS = 64  # of a text that are left out one after the other; each costs an encoder's pass
+WINDOW = 4  # a fourth of the picture's side is covered at once
+STEPS = 12  # and moved by a twelfth: a hundred passes
+ALIKE = 0.98  # cosine of a picture encoded again to its stored half; less is another picture
+
+
+@dataclass(frozen=True)
+class WordShare:
+    """What is lost when a word is left out: cosine of the text half, and BM25 of the words."""
+
+    word: str
+    text: float
+    lexical: float | None = None  # of words of the query alone
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The picture as its encoder sees it, and what each pixel brings to the cosine."""
+
+    pixels: Pixels  # (side, side, 3)
+    heat: Vectors  # (side, side); above 0 it speaks for the match, below 0 against it
+    cosine: float  # of the whole picture
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a product answers a question."""
+
+    question: Question
+    hit: Hit  # its score split exactly, and its rank among all products
+    text_cosine: float | None  # in [-1, 1]; None where the product has no text
+    image_cosine: float | None
+    bm25: float
+    query_words: list[WordShare]
+    product_words: list[WordShare]
+    heat_map: HeatMap | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values but for the heat map, for JSON."""
+        return {
+            "query": self.question.text,
+            **self.hit.as_dict(),
+            "text_cosine": self.text_cosine,
+            "image_cosine": self.image_cosine,
+            "bm25": self.bm25,
+            "query_words": [vars(share) for share in self.query_words],
+            "product_words": [
+                {"word": share.word, "text": share.text} for share in self.product_words
+            ],
+        }
+
+
+def explain_product(
+    index: ProductIndex,
+    question: Question,
+    product_id: str,
+    *,
+    picture: bytes | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> Explanation:
+    """The exact split of a product's score, and what in words and picture carried it.
+
+    Words are left out one at a time. The picture is covered piece by piece: what the cosine
+    loses is what that piece brought. A class activation map would need the layers inside the
+    encoder, which the ONNX file does not give out; covering needs nothing but its answers.
+
+    Args:
+        index: where the product is.
+        question: words, a picture, or both.
+        product_id: the product.
+        picture: the product's own picture, for the heat map; generations keep none.
+        weights: as for a query.
+
+    Raises:
+        QueryError: the question cannot be asked, the id is unknown, or the picture is not the
+            one that the product was embedded with.
+    """
+    opened = index.opened
+    (probe,) = opened.probes([question])
+    row = int(opened.rows_of([product_id], "PRODUCT_ID")[0])
+    halves = [normalise(half[0]) for half in split_halves(opened.ann.vectors(np.array([row])))]
+    text, image = (half if half.any() else None for half in halves)
+    heat_map = None if picture is None else _heat_map(opened, probe, image, picture)
+    return Explanation(
+        question=question,
+        hit=opened.place_of(probe, row, weights),
+        text_cosine=None if text is None else _round(np.dot(text, probe.text)),
+        image_cosine=None if image is None else _round(np.dot(image, probe.image)),
+        bm25=_round(_bm25(opened, probe.words, row)),
+        query_words=_query_shares(opened, probe, question, row, text),
+        product_words=[] if text is None else _product_shares(opened, probe, row),
+        heat_map=heat_map,
+    )
+
+
+def _query_shares(
+    opened: OpenGeneration, probe: Probe, question: Question, row: int, text: Vectors | None
+) -> list[WordShare]:
+    words = (probe.words or "").split()[:MOST_WORDS]
+    rests = [Question(text=rest or None, image=question.image) for rest in _without_each(words)]
+    asked = [place for place, rest in enumerate(rests) if rest.text or rest.image]
+    without = np.zeros((len(words), len(probe.text)), np.float32)  # nothing asked, nothing near
+    for place, other in zip(asked, opened.probes([rests[place] for place in asked]), strict=True):
+        without[place] = other.text
+    lost = np.zeros(len(words)) if text is None else text @ probe.text - without @ text
+    bm25 = _bm25(opened, probe.words, row)
+    return [
+        WordShare(word, _round(each), _round(bm25 - _bm25(opened, rest.text, row)))
+        for word, each, rest in zip(words, lost, rests, strict=True)
+    ]
+
+
+def _product_shares(opened: OpenGeneration, probe: Probe, row: int) -> list[WordShare]:
+    words = opened.text_of(row).split()
+    rests = _without_each(words[:MOST_WORDS], words[MOST_WORDS:])
+    texts = [" ".join(words), *(rest or " " for rest in rests)]
+    cosines = opened.encoders.texts(texts, passage=True) @ probe.text
+    if len(words) == 1:
+        cosines[1] = 0.0  # nothing is left, and nothing is near to nothing
+    shares = zip(words, cosines[0] - cosines[1:], strict=False)
+    return [WordShare(word, _round(share)) for word, share in shares]
+
+
+def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:
+    """The words without each of them in turn; empty where none is left that could be asked."""
+    rests = [[*words[:place], *words[place + 1 :], *tail] for place in range(len(words))]
+    joined = [" ".join(rest) for rest in rests]
+    return [rest if any(map(str.isalnum, rest)) else "" for rest in joined]
+
+
+def _bm25(opened: OpenGeneration, words: str | None, row: int) -> float:
+    if not words:
+        return 0.0
+    return float(opened.products.match(words).of(np.array([row]))[0])
+
+
+def _heat_map(
+    opened: OpenGeneration, probe: Probe, stored: Vectors | None, picture: bytes
+) -> HeatMap:
+    try:
+        pixels = opened.encoders.frame([decode_image(picture)])[0]
+    except ImageFault as fault:
+        raise QueryError(f"the product's picture cannot be used ({fault}).") from fault
+    half = opened.encoders.pictures(pixels[None])[0]
+    alike = 0.0 if stored is None else float(half @ stored)
+    if alike < ALIKE:
+        raise QueryError(
+            f"the picture given is not the one that the product was embedded with (cosine "
+            f"{alike:.2f}). Give the catalogue that the index was made from, or embed it again."
+        )
+    windows = _windows(len(pixels))
+    covered = np.where(windows[..., None], _backdrop(pixels), pixels)  # (windows, side, side, 3)
+    cosine = float(half @ probe.image)
+    lost = cosine - opened.encoders.pictures(covered) @ probe.image  # (windows,)
+    times = np.maximum(windows.sum(axis=0), 1)
+    heat = np.tensordot(lost, windows.astype(np.float32), axes=1) / times
+    return HeatMap(pixels, heat.astype(np.float32), cosine)
+
+
+def _backdrop(pixels: Pixels) -> Pixels:
+    """The colour `(3,)` that is usual along the edge: a cover of it adds nothing to see.
+
+    Grey, tried first, made the white around a product the hottest region of all: what the
+    cosine lost there was lost to the grey.
+    """
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return np.asarray(np.median(edge, axis=0), np.uint8)
+
+
+def _windows(side: int) -> npt.NDArray[np.bool_]:
+    """Squares that are covered one after the other, `(windows, side, side)`."""
+    width = max(1, side // WINDOW)
+    starts = np.unique(np.linspace(0, side - width, STEPS - STEPS // WINDOW + 1).astype(int))
+    at = np.arange(side)
+    inside = (at >= starts[:, None]) & (at < starts[:, None] + width)  # (starts, side)
+    grid = inside[:, None, :, None] & inside[None, :, None, :]
+    return grid.reshape(-1, side, side)
+
+
+def paint(heat_map: HeatMap, side: int) -> Image.Image:
+    """The picture in grey under its heat: red speaks for the match, blue against it."""
+    grey = Image.fromarray(heat_map.pixels).convert("L").resize((side, side))
+    heat = heat_map.heat / max(float(np.abs(heat_map.heat).max()), 1e-9)
+    large = np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BICUBIC))
+    strength = 0.75 * np.clip(np.abs(large), 0.0, 1.0)[..., None]
+    colour = np.where(large[..., None] > 0, (230.0, 30.0, 20.0), (20.0, 80.0, 230.0))
+    base = 0.3 * 255 + 0.7 * np.asarray(grey, np.float64)[..., None]  # paler, so that heat shows
+    return Image.fromarray((base * (1 - strength) + colour * strength).astype(np.uint8))
+
+
+def _round(value: float) -> float:
+    return round(float(value), 6)

@@ -1,0 +1,168 @@
+"""Whatever is asked, it is answered, or refused in one clear line with the contract's status."""
+
+import io
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from small import Ran
+
+from prodmatch_cli.main import main
+
+
+class Shell:
+    """Runs commands in this process, arguments and standard input as the system hands them over."""
+
+    def __init__(
+        self, store: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.store, self.patch, self.capsys = store, patch, capsys
+        patch.setattr(signal, "signal", lambda number, handler: None)
+
+    def __call__(self, *arguments: str | bytes, given: bytes = b"") -> Ran:
+        decoded = [os.fsdecode(argument) for argument in arguments]
+        self.patch.setattr(sys, "argv", ["prodmatch", *decoded, "--store", str(self.store)])
+        self.patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        said = io.BytesIO()
+        self.patch.setattr(sys, "stderr", io.TextIOWrapper(said, "utf-8", "backslashreplace"))
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(str(end.code))
+        sys.stderr.flush()
+        return Ran(code, self.capsys.readouterr().out, said.getvalue().decode())
+
+
+@pytest.fixture
+def shell(
+    published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    return Shell(published, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "neither text nor picture nor id"),
+        (("",), "has no word in it"),
+        ((" \t!?",), "has no word in it"),
+        ((b"\xff\xfe",), "has no word in it"),
+        (("shirt", "--top", "0"), "--top 0: must be from 1 to 10000"),
+        (("shirt", "--top", "99999"), "must be from 1 to 10000"),
+        (("shirt", "--filter", ""), "--filter ''"),
+        (("shirt", "--filter", "pric < 3"), "no such column: pric"),
+        (("shirt", "--filter", "price < 3; DROP TABLE products"), "--filter"),
+        (("shirt", "--filter", "1) ; DELETE FROM products --"), "--filter"),
+        (("shirt", "--filter", "(DELETE FROM products)"), "--filter"),
+        (("shirt", "--filter", b"colour = '\xff'"), "--filter"),
+        (("--id", "nobody"), "--id nobody: the index has no product of this id"),
+        (("--id", b"\xff\xfe"), "the index has no product of this id"),
+        (("shirt", "--id", "p0001"), "give an id, or text and picture, not both"),
+        (("--image", "/nowhere/none.png"), "cannot be read"),
+        (("--image", "/"), "cannot be read"),
+        (("--image", __file__), "not_an_image"),
+        (("--image", "/dev/zero"), "too_many_bytes"),
+        (("--queries", "/nowhere/none.jsonl"), "there is no such file"),
+        (("--queries", "-", "shirt"), "--queries stands alone"),
+        (("shirt", "--catalogue", "c.parquet"), "--html FILE"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    shell: Shell, arguments: tuple[str | bytes, ...], message: str
+) -> None:
+    done = shell("query", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    lines = [line for line in done.err.splitlines() if line.strip()]
+    assert len(lines) == 1 or lines[0].startswith("Usage:")
+    assert len(lines[-1].encode("utf-8", "replace")) < 1000
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (b"", "has no rows"),
+        (b"{no json\n", "line 1 is no JSON"),
+        (b'{"text": "\xff"}\n', "line 1 is no JSON"),
+        (b"[1]\n", "line 1 is no JSON object"),
+        (b"[" * 100_000, "line 1 is no JSON"),
+        (b'{"name": "shirt"}\n', "has none of the fields"),
+        (b'{"query_id": 1, "text": "a"}\n{"query_id": 1, "text": "b"}\n', "stands twice"),
+        (b'{"query_id": "x", "text": null}\n', "'x': has neither text nor picture"),
+        (b'{"query_id": "x", "image": "none.png"}\n', "cannot be read"),
+        (b'{"query_id": "x", "product_id": "a\\u0000b"}\n', "no product of this id"),
+    ],
+)
+def test_queries_that_cannot_be_read_are_refused_in_one_line(
+    shell: Shell, given: bytes, message: str
+) -> None:
+    done = shell("query", "--queries", "-", given=given)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "red shirt " * 1_000_000,  # 10 MB
+        "red\0shirt",
+        "red \ud800 shirt",
+        'red" OR * NEAR( shirt',
+        "red' ; DROP TABLE products; -- shirt",
+    ],
+    ids=["ten megabytes", "a null", "half a character", "operators", "a statement"],
+)
+def test_any_text_with_a_word_in_it_is_answered(shell: Shell, text: str) -> None:
+    given = json.dumps({"query_id": "\udfff", "text": text}).encode()
+    done = shell("query", "--queries", "-", "--top", "3", "--format", "jsonl", given=given)
+    assert (done.code, done.err) == (0, "")
+    hits = [json.loads(line) for line in done.out.splitlines()]
+    assert [hit["query_id"] for hit in hits] == ["?"] * 3
+    assert hits[0]["lexical"] > 0
+
+
+def test_arguments_that_are_not_utf_8_are_answered_by_their_words(shell: Shell) -> None:
+    done = shell("query", b"red shirt \xff", "--format", "jsonl", "--top", "2")
+    plain = shell("query", "red shirt ?", "--format", "jsonl", "--top", "2")
+    assert (done.code, done.out) == (0, plain.out)
+
+
+def test_queries_on_standard_input_are_those_of_a_file(shell: Shell, tmp_path: Path) -> None:
+    lines = b'{"query_id": "a", "text": "red shirt"}\n\n{"query_id": "b", "product_id": "p0003"}\n'
+    (tmp_path / "q.jsonl").write_bytes(lines)
+    piped = shell("query", "--queries", "-", "--format", "csv", given=lines)
+    assert (
+        piped.out == shell("query", "--queries", str(tmp_path / "q.jsonl"), "--format", "csv").out
+    )
+    assert len(piped.out.splitlines()) == 21
+
+
+def test_an_empty_store_names_the_commands_that_fill_it(shell: Shell, tmp_path: Path) -> None:
+    shell.store = tmp_path / "nothing"
+    for command in (
+        ("query", "shirt"),
+        ("recommend", "--liked", "p0001"),
+        ("explain", "shirt", "p0001"),
+        ("export", str(tmp_path / "out")),
+    ):
+        done = shell(*command)
+        assert (done.code, done.out) == (1, "")
+        assert "Run 'prodmatch embed CATALOGUE' and 'prodmatch index'" in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def test_tables_fit_eighty_columns(shell: Shell) -> None:
+    done = shell("query", "red shirt", "--explain")
+    again = shell("recommend", "--liked", "p0003", "--explain")
+    assert max(map(len, (done.out + again.out).splitlines())) <= 80
+
+
+def test_a_closed_output_is_silent(shell: Shell) -> None:
+    shell.patch.setattr(sys, "stdout", None)
+    done = shell("query", "red shirt")
+    assert (done.code, done.err) == (0, "")

@@ -1,0 +1,132 @@
+"""The library's face: light to import, shared by threads, and never a mixture of generations."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from small import embed, products, write
+
+import prodmatch
+from prodmatch import Hit, Question, open_index
+from prodmatch.answering import OpenGeneration, Wanted
+from prodmatch.errors import DamagedError
+from prodmatch.generations import open_generation
+from prodmatch.index import index_embeddings
+from prodmatch.models import Model
+
+ASKED = ("red shirt", "green lamp", "blue boot", "chair", "mug number 7", "lamp to try")
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    program = "import sys, prodmatch; print(*sorted(m for m in sys.modules if 'prodmatch' in m))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; assert 'numpy' not in sys.modules"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["prodmatch"]
+
+
+def test_the_package_offers_what_it_names() -> None:
+    assert {name for name in prodmatch.__all__ if hasattr(prodmatch, name)} == set(
+        prodmatch.__all__
+    )
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        prodmatch.nonsense  # noqa: B018
+
+
+def test_threads_get_the_answers_that_one_alone_gets(published: Path) -> None:
+    expected = {text: open_index(published).search(text, where="price > 9") for text in ASKED}
+    shared, wrong = open_index(published), []
+
+    def ask(first: int) -> None:
+        for number in range(8):
+            text = ASKED[(first + number) % len(ASKED)]
+            if shared.search(text, where="price > 9") != expected[text]:
+                wrong.append(text)
+
+    run_together([lambda place=place: ask(place) for place in range(3)])
+    assert wrong == []
+
+
+def test_services_go_over_to_a_new_generation_while_they_answer(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    embed(write(tmp_path / "old.parquet", products(40)), model, store)
+    index_embeddings(store)
+    embed(write(tmp_path / "new.parquet", products(70)[30:]), model, store)
+    service = open_index(store)
+    questions = [Question(text=text) for text in ASKED]
+    answers: list[list[list[Hit]]] = []
+
+    def ask() -> None:
+        while service.generation.number == 1:
+            answers.append(service.search_many(questions))
+            service.reload_if_changed()
+        answers.append(service.search_many(questions))
+
+    run_together([ask, ask, lambda: index_embeddings(store)])
+    expected = {number: answers_of(store, number, questions) for number in (1, 2)}
+    numbers = [{hit.generation for hits in answer for hit in hits} for answer in answers]
+    assert {len(found) for found in numbers} == {1}
+    assert {number for found in numbers for number in found} == {1, 2}
+    for answer, found in zip(answers, numbers, strict=True):
+        assert answer == expected[found.pop()]
+
+
+def answers_of(store: Path, number: int, questions: list[Question]) -> list[list[Hit]]:
+    """What a generation answers, asked alone."""
+    opened = OpenGeneration(open_generation(store, number))
+    return opened.answers(opened.probes(questions), ["q"] * len(questions), Wanted())
+
+
+def test_a_reload_tells_whether_there_was_news_and_keeps_the_loaded_encoders(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    embed(write(tmp_path / "old.parquet", products(9)), model, store)
+    index_embeddings(store)
+    index = open_index(store, model=model)
+    encoders = index.encoders
+    assert index.reload_if_changed() is False
+    index_embeddings(store)
+    assert index.generation.number == 1
+    assert index.reload_if_changed() is True
+    assert index.generation.number == 2
+    assert index.encoders is encoders
+
+
+def test_a_damaged_new_generation_leaves_the_old_one_open(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    embed(write(tmp_path / "old.parquet", products(9)), model, store)
+    index_embeddings(store)
+    index = open_index(store)
+    expected = index.search("red shirt")
+    index_embeddings(store)
+    (store / "index" / "000002" / "index.faiss").write_bytes(b"")
+    with pytest.raises(DamagedError):
+        index.reload_if_changed()
+    assert index.search("red shirt") == expected
+
+
+def run_together(jobs: Sequence[Callable[[], object]]) -> None:
+    """Runs jobs in threads of their own; the first failure of one is raised."""
+    failures: list[BaseException] = []
+
+    def guarded(job: Callable[[], object]) -> None:
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001 (a thread would swallow it)
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
