@@ -185,6 +185,8 @@ class Products:
 
     def row_of(self, product_id: str) -> int | None:
         """The row of a product, None where there is none of this id."""
+        if not _is_text(product_id):  # what a shell gives for bytes that are not UTF-8
+            return None
         with self._guard():
             found = self.connection.execute(
                 "SELECT row FROM products WHERE product_id = ?", (product_id,)
@@ -302,6 +304,10 @@ def _plain(value: object) -> object:
     if isinstance(value, int) and abs(value) > LARGEST:
         return str(value)
     return value
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _quote(name: str) -> str:
