@@ -1,7 +1,9 @@
 """The entry point: the group of commands, and what becomes of failures."""
 
+import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 import click
@@ -14,6 +16,8 @@ from prodmatch_cli.upkeep import export, gc, generations, rollback, verify
 
 # What the light half of the dependencies leaves out; see pyproject.toml.
 HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
+
+LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is whole at any instant
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,6 +54,7 @@ for command in (
 
 def main() -> None:
     """Runs the command line and exits with the contract's status."""
+    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:
         cli.main(standalone_mode=False)
@@ -57,8 +62,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("stopped; run the same command again to go on\n")
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
     except ProdmatchError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
@@ -73,5 +77,10 @@ def main() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    sys.stderr.write("stopped; run the same command again to go on\n")
+    """Ends the run; where something holds it up, after some seconds as a kill would."""
+    os.write(2, b"stopped; run the same command again to go on\n")
+    signal.signal(number, signal.SIG_IGN)
+    last = threading.Timer(LONGEST_SECONDS, os._exit, (128 + number,))
+    last.daemon = True
+    last.start()
     sys.exit(128 + number)

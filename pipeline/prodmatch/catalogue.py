@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 BATCH_ROWS = 1024
+PATH_ROWS = 64  # where pictures are files, whose sizes are not known
+BATCH_BYTES = 64 << 20
 MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
 TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>")
 CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
@@ -157,7 +159,18 @@ class Catalogue:
     def _records(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for path in self.files:
             with self._opening(path) as reader:
-                yield from reader.iter_batches(BATCH_ROWS, columns=list(columns))
+                for group in range(reader.num_row_groups):
+                    rows = self._batch_rows(reader.metadata.row_group(group))
+                    yield from reader.iter_batches(rows, [group], list(columns))
+
+    def _batch_rows(self, group: pq.RowGroupMetaData) -> int:
+        """Rows to read at once, so that pictures of megabytes do not fill the memory."""
+        if self.layout.image is None:
+            return BATCH_ROWS
+        if self.layout.image_is_path:
+            return PATH_ROWS
+        row_bytes = group.total_byte_size // max(1, group.num_rows)
+        return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, row_bytes))))
 
     def _check(self, record: pa.RecordBatch, start: int, seen: set[bytes]) -> Batch:
         record = _mend_text(record)
@@ -301,17 +314,17 @@ def _mend_text(record: pa.RecordBatch) -> pa.RecordBatch:
         record.validate(full=True)
     except pa.ArrowInvalid:
         columns = [
-            _decode(column) if pa.types.is_string(column.type) else column
+            _decode(column) if column.type in (pa.string(), pa.large_string()) else column
             for column in record.columns
         ]
         return pa.RecordBatch.from_arrays(columns, names=record.schema.names)
     return record
 
 
-def _decode(column: pa.StringArray) -> pa.StringArray:
-    cells = column.cast(pa.binary()).to_pylist()
+def _decode(column: pa.Array) -> pa.Array:
+    cells = column.cast(pa.large_binary()).to_pylist()
     decoded = [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]
-    return pa.array(decoded, pa.string())
+    return pa.array(decoded, column.type)
 
 
 def _read_ids(column: pa.Array) -> list[str | None]:

@@ -1,11 +1,13 @@
 """Which column of a catalogue is what: decided once, from the schema alone."""
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prodmatch.errors import CatalogueError
 
@@ -34,6 +36,10 @@ RESERVED = frozenset(
     ]
 )
 DEFAULT_TEXTS = ("title", "description")
+MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
+# What Python's dates can say, a day left for time zones; in seconds.
+FIRST_SECOND, LAST_SECOND = -62135596800 + 86400, 253402300799 - 86400
+PARTS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Layout:
     def select_metadata(self, record: pa.RecordBatch) -> pa.RecordBatch:
         """The metadata columns of some rows, under our names."""
         columns = [
-            record[source].cast(column.type)
+            _within_calendar(record[source]).cast(column.type, safe=False)
             for source, column in zip(self.sources, self.metadata, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.metadata)
@@ -97,12 +103,14 @@ def find_layout(
         if name in ("product_id", "image"):
             continue
         kind = _metadata_type(schema.field(source).type)
-        if kind is None or name.lower() in taken:
+        usable = kind is not None and name.lower() not in taken and "\0" not in name
+        if kind is None or not usable or len(metadata) == MOST_COLUMNS:
             left_out.append(source)
         else:
             metadata[name] = (source, kind)
             taken.add(name.lower())
-    order = sorted(metadata, key=lambda name: schema.names.index(metadata[name][0]))
+    places = {name: place for place, name in enumerate(schema.names)}
+    order = sorted(metadata, key=lambda name: places[metadata[name][0]])
     return Layout(
         product_id=product_id,
         texts=texts,
@@ -115,7 +123,7 @@ def find_layout(
 
 
 def _check_names(schema: pa.Schema, columns: Mapping[str, str], path: Path) -> None:
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
     if twice:
         raise CatalogueError(f"{path}: column {twice[0]!r} stands twice. Rename one of them.")
     for ours, theirs in columns.items():
@@ -195,14 +203,31 @@ def _metadata_type(kind: pa.DataType) -> pa.DataType | None:
         return _metadata_type(kind.value_type)
     if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
         return pa.float64()
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", "UTC" if kind.tz else None)
     simple = (
         pa.types.is_boolean(kind)
         or pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_date(kind)
-        or pa.types.is_timestamp(kind)
     )
     return kind if simple else None
+
+
+def _within_calendar(column: pa.Array) -> pa.Array:
+    """Dates and times with null for those before the year 1 or after 9999."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        parts, numbers = PARTS[kind.unit], column.cast(pa.int64())
+    elif pa.types.is_date64(kind):
+        parts, numbers = PARTS["ms"], column.cast(pa.int64())
+    elif pa.types.is_date32(kind):
+        parts, numbers = 1, pc.multiply(column.cast(pa.int32()).cast(pa.int64()), 86400)
+    else:
+        return column
+    first, last = max(FIRST_SECOND * parts, -(2**63)), min(LAST_SECOND * parts, 2**63 - 1)
+    inside = pc.and_(pc.greater_equal(numbers, first), pc.less_equal(numbers, last))
+    return pc.if_else(inside, column, pa.scalar(None, kind))
 
 
 def _list(names: Sequence[str]) -> str:

@@ -184,10 +184,10 @@ def read_json(path: Path) -> dict[str, object]:
     Raises:
         DamagedError: the file is missing, is not JSON, or holds something else than an object.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise DamagedError(f"{path}: is missing, or no plain file. Build it again.")
     try:
         content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DamagedError(f"{path}: is missing. Build it again.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{path}: cannot be read as JSON ({error}). Build it again.") from error
     if not isinstance(content, dict):

@@ -116,14 +116,13 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
 
 
 def _open_named(root: Path, number: int, digest: str) -> Generation:
-    generation = _open(root, number)
-    manifest = generation.folder / "manifest.json"
-    if digest_file(manifest) != digest:
+    manifest = root / f"{number:06d}" / "manifest.json"
+    if manifest.is_file() and digest_file(manifest) != digest:
         raise DamagedError(
             f"{manifest}: is not the one that {root / CURRENT} names. "
             "Go back with 'prodmatch rollback'."
         )
-    return generation
+    return _open(root, number)
 
 
 def list_generations(store: Path) -> list[Generation]:

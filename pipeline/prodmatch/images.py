@@ -1,8 +1,11 @@
 """One untrusted picture to RGB, and one untrusted path to bytes."""
 
+import contextlib
 import io
 import os
 import stat
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +51,7 @@ def decode_image(data: bytes) -> Image.Image:
         scans = data.count(START_OF_SCAN)
         raise ImageFault("too_many_scans", f"{scans} JPEG scans, at most {MOST_SCANS}")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with _silence(), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 found = f"{width} x {height} pixels, at most {MOST_PIXELS}"
@@ -62,6 +65,14 @@ def decode_image(data: bytes) -> Image.Image:
         raise ImageFault("too_many_pixels", str(error)) from error
     except Exception as error:  # decoders raise what they like on hostile bytes
         raise ImageFault("broken", f"{type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps Pillow from warning of what is refused below, or does no harm, such as a bad EXIF."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

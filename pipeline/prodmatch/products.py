@@ -183,10 +183,11 @@ class Products:
 
     def row_of(self, product_id: str) -> int | None:
         """The row of a product, None where there is none of this id."""
-        known = product_id.encode("utf-8", "replace").decode()  # a shell may hand over anything
+        if not _is_text(product_id):  # what a shell gives for bytes that are not UTF-8
+            return None
         with self._guard():
             found = self.connection.execute(
-                "SELECT row FROM products WHERE product_id = ?", (known,)
+                "SELECT row FROM products WHERE product_id = ?", (product_id,)
             ).fetchone()
         return None if found is None else int(found[0])
 
@@ -288,6 +289,10 @@ def _plain(value: object) -> object:
     if isinstance(value, int) and abs(value) > LARGEST:
         return str(value)
     return value
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _quote(name: str) -> str:

@@ -1,0 +1,129 @@
+"""Power lost at any operation, and disks of every size: what was published stays whole."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Counting
+from faults import Disk, failing
+from tiny import night, save_catalogue, save_query_encoders, save_tiny_model
+
+from prodmatch.generations import open_generation, verify_generation
+from prodmatch.models import Model
+from prodmatch.query import open_index
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="module")
+def base(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of one generation, tomorrow's catalogue, and what it should give."""
+    folder = tmp_path_factory.mktemp("base")
+    save_query_encoders(folder / "store", tiny)
+    night(save_catalogue(folder / "before.parquet", 9), tiny, folder / "store")
+    save_catalogue(folder / "after.parquet", 12, first=3)
+    shutil.copytree(folder / "store", folder / "gold")
+    night(folder / "after.parquet", tiny, folder / "gold")
+    return folder
+
+
+LOSSES: dict[str, Callable[[Path], None]] = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: os.truncate(path, 0),
+    "torn": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)) and None,
+}
+
+
+class Watched(Disk):
+    """Keeps, before chosen operations, what would be on the disk if the power were lost there."""
+
+    def __init__(self, root: Path, kept: Path, points: dict[int, str]) -> None:
+        super().__init__(root)
+        self.kept, self.points = kept, points
+        self.durable = {path.stat().st_ino for path in root.rglob("*") if path.is_file()}
+
+    def meet(self, operation: str, path: object) -> None:
+        before = len(self.log)
+        super().meet(operation, path)
+        if len(self.log) > before:
+            if loss := self.points.get(len(self.log)):
+                self.keep(loss)
+            if operation == "fsync" and Path(str(path)).is_file():
+                self.durable.add(Path(str(path)).stat().st_ino)
+
+    def keep(self, loss: str) -> None:
+        copy = self.kept / f"{len(self.log):04d}-{loss}"
+        shutil.copytree(self.root, copy)
+        for path in sorted(self.root.rglob("*")):
+            if path.is_file() and path.stat().st_ino not in self.durable:
+                LOSSES[loss](copy / path.relative_to(self.root))
+
+
+def lose_power(step: int, base: Path, tiny: Model, folder: Path) -> int:
+    """Loses the power before every `step`-th operation; gives the states that were checked."""
+    store, kept = folder / "store", folder / "kept"
+    shutil.copytree(base / "store", store)
+    with failing(Disk(store)) as counted:
+        night(base / "after.parquet", tiny, store)
+    shutil.rmtree(store)
+    rng, count = random.Random(0), len(counted.log)
+    states = 0
+    for loss in LOSSES:
+        shutil.copytree(base / "store", store)
+        points = dict.fromkeys(range(rng.randrange(1, step + 1), count + 1, step), loss)
+        with failing(Watched(store, kept, points)):
+            night(base / "after.parquet", tiny, store)
+        shutil.rmtree(store)
+        for state in sorted(kept.iterdir()):
+            verify_generation(open_generation(state))
+            assert open_index(state).search("red shirt", top=1)[0].generation in (1, 2)
+            night(base / "after.parquet", tiny, state)
+            assert open_generation(state).files == open_generation(base / "gold").files
+            states += 1
+        shutil.rmtree(kept)
+    return states
+
+
+def test_a_loss_of_power_leaves_what_was_published(
+    base: Path, tiny: Model, tmp_path: Path, count_cases: Counting
+) -> None:
+    count_cases("states after a loss of power", lose_power(25, base, tiny, tmp_path))
+
+
+@pytest.mark.slow
+def test_a_loss_of_power_anywhere_leaves_what_was_published(
+    base: Path, tiny: Model, tmp_path: Path, count_cases: Counting
+) -> None:
+    count = lose_power(1, base, tiny, tmp_path)
+    count_cases("states after a loss of power", count)
+    assert count >= 200
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_of_any_size_is_enough_or_refused(
+    base: Path, tiny: Model, tmp_path: Path, count_cases: Counting
+) -> None:
+    program = Path(__file__).with_name("small_disks.py")
+    done = subprocess.run(
+        ["unshare", "-m", sys.executable, program, base, tiny.folder, tmp_path],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(program.parent)},
+    )  # fmt: skip
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mounting here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout)
+    assert ended["refused"] >= 10
+    assert ended["done"] >= 1
+    count_cases("sizes of disk", sum(ended.values()))
