@@ -18,11 +18,12 @@ def main() -> None:
     base, model, folder = Path(sys.argv[1]), open_model(sys.argv[2]), Path(sys.argv[3])
     disk = folder / "disk"
     disk.mkdir()
-    used = sum(path.stat().st_size // 4096 * 4 + 4 for path in (base / "store").rglob("*"))
+    files = [path for path in (base / "store").rglob("*") if path.is_file()]
+    used = sum(-(-path.stat().st_size // 4096) * 4 for path in files)
     ended = {"refused": 0, "done": 0}
     for step in range(25):
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={used + 12 * step}k", "tmpfs", disk], check=True
+            ["mount", "-t", "tmpfs", "-o", f"size={used + 8 * step}k", "tmpfs", disk], check=True
         )
         store = disk / "store"
         shutil.copytree(base / "store", store)

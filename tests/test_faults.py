@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -107,3 +108,14 @@ def test_any_operation_fails_and_nothing_is_lost(
     ended = check_cases(cases(count), base, tiny, tmp_path)
     count_cases("n-th operation faults", sum(ended.values()))
     assert sum(ended.values()) >= 480
+
+
+def test_what_is_written_is_ours_alone(base: Path, tiny: Model, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    save_query_encoders(store, tiny)
+    before = os.umask(0)
+    try:
+        night(base / "after.parquet", tiny, store)
+    finally:
+        os.umask(before)
+    assert [path for path in store.rglob("*") if path.stat().st_mode & 0o022] == []

@@ -14,9 +14,15 @@ import pytest
 from conftest import Counting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small import draw
 from tiny import embed_tiny, night, save_catalogue, save_query_encoders, save_tiny_model
 
-from prodmatch.catalogue import MOST_CHARACTERS, clean_text, open_catalogue
+from prodmatch.catalogue import (
+    MOST_CHARACTERS,
+    CatalogueOptions,
+    clean_text,
+    open_catalogue,
+)
 from prodmatch.errors import CatalogueError, DamagedError, ProdmatchError
 from prodmatch.files import read_json
 from prodmatch.index import index_embeddings
@@ -322,3 +328,22 @@ def test_a_date_keeps_its_value(tiny: Model, tiny_store: Path, tmp_path: Path) -
     night(tmp_path / "c.parquet", tiny, tiny_store)
     hits = open_index(tiny_store).search("red shirt", where="day < '2026-02-01'")
     assert [hit.metadata["day"] for hit in hits] == ["2026-01-02"]
+
+
+def test_catalogue_and_pictures_are_left_as_they_were(
+    tiny: Model, tiny_store: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "pictures"
+    root.mkdir()
+    (root / "a.png").write_bytes(draw((200, 0, 0), 0))
+    pq.write_table(pa.table({**TWO, "image": ["a.png", "none.png"]}), tmp_path / "c.parquet")
+
+    def state() -> list[tuple[str, int, bytes]]:
+        paths = [tmp_path / "c.parquet", *sorted(root.iterdir())]
+        return [(path.name, path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
+
+    before = state()
+    opened = open_catalogue(tmp_path / "c.parquet", CatalogueOptions(image_root=root))
+    report = embed_tiny(opened, tiny, tiny_store)
+    assert report.images_unusable == {"image_missing": 1}
+    assert state() == before
