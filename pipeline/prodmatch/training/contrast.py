@@ -333,7 +333,11 @@ def title_to_picture(
             texts.append(model.encode_texts(tokens))
             pictures = held_out.pictures[start : start + 256]
             images.append(model.encode_pictures(as_pixels(pictures, settings.side_pixels)))
-    scores = torch.cat(texts) @ torch.cat(images).T  # (n, n)
+    text, image = (  # centred, as the finished heads are
+        functional.normalize(half - half.mean(0), dim=-1)
+        for half in (torch.cat(texts), torch.cat(images))
+    )
+    scores = text @ image.T  # (n, n)
     nearest = scores.topk(min(10, len(scores)), dim=1).indices.cpu().numpy()
     groups = held_out.title_groups
     return float((groups[nearest] == groups[:, None]).any(axis=1).mean())
