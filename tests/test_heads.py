@@ -70,6 +70,13 @@ def test_the_closed_form_is_kept_where_gradients_end_below_it() -> None:
     assert recall(heads) == recall(fit_cca(text, image, 16)) > max(fitted.figures)
 
 
+def test_a_training_goes_on_from_heads_it_is_given() -> None:
+    learnt, figures = train_linear([examples(0)], recall, SMALL)
+    still = LinearSettings(dim=16, inner_dim=32, epochs=1, batch_rows=128, rate=0.0)
+    again, _ = train_linear([examples(0)], recall, still, start=learnt)
+    assert recall(again) == pytest.approx(max(figures), abs=0.01)
+
+
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_every_loss_draws_together_what_belongs_together(loss: str) -> None:
     settings = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128, loss=loss)
