@@ -178,7 +178,7 @@ def test_bert_base_and_resnet50_go_the_way_of_any_model(tmp_path: Path) -> None:
 
 def legs(**changes: object) -> Legs:
     parts: dict[str, object] = {
-        "lexical": np.array([4, 2, 0], np.float32),
+        "lexical": np.array([1.0, 0.5, 0], np.float32),
         "text": np.array([0.1, 0.5, 0.3], np.float32),
         "image": np.array([0.2, 0.0, 0.4], np.float32),
         "has_text": np.array([True, True, True]),
@@ -206,7 +206,7 @@ def many_legs(rng: np.random.Generator, *, without: str, share: float = 0.3) -> 
     has_text = present if without == "text" else np.ones(1000, bool)
     has_image = present if without == "image" else np.ones(1000, bool)
     return Legs(
-        lexical=(5.0 * lexical * has_text).astype(np.float32),
+        lexical=(0.3 * lexical * has_text).astype(np.float32),
         text=((0.4 + 0.1 * text) * has_text).astype(np.float32),
         image=((0.2 + 0.05 * image) * has_image).astype(np.float32),
         has_text=has_text,

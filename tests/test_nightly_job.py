@@ -352,3 +352,15 @@ def test_the_weights_of_an_index_hold_where_a_query_names_none(
     with pytest.raises(QueryError, match="words is no leg"):
         index_embeddings(store, weights={"words": 1.0})
     assert open_index(store).generation.number == 1
+
+
+def test_a_catalogue_of_ids_and_pictures_alone_works(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    names = ["title", "description", "colour", "price"]
+    catalogue = write(tmp_path / "c.parquet", products(12), leave_out=names)
+    assert embed(catalogue, model, store).embedded == 12
+    index_embeddings(store)
+    picture = product(7)["image"]
+    assert isinstance(picture, bytes)
+    assert open_index(store).search(image=picture, top=1)[0].product_id == "p0007"

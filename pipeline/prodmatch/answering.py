@@ -17,7 +17,7 @@ from prodmatch.images import ImageFault, decode_image
 from prodmatch.probes import Probe, clean_question, item_probe
 from prodmatch.products import Matches, Products
 from prodmatch.questions import Question
-from prodmatch.ranking import Legs, Ranked, check_weights, rank
+from prodmatch.ranking import Legs, Ranked, check_weights, lexical_unit, rank
 from prodmatch.vectors import Vectors, normalise, split_halves
 
 __all__ = ["OpenGeneration", "Wanted"]
@@ -214,8 +214,9 @@ class OpenGeneration:
     def _legs(self, probe: Probe, rows: Rows, matches: Matches | None) -> Legs:
         """What each leg says of these rows."""
         text, image = split_halves(self.ann.vectors(rows))
+        said = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
         return Legs(
-            lexical=np.zeros(len(rows), np.float32) if matches is None else matches.of(rows),
+            lexical=said / np.float32(lexical_unit(self.generation.product_count)),
             text=normalise(text) @ probe.text,
             image=normalise(image) @ probe.image,
             has_text=np.asarray(text.any(axis=1)),

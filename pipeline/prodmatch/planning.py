@@ -92,9 +92,10 @@ _KEPT = ("product_id", "text_key", "image_key", "row_digest")
 def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
     text_keys = [content_key(text.encode()) if text else None for text in batch.texts]
     image_keys = [content_key(data) if data is not None else None for data in batch.images]
+    columns = batch.metadata.num_columns  # without any, a batch has no rows either
+    known = batch.metadata.to_pylist() if columns else [{}] * len(batch.product_ids)
     said = (
-        json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode()
-        for row in batch.metadata.to_pylist()
+        json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode() for row in known
     )
     digests = [
         content_key(b"\0".join([i.encode(), t or b"", p or b"", m]))

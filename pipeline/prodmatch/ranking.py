@@ -1,5 +1,6 @@
 """One score out of three legs: words, text vectors, picture vectors."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from prodmatch.errors import QueryError
 from prodmatch.models import Calibration
 
-__all__ = ["LEGS", "Legs", "Ranked", "check_weights", "rank"]
+__all__ = ["LEGS", "Legs", "Ranked", "check_weights", "lexical_unit", "rank"]
 
 LEGS = ("lexical", "text", "image")
 LEXICAL, TEXT, IMAGE = range(3)
@@ -24,7 +25,7 @@ Flags = npt.NDArray[np.bool_]
 class Legs:
     """What each leg says of the candidates of one query; all arrays are `(candidates,)`."""
 
-    lexical: Floats  # BM25, 0 where no word matches
+    lexical: Floats  # BM25 in units of `lexical_unit`, 0 where no word matches
     text: Floats  # cosine in [-1, 1] to the text half, 0 where there is none
     image: Floats  # cosine in [-1, 1] to the picture half, 0 where there is none
     has_text: Flags
@@ -37,11 +38,22 @@ class Ranked:
     """Candidates with their score and its exact split; all arrays are `(candidates,)`."""
 
     rows: npt.NDArray[np.int64]
-    score: Floats  # higher is better; 1 at most
+    score: Floats  # higher is better
     lexical: Floats
     text: Floats
     image: Floats
     probability: Floats
+
+
+def lexical_unit(product_count: int) -> float:
+    """The BM25 score that counts as much as a cosine of 1: about that of two rare words found.
+
+    It grows with the catalogue as a rare word's weight does. A fixed unit lets a long query that
+    a product answers word by word count for more than one word of three; scaled to the best of
+    each query, both count alike (RR on the val queries with colour hidden in all titles .649
+    against .673, and the same where the titles say all).
+    """
+    return 1.5 * math.log(product_count + 1.0)
 
 
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
@@ -65,7 +77,7 @@ def rank(
     weights: Mapping[str, float],
     calibration: Calibration,
 ) -> Ranked:
-    """The convex combination of the legs: BM25 as a share of the query's best, and two cosines.
+    """The convex combination of the legs: BM25 in units of the catalogue's, and two cosines.
 
     What a missing picture or text would have brought is estimated from how the product stands
     by its other half, and counted with that half: see `_stand_in`.
@@ -74,7 +86,7 @@ def rank(
     total = max(words + weights["text"] + weights["image"], 1e-9)
     parts = np.stack(
         [
-            words / total * legs.lexical / max(float(legs.lexical.max()), 1e-9),
+            words / total * legs.lexical,
             weights["text"] / total * legs.text,
             weights["image"] / total * legs.image,
         ]
