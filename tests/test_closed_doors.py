@@ -107,8 +107,8 @@ asked = [
     *[lambda w=w: index.search("mug", where=w) for w in ("1", "0", "price", "none", ") --", "")],
     lambda: index.search(),
     lambda: index.search_many([Question(product_id="none")]),
-    lambda: index._ann.search(np.ones((1, 3), np.float32), 1),
-    lambda: index._ann.search(np.ones(8, np.float32), 1),
+    lambda: index._opened.ann.search(np.ones((1, 3), np.float32), 1),
+    lambda: index._opened.ann.search(np.ones(8, np.float32), 1),
 ]
 for ask in asked:
     try:

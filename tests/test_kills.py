@@ -99,8 +99,10 @@ def contents(store: Path) -> tuple[object, object]:
 def check_reader(store: Path) -> None:
     for generation in list_generations(store):
         verify_generation(generation)
-    hit = open_index(store).search("red shirt", top=1)[0]
-    assert hit.product_id == ("p0000" if hit.generation == 1 else "p0010")
+    index = open_index(store)
+    wanted = 0 if index.generation.number == 1 else 10
+    (hit,) = index.search(f"number {wanted}", top=1, weights={"lexical": 1.0})
+    assert hit.product_id == f"p{wanted:04d}"
 
 
 def check_end(base: Path, store: Path, driver: Driver) -> None:
@@ -218,7 +220,7 @@ def test_a_kill_at_some_system_calls_loses_nothing(
     assert ended == 0
     shutil.rmtree(tmp_path / "store")
     points = points_of(log, tmp_path / "store")
-    assert len(points) > 100
+    assert len(points) > 80  # a night of two products makes about a hundred
     chosen = points[:: len(points) // 4]
     kill_at(chosen, base, driver, tmp_path)
     count_cases("kills at a system call", len(chosen))
