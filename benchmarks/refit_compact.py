@@ -37,7 +37,9 @@ def read_sources(path: Path, split: str) -> pd.DataFrame:
     rows = rows[(rows["split"] == split) & rows["title"].notna()]
     source = rows["product_id"].str.split("-").str[0]
     parts = [
-        rows[source == name].assign(source=name).sample(min(count, (source == name).sum()))
+        rows[source == name]
+        .assign(source=name)
+        .sample(min(count, (source == name).sum()), random_state=0)
         for name, count in ROWS.items()
     ]
     return pd.concat(parts)
@@ -66,7 +68,6 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    np.random.seed(0)  # noqa: NPY002  # what pandas samples with
     model = open_model(options.model)
     pair, cpu = model.encoders, torch.device("cpu")
     texts = TextEncoder(pair.text_folder, pair.text, cpu)

@@ -17,6 +17,8 @@ from transformers import PreTrainedTokenizerBase
 
 from prodmatch.encoders import autocast
 from prodmatch.files import new_file
+from prodmatch.training import losses
+from prodmatch.training.losses import Similarities
 from prodmatch.training.pairs import TrainingProduct, words_of
 from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.towers import TwoTowers, tokenize
@@ -87,10 +89,8 @@ def info_nce(left: Tensor, right: Tensor, scale: Tensor, ignored: Tensor) -> Ten
         scale: the inverse temperature.
         ignored: `(n, n)`, true where `left[i]` and `right[j]` are no negatives of each other.
     """
-    logits = (scale * left @ right.T).masked_fill(ignored, float("-inf"))
-    target = torch.arange(len(left), device=left.device)
-    forward = functional.cross_entropy(logits, target)
-    return (forward + functional.cross_entropy(logits.T, target)) / 2
+    alone = torch.ones(len(left), device=left.device)
+    return losses.info_nce(Similarities(left @ right.T, ignored, alone, scale, scale))
 
 
 class _Average:
