@@ -220,7 +220,8 @@ def test_a_kill_at_some_system_calls_loses_nothing(
     assert ended == 0
     shutil.rmtree(tmp_path / "store")
     points = points_of(log, tmp_path / "store")
-    assert len(points) > 80  # a night of two products makes about a hundred
+    assert len(points) > 80  # 99 were seen; the count moves with what a night writes
+    assert {"mkdir", "write", "fsync", "rename"} <= {name for name, _ in points}
     chosen = points[:: len(points) // 4]
     kill_at(chosen, base, driver, tmp_path)
     count_cases("kills at a system call", len(chosen))
