@@ -63,8 +63,8 @@ model: $(READY) ## train the shipped model on DATA, to build/compact: from scrat
 		--out build/material
 	$(BIN)/prodmatch train $(MATERIAL) --encoders scratch --epochs 2 --out build/first
 	$(BIN)/prodmatch train $(MATERIAL) --encoders finetune --model build/first --epochs 3 \
-		--out build/further
-	$(BIN)/python benchmarks/refit_compact.py --material build/material --model build/further \
+		--out build/second
+	$(BIN)/prodmatch train $(MATERIAL) --encoders finetune --model build/second --epochs 3 \
 		--out build/compact
 
 clean: ## remove what was made, the environment included

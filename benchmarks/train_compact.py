@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 COLUMNS = [
     "product_id",
+    "source",
     "title",
     "description",
     "brand",
@@ -76,7 +77,7 @@ def read_products(folder: Path) -> pd.DataFrame:
     parts = []
     for name in ("fashion", "tops", "electronics"):  # home is non-commercial: never trained on
         rows = pd.read_parquet(folder / "catalogue" / f"{name}.parquet")
-        rows = rows[rows["split"].isin(["train", "val"])].copy()
+        rows = rows[rows["split"].isin(["train", "val"])].assign(source=name)
         rows["colour"] = [_say_colour(colour) for colour in rows["colour"]]
         # the tops' types are the marketplace's own codes, often wrong; their titles say the type
         if name == "fashion":
@@ -93,6 +94,7 @@ def read_products(folder: Path) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "product_id": [f"clothing-{row}" for row in range(len(photographs))],
+                "source": "clothing",
                 "title": labels,
                 "type": [say_type(label) for label in labels],
                 "image": photographs["image"],
@@ -133,6 +135,7 @@ def read_drawings(paths: list[Path]) -> pd.DataFrame:
     """Products drawn by `sample_data/draw.py` with seeds of their own."""
     drawings = pd.concat([pd.read_parquet(path) for path in paths])
     drawings["product_id"] = [f"drawn-{row}" for row in range(len(drawings))]
+    drawings["source"] = "drawn"
     drawings["split"] = "train"
     drawings.loc[drawings["gender"].notna(), "gender"] = drawings["gender"].str.lower()
     return drawings.reindex(columns=COLUMNS)

@@ -152,7 +152,9 @@ def embed(
 @click.command()
 @STORE
 @click.option("--model", help="Refuse unless the embeddings were made with this model.")
-@click.option("--weights", help="Of the legs, where a query names none; the model's if not given.")
+@click.option(
+    "--weights", help="Of the legs, where a query names none; set by the catalogue if not given."
+)
 @QUIET
 def index(store: Path, model: str | None, weights: str | None, quiet: bool) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
@@ -233,7 +235,7 @@ def train(
     The encoders are those of --model, or --text-encoder with --image-encoder and
     --image-weights. Labels are Parquet or JSON lines of query, product_id and label (a grade, or
     bought or not). To train encoders (scratch, finetune), CATALOGUE needs a column split (train
-    or val).
+    or val); where it has a column source, products are told from others of their source.
     """
     _be_quiet(quiet)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

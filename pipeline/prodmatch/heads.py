@@ -13,7 +13,7 @@ from prodmatch.errors import ModelError
 from prodmatch.files import new_file
 from prodmatch.vectors import Vectors
 
-__all__ = ["Heads", "Projection", "fit_cca"]
+__all__ = ["Heads", "Projection", "compact_heads", "fit_cca"]
 
 PARTS = ("weight", "bias", "centre", "rotation")
 
@@ -91,6 +91,31 @@ def _lengths(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """`(n, 1)`: the length of each row, 1 for a row of zeros."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.where(lengths > 0, lengths, 1.0)
+
+
+def compact_heads(
+    text: Projection, image: Projection, halves: tuple[Vectors, Vectors], dim: int
+) -> Heads:
+    """The heads centred per half and rotated by common principal components, `dim` kept.
+
+    Args:
+        text: the head of texts as trained.
+        image: the head of pictures as trained.
+        halves: unit rows of training texts and training pictures through these heads.
+        dim: how many components are kept.
+    """
+    centres = [half.mean(axis=0) for half in halves]
+    spread = np.concatenate(
+        [half - centre for half, centre in zip(halves, centres, strict=True)]
+    ).astype(np.float64)
+    values, directions = np.linalg.eigh(spread.T @ spread / len(spread))
+    rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
+    return Heads(
+        *(
+            Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
+            for head, centre in zip((text, image), centres, strict=True)
+        )
+    )
 
 
 def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Heads:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from prodmatch.agreement import measure_agreement, weights_for
 from prodmatch.ann import AnnIndex, build_index, exact_neighbours, tune_index
 from prodmatch.asking import QueryEncoders
 from prodmatch.errors import DamagedError, MismatchError, StoreError
@@ -43,6 +44,8 @@ class IndexReport:
     type: str
     dim: int
     recall_at_10: float  # of text queries, against the exact neighbours
+    agreement: float | None  # of texts and pictures: how well the model knows the catalogue
+    weights: Mapping[str, float]  # of the legs, for questions that name none
     bytes: int
     seconds: float
     model: str
@@ -60,7 +63,8 @@ def index_embeddings(
     Args:
         store: what `embed_catalogue` filled.
         model: the one that the embeddings must be of, if the caller cares.
-        weights: of the legs, for questions that name none; those of the model if None.
+        weights: of the legs, for questions that name none. If None, those of the model, its
+            vectors counted as far as it knows the catalogue (`measure_agreement`).
 
     Raises:
         QueryError: the weights cannot be used.
@@ -78,6 +82,8 @@ def index_embeddings(
         _check_model(embeddings, model)
         index = build_index(lambda: _vectors(embeddings), embeddings.row_count, 2 * encoders.dim)
         recall = _measure(index, embeddings, encoders)
+        agreement = measure_agreement(embeddings)
+        chosen = chosen or weights_for(encoders.description.weights, agreement)
 
         def fill(folder: Path) -> Mapping[str, object]:
             index.save(folder / "index.faiss")
@@ -93,7 +99,8 @@ def index_embeddings(
                 "model": embeddings.manifest["model"],
                 "model_fingerprint": embeddings.manifest["model_fingerprint"],
                 "embeddings": embeddings.digest,
-                "weights": chosen or dict(encoders.description.weights),
+                "agreement": None if agreement is None else round(agreement, 4),
+                "weights": chosen,
             }
             with new_file(folder / "README.md") as file:
                 file.write(generation_manual(entries).encode())
@@ -106,6 +113,8 @@ def index_embeddings(
         type=index.kind,
         dim=index.dim,
         recall_at_10=round(recall, 4),
+        agreement=None if agreement is None else round(agreement, 4),
+        weights=chosen,
         bytes=sum(path.stat().st_size for path in generation.folder.rglob("*") if path.is_file()),
         seconds=round(time.monotonic() - started, 2),
         model=str(embeddings.manifest["model"]),

@@ -16,14 +16,14 @@ from prodmatch.encoders import ImageEncoder, TextEncoder, choose_device
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.featurise import plan_features, update_features
 from prodmatch.files import lock_store, scratch_directory
-from prodmatch.heads import Heads, fit_cca
+from prodmatch.heads import Heads, compact_heads, fit_cca
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.training.cards import Fitted, encoders_card, heads_card
 from prodmatch.training.contrast import ContrastSettings, TrainingSet, Work
-from prodmatch.training.finish import compact_heads, encoder_files, fold_heads
+from prodmatch.training.finish import encoder_files, fold_heads
 from prodmatch.training.gather import PairSet, gather_labelled, gather_pairs
-from prodmatch.training.held_out import pair_measure, split_labelled
+from prodmatch.training.held_out import pair_measure, split_labelled, title_measure
 from prodmatch.training.labels import read_labels
 from prodmatch.training.linear import Examples, LinearSettings, Measure, train_linear
 from prodmatch.training.measures import (
@@ -31,9 +31,9 @@ from prodmatch.training.measures import (
     HeldOut,
     draw_queries,
     fit_calibration,
-    recall_of_pairs,
 )
 from prodmatch.training.progress import open_log
+from prodmatch.training.refit import Seen, refit_heads
 from prodmatch.training.scratch import (
     ScratchSettings,
     read_training_set,
@@ -45,6 +45,7 @@ from prodmatch.vectors import Vectors
 __all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "train_encoders"]
 
 MOST_PAIRS = 50_000
+MOST_CENTRED = 20_000  # that the centre and the rotation of heads are taken from
 MOST_QUERIES = 2_000  # that a calibration is fitted on
 HELD_OUT = 0.1
 BICUBIC = Image.Resampling.BICUBIC
@@ -229,7 +230,8 @@ def train_encoders(
 
     Args:
         catalogue: a Parquet file with `title`, `image` and `split` (`train` or `val`), and where
-            there are any `description`, `brand`, `type`, `colour`, `pattern`, `gender`.
+            there are any `description`, `brand`, `type`, `colour`, `pattern`, `gender`, and the
+            `source` (a shop): products are told from others of their source.
         out: the model directory to make. What is finished on the way is kept beside it, in
             `<out>.work`, where a killed run goes on.
         settings: sizes and rates.
@@ -261,33 +263,48 @@ def train_encoders(
         text, image = start.description.text, start.description.image
     image = replace(image, fit="pad", resize_pixels=side, crop_pixels=side)
     files = encoder_files(towers, text, image)
+    groups = held_out.title_groups[:MOST_PAIRS]
     with scratch_directory(work) as scratch:
         encode = _Encode(files.write(scratch), settings.device)
-        sample, validation = encode(data, 20_000), encode(held_out, MOST_PAIRS)
-        titles = [product.title for product in held_out.products[:MOST_QUERIES]]
-        queries = draw_queries(titles)
+        pictures = encode.pictures(data)
+        validation = encode.titles(held_out, MOST_PAIRS), encode.pictures(held_out, MOST_PAIRS)
+        folded = fold_heads(towers.model)
+        sample = slice(None, None, -(-len(data.products) // MOST_CENTRED))
+        titles = encode.text.encode([product.title for product in data.products[sample]])
+        halves = folded[0](titles), folded[1](pictures[sample])
+        measure = title_measure(*validation, groups)
+        with open_log(settings.log_dir) as hear:
+            heads, refitted = refit_heads(
+                compact_heads(*folded, halves, settings.kept_dim),
+                Seen(data, pictures, encode.text.encode),
+                measure,
+                settings.refit,
+                hear,
+            )
+        asked_of = [product.title for product in held_out.products[:MOST_QUERIES]]
+        queries = draw_queries(asked_of)
         asked = encode.text.encode(queries, query=True)
-    folded = fold_heads(towers.model)
-    halves = folded[0](sample[0]), folded[1](sample[1])
-    heads = compact_heads(*folded, halves, settings.kept_dim)
-    groups = held_out.title_groups[:MOST_PAIRS]
     text_half, image_half = heads.text(validation[0]), heads.image(validation[1])
-    recall = recall_of_pairs(text_half, image_half, groups)
-    count = len(titles)
-    products = HeldOut(titles, text_half[:count], image_half[:count], groups[:count])
+    count = len(asked_of)
+    products = HeldOut(asked_of, text_half[:count], image_half[:count], groups[:count])
     description = ModelDescription(out.name, files.text, files.image)
     if start is not None:
         description = replace(description, weights=start.description.weights)
     found = _calibrate(products, queries, heads.text(asked), description.weights)
     description = replace(description, calibration=found.calibration)
     figures = [row["val_recall_at_10"] for row in towers.report]
-    fitted = Fitted("encoders", "infonce", figures[0], max(figures), figures)
+    fitted = Fitted("encoders", "infonce", figures[0], max(refitted), refitted)
     card = encoders_card(
-        out.name, settings, towers.report, start=start, pairs=len(data.products), calibrated=found
+        out.name,
+        settings,
+        (towers.report, refitted),
+        start=start,
+        pairs=len(data.products),
+        calibrated=found,
     )
     model = write_model(out, files, heads, description, card)
     counts = {"pairs": len(data.products), "held_out": len(held_out.products)}
-    return _report(model, fitted, found, **counts, recall=recall)
+    return _report(model, fitted, found, **counts, recall=max(refitted))
 
 
 class _Encode:
@@ -297,10 +314,13 @@ class _Encode:
         self.text = TextEncoder(pair.text_folder, pair.text, choose_device(device))
         self.image = ImageEncoder(pair.image_folder, pair.image, choose_device(device))
 
-    def __call__(self, chosen: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
-        titles = [product.title for product in chosen.products[:most]]
-        pixels = _resize(chosen.pictures[:most], self.image.spec.crop_pixels)
-        return self.text.encode(titles), self.image.encode(pixels)
+    def titles(self, chosen: TrainingSet, most: int) -> Vectors:
+        return self.text.encode([product.title for product in chosen.products[:most]])
+
+    def pictures(self, chosen: TrainingSet, most: int | None = None) -> Vectors:
+        blocks = np.array_split(chosen.pictures[:most], -(-len(chosen.pictures[:most]) // 1000))
+        side = self.image.spec.crop_pixels
+        return np.concatenate([self.image.encode(_resize(block, side)) for block in blocks])
 
 
 def _read_column_rows(path: Path | None, columns: list[str]) -> list[dict[str, str]]:

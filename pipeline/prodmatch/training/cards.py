@@ -1,7 +1,7 @@
 """Model cards: what a model was made from and what it can do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prodmatch.models import Model
 from prodmatch.training.measures import Calibrated
@@ -37,6 +37,8 @@ picture: {recall:.4f}. {probability}
 | epoch | loss | seconds | recall@10 on held-out titles |
 |---|---|---|---|
 {epochs}
+
+Then the heads alone, over the finished encoders, from {refitted} (epoch by epoch).
 """
 
 
@@ -78,13 +80,23 @@ def _say_probability(found: Calibrated) -> str:
 def encoders_card(
     name: str,
     settings: ScratchSettings,
-    report: Sequence[Mapping[str, float]],
+    reports: tuple[Sequence[Mapping[str, float]], Sequence[float]],
     *,
     start: Model | None,
     pairs: int,
     calibrated: Calibrated,
 ) -> str:
-    """The card of trained encoders: where they began, settings, and a row an epoch."""
+    """The card of trained encoders: where they began, settings, and a row an epoch.
+
+    Args:
+        name: of the model.
+        settings: of all stages.
+        reports: figures of the towers' epochs, and recall@10 before and after each of the heads'.
+        start: the model they were trained further from.
+        pairs: products trained on.
+        calibrated: the probability, and how good it is.
+    """
+    report, refitted = reports
     if start is None:
         beginning = f"A small BERT and a {settings.shape.resnet} trained from scratch"
         shown = {**settings.shape.as_dict(), "masked_epochs": settings.masked_epochs}
@@ -92,12 +104,14 @@ def encoders_card(
         beginning = f"The encoders of {start.label}, trained further"
         shown = {}
     shown |= {"kept_dim": settings.kept_dim, **settings.contrast.as_dict()}
+    shown |= {f"heads_{name}": value for name, value in asdict(settings.refit).items()}
     return ENCODERS.format(
         name=name,
         beginning=beginning,
         pairs=pairs,
         probability=_say_probability(calibrated),
-        recall=max(row["val_recall_at_10"] for row in report),
+        recall=max(refitted),
+        refitted=", ".join(f"{figure:.4f}" for figure in refitted),
         settings="\n".join(f"| {setting} | {value} |" for setting, value in shown.items()),
         epochs="\n".join(
             f"| {row['epoch']:.0f} | {row['loss']:.3f} | {row['seconds']:.0f} "

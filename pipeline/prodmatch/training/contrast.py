@@ -62,13 +62,14 @@ class TrainingSet:
     """Products with their pictures, and pairs of texts said of one thing.
 
     `pictures` is `(n, side, side, 3)`; equal numbers in `title_groups` or `picture_groups` mark
-    products that must not be each other's negatives.
+    products that must not be each other's negatives. Batches are of one of the `sources` each.
     """
 
     products: Sequence[TrainingProduct]
     pictures: npt.NDArray[np.uint8]
     title_groups: npt.NDArray[np.int64]
     picture_groups: npt.NDArray[np.int64]
+    sources: npt.NDArray[np.int64]
     text_pairs: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
@@ -190,15 +191,15 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     epoch: int,
 ) -> dict[str, float]:
     rng = np.random.default_rng([settings.seed, epoch])
-    order = rng.permutation(len(data.products))
-    steps = max(1, len(order) // settings.batch_rows)
+    batches = _draw_batches(data.sources, settings.batch_rows, rng)
+    steps = len(batches)
     pairs = _pair_batches(data.text_pairs, settings.batch_rows, rng)
     batcher = _Batcher(tokenizer, data, TextViews(rng), PictureViews(rng, settings.side_of(epoch)))
     started, losses = time.monotonic(), []
     model.train()
-    for step in tqdm(range(steps), desc=f"epoch {epoch}", unit="batch", disable=None):
+    progress = tqdm(batches, desc=f"epoch {epoch}", unit="batch", disable=None)
+    for step, rows in enumerate(progress):
         _set_rates(optimizer, settings, epoch * steps + step, settings.epochs * steps)
-        rows = order[step * settings.batch_rows : (step + 1) * settings.batch_rows]
         loss = batcher.loss(model, rows, settings.text_pair_weight)
         if data.text_pairs and step % 4 == 3:
             loss = loss + settings.text_pair_weight * batcher.pair_loss(model, next(pairs))
@@ -218,13 +219,27 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
                 steps,
                 np.mean(losses[-20:]),
                 model.log_scale.exp().item(),
-                (step + 1) * settings.batch_rows / (time.monotonic() - started),
+                (step + 1) * len(data.products) / steps / (time.monotonic() - started),
             )
     return {
         "epoch": epoch,
         "loss": float(np.mean(losses)),
         "seconds": time.monotonic() - started,
     }
+
+
+def _draw_batches(
+    sources: npt.NDArray[np.int64], rows: int, rng: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """An epoch's batches, each of one source: its products are harder to tell from each other.
+
+    Every product is in one batch; batches of a source are of about equal size.
+    """
+    batches: list[npt.NDArray[np.int64]] = []
+    for source in np.unique(sources):
+        order = rng.permutation(np.flatnonzero(sources == source))
+        batches += np.array_split(order, max(1, round(len(order) / rows)))
+    return [batches[place] for place in rng.permutation(len(batches))]
 
 
 def _set_rates(

@@ -8,13 +8,13 @@ from safetensors.torch import save
 
 from prodmatch.assemble import EncoderFiles
 from prodmatch.files import new_file
-from prodmatch.heads import Heads, Projection
+from prodmatch.heads import Projection
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.training.scratch import TrainedTowers
 from prodmatch.training.towers import TwoTowers
 from prodmatch.vectors import Vectors
 
-__all__ = ["compact_heads", "encoder_files", "fold_heads"]
+__all__ = ["encoder_files", "fold_heads"]
 
 
 def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
@@ -34,31 +34,6 @@ def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
             zeros,
             eye,
         ),
-    )
-
-
-def compact_heads(
-    text: Projection, image: Projection, halves: tuple[Vectors, Vectors], dim: int
-) -> Heads:
-    """The heads centred per half and rotated by common principal components, `dim` kept.
-
-    Args:
-        text: the head of texts as trained.
-        image: the head of pictures as trained.
-        halves: unit rows of training texts and training pictures through these heads.
-        dim: how many components are kept.
-    """
-    centres = [half.mean(axis=0) for half in halves]
-    spread = np.concatenate(
-        [half - centre for half, centre in zip(halves, centres, strict=True)]
-    ).astype(np.float64)
-    values, directions = np.linalg.eigh(spread.T @ spread / len(spread))
-    rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
-    return Heads(
-        *(
-            Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
-            for head, centre in zip((text, image), centres, strict=True)
-        )
     )
 
 

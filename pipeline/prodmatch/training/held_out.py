@@ -7,16 +7,27 @@ from prodmatch.heads import Heads
 from prodmatch.training.gather import PairSet
 from prodmatch.training.linear import Examples, Measure
 from prodmatch.training.measures import recall_of_pairs
+from prodmatch.vectors import Vectors
 
-__all__ = ["pair_measure", "split_labelled"]
+__all__ = ["pair_measure", "split_labelled", "title_measure"]
 
 
 def pair_measure(held_out: PairSet) -> Measure:
     """Recall@10 from a text to its own picture among the held-out pictures."""
+    return title_measure(held_out.text, held_out.image, held_out.text_groups)
+
+
+def title_measure(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) -> Measure:
+    """Recall@10 from a text to a picture of its own group.
+
+    Args:
+        text: `(n, text features)`.
+        image: `(n, image features)`, of the same products.
+        groups: `(n,)`, equal where texts are equal.
+    """
 
     def measure(heads: Heads) -> float:
-        halves = heads.text(held_out.text), heads.image(held_out.image)
-        return recall_of_pairs(*halves, held_out.text_groups)
+        return recall_of_pairs(heads.text(text), heads.image(image), groups)
 
     return measure
 

@@ -1,7 +1,7 @@
 """Heads over frozen features: two linear maps, by gradients; the best epoch on held-out pairs."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prodmatch.heads import Heads, Projection
-from prodmatch.training.finish import compact_heads
+from prodmatch.heads import Heads, Projection, compact_heads
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
 from prodmatch.training.progress import Hear, ignore
 from prodmatch.vectors import Vectors
@@ -180,17 +179,20 @@ def train_linear(
 
 def _usable(examples: Examples, loss: str) -> Examples:
     """For a contrastive loss the pairs that match: what was not bought is not known not to fit."""
-    return examples.take(examples.labels > 0) if loss in CONTRASTIVE else examples
+    matching = examples.labels > 0
+    return examples.take(matching) if loss in CONTRASTIVE and not matching.all() else examples
 
 
-def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> Sequence[Examples]:
+def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> Iterator[Examples]:
     """An epoch: every set in batches of about equal size, all batches in random order."""
     batches = []
     for examples in sets:
         order = rng.permutation(len(examples))
-        parts = max(1, round(len(order) / rows))
-        batches += [examples.take(part) for part in np.array_split(order, parts)]
-    return [batches[place] for place in rng.permutation(len(batches))]
+        parts = np.array_split(order, max(1, round(len(order) / rows)))
+        batches += [(examples, part) for part in parts]
+    for place in rng.permutation(len(batches)):
+        examples, part = batches[place]
+        yield examples.take(part)
 
 
 def _related(batch: Examples) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from prodmatch.training.contrast import (
 )
 from prodmatch.training.masked import train_masked_words
 from prodmatch.training.pairs import TrainingProduct, group_keys
+from prodmatch.training.refit import RefitSettings
 from prodmatch.training.towers import TowerShape, TowerSpec, TwoTowers
 from prodmatch.training.vocabulary import train_tokenizer
 
@@ -48,6 +49,7 @@ class ScratchSettings:
 
     shape: TowerShape = field(default_factory=TowerShape)
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
+    refit: RefitSettings = field(default_factory=RefitSettings)
     masked_epochs: int = 5
     kept_dim: int = 128  # of the shared space, by principal components
     device: str = "cpu"
@@ -131,6 +133,7 @@ def read_training_set(path: Path, split: str, text_pairs: Sequence[tuple[str, st
     products: list[TrainingProduct] = []
     pictures: list[npt.NDArray[np.uint8]] = []
     digests: list[bytes] = []
+    sources: list[bytes] = []
     for row in _read_rows(path, split):
         data = row["image"]
         if not isinstance(data, bytes) or not row["title"]:
@@ -144,11 +147,17 @@ def read_training_set(path: Path, split: str, text_pairs: Sequence[tuple[str, st
         products.append(TrainingProduct(str(row["title"]), description, attributes))
         pictures.append(pad_to_square(picture, STORED_PIXELS))
         digests.append(data)
+        sources.append(str(row.get("source") or "").encode())
     if not products:
         raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
     titles = [product.title.lower().encode() for product in products]
     return TrainingSet(
-        products, np.stack(pictures), group_keys(titles), group_keys(digests), text_pairs
+        products,
+        np.stack(pictures),
+        group_keys(titles),
+        group_keys(digests),
+        group_keys(sources),
+        text_pairs,
     )
 
 

@@ -1,0 +1,70 @@
+"""How well a model knows a catalogue, and what that does to the weights of its legs."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from prodmatch.agreement import measure_agreement, weights_for
+from prodmatch.shards import Embeddings, vector_array, write_embeddings
+from prodmatch.vectors import Vectors, join_halves, normalise
+
+WEIGHTS = {"lexical": 0.2, "text": 0.3, "image": 0.5}
+
+
+def random_halves(count: int, seed: int) -> Vectors:
+    return normalise(np.random.default_rng(seed).normal(size=(count, 32)))
+
+
+def embed(
+    folder: Path, text: Vectors, image: Vectors, texts: list[str] | None = None
+) -> Embeddings:
+    count = len(text)
+    table = pa.table(
+        {
+            "vector": vector_array(join_halves(text, image)),
+            "text": texts or [f"product {row}" for row in range(count)],
+            "has_text": text.any(axis=1),
+            "has_image": image.any(axis=1),
+        }
+    )
+    return write_embeddings(folder, "ab", [table], {"rows": count, "embedded": count})
+
+
+@pytest.mark.parametrize(("noise", "low", "high"), [(0.0, 1.0, 1.0), (0.3, 0.5, 0.99)])
+def test_halves_that_belong_together_agree(
+    tmp_path: Path, noise: float, low: float, high: float
+) -> None:
+    text = random_halves(5000, 0)
+    image = normalise(text + noise * np.random.default_rng(1).normal(size=text.shape))
+    found = measure_agreement(embed(tmp_path, text, image))
+    assert found is not None
+    assert low <= found <= high
+
+
+def test_halves_of_strangers_agree_by_chance(tmp_path: Path) -> None:
+    found = measure_agreement(embed(tmp_path, random_halves(3000, 0), random_halves(3000, 1)))
+    assert found == pytest.approx(0.0, abs=0.05)
+
+
+def test_pictures_that_are_all_one_tell_nothing(tmp_path: Path) -> None:
+    image = np.repeat(random_halves(1, 1), 200, axis=0)
+    assert measure_agreement(embed(tmp_path, random_halves(200, 0), image)) == pytest.approx(
+        0.0, abs=0.05
+    )
+
+
+def test_too_few_products_tell_nothing(tmp_path: Path) -> None:
+    text = random_halves(200, 0)
+    image = text.copy()
+    image[40:] = 0.0
+    assert measure_agreement(embed(tmp_path / "pictures", text, image)) is None
+    same = ["red shirt"] * 200
+    assert measure_agreement(embed(tmp_path / "texts", text, text, same)) is None
+
+
+def test_vectors_count_as_far_as_the_catalogue_is_known() -> None:
+    assert weights_for(WEIGHTS, None) == WEIGHTS
+    assert weights_for(WEIGHTS, 0.5) == {"lexical": 0.2, "text": 0.15, "image": 0.25}
+    assert weights_for(WEIGHTS, -0.3) == {"lexical": 0.2, "text": 0.015, "image": 0.025}
