@@ -1,5 +1,6 @@
 """Training from scratch, small: it learns, goes on after a kill, and never sees a test row."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,17 @@ from small import COLOURS, KINDS, draw, embed, products, write
 
 from prodmatch.encoders import TextEncoder
 from prodmatch.errors import ModelError
+from prodmatch.heads import Heads, Projection
 from prodmatch.models import open_model
 from prodmatch.train import check_splits, train_encoders
-from prodmatch.training.contrast import ContrastSettings, Work, info_nce
+from prodmatch.training.contrast import (
+    ContrastSettings,
+    TrainingSet,
+    Work,
+    draw_batches,
+    info_nce,
+)
+from prodmatch.training.held_out import title_measure
 from prodmatch.training.measures import (
     HeldOut,
     draw_queries,
@@ -22,10 +31,11 @@ from prodmatch.training.measures import (
     recall_of_pairs,
 )
 from prodmatch.training.pairs import TrainingProduct
+from prodmatch.training.refit import RefitSettings, Seen, refit_heads
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
-from prodmatch.vectors import normalise
+from prodmatch.vectors import Vectors, normalise
 
 SHAPE = TowerShape(
     vocabulary_size=200, max_tokens=16, hidden_size=32, layer_count=1, attention_heads=2, dim=16
@@ -90,6 +100,66 @@ def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
     further = train_encoders(tmp_path / "products.parquet", tmp_path / "two", settings, start=start)
     assert further.val_recall_at_10 >= 0.5 * first.val_recall_at_10
     assert "trained further" in (tmp_path / "two" / "README.md").read_text()
+
+
+def test_a_batch_is_of_one_source_and_every_product_in_one_batch() -> None:
+    sources = np.array([7] * 100 + [3] * 30 + [9] * 2)
+    batches = draw_batches(sources, 32, np.random.default_rng(0))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(132))
+    assert all(len(set(sources[batch].tolist())) == 1 for batch in batches)
+    assert [len(batch) for batch in batches if sources[batch[0]] == 7] == [34, 33, 33]
+    first = [int(sources[batch[0]]) for batch in batches]
+    assert first != sorted(first), "batches of a source follow each other"
+
+
+def coloured_set(count: int) -> tuple[TrainingSet, np.ndarray, dict[str, np.ndarray]]:
+    """Products of two sources, picture features, and text features by word."""
+    rng = np.random.default_rng(0)
+    words = {word: rng.normal(size=16).astype(np.float32) for word in (*COLOURS, *KINDS)}
+    chosen = [(list(COLOURS)[n % 3], KINDS[n % 5]) for n in range(count)]
+    said = [
+        TrainingProduct(f"{colour} {kind}", "", {"colour": colour, "type": kind})
+        for colour, kind in chosen
+    ]
+    looks = rng.normal(size=(16, 24)).astype(np.float32)
+    seen = np.stack([words[colour] + words[kind] for colour, kind in chosen]) @ looks
+    titles = np.array([15 * (n % 3) + n % 5 for n in range(count)])
+    data = TrainingSet(
+        said,
+        np.zeros((count, 1, 1, 3), np.uint8),
+        titles,
+        np.arange(count),
+        np.arange(count) % 2,
+    )
+    return data, seen + rng.normal(size=seen.shape).astype(np.float32), words
+
+
+def test_heads_are_refitted_only_where_that_is_better() -> None:
+    data, pictures, words = coloured_set(300)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        known = [[words[word] for word in text.split() if word in words] for text in texts]
+        return np.stack([np.sum(each, axis=0) if each else np.zeros(16) for each in known]).astype(
+            np.float32
+        )
+
+    rng = np.random.default_rng(1)
+    start = Heads(*(random_projection(rng, width) for width in (16, 24)))
+    said = encode([product.title for product in data.products])
+    measure = title_measure(said, pictures, data.title_groups)
+    settings = RefitSettings(epochs=10, batch_rows=64, rate=1e-2)
+    better, figures = refit_heads(start, Seen(data, pictures, encode), measure, settings)
+    assert measure(better) == max(figures) > figures[0] == measure(start)
+    still = replace(settings, rate=0.0)
+    kept, figures = refit_heads(better, Seen(data, pictures, encode), lambda _: 0.5, still)
+    assert kept is better
+    assert set(figures) == {0.5}
+
+
+def random_projection(rng: np.random.Generator, width: int) -> Projection:
+    weight = rng.normal(size=(width, 8)).astype(np.float32)
+    zeros = np.zeros(8, np.float32)
+    return Projection(weight, zeros, zeros, np.eye(8, dtype=np.float32))
 
 
 def test_rows_of_another_split_are_refused(tmp_path: Path) -> None:

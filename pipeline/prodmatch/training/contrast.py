@@ -24,7 +24,15 @@ from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.towers import TwoTowers, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 
-__all__ = ["ContrastSettings", "TrainingSet", "Work", "as_pixels", "info_nce", "train_towers"]
+__all__ = [
+    "ContrastSettings",
+    "TrainingSet",
+    "Work",
+    "as_pixels",
+    "draw_batches",
+    "info_nce",
+    "train_towers",
+]
 
 LOG = logging.getLogger(__name__)
 
@@ -191,7 +199,7 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     epoch: int,
 ) -> dict[str, float]:
     rng = np.random.default_rng([settings.seed, epoch])
-    batches = _draw_batches(data.sources, settings.batch_rows, rng)
+    batches = draw_batches(data.sources, settings.batch_rows, rng)
     steps = len(batches)
     pairs = _pair_batches(data.text_pairs, settings.batch_rows, rng)
     batcher = _Batcher(tokenizer, data, TextViews(rng), PictureViews(rng, settings.side_of(epoch)))
@@ -228,7 +236,7 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     }
 
 
-def _draw_batches(
+def draw_batches(
     sources: npt.NDArray[np.int64], rows: int, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
     """An epoch's batches, each of one source: its products are harder to tell from each other.
