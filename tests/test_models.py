@@ -172,7 +172,8 @@ def test_bert_base_and_resnet50_go_the_way_of_any_model(tmp_path: Path) -> None:
     report = embed(catalogue, open_model(str(tmp_path / "large")), tmp_path / "store")
     assert (report.texts_encoded, report.images_encoded, report.embedded) == (0, 0, 60)
     index_embeddings(tmp_path / "store")
-    hits = open_index(tmp_path / "store").search("blue mug number 1", top=60)
+    words = {"lexical": 0.8, "text": 0.1, "image": 0.1}  # encoders of random weights know nothing
+    hits = open_index(tmp_path / "store").search("blue mug number 1", top=60, weights=words)
     assert (len(hits), hits[0].product_id) == (60, "p0001")
 
 

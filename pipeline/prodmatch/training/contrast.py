@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -83,10 +83,16 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Work:
-    """Where a training keeps what is finished, and what hears of its figures."""
+    """Where a training keeps what is finished, what hears of its figures, and where it began.
+
+    A model that is trained further ends half-way between where it began (`start`) and where it
+    got to: the mean of both sets of weights finds more than either (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models").
+    """
 
     folder: Path
     hear: Hear = ignore
+    start: Mapping[str, Tensor] | None = None
 
 
 def info_nce(left: Tensor, right: Tensor, scale: Tensor, ignored: Tensor) -> Tensor:
@@ -131,6 +137,7 @@ def train_towers(
 ) -> list[dict[str, float]]:
     """Trains `model` in place, ends with the best average of weights, and reports every epoch.
 
+    The average is that of the steps, and of the work's `start` where there is one.
     After each epoch a checkpoint goes to the work's folder; a later call with the same folder
     goes on from there. The best epoch is the one with the highest title-to-picture recall@10 on
     `held_out`.
@@ -149,7 +156,8 @@ def train_towers(
     for epoch in range(len(report), settings.epochs):
         figures = _train_epoch(model, tokenizer, data, settings, optimizer, average, epoch)
         current = {name: value.clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(average.state)
+        reached = _half_way(work.start, average.state) if work.start else average.state
+        model.load_state_dict(reached)
         figures["val_recall_at_10"] = title_to_picture(model, tokenizer, held_out, settings)
         model.load_state_dict(current)
         report.append(figures)
@@ -157,7 +165,7 @@ def train_towers(
         for name in ("loss", "val_recall_at_10"):
             work.hear(name, figures[name], epoch)
         if figures["val_recall_at_10"] >= max(row["val_recall_at_10"] for row in report):
-            best = {name: value.clone() for name, value in average.state.items()}
+            best = {name: value.clone() for name, value in reached.items()}
         with new_file(checkpoint) as file:
             torch.save(
                 {
@@ -172,6 +180,14 @@ def train_towers(
             )
     model.load_state_dict(best)
     return report
+
+
+def _half_way(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of two sets of weights; counts are those of the second."""
+    return {
+        name: value.lerp(one[name], 0.5) if value.dtype.is_floating_point else value
+        for name, value in other.items()
+    }
 
 
 def _optimizer(model: TwoTowers, settings: ContrastSettings) -> torch.optim.AdamW:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,8 @@ def train_further(
     tokenizer.model_max_length = encoders.text.max_tokens
     sample = np.linspace(0, len(data.products) - 1, min(512, len(data.products))).astype(np.int64)
     model.take_heads(start.heads, as_pixels(data.pictures[sample], settings.contrast.side_pixels))
+    began = {name: value.clone() for name, value in model.state_dict().items()}
+    work = replace(work, start=began)
     report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
     return TrainedTowers(model, tokenizer, report)
 
