@@ -56,6 +56,11 @@ class OpenGeneration:
             )
         self.encoders = encoders
         self.products = Products(folder / "products.sqlite")
+        if self.products.row_count != generation.product_count:
+            raise DamagedError(
+                f"{self.products.path}: holds {self.products.row_count} products; the manifest "
+                f"says {generation.product_count}. Go back with 'prodmatch rollback'."
+            )
         self.ann = AnnIndex.open(
             folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
         )
@@ -91,7 +96,7 @@ class OpenGeneration:
             row = self.products.row_of(product_id)
             if row is None:
                 raise QueryError(
-                    f"{option} {product_id}: the index has no product of this id. "
+                    f"{option} {product_id[:80]}: the index has no product of this id. "
                     "Take one from the answers of 'prodmatch query'."
                 )
             rows.append(row)
