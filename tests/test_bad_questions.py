@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def shell(
         (("shirt", "--filter", "pric < 3"), "no such column: pric"),
         (("shirt", "--filter", "price < 3; DROP TABLE products"), "--filter"),
         (("shirt", "--filter", "1) ; DELETE FROM products --"), "--filter"),
+        (("shirt", "--filter", "price < 'a"), "--filter"),
         (("shirt", "--filter", "(DELETE FROM products)"), "--filter"),
         (("shirt", "--filter", b"colour = '\xff'"), "--filter"),
         (("--id", "nobody"), "--id nobody: the index has no product of this id"),
@@ -70,6 +72,7 @@ def shell(
         (("--queries", "/dev/zero"), "--queries /dev/zero: is no regular file"),
         (("--queries", "-", "shirt"), "--queries stands alone"),
         (("shirt", "--catalogue", "c.parquet"), "--html FILE"),
+        (("shirt", "--html", "/dev/null"), "--html /dev/null: is there, and is no regular file"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(
@@ -187,6 +190,17 @@ def test_tables_fit_eighty_columns(shell: Shell) -> None:
     done = shell("query", "red shirt", "--explain")
     again = shell("recommend", "--liked", "p0003", "--explain")
     assert max(map(len, (done.out + again.out).splitlines())) <= 80
+
+
+def test_a_full_disk_under_the_output_is_named(published: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "prodmatch_cli", "query", "shirt", "--store", str(published)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    said = b"error: the answer cannot be written (No space left on device).\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_a_closed_output_is_silent(shell: Shell) -> None:

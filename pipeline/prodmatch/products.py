@@ -166,8 +166,9 @@ class Products:
         except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
             if _tells_damage(error):
                 raise DamagedError(f"{self.path}: cannot be read ({error}). {GO_BACK}") from error
+            said = str(error).partition("\n")[0]  # what follows is ours
             raise QueryError(
-                f"--filter {condition[:200]!r}: {error}. Write an SQL condition over "
+                f"--filter {condition[:200]!r}: {said}. Write an SQL condition over "
                 f"{columns}, such as \"price < 50 AND colour = 'red'\"."
             ) from error
         finally:
