@@ -24,6 +24,10 @@ __all__ = ["OpenGeneration", "Wanted"]
 
 CANDIDATES = 200  # of each leg; all legs score the union
 MOST_HITS = 10_000
+# Of words beside a picture, "like this, but blue". For 300 val pictures of clothing with another
+# colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
+# 5.9 at 1.4; of its type in any colour 6.4, 6.2 and 6.1.
+SAY_OF_WORDS = 1.2
 Rows = npt.NDArray[np.int64]
 
 
@@ -81,7 +85,7 @@ class OpenGeneration:
                 text, image = split_halves(self.ann.vectors(rows)[0])
                 probes.append(item_probe(text, image, rows))
                 continue
-            asked = normalise(texts[row] + pictures[row])
+            asked = normalise(SAY_OF_WORDS * texts[row] + pictures[row])
             probes.append(Probe(words[row], asked, asked))
         return probes
 
