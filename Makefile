@@ -3,6 +3,7 @@
 CATALOGUE ?= sample_data/catalogue.parquet
 STORE ?= store
 MODEL ?= compact
+COUNT ?= 1000000
 DATA ?= ../shared/data
 PYTHON ?= python3
 
@@ -49,8 +50,15 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure speed and memory of the main job
 	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE)
 
-bench-ask: $(READY) ## measure asking a million products, which takes minutes to make once
-	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE)
+build/peer/.ready: $(READY) # sentence-transformers beside our own packages, which it shares
+	$(PYTHON) -m venv --clear build/peer
+	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
+		> $$(echo build/peer/lib/python3*/site-packages)/ours.pth
+	build/peer/bin/python -m pip install --quiet 'sentence-transformers>=6,<7'
+	@touch $@
+
+bench-ask: $(READY) build/peer/.ready ## measure asking COUNT products, which takes minutes to make once
+	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE) --count $(COUNT)
 
 evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
 	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA); \

@@ -2,18 +2,22 @@
 
 The index is made once below `--store`: real titles repeated, and vectors drawn around the
 encoder's own vectors of some of these titles, so that words, lists and questions are alike to a
-shop's. Nothing here can fail a build.
+shop's. A second one differs in its text encoder alone: a BERT of the base size with drawn
+weights. The peer is `ask_plain.py`, run by `--peer`, an environment with sentence-transformers;
+`make bench-ask` makes it. Nothing here can fail a build.
 """
 
 import argparse
+import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +80,11 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
 
     model = open_model(model_name)
     folder = export_encoders(model, store / "encoders")
-    from prodmatch.ann import build_index, exact_neighbours, tune_index
+    from prodmatch.ann import build_index, tune_index
     from prodmatch.asking import QueryEncoders
     from prodmatch.files import new_file
-    from prodmatch.generations import link_or_copy, publish_generation
+    from prodmatch.generations import publish_generation
     from prodmatch.products import write_products
-    from prodmatch.vectors import join_halves
 
     encoders = QueryEncoders(folder)
     names = pq.read_schema(next(iter(sorted(catalogue.glob("*.parquet"))), catalogue)).names
@@ -91,8 +94,9 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     source = Source(rows, encoders.texts(titles[::step]), count)
     index = build_index(source.vectors, count, 2 * encoders.dim)
     halves = encoders.texts(QUERIES)
-    queries = join_halves(halves, halves)
-    recall = tune_index(index, queries, exact_neighbours(source.vectors(), queries, 10), 10)
+    nothing = np.zeros_like(halves)
+    queries = np.concatenate([np.hstack([halves, nothing]), np.hstack([nothing, halves])])
+    recall = tune_index(index, queries, source.vectors, 10)
 
     def fill(target: Path) -> Mapping[str, object]:
         index.save(target / "index.faiss")
@@ -105,14 +109,59 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
             for batch in source.batches():
                 writer.write_batch(batch)
         write_products(target / "products.sqlite", first.schema, source.batches())
-        for path in sorted(folder.iterdir()):
-            (target / "encoders").mkdir(exist_ok=True)
-            link_or_copy(path, target / "encoders" / path.name)
+        link_all(folder, target / "encoders")
         return {
             "products": count, "dim": index.dim, "type": index.kind,
             "recall_at_10": round(recall, 4), "model": model.description.name,
             "model_fingerprint": model.fingerprint, "embeddings": "synthetic",
         }  # fmt: skip
+
+    publish_generation(store, fill)
+
+
+def link_all(source: Path, target: Path) -> None:
+    """The files of a folder, in another one, without their bytes where the disk can."""
+    from prodmatch.files import link_or_copy
+
+    target.mkdir(exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.name != "manifest.json":
+            link_or_copy(path, target / path.name)
+
+
+def build_base(store: Path, small: Path, model_name: str) -> None:
+    """Publishes the generation of `small` once more, asked through a BERT of the base size."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from prodmatch.assemble import EncoderFiles
+    from prodmatch.export import export_encoders
+    from prodmatch.heads import Heads, Projection
+    from prodmatch.models import open_model, write_description
+
+    model, folder = open_model(model_name), store / "model"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    EncoderFiles.of_model(model).write(folder)
+    write_description(folder, replace(model.description, name="base"))
+    torch.manual_seed(0)
+    base = BertModel(BertConfig(vocab_size=30_522), add_pooling_layer=False)
+    base.save_pretrained(folder / "text")
+    image, rng = model.heads.image, np.random.default_rng(0)
+    dim = image.rotation.shape[1]
+    weight = (rng.normal(size=(768, dim)) / np.sqrt(768)).astype(np.float32)
+    nothing, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+    Heads(Projection(weight, nothing, nothing, eye), image).save(folder / "heads.safetensors")
+    made = open_model(str(folder))
+    encoders = export_encoders(made, store / "encoders")
+    from prodmatch.generations import open_generation, publish_generation
+
+    source = open_generation(small)
+
+    def fill(target: Path) -> Mapping[str, object]:
+        link_all(source.folder, target)
+        link_all(encoders, target / "encoders")
+        return {**source.manifest, "model": "base", "model_fingerprint": made.fingerprint}
 
     publish_generation(store, fill)
 
@@ -124,29 +173,48 @@ class Measured:
     peak_mb: float
 
 
+# A process begins with the peak of the one that started it: so a small one starts it.
+LAUNCH = """
+import json, os, resource, subprocess, sys, time
+started = time.monotonic()
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+seconds = time.monotonic() - started
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+
+
 def run(*command: str) -> Measured:
     """What a command takes."""
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}")
-    cpu_seconds = usage.ru_utime + usage.ru_stime
-    return Measured(time.monotonic() - started, cpu_seconds, usage.ru_maxrss / 1024)
+    launched = [sys.executable, "-I", "-S", "-c", LAUNCH, *command]
+    done = subprocess.run(launched, capture_output=True, check=True)
+    code, *figures = json.loads(done.stdout)
+    if code:
+        raise SystemExit(f"{' '.join(command)} ended with {code}")
+    return Measured(*figures)
 
 
-def measure_cold(store: Path, model: str, rounds: int) -> None:
-    """Whole processes, ours and the ordinary way's in turn."""
-    from prodmatch.models import open_model
+def measure_cold(stores: Mapping[str, tuple[Path, Path]], peer: Path, rounds: int) -> None:
+    """Whole processes, ours and the peer's in turn.
 
-    ours = [sys.executable, "-m", "prodmatch_cli", "query", "red t-shirt", "--store", str(store)]
-    peer = [sys.executable, str(Path(__file__).with_name("ask_plain.py"))]
-    peer += [str(store), str(open_model(model).folder), "red t-shirt"]
-    found: dict[str, list[Measured]] = {"prodmatch query": [], "the ordinary way": []}
+    Args:
+        stores: by a text encoder's name, the store it is in and the folder that the peer loads.
+        peer: the peer's Python.
+        rounds: of each.
+    """
+    from prodmatch.generations import open_generation
+
+    commands: dict[str, list[str]] = {}
+    for name, (store, encoder) in stores.items():
+        ours = [sys.executable, "-m", "prodmatch_cli", "query", "red t-shirt", "--store"]
+        commands[f"prodmatch query, {name}"] = [*ours, str(store)]
+        folder = open_generation(store).folder
+        theirs = [str(peer), str(Path(__file__).with_name("ask_plain.py"))]
+        commands[f"the ordinary way, {name}"] = [*theirs, str(folder), str(encoder), "red t-shirt"]
+    found: dict[str, list[Measured]] = {name: [] for name in commands}
     for _ in range(rounds):
-        found["prodmatch query"].append(run(*ours))
-        found["the ordinary way"].append(run(*peer))
+        for name, command in commands.items():
+            found[name].append(run(*command))
     say(f"{'whole process':28}{'median s':>10}{'CPU s':>8}{'peak MB':>9}")
     for name, runs in found.items():
         seconds = statistics.median(each.seconds for each in runs)
@@ -156,7 +224,10 @@ def measure_cold(store: Path, model: str, rounds: int) -> None:
 
 
 def measure_warm(store: Path, seconds: float) -> None:
-    """One process: queries per second, and how long one takes, by threads and by filter."""
+    """One process: queries per second, and how long one takes, by threads and by filter.
+
+    Per second are those of wall time; the CPU's milliseconds are of the whole process, for each.
+    """
     from prodmatch.query import open_index
 
     index = open_index(store)
@@ -206,21 +277,37 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Makes the index where it is missing, and prints two tables."""
+    """Makes the indices where they are missing, and prints two tables."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--store", type=Path, default=Path("build/ask"))
     parser.add_argument("--catalogue", type=Path, default=Path("sample_data/catalogue.parquet"))
     parser.add_argument("--model", default="compact")
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--peer", type=Path, default=Path("build/peer/bin/python"))
     parser.add_argument("--rounds", type=int, default=5, help="Of whole processes.")
     parser.add_argument("--seconds", type=float, default=10, help="Of each line of the second.")
     options = parser.parse_args()
-    if not (options.store / "index" / "CURRENT").exists():
-        build(options.store, options.catalogue, options.model, options.count)
+    small, base = (options.store / f"{options.count}{kind}" for kind in ("", "-base"))
+    if not (small / "index" / "CURRENT").exists():
+        build(small, options.catalogue, options.model, options.count)
+    if not (base / "index" / "CURRENT").exists():
+        build_base(base, small, options.model)
+    from prodmatch.generations import open_generation
+    from prodmatch.models import open_model
+
+    kind = open_generation(small).manifest["type"]
+    say(
+        f"{options.count:,} products, {kind}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
     if options.rounds:
-        measure_cold(options.store, options.model, options.rounds)
+        encoders = {
+            options.model: (small, open_model(options.model).folder / "text"),
+            "BERT base": (base, base / "model" / "text"),
+        }
+        measure_cold(encoders, options.peer, options.rounds)
     if options.seconds:
-        measure_warm(options.store, options.seconds)
+        measure_warm(small, options.seconds)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,18 +58,21 @@ def shell(
         (("shirt", "--filter", "pric < 3"), "no such column: pric"),
         (("shirt", "--filter", "price < 3; DROP TABLE products"), "--filter"),
         (("shirt", "--filter", "1) ; DELETE FROM products --"), "--filter"),
+        (("shirt", "--filter", "price < 'a"), "--filter"),
         (("shirt", "--filter", "(DELETE FROM products)"), "--filter"),
         (("shirt", "--filter", b"colour = '\xff'"), "--filter"),
         (("--id", "nobody"), "--id nobody: the index has no product of this id"),
         (("--id", b"\xff\xfe"), "the index has no product of this id"),
         (("shirt", "--id", "p0001"), "give an id, or text and picture, not both"),
-        (("--image", "/nowhere/none.png"), "cannot be read"),
-        (("--image", "/"), "cannot be read"),
+        (("--image", "/nowhere/none.png"), "none.png: there is no such file"),
+        (("--image", "/"), "--image /: is no regular file"),
         (("--image", __file__), "not_an_image"),
-        (("--image", "/dev/zero"), "too_many_bytes"),
+        (("--image", "/dev/zero"), "--image /dev/zero: is no regular file"),
         (("--queries", "/nowhere/none.jsonl"), "there is no such file"),
+        (("--queries", "/dev/zero"), "--queries /dev/zero: is no regular file"),
         (("--queries", "-", "shirt"), "--queries stands alone"),
         (("shirt", "--catalogue", "c.parquet"), "--html FILE"),
+        (("shirt", "--html", "/dev/null"), "--html /dev/null: is there, and is no regular file"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(
@@ -93,7 +97,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         (b'{"name": "shirt"}\n', "has none of the fields"),
         (b'{"query_id": 1, "text": "a"}\n{"query_id": 1, "text": "b"}\n', "stands twice"),
         (b'{"query_id": "x", "text": null}\n', "'x': has neither text nor picture"),
-        (b'{"query_id": "x", "image": "none.png"}\n', "cannot be read"),
+        (b'{"query_id": "x", "image": "none.png"}\n', "query 1: none.png: there is no such file"),
+        (b'{"query_id": "x", "text": "a", "image": "/dev/zero"}\n', "is no regular file"),
         (b'{"query_id": "x", "product_id": "a\\u0000b"}\n', "no product of this id"),
     ],
 )
@@ -104,6 +109,31 @@ def test_queries_that_cannot_be_read_are_refused_in_one_line(
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_pipe_is_never_waited_for(shell: Shell, tmp_path: Path) -> None:
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    slot = json.dumps({"query_id": "slot", "text": "shirt", "image": pipe}).encode()
+    page = ("--html", str(tmp_path / "page.html"), "--catalogue", pipe)
+    for arguments, given, code in (
+        (("query", "--image", pipe), b"", 2),
+        (("query", "--queries", pipe), b"", 2),
+        (("query", "--queries", "-"), slot, 2),
+        (("query", "shirt", *page), b"", 1),
+        (("explain", "shirt", "p0001", "--image", pipe), b"", 2),
+    ):
+        done = shell(*arguments, given=given)
+        assert (done.code, done.out) == (code, "")
+        assert f"{pipe}: is no regular file" in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def test_standard_input_that_never_ends_is_refused(shell: Shell) -> None:
+    shell.patch.setattr("prodmatch.questions.MOST_LINES_BYTES", 10)
+    done = shell("query", "--queries", "-", given=b'{"text": "red shirt"}\n')
+    assert (done.code, done.out) == (2, "")
+    assert "standard input is larger than" in done.err
 
 
 @pytest.mark.parametrize(
@@ -160,6 +190,17 @@ def test_tables_fit_eighty_columns(shell: Shell) -> None:
     done = shell("query", "red shirt", "--explain")
     again = shell("recommend", "--liked", "p0003", "--explain")
     assert max(map(len, (done.out + again.out).splitlines())) <= 80
+
+
+def test_a_full_disk_under_the_output_is_named(published: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "prodmatch_cli", "query", "shirt", "--store", str(published)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    said = b"error: the answer cannot be written (No space left on device).\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_a_closed_output_is_silent(shell: Shell) -> None:

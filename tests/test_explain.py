@@ -238,6 +238,23 @@ def test_a_page_of_answers_shows_pictures_bars_filter_and_generation() -> None:
     np.testing.assert_allclose(colour, (200, 12, 21), atol=12)
 
 
+def test_a_leg_that_speaks_against_a_product_is_drawn_left_of_the_line() -> None:
+    hit = Hit("q", 1, "p1", 0.25, 0.1, 0.0, 0.3, -0.05, 4, {"title": "Mug"})
+    page = answers_page([Question(text="a")], [[hit]], {}, facts={})
+    against, speaking = re.findall(r'<i class="(?:against|for)">(.*?)</i>', page)
+    assert re.findall(r'class="(\w+)" style="width:([\d.]+)%"', speaking) == [("text", "30.0")]
+    # 0.05 of the 85 % right of the line are 0.28 of the 15 % left of it.
+    assert ("image", "28.3") in re.findall(r'class="(\w+)" style="width:([\d.]+)%"', against)
+    assert ">\u22120.050</span>" in page
+
+
+def test_a_page_of_many_questions_names_them() -> None:
+    questions = [Question("banner", "a"), Question("footer", "b")]
+    page = answers_page(questions, [[], []], {}, facts={})
+    assert page.index("banner") < page.index("footer")
+    assert "banner" not in answers_page(questions[:1], [[]], {}, facts={})
+
+
 def test_a_page_of_an_explanation_escapes_titles(store: Path, tmp_path: Path, model: Model) -> None:
     rows = products(9)
     rows[4]["title"] = HOSTILE

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from prodmatch import ann
-from prodmatch.ann import build_index
+from prodmatch.ann import build_index, exact_neighbours, tune_index
 from prodmatch.answering import OpenGeneration, Wanted
 from prodmatch.generations import open_generation, publish_generation
 from prodmatch.hits import Hit
@@ -27,19 +27,22 @@ def rows() -> Vectors:
     return join_halves(*halves)
 
 
-@pytest.fixture(scope="module", params=["exact", "lists"])
+def halved(rng: np.random.Generator, count: int) -> Vectors:
+    """Queries of texts alone and of pictures alone."""
+    halves, nothing = normalise(rng.normal(size=(count, 8))), np.zeros((count, 8), np.float32)
+    return np.concatenate([np.hstack([halves, nothing]), np.hstack([nothing, halves])])
+
+
+@pytest.fixture(scope="module", params=["flat", "ivf", "hnsw", "sq8"])
 def opened(
     request: pytest.FixtureRequest,
     published: Path,
     rows: Vectors,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> OpenGeneration:
-    """A generation of 20,000 drawn products, under an index of either kind."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "lists":
-            patch.setattr(ann, "EXACT_ROWS", 1000)
-            patch.setattr(ann, "TRAINING_ROWS_PER_LIST", 10)
-        index = build_index(lambda: [rows], COUNT, 16)
+    """A generation of 20,000 drawn products, under an index of each kind."""
+    index = build_index(lambda: [rows], COUNT, 16, request.param)
+    tune_index(index, halved(np.random.default_rng(2), 50), lambda: [rows], 10)
     rng = np.random.default_rng(1)
     table = pa.table(
         {
@@ -79,8 +82,9 @@ def unit(seed: int) -> Vectors:
 @pytest.mark.parametrize("share", [0.5, 0.01, 0.001, 0.0001])
 @pytest.mark.parametrize(("half", "leg"), [(0, "text"), (1, "image")])
 def test_a_leg_within_a_filter_finds_what_brute_force_finds(
-    opened: OpenGeneration, rows: Vectors, share: float, half: int, leg: str
+    opened: OpenGeneration, share: float, half: int, leg: str
 ) -> None:
+    rows = opened.ann.vectors(np.arange(COUNT))  # what the index keeps, codes or not
     limit = max(1, round(share * COUNT))
     within = np.flatnonzero(bucket_of(opened) < limit)
     wanted = Wanted(f"bucket < {limit}", top=10, weights={leg: 1.0})
@@ -95,6 +99,20 @@ def test_a_leg_within_a_filter_finds_what_brute_force_finds(
         missing = {f"p{row:05d}" for row in within[~present]}
         names = [hit.product_id for hit in found if hit.product_id not in missing]
         assert names == [f"p{row:05d}" for row in best[: len(names)]]
+
+
+def test_a_search_of_the_index_within_half_of_the_rows_finds_what_brute_force_finds(
+    opened: OpenGeneration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ann, "FILTERED_ROWS", 100)  # not row by row
+    rows = opened.ann.vectors(np.arange(COUNT))
+    within = np.flatnonzero(bucket_of(opened) < COUNT // 2)
+    queries = halved(np.random.default_rng(3), 20)
+    found = opened.ann.search(queries, 10, within=within)
+    truth = exact_neighbours([rows[within]], queries, 10)
+    pairs = zip(found, truth, strict=True)
+    same = [len(np.intersect1d(ours.rows, within[true.rows])) / 10 for ours, true in pairs]
+    assert np.mean(same) == 1.0 if opened.ann.kind in ("Flat", "SQ8") else np.mean(same) > 0.95
 
 
 @pytest.mark.parametrize("share", [0.5, 0.01, 0.001, 0.0001])

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-from small import embed, products, write
+from small import draw, embed, products, write
 
 import prodmatch
 from prodmatch import Hit, Question, open_index
@@ -16,6 +17,7 @@ from prodmatch.errors import DamagedError
 from prodmatch.generations import open_generation
 from prodmatch.index import index_embeddings
 from prodmatch.models import Model
+from prodmatch.vectors import normalise
 
 ASKED = ("red shirt", "green lamp", "blue boot", "chair", "mug number 7", "lamp to try")
 
@@ -51,6 +53,17 @@ def test_threads_get_the_answers_that_one_alone_gets(published: Path) -> None:
 
     run_together([lambda place=place: ask(place) for place in range(3)])
     assert wrong == []
+
+
+def test_words_beside_a_picture_have_a_little_more_say_than_it(published: Path) -> None:
+    opened = open_index(published).opened
+    picture = draw((20, 60, 200), 1)
+    words, seen = opened.probes([Question(text="red shirt"), Question(image=picture)])
+    (both,) = opened.probes([Question("q", "red shirt", picture)])
+    for half in ("text", "image"):
+        towards = getattr(both, half)
+        expected = normalise(1.2 * getattr(words, half) + getattr(seen, half))
+        np.testing.assert_allclose(towards, expected, atol=1e-5)
 
 
 def test_services_go_over_to_a_new_generation_while_they_answer(

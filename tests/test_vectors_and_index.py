@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prodmatch import ann
-from prodmatch.ann import AnnIndex, build_index, exact_neighbours, recall_at, tune_index
+from prodmatch.ann import AnnIndex, Kind, build_index, exact_neighbours, recall_at, tune_index
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError
 from prodmatch.heads import Heads, Projection, fit_cca
 from prodmatch.vectors import Vectors, check_unit, join_halves, normalise, split_halves
@@ -17,18 +17,29 @@ def random_rows(count: int, dim: int, seed: int = 0) -> Vectors:
     return normalise(np.random.default_rng(seed).normal(size=(count, dim)))
 
 
-@pytest.fixture(params=["exact", "lists"])
-def built(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> tuple[AnnIndex, Vectors]:
-    """An index of either kind over 3,000 rows, and the rows."""
-    if request.param == "lists":
-        monkeypatch.setattr(ann, "EXACT_ROWS", 1000)
-        monkeypatch.setattr(ann, "TRAINING_ROWS_PER_LIST", 10)
+KINDS: tuple[Kind, ...] = ("flat", "ivf", "hnsw", "sq8")
+
+
+def tolerance(kind: Kind, rows: Vectors, query: Vectors) -> float:
+    """How far a score may be from numpy's: of sums in another order, and of bytes, half a code."""
+    code = np.ptp(rows, axis=0) / 255 if kind == "sq8" else np.zeros(rows.shape[1])
+    return float(np.abs(query) @ code) / 2 + 1e-6
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def built(kind: Kind) -> tuple[AnnIndex, Vectors]:
+    """An index of each kind over 3,000 rows, and the rows; every tenth lacks its second half."""
     rows = random_rows(3000, 16)
-    index = build_index(lambda: np.array_split(rows, 5), len(rows), 16)
-    queries = random_rows(20, 16, seed=1)
-    tune_index(index, queries, exact_neighbours([rows], queries, 10), 10)
+    rows[::10, 8:] = 0.0
+    rows = normalise(rows)
+    index = build_index(lambda: np.array_split(rows, 5), len(rows), 16, kind)
+    tune_index(index, random_rows(20, 16, seed=1), lambda: [rows], 10)
     return index, rows
 
 
@@ -36,15 +47,77 @@ def brute_force(rows: Vectors, queries: Vectors, count: int) -> np.ndarray:
     return -np.sort(-(queries @ rows.T), axis=1)[:, :count]
 
 
-def test_scores_are_inner_products_higher_first(built: tuple[AnnIndex, Vectors]) -> None:
+def test_scores_are_numpys_inner_products_higher_first(
+    built: tuple[AnnIndex, Vectors], kind: Kind
+) -> None:
     index, rows = built
-    queries = random_rows(7, 16, seed=2)
-    for query, found in zip(queries, index.search(queries, 10), strict=True):
-        assert (np.diff(found.scores) <= 0).all()
-        np.testing.assert_allclose(found.scores, rows[found.rows] @ query, atol=1e-5)
-    truth = brute_force(rows, queries, 10)
-    ours = np.stack([found.scores for found in index.search(queries, 10)])
-    assert (ours >= truth[:, [-1]] - 1e-6).mean() > 0.9
+    queries = random_rows(50, 16, seed=2)
+    queries[:20, 8:] = 0.0  # as the text leg asks
+    queries[20:40, :8] = 0.0
+    for within in (None, np.arange(1, 3000, 2), np.arange(5, 3000, 70), np.array([17])):
+        for query, found in zip(queries, index.search(queries, 10, within=within), strict=True):
+            assert (np.diff(found.scores) <= 0).all()
+            true = rows[found.rows] @ query
+            np.testing.assert_allclose(found.scores, true, atol=tolerance(kind, rows, query))
+            whole = found.rows % 10 != 0  # of a half that is missing, codes say next to nothing
+            kept = index.vectors(found.rows[whole]) @ query  # what the codes stand for: exactly
+            np.testing.assert_allclose(found.scores[whole], kept, atol=1e-6)
+
+
+def test_what_is_found_is_what_brute_force_finds(
+    built: tuple[AnnIndex, Vectors], kind: Kind
+) -> None:
+    index, rows = built
+    queries = random_rows(50, 16, seed=2)
+    truth = exact_neighbours([rows], queries, 10)
+    found = index.search(queries, 10)
+    pairs = zip(found, truth, strict=True)
+    same = np.mean([len(np.intersect1d(ours.rows, true.rows)) / 10 for ours, true in pairs])
+    assert same == 1.0 if kind == "flat" else same > 0.95
+
+
+def test_codes_keep_the_place_of_a_missing_half() -> None:
+    rows = random_rows(500, 16)
+    rows[::3, 8:] = 0.0
+    rows[1::3, :8] = 0.0
+    rows = normalise(rows)
+    index = build_index(lambda: [rows], 500, 16, "sq8")
+    found = index.vectors(np.arange(500))
+    np.testing.assert_array_equal(found == 0, rows == 0)
+    np.testing.assert_allclose(found, rows, atol=2 / 255)  # of numbers in [-1, 1], by bytes
+
+
+def test_the_recall_of_codes_is_that_of_the_true_vectors() -> None:
+    rows = random_rows(3000, 64)
+    rows = normalise(rows[:1] + 0.05 * rows)  # about as near to each other as codes are wide
+    index = build_index(lambda: [rows], 3000, 64, "sq8")
+    recall = tune_index(index, rows[:50], lambda: np.array_split(rows, 7), 10)
+    truth = exact_neighbours([rows], rows[:50], 10)
+    pairs = zip(index.search(rows[:50], 10), truth, strict=True)
+    both = [len(np.intersect1d(ours.rows, true.rows)) / 10 for ours, true in pairs]
+    assert recall == pytest.approx(np.mean(both))
+    assert 0.5 < recall < 1
+
+
+def test_the_same_rows_make_the_same_bytes(kind: Kind, tmp_path: Path) -> None:
+    rows = random_rows(3000, 16)
+    for name in ("one", "two"):
+        built = build_index(lambda: np.array_split(rows, 5), 3000, 16, kind)
+        built.save(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 100])
+def test_few_rows_can_be_indexed_in_any_way(count: int, kind: Kind, tmp_path: Path) -> None:
+    rows = random_rows(count, 8)
+    index = build_index(lambda: [rows], count, 8, kind)
+    index.save(tmp_path / "index.faiss")
+    opened = AnnIndex.open(tmp_path / "index.faiss", row_count=count, dim=8)
+    assert opened.kind == index.kind
+    assert opened.vectors(np.arange(count)).shape == (count, 8)
+    if count:
+        (found,) = opened.search(rows[:1], 10)
+        assert found.rows[0] == 0
 
 
 def test_no_padding_comes_back(built: tuple[AnnIndex, Vectors]) -> None:
@@ -55,24 +128,26 @@ def test_no_padding_comes_back(built: tuple[AnnIndex, Vectors]) -> None:
 
 
 def test_a_search_within_rows_finds_them_alone(
-    built: tuple[AnnIndex, Vectors], monkeypatch: pytest.MonkeyPatch
+    built: tuple[AnnIndex, Vectors], kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, rows = built
     within = np.arange(5, 3000, 7)
     queries = random_rows(5, 16, seed=3)
     exact = index.search(queries, 10, within=within)
     truth = brute_force(rows[within], queries, 10)
-    np.testing.assert_allclose([found.scores for found in exact], truth, atol=1e-5)
+    for query, found, true in zip(queries, exact, truth, strict=True):
+        np.testing.assert_allclose(found.scores, true, atol=tolerance(kind, rows, query))
     monkeypatch.setattr(ann, "FILTERED_ROWS", 10)  # now through the index itself
     for found in index.search(queries, 10, within=within):
         assert np.isin(found.rows, within).all()
         assert len(found.rows) == 10
 
 
-def test_vectors_come_back_in_the_order_asked(built: tuple[AnnIndex, Vectors]) -> None:
+def test_vectors_come_back_in_the_order_asked(built: tuple[AnnIndex, Vectors], kind: Kind) -> None:
     index, rows = built
     asked = np.array([2999, 0, 17])
-    np.testing.assert_array_equal(index.vectors(asked), rows[asked])
+    wide = 2 / 255 if kind == "sq8" else 0
+    np.testing.assert_allclose(index.vectors(asked), rows[asked], atol=wide, rtol=0)
     assert index.vectors(np.zeros(0, np.int64)).shape == (0, 16)
 
 

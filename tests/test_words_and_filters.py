@@ -2,6 +2,7 @@
 
 import datetime
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -248,3 +249,30 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_the_file_is_read_only(shop: Products) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         shop.connection.execute("DELETE FROM products")
+
+
+def test_damaged_bytes_are_named_whatever_is_asked(tmp_path: Path) -> None:
+    """Bits flipped and pages blanked all over the file; the digests are not asked."""
+    content = make(tmp_path, TEXTS * 50).path.read_bytes()
+    path, rng = tmp_path / "damaged.sqlite", np.random.default_rng(0)
+    named = []
+    for _ in range(120):
+        damaged = np.frombuffer(content, np.uint8).copy()
+        damaged[rng.integers(len(damaged), size=int(rng.choice([1, 50, 1000])))] ^= 16
+        page = 4096 * int(rng.integers(len(damaged) // 4096))
+        damaged[page : page + int(rng.choice([0, 4096]))] = 0
+        path.write_bytes(damaged.tobytes())
+        asked: tuple[Callable[[Products], object], ...] = (
+            lambda shop: shop.columns,
+            lambda shop: shop.metadata([0, 7, 499]),
+            lambda shop: shop.match("red snekers"),
+            lambda shop: shop.rows_where("price < 5"),
+            lambda shop: shop.row_of("p3"),
+        )
+        for ask in asked:
+            try:
+                ask(Products(path))
+            except DamagedError as error:
+                named.append(str(error))
+    assert len(named) > 100
+    assert all(str(path) in message for message in named)

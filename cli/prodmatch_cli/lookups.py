@@ -77,6 +77,7 @@ def query(
     """Find the products that match TEXT, a picture, or another product."""
     if catalogue is not None and html is None:
         raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
+    _check_target(html, "--html")
     if queries is not None and (text or image or product_id):
         raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
     if queries is not None:
@@ -156,6 +157,8 @@ def explain(
 
     if png is not None and catalogue is None:
         raise click.UsageError("--png needs the product's picture: give --catalogue.")
+    _check_target(html, "--html")
+    _check_target(png, "--png")
     question = Question("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
     picture = _find_pictures(catalogue, columns, image_root, {product_id}).get(product_id)
@@ -171,6 +174,12 @@ def explain(
         with new_file(png) as file:
             paint(found.heat_map, HEAT_PIXELS).save(file, "PNG")
     print_explanation(found.as_dict(), form)
+
+
+def _check_target(path: Path | None, option: str) -> None:
+    """A file is replaced whole: a device, such as /dev/null, would be gone."""
+    if path is not None and path.exists() and not path.is_file():
+        raise click.UsageError(f"{option} {path}: is there, and is no regular file.")
 
 
 def _find_pictures(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from prodmatch.errors import StoreError
 from prodmatch.ranking import LEGS
 
 __all__ = ["print_explanation", "print_json", "print_report", "print_rows", "print_table"]
@@ -88,9 +89,11 @@ def _say(text: str, *, nl: bool = True) -> None:
     """Text on stdout; ends the program well where nobody reads on, as in `| head`."""
     try:
         click.echo(text, nl=nl)
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(0)
+        raise StoreError(f"the answer cannot be written ({error.strerror}).") from error
 
 
 def _fit(text: str, width: int, *, right: bool) -> str:

@@ -24,6 +24,10 @@ __all__ = ["OpenGeneration", "Wanted"]
 
 CANDIDATES = 200  # of each leg; all legs score the union
 MOST_HITS = 10_000
+# Of words beside a picture, "like this, but blue". For 300 val pictures of clothing with another
+# colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
+# 5.9 at 1.4; of its type in any colour 6.4, 6.2 and 6.1.
+SAY_OF_WORDS = 1.2
 Rows = npt.NDArray[np.int64]
 
 
@@ -56,6 +60,11 @@ class OpenGeneration:
             )
         self.encoders = encoders
         self.products = Products(folder / "products.sqlite")
+        if self.products.row_count != generation.product_count:
+            raise DamagedError(
+                f"{self.products.path}: holds {self.products.row_count} products; the manifest "
+                f"says {generation.product_count}. Go back with 'prodmatch rollback'."
+            )
         self.ann = AnnIndex.open(
             folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
         )
@@ -76,7 +85,7 @@ class OpenGeneration:
                 text, image = split_halves(self.ann.vectors(rows)[0])
                 probes.append(item_probe(text, image, rows))
                 continue
-            asked = normalise(texts[row] + pictures[row])
+            asked = normalise(SAY_OF_WORDS * texts[row] + pictures[row])
             probes.append(Probe(words[row], asked, asked))
         return probes
 
@@ -91,7 +100,7 @@ class OpenGeneration:
             row = self.products.row_of(product_id)
             if row is None:
                 raise QueryError(
-                    f"{option} {product_id}: the index has no product of this id. "
+                    f"{option} {product_id[:80]}: the index has no product of this id. "
                     "Take one from the answers of 'prodmatch query'."
                 )
             rows.append(row)

@@ -276,12 +276,14 @@ def clean_text(text: str | None) -> str:
 def _find_files(path: Path) -> list[Path]:
     if path.is_dir():
         names = (file for file in path.glob("*.parquet") if file.name[0] not in "._")
-        files = sorted(names)
+        files = sorted(file for file in names if file.is_file())
         if not files:
             raise CatalogueError(f"{path}: holds no *.parquet file.")
         return files
     if not path.exists():
         raise CatalogueError(f"{path}: there is no such file or directory.")
+    if not path.is_file():  # a pipe would be waited for
+        raise CatalogueError(f"{path}: is no regular file. Write the catalogue to one.")
     return [path]
 
 

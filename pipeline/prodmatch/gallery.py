@@ -31,8 +31,18 @@ ol {{ list-style: none; padding: 0; display: grid; gap: 1em;
 li {{ border: 1px solid #ddd; border-radius: .4em; padding: .5em }}
 li > img, .none {{ width: 100%; height: 9em; object-fit: contain; background: #fff }}
 .none {{ display: grid; place-items: center; color: #999; background: #f6f6f6 }}
-.bar {{ display: flex; height: .6em; background: #eee; margin: .4em 0 }}
-.lexical {{ background: #8c6d31 }} .text {{ background: #1f77b4 }} .image {{ background: #2ca02c }}
+.bar {{ display: flex; height: .7em; background: #eee; margin: .4em 0 .1em; overflow: hidden }}
+.bar i {{ display: flex; width: {room}% }}
+.bar .against {{ width: {left}%; justify-content: flex-end; border-right: 1px solid #333 }}
+.lexical {{ background-color: #8c6d31 }} .text {{ background-color: #1f77b4 }}
+.image {{ background-color: #2ca02c }}
+.shares {{ font-size: .85em }}
+.of-lexical {{ color: #7a5c22 }} .of-text {{ color: #1a659b }} .of-image {{ color: #1f7a1f }}
+.name {{ font-weight: bold; line-height: 1.25; margin: .3em 0; display: -webkit-box;
+  -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden }}
+.hatch, .against span {{
+  background-image: repeating-linear-gradient(-45deg, #fff 0 2px, transparent 2px 4px) }}
+.hatch {{ background-color: #555 }}
 .key {{ display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .8em }}
 table {{ border-collapse: collapse }} td, th {{ padding: .2em .8em .2em 0; text-align: right }}
 td:first-child, th:first-child {{ text-align: left }}
@@ -43,9 +53,11 @@ td:first-child, th:first-child {{ text-align: left }}
 {body}
 </body></html>
 """
+LEFT = 15  # percent of a bar that lie left of its zero; right of it, a score of 1 is full
 SHOWN = 192  # pixels of a picture's longer side
 SHOWN_HEAT = 320
 Pictures = Mapping[str, bytes]  # by product id
+AGAINST = '<span class="key hatch"></span>left of the line: speaks against the product'
 
 
 def answers_page(
@@ -65,12 +77,13 @@ def answers_page(
     """
     key = "".join(f'<span class="key {leg}"></span>{leg}' for leg in LEGS)
     known = " · ".join(f"{_text(name)} {_text(value)}" for name, value in facts.items())
-    parts = [f"<h1>prodmatch</h1><p><small>{known}</small></p><p>Score:{key}</p>"]
+    parts = [f"<h1>prodmatch</h1><p><small>{known}</small></p><p>Score:{key}{AGAINST}</p>"]
     for question, hits in zip(questions, found, strict=True):
-        parts.append(f"<h2>{_asked(question)}</h2>")
+        name = f" <small>{_text(question.query_id)}</small>" if len(questions) > 1 else ""
+        parts.append(f"<h2>{_asked(question)}{name}</h2>")
         cards = "".join(_card(hit, pictures.get(hit.product_id)) for hit in hits)
         parts.append(f"<ol>{cards}</ol>" if hits else "<p>no product matches</p>")
-    return PAGE.format(title="prodmatch", body="\n".join(parts))
+    return _page("prodmatch", parts)
 
 
 def explanation_page(explanation: Explanation) -> str:
@@ -110,7 +123,11 @@ def explanation_page(explanation: Explanation) -> str:
             f'<h2>Picture</h2><p class="pair">{_image(seen)} {_image(heat)}</p><p><small>Cosine '
             f"{heat_map.cosine:.3f}; red regions lose most of it when they are covered.</small></p>"
         )
-    return PAGE.format(title=f"prodmatch: {_text(hit.product_id)}", body="\n".join(parts))
+    return _page(f"prodmatch: {_text(hit.product_id)}", parts)
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
+    return PAGE.format(title=title, body="\n".join(parts), left=LEFT, room=100 - LEFT)
 
 
 def _card(hit: Hit, picture: bytes | None) -> str:
@@ -120,20 +137,27 @@ def _card(hit: Hit, picture: bytes | None) -> str:
         for name, value in hit.metadata.items()
         if name not in ("title", "description") and value is not None
     )
+    title = _text(hit.metadata.get("title") or hit.product_id)
     return (
-        f"<li>{shown}{_bar(hit)}<b>{_text(hit.metadata.get('title') or hit.product_id)}</b><br>"
-        f"{hit.rank}. score {hit.score:.3f}, probability {hit.probability:.2f}<br>"
+        f'<li>{shown}{_bar(hit)}<div class="name" title="{title}">{hit.rank}. {title}</div>'
+        f"score\u00a0{hit.score:.3f}, probability\u00a0{hit.probability:.2f}<br>"
         f"<small>{_text(hit.product_id)} · {columns}</small></li>"
     )
 
 
 def _bar(hit: Hit) -> str:
-    parts = "".join(
-        f'<span class="{leg}" style="width:{100 * max(0.0, getattr(hit, leg)):.1f}%" '
-        f'title="{leg} {getattr(hit, leg):.4f}"></span>'
-        for leg in LEGS
+    """The legs that speak for the product right of a line, those against it left of it."""
+    sides = {"against": "", "for": ""}
+    shares = [(leg, float(getattr(hit, leg))) for leg in LEGS]
+    for leg, share in shares:
+        side, width = ("for", share) if share > 0 else ("against", -share * (100 - LEFT) / LEFT)
+        sides[side] += f'<span class="{leg}" style="width:{100 * width:.1f}%"></span>'
+    bars = "".join(f'<i class="{side}">{spans}</i>' for side, spans in sides.items())
+    said = " ".join(
+        f'<span class="of-{leg}" title="{leg}">{share:.3f}</span>'.replace(">-", ">\u2212")
+        for leg, share in shares
     )
-    return f'<div class="bar">{parts}</div>'
+    return f'<div class="bar">{bars}</div><div class="shares">{said}</div>'
 
 
 def _asked(question: Question) -> str:

@@ -50,6 +50,7 @@ SAFE_FUNCTIONS = frozenset(
     ]
 )
 LARGEST = 2**63 - 1
+GO_BACK = "Go back with 'prodmatch rollback'."
 
 
 def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -113,12 +114,13 @@ class Products:
     def _postings(self) -> PostingsReader:
         """This thread's."""
         if not hasattr(self._own, "postings"):
-            self._own.postings = PostingsReader(self.connection, self._row_count)
+            self._own.postings = PostingsReader(self.connection, self.row_count)
         postings: PostingsReader = self._own.postings
         return postings
 
     @cached_property
-    def _row_count(self) -> int:
+    def row_count(self) -> int:
+        """How many products there are."""
         with self._guard():
             (found,) = self.connection.execute("SELECT max(row) FROM products").fetchone()
         return 0 if found is None else int(found) + 1
@@ -126,8 +128,9 @@ class Products:
     @cached_property
     def columns(self) -> list[str]:
         """The names of the catalogue's columns, `product_id` first."""
-        found = self.connection.execute("SELECT name FROM pragma_table_info('products')")
-        return [name for (name,) in found if name not in OWN]
+        with self._guard():
+            found = self.connection.execute("SELECT name FROM pragma_table_info('products')")
+            return [name for (name,) in found if name not in OWN]
 
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that say a word of the query, or one near a word that nobody says.
@@ -148,7 +151,9 @@ class Products:
 
         Raises:
             QueryError: the condition is no such condition, or names an unknown column.
+            DamagedError: the file cannot be read.
         """
+        columns = ", ".join(self.columns)  # of a file that can be read, before it is asked
         filtering = _connect(self.path)
         filtering.set_authorizer(_AllowReading())
         try:
@@ -156,10 +161,15 @@ class Products:
                 f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row"
             )
             found = np.fromiter((row for (row,) in rows), np.int64)
+            if np.any((found < 0) | (found >= self.row_count)):
+                raise DamagedError(f"{self.path}: holds rows beyond its own count. {GO_BACK}")
         except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
+            if _tells_damage(error):
+                raise DamagedError(f"{self.path}: cannot be read ({error}). {GO_BACK}") from error
+            said = str(error).partition("\n")[0]  # what follows is ours
             raise QueryError(
-                f"--filter {condition!r}: {error}. Write an SQL condition over "
-                f"{', '.join(self.columns)}, such as \"price < 50 AND colour = 'red'\"."
+                f"--filter {condition[:200]!r}: {said}. Write an SQL condition over "
+                f"{columns}, such as \"price < 50 AND colour = 'red'\"."
             ) from error
         finally:
             filtering.close()
@@ -179,7 +189,8 @@ class Products:
                     asked,
                 ):
                     found[row] = dict(zip(self.columns, values, strict=True))
-        return [found[int(row)] for row in rows]
+        with self._guard():
+            return [found[int(row)] for row in rows]
 
     def row_of(self, product_id: str) -> int | None:
         """The row of a product, None where there is none of this id."""
@@ -223,7 +234,10 @@ class Products:
 
 @dataclass(frozen=True)
 class _Guard:
-    """Turns SQLite's word of damage into ours, and numpy's: rows that are not there."""
+    """Turns SQLite's word of damage into ours, and what else damaged bytes lead to.
+
+    `LookupError` is rows that are not there, `ValueError` names and arrays that are cut.
+    """
 
     path: Path
 
@@ -231,10 +245,14 @@ class _Guard:
         return None
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, sqlite3.DatabaseError | IndexError):
-            raise DamagedError(
-                f"{self.path}: cannot be read ({error}). Go back with 'prodmatch rollback'."
-            ) from error
+        if isinstance(error, sqlite3.DatabaseError | LookupError | ValueError):
+            raise DamagedError(f"{self.path}: cannot be read ({error}). {GO_BACK}") from error
+
+
+def _tells_damage(error: Exception) -> bool:
+    """Whether it is the file's fault; a condition's own faults have other codes."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -9,11 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import QueryError
-from prodmatch.images import MOST_BYTES
+from prodmatch.images import MOST_BYTES, ImageFault, read_trusted_file
 
 __all__ = ["Question", "read_picture", "read_questions", "read_records"]
 
 STANDARD_INPUT = Path("-")
+MOST_LINES_BYTES = 1 << 30  # of standard input, which may never end
+FAULTS = {
+    "missing": "there is no such file",
+    "not_a_file": "is no regular file",
+    "too_many_bytes": f"is larger than {MOST_BYTES >> 20} MiB",
+}
 FIELDS = ("query_id", "text", "image", "product_id")
 
 
@@ -61,9 +67,11 @@ def read_records(path: Path, option: str) -> list[dict[str, object]]:
         QueryError: there is no such file, it cannot be read, or it has no rows.
     """
     if path == STANDARD_INPUT:
-        rows = _read_lines(sys.stdin.buffer.read(), path, option)
-    elif not path.is_file():
+        rows = _read_lines(_read_standard_input(option), path, option)
+    elif not path.exists():
         raise QueryError(f"{option} {path}: there is no such file.")
+    elif not path.is_file():
+        raise QueryError(f"{option} {path}: is no regular file. Give one, or - and pipe it in.")
     elif path.suffix == ".parquet":
         rows = _read_parquet(path, option)
     else:
@@ -77,13 +85,15 @@ def read_picture(path: Path, option: str) -> bytes:
     """The bytes of a picture to ask with.
 
     Raises:
-        QueryError: it cannot be read.
+        QueryError: it cannot be read, or is no regular file: a pipe is never waited for.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)  # more is refused when it is decoded
-    except OSError as error:
-        raise QueryError(f"{option} {path}: cannot be read ({error.strerror}).") from error
+        return read_trusted_file(path)
+    except ImageFault as fault:
+        found = FAULTS.get(fault.reason, f"cannot be read ({fault.detail})")
+        raise QueryError(
+            f"{option} {path}: {found}. Give a file with a JPEG, PNG, WebP or GIF."
+        ) from fault
 
 
 def _read_parquet(path: Path, option: str) -> list[dict[str, object]]:
@@ -92,6 +102,16 @@ def _read_parquet(path: Path, option: str) -> list[dict[str, object]]:
     except (pa.ArrowException, OSError) as error:
         raise QueryError(f"{option} {path}: cannot be read as Parquet ({error}).") from error
     return rows
+
+
+def _read_standard_input(option: str) -> bytes:
+    content = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
+    if len(content) > MOST_LINES_BYTES:
+        raise QueryError(
+            f"{option} -: standard input is larger than {MOST_LINES_BYTES >> 20} MiB. "
+            "Ask in parts, or give a file."
+        )
+    return content
 
 
 def _read_lines(content: bytes, path: Path, option: str) -> list[dict[str, object]]:

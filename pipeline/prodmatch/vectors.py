@@ -5,7 +5,16 @@ import numpy.typing as npt
 
 from prodmatch.errors import ProdmatchError
 
-__all__ = ["Vectors", "check_unit", "join_halves", "normalise", "split_halves"]
+__all__ = [
+    "Vectors",
+    "blank_missing_halves",
+    "check_unit",
+    "join_halves",
+    "normalise",
+    "split_halves",
+]
+
+SHORTEST_HALF = 0.25  # of one that is there: it is 0.7 long, or 1 beside none
 
 Vectors = npt.NDArray[np.float32]
 
@@ -30,6 +39,13 @@ def split_halves(vectors: Vectors) -> tuple[Vectors, Vectors]:
     """The text halves and the image halves of `(n, 2 * dim)` rows, as views."""
     dim = vectors.shape[-1] // 2
     return vectors[..., :dim], vectors[..., dim:]
+
+
+def blank_missing_halves(vectors: Vectors) -> Vectors:
+    """Halves of `(n, 2 * dim)` that codes made nearly zeros as the zeros that they stand for."""
+    halves = vectors.reshape(len(vectors), 2, -1)
+    lengths = np.linalg.norm(halves, axis=-1, keepdims=True)  # (n, 2, 1)
+    return np.where(lengths < SHORTEST_HALF, np.float32(0), halves).reshape(vectors.shape)
 
 
 def check_unit(vectors: Vectors, place: str) -> None:
