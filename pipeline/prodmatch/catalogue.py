@@ -30,6 +30,7 @@ __all__ = [
 BATCH_ROWS = 1024
 PATH_ROWS = 64  # where pictures are files, whose sizes are not known
 BATCH_BYTES = 64 << 20
+READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
 MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
 TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>")
 CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
@@ -149,7 +150,7 @@ class Catalogue:
     @contextlib.contextmanager
     def _opening(self, path: Path) -> Iterator[pq.ParquetFile]:
         try:
-            with pq.ParquetFile(path) as reader:
+            with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as reader:
                 yield reader
         except (OSError, pa.ArrowException) as error:
             raise CatalogueError(
