@@ -164,8 +164,8 @@ def compare_rows(
     """Products added, changed in any column, and removed since the set `before`."""
     if before is None:
         return Changes(len(product_ids), 0, 0)
-    batches = list(before.batches(["product_id", "row_digest"]))
-    table = pa.Table.from_batches(batches)
+    schema = pa.schema([("product_id", pa.string()), ("row_digest", KEY)])
+    table = pa.Table.from_batches(before.batches(schema.names), schema)
     old_ids, old_digests = _one_chunk(table["product_id"]), _one_chunk(table["row_digest"])
     places = pc.index_in(product_ids, value_set=old_ids)
     changed = pc.not_equal(row_digests, old_digests.take(places))  # null where the id is new
