@@ -103,11 +103,17 @@ def test_many_random_kills_and_chains_lose_nothing(
 ) -> None:
     kill_at_random(50, base, driver, quick_disk)
     count_cases("kills at random", 50)
-    kill_at_random(50, base, driver, quick_disk, workers=2)
-    count_cases("kills at random of a run with workers", 50)
     for _ in range(20):
         kill_at_random(3, base, driver, quick_disk, chain=True)
     count_cases("chains of three kills", 20)
+
+
+@pytest.mark.slow
+def test_random_kills_of_a_run_with_workers_lose_nothing(
+    base: Path, driver: Driver, quick_disk: Path, count_cases: Counting
+) -> None:
+    kill_at_random(10, base, driver, quick_disk, workers=2)
+    count_cases("kills at random of a run with workers", 10)
 
 
 def kill_at_random(
@@ -120,12 +126,14 @@ def kill_at_random(
     workers: int = 0,
 ) -> None:
     store, rng = folder / "store", random.Random(count)
-    shutil.copytree(base / "store", store)
-    started = time.monotonic()
-    driver.start(base / "after.parquet", store, workers=workers)
-    assert driver.finish() == 0
-    length = time.monotonic() - started
-    shutil.rmtree(store)
+    length = float("inf")
+    for _ in range(3):  # the first may start from a cold disk
+        shutil.copytree(base / "store", store)
+        started = time.monotonic()
+        driver.start(base / "after.parquet", store, workers=workers)
+        assert driver.finish() == 0
+        length = min(length, time.monotonic() - started)
+        shutil.rmtree(store)
     for number in range(count):
         if not (chain and number):
             shutil.copytree(base / "store", store)
