@@ -260,7 +260,7 @@ def test_no_damage_of_an_index_ends_the_process(
 def test_readers_during_publishes_see_one_generation_each(
     quick_disk: Path, count_cases: Counting
 ) -> None:
-    count_cases("reads during publishes", read_while_publishing(quick_disk, 30))
+    count_cases("reads during publishes", read_while_publishing(quick_disk, 30, at_least=1000))
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def read_while_publishing(store: Path, publishes: int, *, at_least: int = 0) -> 
     done = threading.Event()
 
     def read() -> None:
-        while not done.is_set() or len(reads) < at_least:
+        while not done.is_set():
             try:
                 generation = open_generation(store)
                 said = {(generation.folder / name).read_text() for name in ("a", "b", "encoders/c")}
@@ -302,9 +302,11 @@ def read_while_publishing(store: Path, publishes: int, *, at_least: int = 0) -> 
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for _ in range(publishes):
+    published = 0
+    while published < publishes or (len(reads) < at_least and not failures):
         publish_generation(store, fill)
         collect_garbage(store, 1, seconds=-1)
+        published += 1
     done.set()
     for reader in readers:
         reader.join()
