@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 from small import embed, products, save_encoders, shrink_pictures, write
+from tiny import contents, night, save_catalogue, save_query_encoders, save_tiny_model
 
 from prodmatch.assemble import EncoderFiles
 from prodmatch.catalogue import open_catalogue
@@ -67,6 +69,17 @@ def exported(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def quick_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: a sync costs nothing there, and is as much a call."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def store(exported: Path, tmp_path: Path) -> Path:
     """A store of its own for one test, empty but for the query encoders, which cost seconds."""
     store = tmp_path / "store"
@@ -82,3 +95,27 @@ def published(exported: Path, model: Model, tmp_path_factory: pytest.TempPathFac
     embed(write(store.with_name("sixty.parquet"), products(60)), model, store)
     index_embeddings(store)
     return store
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model without a network in it, whose nights take a tenth of a second."""
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def base(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of one generation, tomorrow's catalogue, and what it should give.
+
+    Tests copy `store`, run a night over `after.parquet` with harm in it, and compare the copy with
+    `gold`, which nobody harmed.
+    """
+    folder = tmp_path_factory.mktemp("base")
+    save_query_encoders(folder / "store", tiny)
+    night(save_catalogue(folder / "before.parquet", 9), tiny, folder / "store")
+    save_catalogue(folder / "after.parquet", 12, first=3)
+    for name in ("gold", "again"):
+        shutil.copytree(folder / "store", folder / name)
+        night(folder / "after.parquet", tiny, folder / name)
+    assert contents(folder / "gold") == contents(folder / "again")
+    return folder

@@ -23,7 +23,7 @@ def main() -> None:
     ended = {"refused": 0, "done": 0}
     for step in range(25):
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={used + 8 * step}k", "tmpfs", disk], check=True
+            ["mount", "-t", "tmpfs", "-o", f"size={used + 4 * step}k", "tmpfs", disk], check=True
         )
         store = disk / "store"
         shutil.copytree(base / "store", store)

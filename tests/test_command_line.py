@@ -204,6 +204,16 @@ def test_a_store_that_cannot_be_written_is_one_clear_line(
         assert len(done.err.splitlines()) == 1
 
 
+def test_a_place_that_cannot_be_looked_at_is_one_clear_line(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    for command in (["generations", "--store", long], ["check", long]):
+        done = run(*command)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"error: {long}")
+        assert done.err.endswith(": File name too long.\n")
+        assert len(done.err.splitlines()) == 1
+
+
 def test_an_empty_store_says_what_to_run(tmp_path: Path) -> None:
     asked, indexed = run("query", "a", "--store", tmp_path), run("index", "--store", tmp_path)
     assert (asked.code, indexed.code) == (1, 1)
@@ -340,3 +350,25 @@ def test_a_closed_pipe_is_no_failure(night: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_an_output_that_is_full_is_one_clear_line(night: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "prodmatch_cli", "generations", "--store", night],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "error: standard output: No space left on device.\n"
+
+
+def test_no_progress_is_drawn_into_a_file(night: Path, model: Model) -> None:
+    catalogue = write(night.with_name("more.parquet"), products(60))
+    done = subprocess.run(
+        [sys.executable, "-m", "prodmatch_cli", "embed", catalogue, "--store", night,
+         "--model", model.folder, "--workers", "0"],
+        capture_output=True, check=True,
+        env={name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"},
+    )  # fmt: skip
+    assert json.loads(done.stdout)["texts_encoded"] == 20
+    assert done.stderr == b""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import Counting
 
 from prodmatch import files
 from prodmatch.errors import DamagedError, LockedError, StoreError
@@ -103,6 +104,65 @@ def test_one_writer_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> No
     holder.stdout.close()
     with lock_store(tmp_path):
         pass
+
+
+CONTEND = """
+import sys
+from pathlib import Path
+from prodmatch.errors import LockedError
+from prodmatch.files import lock_store
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        with lock_store(Path(sys.argv[1])):
+            print("held", flush=True)
+            sys.stdin.readline()
+    except LockedError:
+        print("locked", flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_of_two_writers_at_once_one_holds_and_one_is_told(
+    tmp_path: Path, count_cases: Counting
+) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CONTEND, tmp_path],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+
+    def tell_all() -> None:
+        for writer in writers:
+            assert writer.stdin is not None
+            writer.stdin.write("\n")
+            writer.stdin.flush()
+
+    def hear_all() -> list[str]:
+        return sorted(writer.stdout.readline() for writer in writers if writer.stdout)
+
+    assert hear_all() == ["ready\n"] * 2
+    for _ in range(30):
+        tell_all()
+        assert hear_all() == ["held\n", "locked\n"]
+        tell_all()
+    for writer in writers:
+        writer.communicate()
+    count_cases("writers at once", 30)
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".lock").symlink_to(tmp_path / "precious")
+    with (
+        pytest.raises(StoreError, match=r"\.lock: cannot be written"),
+        lock_store(tmp_path / "store"),
+    ):
+        pass
+    assert (tmp_path / "precious").read_bytes() == b"precious"
 
 
 def test_leftovers_of_dead_runs_are_removed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import faiss
@@ -69,6 +70,34 @@ def test_a_generation_that_fails_is_absent(three: Path) -> None:
     assert sorted(path.name for path in (three / "index").iterdir()) == [
         "000001", "000002", "000003", "CURRENT",
     ]  # fmt: skip
+
+
+def test_publishers_that_no_lock_holds_apart_never_overwrite(quick_disk: Path) -> None:
+    refused: list[StoreError] = []
+
+    def publish(own: str) -> None:
+        def fill_own(folder: Path) -> dict[str, object]:
+            (folder / "file").write_text(own)
+            together.wait()
+            return {"products": int(own), "dim": 2}
+
+        try:
+            publish_generation(quick_disk, fill_own)
+        except StoreError as error:
+            refused.append(error)
+
+    for turn in range(20):
+        together = threading.Barrier(2, timeout=60)
+        threads = [threading.Thread(target=publish, args=(str(2 * turn + n),)) for n in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for generation in list_generations(quick_disk):
+        verify_generation(generation)
+        assert (generation.folder / "file").read_text() == str(generation.product_count)
+    assert len(list_generations(quick_disk)) == 40 - len(refused) >= 20
+    assert not list(quick_disk.rglob("_tmp-*"))
 
 
 def test_a_manifest_that_current_does_not_name_is_refused(three: Path) -> None:

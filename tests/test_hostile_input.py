@@ -15,7 +15,7 @@ from conftest import Counting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small import draw
-from tiny import embed_tiny, night, save_catalogue, save_query_encoders, save_tiny_model
+from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 
 from prodmatch.catalogue import (
     MOST_CHARACTERS,
@@ -29,11 +29,6 @@ from prodmatch.index import index_embeddings
 from prodmatch.models import Model
 from prodmatch.query import open_index
 from prodmatch.questions import Question
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
 @pytest.fixture

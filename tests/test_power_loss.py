@@ -12,29 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import Counting
 from faults import Disk, failing
-from tiny import night, save_catalogue, save_query_encoders, save_tiny_model
+from tiny import night
 
 from prodmatch.generations import open_generation, verify_generation
 from prodmatch.models import Model
 from prodmatch.query import open_index
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
-
-
-@pytest.fixture(scope="module")
-def base(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store of one generation, tomorrow's catalogue, and what it should give."""
-    folder = tmp_path_factory.mktemp("base")
-    save_query_encoders(folder / "store", tiny)
-    night(save_catalogue(folder / "before.parquet", 9), tiny, folder / "store")
-    save_catalogue(folder / "after.parquet", 12, first=3)
-    shutil.copytree(folder / "store", folder / "gold")
-    night(folder / "after.parquet", tiny, folder / "gold")
-    return folder
-
 
 LOSSES: dict[str, Callable[[Path], None]] = {
     "missing": lambda path: path.unlink(),
@@ -69,42 +51,40 @@ class Watched(Disk):
                 LOSSES[loss](copy / path.relative_to(self.root))
 
 
-def lose_power(step: int, base: Path, tiny: Model, folder: Path) -> int:
+def lose_power(loss: str, step: int, base: Path, tiny: Model, folder: Path) -> int:
     """Loses the power before every `step`-th operation; gives the states that were checked."""
     store, kept = folder / "store", folder / "kept"
     shutil.copytree(base / "store", store)
     with failing(Disk(store)) as counted:
         night(base / "after.parquet", tiny, store)
     shutil.rmtree(store)
-    rng, count = random.Random(0), len(counted.log)
-    states = 0
-    for loss in LOSSES:
-        shutil.copytree(base / "store", store)
-        points = dict.fromkeys(range(rng.randrange(1, step + 1), count + 1, step), loss)
-        with failing(Watched(store, kept, points)):
-            night(base / "after.parquet", tiny, store)
-        shutil.rmtree(store)
-        for state in sorted(kept.iterdir()):
-            verify_generation(open_generation(state))
-            assert open_index(state).search("red shirt", top=1)[0].generation in (1, 2)
-            night(base / "after.parquet", tiny, state)
-            assert open_generation(state).files == open_generation(base / "gold").files
-            states += 1
-        shutil.rmtree(kept)
-    return states
+    first, count = random.Random(loss).randrange(1, step + 1), len(counted.log)
+    shutil.copytree(base / "store", store)
+    with failing(Watched(store, kept, dict.fromkeys(range(first, count + 1, step), loss))):
+        night(base / "after.parquet", tiny, store)
+    states = sorted(kept.iterdir())
+    for state in states:
+        verify_generation(open_generation(state))
+        assert open_index(state).search("red shirt", top=1)[0].generation in (1, 2)
+        night(base / "after.parquet", tiny, state)
+        assert open_generation(state).files == open_generation(base / "gold").files
+        shutil.rmtree(state)
+    return len(states)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
 def test_a_loss_of_power_leaves_what_was_published(
-    base: Path, tiny: Model, tmp_path: Path, count_cases: Counting
+    loss: str, base: Path, tiny: Model, quick_disk: Path, count_cases: Counting
 ) -> None:
-    count_cases("states after a loss of power", lose_power(25, base, tiny, tmp_path))
+    count_cases("states after a loss of power", lose_power(loss, 25, base, tiny, quick_disk))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
 def test_a_loss_of_power_anywhere_leaves_what_was_published(
-    base: Path, tiny: Model, tmp_path: Path, count_cases: Counting
+    loss: str, base: Path, tiny: Model, quick_disk: Path, count_cases: Counting
 ) -> None:
-    count = lose_power(1, base, tiny, tmp_path)
+    count = lose_power(loss, 1, base, tiny, quick_disk)
     count_cases("states after a loss of power", count)
     assert count >= 200
 
@@ -112,11 +92,11 @@ def test_a_loss_of_power_anywhere_leaves_what_was_published(
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_disk_of_any_size_is_enough_or_refused(
-    base: Path, tiny: Model, tmp_path: Path, count_cases: Counting
+    base: Path, tiny: Model, quick_disk: Path, count_cases: Counting
 ) -> None:
     program = Path(__file__).with_name("small_disks.py")
     done = subprocess.run(
-        ["unshare", "-m", sys.executable, program, base, tiny.folder, tmp_path],
+        ["unshare", "-m", sys.executable, program, base, tiny.folder, quick_disk],
         capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(program.parent)},
     )  # fmt: skip

@@ -1,7 +1,12 @@
 """A picture that kills or holds up its decoder costs that row; so does one too big for memory."""
 
 import multiprocessing
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +52,10 @@ def test_what_kills_its_decoder_costs_one_picture(count_cases: Counting) -> None
     count_cases("pictures that kill or stop their decoder", 2)
 
 
-def test_a_dead_worker_costs_the_picture_that_killed_it(count_cases: Counting) -> None:
+def test_a_dead_worker_costs_the_picture_that_killed_it(
+    monkeypatch: pytest.MonkeyPatch, count_cases: Counting
+) -> None:
+    monkeypatch.setattr(decode, "STALL_SECONDS", 5.0)  # a DataLoader notices a death no sooner
     check_harm("kill", 1)
     count_cases("pictures that kill or stop their decoder", 1)
 
@@ -98,6 +106,43 @@ def check_harm(harm: str, workers: int) -> None:
         pixels, np.stack([framed for framed in alone if framed is not None])
     )
     assert not multiprocessing.active_children()
+
+
+ORPHANS = """
+import multiprocessing, os, signal, sys
+sys.path[:0] = sys.argv[2:]
+import numpy as np
+from deadly import Gallery, deadly
+from prodmatch.careful import Child, _frame_each
+from prodmatch.decode import PictureBatches, decoded_batches
+from prodmatch.features import content_key
+from prodmatch.preprocessing import ImageSpec
+spec, cells = ImageSpec(resize_pixels=16, crop_pixels=16), (b"no picture",) * 400
+if sys.argv[1] == "worker":
+    keys = [content_key(cell) for cell in cells]
+    batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
+    next(batches)
+else:
+    child = Child(_frame_each, spec)
+    child.send(deadly("sleep"))
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["worker", "decoder"])
+def test_a_run_that_is_killed_leaves_no_process_behind(kind: str, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w") as said:  # of a pipe, an orphan would hold the end
+        done = subprocess.run(
+            [sys.executable, "-c", ORPHANS, kind, *sys.path],
+            stdout=said, stderr=said, check=False,
+        )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    *_, pid = (tmp_path / "said").read_text().split()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "it waits for a parent that is dead"
+        time.sleep(0.05)
 
 
 class Hungry:

@@ -20,6 +20,7 @@ from prodmatch import featurise
 from prodmatch.catalogue import Catalogue, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.files import list_files, new_directory, write_json
+from prodmatch.generations import open_generation
 from prodmatch.heads import Heads, Projection
 from prodmatch.index import IndexReport, index_embeddings
 from prodmatch.models import Model, ModelDescription, open_model, write_description
@@ -184,7 +185,14 @@ def embed_tiny(
         return embed_catalogue(opened, model, store, settings)
 
 
-def night(catalogue: Path, model: Model, store: Path) -> IndexReport:
-    """The nightly run: embed, then index."""
-    embed_tiny(catalogue, model, store)
+def contents(store: Path) -> tuple[object, object]:
+    """What the current generation and the current embeddings consist of."""
+    embeddings = json.loads((store / "embeddings" / "CURRENT").read_text())
+    return open_generation(store).files, embeddings
+
+
+def night(catalogue: Path, model: Model, store: Path, workers: int = 0) -> IndexReport:
+    """The nightly run: embed, whatever is rejected, then index."""
+    settings = EmbedSettings(device="cpu", workers=workers, max_reject=1.0)
+    embed_tiny(catalogue, model, store, settings)
     return index_embeddings(store, model=model)

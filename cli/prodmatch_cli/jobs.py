@@ -52,12 +52,18 @@ MAX_REJECT = click.option(
 
 
 def _open(
-    catalogue: Path, columns: str | None, text_columns: str | None, image_root: Path | None
+    catalogue: Path,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    *,
+    allow_empty: bool = False,
 ) -> Catalogue:
     options = CatalogueOptions(
         columns=read_pairs(columns, "--columns"),
         text_columns=read_names(text_columns) or CatalogueOptions().text_columns,
         image_root=image_root,
+        allow_empty=allow_empty,
     )
     return open_catalogue(catalogue, options)
 
@@ -119,6 +125,9 @@ def convert(source: Path, target: Path) -> None:
 @DEVICE
 @WORKERS
 @MAX_REJECT
+@click.option(
+    "--allow-empty", is_flag=True, help="Take a catalogue without rows: every product is gone."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
 @QUIET
 def embed(
@@ -131,6 +140,7 @@ def embed(
     device: str,
     workers: int,
     max_reject: float,
+    allow_empty: bool,
     dry_run: bool,
     quiet: bool,
 ) -> None:
@@ -139,7 +149,7 @@ def embed(
     Ends with a line of JSON: rows == embedded + rejected, always.
     """
     _be_quiet(quiet)
-    opened = _open(catalogue, columns, text_columns, image_root)
+    opened = _open(catalogue, columns, text_columns, image_root, allow_empty=allow_empty)
     chosen = open_model(model)
     from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 

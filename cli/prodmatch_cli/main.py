@@ -66,6 +66,11 @@ def main() -> None:
     except ProdmatchError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:  # no file's: a bug, to be seen as one
+            raise
+        sys.stderr.write(f"error: {error.filename}: {error.strerror}.\n")
+        sys.exit(1)
     except ModuleNotFoundError as error:
         if error.name not in HEAVY:
             raise

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from prodmatch.errors import StoreError
 from prodmatch.ranking import LEGS
 
 __all__ = ["print_explanation", "print_json", "print_report", "print_rows", "print_table"]
@@ -86,14 +85,18 @@ def print_explanation(found: Mapping[str, object], form: str) -> None:
 
 
 def _say(text: str, *, nl: bool = True) -> None:
-    """Text on stdout; ends the program well where nobody reads on, as in `| head`."""
+    """Text on stdout; ends the program well where nobody reads on, as in `| head`.
+
+    Raises:
+        OSError: names stdout; the disk that it goes to is full.
+    """
     try:
         click.echo(text, nl=nl)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
         if isinstance(error, BrokenPipeError):
             sys.exit(0)
-        raise StoreError(f"the answer cannot be written ({error.strerror}).") from error
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _fit(text: str, width: int, *, right: bool) -> str:

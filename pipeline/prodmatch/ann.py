@@ -89,6 +89,8 @@ class AnnIndex:
             MismatchError: the queries have another dimension than the index.
         """
         self._check(queries)
+        if not self.row_count:  # FAISS does not take a search for no rows
+            return [Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32)) for _ in queries]
         if within is not None and len(within) <= FILTERED_ROWS:
             found = exact_neighbours([self.vectors(within)], queries, count)
             return [_ordered(within[near.rows], near.scores) for near in found]

@@ -2,7 +2,9 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -11,7 +13,15 @@ from prodmatch.errors import ProdmatchError
 from prodmatch.images import ImageFault, decode_image
 from prodmatch.preprocessing import ImageSpec, Pixels, frame_picture
 
-__all__ = ["Child", "ChildFailure", "Framed", "Pipe", "frame_bytes", "frame_carefully"]
+__all__ = [
+    "Child",
+    "ChildFailure",
+    "Framed",
+    "Pipe",
+    "end_with_parent",
+    "frame_bytes",
+    "frame_carefully",
+]
 
 MOST_SECONDS = 10.0  # for one picture; the largest that is let through takes about two
 START_SECONDS = 120.0  # for a process, on a machine that is busy
@@ -91,8 +101,24 @@ class Child:
         self._pipe.close()
 
 
-def _begin(serve: Callable[..., None], pipe: Pipe, *arguments: object) -> None:
+def end_with_parent() -> None:
+    """Has this process end when the one that asked for it does, even if that is killed.
+
+    Otherwise it waits for good: its own parent is the server process, which lives as long as it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this one
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _begin(serve: Callable[..., None], pipe: Pipe, *arguments: object) -> None:
+    end_with_parent()
     with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
         pipe.send(STARTED)
         serve(pipe, *arguments)

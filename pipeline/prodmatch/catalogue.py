@@ -30,6 +30,7 @@ __all__ = [
 BATCH_ROWS = 1024
 PATH_ROWS = 64  # where pictures are files, whose sizes are not known
 BATCH_BYTES = 64 << 20
+READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
 MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
 TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>")
 CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
@@ -39,12 +40,14 @@ CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
 class CatalogueOptions:
     """How a catalogue is read.
 
-    `columns` maps our names to the file's: `{"title": "name", "image": "photo"}`.
+    `columns` maps our names to the file's: `{"title": "name", "image": "photo"}`. A catalogue
+    without rows is more often a fault upstream than a closed shop, so it is refused by default.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     text_columns: tuple[str, ...] = ("title", "description")
     image_root: Path | None = None
+    allow_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class Catalogue:
     @contextlib.contextmanager
     def _opening(self, path: Path) -> Iterator[pq.ParquetFile]:
         try:
-            with pq.ParquetFile(path) as reader:
+            with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as reader:
                 yield reader
         except (OSError, pa.ArrowException) as error:
             raise CatalogueError(
@@ -256,8 +259,11 @@ def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catal
         )
     if options.image_root is not None and not options.image_root.is_dir():
         raise CatalogueError(f"--image-root {options.image_root}: is no directory.")
-    if not sum(counts):
-        raise CatalogueError(f"{path}: has no rows. Give a catalogue with at least one product.")
+    if not sum(counts) and not options.allow_empty:
+        raise CatalogueError(
+            f"{path}: has no rows. Give a catalogue with at least one product, "
+            "or embed it with --allow-empty."
+        )
     return Catalogue(path, options, tuple(files), tuple(counts), layout)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from prodmatch.careful import Child, ChildFailure, Pipe, frame_bytes, frame_carefully
+from prodmatch.careful import (
+    Child,
+    ChildFailure,
+    Pipe,
+    end_with_parent,
+    frame_bytes,
+    frame_carefully,
+)
 from prodmatch.errors import CatalogueError, ProdmatchError
 from prodmatch.features import content_key
 from prodmatch.preprocessing import ImageSpec, Pixels
@@ -128,8 +134,9 @@ class _Share(IterableDataset[DecodedPictures | ProdmatchError]):
         self.pictures = pictures
 
     def __iter__(self) -> Iterator[DecodedPictures | ProdmatchError]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this one
         worker = get_worker_info()
+        if worker:
+            end_with_parent()
         number, step = (worker.id, worker.num_workers) if worker else (0, 1)
         try:
             yield from self.pictures.decode(range(number, len(self.pictures), step))

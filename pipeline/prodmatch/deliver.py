@@ -125,7 +125,7 @@ def _write_parquet(generation: Generation, index: AnnIndex | None, path: Path) -
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as reader:
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as reader:
             yield from reader.iter_batches(BATCH_ROWS)
     except (OSError, pa.ArrowException) as error:
         raise DamagedError(f"{path}: cannot be read to its end ({error}).") from error

@@ -236,6 +236,8 @@ def _write_rejects(path: Path, fused: _Fused) -> None:
 
 
 def _check_rejects(catalogue: Catalogue, fused: _Fused, store: Path, limit: float) -> None:
+    if not catalogue.row_count:  # opened as one that may be empty
+        return
     share = len(fused.rejects) / catalogue.row_count
     if fused.kept.any() and share <= limit:
         return

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from prodmatch.features import FeatureStore
 from prodmatch.files import new_array
@@ -89,8 +90,12 @@ def _unusable(projected: Vectors, faults: Sequence[str | None]) -> dict[int, str
 def fused_tables(
     scan: Scan, text: Half, image: Half, kept: npt.NDArray[np.bool_]
 ) -> Iterator[pa.Table]:
-    """The embeddings of the kept rows, one table a shard, in the catalogue's order."""
-    waiting: list[pa.Table] = []
+    """The embeddings of the kept rows, one table a shard, in the catalogue's order.
+
+    The last one may be smaller; of a catalogue without rows, it has none, but the columns.
+    """
+    nothing = pa.RecordBatch.from_pylist([], pq.read_schema(scan.rows_path))
+    waiting = [_fuse(nothing, np.arange(0), np.arange(0), text, image)]
     start = 0
     for batch in read_rows(scan):
         rows = np.arange(start, start + len(batch))
@@ -101,7 +106,7 @@ def fused_tables(
             table = pa.concat_tables(waiting)
             yield table.slice(0, SHARD_ROWS)
             waiting = [table.slice(SHARD_ROWS)]
-    if sum(map(len, waiting)):
+    if sum(map(len, waiting)) or not start:
         yield pa.concat_tables(waiting)
 
 

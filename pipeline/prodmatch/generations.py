@@ -212,7 +212,7 @@ def _open(root: Path, number: int) -> Generation:
 
 def _numbers(root: Path) -> list[int]:
     names = [path.name for path in root.glob("*") if path.is_dir()]
-    return sorted(int(name) for name in names if name.isdigit())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 def _read_pointer(pointer: Path) -> tuple[int, str]:

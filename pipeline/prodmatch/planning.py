@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue import Batch, Catalogue, Reject
 from prodmatch.features import KEY, content_key
 from prodmatch.files import new_scratch_file
-from prodmatch.shards import Embeddings
+from prodmatch.shards import READ_ROWS, Embeddings
 
 __all__ = ["Changes", "Scan", "compare_rows", "new_contents", "scan_catalogue"]
 
@@ -135,7 +135,8 @@ def _first_places(keys: pa.FixedSizeBinaryArray) -> npt.NDArray[np.int64]:
 
 def read_rows(scan: Scan, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The usable rows as they were read, in the catalogue's order."""
-    yield from pq.ParquetFile(scan.rows_path).iter_batches(8192, columns=columns)
+    with pq.ParquetFile(scan.rows_path, pre_buffer=False) as reader:  # else it is read whole
+        yield from reader.iter_batches(READ_ROWS, columns=columns)
 
 
 def new_texts(scan: Scan, places: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
@@ -163,8 +164,8 @@ def compare_rows(
     """Products added, changed in any column, and removed since the set `before`."""
     if before is None:
         return Changes(len(product_ids), 0, 0)
-    batches = list(before.batches(["product_id", "row_digest"]))
-    table = pa.Table.from_batches(batches)
+    schema = pa.schema([("product_id", pa.string()), ("row_digest", KEY)])
+    table = pa.Table.from_batches(before.batches(schema.names), schema)
     old_ids, old_digests = _one_chunk(table["product_id"]), _one_chunk(table["row_digest"])
     places = pc.index_in(product_ids, value_set=old_ids)
     changed = pc.not_equal(row_digests, old_digests.take(places))  # null where the id is new

@@ -24,6 +24,7 @@ from prodmatch.vectors import Vectors
 __all__ = ["Embeddings", "open_embeddings", "vector_array", "vectors_of", "write_embeddings"]
 
 CURRENT = "CURRENT"
+READ_ROWS = 8192  # in memory at a time, with their texts
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Embeddings:
         for path in self.paths():
             try:
                 with pq.ParquetFile(path, page_checksum_verification=True) as reader:
-                    yield from reader.iter_batches(8192, columns=columns)
+                    yield from reader.iter_batches(READ_ROWS, columns=columns)
             except (OSError, pa.ArrowException) as error:
                 raise DamagedError(
                     f"{path}: cannot be read ({error}). Run 'prodmatch embed' again."
