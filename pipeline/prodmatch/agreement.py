@@ -52,10 +52,11 @@ def measure_agreement(embeddings: Embeddings) -> float | None:
 def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[str, float]:
     """The weights of the legs in a catalogue that the model knows this well.
 
-    Text vectors and picture vectors count as far as they are known to tell one product from
-    another; words always count whole. An agreement of None leaves the weights as they are.
+    Text vectors and picture vectors count by the square of the agreement, as a correlation's
+    square is the share that it explains; words always count whole. An agreement of None leaves
+    the weights as they are.
     """
-    known = 1.0 if agreement is None else max(LEAST, agreement)
+    known = 1.0 if agreement is None else max(LEAST, max(0.0, agreement) ** 2)
     return {
         leg: round(weight if leg == "lexical" else weight * known, 4)
         for leg, weight in weights.items()
