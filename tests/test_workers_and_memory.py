@@ -117,8 +117,15 @@ from prodmatch.careful import Child, _frame_each
 from prodmatch.decode import PictureBatches, decoded_batches
 from prodmatch.features import content_key
 from prodmatch.preprocessing import ImageSpec
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Loader
 spec, cells = ImageSpec(resize_pixels=16, crop_pixels=16), (b"no picture",) * 400
 if sys.argv[1] == "worker":
+    keys = [content_key(cell) for cell in cells]
+    batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
+    next(batches)
+elif sys.argv[1] == "new worker":
+    Loader._try_put_index = lambda loader: None  # it is never given work
+    Loader._next_data = lambda loader: None
     keys = [content_key(cell) for cell in cells]
     batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
     next(batches)
@@ -130,7 +137,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("kind", ["worker", "decoder"])
+@pytest.mark.parametrize("kind", ["worker", "new worker", "decoder"])
 def test_a_run_that_is_killed_leaves_no_process_behind(kind: str, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w") as said:  # of a pipe, an orphan would hold the end
         done = subprocess.run(

@@ -135,13 +135,15 @@ class _Share(IterableDataset[DecodedPictures | ProdmatchError]):
 
     def __iter__(self) -> Iterator[DecodedPictures | ProdmatchError]:
         worker = get_worker_info()
-        if worker:
-            end_with_parent()
         number, step = (worker.id, worker.num_workers) if worker else (0, 1)
         try:
             yield from self.pictures.decode(range(number, len(self.pictures), step))
         except ProdmatchError as error:
             yield error  # to be raised where no worker's traceback is wrapped around it
+
+
+def _begin_worker(number: int) -> None:
+    end_with_parent()
 
 
 def _loaded(pictures: PictureBatches, workers: int) -> Iterator[DecodedPictures | ProdmatchError]:
@@ -152,6 +154,7 @@ def _loaded(pictures: PictureBatches, workers: int) -> Iterator[DecodedPictures 
         num_workers=workers,
         multiprocessing_context="forkserver",  # fork hangs after OpenMP
         timeout=STALL_SECONDS,
+        worker_init_fn=_begin_worker,  # before it waits for work, which may never come
     )
     try:
         yield from loader
