@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -190,17 +189,6 @@ def test_tables_fit_eighty_columns(shell: Shell) -> None:
     done = shell("query", "red shirt", "--explain")
     again = shell("recommend", "--liked", "p0003", "--explain")
     assert max(map(len, (done.out + again.out).splitlines())) <= 80
-
-
-def test_a_full_disk_under_the_output_is_named(published: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "prodmatch_cli", "query", "shirt", "--store", str(published)],
-            stdout=full,
-            stderr=subprocess.PIPE,
-        )
-    said = b"error: the answer cannot be written (No space left on device).\n"
-    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_a_closed_output_is_silent(shell: Shell) -> None:

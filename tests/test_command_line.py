@@ -242,7 +242,7 @@ def test_a_locked_store_exits_with_4(night: Path, model: Model) -> None:
         (["query", "shirt", "--weights", "colour=1"], "colour"),
         (["query", "shirt", "--weights", "text=-1"], "must not be negative"),
         (["query", "--id", "nobody"], "no product of this id"),
-        (["query", "--image", "/nowhere.png"], "cannot be read"),
+        (["query", "--image", "/nowhere.png"], "there is no such file"),
         (["query", "shirt", "--nonsense"], "No such option"),
     ],
 )
