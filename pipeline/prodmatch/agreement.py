@@ -1,5 +1,6 @@
 """How well a model knows a catalogue: told without labels, from the products' own two halves."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ __all__ = ["measure_agreement", "weights_for"]
 
 MOST_PRODUCTS = 1_000
 FEWEST_PRODUCTS = 50
+BLOCK = 128
 LEAST = 0.05  # of a leg's weight that is left, so that a picture can still be asked for
 
 
@@ -29,24 +31,27 @@ def measure_agreement(embeddings: Embeddings) -> float | None:
         The agreement in -1..1, or None where fewer than 50 products can tell.
     """
     step = max(1, embeddings.row_count // (2 * MOST_PRODUCTS))
-    texts: dict[str, Vectors] = {}
+    found: dict[bytes, Vectors] = {}  # by what stands for the text, which may be long
     start = 0
     for batch in embeddings.batches(["vector", "text", "has_text", "has_image"]):
         for row in range(-start % step, len(batch), step):
             if batch["has_text"][row].as_py() and batch["has_image"][row].as_py():
-                texts.setdefault(
-                    batch["text"][row].as_py(), vectors_of(batch["vector"][row : row + 1])
-                )
+                key = hashlib.blake2b(batch["text"][row].as_buffer(), digest_size=16).digest()
+                found.setdefault(key, vectors_of(batch["vector"][row : row + 1]).copy())
         start += len(batch)
-    chosen = list(texts.values())
+    chosen = list(found.values())
     chosen = chosen[:: -(-len(chosen) // MOST_PRODUCTS)] if chosen else []
     if len(chosen) < FEWEST_PRODUCTS:
         return None
     text, image = (normalise(half) for half in split_halves(np.concatenate(chosen)))
-    scores = text @ image.T  # (n, n)
-    own = np.diagonal(scores)[:, None]
-    pairs = len(scores) * (len(scores) - 1)
-    return float(((scores < own).sum() - (scores > own).sum()) / pairs)
+    nearer = further = 0
+    for start in range(0, len(text), BLOCK):
+        scores = text[start : start + BLOCK] @ image.T  # (block, n)
+        rows = np.arange(len(scores))
+        own = scores[rows, start + rows][:, None]
+        nearer += int((scores > own).sum())
+        further += int((scores < own).sum())
+    return (further - nearer) / (len(text) * (len(text) - 1))
 
 
 def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[str, float]:
