@@ -97,6 +97,14 @@ def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
     features = encoder.encode([product.title for product in data.products])
     expected = normalise(features @ start.heads.text.weight + start.heads.text.bias)
     np.testing.assert_allclose(text, expected, atol=0.01)
+    # and as they end: half-way between there and where the steps led
+    moved = replace(settings, contrast=replace(contrast, epochs=1))
+    ended = train_further(start, data, data, moved, Work(tmp_path / "moved")).model.state_dict()
+    led = torch.load(tmp_path / "moved" / "checkpoint.pt", weights_only=True)["average"]
+    name = "text.embeddings.word_embeddings.weight"
+    began = towers.model.state_dict()[name]
+    assert not torch.equal(led[name], began)
+    torch.testing.assert_close(ended[name], (began + led[name]) / 2)
     further = train_encoders(tmp_path / "products.parquet", tmp_path / "two", settings, start=start)
     assert further.val_recall_at_10 >= 0.5 * first.val_recall_at_10
     assert "trained further" in (tmp_path / "two" / "README.md").read_text()
