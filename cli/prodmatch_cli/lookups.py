@@ -88,12 +88,20 @@ def query(
     expected = open_model(model) if model else None
     index = open_index(store, model=expected)
     found = index.search_many(questions, where=where, top=top, weights=read_weights(weights))
+    meant = index.opened.meant(questions[0]) if text else None
+    if text and meant != " ".join(text.split()):
+        click.echo(f"Searched for: {meant}", err=True)
     if html is not None:
         from prodmatch.gallery import answers_page
 
         shown = {hit.product_id for hits in found for hit in hits}
         pictures = _find_pictures(catalogue, columns, image_root, shown)
-        facts = {"filter": where, "weights": weights, "generation": index.generation.number}
+        facts = {
+            "searched for": meant,
+            "filter": where,
+            "weights": weights,
+            "generation": index.generation.number,
+        }
         facts = {name: value for name, value in facts.items() if value is not None}
         with new_file(html) as file:
             file.write(answers_page(questions, found, pictures, facts=facts).encode())

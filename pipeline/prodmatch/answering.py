@@ -18,6 +18,7 @@ from prodmatch.probes import Probe, clean_question, item_probe
 from prodmatch.products import Matches, Products
 from prodmatch.questions import Question
 from prodmatch.ranking import Legs, Ranked, check_weights, lexical_unit, rank
+from prodmatch.spelling import mend_spelling
 from prodmatch.vectors import Vectors, normalise, split_halves
 
 __all__ = ["OpenGeneration", "Wanted"]
@@ -72,10 +73,12 @@ class OpenGeneration:
     def probes(self, questions: Sequence[Question]) -> list[Probe]:
         """What each question means, in order; texts and pictures are encoded in batches.
 
+        Mistyped words are asked as they are meant.
+
         Raises:
             QueryError: a question cannot be asked.
         """
-        words = [clean_question(question) for question in questions]
+        words = [self.meant(question) for question in questions]
         texts = self._encode_texts(words)
         pictures = self._encode_pictures(questions)
         probes = []
@@ -88,6 +91,15 @@ class OpenGeneration:
             asked = normalise(SAY_OF_WORDS * texts[row] + pictures[row])
             probes.append(Probe(words[row], asked, asked))
         return probes
+
+    def meant(self, question: Question) -> str | None:
+        """The words that are searched for a question's text: cleaned, and without mistakes.
+
+        Raises:
+            QueryError: the question cannot be asked.
+        """
+        words = clean_question(question)
+        return words and mend_spelling(words, _Lexicon(self.products, self.encoders))
 
     def rows_of(self, product_ids: Sequence[str], option: str) -> Rows:
         """The rows of these products, in order.
@@ -246,3 +258,24 @@ class OpenGeneration:
             make_hit(ranked, place, found[place], asked=(query_id, number, self.generation.number))
             for number, place in enumerate(best, start=1)
         ]
+
+
+@dataclass(frozen=True)
+class _Lexicon:
+    """The words of the products and, said by none of them, those of the text encoder."""
+
+    products: Products
+    encoders: QueryEncoders
+
+    def counts(self, words: Sequence[str]) -> list[int]:
+        return self.products.counts(words)
+
+    def says(self, word: str) -> bool:
+        return self.products.says(word)
+
+    def knows(self, word: str) -> bool:
+        return self.encoders.knows(word)
+
+    def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
+        known = self.encoders.words_like(letter, shortest, longest)
+        return [*self.products.words_like(letter, shortest, longest), *((w, 0) for w in known)]

@@ -70,6 +70,25 @@ class QueryEncoders:
         """RGB pictures as the squares that the encoder sees."""
         return np.stack([frame_picture(p, self.description.image) for p in pictures])
 
+    def knows(self, word: str) -> bool:
+        """Whether the text encoder has a token for the whole word, not only for its pieces."""
+        return word in self._words
+
+    def words_like(self, letter: str, shortest: int, longest: int) -> list[str]:
+        """Whole words that it knows, with that first letter and of these lengths."""
+        lengths = range(shortest, longest + 1)
+        return [word for word in self._words if word[0] == letter and len(word) in lengths]
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        tokens = self._tokenizer.get_vocab(with_added_tokens=False)
+        if any(token.startswith("##") for token in tokens):  # WordPiece marks what goes on a word
+            words = [token for token in tokens if not token.startswith("##")]
+        else:  # others mark the space before a word, if anything
+            marked = [token[1:] for token in tokens if token[0] in "\u2581\u0120"]
+            words = marked or list(tokens)
+        return frozenset(word.casefold() for word in words if word.isalpha())
+
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))

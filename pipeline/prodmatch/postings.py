@@ -126,13 +126,11 @@ class PostingsReader:
         self._row_count = row_count
         self._stemmer = Stemmer()
 
-    def occurring(self, terms: Sequence[str]) -> list[str]:
-        """Those of the terms that any row says."""
-        return [
-            term
-            for term, stem in zip(terms, self._stemmer.stems(terms), strict=True)
-            if self._connection.execute("SELECT 1 FROM postings WHERE stem = ?", (stem,)).fetchone()
-        ]
+    def occurs(self, term: str) -> bool:
+        """Whether any row says the term's stem."""
+        stems = self._stemmer.stems([term])
+        found = self._connection.execute("SELECT 1 FROM postings WHERE stem = ?", stems).fetchone()
+        return found is not None
 
     def match(self, terms: Iterable[str], within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that say any of the terms; a stem counts once.

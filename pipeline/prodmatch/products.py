@@ -4,7 +4,7 @@ import datetime
 import functools
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.postings import Matches, PostingsBuilder, PostingsReader
-from prodmatch.words import is_spelled, query_terms, split_terms, within_edits
+from prodmatch.words import query_terms, split_terms
 
 __all__ = ["Matches", "Products", "write_products"]
 
@@ -49,6 +49,7 @@ SAFE_FUNCTIONS = frozenset(
         "upper",
     ]
 )
+COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
 LARGEST = 2**63 - 1
 GO_BACK = "Go back with 'prodmatch rollback'."
 
@@ -79,7 +80,7 @@ def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
                 count += len(batch)
             connection.execute("CREATE INDEX ids ON products (product_id)")
             said = sorted(postings.vocabulary.items())
-            spelled = ((word, number) for word, number in said if is_spelled(word))
+            spelled = ((word, number) for word, number in said if word.isalpha())
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
             postings.write(connection)
             connection.execute("COMMIT")
@@ -133,15 +134,15 @@ class Products:
             return [name for (name,) in found if name not in OWN]
 
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
-        """The rows that say a word of the query, or one near a word that nobody says.
+        """The rows that say a word of the query.
 
         Args:
-            query: what a person typed.
+            query: what a person asks.
             within: ascending rows; others are left out.
         """
         reader = self._postings
         with self._guard():
-            groups = [self._mend(reader, group) for group in query_terms(query)[:MOST_TERMS]]
+            groups = query_terms(query)[:MOST_TERMS]
             return reader.match((term for group in groups for term in group), within)
 
     def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
@@ -202,31 +203,28 @@ class Products:
             ).fetchone()
         return None if found is None else int(found[0])
 
-    def _mend(self, reader: PostingsReader, group: Sequence[str]) -> list[str]:
-        """The ways to say a term that occur, else the nearest words that do."""
-        said = reader.occurring(group)
-        return said or [word for term in group[:1] for word in self._near(term)]
-
-    def _near(self, term: str) -> list[str]:
-        """Up to three words of the catalogue at the fewest edits, the most said first."""
-        if not is_spelled(term):
-            return []
-        most = 1 if len(term) < 8 else 2
-        found = []
-        for word, count in self._words_like(term[0], len(term) - most, len(term) + most):
-            edits = within_edits(term, word, most)
-            if edits is not None:
-                found.append((edits, -count, word))
-        found.sort()
-        return [word for edits, _, word in found[:3] if edits == found[0][0]]
-
-    def _words_like(self, letter: str, shortest: int, longest: int) -> Iterator[tuple[str, int]]:
+    def counts(self, words: Sequence[str]) -> list[int]:
+        """How many products say each word, letter for letter; 0 for what is no word of letters."""
         with self._guard():
-            yield from self.connection.execute(
-                "SELECT word, count FROM vocabulary WHERE word >= ? AND word < ? "
+            asked = (
+                self.connection.execute(f"SELECT {COUNT} FROM vocabulary WHERE word = ?", (word,))
+                for word in words
+            )
+            return [int((found.fetchone() or (0,))[0]) for found in asked]
+
+    def says(self, word: str) -> bool:
+        """Whether a product says the word or another of its stem."""
+        with self._guard():
+            return self._postings.occurs(word)
+
+    def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
+        """The words of the products with that first letter and of these lengths, and counts."""
+        with self._guard():
+            return self.connection.execute(
+                f"SELECT CAST(word AS TEXT), {COUNT} FROM vocabulary WHERE word >= ? AND word < ? "
                 "AND length(word) BETWEEN ? AND ?",
                 (letter, chr(ord(letter) + 1), shortest, longest),
-            )
+            ).fetchall()
 
     def _guard(self) -> "_Guard":
         return _Guard(self.path)

@@ -208,8 +208,9 @@ def encoder_settings(
         contrast = replace(
             contrast,
             text_rate=calm * contrast.text_rate,
-            image_rate=calm * contrast.image_rate,
+            image_rate=calm * contrast.image_rate / 2,
             warm_up=0.02,
+            frozen_norms=True,
             early_share=1.0,
             early_side_pixels=sides[0],
             side_pixels=sides[1],

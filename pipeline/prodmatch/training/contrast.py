@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
@@ -52,6 +52,7 @@ class ContrastSettings:
     warm_up: float = 0.05  # share of all steps
     average: float = 0.998  # decay of the moving average that is kept as the model
     text_pair_weight: float = 0.5  # of short text <-> long text, against 1 for text <-> picture
+    frozen_norms: bool = False  # batch normalisation by the statistics that the model came with
     seed: int = 0
 
     def side_of(self, epoch: int) -> int:
@@ -221,6 +222,8 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     batcher = _Batcher(tokenizer, data, TextViews(rng), PictureViews(rng, settings.side_of(epoch)))
     started, losses = time.monotonic(), []
     model.train()
+    if settings.frozen_norms:
+        freeze_norms(model)
     progress = tqdm(batches, desc=f"epoch {epoch}", unit="batch", disable=None)
     for step, rows in enumerate(progress):
         _set_rates(optimizer, settings, epoch * steps + step, settings.epochs * steps)
@@ -250,6 +253,17 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
         "loss": float(np.mean(losses)),
         "seconds": time.monotonic() - started,
     }
+
+
+def freeze_norms(model: nn.Module) -> None:
+    """Lets batch normalisation use its running statistics, and keep them.
+
+    A batch is of one source, and its own statistics are not those of the whole: towers that learn
+    by them see something else when they are used.
+    """
+    for part in model.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):  # all of its kinds
+            part.eval()
 
 
 def draw_batches(

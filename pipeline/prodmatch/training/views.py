@@ -105,7 +105,7 @@ class PictureViews:
 
     rng: np.random.Generator
     side: int
-    smallest_crop: float = 0.5
+    smallest_crop: float = 0.4
 
     def draw(self, pictures: npt.NDArray[np.uint8]) -> Tensor:
         """Views of `(n, height, width, 3)` pictures as `(n, 3, side, side)` in 0..1."""
@@ -139,7 +139,7 @@ class PictureViews:
         return views.clamp_(0.0, 1.0)
 
     def _erase(self, views: Tensor) -> Tensor:
-        for row in np.flatnonzero(self.rng.random(len(views)) < 0.1):
+        for row in np.flatnonzero(self.rng.random(len(views)) < 0.25):
             height, width = self.rng.integers(self.side // 8, self.side // 3, 2)
             top = self.rng.integers(self.side - height)
             left = self.rng.integers(self.side - width)
