@@ -84,7 +84,7 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     from prodmatch.asking import QueryEncoders
     from prodmatch.files import new_file
     from prodmatch.generations import publish_generation
-    from prodmatch.products import write_products
+    from prodmatch.product_files import write_products
 
     encoders = QueryEncoders(folder)
     names = pq.read_schema(next(iter(sorted(catalogue.glob("*.parquet"))), catalogue)).names

@@ -12,7 +12,7 @@ from prodmatch.answering import OpenGeneration, Wanted
 from prodmatch.generations import open_generation, publish_generation
 from prodmatch.hits import Hit
 from prodmatch.probes import Probe
-from prodmatch.products import write_products
+from prodmatch.product_files import write_products
 from prodmatch.vectors import Vectors, join_halves, normalise, split_halves
 
 COUNT = 20_000

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.postings import TOKENIZER
-from prodmatch.products import Products, write_products
+from prodmatch.product_files import write_products
+from prodmatch.products import Products
 from prodmatch.words import query_terms, split_terms, within_edits
 
 TEXTS = [

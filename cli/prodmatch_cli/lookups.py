@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from prodmatch.answering import Wanted
-from prodmatch.catalogue import CatalogueOptions, open_catalogue
 from prodmatch.errors import QueryError
 from prodmatch.files import new_file, write_json
 from prodmatch.judgements import read_judgements, read_run
@@ -195,6 +194,8 @@ def _find_pictures(
 ) -> dict[str, bytes]:
     if catalogue is None:
         return {}
+    from prodmatch.catalogue import CatalogueOptions, open_catalogue
+
     options = CatalogueOptions(columns=read_pairs(columns, "--columns"), image_root=image_root)
     return open_catalogue(catalogue, options).find_pictures(asked)
 

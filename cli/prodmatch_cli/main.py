@@ -1,5 +1,6 @@
 """The entry point: the group of commands, and what becomes of failures."""
 
+import importlib
 import os
 import signal
 import sys
@@ -10,17 +11,48 @@ import click
 
 import prodmatch
 from prodmatch.errors import ProdmatchError
-from prodmatch_cli.jobs import check, convert, embed, index, train
-from prodmatch_cli.lookups import evaluate, explain, query, recommend
-from prodmatch_cli.upkeep import export, gc, generations, rollback, verify
 
 # What the light half of the dependencies leaves out; see pyproject.toml.
 HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
 
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is whole at any instant
 
+COMMANDS = {  # and the modules they are in
+    "check": "jobs",
+    "convert": "jobs",
+    "embed": "jobs",
+    "index": "jobs",
+    "query": "lookups",
+    "recommend": "lookups",
+    "explain": "lookups",
+    "evaluate": "lookups",
+    "train": "jobs",
+    "export": "upkeep",
+    "generations": "upkeep",
+    "rollback": "upkeep",
+    "verify": "upkeep",
+    "gc": "upkeep",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """The commands; each is imported when it is asked for, so that a query waits for no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"prodmatch_cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(prodmatch.__version__, prog_name="prodmatch")
 def cli() -> None:
     """Find and match products by what they say and what they look like.
@@ -31,25 +63,6 @@ def cli() -> None:
     Exit status: 0 done, 1 a named failure, 2 wrong usage, 3 a damaged or mismatched artifact,
     4 locked by another run.
     """
-
-
-for command in (
-    check,
-    convert,
-    embed,
-    index,
-    query,
-    recommend,
-    explain,
-    evaluate,
-    train,
-    export,
-    generations,
-    rollback,
-    verify,
-    gc,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from prodmatch.ann import AnnIndex
 from prodmatch.asking import QueryEncoders
@@ -120,6 +118,9 @@ class OpenGeneration:
 
     def text_of(self, row: int) -> str:
         """What was embedded and searched as the text of a product."""
+        import pyarrow as pa  # here, as only explanations need it
+        import pyarrow.parquet as pq
+
         path = self.generation.folder / "products.parquet"
         try:
             with pq.ParquetFile(path) as reader:

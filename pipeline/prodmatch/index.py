@@ -24,7 +24,7 @@ from prodmatch.files import (
 from prodmatch.generations import publish_generation
 from prodmatch.manual import generation_manual
 from prodmatch.models import Model
-from prodmatch.products import write_products
+from prodmatch.product_files import write_products
 from prodmatch.ranking import check_weights
 from prodmatch.shards import Embeddings, require_embeddings, vectors_of
 from prodmatch.vectors import Vectors

@@ -1,23 +1,21 @@
 """Products in SQLite: the catalogue's columns, filters over them, and BM25 over the text."""
 
-import datetime
 import functools
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from prodmatch.errors import DamagedError, QueryError, StoreError
-from prodmatch.postings import Matches, PostingsBuilder, PostingsReader
-from prodmatch.words import query_terms, split_terms
+from prodmatch.errors import DamagedError, QueryError
+from prodmatch.postings import Matches, PostingsReader
+from prodmatch.words import query_terms
 
-__all__ = ["Matches", "Products", "write_products"]
+__all__ = ["Matches", "Products", "quote_name"]
 
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_TERMS = 64  # of a query
@@ -50,47 +48,7 @@ SAFE_FUNCTIONS = frozenset(
     ]
 )
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
-LARGEST = 2**63 - 1
 GO_BACK = "Go back with 'prodmatch rollback'."
-
-
-def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Writes products with their search index to a new SQLite file; gives their count.
-
-    Args:
-        path: the file to make, in a directory that is published whole.
-        schema: `product_id`, `text` (what is searched) and the columns kept for display.
-        batches: the products; the row of a product is its place.
-
-    Raises:
-        StoreError: the disk is full or the file cannot be written.
-    """
-    columns = [name for name in schema.names if name != "text"]
-    postings = PostingsBuilder()
-    count = 0
-    try:
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = off")
-            connection.execute("PRAGMA synchronous = off")  # the whole directory is synced later
-            connection.execute("BEGIN")
-            _create_tables(connection, schema, columns)
-            for batch in batches:
-                _insert(connection, batch, columns, count, postings)
-                count += len(batch)
-            connection.execute("CREATE INDEX ids ON products (product_id)")
-            said = sorted(postings.vocabulary.items())
-            spelled = ((word, number) for word, number in said if word.isalpha())
-            connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
-            postings.write(connection)
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-    except sqlite3.OperationalError as error:
-        raise StoreError(
-            f"{path}: cannot be written ({error}). Make room and run again."
-        ) from error
-    return count
 
 
 class Products:
@@ -179,7 +137,7 @@ class Products:
 
     def metadata(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, object]]:
         """The catalogue's columns of these rows, in their order."""
-        names = ", ".join(_quote(name) for name in self.columns)
+        names = ", ".join(quote_name(name) for name in self.columns)
         found: dict[int, dict[str, object]] = {}
         for start in range(0, len(rows), 500):
             asked = [int(row) for row in rows[start : start + 500]]
@@ -262,56 +220,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise DamagedError(f"{path}: cannot be opened ({error}).") from error
 
 
-def _create_tables(
-    connection: sqlite3.Connection, schema: pa.Schema, columns: Sequence[str]
-) -> None:
-    declared = ", ".join(f"{_quote(name)} {_sql_type(schema.field(name).type)}" for name in columns)
-    connection.execute(f"CREATE TABLE products (row INTEGER PRIMARY KEY, {declared})")
-    connection.execute(
-        "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID"
-    )
-
-
-def _insert(
-    connection: sqlite3.Connection,
-    batch: pa.RecordBatch,
-    columns: Sequence[str],
-    first: int,
-    postings: PostingsBuilder,
-) -> None:
-    rows = range(first, first + len(batch))
-    cells = [map(_plain, batch[name].to_pylist()) for name in columns]
-    marks = ",".join("?" * (len(columns) + 1))
-    connection.executemany(
-        f"INSERT INTO products VALUES ({marks})",
-        zip(rows, *cells, strict=True),
-    )
-    for text in batch["text"].to_pylist():
-        postings.add(split_terms(text or ""))
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_uint64(kind):
-        return ""  # beyond SQLite's integers a number is text
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return "INTEGER"
-    return "REAL" if pa.types.is_floating(kind) else "TEXT"
-
-
-def _plain(value: object) -> object:
-    """A value as SQLite keeps it."""
-    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
-        return value.isoformat()
-    if isinstance(value, int) and abs(value) > LARGEST:
-        return str(value)
-    return value
-
-
 def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _quote(name: str) -> str:
+def quote_name(name: str) -> str:
+    """A column's name as SQL has it, whatever is in it."""
     escaped = name.replace('"', '""')
     return f'"{escaped}"'
 

@@ -5,9 +5,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from prodmatch.errors import QueryError
 from prodmatch.images import MOST_BYTES, ImageFault, read_trusted_file
 
@@ -97,6 +94,9 @@ def read_picture(path: Path, option: str) -> bytes:
 
 
 def _read_parquet(path: Path, option: str) -> list[dict[str, object]]:
+    import pyarrow as pa  # here, as a query in a shell does not need it
+    import pyarrow.parquet as pq
+
     try:
         rows: list[dict[str, object]] = pq.read_table(path).to_pylist()
     except (pa.ArrowException, OSError) as error:
