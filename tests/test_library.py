@@ -55,6 +55,13 @@ def test_threads_get_the_answers_that_one_alone_gets(published: Path) -> None:
     assert wrong == []
 
 
+def test_an_index_for_one_question_gives_the_same_answers(published: Path) -> None:
+    brief = open_index(published, lasting=False).search("red shirt")
+    for one, other in zip(brief, open_index(published).search("red shirt"), strict=True):
+        assert one.product_id == other.product_id
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+
+
 def test_words_beside_a_picture_have_a_little_more_say_than_it(published: Path) -> None:
     opened = open_index(published).opened
     picture = draw((20, 60, 200), 1)

@@ -73,6 +73,12 @@ def test_asking_runs_where_nothing_else_is_installed(
     assert done.stdout
 
 
+def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published: Path) -> None:
+    idle = ["pyarrow", "prodmatch.catalogue", "prodmatch_cli.jobs", "prodmatch_cli.upkeep"]
+    done = run_without([], [["query", "red shirt", "--store", str(published)]], absent_after=idle)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_command_of_the_other_half_says_what_is_missing(published: Path) -> None:
     catalogue = str(published.with_name("sixty.parquet"))
     done = run_without(HEAVY, [["embed", catalogue, "--store", str(published)]])
@@ -82,10 +88,13 @@ def test_a_command_of_the_other_half_says_what_is_missing(published: Path) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
-def run_without(modules: list[str], commands: list[list[str]]) -> subprocess.CompletedProcess[str]:
-    """Runs commands in one process that cannot import some modules."""
+def run_without(
+    modules: list[str], commands: list[list[str]], absent_after: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs commands in one process that cannot import some modules, or must not have others."""
+    check = f"assert not set({absent_after or []!r}) & set(sys.modules)"
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(modules), json.dumps(commands)],
+        [sys.executable, "-c", PROGRAM + check, json.dumps(modules), json.dumps(commands)],
         capture_output=True,
         text=True,
         check=False,

@@ -85,7 +85,7 @@ def query(
         picture = read_picture(image, "--image") if image else None
         questions = [Question("q", text, picture, product_id)]
     expected = open_model(model) if model else None
-    index = open_index(store, model=expected)
+    index = open_index(store, model=expected, lasting=queries is not None)
     found = index.search_many(questions, where=where, top=top, weights=read_weights(weights))
     meant = index.opened.meant(questions[0]) if text else None
     if text and meant != " ".join(text.split()):

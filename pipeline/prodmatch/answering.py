@@ -46,12 +46,18 @@ class Wanted:
 class OpenGeneration:
     """A generation with its files open for reading; threads may share it."""
 
-    def __init__(self, generation: Generation, encoders: QueryEncoders | None = None) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        encoders: QueryEncoders | None = None,
+        *,
+        lasting: bool = True,
+    ) -> None:
         """Opens it, with encoders that are loaded already where they are the same model's."""
         self.generation = generation
         folder, fingerprint = generation.folder, generation.manifest["model_fingerprint"]
         if encoders is None or encoders.model_fingerprint != fingerprint:
-            encoders = QueryEncoders(folder / "encoders")
+            encoders = QueryEncoders(folder / "encoders", lasting=lasting)
         if encoders.model_fingerprint != fingerprint:
             raise DamagedError(
                 f"{encoders.folder}: are the encoders of another model than the index's. "

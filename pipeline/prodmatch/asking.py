@@ -24,8 +24,16 @@ ROWS = 32
 class QueryEncoders:
     """The encoders in a generation; each is loaded when it is first needed, by one thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lasting: bool = True) -> None:
+        """Opens a directory that `export_encoders` made.
+
+        Args:
+            folder: where it is.
+            lasting: whether many questions will be asked; for a single one, arranging the
+                weights for speed takes longer than it saves.
+        """
         self.folder = folder
+        self._lasting = lasting
         self.content = read_json(folder / "encoders.json")
         #: The model that the encoders were exported from.
         self.description: ModelDescription = read_description(
@@ -99,15 +107,17 @@ class QueryEncoders:
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         with self._loading:
             if name not in self._sessions:
-                self._sessions[name] = _open_session(self.folder / name)
+                self._sessions[name] = _open_session(self.folder / name, self._lasting)
             return self._sessions[name]
 
 
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, lasting: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Idle threads would spin for the next batch, and burn what other processes could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not lasting:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:

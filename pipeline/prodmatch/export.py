@@ -16,7 +16,7 @@ from torch.nn import functional
 from prodmatch.asking import QueryEncoders
 from prodmatch.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError
-from prodmatch.files import copy_file, keep_whole, list_files, new_directory, new_file, write_json
+from prodmatch.files import copy_file, keep_whole, list_files, new_directory, write_json
 from prodmatch.heads import Projection
 from prodmatch.models import Model
 
@@ -49,7 +49,8 @@ def export_encoders(model: Model, root: Path) -> Path:
     """The directory below `root` with the model's query encoders; made once for each model.
 
     It holds `text.onnx` (ids, mask -> unit half), `image.onnx` (bytes `(n, side, side, 3)` ->
-    unit half), `tokenizer.json`, and `encoders.json`, which says how to use them.
+    unit half), the weights of each beside it in `.onnx.data`, which are mapped and not read,
+    `tokenizer.json`, and `encoders.json`, which says how to use them.
 
     Raises:
         ModelError: the exported encoders do not agree with torch.
@@ -109,10 +110,9 @@ def _export(
         )
     if program is None:
         raise ModelError(f"{path}: PyTorch gave no ONNX program for this encoder.")
-    buffer = io.BytesIO()
-    onnx.save_model(program.model_proto, buffer)
-    with new_file(path) as file:
-        file.write(buffer.getvalue())
+    weights = path.with_name(f"{path.name}.data")
+    onnx.save_model(program.model_proto, path, save_as_external_data=True, location=weights.name)
+    weights.chmod(0o644)  # as any other file; the library keeps it to its owner
 
 
 @contextlib.contextmanager

@@ -125,7 +125,7 @@ class Products:
         except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
             if _tells_damage(error):
                 raise DamagedError(f"{self.path}: cannot be read ({error}). {GO_BACK}") from error
-            said = str(error).partition("\n")[0]  # what follows is ours
+            said = _say_fault(filtering, condition, error)
             raise QueryError(
                 f"--filter {condition[:200]!r}: {said}. Write an SQL condition over "
                 f"{columns}, such as \"price < 50 AND colour = 'red'\"."
@@ -203,6 +203,16 @@ class _Guard:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, sqlite3.DatabaseError | LookupError | ValueError):
             raise DamagedError(f"{self.path}: cannot be read ({error}). {GO_BACK}") from error
+
+
+def _say_fault(connection: sqlite3.Connection, condition: str, error: Exception) -> str:
+    """SQLite's word on a condition alone, without the brackets that are ours."""
+    connection.set_authorizer(_AllowReading())
+    try:
+        connection.execute(f"EXPLAIN SELECT row FROM products WHERE {condition}")
+    except (sqlite3.Error, ValueError) as alone:
+        error = alone
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 def _tells_damage(error: Exception) -> bool:

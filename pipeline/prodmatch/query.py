@@ -23,11 +23,11 @@ class ProductIndex:
     `reload_if_changed` is called.
     """
 
-    def __init__(self, store: Path, model: Model | None = None) -> None:
+    def __init__(self, store: Path, model: Model | None = None, *, lasting: bool = True) -> None:
         self.store = store
         self._model = model
         self._reloading = threading.Lock()
-        self._opened = OpenGeneration(self._find())
+        self._opened = OpenGeneration(self._find(), lasting=lasting)
 
     @property
     def opened(self) -> OpenGeneration:
@@ -118,16 +118,20 @@ class ProductIndex:
         return generation
 
 
-def open_index(store: Path | str, *, model: Model | None = None) -> ProductIndex:
+def open_index(
+    store: Path | str, *, model: Model | None = None, lasting: bool = True
+) -> ProductIndex:
     """The current generation of a store, ready to be asked.
 
     Args:
         store: the directory given to `embed` and `index`.
         model: the one that the index must have been made with, if the caller cares.
+        lasting: False for a single question, as from a shell: the first answer comes sooner,
+            each further one takes a little longer.
 
     Raises:
         StoreError: nothing has been published yet.
         DamagedError: a file is not what the manifest says.
         MismatchError: the index was made with another model.
     """
-    return ProductIndex(Path(store), model)
+    return ProductIndex(Path(store), model, lasting=lasting)

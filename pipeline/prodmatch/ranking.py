@@ -64,10 +64,11 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     """
     unknown = sorted(set(weights) - set(LEGS))
     if unknown:
-        raise QueryError(f"--weights: {', '.join(unknown)} is no leg; there are {LEGS}.")
+        raise QueryError(f"--weights: {', '.join(unknown)} is no leg; there are {', '.join(LEGS)}.")
     values = {leg: float(weights.get(leg, 0.0)) for leg in LEGS}
     if not min(values.values()) >= 0 or not 0 < sum(values.values()) < float("inf"):
-        raise QueryError(f"--weights: {values} must not be negative, nor all be zero.")
+        given = ", ".join(f"{leg}={value:g}" for leg, value in values.items())
+        raise QueryError(f"--weights: {given} must not be negative, nor all be zero.")
     return values
 
 
