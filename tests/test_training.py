@@ -11,7 +11,7 @@ import pytest
 import torch
 from small import COLOURS, KINDS, draw, embed, products, write
 
-from prodmatch.encoders import TextEncoder
+from prodmatch.encoders import TextEncoder, load_resnet
 from prodmatch.errors import ModelError
 from prodmatch.heads import Heads, Projection
 from prodmatch.models import open_model
@@ -105,6 +105,13 @@ def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
     began = towers.model.state_dict()[name]
     assert not torch.equal(led[name], began)
     torch.testing.assert_close(ended[name], (began + led[name]) / 2)
+    # batch normalisation goes by the model's statistics where they are kept, else by the batches'
+    frozen = replace(settings, contrast=replace(contrast, epochs=1, frozen_norms=True))
+    kept = train_further(start, data, data, frozen, Work(tmp_path / "kept")).model.state_dict()
+    resnet, _ = load_resnet(start.encoders.image_folder, start.encoders.image.architecture)
+    statistics = resnet.state_dict()["bn1.running_mean"]
+    torch.testing.assert_close(kept["image.bn1.running_mean"], statistics)
+    assert not torch.allclose(led["image.bn1.running_mean"], statistics)
     further = train_encoders(tmp_path / "products.parquet", tmp_path / "two", settings, start=start)
     assert further.val_recall_at_10 >= 0.5 * first.val_recall_at_10
     assert "trained further" in (tmp_path / "two" / "README.md").read_text()
