@@ -22,6 +22,9 @@ SAID = {
     "sun": 6,
     "glasses": 5,
     "handbag": 9,
+    "wristwatch": 4,
+    "watch": 50,
+    "wrist": 9,
     "bag": 30,
     "hand": 2,
     "kurta": 20,
@@ -43,6 +46,9 @@ class Words:
     def counts(self, words: Sequence[str]) -> list[int]:
         return [self.said.get(word, 0) for word in words]
 
+    def count_of_both(self, one: str, other: str) -> int:
+        return {("sun", "glasses"): 2, ("wrist", "watch"): 8}.get((one, other), 0)
+
     def says(self, word: str) -> bool:
         return word in self.said or word.rstrip("s") in self.said
 
@@ -62,7 +68,8 @@ class Words:
         ("snekaers", "sneakers"),  # a letter swapped with its neighbour
         ("Haedphnoes!", "headphones"),  # two mistakes in a long word
         ("sun glasses for men", "sunglasses for men"),
-        ("hand bag", "hand bag"),  # bags are said more than handbags
+        ("hand bag", "handbag"),  # though bags are said more than handbags
+        ("wrist watch", "wrist watch"),  # more products say both than "wristwatch"
         ("kurtas", "kurta"),
         ("sneaker", "sneakers"),  # much more often said
         ("black shirt", "black shirt"),  # known to the encoder, though "back" is near

@@ -277,6 +277,9 @@ class _Lexicon:
     def counts(self, words: Sequence[str]) -> list[int]:
         return self.products.counts(words)
 
+    def count_of_both(self, one: str, other: str) -> int:
+        return self.products.count_of_both(one, other)
+
     def says(self, word: str) -> bool:
         return self.products.says(word)
 

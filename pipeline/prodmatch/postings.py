@@ -126,11 +126,12 @@ class PostingsReader:
         self._row_count = row_count
         self._stemmer = Stemmer()
 
-    def occurs(self, term: str) -> bool:
-        """Whether any row says the term's stem."""
-        stems = self._stemmer.stems([term])
-        found = self._connection.execute("SELECT 1 FROM postings WHERE stem = ?", stems).fetchone()
-        return found is not None
+    def rows_of(self, term: str) -> npt.NDArray[np.int32]:
+        """The rows that say the term's stem, ascending."""
+        found = self._connection.execute(
+            "SELECT rows FROM postings WHERE stem = ?", self._stemmer.stems([term])
+        ).fetchone()
+        return np.frombuffer(b"" if found is None else found[0], "<i4")
 
     def match(self, terms: Iterable[str], within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that say any of the terms; a stem counts once.

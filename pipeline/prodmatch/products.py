@@ -173,7 +173,13 @@ class Products:
     def says(self, word: str) -> bool:
         """Whether a product says the word or another of its stem."""
         with self._guard():
-            return self._postings.occurs(word)
+            return len(self._postings.rows_of(word)) > 0
+
+    def count_of_both(self, one: str, other: str) -> int:
+        """How many products say both words, in any form."""
+        with self._guard():
+            rows, others = self._postings.rows_of(one), self._postings.rows_of(other)
+            return len(np.intersect1d(rows, others, assume_unique=True))
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
         """The words of the products with that first letter and of these lengths, and counts."""

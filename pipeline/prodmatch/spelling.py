@@ -22,6 +22,9 @@ class Lexicon(Protocol):
     def counts(self, words: Sequence[str]) -> list[int]:
         """How many products say each word, letter for letter."""
 
+    def count_of_both(self, one: str, other: str) -> int:
+        """How many products say both words, in any form."""
+
     def says(self, word: str) -> bool:
         """Whether a product says the word or another form of it."""
 
@@ -35,10 +38,10 @@ class Lexicon(Protocol):
 def mend_spelling(text: str, lexicon: Lexicon) -> str:
     """The text with mistyped words replaced by the nearest known ones; else as it is.
 
-    Two words that the catalogue mostly writes as one are joined ("sun glasses"). A word that the
-    encoder does not know gets the form that the catalogue says most ("kurtis" or "kurti"). A word
-    that neither knows gets the nearest one of the same first letter, at most one edit away and
-    from eight letters on two; of equally near ones, that of the most products.
+    Two words are joined where more products say them as one than say both ("sun glasses"). A word
+    that the encoder does not know gets the form that the catalogue says most ("kurtis" or
+    "kurti"). A word that neither knows gets the nearest one of the same first letter, at most one
+    edit away and from eight letters on two; of equally near ones, that of the most products.
     """
     words = text.split()
     terms = [_plain_word(word) for word in words[:MOST_WORDS]]
@@ -62,12 +65,12 @@ def _plain_word(word: str) -> str:
 
 
 def _join(pair: Sequence[str], lexicon: Lexicon) -> str:
-    """A pair as one word where more products say that than either of the two."""
+    """A pair as one word where more products say that than say both words."""
     if any(len(word) < 2 or word in STOP_WORDS for word in pair) or len(pair) < 2:
         return ""
     joined = "".join(pair)
-    together, *apart = lexicon.counts([joined, *pair])
-    return joined if together > max(apart) else ""
+    (together,) = lexicon.counts([joined])
+    return joined if together and together > lexicon.count_of_both(*pair) else ""
 
 
 def _spell(term: str, lexicon: Lexicon) -> str:
