@@ -10,7 +10,8 @@ from prodmatch.errors import QueryError
 from prodmatch.files import new_file, write_json
 from prodmatch.judgements import read_judgements, read_run
 from prodmatch.models import open_model
-from prodmatch.query import Hit, open_index
+from prodmatch.probes import clean_question
+from prodmatch.query import Hit, ProductIndex, open_index
 from prodmatch.questions import Question, read_picture, read_questions
 from prodmatch.recommend import recommend_products
 from prodmatch_cli.options import STORE, picture_options, read_pairs, read_weights
@@ -18,6 +19,7 @@ from prodmatch_cli.output import print_explanation, print_json, print_rows, prin
 
 FILE = click.Path(path_type=Path)
 COLUMNS = ("rank", "product_id", "title", "score", "probability")
+MOST_SAID = 200  # letters, of what was searched for
 HEAT_PIXELS = 320  # of a side of the heat map's picture
 PARTS = ("lexical", "text", "image")
 TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
@@ -87,16 +89,14 @@ def query(
     expected = open_model(model) if model else None
     index = open_index(store, model=expected, lasting=queries is not None)
     found = index.search_many(questions, where=where, top=top, weights=read_weights(weights))
-    meant = index.opened.meant(questions[0]) if text else None
-    if text and meant != " ".join(text.split()):
-        click.echo(f"Searched for: {meant}", err=True)
+    mended = None if queries is not None else _say_mended(index, questions[0])
     if html is not None:
         from prodmatch.gallery import answers_page
 
         shown = {hit.product_id for hits in found for hit in hits}
         pictures = _find_pictures(catalogue, columns, image_root, shown)
         facts = {
-            "searched for": meant,
+            "searched for": mended,
             "filter": where,
             "weights": weights,
             "generation": index.generation.number,
@@ -198,6 +198,15 @@ def _find_pictures(
 
     options = CatalogueOptions(columns=read_pairs(columns, "--columns"), image_root=image_root)
     return open_catalogue(catalogue, options).find_pictures(asked)
+
+
+def _say_mended(index: ProductIndex, question: Question) -> str | None:
+    """What was searched for instead of what was typed; None where it is the same."""
+    meant = index.opened.meant(question)
+    if meant == clean_question(question):
+        return None
+    click.echo(f"Searched for: {meant}"[:MOST_SAID], err=True)
+    return meant
 
 
 def _print_hits(found: Sequence[Sequence[Hit]], form: str, *, explain: bool, many: bool) -> None:
