@@ -93,7 +93,7 @@ class QueryEncoders:
         if any(token.startswith("##") for token in tokens):  # WordPiece marks what goes on a word
             words = [token for token in tokens if not token.startswith("##")]
         else:  # others mark the space before a word, if anything
-            marked = [token[1:] for token in tokens if token[0] in "\u2581\u0120"]
+            marked = [token[1:] for token in tokens if token.startswith(("\u2581", "\u0120"))]
             words = marked or list(tokens)
         return frozenset(word.casefold() for word in words if word.isalpha())
 
