@@ -18,6 +18,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
+from prodmatch.layout import Layout, LayoutComponents
+
 BATCH = 64
 
 
@@ -30,6 +32,8 @@ def main() -> None:
     bert = AutoModel.from_pretrained(model / "text", dtype=torch.float32).eval()
     resnet = getattr(torchvision.models, settings["image"]["architecture"])()
     resnet.fc = torch.nn.Identity()
+    words = load_file(model / "text" / "words.safetensors")["weight"].float()
+    layout = LayoutComponents(Layout.open(model / "image" / "layout.safetensors"))
     weights = load_file(model / "image" / "model.safetensors")
     resnet.load_state_dict({name: value.float() for name, value in weights.items()})
     resnet.eval()
@@ -47,16 +51,18 @@ def main() -> None:
             )
             states = bert(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1)
-            halves["text"].append((states * mask).sum(1) / mask.sum(1))
-            pictures = []
+            both = torch.cat([states, words[tokens["input_ids"]]], dim=2)
+            halves["text"].append((both * mask).sum(1) / mask.sum(1))
+            pictures, pixels = [], []
             for row in batch:
                 picture = Image.open(io.BytesIO(row["image"])).convert("RGB")
                 picture.thumbnail((side, side))
                 canvas = Image.new("RGB", (side, side), "white")
                 canvas.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-                pixels = torch.from_numpy(np.asarray(canvas).copy()).permute(2, 0, 1) / 255
-                pictures.append((pixels - mean) / std)
-            halves["image"].append(resnet(torch.stack(pictures)))
+                pixels.append(torch.from_numpy(np.asarray(canvas).copy()))
+                pictures.append((pixels[-1].permute(2, 0, 1) / 255 - mean) / std)
+            found = resnet(torch.stack(pictures)), layout(torch.stack(pixels))
+            halves["image"].append(torch.cat(found, dim=1))
     parts = []
     for name, features in halves.items():
         stacked = (

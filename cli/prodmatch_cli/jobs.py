@@ -220,7 +220,11 @@ def index(store: Path, model: str | None, weights: str | None, kind: Kind, quiet
     show_default=True,
     help="Of the heads.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="30 of heads, 9 of encoders if not given.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(0),
+    help="30 of heads, 9 of encoders if not given; 0 keeps encoders and fits words and heads.",
+)
 @click.option("--dim", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--log-dir", type=click.Path(path_type=Path), help="Figures for TensorBoard.")
@@ -269,12 +273,16 @@ def train(
         start = open_model(model) if encoders == "finetune" else None
         if labels is not None:
             raise click.UsageError("--labels fit heads; leave --encoders away.")
-        options = {"epochs": epochs or 9, "seed": seed, "dim": dim}
+        if epochs == 0 and start is None:
+            raise click.UsageError("--epochs 0: encoders from scratch need an epoch at least.")
+        options = {"epochs": 9 if epochs is None else epochs, "seed": seed, "dim": dim}
         settings = encoder_settings(**options, device=device, start=start)
         settings = replace(settings, log_dir=log_dir)
         report = train_encoders(catalogue, out, settings, start=start, pairs=pairs, texts=texts)
         print_json(report.as_dict())
         return
+    if epochs == 0:
+        raise click.UsageError("--epochs 0 is for --encoders finetune; heads need an epoch.")
     given = [text_encoder, image_encoder, image_weights]
     if any(given) and not all(given):
         raise click.UsageError("--text-encoder, --image-encoder and --image-weights go together.")

@@ -38,7 +38,8 @@ class EncoderFiles:
     write_image: Callable[[Path], None]
 
     def write(self, folder: Path) -> EncoderPair:
-        """Writes `text/` and `image/` into a folder."""
+        """Writes `text/` and `image/` into a folder, which is made if need be."""
+        folder.mkdir(exist_ok=True)
         for name, write in (("text", self.write_text), ("image", self.write_image)):
             (folder / name).mkdir()
             write(folder / name)

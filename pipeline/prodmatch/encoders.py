@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from prodmatch.errors import ModelError
 from prodmatch.files import digest_bytes, digest_file
+from prodmatch.layout import Layout, LayoutComponents
 from prodmatch.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.vectors import Vectors
 
@@ -35,6 +36,8 @@ __all__ = [
     "image_fingerprint",
     "load_bert",
     "load_resnet",
+    "load_words",
+    "pool_states",
     "text_fingerprint",
 ]
 
@@ -93,40 +96,66 @@ def _cpu_has_bf16() -> bool:
 
 
 class TextFeatures(nn.Module):
-    """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out."""
+    """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out.
 
-    def __init__(self, encoder: PreTrainedModel, pooling: str) -> None:
+    Where a model has a table of `words`, the mean of the tokens' rows in it stands beside the
+    pooled states: what a word means wherever it stands.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, pooling: str, words: Tensor | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.pooling = pooling
+        self.words = None if words is None else nn.Embedding.from_pretrained(words)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Features of `(n, tokens)` ids under an attention mask of the same shape."""
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        if self.pooling == "cls":
-            first: Tensor = states[:, 0]
-            return first
-        weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
-        mean: Tensor = (states * weights).sum(1) / weights.sum(1)
-        return mean
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        words = None if self.words is None else self.words(ids)
+        return pool_states(states, words, mask, self.pooling)
+
+
+def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str) -> Tensor:
+    """One row a text: its states pooled, beside them the mean of its words where there are any.
+
+    Args:
+        states: `(n, tokens, hidden)`, the last states of an encoder.
+        words: `(n, tokens, dim)`, the tokens' rows in a table of words.
+        mask: `(n, tokens)`, which tokens are the text's own.
+        pooling: `mean` or `cls`.
+    """
+    weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
+    pooled: Tensor = states[:, 0].float()
+    if pooling != "cls":
+        pooled = (states.float() * weights).sum(1) / weights.sum(1)
+    if words is not None:
+        mean = (words.float() * weights).sum(1) / weights.sum(1)
+        pooled = torch.cat([pooled, mean], dim=1)
+    return pooled
 
 
 class ResnetFeatures(nn.Module):
-    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out."""
+    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
 
-    def __init__(self, resnet: nn.Module, spec: ImageSpec) -> None:
+    Where a model has a `layout`, its components stand beside the pooled features.
+    """
+
+    def __init__(self, resnet: nn.Module, spec: ImageSpec, layout: Layout | None = None) -> None:
         super().__init__()
         self.resnet = resnet
+        self.layout = None if layout is None else LayoutComponents(layout)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
         self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The pooled features before the classifier, `(n, dim)`."""
+        """The pooled features before the classifier, and the layout's, `(n, dim)`."""
         images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        features: Tensor = self.resnet(images)
-        return features.float()
+        features: Tensor = self.resnet(images).float()
+        if self.layout is not None:
+            features = torch.cat([features, self.layout(pixels)], dim=1)
+        return features
 
 
 class TextEncoder:
@@ -139,14 +168,14 @@ class TextEncoder:
         self.spec = spec
         self.device = device
         self.tokenizer = tokenizer
-        self.model = TextFeatures(encoder, spec.pooling).to(device).eval()
-        self.dim = int(encoder.config.hidden_size)
+        words = load_words(folder)
+        self.model = TextFeatures(encoder, spec.pooling, words).to(device).eval()
+        self.dim = int(encoder.config.hidden_size) + (0 if words is None else words.shape[1])
         self.rows = TEXT_ROWS
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
-        spec, rows = self.spec, self.rows
-        tokens = self._tokenize(texts, spec.query_prefix if query else spec.passage_prefix)
+        rows, tokens = self.rows, self.tokenize(texts, query=query)
         features = np.zeros((len(texts), self.dim), dtype=np.float32)
         for batch, length in self._batches(tokens, rows):
             ids = torch.full((rows, length), self.pad_id)
@@ -160,7 +189,9 @@ class TextEncoder:
             features[batch] = found[: len(batch)].float().cpu().numpy()
         return features
 
-    def _tokenize(self, texts: Sequence[str], prefix: str) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
+        """Token ids of each text with its prefix, cut to what the encoder reads."""
+        prefix = self.spec.query_prefix if query else self.spec.passage_prefix
         prefixed = [prefix + text for text in texts]
         limit = self.max_tokens
         rows: list[list[int]] = self.tokenizer(prefixed, truncation=True, max_length=limit)[
@@ -181,6 +212,11 @@ class TextEncoder:
                 yield members[start : start + rows], length
 
     @property
+    def vocabulary(self) -> int:
+        """How many tokens the encoder knows."""
+        return int(self.model.encoder.config.vocab_size)
+
+    @property
     def pad_id(self) -> int:
         """The token id that fills short rows."""
         return int(self.tokenizer.pad_token_id or 0)
@@ -190,12 +226,14 @@ class ImageEncoder:
     """Framed pictures to pooled features, through a torchvision ResNet."""
 
     def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
-        resnet, self.dim = load_resnet(folder, spec.architecture)
+        resnet, pooled = load_resnet(folder, spec.architecture)
+        layout = Layout.open(folder / "layout.safetensors")
+        self.dim = pooled + (0 if layout is None else layout.dim)
         self.rows = IMAGE_ROWS
         self.device = device
         self.spec = spec
         resnet = resnet.to(memory_format=torch.channels_last)
-        self.model = ResnetFeatures(resnet, spec).to(device).eval()
+        self.model = ResnetFeatures(resnet, spec, layout).to(device).eval()
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
@@ -233,6 +271,21 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder}: the text encoder cannot be loaded ({error}).") from error
     return encoder.float(), tokenizer
+
+
+def load_words(folder: Path) -> Tensor | None:
+    """The table of words beside a text encoder, `(tokens, dim)` in float32, if there is one.
+
+    Raises:
+        ModelError: the file holds something else.
+    """
+    path = folder / "words.safetensors"
+    if not path.exists():
+        return None
+    try:
+        return load_file(path)["weight"].float()
+    except Exception as error:
+        raise ModelError(f"{path}: does not hold a table of words ({error}).") from error
 
 
 def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:

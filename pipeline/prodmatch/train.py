@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from PIL import Image
 
 from prodmatch.assemble import EncoderFiles, write_model
@@ -17,13 +18,14 @@ from prodmatch.errors import ModelError, StoreError
 from prodmatch.featurise import plan_features, update_features
 from prodmatch.files import lock_store, scratch_directory
 from prodmatch.heads import Heads, compact_heads, fit_cca
+from prodmatch.layout import Layout, LayoutFeatures, fit_layout
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.training.cards import Fitted, encoders_card, heads_card
-from prodmatch.training.contrast import ContrastSettings, TrainingSet, Work
-from prodmatch.training.finish import encoder_files, fold_heads
+from prodmatch.training.contrast import ContrastSettings, TrainingSet, Work, title_to_picture
+from prodmatch.training.finish import Beside, beside_of, encoder_files, fold_heads
 from prodmatch.training.gather import PairSet, gather_labelled, gather_pairs
-from prodmatch.training.held_out import pair_measure, split_labelled, title_measure
+from prodmatch.training.held_out import pair_measure, split_labelled
 from prodmatch.training.labels import read_labels
 from prodmatch.training.linear import Examples, LinearSettings, Measure, train_linear
 from prodmatch.training.measures import (
@@ -40,6 +42,7 @@ from prodmatch.training.scratch import (
     train_from_scratch,
     train_further,
 )
+from prodmatch.training.towers import TwoTowers
 from prodmatch.vectors import Vectors
 
 __all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "train_encoders"]
@@ -47,6 +50,7 @@ __all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "trai
 MOST_PAIRS = 50_000
 MOST_CENTRED = 20_000  # that the centre and the rotation of heads are taken from
 MOST_QUERIES = 2_000  # that a calibration is fitted on
+LAYOUT_DIM = 512  # principal components of a picture's layout
 HELD_OUT = 0.1
 BICUBIC = Image.Resampling.BICUBIC
 ModelWeights = Mapping[str, float]
@@ -263,63 +267,89 @@ def train_encoders(
             towers = train_further(start, data, held_out, settings, Work(work, hear))
         text, image = start.description.text, start.description.image
     image = replace(image, fit="pad", resize_pixels=side, crop_pixels=side)
-    files = encoder_files(towers, text, image)
-    groups = held_out.title_groups[:MOST_PAIRS]
-    with scratch_directory(work) as scratch:
-        encode = _Encode(files.write(scratch), settings.device)
-        pictures = encode.pictures(data)
-        validation = encode.titles(held_out, MOST_PAIRS), encode.pictures(held_out, MOST_PAIRS)
-        folded = fold_heads(towers.model)
-        sample = slice(None, None, -(-len(data.products) // MOST_CENTRED))
-        titles = encode.text.encode([product.title for product in data.products[sample]])
-        halves = folded[0](titles), folded[1](pictures[sample])
-        measure = title_measure(*validation, groups)
-        with open_log(settings.log_dir) as hear:
-            heads, refitted = refit_heads(
-                compact_heads(*folded, halves, settings.kept_dim),
-                Seen(data, pictures, encode.text.encode),
-                measure,
-                settings.refit,
-                hear,
-            )
-        asked_of = [product.title for product in held_out.products[:MOST_QUERIES]]
-        queries = draw_queries(asked_of)
-        asked = encode.text.encode(queries, query=True)
-    text_half, image_half = heads.text(validation[0]), heads.image(validation[1])
-    count = len(asked_of)
-    products = HeldOut(asked_of, text_half[:count], image_half[:count], groups[:count])
+    with scratch_directory(work) as scratch, open_log(settings.log_dir) as hear:
+        layout = _find_layout(towers.model, data, side)
+        bare = encoder_files(towers, text, image, layout=layout)
+        encode = _Encode(bare.write(scratch / "bare"), settings.device)
+        seen, judged = encode.see(data), encode.see(held_out)
+        fit = replace(settings.refit, dim=settings.kept_dim, seed=settings.contrast.seed)
+        refitted = refit_heads(encode.text, seen, judged, fit, hear)
+        before = title_to_picture(towers.model, towers.tokenizer, held_out, settings.contrast)
+        better = max(refitted.figures) >= before
+        beside = (
+            Beside(words=torch.from_numpy(refitted.words), layout=layout)
+            if better
+            else beside_of(towers.model)
+        )
+        files = encoder_files(towers, text, image, **beside)
+        encode = _Encode(files.write(scratch / "whole"), settings.device)
+        heads = refitted.heads
+        if not better:
+            heads = _tower_heads(towers.model, encode, data, settings.kept_dim)
+        titles = [product.title for product in held_out.products[:MOST_QUERIES]]
+        queries = draw_queries(titles)
+        asked = heads.text(encode.text.encode(queries, query=True))
+        products = HeldOut(
+            titles,
+            heads.text(encode.text.encode(titles)),
+            heads.image(encode.see(held_out, MOST_QUERIES).pictures),
+            held_out.title_groups[:MOST_QUERIES],
+        )
     description = ModelDescription(out.name, files.text, files.image)
     if start is not None:
         description = replace(description, weights=start.description.weights)
-    found = _calibrate(products, queries, heads.text(asked), description.weights)
+    found = _calibrate(products, queries, asked, description.weights)
     description = replace(description, calibration=found.calibration)
-    figures = [row["val_recall_at_10"] for row in towers.report]
-    fitted = Fitted("encoders", "infonce", figures[0], max(refitted), refitted)
+    recall = max(before, *refitted.figures)
+    fitted = Fitted("encoders", "infonce", before, recall, refitted.figures)
     card = encoders_card(
         out.name,
-        settings,
-        (towers.report, refitted),
+        replace(settings, refit=fit),
+        (towers.report, fitted),
         start=start,
         pairs=len(data.products),
         calibrated=found,
     )
     model = write_model(out, files, heads, description, card)
     counts = {"pairs": len(data.products), "held_out": len(held_out.products)}
-    return _report(model, fitted, found, **counts, recall=max(refitted))
+    return _report(model, fitted, found, **counts, recall=recall)
+
+
+def _find_layout(model: TwoTowers, data: TrainingSet, side: int) -> Layout:
+    """The layout that the towers have, or the principal components of training pictures."""
+    if model.layout is not None:
+        return model.layout.of
+    chosen = data.pictures[:: -(-len(data.pictures) // MOST_CENTRED)]
+    features = LayoutFeatures()
+    with torch.inference_mode():
+        found = [
+            features(torch.from_numpy(_resize(block, side))).numpy()
+            for block in np.array_split(chosen, -(-len(chosen) // 100))
+        ]
+    return fit_layout(np.concatenate(found), LAYOUT_DIM)
+
+
+def _tower_heads(model: TwoTowers, encode: "_Encode", data: TrainingSet, dim: int) -> Heads:
+    """The heads that the towers were trained with, centred and rotated."""
+    sample = slice(None, None, -(-len(data.products) // MOST_CENTRED))
+    folded = fold_heads(model)
+    titles = encode.text.encode([product.title for product in data.products[sample]])
+    pictures = encode.pictures(data.pictures[sample])
+    return compact_heads(*folded, (folded[0](titles), folded[1](pictures)), dim)
 
 
 class _Encode:
-    """Features of a training set's titles and pictures, as the model's files give them."""
+    """Features of texts and of a training set's pictures, as a model's files give them."""
 
     def __init__(self, pair: EncoderPair, device: str) -> None:
         self.text = TextEncoder(pair.text_folder, pair.text, choose_device(device))
         self.image = ImageEncoder(pair.image_folder, pair.image, choose_device(device))
 
-    def titles(self, chosen: TrainingSet, most: int) -> Vectors:
-        return self.text.encode([product.title for product in chosen.products[:most]])
+    def see(self, data: TrainingSet, most: int | None = None) -> Seen:
+        return Seen(data, self.pictures(data.pictures[:most]))
 
-    def pictures(self, chosen: TrainingSet, most: int | None = None) -> Vectors:
-        blocks = np.array_split(chosen.pictures[:most], -(-len(chosen.pictures[:most]) // 1000))
+    def pictures(self, pictures: npt.NDArray[np.uint8]) -> Vectors:
+        blocks = np.array_split(pictures, -(-len(pictures) // 1000))
         side = self.image.spec.crop_pixels
         return np.concatenate([self.image.encode(_resize(block, side)) for block in blocks])
 

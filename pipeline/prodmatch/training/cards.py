@@ -38,7 +38,8 @@ picture: {recall:.4f}. {probability}
 |---|---|---|---|
 {epochs}
 
-Then the heads alone, over the finished encoders, from {refitted} (epoch by epoch).
+Then a table of words and the heads, over the finished encoders: {refitted} (epoch by epoch), kept
+where that is no less than the encoders' own heads reach, {before:.4f}.
 """
 
 
@@ -80,7 +81,7 @@ def _say_probability(found: Calibrated) -> str:
 def encoders_card(
     name: str,
     settings: ScratchSettings,
-    reports: tuple[Sequence[Mapping[str, float]], Sequence[float]],
+    reports: tuple[Sequence[Mapping[str, float]], Fitted],
     *,
     start: Model | None,
     pairs: int,
@@ -91,12 +92,12 @@ def encoders_card(
     Args:
         name: of the model.
         settings: of all stages.
-        reports: figures of the towers' epochs, and recall@10 before and after each of the heads'.
+        reports: figures of the towers' epochs, and of the words and heads over them.
         start: the model they were trained further from.
         pairs: products trained on.
         calibrated: the probability, and how good it is.
     """
-    report, refitted = reports
+    report, fitted = reports
     if start is None:
         beginning = f"A small BERT and a {settings.shape.resnet} trained from scratch"
         shown = {**settings.shape.as_dict(), "masked_epochs": settings.masked_epochs}
@@ -110,8 +111,9 @@ def encoders_card(
         beginning=beginning,
         pairs=pairs,
         probability=_say_probability(calibrated),
-        recall=max(refitted),
-        refitted=", ".join(f"{figure:.4f}" for figure in refitted),
+        recall=fitted.after,
+        before=fitted.before,
+        refitted=", ".join(f"{figure:.4f}" for figure in fitted.figures),
         settings="\n".join(f"| {setting} | {value} |" for setting, value in shown.items()),
         epochs="\n".join(
             f"| {row['epoch']:.0f} | {row['loss']:.3f} | {row['seconds']:.0f} "

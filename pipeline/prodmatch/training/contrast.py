@@ -31,6 +31,7 @@ __all__ = [
     "as_pixels",
     "draw_batches",
     "info_nce",
+    "title_to_picture",
     "train_towers",
 ]
 
@@ -141,7 +142,7 @@ def train_towers(
     The average is that of the steps, and of the work's `start` where there is one.
     After each epoch a checkpoint goes to the work's folder; a later call with the same folder
     goes on from there. The best epoch is the one with the highest title-to-picture recall@10 on
-    `held_out`.
+    `held_out`; without any epoch the towers stay as they are.
     """
     optimizer = _optimizer(model, settings)
     average = _Average(model, settings.average)
@@ -179,7 +180,8 @@ def train_towers(
                 },
                 file,
             )
-    model.load_state_dict(best)
+    if best:
+        model.load_state_dict(best)
     return report
 
 

@@ -1,20 +1,23 @@
 """Trained towers to the parts of a model: folded heads, centred and rotated, in half precision."""
 
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from prodmatch.assemble import EncoderFiles
 from prodmatch.files import new_file
 from prodmatch.heads import Projection
+from prodmatch.layout import Layout
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.training.scratch import TrainedTowers
 from prodmatch.training.towers import TwoTowers
 from prodmatch.vectors import Vectors
 
-__all__ = ["encoder_files", "fold_heads"]
+__all__ = ["Beside", "beside_of", "encoder_files", "fold_heads"]
 
 
 def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
@@ -37,13 +40,36 @@ def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
     )
 
 
-def encoder_files(towers: TrainedTowers, text: TextSpec, image: ImageSpec) -> EncoderFiles:
-    """The towers' encoders, to be written in half precision."""
+class Beside(TypedDict):
+    """What stands beside the encoders."""
+
+    words: Tensor | None
+    layout: Layout | None
+
+
+def beside_of(model: TwoTowers) -> Beside:
+    """The words and the layout that towers were trained with."""
+    words = None if model.words is None else model.words.weight.detach()
+    return {"words": words, "layout": None if model.layout is None else model.layout.of}
+
+
+def encoder_files(
+    towers: TrainedTowers,
+    text: TextSpec,
+    image: ImageSpec,
+    *,
+    words: Tensor | None = None,
+    layout: Layout | None = None,
+) -> EncoderFiles:
+    """The towers' encoders, and what stands beside them, to be written in half precision."""
 
     def write_text(folder: Path) -> None:
         towers.model.text.half().save_pretrained(folder)
         towers.model.text.float()
         towers.tokenizer.save_pretrained(folder)
+        if words is not None:
+            with new_file(folder / "words.safetensors") as file:
+                file.write(save({"weight": words.half()}))
 
     def write_image(folder: Path) -> None:
         state = {
@@ -52,6 +78,8 @@ def encoder_files(towers: TrainedTowers, text: TextSpec, image: ImageSpec) -> En
         }
         with new_file(folder / "model.safetensors") as file:
             file.write(save(state))
+        if layout is not None:
+            layout.save(folder / "layout.safetensors")
 
     return EncoderFiles(text, image, write_text, write_image)
 

@@ -1,94 +1,262 @@
-"""The heads of trained towers once more, over the finished encoders: larger batches, all views."""
+"""The last stage over finished encoders: a table of words, and both heads, from the beginning.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+Encoders remember the products they were trained on, and heads over such features lean on what is
+remembered. A table with a row for every token knows nothing of a product, and neither does the
+layout of a picture; heads that learn from these beside the features find more among products
+that were not trained on.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from prodmatch.heads import Heads
-from prodmatch.training.contrast import TrainingSet
-from prodmatch.training.linear import Examples, LinearSettings, Measure, train_linear
-from prodmatch.training.pairs import group_keys
+from prodmatch.encoders import TextEncoder
+from prodmatch.heads import Heads, Projection, compact_heads
+from prodmatch.training.contrast import TrainingSet, draw_batches
+from prodmatch.training.losses import Similarities, info_nce
+from prodmatch.training.measures import recall_of_pairs
+from prodmatch.training.pairs import TrainingProduct, group_keys
 from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.views import TextViews
 from prodmatch.vectors import Vectors
 
-__all__ = ["RefitSettings", "Seen", "refit_heads"]
+__all__ = ["RefitSettings", "Refitted", "Seen", "mean_rows", "refit_heads"]
 
-Encode = Callable[[Sequence[str]], Vectors]
+LOG = logging.getLogger(__name__)
+FLOOR = 1.0  # added to the spread of a picture's feature: what hardly varies says little
+MOST_CENTRED = 20_000  # products that the centre and the rotation are taken from
+Tokens = Sequence[npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class RefitSettings:
-    """How the heads are refitted; the defaults are those of the shipped model."""
+    """How words and heads are fitted; the defaults are those of the shipped model."""
 
-    epochs: int = 6
-    batch_rows: int = 512
-    rate: float = 4e-4
-    short_draws: int = 2  # short texts of each product
-    text_shares: tuple[float, ...] = (0.0, 0.4)  # of the score of a short text; rest: the picture's
-    most_times: int = 4  # that a small source is seen in an epoch
+    dim: int = 128  # of the shared space, by principal components of `inner_dim`
+    inner_dim: int = 256
+    word_dim: int = 128  # of the table, by principal components
+    epochs: int = 12
+    batch_rows: int = 1024
+    rate: float = 2e-3
+    weight_decay: float = 0.05  # of the heads
+    dropped: float = 0.2  # share of the words, and of the features of a picture, left out
+    states_kept: float = 0.5  # share of the texts whose pooled states are seen
+    states_scale: float = 0.02  # of pooled states, against 1 for words
+    title_share: float = 0.8  # of the batches; the others show long texts
+    short_weight: float = 0.5  # of short text -> picture, against 1 for long text -> picture
+    search_weight: float = 0.5  # of short text -> picture and long text together
+    text_share: float = 0.4  # of the score of the latter
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What towers were trained on, as the finished encoders see it."""
+    """Products, and what the finished encoders make of their pictures: `(n, image features)`."""
 
     data: TrainingSet
-    pictures: Vectors  # (n, image features)
-    encode: Encode  # text features
+    pictures: Vectors
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A table of words `(tokens, word_dim)`, heads over features with it, a figure an epoch."""
+
+    words: Vectors
+    heads: Heads
+    figures: list[float]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts as their tokens, and the pooled states of an encoder without a table of words."""
+
+    tokens: Tokens
+    states: Vectors  # (n, text features)
+
+    @classmethod
+    def of(cls, encoder: TextEncoder, texts: Sequence[str]) -> "_Texts":
+        tokens = [np.asarray(row, np.int64) for row in encoder.tokenize(texts)]
+        return cls(tokens, encoder.encode(texts))
+
+
+class _Heads(nn.Module):
+    """The maps that are fitted."""
+
+    def __init__(self, vocabulary: int, long: _Texts, pictures: Vectors, settings: RefitSettings):
+        super().__init__()
+        inner = settings.inner_dim
+        self.words = nn.EmbeddingBag(vocabulary, inner, mode="mean")
+        nn.init.normal_(self.words.weight, std=0.05)
+        self.states = nn.Linear(long.states.shape[1], inner)
+        self.image = nn.Linear(pictures.shape[1], inner)
+        self.log_scales = nn.Parameter(torch.full((2,), 3.0))
+        self.state_mean = torch.from_numpy(long.states.mean(0))
+        self.state_gain = settings.states_scale / (torch.from_numpy(long.states.std(0)) + 1e-4)
+        self.image_mean = torch.from_numpy(pictures.mean(0))
+        self.image_gain = 1 / (torch.from_numpy(pictures.std(0)) + FLOOR)
+        self.settings = settings
+
+    def text(self, texts: _Texts, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """Unit rows `(n, inner_dim)`, words left out at random."""
+        dropped, kept = self.settings.dropped, self.settings.states_kept
+        tokens = [texts.tokens[row] for row in rows]
+        some = [row[rng.random(len(row)) >= dropped] for row in tokens]
+        words = [few if len(few) else all_ for few, all_ in zip(some, tokens, strict=True)]
+        starts = np.cumsum([0, *map(len, words[:-1])])
+        found = self.words(torch.from_numpy(np.concatenate(words)), torch.from_numpy(starts))
+        states = (torch.from_numpy(texts.states[rows]) - self.state_mean) * self.state_gain
+        shown = torch.from_numpy(rng.random((len(rows), 1)) < kept)
+        found = found + functional.linear(states * shown, self.states.weight) + self.states.bias
+        return functional.normalize(found.float(), dim=-1)
+
+    def pictures(self, pictures: Tensor) -> Tensor:
+        """Unit rows `(n, inner_dim)`, features left out at random while it trains."""
+        rows = (pictures - self.image_mean) * self.image_gain
+        rows = functional.dropout(rows, self.settings.dropped, self.training)
+        return functional.normalize(self.image(rows), dim=-1)
+
+    @torch.no_grad()
+    def finish(self, long: _Texts, pictures: Vectors) -> tuple[Vectors, Heads]:
+        """The table cut to its principal components, and heads, centred and rotated."""
+        settings = self.settings
+        table = self.words.weight.double()
+        _, directions = torch.linalg.eigh(table.T @ table)
+        basis = directions[:, -settings.word_dim :].float()  # (inner, word_dim)
+        words = (self.words.weight @ basis).half().float().numpy()
+        weight = torch.cat([(self.states.weight * self.state_gain).T, basis.T])
+        bias = self.states.bias - self.state_mean @ (self.states.weight * self.state_gain).T
+        text = _projection(weight, bias)
+        weight = (self.image.weight * self.image_gain).T
+        image = _projection(weight, self.image.bias - self.image_mean @ weight)
+        step = max(1, len(pictures) // MOST_CENTRED)
+        features = np.concatenate([long.states, mean_rows(words, long.tokens)], axis=1)[::step]
+        halves = text(features), image(pictures[::step])
+        return words, compact_heads(text, image, halves, settings.dim)
+
+
+def _projection(weight: Tensor, bias: Tensor) -> Projection:
+    dim = weight.shape[1]
+    zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+    return Projection(weight.contiguous().numpy(), bias.numpy(), zeros, eye)
+
+
+def mean_rows(table: Vectors, tokens: Tokens) -> Vectors:
+    """The mean of a table's rows over each text's tokens, `(n, dim)`."""
+    return np.stack([table[row].mean(axis=0) for row in tokens]).astype(np.float32)
 
 
 def refit_heads(
-    heads: Heads,
+    encoder: TextEncoder,
     seen: Seen,
-    measure: Measure,
+    held_out: Seen,
     settings: RefitSettings,
     hear: Hear = ignore,
-) -> tuple[Heads, list[float]]:
-    """The best heads on held-out products, `heads` where none are better, and all figures.
+) -> Refitted:
+    """Words and heads of the epoch with the best recall@10 from held-out titles to pictures.
 
     Args:
-        heads: where to start.
-        seen: products; batches are of one of their sources each.
-        measure: what the heads of an epoch are judged by.
+        encoder: of texts, without a table of words.
+        seen: products to learn from; batches are of one of their sources each.
+        held_out: products to judge by.
         settings: sizes and rates.
         hear: is told the figure of every epoch.
     """
-    views, data, pictures = TextViews(np.random.default_rng(5)), seen.data, seen.pictures
-    long = seen.encode([views.long(product) for product in data.products])
-    ones = np.ones(len(pictures), np.float32)
-    titles, kinds = data.title_groups, _kinds(data)
-    paired = Examples(long, long, pictures, ones, titles, data.picture_groups)
-    sets = [paired]
-    sources = [np.flatnonzero(data.sources == source) for source in np.unique(data.sources)]
-    largest = max(len(rows) for rows in sources)
-    for _ in range(settings.short_draws):
-        short = seen.encode([views.short(product) for product in data.products])
-        asked = Examples(short, long, pictures, ones, kinds, titles)
-        for rows in sources:
-            chosen = asked.take(rows)
-            times = min(settings.most_times, round((largest / len(rows)) ** 0.5))
-            sets += [replace(chosen, text_share=share) for share in settings.text_shares] * times
-    sets += [paired.take(rows) for rows in sources]
-    linear = LinearSettings(
-        dim=heads.text.rotation.shape[1],
-        inner_dim=heads.text.weight.shape[1],
-        epochs=settings.epochs,
-        batch_rows=settings.batch_rows,
-        rate=settings.rate,
-        weight_decay=0.0,
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    data, pictures = seen.data, torch.from_numpy(seen.pictures)
+    views = TextViews(np.random.default_rng(5))
+    titles = _Texts.of(encoder, [product.title for product in data.products])
+    long = _Texts.of(encoder, [views.long(product) for product in data.products])
+    draws = [_Texts.of(encoder, [views.short(p) for p in data.products]) for _ in range(2)]
+    judged = _Texts.of(encoder, [product.title for product in held_out.data.products])
+    kinds = _kinds(data.products)
+    model = _Heads(encoder.vocabulary, long, seen.pictures, settings)
+    optimizer, schedule = _optimizer(model, settings, data.sources)
+    best: tuple[Vectors, Heads] | None = None
+    figures: list[float] = []
+    for epoch in range(settings.epochs):
+        model.train()
+        short = draws[epoch % len(draws)]
+        for rows in draw_batches(data.sources, settings.batch_rows, rng):
+            shown = titles if rng.random() < settings.title_share else long
+            said, asked = model.text(shown, rows, rng), model.text(short, rows, rng)
+            loss = _loss(model, (said, asked, model.pictures(pictures[rows])), data, kinds, rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            with torch.no_grad():
+                model.log_scales.clamp_(0.0, float(np.log(100.0)))
+        words, heads = model.eval().finish(titles, seen.pictures)
+        features = np.concatenate([judged.states, mean_rows(words, judged.tokens)], axis=1)
+        halves = heads.text(features), heads.image(held_out.pictures)
+        figures.append(recall_of_pairs(*halves, held_out.data.title_groups))
+        LOG.info("epoch %d of words and heads: %.4f", epoch, figures[-1])
+        hear("heads", figures[-1], epoch)
+        if best is None or figures[-1] > max(figures[:-1]):
+            best = words, heads
+    if best is None:
+        raise ValueError("no epoch")
+    return Refitted(*best, figures)
+
+
+def _optimizer(
+    model: _Heads, settings: RefitSettings, sources: npt.NDArray[np.int64]
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
+    decayed: list[Tensor] = [model.states.weight, model.image.weight]
+    known = {id(weight) for weight in decayed}
+    others = [weight for weight in model.parameters() if id(weight) not in known]
+    optimizer = torch.optim.AdamW(decayed, settings.rate, weight_decay=settings.weight_decay)
+    optimizer.add_param_group({"params": others, "weight_decay": 0.0})
+    batches = len(draw_batches(sources, settings.batch_rows, np.random.default_rng(0)))
+    steps = max(2, settings.epochs * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.rate, total_steps=steps + 1, pct_start=0.05, cycle_momentum=False
     )
-    before = measure(heads)
-    found, figures = train_linear(sets, measure, linear, hear, start=heads)
-    return (found if max(figures) > before else heads), [before, *figures]
+    return optimizer, schedule
 
 
-def _kinds(data: TrainingSet) -> npt.NDArray[np.int64]:
+def _loss(
+    model: _Heads,
+    views: tuple[Tensor, Tensor, Tensor],
+    data: TrainingSet,
+    kinds: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+) -> Tensor:
+    """Long text -> picture, short text -> picture, short text -> both."""
+    settings = model.settings
+    said, asked, seen = views
+    same = _equal(data.title_groups[rows]) | _equal(data.picture_groups[rows])
+    alike = same | _equal(kinds[rows])  # a short text may fit all of a colour and type
+    by_picture, by_both = model.log_scales.exp()
+    share = settings.text_share
+    both = share * asked @ said.T + (1 - share) * asked @ seen.T
+    return (
+        _info_nce(said @ seen.T, same, by_picture)
+        + settings.short_weight * _info_nce(asked @ seen.T, alike, by_picture)
+        + settings.search_weight * _info_nce(both, alike, by_both)
+    )
+
+
+def _info_nce(cosines: Tensor, related: npt.NDArray[np.bool_], scale: Tensor) -> Tensor:
+    ignored = torch.from_numpy(related & ~np.eye(len(related), dtype=np.bool_))
+    return info_nce(Similarities(cosines, ignored, torch.ones(len(related)), scale, scale))
+
+
+def _equal(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    return np.asarray(groups[:, None] == groups)
+
+
+def _kinds(products: Sequence[TrainingProduct]) -> npt.NDArray[np.int64]:
     """Equal where a query of colour and kind fits both products; else where titles are equal."""
     said = []
-    for product in data.products:
+    for product in products:
         kind = [product.attributes.get(name, "") for name in ("colour", "type")]
         said.append(("\n".join(kind) if all(kind) else product.title.lower()).encode())
     return group_keys(said)

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from prodmatch.encoders import load_bert, load_resnet
+from prodmatch.encoders import load_bert, load_resnet, load_words
 from prodmatch.errors import ModelError
 from prodmatch.files import new_directory
 from prodmatch.images import ImageFault, decode_image
+from prodmatch.layout import Layout
 from prodmatch.models import Model
 from prodmatch.training.contrast import (
     ContrastSettings,
@@ -101,7 +102,16 @@ def train_further(
         encoders.image.std,
     )
     dim = start.heads.text.weight.shape[1]
-    model = TwoTowers(bert, resnet, spec, features=features, dim=dim).to(settings.device).eval()
+    model = TwoTowers(
+        bert,
+        resnet,
+        spec,
+        features=features,
+        dim=dim,
+        words=load_words(encoders.text_folder),
+        layout=Layout.open(encoders.image_folder / "layout.safetensors"),
+    )
+    model.to(settings.device).eval()
     tokenizer.model_max_length = encoders.text.max_tokens
     sample = np.linspace(0, len(data.products) - 1, min(512, len(data.products))).astype(np.int64)
     model.take_heads(start.heads, as_pixels(data.pictures[sample], settings.contrast.side_pixels))

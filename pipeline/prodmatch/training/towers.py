@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from prodmatch.encoders import pool_states
 from prodmatch.heads import Heads
+from prodmatch.layout import Layout, LayoutComponents
 
 __all__ = ["TowerShape", "TowerSpec", "TwoTowers", "tokenize"]
 
@@ -61,14 +63,27 @@ class TowerSpec:
 class TwoTowers(nn.Module):
     """Texts and pictures as unit vectors of one space, `(n, dim)` each."""
 
-    def __init__(
-        self, text: PreTrainedModel, resnet: nn.Module, spec: TowerSpec, *, features: int, dim: int
+    def __init__(  # noqa: PLR0913  # two encoders, and what a model may have beside each
+        self,
+        text: PreTrainedModel,
+        resnet: nn.Module,
+        spec: TowerSpec,
+        *,
+        features: int,
+        dim: int,
+        words: Tensor | None = None,
+        layout: Layout | None = None,
     ) -> None:
         super().__init__()
         self.text = text
+        self.text.pooler = None  # of random weights where a model was saved without one
         self.pooling, self.pad_id = spec.pooling, spec.pad_id
         self.image = resnet.to(memory_format=torch.channels_last)
-        self.text_head = nn.Linear(text.config.hidden_size, dim)
+        self.words = None if words is None else nn.Embedding.from_pretrained(words, freeze=False)
+        self.layout = None if layout is None else LayoutComponents(layout)
+        features += 0 if layout is None else layout.dim
+        hidden = text.config.hidden_size + (0 if words is None else words.shape[1])
+        self.text_head = nn.Linear(hidden, dim)
         self.image_norm = nn.BatchNorm1d(features)
         self.image_head = nn.Linear(features, dim)
         self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
@@ -108,15 +123,11 @@ class TwoTowers(nn.Module):
         self.text_head.bias.copy_(torch.from_numpy(heads.text.bias))
 
     def pool_text(self, ids: Tensor) -> Tensor:
-        """The pooled last states, `(n, hidden)`, for padded `(n, tokens)` ids."""
+        """The pooled last states and words, `(n, features)`, for padded `(n, tokens)` ids."""
         mask = ids != self.pad_id
-        states = self.text(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
-        if self.pooling == "cls":
-            first: Tensor = states[:, 0]
-            return first
-        weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
-        pooled: Tensor = (states * weights).sum(1) / weights.sum(1)
-        return pooled
+        states = self.text(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        words = None if self.words is None else self.words(ids)
+        return pool_states(states, words, mask, self.pooling)
 
     def encode_texts(self, rows: Sequence[Sequence[int]], chunks: int = 4) -> Tensor:
         """Unit vectors of token rows; padded in a few chunks of like length, given in order."""
@@ -141,6 +152,9 @@ class TwoTowers(nn.Module):
     def _features(self, pictures: Tensor) -> Tensor:
         scaled = (pictures - self.mean) / self.std
         features: Tensor = self.image(scaled.contiguous(memory_format=torch.channels_last)).float()
+        if self.layout is not None:
+            seen = self.layout(pictures.permute(0, 2, 3, 1) * 255.0)
+            features = torch.cat([features, seen], dim=1)
         return features
 
 
