@@ -76,7 +76,8 @@ class TwoTowers(nn.Module):
     ) -> None:
         super().__init__()
         self.text = text
-        self.text.pooler = None  # of random weights where a model was saved without one
+        if hasattr(text, "pooler"):  # of random weights where a model was saved without one
+            text.register_module("pooler", None)
         self.pooling, self.pad_id = spec.pooling, spec.pad_id
         self.image = resnet.to(memory_format=torch.channels_last)
         self.words = None if words is None else nn.Embedding.from_pretrained(words, freeze=False)
