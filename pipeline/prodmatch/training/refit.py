@@ -52,6 +52,7 @@ class RefitSettings:
     short_weight: float = 0.5  # of short text -> picture, against 1 for long text -> picture
     search_weight: float = 0.5  # of short text -> picture and long text together
     text_share: float = 0.4  # of the score of the latter
+    most_times: int = 4  # that a small source is seen in an epoch
     seed: int = 0
 
 
@@ -183,7 +184,7 @@ def refit_heads(
     for epoch in range(settings.epochs):
         model.train()
         short = draws[epoch % len(draws)]
-        for rows in draw_batches(data.sources, settings.batch_rows, rng):
+        for rows in _draw_batches(data.sources, settings, rng):
             shown = titles if rng.random() < settings.title_share else long
             said, asked = model.text(shown, rows, rng), model.text(short, rows, rng)
             loss = _loss(model, (said, asked, model.pictures(pictures[rows])), data, kinds, rows)
@@ -206,6 +207,21 @@ def refit_heads(
     return Refitted(*best, figures)
 
 
+def _draw_batches(
+    sources: npt.NDArray[np.int64], settings: RefitSettings, rng: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """An epoch's batches, each of one source, those of small sources several times over."""
+    _, counts = np.unique(sources, return_counts=True)
+    batches = []
+    for source in np.unique(sources):
+        rows = np.flatnonzero(sources == source)
+        times = min(settings.most_times, round(float(counts.max() / len(rows)) ** 0.5))
+        for _ in range(times):
+            drawn = draw_batches(sources[rows], settings.batch_rows, rng)
+            batches += [rows[batch] for batch in drawn]
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
 def _optimizer(
     model: _Heads, settings: RefitSettings, sources: npt.NDArray[np.int64]
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
@@ -214,7 +230,7 @@ def _optimizer(
     others = [weight for weight in model.parameters() if id(weight) not in known]
     optimizer = torch.optim.AdamW(decayed, settings.rate, weight_decay=settings.weight_decay)
     optimizer.add_param_group({"params": others, "weight_decay": 0.0})
-    batches = len(draw_batches(sources, settings.batch_rows, np.random.default_rng(0)))
+    batches = len(_draw_batches(sources, settings, np.random.default_rng(0)))
     steps = max(2, settings.epochs * batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.rate, total_steps=steps + 1, pct_start=0.05, cycle_momentum=False
