@@ -41,7 +41,7 @@ class RefitSettings:
     dim: int = 128  # of the shared space, by principal components of `inner_dim`
     inner_dim: int = 256
     word_dim: int = 128  # of the table, by principal components
-    epochs: int = 12
+    epochs: int = 10
     batch_rows: int = 1024
     rate: float = 2e-3
     weight_decay: float = 0.05  # of the heads
