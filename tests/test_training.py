@@ -30,7 +30,7 @@ from prodmatch.training.measures import (
     recall_of_pairs,
 )
 from prodmatch.training.pairs import TrainingProduct
-from prodmatch.training.refit import RefitSettings, Seen, mean_rows, refit_heads
+from prodmatch.training.refit import RefitSettings, Seen, draw_balanced, mean_rows, refit_heads
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
@@ -180,6 +180,28 @@ def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None
         halves[0], halves[1][np.random.default_rng(4).permutation(300)], data.title_groups
     )
     assert refit_heads(encoder, mixed, seen, settings).figures[-1] < chance + 0.2
+
+
+def test_small_sources_are_shown_several_times_where_words_and_heads_are_fitted() -> None:
+    sources = np.array([7] * 400 + [3] * 100 + [9] * 4)
+    batches = draw_balanced(sources, RefitSettings(batch_rows=50), np.random.default_rng(0))
+    assert all(len(set(sources[batch].tolist())) == 1 for batch in batches)
+    times = np.bincount(np.concatenate(batches), minlength=len(sources))
+    assert [set(times[sources == source].tolist()) for source in (7, 3, 9)] == [{1}, {2}, {4}]
+
+
+def test_towers_keep_their_own_heads_where_no_fit_is_as_good(tmp_path: Path) -> None:
+    pq.write_table(training_rows(150), tmp_path / "products.parquet")
+    contrast = ContrastSettings(epochs=2, batch_rows=32, side_pixels=32, early_side_pixels=32)
+    still = RefitSettings(epochs=1, word_dim=8, batch_rows=32, rate=0.0)
+    settings = ScratchSettings(SHAPE, contrast, still, masked_epochs=1, kept_dim=8)
+    texts = tmp_path / "texts.parquet"
+    pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)
+    report = train_encoders(tmp_path / "products.parquet", tmp_path / "m", settings, texts=texts)
+    assert report.after == report.before
+    pair = open_model(str(tmp_path / "m")).encoders
+    assert not (pair.text_folder / "words.safetensors").exists()
+    assert not (pair.image_folder / "layout.safetensors").exists()
 
 
 def test_rows_of_another_split_are_refused(tmp_path: Path) -> None:

@@ -106,7 +106,9 @@ class TextFeatures(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.pooling = pooling
-        self.words = None if words is None else nn.Embedding(*words.shape, _weight=words)
+        self.words = (
+            None if words is None else nn.Embedding(len(words), words.shape[1], _weight=words)
+        )
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Features of `(n, tokens)` ids under an attention mask of the same shape."""

@@ -26,7 +26,7 @@ from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.views import TextViews
 from prodmatch.vectors import Vectors
 
-__all__ = ["RefitSettings", "Refitted", "Seen", "mean_rows", "refit_heads"]
+__all__ = ["RefitSettings", "Refitted", "Seen", "draw_balanced", "mean_rows", "refit_heads"]
 
 LOG = logging.getLogger(__name__)
 FLOOR = 1.0  # added to the spread of a picture's feature: what hardly varies says little
@@ -184,7 +184,7 @@ def refit_heads(
     for epoch in range(settings.epochs):
         model.train()
         short = draws[epoch % len(draws)]
-        for rows in _draw_batches(data.sources, settings, rng):
+        for rows in draw_balanced(data.sources, settings, rng):
             shown = titles if rng.random() < settings.title_share else long
             said, asked = model.text(shown, rows, rng), model.text(short, rows, rng)
             loss = _loss(model, (said, asked, model.pictures(pictures[rows])), data, kinds, rows)
@@ -207,7 +207,7 @@ def refit_heads(
     return Refitted(*best, figures)
 
 
-def _draw_batches(
+def draw_balanced(
     sources: npt.NDArray[np.int64], settings: RefitSettings, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
     """An epoch's batches, each of one source, those of small sources several times over."""
@@ -230,7 +230,7 @@ def _optimizer(
     others = [weight for weight in model.parameters() if id(weight) not in known]
     optimizer = torch.optim.AdamW(decayed, settings.rate, weight_decay=settings.weight_decay)
     optimizer.add_param_group({"params": others, "weight_decay": 0.0})
-    batches = len(_draw_batches(sources, settings, np.random.default_rng(0)))
+    batches = len(draw_balanced(sources, settings, np.random.default_rng(0)))
     steps = max(2, settings.epochs * batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.rate, total_steps=steps + 1, pct_start=0.05, cycle_momentum=False
