@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from prodmatch.layout import Layout, LayoutComponents
+from prodmatch.layout import Layout, LayoutComponents, layout_features, look
 
 BATCH = 64
 
@@ -33,10 +33,11 @@ def main() -> None:
     resnet = getattr(torchvision.models, settings["image"]["architecture"])()
     resnet.fc = torch.nn.Identity()
     words = load_file(model / "text" / "words.safetensors")["weight"].float()
-    layout = LayoutComponents(Layout.open(model / "image" / "layout.safetensors"))
     weights = load_file(model / "image" / "model.safetensors")
     resnet.load_state_dict({name: value.float() for name, value in weights.items()})
     resnet.eval()
+    path = model / "image" / "layout.safetensors"
+    layout = LayoutComponents(Layout.open(path, layout_features(resnet)))
     mean = torch.tensor(settings["image"]["mean"]).view(3, 1, 1)
     std = torch.tensor(settings["image"]["std"]).view(3, 1, 1)
     side = settings["image"]["crop_pixels"]
@@ -61,8 +62,9 @@ def main() -> None:
                 canvas.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
                 pixels.append(torch.from_numpy(np.asarray(canvas).copy()))
                 pictures.append((pixels[-1].permute(2, 0, 1) / 255 - mean) / std)
-            found = resnet(torch.stack(pictures)), layout(torch.stack(pixels))
-            halves["image"].append(torch.cat(found, dim=1))
+            pooled, middle = look(resnet, torch.stack(pictures))
+            seen = layout(torch.stack(pixels), middle)
+            halves["image"].append(torch.cat([pooled, seen], dim=1))
     parts = []
     for name, features in halves.items():
         stacked = (

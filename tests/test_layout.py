@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torchvision
 from small import products
 from test_training import SHAPE, training_rows
 
@@ -15,18 +16,24 @@ from prodmatch.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.export import export_encoders
 from prodmatch.files import digest_bytes
+from prodmatch.heads import Heads, Projection
 from prodmatch.layout import (
     BINS,
     CELLS,
     DIRECTIONS,
+    LARGEST,
     MASK_CELLS,
+    MIDDLE,
     Layout,
     LayoutComponents,
     LayoutFeatures,
     fit_layout,
+    layout_features,
+    look,
+    settle_layout,
 )
 from prodmatch.models import open_model
-from prodmatch.train import train_encoders
+from prodmatch.train import LAYOUT_DIM, train_encoders
 from prodmatch.training.contrast import ContrastSettings
 from prodmatch.training.refit import RefitSettings
 from prodmatch.training.scratch import ScratchSettings
@@ -35,7 +42,7 @@ EDGES = CELLS**2 * DIRECTIONS
 COLOURS = CELLS**2 * 3
 
 
-def look(picture: np.ndarray) -> dict[str, np.ndarray]:
+def parts_of(picture: np.ndarray) -> dict[str, np.ndarray]:
     """The parts of a picture's features."""
     found = LayoutFeatures()(torch.from_numpy(picture[None]))[0].numpy()
     places = np.cumsum([EDGES, COLOURS, MASK_CELLS**2])
@@ -56,7 +63,7 @@ def half_red() -> np.ndarray:
 
 
 def test_colours_edges_and_the_outline_are_told_where_they_lie() -> None:
-    seen = look(half_red())
+    seen = parts_of(half_red())
     lightness, red, _ = seen["colours"]
     np.testing.assert_allclose(lightness[:, :5], 200 / 255 / 3, rtol=1e-5)
     np.testing.assert_allclose(lightness[:, 5:], 1.0, rtol=1e-5)
@@ -67,27 +74,27 @@ def test_colours_edges_and_the_outline_are_told_where_they_lie() -> None:
     assert (seen["edges"][0][:, 4:6] > 0.3).all()
     assert seen["edges"][0][:, [0, 1, 2, 7, 8, 9]].max() < 1e-3
     assert (seen["edges"][DIRECTIONS // 2] < 0.1 * seen["edges"][0].max()).all()
-    lying = look(np.ascontiguousarray(half_red().transpose(1, 0, 2)))
+    lying = parts_of(np.ascontiguousarray(half_red().transpose(1, 0, 2)))
     assert lying["edges"][0].max() < 0.1 * lying["edges"][[4, 5]].max()
 
 
 def test_histograms_count_the_product_and_not_the_white_around_it() -> None:
-    whole, middle = look(half_red())["histograms"]
+    whole, middle = parts_of(half_red())["histograms"]
     shares = whole**2
     assert shares.sum() == pytest.approx(1.0, abs=0.01)
     assert len(whole) == np.prod(BINS)
     blue = np.full((80, 80, 3), 255, np.uint8)
     blue[:, :40] = (0, 0, 200)
-    assert (shares * look(blue)["histograms"][0] ** 2).sum() < 0.01
+    assert (shares * parts_of(blue)["histograms"][0] ** 2).sum() < 0.01
     assert middle.shape == whole.shape
     # of a white picture there is nothing to count
-    assert look(np.full((80, 80, 3), 255, np.uint8))["histograms"].max() < 0.01
+    assert parts_of(np.full((80, 80, 3), 255, np.uint8))["histograms"].max() < 0.01
 
 
 def test_a_picture_of_another_size_is_told_alike() -> None:
     large = np.kron(half_red(), np.ones((2, 2, 1), np.uint8))
-    for name, part in look(half_red()).items():
-        np.testing.assert_allclose(look(large)[name], part, atol=0.05, err_msg=name)
+    for name, part in parts_of(half_red()).items():
+        np.testing.assert_allclose(parts_of(large)[name], part, atol=0.05, err_msg=name)
 
 
 def test_components_keep_what_varies_and_come_back_from_the_file(tmp_path: Path) -> None:
@@ -100,24 +107,68 @@ def test_components_keep_what_varies_and_come_back_from_the_file(tmp_path: Path)
     back = np.linalg.lstsq(found, scaled, rcond=None)[0]
     assert np.linalg.norm(found @ back - scaled) < 0.05 * np.linalg.norm(scaled)
     layout.save(tmp_path / "layout.safetensors")
-    opened = Layout.open(tmp_path / "layout.safetensors")
+    opened = Layout.open(tmp_path / "layout.safetensors", LayoutFeatures.dim)
     assert opened is not None
-    pixels = torch.from_numpy(half_red()[None])
+    pixels, middle = torch.from_numpy(half_red()[None]), torch.zeros(1, 0)
     torch.testing.assert_close(
-        LayoutComponents(opened)(pixels), LayoutComponents(layout)(pixels), rtol=0.01, atol=0.05
+        LayoutComponents(opened)(pixels, middle),
+        LayoutComponents(layout)(pixels, middle),
+        rtol=0.01,
+        atol=0.05,
     )
-    assert Layout.open(tmp_path / "none.safetensors") is None
+    assert Layout.open(tmp_path / "none.safetensors", LayoutFeatures.dim) is None
+
+
+def small_resnet() -> torchvision.models.ResNet:
+    """A ResNet-18 of random weights, without its classifier."""
+    torch.manual_seed(0)
+    resnet = torchvision.models.resnet18(weights=None)
+    resnet.fc = torch.nn.Identity()
+    return resnet.eval()
+
+
+def test_middle_maps_are_told_on_a_grid_beside_what_the_resnet_gives() -> None:
+    resnet = small_resnet()
+    images = torch.randn(2, 3, 256, 256)
+    images[1, :, :, :192] = images[0, :, :, :192]  # they differ in their right quarter
+    with torch.inference_mode():
+        pooled, middle = look(resnet, images)
+        torch.testing.assert_close(pooled, resnet(images))
+    assert layout_features(resnet) == LayoutFeatures.dim + middle.shape[1]
+    side = MIDDLE["layer2"]
+    cells = middle[:, : 128 * side**2].view(2, 128, side, side)
+    unlike = (cells[0] - cells[1]).abs().amax((0, 1))  # by column
+    assert unlike[0] < 1e-5, "the left edge of both pictures is the same"
+    assert unlike[-1] > 0.1
+
+
+def test_heads_over_many_components_are_the_same_over_the_layout_that_they_need() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, LayoutFeatures.dim)).astype(np.float32)
+    wide = fit_layout(rows, 60)
+    pooled = rng.normal(size=(400, 5)).astype(np.float32)
+    weight = rng.normal(size=(65, 12)).astype(np.float32)
+    zeros, eye = np.zeros(12, np.float32), np.eye(12, dtype=np.float32)
+    head = Projection(weight, zeros, zeros, eye)
+    layout, heads = settle_layout(wide, Heads(head, head), 20)
+    assert layout.dim == 20
+    assert heads.text is head
+    scaled = np.clip((rows - wide.mean) / wide.spread, -LARGEST, LARGEST)
+    before = head(np.concatenate([pooled, scaled @ wide.components], axis=1))
+    after = heads.image(np.concatenate([pooled, scaled @ layout.components], axis=1))
+    np.testing.assert_allclose(before, after, atol=1e-5)
+    np.testing.assert_array_equal(layout.components[:, 12:], wide.components[:, :8])
 
 
 def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "layout.safetensors"
     path.write_bytes(b"no layout")
     with pytest.raises(ModelError, match="does not hold a layout"):
-        Layout.open(path)
+        Layout.open(path, LayoutFeatures.dim)
     few = np.ones((5, 2), np.float32)
     Layout(few[:, 0], few[:, 0], few).save(path)
-    with pytest.raises(ModelError, match="is for 5 features"):
-        Layout.open(path)
+    with pytest.raises(ModelError, match="is for 5 features; with this ResNet there are 1946"):
+        Layout.open(path, LayoutFeatures.dim)
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +201,16 @@ def test_features_are_states_and_words_and_pooled_maps_and_layout(trained: Path)
         np.testing.assert_allclose(row[-8:], mean.detach().numpy(), rtol=1e-4, atol=1e-5)
     image = ImageEncoder(pair.image_folder, pair.image, torch.device("cpu"))
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
-    layout = Layout.open(pair.image_folder / "layout.safetensors")
+    layout = image.model.layout
     assert layout is not None
     seen = image.encode(pixels)
-    assert seen.shape == (3, 512 + layout.dim)
-    expected = LayoutComponents(layout)(torch.from_numpy(pixels)).numpy()
-    np.testing.assert_allclose(seen[:, 512:], expected, rtol=1e-3, atol=1e-3)
+    assert seen.shape == (3, 512 + layout.of.dim)
+    assert layout.of.dim <= LAYOUT_DIM
+    with torch.inference_mode():
+        images = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - image.model.mean) / image.model.std
+        _, middle = look(image.model.resnet, images)
+        expected = layout(torch.from_numpy(pixels), middle).numpy()
+    np.testing.assert_allclose(seen[:, 512:], expected, rtol=0.02, atol=0.05)
 
 
 def test_query_encoders_give_the_same_halves(trained: Path, tmp_path: Path) -> None:
@@ -180,6 +235,6 @@ def test_without_an_epoch_the_encoders_stay_and_words_and_heads_are_fitted(train
     refit = RefitSettings(epochs=2, word_dim=8, batch_rows=32)
     settings = ScratchSettings(SHAPE, contrast, refit, kept_dim=8)
     train_encoders(trained / "products.parquet", trained / "again", settings, start=start)
-    for name in ("text/model.safetensors", "image/model.safetensors", "image/layout.safetensors"):
+    for name in ("text/model.safetensors", "image/model.safetensors"):
         old, new = ((trained / folder / name).read_bytes() for folder in ("model", "again"))
         assert digest_bytes(old) == digest_bytes(new), name

@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from prodmatch.errors import ModelError
 from prodmatch.files import digest_bytes, digest_file
-from prodmatch.layout import Layout, LayoutComponents
+from prodmatch.layout import Layout, LayoutComponents, layout_features, look
 from prodmatch.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.vectors import Vectors
 
@@ -35,6 +35,7 @@ __all__ = [
     "choose_device",
     "image_fingerprint",
     "load_bert",
+    "load_layout",
     "load_resnet",
     "load_words",
     "pool_states",
@@ -154,9 +155,9 @@ class ResnetFeatures(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """The pooled features before the classifier, and the layout's, `(n, dim)`."""
         images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        features: Tensor = self.resnet(images).float()
+        features, middle = look(self.resnet, images)
         if self.layout is not None:
-            features = torch.cat([features, self.layout(pixels)], dim=1)
+            features = torch.cat([features, self.layout(pixels, middle)], dim=1)
         return features
 
 
@@ -229,7 +230,7 @@ class ImageEncoder:
 
     def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
         resnet, pooled = load_resnet(folder, spec.architecture)
-        layout = Layout.open(folder / "layout.safetensors")
+        layout = load_layout(folder, resnet)
         self.dim = pooled + (0 if layout is None else layout.dim)
         self.rows = IMAGE_ROWS
         self.device = device
@@ -317,6 +318,15 @@ def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
     except Exception as error:
         raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
     return resnet, dim
+
+
+def load_layout(folder: Path, resnet: nn.Module) -> Layout | None:
+    """The layout beside a ResNet, if there is one.
+
+    Raises:
+        ModelError: the file holds something else, or is for another ResNet.
+    """
+    return Layout.open(folder / "layout.safetensors", layout_features(resnet))
 
 
 @contextlib.contextmanager

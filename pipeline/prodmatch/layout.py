@@ -1,12 +1,13 @@
-"""Where colours and edges lie in a picture: fixed features beside those that a ResNet learned.
+"""Where things lie in a picture: fixed features and a ResNet's middle maps, beside its pooled ones.
 
-Pooled features of a ResNet know what is in a picture and little of where. These know where, and
-since nothing in them was learned from the products of a shop, heads over them cannot lean on
-what an encoder remembers of its training pictures.
+Pooled features of a ResNet know what is in a picture and little of where. These know where. The
+fixed ones, and hardly less the middle maps, have learned nothing of single products, so heads
+over them cannot lean on what an encoder remembers of its training pictures.
 """
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -16,12 +17,22 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models import ResNet
 
 from prodmatch.errors import ModelError
 from prodmatch.files import new_file
+from prodmatch.heads import Heads
 from prodmatch.vectors import Vectors
 
-__all__ = ["Layout", "LayoutComponents", "LayoutFeatures", "fit_layout"]
+__all__ = [
+    "Layout",
+    "LayoutComponents",
+    "LayoutFeatures",
+    "fit_layout",
+    "layout_features",
+    "look",
+    "settle_layout",
+]
 
 SIDE = 80  # pixels; other sizes are scaled to it
 CELLS = 10  # a side of the grid that colours and edges are told on
@@ -30,6 +41,8 @@ DIRECTIONS = 9
 BINS = (5, 7, 7)  # of lightness, red against green, yellow against blue
 WHITE = 0.95  # the darkest channel of a background
 LARGEST = 4.0  # spreads from the mean at which a feature is cut
+MIDDLE = {"layer2": 4, "layer3": 3}  # a side of the grid that each middle map is told on
+STEPS = 127  # of a component, on either side of 0, in a file
 
 
 class LayoutFeatures(nn.Module):
@@ -111,9 +124,34 @@ def _soft_bins(channel: Tensor, low: float, high: float, count: int) -> Tensor:
     return (1 - (place - bins).abs()).clamp(min=0)
 
 
+def look(resnet: ResNet, images: Tensor) -> tuple[Tensor, Tensor]:
+    """A ResNet's pooled features `(n, features)`, and its middle maps on a grid `(n, dim)`.
+
+    Args:
+        resnet: of torchvision, without its classifier.
+        images: `(n, 3, side, side)`, normalised.
+    """
+    maps = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(images))))
+    middle = []
+    for name in ("layer1", "layer2", "layer3", "layer4"):
+        maps = getattr(resnet, name)(maps)
+        if name in MIDDLE:
+            cells = functional.adaptive_avg_pool2d(maps.float(), MIDDLE[name])
+            middle.append(cells.flatten(1))
+    return resnet.avgpool(maps).flatten(1).float(), torch.cat(middle, dim=1)
+
+
+def layout_features(resnet: ResNet) -> int:
+    """How many features a layout beside this ResNet is made of: the fixed ones, the maps'."""
+    with torch.device("meta"), torch.inference_mode():
+        shape = copy.deepcopy(resnet).to("meta").eval()
+        _, middle = look(shape, torch.zeros(1, 3, 64, 64))
+    return LayoutFeatures.dim + middle.shape[1]
+
+
 @dataclass(frozen=True)
 class Layout:
-    """The leading principal components of layout features, as a model keeps them."""
+    """Directions of layout features that say most, as a model keeps them."""
 
     mean: Vectors  # (features,)
     spread: Vectors  # (features,)
@@ -125,39 +163,50 @@ class Layout:
         return int(self.components.shape[1])
 
     def save(self, path: Path) -> None:
-        """Writes the arrays in half precision."""
+        """Writes mean and spread in half precision, each component in bytes and its scale."""
+        scale = np.maximum(np.abs(self.components).max(0), 1e-12) / STEPS  # (dim,)
         arrays = {
-            name: np.ascontiguousarray(getattr(self, name), dtype=np.float16)
-            for name in ("mean", "spread", "components")
+            "mean": self.mean.astype(np.float16),
+            "spread": self.spread.astype(np.float16),
+            "components": np.rint(self.components / scale).astype(np.int8),
+            "scale": scale.astype(np.float32),
         }
         with new_file(path) as file:
-            file.write(save(arrays))
+            file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
     @classmethod
-    def open(cls, path: Path) -> Self | None:
+    def open(cls, path: Path, features: int) -> Self | None:
         """What `save` wrote; nothing where there is no such file.
+
+        Args:
+            path: the file.
+            features: how many there are with the model's ResNet.
 
         Raises:
             ModelError: the file is damaged or holds other arrays.
         """
         try:
             arrays = load(path.read_bytes())
-            mean, spread, components = (
-                arrays[name].astype(np.float32) for name in ("mean", "spread", "components")
+            mean, spread, components, scale = (
+                arrays[name].astype(np.float32)
+                for name in ("mean", "spread", "components", "scale")
             )
         except FileNotFoundError:
             return None
         except (SafetensorError, KeyError) as error:
-            raise ModelError(f"{path}: does not hold a layout ({error}).") from error
-        if len(components) != LayoutFeatures.dim:
             raise ModelError(
-                f"{path}: is for {len(components)} features; there are {LayoutFeatures.dim}."
+                f"{path}: does not hold a layout ({error}). Train the model again."
+            ) from error
+        if len(components) != features:
+            raise ModelError(
+                f"{path}: is for {len(components)} features; with this ResNet there are "
+                f"{features}. Train the model again."
             )
-        return cls(mean, spread, components)
+        return cls(mean, spread, components * scale)
 
 
 class LayoutComponents(nn.Module):
-    """Pictures to the components of a layout."""
+    """Pictures and their middle maps to the components of a layout."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
@@ -169,10 +218,11 @@ class LayoutComponents(nn.Module):
         for name in ("mean", "spread", "components"):
             self.register_buffer(name, torch.from_numpy(getattr(layout, name)))
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Components `(n, dim)` of `(n, side, side, 3)` bytes, in float32."""
+    def forward(self, pixels: Tensor, middle: Tensor) -> Tensor:
+        """Components `(n, dim)` of `(n, side, side, 3)` bytes and `look`'s maps, in float32."""
         with torch.autocast(pixels.device.type, enabled=False):
-            rows = (self.features(pixels) - self.mean) / self.spread
+            seen = torch.cat([self.features(pixels), middle], dim=1)
+            rows = (seen - self.mean) / self.spread
             found: Tensor = rows.clamp(-LARGEST, LARGEST) @ self.components
             return found
 
@@ -183,9 +233,36 @@ def fit_layout(features: Vectors, dim: int) -> Layout:
     All components are given the spread of the first in common, so that they keep their weights.
     """
     mean, spread = features.mean(0), features.std(0)
-    spread = spread + 0.2 * spread.mean() + 1e-4  # what hardly varies says little
+    for part in (slice(LayoutFeatures.dim), slice(LayoutFeatures.dim, None)):
+        if len(spread[part]):  # what hardly varies beside others of its kind says little
+            spread[part] += 0.2 * spread[part].mean() + 1e-4
     rows = np.clip((features - mean) / spread, -LARGEST, LARGEST)
-    values, directions = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
+    if len(rows) < rows.shape[1]:
+        _, lengths, directions = np.linalg.svd(rows, full_matrices=False)
+        values, directions = lengths**2 / len(rows), directions.T
+    else:
+        values, directions = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
     kept = np.argsort(-values)[:dim]
     components = directions[:, kept] / np.sqrt(values[kept[0]])
     return Layout(mean, spread, components.astype(np.float32))
+
+
+def settle_layout(layout: Layout, heads: Heads, dim: int) -> tuple[Layout, Heads]:
+    """A smaller layout for heads that were fitted over all components of another.
+
+    It has the directions that the head of pictures takes, which are all that it needs, and the
+    leading components up to `dim`, for heads to come.
+    """
+    pooled = len(heads.image.weight) - layout.dim
+    weight = heads.image.weight[pooled:]  # (components, inner)
+    lengths = np.maximum(np.linalg.norm(weight, axis=0), 1e-12)
+    others = max(0, min(dim, layout.dim) - len(lengths))
+    components = np.concatenate(
+        [layout.components @ (weight / lengths), layout.components[:, :others]], axis=1
+    )
+    unused = np.zeros((others, len(lengths)), np.float32)
+    weight = np.concatenate(
+        [heads.image.weight[:pooled], np.diag(lengths), unused], dtype=np.float32
+    )
+    settled = replace(layout, components=components.astype(np.float32))
+    return settled, replace(heads, image=replace(heads.image, weight=weight))

@@ -13,12 +13,12 @@ from PIL import Image
 
 from prodmatch.assemble import EncoderFiles, write_model
 from prodmatch.catalogue import Catalogue
-from prodmatch.encoders import ImageEncoder, TextEncoder, choose_device
+from prodmatch.encoders import ImageEncoder, TextEncoder, autocast, choose_device
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.featurise import plan_features, update_features
 from prodmatch.files import lock_store, scratch_directory
 from prodmatch.heads import Heads, compact_heads, fit_cca
-from prodmatch.layout import Layout, LayoutFeatures, fit_layout
+from prodmatch.layout import Layout, LayoutFeatures, fit_layout, look, settle_layout
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
 from prodmatch.training.cards import Fitted, encoders_card, heads_card
@@ -50,7 +50,8 @@ __all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "trai
 MOST_PAIRS = 50_000
 MOST_CENTRED = 20_000  # that the centre and the rotation of heads are taken from
 MOST_QUERIES = 2_000  # that a calibration is fitted on
-LAYOUT_DIM = 512  # principal components of a picture's layout
+LAYOUT_DIM = 384  # of a picture's layout, as a model keeps it
+WIDE_DIM = 2048  # of the layout that heads are fitted over
 HELD_OUT = 0.1
 BICUBIC = Image.Resampling.BICUBIC
 ModelWeights = Mapping[str, float]
@@ -268,14 +269,15 @@ def train_encoders(
         text, image = start.description.text, start.description.image
     image = replace(image, fit="pad", resize_pixels=side, crop_pixels=side)
     with scratch_directory(work) as scratch, open_log(settings.log_dir) as hear:
-        layout = _find_layout(towers.model, data, side)
-        bare = encoder_files(towers, text, image, layout=layout)
+        wide = _wide_layout(towers.model, data, side)
+        bare = encoder_files(towers, text, image, layout=wide)
         encode = _Encode(bare.write(scratch / "bare"), settings.device)
         seen, judged = encode.see(data), encode.see(held_out)
         fit = replace(settings.refit, dim=settings.kept_dim, seed=settings.contrast.seed)
         refitted = refit_heads(encode.text, seen, judged, fit, hear)
         before = title_to_picture(towers.model, towers.tokenizer, held_out, settings.contrast)
         better = max(refitted.figures) >= before
+        layout, heads = settle_layout(encode.layout, refitted.heads, LAYOUT_DIM)
         beside = (
             Beside(words=torch.from_numpy(refitted.words), layout=layout)
             if better
@@ -283,7 +285,6 @@ def train_encoders(
         )
         files = encoder_files(towers, text, image, **beside)
         encode = _Encode(files.write(scratch / "whole"), settings.device)
-        heads = refitted.heads
         if not better:
             heads = _tower_heads(towers.model, encode, data, settings.kept_dim)
         titles = [product.title for product in held_out.products[:MOST_QUERIES]]
@@ -292,7 +293,7 @@ def train_encoders(
         products = HeldOut(
             titles,
             heads.text(encode.text.encode(titles)),
-            heads.image(encode.see(held_out, MOST_QUERIES).pictures),
+            heads.image(encode.pictures(held_out.pictures[:MOST_QUERIES])),
             held_out.title_groups[:MOST_QUERIES],
         )
     description = ModelDescription(out.name, files.text, files.image)
@@ -315,18 +316,19 @@ def train_encoders(
     return _report(model, fitted, found, **counts, recall=recall)
 
 
-def _find_layout(model: TwoTowers, data: TrainingSet, side: int) -> Layout:
-    """The layout that the towers have, or the principal components of training pictures."""
-    if model.layout is not None:
-        return model.layout.of
+def _wide_layout(model: TwoTowers, data: TrainingSet, side: int) -> Layout:
+    """The principal components of training pictures, so many that heads miss nothing."""
     chosen = data.pictures[:: -(-len(data.pictures) // MOST_CENTRED)]
-    features = LayoutFeatures()
-    with torch.inference_mode():
-        found = [
-            features(torch.from_numpy(_resize(block, side))).numpy()
-            for block in np.array_split(chosen, -(-len(chosen) // 100))
-        ]
-    return fit_layout(np.concatenate(found), LAYOUT_DIM)
+    features, device = LayoutFeatures(), model.log_scale.device
+    found = []
+    model.eval()
+    with torch.inference_mode(), autocast(device):
+        for block in np.array_split(chosen, -(-len(chosen) // 100)):
+            pixels = torch.from_numpy(_resize(block, side))
+            images = (pixels.permute(0, 3, 1, 2) / 255.0).to(device)
+            _, middle = look(model.image, model.normalise(images))
+            found.append(np.concatenate([features(pixels).numpy(), middle.cpu().numpy()], axis=1))
+    return fit_layout(np.concatenate(found), WIDE_DIM)
 
 
 def _tower_heads(model: TwoTowers, encode: "_Encode", data: TrainingSet, dim: int) -> Heads:
@@ -345,8 +347,16 @@ class _Encode:
         self.text = TextEncoder(pair.text_folder, pair.text, choose_device(device))
         self.image = ImageEncoder(pair.image_folder, pair.image, choose_device(device))
 
-    def see(self, data: TrainingSet, most: int | None = None) -> Seen:
-        return Seen(data, self.pictures(data.pictures[:most]))
+    @property
+    def layout(self) -> Layout:
+        """The layout beside the ResNet, as it came back from its file."""
+        layout = self.image.model.layout
+        if layout is None:
+            raise ValueError("encoders without a layout")
+        return layout.of
+
+    def see(self, data: TrainingSet) -> Seen:
+        return Seen(data, self.pictures(data.pictures))
 
     def pictures(self, pictures: npt.NDArray[np.uint8]) -> Vectors:
         blocks = np.array_split(pictures, -(-len(pictures) // 1000))

@@ -19,6 +19,7 @@ from prodmatch.encoders import autocast
 from prodmatch.files import new_file
 from prodmatch.training import losses
 from prodmatch.training.losses import Similarities
+from prodmatch.training.measures import recall_of_pairs
 from prodmatch.training.pairs import TrainingProduct, words_of
 from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.towers import TwoTowers, tokenize
@@ -377,7 +378,7 @@ def title_to_picture(
     held_out: TrainingSet,
     settings: ContrastSettings,
 ) -> float:
-    """Share of titles whose own picture, or one of an equal title, is among the ten nearest."""
+    """`recall_of_pairs` of the held-out products' titles and pictures."""
     model.eval()
     device = model.log_scale.device
     texts, images = [], []
@@ -392,7 +393,4 @@ def title_to_picture(
         functional.normalize(half - half.mean(0), dim=-1)
         for half in (torch.cat(texts), torch.cat(images))
     )
-    scores = text @ image.T  # (n, n)
-    nearest = scores.topk(min(10, len(scores)), dim=1).indices.cpu().numpy()
-    groups = held_out.title_groups
-    return float((groups[nearest] == groups[:, None]).any(axis=1).mean())
+    return recall_of_pairs(text.cpu().numpy(), image.cpu().numpy(), held_out.title_groups)

@@ -48,20 +48,19 @@ class Calibrated:
 
 
 def recall_of_pairs(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) -> float:
-    """Share of texts with a picture of their own group among the ten nearest.
+    """Share of texts with a picture of their own group among the ten nearest; equal texts once.
 
     Args:
         text: `(n, dim)` unit rows.
         image: `(n, dim)` unit rows, of the same products.
         groups: `(n,)`, equal for products whose texts are equal.
     """
-    found = 0
-    for start in range(0, len(text), 1024):
-        scores = text[start : start + 1024] @ image.T  # (block, n)
-        count = min(10, scores.shape[1])
-        nearest = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-        found += int((groups[nearest] == groups[start : start + 1024, None]).any(axis=1).sum())
-    return round(found / max(1, len(text)), 4)
+    found, count = 0, min(10, len(image))
+    _, firsts = np.unique(groups, return_index=True)
+    for rows in np.split(firsts, range(1024, len(firsts), 1024)):
+        nearest = np.argpartition(-(text[rows] @ image.T), count - 1, axis=1)[:, :count]
+        found += int((groups[nearest] == groups[rows, None]).any(axis=1).sum())
+    return round(found / max(1, len(firsts)), 4)
 
 
 def draw_queries(texts: Sequence[str], seed: int = 0) -> list[str]:

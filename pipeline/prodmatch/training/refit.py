@@ -52,7 +52,8 @@ class RefitSettings:
     short_weight: float = 0.5  # of short text -> picture, against 1 for long text -> picture
     search_weight: float = 0.5  # of short text -> picture and long text together
     text_share: float = 0.4  # of the score of the latter
-    most_times: int = 4  # that a small source is seen in an epoch
+    smallest: float = 0.25  # a source smaller than this share of the largest is repeated,
+    most_times: int = 4  # so many times at most
     seed: int = 0
 
 
@@ -105,12 +106,8 @@ class _Heads(nn.Module):
 
     def text(self, texts: _Texts, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         """Unit rows `(n, inner_dim)`, words left out at random."""
-        dropped, kept = self.settings.dropped, self.settings.states_kept
-        tokens = [texts.tokens[row] for row in rows]
-        some = [row[rng.random(len(row)) >= dropped] for row in tokens]
-        words = [few if len(few) else all_ for few, all_ in zip(some, tokens, strict=True)]
-        starts = np.cumsum([0, *map(len, words[:-1])])
-        found = self.words(torch.from_numpy(np.concatenate(words)), torch.from_numpy(starts))
+        kept = self.settings.states_kept
+        found = self.words(*draw_words([texts.tokens[row] for row in rows], self.settings, rng))
         states = (torch.from_numpy(texts.states[rows]) - self.state_mean) * self.state_gain
         shown = torch.from_numpy(rng.random((len(rows), 1)) < kept)
         found = found + functional.linear(states * shown, self.states.weight) + self.states.bias
@@ -150,6 +147,23 @@ def _projection(weight: Tensor, bias: Tensor) -> Projection:
 def mean_rows(table: Vectors, tokens: Tokens) -> Vectors:
     """The mean of a table's rows over each text's tokens, `(n, dim)`."""
     return np.stack([table[row].mean(axis=0) for row in tokens]).astype(np.float32)
+
+
+def draw_words(
+    tokens: Tokens, settings: RefitSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Some tokens of each text one after the other, and where each text starts.
+
+    A text that would be left without any keeps all.
+    """
+    lengths = np.array([len(row) for row in tokens])
+    starts = np.cumsum(lengths) - lengths
+    kept = rng.random(lengths.sum()) >= settings.dropped
+    none = np.add.reduceat(kept, starts) == 0
+    kept |= np.repeat(none, lengths)
+    counts = np.add.reduceat(kept, starts)
+    words = np.concatenate(tokens)[kept]
+    return torch.from_numpy(words), torch.from_numpy(np.cumsum(counts) - counts)
 
 
 def refit_heads(
@@ -210,13 +224,13 @@ def refit_heads(
 def draw_balanced(
     sources: npt.NDArray[np.int64], settings: RefitSettings, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
-    """An epoch's batches, each of one source, those of small sources several times over."""
+    """An epoch's batches, each of one source, those of the smallest several times over."""
     _, counts = np.unique(sources, return_counts=True)
     batches = []
     for source in np.unique(sources):
         rows = np.flatnonzero(sources == source)
-        times = min(settings.most_times, round(float(counts.max() / len(rows)) ** 0.5))
-        for _ in range(times):
+        times = round(settings.smallest * counts.max() / len(rows))
+        for _ in range(min(settings.most_times, max(1, times))):
             drawn = draw_batches(sources[rows], settings.batch_rows, rng)
             batches += [rows[batch] for batch in drawn]
     return [batches[place] for place in rng.permutation(len(batches))]

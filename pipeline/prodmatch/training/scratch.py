@@ -12,11 +12,10 @@ import torch
 from PIL import Image
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from prodmatch.encoders import load_bert, load_resnet, load_words
+from prodmatch.encoders import load_bert, load_layout, load_resnet, load_words
 from prodmatch.errors import ModelError
 from prodmatch.files import new_directory
 from prodmatch.images import ImageFault, decode_image
-from prodmatch.layout import Layout
 from prodmatch.models import Model
 from prodmatch.training.contrast import (
     ContrastSettings,
@@ -109,7 +108,7 @@ def train_further(
         features=features,
         dim=dim,
         words=load_words(encoders.text_folder),
-        layout=Layout.open(encoders.image_folder / "layout.safetensors"),
+        layout=load_layout(encoders.image_folder, resnet),
     )
     model.to(settings.device).eval()
     tokenizer.model_max_length = encoders.text.max_tokens

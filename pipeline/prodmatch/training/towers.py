@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedToken
 
 from prodmatch.encoders import pool_states
 from prodmatch.heads import Heads
-from prodmatch.layout import Layout, LayoutComponents
+from prodmatch.layout import Layout, LayoutComponents, look
 
 __all__ = ["TowerShape", "TowerSpec", "TwoTowers", "tokenize"]
 
@@ -150,11 +150,15 @@ class TwoTowers(nn.Module):
         features = self._features(pictures.to(self.log_scale.device))
         return functional.normalize(self.image_head(self.image_norm(features)).float(), dim=-1)
 
-    def _features(self, pictures: Tensor) -> Tensor:
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """`(n, 3, side, side)` pictures in 0..1 as the ResNet takes them."""
         scaled = (pictures - self.mean) / self.std
-        features: Tensor = self.image(scaled.contiguous(memory_format=torch.channels_last)).float()
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    def _features(self, pictures: Tensor) -> Tensor:
+        features, middle = look(self.image, self.normalise(pictures))
         if self.layout is not None:
-            seen = self.layout(pictures.permute(0, 2, 3, 1) * 255.0)
+            seen = self.layout(pictures.permute(0, 2, 3, 1) * 255.0, middle)
             features = torch.cat([features, seen], dim=1)
         return features
 
