@@ -224,9 +224,9 @@ def test_query_encoders_give_the_same_halves(trained: Path, tmp_path: Path) -> N
     )
     image = ImageEncoder(pair.image_folder, pair.image, torch.device("cpu"))
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
-    np.testing.assert_allclose(
-        exported.pictures(pixels), model.heads.image(image.encode(pixels)), atol=0.01
-    )
+    pixels[1:, :16], pixels[2] = 255, 255  # nothing to see in parts, or at all
+    cosines = (exported.pictures(pixels) * model.heads.image(image.encode(pixels))).sum(axis=1)
+    assert cosines.min() > 0.999  # torch reckons in bf16 where it can
 
 
 def test_without_an_epoch_the_encoders_stay_and_words_and_heads_are_fitted(trained: Path) -> None:

@@ -81,7 +81,7 @@ class LayoutFeatures(nn.Module):
         padded = functional.pad(light, [1, 1, 1, 1], mode="replicate")
         across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
         down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-        length = (across.square() + down.square() + 1e-8).sqrt()
+        length = (across.square() + down.square()).sqrt().clamp(min=1e-4)
         cosines, sines = self.directions.view(2, 1, DIRECTIONS, 1, 1).unbind(0)
         along = ((across * cosines + down * sines) / length).square()  # (n, directions, side, side)
         cells = _pool(length * along.square().square().square(), CELLS)
@@ -136,16 +136,26 @@ def look(resnet: ResNet, images: Tensor) -> tuple[Tensor, Tensor]:
     for name in ("layer1", "layer2", "layer3", "layer4"):
         maps = getattr(resnet, name)(maps)
         if name in MIDDLE:
-            cells = functional.adaptive_avg_pool2d(maps.float(), MIDDLE[name])
-            middle.append(cells.flatten(1))
+            down, across = (_cells(side, MIDDLE[name], maps.device) for side in maps.shape[2:])
+            with torch.autocast(maps.device.type, enabled=False):
+                middle.append((down @ maps.float() @ across.T).flatten(1))
     return resnet.avgpool(maps).flatten(1).float(), torch.cat(middle, dim=1)
+
+
+def _cells(side: int, count: int, device: torch.device) -> Tensor:
+    """What takes the means of `count` cells of about equal size along a side: `(count, side)`.
+
+    As adaptive pooling does, which gives NaN for uneven cells once exported to ONNX.
+    """
+    place, at = torch.arange(count, device=device)[:, None], torch.arange(side, device=device)
+    inside = (at >= place * side // count) & (at < ((place + 1) * side + count - 1) // count)
+    return inside / inside.sum(1, keepdim=True)
 
 
 def layout_features(resnet: ResNet) -> int:
     """How many features a layout beside this ResNet is made of: the fixed ones, the maps'."""
-    with torch.device("meta"), torch.inference_mode():
-        shape = copy.deepcopy(resnet).to("meta").eval()
-        _, middle = look(shape, torch.zeros(1, 3, 64, 64))
+    with torch.inference_mode():
+        _, middle = look(copy.deepcopy(resnet).cpu().eval(), torch.zeros(1, 3, 32, 32))
     return LayoutFeatures.dim + middle.shape[1]
 
 
