@@ -81,6 +81,7 @@ class LayoutFeatures(nn.Module):
         padded = functional.pad(light, [1, 1, 1, 1], mode="replicate")
         across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
         down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+        # bounded, not added to: an exporter takes an addend of 1e-8 for nothing, and 0 / 0 is left
         length = (across.square() + down.square()).sqrt().clamp(min=1e-4)
         cosines, sines = self.directions.view(2, 1, DIRECTIONS, 1, 1).unbind(0)
         along = ((across * cosines + down * sines) / length).square()  # (n, directions, side, side)
@@ -145,7 +146,7 @@ def look(resnet: ResNet, images: Tensor) -> tuple[Tensor, Tensor]:
 def _cells(side: int, count: int, device: torch.device) -> Tensor:
     """What takes the means of `count` cells of about equal size along a side: `(count, side)`.
 
-    As adaptive pooling does, which gives NaN for uneven cells once exported to ONNX.
+    As adaptive pooling does, whose uneven cells ONNX can only spell out in dozens of steps.
     """
     place, at = torch.arange(count, device=device)[:, None], torch.arange(side, device=device)
     inside = (at >= place * side // count) & (at < ((place + 1) * side + count - 1) // count)

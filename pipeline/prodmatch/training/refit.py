@@ -1,8 +1,8 @@
 """The last stage over finished encoders: a table of words, and both heads, from the beginning.
 
 Encoders remember the products they were trained on, and heads over such features lean on what is
-remembered. A table with a row for every token knows nothing of a product, and neither does the
-layout of a picture; heads that learn from these beside the features find more among products
+remembered. A table with a row for every token knows nothing of a product, and the layout of a
+picture hardly anything; heads that learn from these beside the features find more among products
 that were not trained on.
 """
 
