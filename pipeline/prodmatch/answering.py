@@ -245,8 +245,8 @@ class OpenGeneration:
         said = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
         return Legs(
             lexical=said / np.float32(lexical_unit(self.generation.product_count)),
-            text=normalise(text) @ probe.text,
-            image=normalise(image) @ probe.image,
+            text=_cosines(text, probe.text),
+            image=_cosines(image, probe.image),
             has_text=np.asarray(text.any(axis=1)),
             has_image=np.asarray(image.any(axis=1)),
             has_words=probe.words is not None,
@@ -265,6 +265,14 @@ class OpenGeneration:
             make_hit(ranked, place, found[place], asked=(query_id, number, self.generation.number))
             for number, place in enumerate(best, start=1)
         ]
+
+
+def _cosines(halves: Vectors, asked: Vectors) -> Vectors:
+    """Cosines `(n,)` of `(n, dim)` halves to a unit vector, equal to the bit for equal halves.
+
+    A product of matrices rounds a row by where it stands, on processors with AVX-512 at least.
+    """
+    return np.asarray((normalise(halves) * asked).sum(axis=1), dtype=np.float32)
 
 
 @dataclass(frozen=True)
