@@ -30,7 +30,14 @@ from prodmatch.training.measures import (
     recall_of_pairs,
 )
 from prodmatch.training.pairs import TrainingProduct
-from prodmatch.training.refit import RefitSettings, Seen, draw_balanced, mean_rows, refit_heads
+from prodmatch.training.refit import (
+    RefitSettings,
+    Seen,
+    draw_balanced,
+    draw_words,
+    mean_rows,
+    refit_heads,
+)
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
@@ -258,6 +265,25 @@ def test_recall_counts_a_picture_of_an_equal_title() -> None:
     assert alone <= 1.0
     assert recall_of_pairs(text, text, np.arange(20)) == 1.0
     assert recall_of_pairs(text, image, np.zeros(20, np.int64)) == 1.0
+
+
+def test_recall_counts_equal_titles_once() -> None:
+    image = np.eye(30, dtype=np.float32)
+    text = image.copy()
+    text[29] *= -1  # its own picture is the furthest
+    assert recall_of_pairs(text, image, np.array([0] * 29 + [1])) == 0.5
+
+
+def test_words_are_left_out_but_never_all_of_a_text() -> None:
+    tokens = [np.arange(5), np.arange(5, 6), np.arange(6, 200)]
+    settings = RefitSettings(dropped=0.5)
+    for seed in range(20):
+        words, starts = draw_words(tokens, settings, np.random.default_rng(seed))
+        drawn = np.split(words.numpy(), starts.numpy()[1:])
+        assert all(set(few) <= set(all_) for few, all_ in zip(drawn, tokens, strict=True))
+        assert drawn[1].tolist() == [5]
+        assert len(drawn[0]) > 0
+        assert 50 < len(drawn[2]) < 150
 
 
 def test_short_texts_are_made_of_what_is_said_of_the_product() -> None:

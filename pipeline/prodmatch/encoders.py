@@ -326,7 +326,8 @@ def load_layout(folder: Path, resnet: nn.Module) -> Layout | None:
     Raises:
         ModelError: the file holds something else, or is for another ResNet.
     """
-    return Layout.open(folder / "layout.safetensors", layout_features(resnet))
+    path = folder / "layout.safetensors"
+    return Layout.open(path, layout_features(resnet)) if path.exists() else None
 
 
 @contextlib.contextmanager
