@@ -32,7 +32,8 @@ def main() -> None:
     bert = AutoModel.from_pretrained(model / "text", dtype=torch.float32).eval()
     resnet = getattr(torchvision.models, settings["image"]["architecture"])()
     resnet.fc = torch.nn.Identity()
-    words = load_file(model / "text" / "words.safetensors")["weight"].float()
+    table = load_file(model / "text" / "words.safetensors")
+    words = table["rows"].float() * table["scale"]
     weights = load_file(model / "image" / "model.safetensors")
     resnet.load_state_dict({name: value.float() for name, value in weights.items()})
     resnet.eval()

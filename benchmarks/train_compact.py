@@ -52,6 +52,9 @@ SYNONYMS = {
     "shoes": "shoes|footwear",
     "t-shirt": "t-shirt|tshirt|tee",
 }
+# A title, a kind in a few words, and a description: "Rope Clock. clock. Add a touch of ..."
+DESCRIBED = re.compile(r"\W*(.{3,90}?)\W*\. [\w &/'-]{2,40}\. (.{40,})$", re.DOTALL)
+FEWEST_WORDS = 6  # of a sentence that says something of its product
 KEPT_PLURAL = ("shorts", "jeans", "leggings", "jeggings", "tights", "shoes", "heels", "flats")
 GARMENT = re.compile(
     r"\b(t-shirt|tee|tank top|tank|blouse|shirt|tunic|polo|sweater|cardigan|camisole|vest|dress"
@@ -146,13 +149,16 @@ def read_texts(folder: Path) -> tuple[pd.DataFrame, list[str]]:
     pairs = pd.read_parquet(folder / "text" / "same_product_pairs.parquet")[["left", "right"]]
     texts = pd.read_parquet(folder / "text" / "product_texts.parquet")["text"].tolist()
     described = []
-    for text in texts:
-        parts = re.fullmatch(r'"(.+?)"\. (.+?)\. "(.+)"', text, re.DOTALL)
-        if parts:
-            title, kind, description = parts.groups()
-            described += [(title, description), (f"{title} {kind}", description)]
-    pairs = pd.concat([pairs, pd.DataFrame(described, columns=["left", "right"])])
-    return pairs, [*texts, *pairs["left"], *pairs["right"]]
+    for found in filter(None, map(DESCRIBED.match, texts)):
+        title, description = found.groups()
+        sentences = re.split(r"(?<=[.!?])\s+", description)
+        described += [(said, title) for said in sentences if len(said.split()) >= FEWEST_WORDS]
+    sources = {
+        "offers": pairs,
+        "descriptions": pd.DataFrame(described, columns=["left", "right"]),
+    }
+    said = pd.concat([rows.assign(source=source) for source, rows in sources.items()])
+    return said, [*texts, *pairs["left"], *pairs["right"]]
 
 
 def main() -> None:

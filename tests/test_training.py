@@ -12,10 +12,10 @@ import pytest
 import torch
 from small import COLOURS, KINDS, draw, embed, products, write
 
-from prodmatch.encoders import TextEncoder, load_resnet
+from prodmatch.encoders import WORDS, TextEncoder, load_resnet, load_words, save_words
 from prodmatch.errors import ModelError
 from prodmatch.models import open_model
-from prodmatch.train import check_splits, train_encoders
+from prodmatch.train import train_encoders
 from prodmatch.training.contrast import (
     ContrastSettings,
     TrainingSet,
@@ -23,13 +23,14 @@ from prodmatch.training.contrast import (
     draw_batches,
     info_nce,
 )
+from prodmatch.training.material import check_splits, read_text_rows
 from prodmatch.training.measures import (
     HeldOut,
     draw_queries,
     fit_calibration,
     recall_of_pairs,
 )
-from prodmatch.training.pairs import TrainingProduct
+from prodmatch.training.pairs import TextPair, TrainingProduct, join_pairs
 from prodmatch.training.refit import (
     RefitSettings,
     Seen,
@@ -37,6 +38,7 @@ from prodmatch.training.refit import (
     draw_words,
     mean_rows,
     refit_heads,
+    some_tokens,
 )
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
 from prodmatch.training.towers import TowerShape, tokenize
@@ -170,12 +172,12 @@ class Bag:
 
 def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None:
     data, pictures, _ = coloured_set(300)
-    settings = RefitSettings(dim=16, inner_dim=32, word_dim=16, epochs=20, batch_rows=64, rate=1e-2)
+    settings = RefitSettings(dim=16, inner_dim=32, epochs=20, batch_rows=64, rate=1e-2)
     seen = Seen(data, pictures)
     encoder: Any = Bag()
     learnt = refit_heads(encoder, seen, seen, settings)
     assert max(learnt.figures) > 0.95
-    assert learnt.words.shape == (Bag.vocabulary, 16)
+    assert learnt.words.shape == (Bag.vocabulary, 32)
     # the heads and the table that come back reach the figure that is said of them
     titles = [product.title for product in data.products]
     tokens = [np.array(row) for row in encoder.tokenize(titles)]
@@ -187,6 +189,70 @@ def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None
         halves[0], halves[1][np.random.default_rng(4).permutation(300)], data.title_groups
     )
     assert refit_heads(encoder, mixed, seen, settings).figures[-1] < chance + 0.2
+
+
+def test_words_learn_which_texts_say_the_same() -> None:
+    data, pictures, _ = coloured_set(300)
+    encoder: Any = Bag()
+    # words of no product, each pair of one colour and one kind said together
+    pairs = [
+        TextPair(colour, kind, "s") for colour, kind in zip(COLOURS, KINDS[-3:], strict=True)
+    ] * 20
+    settings = RefitSettings(dim=16, inner_dim=32, epochs=8, batch_rows=64, rate=1e-2)
+    cosines = []
+    for said in ([], pairs):
+        learnt = refit_heads(
+            encoder, Seen(replace(data, text_pairs=said), pictures), Seen(data, pictures), settings
+        )
+        tokens = [np.array(row) for row in encoder.tokenize([*COLOURS, *KINDS[-3:]])]
+        rows = normalise(learnt.words[np.concatenate(tokens)])
+        both = rows[:3] @ rows[3:].T
+        cosines.append(float(np.diag(both).mean() - both[~np.eye(3, dtype=bool)].mean()))
+    assert cosines[1] > cosines[0] + 0.1
+
+
+def test_pairs_are_joined_by_the_texts_that_they_share() -> None:
+    pairs = [TextPair(*texts) for texts in ("ab", "cd", "be", "fc", "gh", "ea")]
+    assert join_pairs(pairs).tolist() == [0, 1, 0, 1, 2, 0]
+
+
+def test_some_tokens_of_a_text_are_drawn_in_order() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [some_tokens(np.arange(30), rng).tolist() for _ in range(100)]
+    assert {len(tokens) for tokens in drawn} == set(range(2, 9))
+    assert all(tokens == sorted(set(tokens)) for tokens in drawn)
+    assert some_tokens(np.array([4]), rng).tolist() == [4]
+
+
+def test_a_table_of_words_comes_back_from_its_file(tmp_path: Path) -> None:
+    table = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+    table[3] *= 1e-3  # each row has its own scale
+    table[4] = 0
+    save_words(table, tmp_path / WORDS)
+    found = load_words(tmp_path)
+    assert found is not None
+    assert torch.equal(found[4], table[4])
+    torch.testing.assert_close(found, table, rtol=0, atol=float(table.abs().max()) / 250)
+    torch.testing.assert_close(found[3], table[3], rtol=0, atol=float(table[3].abs().max()) / 250)
+
+
+def test_a_damaged_table_of_words_is_named(tmp_path: Path) -> None:
+    (tmp_path / WORDS).write_bytes(b"no table")
+    with pytest.raises(ModelError, match=r"words\.safetensors: does not hold a table of words"):
+        load_words(tmp_path)
+
+
+def test_pairs_have_a_source_where_their_file_says_it(tmp_path: Path) -> None:
+    rows = {"left": ["a", "b", None], "right": ["c", "d", "e"]}
+    path = tmp_path / "pairs.parquet"
+    pq.write_table(pa.table(rows), path)
+    found = read_text_rows(path, ["left", "right"], ["source"])
+    assert found == [{"left": "a", "right": "c"}, {"left": "b", "right": "d"}]
+    pq.write_table(pa.table({**rows, "source": ["x", None, "y"]}), path)
+    found = read_text_rows(path, ["left", "right"], ["source"])
+    assert [row["source"] for row in found] == ["x", None]
+    with pytest.raises(ModelError, match="no Parquet file with text"):
+        read_text_rows(path, ["text"])
 
 
 def test_small_sources_are_shown_several_times_where_words_and_heads_are_fitted() -> None:
@@ -205,7 +271,7 @@ def test_small_sources_are_shown_several_times_where_words_and_heads_are_fitted(
 def test_towers_keep_their_own_heads_where_no_fit_is_as_good(tmp_path: Path) -> None:
     pq.write_table(training_rows(150), tmp_path / "products.parquet")
     contrast = ContrastSettings(epochs=2, batch_rows=32, side_pixels=32, early_side_pixels=32)
-    still = RefitSettings(epochs=1, word_dim=8, batch_rows=32, rate=0.0)
+    still = RefitSettings(epochs=1, batch_rows=32, rate=0.0)
     settings = ScratchSettings(SHAPE, contrast, still, masked_epochs=1, kept_dim=8)
     texts = tmp_path / "texts.parquet"
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)

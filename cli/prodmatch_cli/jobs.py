@@ -210,7 +210,9 @@ def index(store: Path, model: str | None, weights: str | None, kind: Kind, quiet
 @click.option("--text-encoder", type=click.Path(path_type=Path), help="A Hugging Face directory.")
 @click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")
 @click.option("--image-weights", type=click.Path(path_type=Path), help="Its state_dict in a file.")
-@click.option("--pairs", type=click.Path(path_type=Path), help="Parquet of texts left and right.")
+@click.option(
+    "--pairs", type=click.Path(path_type=Path), help="Parquet of texts left, right (source)."
+)
 @click.option("--texts", type=click.Path(path_type=Path), help="Parquet of loose text.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Of query, product_id, label.")
 @click.option(
@@ -225,7 +227,7 @@ def index(store: Path, model: str | None, weights: str | None, kind: Kind, quiet
     type=click.IntRange(0),
     help="30 of heads, 9 of encoders if not given; 0 keeps encoders and fits words and heads.",
 )
-@click.option("--dim", type=click.IntRange(1), default=128, show_default=True)
+@click.option("--dim", type=click.IntRange(1), default=192, show_default=True, help="Of one half.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--log-dir", type=click.Path(path_type=Path), help="Figures for TensorBoard.")
 @catalogue_options

@@ -15,18 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from prodmatch.errors import ModelError
-from prodmatch.files import digest_bytes, digest_file
+from prodmatch.files import digest_bytes, digest_file, new_file
 from prodmatch.layout import Layout, LayoutComponents, layout_features, look
 from prodmatch.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.vectors import Vectors
 
 __all__ = [
+    "WORDS",
     "ImageEncoder",
     "ResnetFeatures",
     "TextEncoder",
@@ -39,10 +40,13 @@ __all__ = [
     "load_resnet",
     "load_words",
     "pool_states",
+    "save_words",
     "text_fingerprint",
 ]
 
 FORMAT = b"features-1"  # raise it when the same files would give other features
+WORDS = "words.safetensors"
+STEPS = 127  # of a number in a table of words, on either side of 0
 TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
 TEXT_ROWS = 64
 IMAGE_ROWS = 64
@@ -276,19 +280,30 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return encoder.float(), tokenizer
 
 
+def save_words(table: Tensor, path: Path) -> None:
+    """Writes a table of words `(tokens, dim)` in bytes, each row with its scale."""
+    scale = table.abs().amax(1, keepdim=True).clamp_min(1e-12) / STEPS  # (tokens, 1)
+    rows = (table / scale).round().to(torch.int8)
+    with new_file(path) as file:
+        file.write(save({"rows": rows.contiguous(), "scale": scale.float().contiguous()}))
+
+
 def load_words(folder: Path) -> Tensor | None:
     """The table of words beside a text encoder, `(tokens, dim)` in float32, if there is one.
 
     Raises:
         ModelError: the file holds something else.
     """
-    path = folder / "words.safetensors"
+    path = folder / WORDS
     if not path.exists():
         return None
     try:
-        return load_file(path)["weight"].float()
+        arrays = load_file(path)
+        return arrays["rows"].float() * arrays["scale"]
     except Exception as error:
-        raise ModelError(f"{path}: does not hold a table of words ({error}).") from error
+        raise ModelError(
+            f"{path}: does not hold a table of words ({error}). Train the model again."
+        ) from error
 
 
 def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:

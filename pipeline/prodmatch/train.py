@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
 from prodmatch.assemble import EncoderFiles, write_model
 from prodmatch.catalogue import Catalogue
 from prodmatch.encoders import ImageEncoder, TextEncoder, autocast, choose_device
-from prodmatch.errors import ModelError, StoreError
+from prodmatch.errors import StoreError
 from prodmatch.featurise import plan_features, update_features
 from prodmatch.files import lock_store, scratch_directory
 from prodmatch.heads import Heads, compact_heads, fit_cca
@@ -28,12 +26,14 @@ from prodmatch.training.gather import PairSet, gather_labelled, gather_pairs
 from prodmatch.training.held_out import pair_measure, split_labelled
 from prodmatch.training.labels import read_labels
 from prodmatch.training.linear import Examples, LinearSettings, Measure, train_linear
+from prodmatch.training.material import check_splits, read_text_rows
 from prodmatch.training.measures import (
     Calibrated,
     HeldOut,
     draw_queries,
     fit_calibration,
 )
+from prodmatch.training.pairs import TextPair
 from prodmatch.training.progress import open_log
 from prodmatch.training.refit import Seen, refit_heads
 from prodmatch.training.scratch import (
@@ -82,7 +82,7 @@ class TrainReport:
 class HeadSettings:
     """How heads are fitted; device and workers matter to the encoding before it alone."""
 
-    dim: int = 128  # of the shared space
+    dim: int = 192  # of the shared space
     loss: str = "infonce"
     epochs: int = 30
     seed: int = 0
@@ -243,7 +243,8 @@ def train_encoders(
         settings: sizes and rates.
         start: the model whose encoders and heads are trained further; none for a small BERT
             and a ResNet from scratch.
-        pairs: a Parquet file of texts `left` and `right` that say the same product.
+        pairs: a Parquet file of texts `left` and `right` that say the same product, and where
+            there is one the `source`: pairs are told from others of theirs.
         texts: a Parquet file of loose `text`, for the vocabulary and the masked words.
 
     Raises:
@@ -252,8 +253,11 @@ def train_encoders(
     """
     _check_new(out)
     check_splits(catalogue)
-    said = [(row["left"], row["right"]) for row in _read_column_rows(pairs, ["left", "right"])]
-    loose = [row["text"] for row in _read_column_rows(texts, ["text"])]
+    said = [
+        TextPair(row["left"], row["right"], str(row.get("source") or ""))
+        for row in read_text_rows(pairs, ["left", "right"], ["source"])
+    ]
+    loose = [row["text"] for row in read_text_rows(texts, ["text"])]
     data = read_training_set(catalogue, "train", said)
     held_out = read_training_set(catalogue, "val", [])
     work = out.with_name(f"{out.name}.work")
@@ -362,36 +366,6 @@ class _Encode:
         blocks = np.array_split(pictures, -(-len(pictures) // 1000))
         side = self.image.spec.crop_pixels
         return np.concatenate([self.image.encode(_resize(block, side)) for block in blocks])
-
-
-def _read_column_rows(path: Path | None, columns: list[str]) -> list[dict[str, str]]:
-    """Rows of a Parquet file of texts, none where there is no file."""
-    if path is None:
-        return []
-    try:
-        rows: list[dict[str, str]] = pq.read_table(path, columns=columns).to_pylist()
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise ModelError(
-            f"{path}: is no Parquet file with {', '.join(columns)} ({error})."
-        ) from error
-    return [row for row in rows if all(row.values())]
-
-
-def check_splits(catalogue: Path) -> None:
-    """Raise unless every row of a training catalogue is marked `train` or `val`.
-
-    Raises:
-        ModelError: names the splits found, so that no test row gets into any training stage.
-    """
-    try:
-        splits = set(pq.read_table(catalogue, columns=["split"])["split"].unique().to_pylist())
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise ModelError(f"{catalogue}: has no readable column 'split' ({error}).") from error
-    if not splits <= {"train", "val"}:
-        raise ModelError(
-            f"{catalogue}: the column 'split' holds {sorted(map(str, splits))}; only 'train' and "
-            "'val' may be there, so that nothing held out for testing is trained on."
-        )
 
 
 def _resize(pictures: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from prodmatch.files import new_file
 from prodmatch.training import losses
 from prodmatch.training.losses import Similarities
 from prodmatch.training.measures import recall_of_pairs
-from prodmatch.training.pairs import TrainingProduct, words_of
+from prodmatch.training.pairs import TextPair, TrainingProduct, words_of
 from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.towers import TwoTowers, tokenize
 from prodmatch.training.views import PictureViews, TextViews
@@ -81,7 +81,7 @@ class TrainingSet:
     title_groups: npt.NDArray[np.int64]
     picture_groups: npt.NDArray[np.int64]
     sources: npt.NDArray[np.int64]
-    text_pairs: Sequence[tuple[str, str]] = field(default_factory=list)
+    text_pairs: Sequence[TextPair] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -299,8 +299,8 @@ def _set_rates(
 
 
 def _pair_batches(
-    pairs: Sequence[tuple[str, str]], rows: int, rng: np.random.Generator
-) -> Iterator[list[tuple[str, str]]]:
+    pairs: Sequence[TextPair], rows: int, rng: np.random.Generator
+) -> Iterator[list[TextPair]]:
     while True:
         order = rng.permutation(len(pairs))
         for start in range(0, len(order), rows):
@@ -336,12 +336,12 @@ class _Batcher:
             + pair_weight * info_nce(short_text, long_text, scale, told)
         )
 
-    def pair_loss(self, model: TwoTowers, pairs: Sequence[tuple[str, str]]) -> Tensor:
-        texts = [left for left, _ in pairs] + [right for _, right in pairs]
+    def pair_loss(self, model: TwoTowers, pairs: Sequence[TextPair]) -> Tensor:
+        texts = [pair.left for pair in pairs] + [pair.right for pair in pairs]
         with autocast(model.log_scale.device):
             vectors = model.encode_texts(tokenize(self.tokenizer, texts), chunks=6)
         left, right = vectors[: len(pairs)], vectors[len(pairs) :]
-        sets = [frozenset(words_of(text)) for pair in zip(*pairs, strict=True) for text in pair]
+        sets = [frozenset(words_of(text)) for text in texts]
         equal = np.array([[a == b for b in sets[len(pairs) :]] for a in sets[: len(pairs)]])
         np.fill_diagonal(equal, False)
         ignored = torch.from_numpy(equal).to(vectors.device)

@@ -9,6 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from prodmatch.assemble import EncoderFiles
+from prodmatch.encoders import WORDS, save_words
 from prodmatch.files import new_file
 from prodmatch.heads import Projection
 from prodmatch.layout import Layout
@@ -68,8 +69,7 @@ def encoder_files(
         towers.model.text.float()
         towers.tokenizer.save_pretrained(folder)
         if words is not None:
-            with new_file(folder / "words.safetensors") as file:
-                file.write(save({"weight": words.half()}))
+            save_words(words, folder / WORDS)
 
     def write_image(folder: Path) -> None:
         state = {

@@ -21,12 +21,20 @@ from prodmatch.heads import Heads, Projection, compact_heads
 from prodmatch.training.contrast import TrainingSet, draw_batches
 from prodmatch.training.losses import Similarities, info_nce
 from prodmatch.training.measures import recall_of_pairs
-from prodmatch.training.pairs import TrainingProduct, group_keys
+from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys, join_pairs
 from prodmatch.training.progress import Hear, ignore
 from prodmatch.training.views import TextViews
 from prodmatch.vectors import Vectors
 
-__all__ = ["RefitSettings", "Refitted", "Seen", "draw_balanced", "mean_rows", "refit_heads"]
+__all__ = [
+    "RefitSettings",
+    "Refitted",
+    "Seen",
+    "draw_balanced",
+    "mean_rows",
+    "refit_heads",
+    "some_tokens",
+]
 
 LOG = logging.getLogger(__name__)
 FLOOR = 1.0  # added to the spread of a picture's feature: what hardly varies says little
@@ -38,9 +46,8 @@ Tokens = Sequence[npt.NDArray[np.int64]]
 class RefitSettings:
     """How words and heads are fitted; the defaults are those of the shipped model."""
 
-    dim: int = 128  # of the shared space, by principal components of `inner_dim`
-    inner_dim: int = 256
-    word_dim: int = 128  # of the table, by principal components
+    dim: int = 192  # of the shared space, by principal components of `inner_dim`
+    inner_dim: int = 256  # of the table too
     epochs: int = 10
     batch_rows: int = 1024
     rate: float = 2e-3
@@ -52,6 +59,7 @@ class RefitSettings:
     short_weight: float = 0.5  # of short text -> picture, against 1 for long text -> picture
     search_weight: float = 0.5  # of short text -> picture and long text together
     text_share: float = 0.4  # of the score of the latter
+    pair_weight: float = 0.4  # of text -> text of the same thing
     smallest: float = 0.25  # a source smaller than this share of the largest is repeated,
     most_times: int = 4  # so many times at most
     seed: int = 0
@@ -67,7 +75,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Refitted:
-    """A table of words `(tokens, word_dim)`, heads over features with it, a figure an epoch."""
+    """A table of words `(tokens, inner_dim)`, heads over features with it, a figure an epoch."""
 
     words: Vectors
     heads: Heads
@@ -87,6 +95,25 @@ class _Texts:
         return cls(tokens, encoder.encode(texts))
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of texts of one thing; equal `groups` are of one thing."""
+
+    left: _Texts
+    right: _Texts
+    groups: npt.NDArray[np.int64]
+
+    @classmethod
+    def by_source(cls, encoder: TextEncoder, pairs: Sequence[TextPair]) -> "list[_Pairs]":
+        found = []
+        for source in sorted({pair.source for pair in pairs}):
+            chosen = [pair for pair in pairs if pair.source == source]
+            left = _Texts.of(encoder, [pair.left for pair in chosen])
+            right = _Texts.of(encoder, [pair.right for pair in chosen])
+            found.append(cls(left, right, join_pairs(chosen)))
+        return found
+
+
 class _Heads(nn.Module):
     """The maps that are fitted."""
 
@@ -97,7 +124,7 @@ class _Heads(nn.Module):
         nn.init.normal_(self.words.weight, std=0.05)
         self.states = nn.Linear(long.states.shape[1], inner)
         self.image = nn.Linear(pictures.shape[1], inner)
-        self.log_scales = nn.Parameter(torch.full((2,), 3.0))
+        self.log_scales = nn.Parameter(torch.full((3,), 3.0))
         self.state_mean = torch.from_numpy(long.states.mean(0))
         self.state_gain = settings.states_scale / (torch.from_numpy(long.states.std(0)) + 1e-4)
         self.image_mean = torch.from_numpy(pictures.mean(0))
@@ -106,12 +133,22 @@ class _Heads(nn.Module):
 
     def text(self, texts: _Texts, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         """Unit rows `(n, inner_dim)`, words left out at random."""
-        kept = self.settings.states_kept
-        found = self.words(*draw_words([texts.tokens[row] for row in rows], self.settings, rng))
         states = (torch.from_numpy(texts.states[rows]) - self.state_mean) * self.state_gain
-        shown = torch.from_numpy(rng.random((len(rows), 1)) < kept)
-        found = found + functional.linear(states * shown, self.states.weight) + self.states.bias
+        shown = torch.from_numpy(rng.random((len(rows), 1)) < self.settings.states_kept)
+        found = self._words([texts.tokens[row] for row in rows], rng)
+        found = found + functional.linear(states * shown, self.states.weight)
         return functional.normalize(found.float(), dim=-1)
+
+    def some_words(
+        self, texts: _Texts, rows: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> Tensor:
+        """Unit rows `(n, inner_dim)` of a few tokens of each text, without its states."""
+        tokens = [some_tokens(texts.tokens[row], rng) for row in rows]
+        return functional.normalize(self._words(tokens, rng).float(), dim=-1)
+
+    def _words(self, tokens: Tokens, rng: np.random.Generator) -> Tensor:
+        found: Tensor = self.words(*draw_words(tokens, self.settings, rng)) + self.states.bias
+        return found
 
     def pictures(self, pictures: Tensor) -> Tensor:
         """Unit rows `(n, inner_dim)`, features left out at random while it trains."""
@@ -121,14 +158,12 @@ class _Heads(nn.Module):
 
     @torch.no_grad()
     def finish(self, long: _Texts, pictures: Vectors) -> tuple[Vectors, Heads]:
-        """The table cut to its principal components, and heads, centred and rotated."""
+        """The table, and heads, centred and rotated."""
         settings = self.settings
-        table = self.words.weight.double()
-        _, directions = torch.linalg.eigh(table.T @ table)
-        basis = directions[:, -settings.word_dim :].float()  # (inner, word_dim)
-        words = (self.words.weight @ basis).half().float().numpy()
-        weight = torch.cat([(self.states.weight * self.state_gain).T, basis.T])
-        bias = self.states.bias - self.state_mean @ (self.states.weight * self.state_gain).T
+        words = self.words.weight.numpy().copy()
+        states = (self.states.weight * self.state_gain).T  # (text features, inner)
+        weight = torch.cat([states, torch.eye(settings.inner_dim)])
+        bias = self.states.bias - self.state_mean @ states
         text = _projection(weight, bias)
         weight = (self.image.weight * self.image_gain).T
         image = _projection(weight, self.image.bias - self.image_mean @ weight)
@@ -190,6 +225,7 @@ def refit_heads(
     long = _Texts.of(encoder, [views.long(product) for product in data.products])
     draws = [_Texts.of(encoder, [views.short(p) for p in data.products]) for _ in range(2)]
     judged = _Texts.of(encoder, [product.title for product in held_out.data.products])
+    pairs = _Pairs.by_source(encoder, data.text_pairs)
     kinds = _kinds(data.products)
     model = _Heads(encoder.vocabulary, long, seen.pictures, settings)
     optimizer, schedule = _optimizer(model, settings, data.sources)
@@ -202,6 +238,9 @@ def refit_heads(
             shown = titles if rng.random() < settings.title_share else long
             said, asked = model.text(shown, rows, rng), model.text(short, rows, rng)
             loss = _loss(model, (said, asked, model.pictures(pictures[rows])), data, kinds, rows)
+            if pairs:
+                drawn = pairs[rng.integers(len(pairs))]
+                loss = loss + settings.pair_weight * _pair_loss(model, drawn, rng)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -264,7 +303,7 @@ def _loss(
     said, asked, seen = views
     same = _equal(data.title_groups[rows]) | _equal(data.picture_groups[rows])
     alike = same | _equal(kinds[rows])  # a short text may fit all of a colour and type
-    by_picture, by_both = model.log_scales.exp()
+    by_picture, by_both, _ = model.log_scales.exp()
     share = settings.text_share
     both = share * asked @ said.T + (1 - share) * asked @ seen.T
     return (
@@ -272,6 +311,23 @@ def _loss(
         + settings.short_weight * _info_nce(asked @ seen.T, alike, by_picture)
         + settings.search_weight * _info_nce(both, alike, by_both)
     )
+
+
+def _pair_loss(model: _Heads, pairs: _Pairs, rng: np.random.Generator) -> Tensor:
+    """Text -> text of the same thing; half of the former say a few of their words."""
+    count = min(len(pairs.groups), model.settings.batch_rows // 2)
+    rows = rng.choice(len(pairs.groups), count, replace=False)
+    whole = model.text(pairs.left, rows[: count // 2], rng)
+    asked = torch.cat([whole, model.some_words(pairs.left, rows[count // 2 :], rng)])
+    said = model.text(pairs.right, rows, rng)
+    same = _equal(pairs.groups[rows])
+    return _info_nce(asked @ said.T, same, model.log_scales[2].exp())
+
+
+def some_tokens(tokens: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Two to eight of a text's tokens, in order; all where there are no more."""
+    count = min(len(tokens), int(rng.integers(2, 9)))
+    return tokens[np.sort(rng.choice(len(tokens), count, replace=False))]
 
 
 def _info_nce(cosines: Tensor, related: npt.NDArray[np.bool_], scale: Tensor) -> Tensor:

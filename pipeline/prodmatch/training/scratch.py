@@ -25,7 +25,7 @@ from prodmatch.training.contrast import (
     train_towers,
 )
 from prodmatch.training.masked import train_masked_words
-from prodmatch.training.pairs import TrainingProduct, group_keys
+from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
 from prodmatch.training.refit import RefitSettings
 from prodmatch.training.towers import TowerShape, TowerSpec, TwoTowers
 from prodmatch.training.vocabulary import train_tokenizer
@@ -51,7 +51,7 @@ class ScratchSettings:
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
     refit: RefitSettings = field(default_factory=RefitSettings)
     masked_epochs: int = 5
-    kept_dim: int = 128  # of the shared space, by principal components
+    kept_dim: int = 192  # of the shared space, by principal components
     device: str = "cpu"
     log_dir: Path | None = None  # for TensorBoard
 
@@ -135,7 +135,7 @@ def _start_text_encoder(texts: Sequence[str], settings: ScratchSettings, folder:
         tokenizer.save_pretrained(temporary)
 
 
-def read_training_set(path: Path, split: str, text_pairs: Sequence[tuple[str, str]]) -> TrainingSet:
+def read_training_set(path: Path, split: str, text_pairs: Sequence[TextPair]) -> TrainingSet:
     """The rows of one split of a training catalogue, pictures decoded and padded to a square.
 
     Raises:
