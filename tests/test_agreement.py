@@ -66,5 +66,5 @@ def test_too_few_products_tell_nothing(tmp_path: Path) -> None:
 
 def test_vectors_count_as_far_as_the_catalogue_is_known() -> None:
     assert weights_for(WEIGHTS, None) == WEIGHTS
-    assert weights_for(WEIGHTS, 0.5) == {"lexical": 0.2, "text": 0.075, "image": 0.125}
+    assert weights_for(WEIGHTS, 0.5) == {"lexical": 0.2, "text": 0.15, "image": 0.125}
     assert weights_for(WEIGHTS, -0.3) == {"lexical": 0.2, "text": 0.015, "image": 0.025}

@@ -178,7 +178,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     pq.write_table(training_rows(150), folder / "products.parquet")
     contrast = ContrastSettings(epochs=1, batch_rows=32, side_pixels=32, early_side_pixels=32)
-    refit = RefitSettings(epochs=30, batch_rows=32, rate=1e-2)
+    refit = RefitSettings(inner_dim=8, epochs=30, batch_rows=32, rate=1e-2)
     settings = ScratchSettings(SHAPE, contrast, refit, masked_epochs=1, kept_dim=8)
     texts = folder / "texts.parquet"
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)

@@ -59,7 +59,7 @@ class RefitSettings:
     short_weight: float = 0.5  # of short text -> picture, against 1 for long text -> picture
     search_weight: float = 0.5  # of short text -> picture and long text together
     text_share: float = 0.4  # of the score of the latter
-    pair_weight: float = 0.4  # of text -> text of the same thing
+    pair_weight: float = 0.3  # of text -> text of the same thing
     smallest: float = 0.25  # a source smaller than this share of the largest is repeated,
     most_times: int = 4  # so many times at most
     seed: int = 0
