@@ -280,7 +280,7 @@ def train_encoders(
         fit = replace(settings.refit, dim=settings.kept_dim, seed=settings.contrast.seed)
         refitted = refit_heads(encode.text, seen, judged, fit, hear)
         before = title_to_picture(towers.model, towers.tokenizer, held_out, settings.contrast)
-        better = max(refitted.figures) >= before
+        better = refitted.figure >= before
         layout, heads = settle_layout(encode.layout, refitted.heads, LAYOUT_DIM)
         beside = (
             Beside(words=torch.from_numpy(refitted.words), layout=layout)
@@ -305,7 +305,7 @@ def train_encoders(
         description = replace(description, weights=start.description.weights)
     found = _calibrate(products, queries, asked, description.weights)
     description = replace(description, calibration=found.calibration)
-    recall = max(before, *refitted.figures)
+    recall = max(before, refitted.figure)
     fitted = Fitted("encoders", "infonce", before, recall, refitted.figures)
     card = encoders_card(
         out.name,

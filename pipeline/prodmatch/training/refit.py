@@ -80,6 +80,12 @@ class Refitted:
     words: Vectors
     heads: Heads
     figures: list[float]
+    kept: int  # the epoch that they are of
+
+    @property
+    def figure(self) -> float:
+        """That of what was kept."""
+        return self.figures[self.kept]
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,11 @@ def refit_heads(
     settings: RefitSettings,
     hear: Hear = ignore,
 ) -> Refitted:
-    """Words and heads of the epoch with the best recall@10 from held-out titles to pictures.
+    """Words and heads of the last epoch whose recall@10 on what is held out is about the best.
+
+    That is from titles to pictures, and about the best is within a standard error: between
+    epochs that cannot be told apart the later has settled more. Of the shipped fit the sixth
+    epoch of ten was .008 above the last among 3,427 pictures, and .02 below among 41,209.
 
     Args:
         encoder: of texts, without a table of words.
@@ -229,7 +239,8 @@ def refit_heads(
     kinds = _kinds(data.products)
     model = _Heads(encoder.vocabulary, long, seen.pictures, settings)
     optimizer, schedule = _optimizer(model, settings, data.sources)
-    best: tuple[Vectors, Heads] | None = None
+    noise = 0.5 / len(np.unique(held_out.data.title_groups)) ** 0.5
+    best: tuple[Vectors, Heads, int] | None = None
     figures: list[float] = []
     for epoch in range(settings.epochs):
         model.train()
@@ -253,11 +264,12 @@ def refit_heads(
         figures.append(recall_of_pairs(*halves, held_out.data.title_groups))
         LOG.info("epoch %d of words and heads: %.4f", epoch, figures[-1])
         hear("heads", figures[-1], epoch)
-        if best is None or figures[-1] > max(figures[:-1]):
-            best = words, heads
+        if best is None or figures[-1] >= max(figures) - noise:
+            best = words, heads, epoch
     if best is None:
         raise ValueError("no epoch")
-    return Refitted(*best, figures)
+    words, heads, kept = best
+    return Refitted(words, heads, figures, kept)
 
 
 def draw_balanced(
