@@ -222,6 +222,15 @@ def test_words_learn_which_texts_say_the_same() -> None:
     assert cosines[1] > cosines[0] + 0.1
 
 
+def test_a_pair_that_is_alone_in_its_source_is_left_out() -> None:
+    data, pictures, _ = coloured_set(60)
+    encoder: Any = Bag()
+    settings = RefitSettings(dim=16, inner_dim=32, epochs=1, batch_rows=64)
+    without = refit_heads(encoder, Seen(data, pictures), Seen(data, pictures), settings)
+    alone = Seen(replace(data, text_pairs=[TextPair("red", "blue", "s")]), pictures)
+    assert refit_heads(encoder, alone, alone, settings).figures == without.figures
+
+
 def test_pairs_are_joined_by_the_texts_that_they_share() -> None:
     pairs = [TextPair(*texts) for texts in ("ab", "cd", "be", "fc", "gh", "ea")]
     assert join_pairs(pairs).tolist() == [0, 1, 0, 1, 2, 0]

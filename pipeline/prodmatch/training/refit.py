@@ -114,6 +114,8 @@ class _Pairs:
         found = []
         for source in sorted({pair.source for pair in pairs}):
             chosen = [pair for pair in pairs if pair.source == source]
+            if len(chosen) == 1:
+                continue  # a pair alone has none to be told from
             left = _Texts.of(encoder, [pair.left for pair in chosen])
             right = _Texts.of(encoder, [pair.right for pair in chosen])
             found.append(cls(left, right, join_pairs(chosen)))
