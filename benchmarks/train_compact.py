@@ -177,7 +177,8 @@ def main() -> None:
     pq.write_table(table, options.out / "products.parquet", row_group_size=2000)
     pq.write_table(pa.Table.from_pandas(pairs, preserve_index=False), options.out / "pairs.parquet")
     pq.write_table(pa.table({"text": texts}), options.out / "texts.parquet")
-    sys.stderr.write(f"{len(products)} products, {len(pairs)} pairs, {len(texts)} texts\n")
+    counts = ", ".join(f"{n} pairs of {name}" for name, n in pairs["source"].value_counts().items())
+    sys.stderr.write(f"{len(products)} products, {counts}, {len(texts)} texts\n")
 
 
 if __name__ == "__main__":
