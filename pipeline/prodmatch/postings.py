@@ -3,6 +3,10 @@
 SQLite's own full-text search computes BM25 row by row: half a second for words that are in a
 quarter of a million products. Here the scores are computed once, when the index is made, and a
 query adds a few arrays.
+
+The weight of a word is that of Lucene, log(1 + odds), not SQLite's, log(odds) cut at 0, for which
+a word that every second product says counts for nothing: "women" in a shop of clothes (RR of BM25
+alone on the val queries .851 against .831).
 """
 
 import sqlite3
@@ -17,7 +21,6 @@ import numpy.typing as npt
 __all__ = ["Matches", "PostingsBuilder", "PostingsReader", "Stemmer"]
 
 K1, B = 1.2, 0.75  # of BM25, the usual ones
-LEAST_IDF = 1e-6  # of a word that most products say: it still matches
 # Terms come split already, so the tokenizer keeps every letter and mark, and only stems.
 TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
 
@@ -105,9 +108,9 @@ class PostingsBuilder:
             counts = np.concatenate([np.frombuffer(counts, np.uint16) for _, counts in parts])
             rows, places = np.unique(rows, return_inverse=True)
             times = np.bincount(places, counts)
-            idf = np.log((len(lengths) - len(rows) + 0.5) / (len(rows) + 0.5))
+            idf = np.log1p((len(lengths) - len(rows) + 0.5) / (len(rows) + 0.5))
             damped = times + K1 * (1 - B + B * relative[rows])
-            scores = max(float(idf), LEAST_IDF) * times * (K1 + 1) / damped
+            scores = idf * times * (K1 + 1) / damped
             yield stem, rows.astype("<i4").tobytes(), scores.astype("<f4").tobytes()
 
     def _by_stem(self) -> Iterator[tuple[str, list[str]]]:
