@@ -273,6 +273,15 @@ def test_pairs_have_a_source_where_their_file_says_it(tmp_path: Path) -> None:
     assert [row["source"] for row in found] == ["x", None]
     with pytest.raises(ModelError, match="no Parquet file with text"):
         read_text_rows(path, ["text"])
+    said = pa.array(["c", "d", "d"]).dictionary_encode()
+    pq.write_table(pa.table({**rows, "right": said}), path)
+    assert read_text_rows(path, ["left", "right"]) == [
+        {"left": "a", "right": "c"},
+        {"left": "b", "right": "d"},
+    ]
+    pq.write_table(pa.table({**rows, "right": [1, 2, 3]}), path)
+    with pytest.raises(ModelError, match="column 'right' holds int64, not texts"):
+        read_text_rows(path, ["left", "right"])
 
 
 def test_small_sources_are_shown_several_times_where_words_and_heads_are_fitted() -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from prodmatch.errors import CatalogueError
 
-__all__ = ["Layout", "find_layout"]
+__all__ = ["Layout", "find_layout", "is_text"]
 
 OURS = ("product_id", "title", "description", "image")
 # Names that embeddings, products and hits use themselves.
@@ -156,7 +156,7 @@ def _find_texts(
             )
         if name in ours:
             column = schema.field(ours[name])
-            if not (_is_text(column.type) or pa.types.is_null(column.type)):
+            if not (is_text(column.type) or pa.types.is_null(column.type)):
                 raise CatalogueError(
                     f"{path}: column {ours[name]!r} is of type {column.type}; text is needed. "
                     "Name another with --columns or --text-columns."
@@ -166,7 +166,7 @@ def _find_texts(
 
 
 def _check_id_type(column: pa.Field, path: Path) -> None:
-    if not (_is_text(column.type) or pa.types.is_integer(column.type)):
+    if not (is_text(column.type) or pa.types.is_integer(column.type)):
         raise CatalogueError(
             f"{path}: column {column.name!r} is of type {column.type}; "
             "product ids are strings or integers. Convert it."
@@ -179,7 +179,7 @@ def _is_path(column: pa.Field, path: Path) -> bool:
         names = {kind.field(place).name for place in range(kind.num_fields)}
         if names & {"bytes", "path"}:
             return "bytes" not in names
-    if _is_text(kind):
+    if is_text(kind):
         return True
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind):
         return False
@@ -189,7 +189,8 @@ def _is_path(column: pa.Field, path: Path) -> bool:
     )
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text, coded as a dictionary or not."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
@@ -197,7 +198,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _metadata_type(kind: pa.DataType) -> pa.DataType | None:
     """The type that a column is kept in as metadata; None for what is not simple."""
-    if _is_text(kind) or pa.types.is_null(kind):
+    if is_text(kind) or pa.types.is_null(kind):
         return pa.string()
     if pa.types.is_dictionary(kind):
         return _metadata_type(kind.value_type)

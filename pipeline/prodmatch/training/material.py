@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from prodmatch.columns import is_text
 from prodmatch.errors import ModelError
 
 __all__ = ["check_splits", "read_text_rows"]
@@ -22,18 +23,25 @@ def read_text_rows(
         optional: columns that are read where the file has them.
 
     Raises:
-        ModelError: it cannot be read, or lacks a column.
+        ModelError: it cannot be read, lacks a column, or a needed one is not of texts.
     """
     if path is None:
         return []
     try:
         present = pq.read_schema(path).names
         chosen = [*columns, *(name for name in optional if name in present)]
-        rows: list[dict[str, str]] = pq.read_table(path, columns=chosen).to_pylist()
+        table = pq.read_table(path, columns=chosen)
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise ModelError(
             f"{path}: is no Parquet file with {', '.join(columns)} ({error})."
         ) from error
+    for name in columns:
+        kind = table.schema.field(name).type
+        if not (is_text(kind) or pa.types.is_null(kind)):
+            raise ModelError(
+                f"{path}: the column '{name}' holds {kind}, not texts. Write it as strings."
+            )
+    rows: list[dict[str, str]] = table.to_pylist()
     return [row for row in rows if all(row[name] for name in columns)]
 
 
