@@ -222,6 +222,31 @@ def test_words_learn_which_texts_say_the_same() -> None:
     assert cosines[1] > cosines[0] + 0.1
 
 
+def test_pairs_are_told_from_others_of_their_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, pictures, _ = coloured_set(300)
+    pairs = [TextPair(colour, colour, "colours") for colour in COLOURS]
+    pairs += [TextPair(kind, kind, "kinds") for kind in KINDS]
+    encoder: Any = Bag()
+    tokens = {
+        source: {row[0] for row in encoder.tokenize([p.left for p in pairs if p.source == source])}
+        for source in ("colours", "kinds")
+    }
+    seen: list[str] = []
+    known = refit._pair_loss
+
+    def listen(model: Any, drawn: Any, rng: np.random.Generator) -> torch.Tensor:
+        said = {int(row[0]) for row in drawn.left.tokens}
+        seen.extend(source for source, own in tokens.items() if said == own)
+        return known(model, drawn, rng)
+
+    monkeypatch.setattr(refit, "_pair_loss", listen)
+    shop = Seen(replace(data, text_pairs=pairs), pictures)
+    settings = RefitSettings(dim=16, inner_dim=32, epochs=4, batch_rows=32)
+    refit_heads(encoder, shop, shop, settings)
+    assert set(seen) == {"colours", "kinds"}
+    assert len(seen) == 4 * len(draw_balanced(data.sources, settings, np.random.default_rng(0)))
+
+
 def test_a_pair_that_is_alone_in_its_source_is_left_out() -> None:
     data, pictures, _ = coloured_set(60)
     encoder: Any = Bag()
