@@ -14,6 +14,7 @@ from small import COLOURS, KINDS, draw, embed, products, write
 
 from prodmatch.encoders import WORDS, TextEncoder, load_resnet, load_words, save_words
 from prodmatch.errors import ModelError
+from prodmatch.heads import Heads
 from prodmatch.models import open_model
 from prodmatch.train import train_encoders
 from prodmatch.training import refit
@@ -24,6 +25,7 @@ from prodmatch.training.contrast import (
     draw_batches,
     info_nce,
 )
+from prodmatch.training.fits import Fit, Sample, join_fits
 from prodmatch.training.material import check_splits, read_text_rows
 from prodmatch.training.measures import (
     HeldOut,
@@ -37,11 +39,10 @@ from prodmatch.training.refit import (
     Seen,
     draw_balanced,
     draw_words,
-    mean_rows,
     refit_heads,
-    some_tokens,
 )
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
+from prodmatch.training.tokens import Texts, mean_rows, some_tokens
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 from prodmatch.vectors import Vectors, normalise
@@ -189,17 +190,50 @@ def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None
     chance = recall_of_pairs(
         halves[0], halves[1][np.random.default_rng(4).permutation(300)], data.title_groups
     )
-    assert refit_heads(encoder, mixed, seen, settings).figures[-1] < chance + 0.2
+    assert refit_heads(encoder, mixed, seen, settings).figure < chance + 0.2
 
 
 def test_the_last_epoch_that_is_about_the_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     data, pictures, _ = coloured_set(150)  # of 15 titles: a standard error of .13
-    figures = iter([0.5, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(refit, "recall_of_pairs", lambda *_: next(figures))
-    settings = RefitSettings(dim=16, inner_dim=32, epochs=4, batch_rows=64)
+    figures = [0.5, 0.9, 0.8, 0.7]
+    given = iter([*figures, 0.6])
+    judged: list[Heads] = []
+
+    def judge(fit: Fit, heads: Heads, sample: Sample) -> float:
+        judged.append(heads)
+        return next(given)
+
+    monkeypatch.setattr(Fit, "recall", judge)
+    settings = RefitSettings(dim=16, inner_dim=32, fits=1, epochs=4, batch_rows=64)
     seen, encoder = Seen(data, pictures), cast("Any", Bag())
     found = refit_heads(encoder, seen, seen, settings)
-    assert (found.kept, found.figure) == (2, 0.8)
+    assert found.figures == [figures]
+    assert found.figure == 0.6  # of what was kept
+    np.testing.assert_array_equal(found.heads.image.weight, judged[2].image.weight)
+    assert not np.array_equal(judged[3].image.weight, judged[2].image.weight)
+
+
+def test_joined_fits_compare_as_the_mean_of_each() -> None:
+    rng = np.random.default_rng(0)
+    texts = Texts([rng.integers(0, 40, 5) for _ in range(300)], rng.normal(size=(300, 3)))
+    sample = Sample(texts, rng.normal(size=(300, 9)).astype(np.float32), np.arange(300))
+
+    def draw_fit(size: float) -> Fit:
+        shapes = (40, 6), (3, 6), (6,), (9, 6), (6,)
+        return Fit(*[size * rng.normal(size=shape).astype(np.float32) for shape in shapes])
+
+    def cosines(fit: Fit) -> Vectors:
+        heads = fit.compact(sample, 6 if fit.said.shape == (6,) else 18)
+        return heads.text(fit.features(texts)) @ heads.image(sample.pictures).T
+
+    fits = [draw_fit(size) for size in (0.1, 1.0, 20.0)]
+    mean = np.mean([cosines(fit) for fit in fits], axis=0)
+    whole = cosines(join_fits(fits, sample, 18))
+    assert np.corrcoef(mean.ravel(), whole.ravel())[0, 1] > 0.9
+    alone = [np.corrcoef(cosines(fit).ravel(), whole.ravel())[0, 1] for fit in fits]
+    assert max(alone) < 0.75, "the largest has the say of all"
+    assert join_fits(fits, sample, 6).words.shape == (40, 6)
+    assert join_fits(fits[:1], sample, 6) is fits[0]
 
 
 def test_words_learn_which_texts_say_the_same() -> None:
@@ -244,7 +278,9 @@ def test_pairs_are_told_from_others_of_their_source(monkeypatch: pytest.MonkeyPa
     settings = RefitSettings(dim=16, inner_dim=32, epochs=4, batch_rows=32)
     refit_heads(encoder, shop, shop, settings)
     assert set(seen) == {"colours", "kinds"}
-    assert len(seen) == 4 * len(draw_balanced(data.sources, settings, np.random.default_rng(0)))
+    assert len(seen) == settings.fits * 4 * len(
+        draw_balanced(data.sources, settings, np.random.default_rng(0))
+    )
 
 
 def test_a_pair_that_is_alone_in_its_source_is_left_out() -> None:
@@ -322,13 +358,32 @@ def test_small_sources_are_shown_several_times_where_words_and_heads_are_fitted(
     ]
 
 
+def test_half_of_the_batches_are_of_products_that_resemble_each_other() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.arange(1200) % 6  # in six places far from each other
+    places = rng.normal(size=(1200, 8)).astype(np.float32) + 30 * np.eye(8, dtype="f4")[kinds]
+    sources = np.repeat([0, 1], [1000, 200])
+    settings = RefitSettings(batch_rows=100, smallest=0.0)
+    batches = draw_balanced(sources, settings, rng, places)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1200))
+    assert len(batches) == len(draw_balanced(sources, settings, rng))
+    assert all(len(set(sources[batch].tolist())) == 1 for batch in batches)
+    most = [np.bincount(kinds[batch]).max() / len(batch) for batch in batches]
+    large = [share for share, batch in zip(most, batches, strict=True) if sources[batch[0]] == 0]
+    assert sum(share > 0.4 for share in large) == 5
+    assert all(share < 0.4 for share, batch in zip(most, batches, strict=True) if sources[batch[0]])
+    alone = draw_balanced(sources, replace(settings, alike=1.0), rng, places)
+    assert sorted(np.concatenate(alone).tolist()) == list(range(1200))
+    assert min(map(len, alone)) == 100
+
+
 def test_towers_keep_their_own_heads_where_no_fit_is_as_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refit, "recall_of_pairs", lambda *_: 0.0)
+    monkeypatch.setattr(Fit, "recall", lambda *_: 0.0)
     pq.write_table(training_rows(150), tmp_path / "products.parquet")
     contrast = ContrastSettings(epochs=2, batch_rows=32, side_pixels=32, early_side_pixels=32)
-    fit = RefitSettings(epochs=1, batch_rows=32)
+    fit = RefitSettings(fits=1, epochs=1, batch_rows=32)
     settings = ScratchSettings(SHAPE, contrast, fit, masked_epochs=1, kept_dim=8)
     texts = tmp_path / "texts.parquet"
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)

@@ -82,7 +82,7 @@ class TrainReport:
 class HeadSettings:
     """How heads are fitted; device and workers matter to the encoding before it alone."""
 
-    dim: int = 192  # of the shared space
+    dim: int = 256  # of the shared space
     loss: str = "infonce"
     epochs: int = 30
     seed: int = 0
@@ -306,7 +306,8 @@ def train_encoders(
     found = _calibrate(products, queries, asked, description.weights)
     description = replace(description, calibration=found.calibration)
     recall = max(before, refitted.figure)
-    fitted = Fitted("encoders", "infonce", before, recall, refitted.figures)
+    figures = [figure for fit in refitted.figures for figure in fit]
+    fitted = Fitted("encoders", "infonce", before, recall, figures)
     card = encoders_card(
         out.name,
         replace(settings, refit=fit),

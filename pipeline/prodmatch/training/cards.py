@@ -38,8 +38,8 @@ picture: {recall:.4f}. {probability}
 |---|---|---|---|
 {epochs}
 
-Then a table of words and the heads, over the finished encoders: {refitted} (epoch by epoch), kept
-where that is no less than the encoders' own heads reach, {before:.4f}.
+Then a table of words and the heads, over the finished encoders: {refitted} (epoch by epoch, fit
+after fit); joined, and kept where that is no less than the encoders' own heads reach, {before:.4f}.
 """
 
 
