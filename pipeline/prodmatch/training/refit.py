@@ -47,7 +47,7 @@ MOST_CENTRED = 20_000  # products that the centre and the rotation are taken fro
 class RefitSettings:
     """How words and heads are fitted; the defaults are those of the shipped model."""
 
-    dim: int = 256  # of the shared space
+    dim: int = 192  # of the shared space
     inner_dim: int = 256  # of the table too
     fits: int = 3  # of seeds that follow each other, joined
     epochs: int = 10  # of each
