@@ -42,7 +42,7 @@ from prodmatch.training.refit import (
     refit_heads,
 )
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
-from prodmatch.training.tokens import Texts, mean_rows, some_tokens
+from prodmatch.training.tokens import Pairs, Texts, mean_rows, some_tokens, texts_of
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 from prodmatch.vectors import Vectors, normalise
@@ -234,6 +234,32 @@ def test_joined_fits_compare_as_the_mean_of_each() -> None:
     assert max(alone) < 0.75, "the largest has the say of all"
     assert join_fits(fits, sample, 6).words.shape == (40, 6)
     assert join_fits(fits[:1], sample, 6) is fits[0]
+
+
+def test_directions_of_other_texts_are_kept_beside_those_of_products() -> None:
+    rng = np.random.default_rng(0)
+    words = np.zeros((40, 8), np.float32)  # products say the first twenty, others the rest
+    words[:20, :4], words[20:, 4:] = rng.normal(size=(2, 20, 4))
+    looks = np.eye(4, 8, dtype=np.float32)
+    fit = Fit(words, np.zeros((1, 8), "f4"), np.zeros(8, "f4"), looks, np.zeros(8, "f4"))
+    said, other = (
+        Texts(list(rng.integers(low, low + 20, (200, 3))), np.zeros((200, 1), "f4"))
+        for low in (0, 20)
+    )
+    pictures = rng.normal(size=(200, 4)).astype(np.float32)
+    sample = Sample(said, pictures, np.arange(200))
+    spread = [
+        fit.compact(some, 4).text(fit.features(other)).std(0).max()
+        for some in (sample, replace(sample, others=other))
+    ]
+    assert spread[0] < 1e-3
+    assert spread[1] > 0.1
+    left, right = (Texts(list(texts.tokens), texts.states) for texts in (said, other))
+    found = texts_of([Pairs(left, right, np.arange(200))], 100)
+    assert found is not None
+    assert [row.tolist() for row in found.tokens[:2]] == [said.tokens[n].tolist() for n in (0, 4)]
+    assert len(found.tokens) == len(found.states) == 100
+    assert texts_of([], 100) is None
 
 
 def test_words_learn_which_texts_say_the_same() -> None:

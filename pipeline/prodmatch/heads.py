@@ -94,7 +94,11 @@ def _lengths(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def compact_heads(
-    text: Projection, image: Projection, halves: tuple[Vectors, Vectors], dim: int
+    text: Projection,
+    image: Projection,
+    halves: tuple[Vectors, Vectors],
+    dim: int,
+    others: Vectors | None = None,
 ) -> Heads:
     """The heads centred per half and rotated by common principal components, `dim` kept.
 
@@ -103,11 +107,13 @@ def compact_heads(
         image: the head of pictures as trained.
         halves: unit rows of training texts and training pictures through these heads.
         dim: how many components are kept.
+        others: unit rows of texts of other things through the head of texts, so that the
+            components that tell these apart are kept too.
     """
     centres = [half.mean(axis=0) for half in halves]
-    spread = np.concatenate(
-        [half - centre for half, centre in zip(halves, centres, strict=True)]
-    ).astype(np.float64)
+    rows = [half - centre for half, centre in zip(halves, centres, strict=True)]
+    rows += [] if others is None else [others - centres[0]]
+    spread = np.concatenate(rows).astype(np.float64)
     values, directions = np.linalg.eigh(spread.T @ spread / len(spread))
     rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
     return Heads(

@@ -82,7 +82,7 @@ class TrainReport:
 class HeadSettings:
     """How heads are fitted; device and workers matter to the encoding before it alone."""
 
-    dim: int = 192  # of the shared space
+    dim: int = 256  # of the shared space
     loss: str = "infonce"
     epochs: int = 30
     seed: int = 0

@@ -24,7 +24,15 @@ from prodmatch.training.fits import Fit, Sample, join_fits
 from prodmatch.training.losses import Similarities, info_nce
 from prodmatch.training.pairs import TrainingProduct, group_keys
 from prodmatch.training.progress import Hear, ignore
-from prodmatch.training.tokens import Pairs, Texts, Tokens, draw_words, mean_rows, some_tokens
+from prodmatch.training.tokens import (
+    Pairs,
+    Texts,
+    Tokens,
+    draw_words,
+    mean_rows,
+    some_tokens,
+    texts_of,
+)
 from prodmatch.training.views import TextViews
 from prodmatch.vectors import Vectors
 
@@ -47,7 +55,7 @@ MOST_CENTRED = 20_000  # products that the centre and the rotation are taken fro
 class RefitSettings:
     """How words and heads are fitted; the defaults are those of the shipped model."""
 
-    dim: int = 192  # of the shared space
+    dim: int = 256  # of the shared space
     inner_dim: int = 256  # of the table too
     fits: int = 3  # of seeds that follow each other, joined
     epochs: int = 10  # of each
@@ -204,8 +212,9 @@ def refit_heads(
     """
     material = _Material.of(encoder, seen)
     titles, step = material.titles, max(1, len(seen.pictures) // MOST_CENTRED)
-    some = Texts(titles.tokens[::step], titles.states[::step])
-    sample = Sample(some, seen.pictures[::step], seen.data.title_groups[::step])
+    others = texts_of(material.pairs, MOST_CENTRED)
+    groups = seen.data.title_groups[::step]
+    sample = Sample(titles.every(step), seen.pictures[::step], groups, others)
     judged = Texts.of(encoder, [product.title for product in held_out.data.products])
     judge = Sample(judged, held_out.pictures, held_out.data.title_groups)
     fits, figures = [], []

@@ -1,7 +1,7 @@
 """Texts as heads with a table of words learn from them: their tokens, and pooled states."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from prodmatch.encoders import TextEncoder
 from prodmatch.training.pairs import TextPair, join_pairs
 from prodmatch.vectors import Vectors
 
-__all__ = ["Pairs", "Texts", "Tokens", "draw_words", "mean_rows", "some_tokens"]
+__all__ = ["Pairs", "Texts", "Tokens", "draw_words", "mean_rows", "some_tokens", "texts_of"]
 
 Tokens = Sequence[npt.NDArray[np.int64]]
 
@@ -33,6 +33,10 @@ class Texts:
         rows = [places[text] for text in texts]
         tokens = [np.asarray(row, np.int64) for row in encoder.tokenize(distinct)]
         return cls([tokens[row] for row in rows], encoder.encode(distinct)[rows])
+
+    def every(self, step: int) -> Self:
+        """One in `step` of them."""
+        return replace(self, tokens=self.tokens[::step], states=self.states[::step])
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,17 @@ class Pairs:
             right = Texts.of(encoder, [pair.right for pair in chosen])
             found.append(cls(left, right, join_pairs(chosen)))
         return found
+
+
+def texts_of(pairs: Sequence[Pairs], most: int) -> Texts | None:
+    """Texts of both sides of pairs, spread over them, about `most` of them or all."""
+    sides = [side for pair in pairs for side in (pair.left, pair.right)]
+    if not sides:
+        return None
+    step = max(1, sum(len(side.tokens) for side in sides) // most)
+    chosen = [side.every(step) for side in sides]
+    tokens = [row for side in chosen for row in side.tokens]
+    return Texts(tokens, np.concatenate([side.states for side in chosen]))
 
 
 def mean_rows(table: Vectors, tokens: Tokens) -> Vectors:
