@@ -38,11 +38,10 @@ from prodmatch.training.refit import (
     RefitSettings,
     Seen,
     draw_balanced,
-    draw_words,
     refit_heads,
 )
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
-from prodmatch.training.tokens import Pairs, Texts, mean_rows, some_tokens, texts_of
+from prodmatch.training.tokens import Pairs, Texts, draw_words, mean_rows, some_tokens, texts_of
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 from prodmatch.vectors import Vectors, normalise
@@ -480,9 +479,8 @@ def test_recall_counts_equal_titles_once() -> None:
 
 def test_words_are_left_out_but_never_all_of_a_text() -> None:
     tokens = [np.arange(5), np.arange(5, 6), np.arange(6, 200)]
-    settings = RefitSettings(dropped=0.5)
     for seed in range(20):
-        words, starts = draw_words(tokens, settings, np.random.default_rng(seed))
+        words, starts = draw_words(tokens, 0.5, np.random.default_rng(seed))
         drawn = np.split(words.numpy(), starts.numpy()[1:])
         assert all(set(few) <= set(all_) for few, all_ in zip(drawn, tokens, strict=True))
         assert drawn[1].tolist() == [5]
