@@ -227,13 +227,13 @@ def test_query_encoders_give_the_same_halves(
     text = TextEncoder(pair.text_folder, pair.text, torch.device("cpu"))
     titles = ["red shirt", "a blue chair that is blue"]
     np.testing.assert_allclose(
-        exported.texts(titles), model.heads.text(text.encode(titles)), atol=0.01
+        exported.texts(titles), model.heads.texts(text.encode(titles)), atol=0.01
     )
     image = ImageEncoder(pair.image_folder, pair.image, torch.device("cpu"))
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
     pixels[1:, :16], pixels[2] = 255, 255  # nothing to see in parts, or at all
     np.testing.assert_allclose(
-        exported.pictures(pixels), model.heads.image(image.encode(pixels)), atol=0.01
+        exported.pictures(pixels), model.heads.pictures(image.encode(pixels)), atol=0.01
     )
 
 

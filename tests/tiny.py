@@ -103,7 +103,12 @@ def save_query_encoders(store: Path, model: Model) -> Path:
         _save_graph(temporary / "text.onnx", *_text_graph(model.heads.text))
         _save_graph(temporary / "image.onnx", *_image_graph(model.heads.image))
         _tokenizer().save(str(temporary / "tokenizer.json"))
-        own = {"max_tokens": 64, "pad_id": 0, "dim": DIM, "model_fingerprint": model.fingerprint}
+        own = {
+            "max_tokens": 64,
+            "pad_id": 0,
+            "dim": 1 + DIM,
+            "model_fingerprint": model.fingerprint,
+        }
         write_json(temporary / "encoders.json", {**model.description.as_dict(), **own})
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
     return folder
@@ -128,7 +133,7 @@ def _text_graph(projection: Projection) -> Graph:
     ]
     constants = {
         "table": _table(), "last": np.array([2]), "tokens": np.array([1]),
-        "weight": projection.weight,
+        "weight": np.pad(projection.weight, ((0, 0), (1, 0))),
     }  # fmt: skip
     return nodes, inputs, constants
 
@@ -143,7 +148,7 @@ def _image_graph(projection: Projection) -> Graph:
     inputs = [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIDE, SIDE, 3])]
     constants = {
         "sides": np.array([1, 2]), "most": np.array([255], np.float32),
-        "tenth": np.array([0.1], np.float32), "weight": projection.weight,
+        "tenth": np.array([0.1], np.float32), "weight": np.pad(projection.weight, ((0, 0), (1, 0))),
     }  # fmt: skip
     return nodes, inputs, constants
 
@@ -159,7 +164,7 @@ def _save_graph(
         helper.make_node("MatMul", ["features", "weight"], ["inner"]),
         helper.make_node("LpNormalization", ["inner"], ["vectors"], axis=-1, p=2),
     ]
-    output = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", DIM])
+    output = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", 1 + DIM])
     kept = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "tiny", inputs, [output], kept)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

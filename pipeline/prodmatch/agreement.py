@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from prodmatch.hubs import ask_pictures
 from prodmatch.shards import Embeddings, vectors_of
 from prodmatch.vectors import Vectors, normalise, split_halves
 
@@ -46,7 +47,7 @@ def measure_agreement(embeddings: Embeddings) -> float | None:
     text, image = (normalise(half) for half in split_halves(np.concatenate(chosen)))
     nearer = further = 0
     for start in range(0, len(text), BLOCK):
-        scores = text[start : start + BLOCK] @ image.T  # (block, n)
+        scores = ask_pictures(text[start : start + BLOCK]) @ image.T  # (block, n)
         rows = np.arange(len(scores))
         own = scores[rows, start + rows][:, None]
         nearer += int((scores > own).sum())

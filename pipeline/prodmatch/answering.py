@@ -11,6 +11,7 @@ from prodmatch.asking import QueryEncoders
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.generations import Generation
 from prodmatch.hits import Hit, make_hit, order_places
+from prodmatch.hubs import ask_alike, ask_pictures
 from prodmatch.images import ImageFault, decode_image
 from prodmatch.probes import Probe, clean_question, item_probe
 from prodmatch.products import Matches, Products
@@ -92,8 +93,10 @@ class OpenGeneration:
                 text, image = split_halves(self.ann.vectors(rows)[0])
                 probes.append(item_probe(text, image, rows))
                 continue
-            asked = normalise(SAY_OF_WORDS * texts[row] + pictures[row])
-            probes.append(Probe(words[row], asked, asked))
+            said, seen = texts[row], pictures[row]
+            asked = normalise(SAY_OF_WORDS * said + seen)
+            looked = normalise(SAY_OF_WORDS * ask_pictures(said) + seen)
+            probes.append(Probe(words[row], asked, looked))
         return probes
 
     def meant(self, question: Question) -> str | None:
@@ -202,7 +205,7 @@ class OpenGeneration:
                     ) from fault
                 asked.append(row)
         if asked:
-            halves[asked] = self.encoders.pictures(np.stack(framed))
+            halves[asked] = ask_alike(self.encoders.pictures(np.stack(framed)))
         return halves
 
     def _rank(

@@ -164,9 +164,9 @@ def _report(catalogue: Catalogue, featured: Featured, fused: _Fused, seconds: fl
 
 def _fuse(catalogue: Catalogue, todo: Todo, model: Model, scratch: Path, store: Path) -> _Fused:
     """Decides about every row: which halves it has, and whether it is kept."""
-    scan, heads = todo.scan, model.heads
-    text = project_half(todo.texts, heads.text, scan.text_keys, scratch / "text.f32")
-    image = project_half(todo.images, heads.image, scan.image_keys, scratch / "image.f32")
+    scan, heads, dim = todo.scan, model.heads, model.heads.dim
+    text = project_half(todo.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32")
+    image = project_half(todo.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32")
     kept = text.present | image.present
     return _Fused(
         digest=digest_bytes(FORMAT, scan.digest.encode(), model.fingerprint.encode())[:32],

@@ -18,6 +18,7 @@ from prodmatch.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.files import copy_file, keep_whole, list_files, new_directory, write_json
 from prodmatch.heads import Projection
+from prodmatch.hubs import FURTHEST, SHARPNESS, SPREAD, Querybank
 from prodmatch.models import Model
 
 __all__ = ["export_encoders"]
@@ -27,10 +28,13 @@ COSINE = 0.999  # what an exported encoder must reach against torch
 
 
 class _Projected(nn.Module):
-    """Features and a projection in one graph, so that ONNX gives unit halves."""
+    """Features and a head in one graph, so that ONNX gives unit halves."""
 
-    def __init__(self, features: nn.Module, projection: Projection) -> None:
+    def __init__(
+        self, features: nn.Module, projection: Projection, bank: Querybank | None = None
+    ) -> None:
         super().__init__()
+        self.bank = None if bank is None else _Unusual(bank)
         self.features = features
         self.weight: Tensor
         self.bias: Tensor
@@ -42,7 +46,28 @@ class _Projected(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Unit rows `(n, dim)`."""
         inner = functional.normalize(self.features(*inputs) @ self.weight + self.bias, dim=-1)
-        return functional.normalize((inner - self.centre) @ self.rotation, dim=-1)
+        rows = functional.normalize((inner - self.centre) @ self.rotation, dim=-1)
+        first = torch.zeros_like(rows[:, :1]) if self.bank is None else self.bank(rows)
+        return torch.cat([first, rows * (1 - first.square()).sqrt()], dim=1)
+
+
+class _Unusual(nn.Module):
+    """`Querybank.unusual` of unit rows, as a column."""
+
+    def __init__(self, bank: Querybank) -> None:
+        super().__init__()
+        self.texts: Tensor
+        self.logits: Tensor
+        self.usual: Tensor
+        self.register_buffer("texts", torch.from_numpy(bank.texts.T.astype(np.float32)))
+        self.register_buffer("logits", torch.from_numpy(bank.logits).clone())
+        self.register_buffer("usual", torch.from_numpy(bank.usual).clone())
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """`(n, 1)`."""
+        logits = SHARPNESS * (rows @ self.texts) + self.logits
+        nearness = logits.logsumexp(dim=1, keepdim=True) / SHARPNESS
+        return (SPREAD * (self.usual - nearness)).clamp(-FURTHEST, FURTHEST)
 
 
 def export_encoders(model: Model, root: Path) -> Path:
@@ -74,7 +99,7 @@ def export_encoders(model: Model, root: Path) -> Path:
         side = description.image.crop_pixels
         pixels = torch.randint(0, 255, (2, side, side, 3), dtype=torch.uint8)
         _export(
-            _Projected(image.model, model.heads.image),
+            _Projected(image.model, model.heads.image, model.heads.bank),
             {"pixels": pixels},
             [{0: rows}],
             temporary / "image.onnx",
@@ -135,8 +160,8 @@ def _compare(folder: Path, model: Model, text: TextEncoder, image: ImageEncoder)
     pixels[1:, : side // 2] = 255  # most products stand on plain white
     texts, pictures = text.encode(SAMPLE_TEXTS, query=True), image.encode(pixels)
     pairs = {
-        "text.onnx": (exported.texts(SAMPLE_TEXTS), model.heads.text(texts)),
-        "image.onnx": (exported.pictures(pixels), model.heads.image(pictures)),
+        "text.onnx": (exported.texts(SAMPLE_TEXTS), model.heads.texts(texts)),
+        "image.onnx": (exported.pictures(pixels), model.heads.pictures(pictures)),
     }
     for name, (ours, torchs) in pairs.items():
         lowest = float((ours * torchs).sum(axis=1).min())

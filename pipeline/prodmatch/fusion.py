@@ -1,6 +1,6 @@
 """Features to halves, halves to embeddings: every product of a catalogue, in bounded memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from prodmatch.features import FeatureStore
 from prodmatch.files import new_array
-from prodmatch.heads import Projection
 from prodmatch.planning import Scan, read_rows
 from prodmatch.shards import vector_array
 from prodmatch.vectors import Vectors, check_unit, join_halves
@@ -48,24 +47,28 @@ class Half:
 
 
 def project_half(
-    store: FeatureStore, projection: Projection, row_keys: pa.FixedSizeBinaryArray, path: Path
+    store: FeatureStore,
+    project: Callable[[Vectors], Vectors],
+    dim: int,
+    row_keys: pa.FixedSizeBinaryArray,
+    path: Path,
 ) -> Half:
     """Projects the features that the rows need, shard by shard, into a memory map at `path`.
 
     Args:
         store: the features of one encoder.
-        projection: the head of this half.
+        project: features to unit halves `(n, dim)`, as the heads of a model do.
+        dim: of a half.
         row_keys: the content key of every row, null where there is none.
         path: a file to make; the map lives as long as the result.
     """
     keys = store.keys()
-    dim = projection.rotation.shape[1]
     vectors = new_array(path, (max(1, len(keys)), dim))
     faults: dict[int, str] = {}
     start = 0
     for shard in store.shards():
         if pc.any(pc.is_in(shard.keys, value_set=row_keys)).as_py():
-            projected = projection(shard.vectors.astype(np.float32))
+            projected = project(shard.vectors.astype(np.float32))
             reasons = _unusable(projected, shard.faults)
             projected[list(reasons)] = 0.0
             vectors[start : start + len(projected)] = projected

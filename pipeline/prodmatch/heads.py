@@ -1,6 +1,6 @@
 """Heads: the projections of text features and picture features into one shared space."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -11,11 +11,13 @@ from safetensors.numpy import load, save
 
 from prodmatch.errors import ModelError
 from prodmatch.files import new_file
+from prodmatch.hubs import Querybank
 from prodmatch.vectors import Vectors
 
 __all__ = ["Heads", "Projection", "compact_heads", "fit_cca"]
 
 PARTS = ("weight", "bias", "centre", "rotation")
+BANK_PARTS = tuple(field.name for field in fields(Querybank))
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,37 @@ class Projection:
 
 @dataclass(frozen=True)
 class Heads:
-    """The two projections; both end in the same `dim`."""
+    """The two projections, to the same number of dimensions, and what tells hubs among pictures."""
 
     text: Projection
     image: Projection
+    bank: Querybank | None = None
 
     @property
     def dim(self) -> int:
         """Dimensions of one half; an embedding has twice as many."""
-        return int(self.text.rotation.shape[1])
+        return 1 + int(self.text.rotation.shape[1])
+
+    def texts(self, features: Vectors) -> Vectors:
+        """Unit halves `(n, dim)` of `(n, text features)`."""
+        return _half(np.zeros(len(features)), self.text(features))
+
+    def pictures(self, features: Vectors) -> Vectors:
+        """Unit halves `(n, dim)` of `(n, image features)`; the first number is below 0 for hubs."""
+        projected = self.image(features)
+        if self.bank is None:
+            return _half(np.zeros(len(features)), projected)
+        return _half(self.bank.unusual(projected), projected)
 
     def save(self, path: Path) -> None:
-        """Writes the eight arrays as float32 safetensors."""
-        arrays = {
+        """Writes the arrays as safetensors: those of the projections in float32."""
+        arrays: dict[str, np.ndarray] = {
             f"{half}.{part}": np.ascontiguousarray(getattr(projection, part), dtype=np.float32)
             for half, projection in (("text", self.text), ("image", self.image))
             for part in PARTS
         }
+        if self.bank is not None:
+            arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_PARTS}
         with new_file(path) as file:
             file.write(save(arrays))
 
@@ -76,15 +92,23 @@ class Heads:
         """
         try:
             arrays = load(path.read_bytes())
-            halves = [
+            text, image = (
                 Projection(*(arrays[f"{half}.{part}"] for part in PARTS))
                 for half in ("text", "image")
-            ]
+            )
+            names = [f"bank.{part}" for part in BANK_PARTS]
+            bank = [arrays[name] for name in names] if names[0] in arrays else []
         except FileNotFoundError as error:
             raise ModelError(f"{path}: is missing; train heads with 'prodmatch train'.") from error
         except (SafetensorError, KeyError) as error:
             raise ModelError(f"{path}: does not hold heads ({error}).") from error
-        return cls(*halves)
+        return cls(text, image, Querybank(*bank) if bank else None)
+
+
+def _half(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:
+    """Unit rows `(n, dim)` of first numbers `(n,)` and the direction of the others."""
+    others = rows * np.sqrt(1.0 - first**2)[:, None]
+    return np.concatenate([first[:, None], others], axis=1, dtype=np.float32, casting="same_kind")
 
 
 def _lengths(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -100,13 +124,13 @@ def compact_heads(
     dim: int,
     others: Vectors | None = None,
 ) -> Heads:
-    """The heads centred per half and rotated by common principal components, `dim` kept.
+    """The heads centred per half and rotated by common principal components, `dim - 1` kept.
 
     Args:
         text: the head of texts as trained.
         image: the head of pictures as trained.
         halves: unit rows of training texts and training pictures through these heads.
-        dim: how many components are kept.
+        dim: of a half; its first number is no component.
         others: unit rows of texts of other things through the head of texts, so that the
             components that tell these apart are kept too.
     """
@@ -115,13 +139,12 @@ def compact_heads(
     rows += [] if others is None else [others - centres[0]]
     spread = np.concatenate(rows).astype(np.float64)
     values, directions = np.linalg.eigh(spread.T @ spread / len(spread))
-    rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
-    return Heads(
-        *(
-            Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
-            for head, centre in zip((text, image), centres, strict=True)
-        )
+    rotation = directions[:, np.argsort(-values)[: dim - 1]].astype(np.float32)
+    said, seen = (
+        Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
+        for head, centre in zip((text, image), centres, strict=True)
     )
+    return Heads(said, seen)
 
 
 def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Heads:
@@ -130,7 +153,8 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
     Args:
         text: `(n, text features)`; row i and row i of `image` are of one product.
         image: `(n, image features)`.
-        dim: dimensions of the shared space; at most what both features offer is kept.
+        dim: of a half, whose first number is no direction; at most what both features offer is
+            kept.
         ridge: share of the mean variance that is added to every variance.
 
     Canonical directions are weighted by their correlation, so directions that the other half
@@ -142,19 +166,18 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
     whiten_text, whiten_image = _whitening(left, ridge), _whitening(right, ridge)
     cross = whiten_text.T @ (left.T @ right / len(left)) @ whiten_image
     u, correlations, vt = np.linalg.svd(cross, full_matrices=False)
-    kept = min(dim, len(correlations))
+    kept = min(dim - 1, len(correlations))
     scale = correlations[:kept]
     projections = [
         (whiten_text @ u[:, :kept] * scale, text_mean),
         (whiten_image @ vt[:kept].T * scale, image_mean),
     ]
     eye, zeros = np.eye(kept, dtype=np.float32), np.zeros(kept, dtype=np.float32)
-    return Heads(
-        *(
-            Projection(weight.astype(np.float32), (-mean @ weight).astype(np.float32), zeros, eye)
-            for weight, mean in projections
-        )
+    said, seen = (
+        Projection(weight.astype(np.float32), (-mean @ weight).astype(np.float32), zeros, eye)
+        for weight, mean in projections
     )
+    return Heads(said, seen)
 
 
 def _whitening(centred: np.ndarray, ridge: float) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from prodmatch.hubs import SAY
+
 __all__ = ["generation_manual"]
 
 MANUAL = """\
@@ -20,6 +22,8 @@ Everything here is listed with its size and SHA-256 in `manifest.json`.
 A vector is `[text half ; image half]`, {half} dimensions each. Both halves lie in one shared
 space: each is of unit length before the whole is scaled to unit length, and a product without
 text, or without a picture, has zeros in that half. A score is an inner product: higher is better.
+The first number of a picture's half is below 0 where the picture is near to texts of any kind;
+a text that asks for pictures says {say:.4f} there, and so finds these hubs less.
 
 ## Nearest products with faiss and pyarrow alone
 
@@ -52,7 +56,9 @@ tokenizer.enable_truncation(settings["max_tokens"])
 words = tokenizer.encode(settings["text"]["query_prefix"] + "red t-shirt")
 inputs = {{"ids": np.array([words.ids]), "mask": np.array([words.attention_mask])}}
 half = onnxruntime.InferenceSession("encoders/text.onnx").run(None, inputs)[0]
-query = np.concatenate([0.5 * half, 0.5 * half], axis=1)  # weights of text and picture
+looked = half * (1 - {say:.4f}**2) ** 0.5
+looked[:, 0] = {say:.4f}
+query = np.concatenate([0.5 * half, 0.5 * looked], axis=1)  # weights of text and picture
 scores, rows = faiss.read_index("index.faiss").search(query, 5)
 products = pq.read_table("products.parquet")
 for score, found in zip(scores[0], rows[0]):
@@ -71,4 +77,5 @@ def generation_manual(entries: Mapping[str, object]) -> str:
         type=entries["type"],
         dim=dim,
         half=dim // 2,
+        say=SAY,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import QueryError
+from prodmatch.hubs import ask_alike, ask_pictures
 from prodmatch.questions import Question
 from prodmatch.vectors import Vectors, normalise
 
@@ -54,10 +55,10 @@ def clean_question(question: Question) -> str | None:
 
 def item_probe(text: Vectors, image: Vectors, left_out: Rows) -> Probe:
     """A probe from halves `(dim,)` of items; one that is missing is stood in for by the other."""
-    text, image = normalise(text), normalise(image)
+    text, image = normalise(text), ask_alike(image)
     return Probe(
         None,
         text if text.any() else image,
-        image if image.any() else text,
+        image if image.any() else ask_pictures(text),
         left_out,
     )

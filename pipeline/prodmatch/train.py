@@ -19,6 +19,7 @@ from prodmatch.heads import Heads, compact_heads, fit_cca
 from prodmatch.layout import Layout, LayoutFeatures, fit_layout, look, settle_layout
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
+from prodmatch.training.banks import add_bank
 from prodmatch.training.cards import Fitted, encoders_card, heads_card
 from prodmatch.training.contrast import ContrastSettings, TrainingSet, Work, title_to_picture
 from prodmatch.training.finish import Beside, beside_of, encoder_files, fold_heads
@@ -133,15 +134,16 @@ def fit_heads(
             labelled = gather_labelled(todo, judged, encoder, share, labels)
             sets, measure = split_labelled(labelled, sets[0], HELD_OUT)
     heads, fitted = best_heads(kept, sets, measure, settings)
+    heads = add_bank(heads, kept.text, kept.image)
     recall = pair_measure(held_out)(heads)
     products = HeldOut(
         texts,
-        heads.text(held_out.text[: len(texts)]),
-        heads.image(held_out.image[: len(texts)]),
+        heads.texts(held_out.text[: len(texts)]),
+        heads.pictures(held_out.image[: len(texts)]),
         held_out.text_groups[: len(texts)],
     )
     description = ModelDescription(out.name, files.text, files.image)
-    found = _calibrate(products, queries, heads.text(asked), description.weights)
+    found = _calibrate(products, queries, heads.texts(asked), description.weights)
     description = replace(description, calibration=found.calibration)
     card = heads_card(out.name, fitted, pairs=len(kept.places), recall=recall, calibrated=found)
     model = write_model(out, files, heads, description, card)
@@ -293,11 +295,11 @@ def train_encoders(
             heads = _tower_heads(towers.model, encode, data, settings.kept_dim)
         titles = [product.title for product in held_out.products[:MOST_QUERIES]]
         queries = draw_queries(titles)
-        asked = heads.text(encode.text.encode(queries, query=True))
+        asked = heads.texts(encode.text.encode(queries, query=True))
         products = HeldOut(
             titles,
-            heads.text(encode.text.encode(titles)),
-            heads.image(encode.pictures(held_out.pictures[:MOST_QUERIES])),
+            heads.texts(encode.text.encode(titles)),
+            heads.pictures(encode.pictures(held_out.pictures[:MOST_QUERIES])),
             held_out.title_groups[:MOST_QUERIES],
         )
     description = ModelDescription(out.name, files.text, files.image)
@@ -342,7 +344,8 @@ def _tower_heads(model: TwoTowers, encode: "_Encode", data: TrainingSet, dim: in
     folded = fold_heads(model)
     titles = encode.text.encode([product.title for product in data.products[sample]])
     pictures = encode.pictures(data.pictures[sample])
-    return compact_heads(*folded, (folded[0](titles), folded[1](pictures)), dim)
+    heads = compact_heads(*folded, (folded[0](titles), folded[1](pictures)), dim)
+    return add_bank(heads, titles, pictures)
 
 
 class _Encode:

@@ -66,6 +66,7 @@ def encoder_files(
 
     def write_text(folder: Path) -> None:
         towers.model.text.half().save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)  # as any other file, not its owner's alone
         towers.model.text.float()
         towers.tokenizer.save_pretrained(folder)
         if words is not None:

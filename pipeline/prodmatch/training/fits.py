@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.heads import Heads, Projection, compact_heads
+from prodmatch.hubs import ask_pictures
 from prodmatch.training.measures import recall_of_pairs
 from prodmatch.training.tokens import Texts, mean_rows
 from prodmatch.vectors import Vectors
@@ -50,8 +51,8 @@ class Fit(NamedTuple):
 
     def recall(self, heads: Heads, sample: Sample) -> float:
         """`recall_of_pairs`, from texts to pictures, of heads that `compact` gave."""
-        halves = heads.text(self.features(sample.texts)), heads.image(sample.pictures)
-        return recall_of_pairs(*halves, sample.groups)
+        asked = ask_pictures(heads.texts(self.features(sample.texts)))
+        return recall_of_pairs(asked, heads.pictures(sample.pictures), sample.groups)
 
     def levelled(self, sample: Sample) -> "Fit":
         """The same with vectors of length 1 on average, before they are normalised."""
@@ -73,7 +74,7 @@ def join_fits(fits: Sequence[Fit], sample: Sample, dim: int) -> Fit:
         return fits[0]
     levelled = [fit.levelled(sample) for fit in fits]
     wide = Fit(*(np.concatenate(parts, axis=-1) for parts in zip(*levelled, strict=True)))
-    kept = wide.compact(sample, dim).text.rotation  # (inner of all, dim)
+    kept = wide.compact(sample, dim + 1).text.rotation  # (inner of all, dim)
     return Fit(*(part @ kept for part in wide))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.heads import Heads
+from prodmatch.hubs import ask_pictures
 from prodmatch.training.gather import PairSet
 from prodmatch.training.linear import Examples, Measure
 from prodmatch.training.measures import recall_of_pairs
@@ -27,7 +28,7 @@ def title_measure(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) 
     """
 
     def measure(heads: Heads) -> float:
-        return recall_of_pairs(heads.text(text), heads.image(image), groups)
+        return recall_of_pairs(ask_pictures(heads.texts(text)), heads.pictures(image), groups)
 
     return measure
 
@@ -53,9 +54,10 @@ def _labelled_measure(labelled: Examples, held: npt.NDArray[np.bool_]) -> Measur
     rows = np.flatnonzero(matching)
 
     def measure(heads: Heads) -> float:
-        text, image = heads.text(labelled.text[firsts]), heads.image(labelled.image[firsts])
-        query = heads.text(labelled.asked[rows[asked]])
-        scores = labelled.text_share * query @ text.T + (1 - labelled.text_share) * query @ image.T
+        text, image = heads.texts(labelled.text[firsts]), heads.pictures(labelled.image[firsts])
+        query = heads.texts(labelled.asked[rows[asked]])
+        said, seen = query @ text.T, ask_pictures(query) @ image.T
+        scores = labelled.text_share * said + (1 - labelled.text_share) * seen
         nearest = products[np.argsort(-scores, axis=1, kind="stable")[:, :10]]
         shares = []
         for place, number in enumerate(queries):

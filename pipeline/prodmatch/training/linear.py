@@ -208,4 +208,4 @@ def _finish(model: _LinearHeads, examples: Examples, dim: int) -> Heads:
     text, image = model.text.fold(), model.image.fold()
     sample = slice(None, None, max(1, len(examples) // 20_000))
     halves = text(examples.text[sample]), image(examples.image[sample])
-    return compact_heads(text, image, halves, min(dim, text.weight.shape[1]))
+    return compact_heads(text, image, halves, min(dim, 1 + text.weight.shape[1]))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from prodmatch.hubs import ask_pictures
 from prodmatch.models import Calibration
 from prodmatch.training.pairs import words_of
 from prodmatch.vectors import Vectors
@@ -94,8 +95,9 @@ def fit_calibration(
     said = [frozenset(words_of(text)) for text in products.texts]
     rng = np.random.default_rng(0)
     cosines, matches = [], []
+    looked = ask_pictures(asked)
     for row, query in enumerate(queries):
-        near = share * (products.text @ asked[row]) + (1 - share) * (products.image @ asked[row])
+        near = share * (products.text @ asked[row]) + (1 - share) * (products.image @ looked[row])
         count = min(NEAREST, len(near))
         best = np.argpartition(-near, count - 1)[:count]
         rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from prodmatch.encoders import TextEncoder
 from prodmatch.heads import Heads
+from prodmatch.training.banks import add_bank
 from prodmatch.training.contrast import TrainingSet
 from prodmatch.training.fits import Fit, Sample, join_fits
 from prodmatch.training.losses import Similarities, info_nce
@@ -225,6 +226,7 @@ def refit_heads(
         figures.append(heard)
     joined = join_fits(fits, sample, settings.inner_dim)
     heads = joined.compact(sample, settings.dim)
+    heads = add_bank(heads, joined.features(titles), seen.pictures)
     return Refitted(joined.words, heads, joined.recall(heads, judge), figures)
 
 
