@@ -151,7 +151,8 @@ def build_base(store: Path, small: Path, model_name: str) -> None:
     dim = image.rotation.shape[1]
     weight = (rng.normal(size=(768, dim)) / np.sqrt(768)).astype(np.float32)
     nothing, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
-    Heads(Projection(weight, nothing, nothing, eye), image).save(folder / "heads.safetensors")
+    text, bank = Projection(weight, nothing, nothing, eye), model.heads.bank
+    Heads(text, image, bank).save(folder / "heads.safetensors")
     made = open_model(str(folder))
     encoders = export_encoders(made, store / "encoders")
     from prodmatch.generations import open_generation, publish_generation

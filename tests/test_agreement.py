@@ -68,3 +68,21 @@ def test_vectors_count_as_far_as_the_catalogue_is_known() -> None:
     assert weights_for(WEIGHTS, None) == WEIGHTS
     assert weights_for(WEIGHTS, 0.5) == {"lexical": 0.2, "text": 0.15, "image": 0.125}
     assert weights_for(WEIGHTS, -0.3) == {"lexical": 0.2, "text": 0.015, "image": 0.025}
+
+
+def test_hubs_among_pictures_are_taken_into_account(tmp_path: Path) -> None:
+    """Pictures that lean to where all texts lie tell less, until that is taken off."""
+    rng = np.random.default_rng(0)
+    text, lean = rng.normal(size=(600, 32)) + 0.5, np.zeros((600, 1))
+    image = text + 3.0 * rng.normal(size=text.shape)
+    lean[::3] = 3.0
+    image += lean
+    text[:, 0] = image[:, 0] = 0.0
+    text, image = normalise(text), normalise(image)
+    found = []
+    for first in (0.5, -0.5):
+        image[::3, 0] = first
+        agreement = measure_agreement(embed(tmp_path / str(first), text, normalise(image)))
+        assert agreement is not None
+        found.append(agreement)
+    assert found[1] > found[0] + 0.02

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import draw
 
+from prodmatch import open_index
+from prodmatch.asking import QueryEncoders
 from prodmatch.heads import Heads, Projection
-from prodmatch.hubs import FURTHEST, TAKEN_OFF, ask_alike, ask_pictures
+from prodmatch.hubs import FURTHEST, SAY, TAKEN_OFF, ask_alike, ask_pictures
 from prodmatch.probes import item_probe
+from prodmatch.questions import Question
 from prodmatch.training.banks import MOST_TEXTS, TEXTS_FOR_ONE, add_bank
 from prodmatch.training.measures import recall_of_pairs
 from prodmatch.vectors import Vectors, normalise
@@ -83,6 +87,7 @@ def test_halves_are_unit_rows_with_a_bank_or_without_whatever_the_rows_beside_th
             assert halves.shape == (40, heads.dim) == (40, DIM + 1)
             np.testing.assert_allclose(np.linalg.norm(halves, axis=1), 1.0, atol=1e-6)
         np.testing.assert_array_equal(heads.pictures(pictures[7:8]), seen[7:8])
+        assert not ask_alike(seen)[:, 0].any()
     nothing = np.zeros((2, DIM + 1), np.float32)
     assert not ask_pictures(nothing).any()
     assert not ask_alike(nothing).any()
@@ -111,3 +116,25 @@ def test_a_product_asks_for_what_is_like_it_and_without_a_picture_as_a_text(miss
         probe = item_probe(nothing, image, none)
         np.testing.assert_array_equal(probe.image, ask_alike(image))
         np.testing.assert_array_equal(probe.text, ask_alike(image))
+
+
+def test_words_ask_for_pictures_without_hubs_and_a_picture_for_its_like(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_index(published).opened
+    hub = np.zeros((1, opened.encoders.dim), np.float32)
+    hub[0, :2] = -0.6, 0.8
+    monkeypatch.setattr(QueryEncoders, "pictures", lambda *_: hub)
+    picture = draw((200, 20, 20), 0)
+    words, seen, both = opened.probes(
+        [
+            Question(text="red shirt"),
+            Question(image=picture),
+            Question(text="red shirt", image=picture),
+        ]
+    )
+    assert words.text[0] == 0.0
+    np.testing.assert_allclose(words.image, ask_pictures(words.text), atol=1e-6)
+    for asked in (seen.text, seen.image):
+        np.testing.assert_allclose(asked, ask_alike(hub[0]), atol=1e-6)
+    assert 0.0 == both.text[0] < both.image[0] < SAY

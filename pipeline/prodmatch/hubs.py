@@ -4,8 +4,8 @@ In a shared space some pictures are among the nearest of far too many texts (hub
 et al. 2010), the more in a large catalogue. How near a picture is to texts in general, a bank of
 them that a model keeps, is told by one number, and taken off where a text asks for pictures
 (querybank normalisation; Bogolin et al. 2022). It is the first number of a picture's half, so a
-plain inner product does it: of halves `[usual ; 255 more]` a picture's begins with how unusual it
-is, a text's with 0, and that of a text that asks for pictures with `SAY`.
+plain inner product does it: a picture's half begins with how much less near than usual it is, a
+text's with 0, and that of a text that asks for pictures with `SAY`.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from prodmatch.vectors import Vectors, normalise
 
 __all__ = ["FURTHEST", "SAY", "SHARPNESS", "SPREAD", "Querybank", "ask_alike", "ask_pictures"]
 
-# On `val`, over a bank of 1,024 for 69,748 titles: title to picture R@10 .688 without; .712, .720
-# and .719 where .5, .75 and all of it is taken off. Attributes with hidden colours, without words:
-# RR .756; .763, .760, .737.
+# On `val`, over 1,024 groups of 69,748 titles: title to picture R@10 .688 without; .720 and .719
+# where three quarters and all of it is taken off. Attributes of products whose titles hide
+# colours, by text and picture: RR .756; .760 and .737.
 SHARPNESS = 20.0  # of a cosine: a text that is .1 nearer than others counts as seven of them
 TAKEN_OFF = 0.75  # of what is usual
 SPREAD = 2.0  # of the first number: about 0.1 is usual then, as for the other 255
