@@ -227,7 +227,7 @@ def index(store: Path, model: str | None, weights: str | None, kind: Kind, quiet
     type=click.IntRange(0),
     help="30 of heads, 9 of encoders if not given; 0 keeps encoders and fits words and heads.",
 )
-@click.option("--dim", type=click.IntRange(1), default=256, show_default=True, help="Of one half.")
+@click.option("--dim", type=click.IntRange(2), default=256, show_default=True, help="Of one half.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--log-dir", type=click.Path(path_type=Path), help="Figures for TensorBoard.")
 @catalogue_options
