@@ -25,7 +25,7 @@ TAKEN_OFF = 0.5  # of what is usual
 SPREAD = 2.0  # of the first number: about 0.1 is usual then, as for the other 255
 SAY = TAKEN_OFF / float(np.hypot(TAKEN_OFF, SPREAD))  # beside the others shortened by it
 FURTHEST = 0.6  # that the first number may be from 0
-BLOCK = 4096
+BLOCK = 1024
 
 
 @dataclass(frozen=True)

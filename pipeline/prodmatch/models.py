@@ -21,7 +21,7 @@ __all__ = [
     "write_description",
 ]
 
-FORMAT = 1
+FORMAT = 2  # raise it when the same files would give other halves
 SHIPPED = Path(__file__).parent / "models"
 
 
@@ -131,8 +131,12 @@ def read_description(content: object, path: Path) -> ModelDescription:
     Raises:
         ModelError: names the file and what is missing.
     """
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelError(f"{path}: 'format' must be {FORMAT}. Train the model again.")
+    found = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or found != FORMAT:
+        raise ModelError(
+            f"{path}: 'format' must be {FORMAT}, not {found!r}: it is of another version. "
+            "Train the model again; where this is in a store, embed and index the catalogue again."
+        )
     try:
         return ModelDescription(
             name=str(content["name"]),

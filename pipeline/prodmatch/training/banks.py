@@ -45,7 +45,10 @@ def add_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
 
 
 def _group(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    """Centres `(count, dim)` of groups by k-means, and the group of each row `(n,)`."""
+    """Centres `(count, dim)` of groups by k-means, and the group of each row `(n,)`.
+
+    FAISS could do it, but its threads are not to be loaded beside torch's.
+    """
     chosen = np.random.default_rng(0).choice(len(rows), count, replace=False)
     centres = rows[chosen]
     for _ in range(ROUNDS):
