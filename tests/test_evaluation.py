@@ -13,7 +13,7 @@ from small import run
 
 from prodmatch.errors import QueryError
 from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index, randomisation_test
-from prodmatch.judgements import Judgements, read_judgements, read_run
+from prodmatch.judgements import Judgements, read_judgements, read_run, write_run
 from prodmatch.page import evaluation_page
 from prodmatch.query import open_index
 from prodmatch.questions import Question
@@ -50,6 +50,17 @@ def test_the_table_agrees_with_ir_measures_on_the_run_files(
         expected = ir_measures.calc_aggregate(measures, asked, ranked)
         for measure, value in expected.items():
             assert evaluation.figures[name][str(measure)].value == pytest.approx(value, abs=1e-6)
+
+
+def test_programs_that_order_equal_scores_their_own_way_read_our_order(tmp_path: Path) -> None:
+    found = [("c", 0.5000004), ("a", 0.5), ("b", 0.5), ("d", 0.4999996), ("e", -0.2), ("f", -0.2)]
+    write_run(tmp_path / "ours.run", [("q", found)])
+    read = list(ir_measures.read_trec_run(str(tmp_path / "ours.run")))
+    scores = [document.score for document in read]
+    assert [document.doc_id for document in read] == [product for product, _ in found]
+    assert all(one > other for one, other in itertools.pairwise(scores))
+    np.testing.assert_allclose(scores, [score for _, score in found], atol=5e-6)
+    assert read_run(tmp_path / "ours.run")["q"] == [product for product, _ in found]
 
 
 def test_other_runs_stand_beside_ours(evaluated: tuple[Evaluation, Path]) -> None:

@@ -248,7 +248,7 @@ def test_directions_of_other_texts_are_kept_beside_those_of_products() -> None:
     pictures = rng.normal(size=(200, 4)).astype(np.float32)
     sample = Sample(said, pictures, np.arange(200))
     spread = [
-        fit.compact(some, 4).text(fit.features(other)).std(0).max()
+        fit.compact(some, 5).text(fit.features(other)).std(0).max()
         for some in (sample, replace(sample, others=other))
     ]
     assert spread[0] < 1e-3

@@ -1,5 +1,6 @@
 """Judgements and runs: which products fit which query, and what a ranking gave; TREC's formats."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -89,14 +90,19 @@ def read_run(path: Path) -> Run:
 def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]]) -> None:
     """Writes rankings in TREC's form, whole or not at all.
 
+    Programs that read it go by the scores, and order equal ones in their own ways: a score that
+    is no less than the one before it is written as the least step below.
+
     Args:
         path: the file to make; its stem is the name of the run.
         hits: for each query its id and `(product_id, score)` pairs, best first.
     """
     with new_file(path) as file:
         for query_id, ranked in hits:
+            least = math.inf
             for rank, (product_id, score) in enumerate(ranked, start=1):
-                line = f"{query_id} Q0 {product_id} {rank} {score:.6f} {path.stem}\n"
+                least = min(round(score, 6), least - 1e-6)
+                line = f"{query_id} Q0 {product_id} {rank} {least:.6f} {path.stem}\n"
                 file.write(line.encode())
 
 
