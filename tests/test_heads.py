@@ -170,7 +170,9 @@ def test_heads_are_fitted_with_labels_from_the_shell(tmp_path: Path) -> None:
     (events,) = (tmp_path / "log").iterdir()
     assert b"heads" in events.read_bytes()
     assert found.last["after"] >= found.last["before"]  # type: ignore[operator]
-    assert open_model(str(tmp_path / "m")).heads.dim == 8
+    heads = open_model(str(tmp_path / "m")).heads
+    assert heads.dim == 8
+    assert heads.bank is not None
 
 
 @pytest.mark.parametrize(

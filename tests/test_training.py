@@ -83,6 +83,7 @@ def test_training_from_scratch_makes_a_model_that_works_and_goes_on_after_a_kill
     assert [row["epoch"] for row in saved["report"]] == [0, 1]
     model = open_model(str(tmp_path / "two"))
     assert model.heads.dim == 8
+    assert model.heads.bank is not None
     report = embed(write(tmp_path / "c.parquet", products(10)), model, tmp_path / "store")
     assert report.embedded == 10
 
