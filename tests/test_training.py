@@ -44,6 +44,7 @@ from prodmatch.training.scratch import ScratchSettings, read_training_set, train
 from prodmatch.training.tokens import Pairs, Texts, draw_words, mean_rows, some_tokens, texts_of
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
+from prodmatch.training.vocabulary import train_tokenizer
 from prodmatch.vectors import Vectors, normalise
 
 SHAPE = TowerShape(
@@ -86,6 +87,19 @@ def test_training_from_scratch_makes_a_model_that_works_and_goes_on_after_a_kill
     assert model.heads.bank is not None
     report = embed(write(tmp_path / "c.parquet", products(10)), model, tmp_path / "store")
     assert report.embedded == 10
+
+
+def test_the_same_texts_give_the_same_tokenizer() -> None:
+    texts = [str(row["title"]) for row in products(60)]
+    found = [
+        train_tokenizer(order, vocabulary_size=size).backend_tokenizer.to_str()
+        for size in (60, 200)
+        for order in (texts, texts[::-1], sorted(texts), texts)
+    ]
+    assert len(set(found)) == 2
+    learnt = train_tokenizer(texts, vocabulary_size=200)
+    assert learnt.tokenize("Red shirt ##h number 7") == "red shirt [UNK] [UNK] h number 7".split()
+    assert set(learnt.get_added_vocab()) == {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
 
 
 def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
