@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.postings import TOKENIZER
 from prodmatch.product_files import write_products
-from prodmatch.products import Products
+from prodmatch.products import FIRST_TERMS, Products
 from prodmatch.words import query_terms, split_terms, within_edits
 
 TEXTS = [
@@ -117,6 +117,17 @@ def test_scores_agree_with_the_full_text_search_of_sqlite(tmp_path: Path) -> Non
 def test_a_word_that_most_products_say_still_counts(tmp_path: Path) -> None:
     texts = ["blue shirt", "blue shirt women", *["red shirt women"] * 5, *["belt"] * 3]
     assert make(tmp_path, texts).match("blue women").best(1).tolist() == [1]
+
+
+def test_the_first_words_of_a_long_query_count_most(tmp_path: Path) -> None:
+    words = [f"{letter}lamp" for letter in "abcdefghijklmnop"]
+    shop = make(tmp_path, [*words, "chair", "bed"])
+    found = shop.match(" ".join([*words, words[0]]))  # once more, and no more for that
+    assert found.rows.tolist() == list(range(16))
+    alone = np.array([shop.match(word).scores[0] for word in words])
+    expected = [min(1.0, FIRST_TERMS / place) for place in range(1, 17)]
+    np.testing.assert_allclose(found.scores / alone, expected, rtol=1e-6)
+    assert expected[FIRST_TERMS - 1] == 1.0 > expected[FIRST_TERMS]
 
 
 def test_rows_beyond_the_products_are_damage(tmp_path: Path) -> None:

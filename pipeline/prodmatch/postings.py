@@ -12,7 +12,7 @@ alone on the val queries .851 against .831).
 import sqlite3
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,19 +136,25 @@ class PostingsReader:
         ).fetchone()
         return np.frombuffer(b"" if found is None else found[0], "<i4")
 
-    def match(self, terms: Iterable[str], within: npt.NDArray[np.int64] | None = None) -> Matches:
-        """The rows that say any of the terms; a stem counts once.
+    def match(
+        self, terms: Mapping[str, float], within: npt.NDArray[np.int64] | None = None
+    ) -> Matches:
+        """The rows that say any of the terms; of those with one stem the first counts.
 
         Args:
-            terms: split already.
+            terms: split already, each with what its BM25 scores are multiplied by.
             within: ascending rows; others are left out.
         """
+        weights: dict[str, float] = {}
+        for stem, weight in zip(self._stemmer.stems(list(terms)), terms.values(), strict=True):
+            weights.setdefault(stem, weight)
         scores = np.zeros(self._row_count, np.float32)
-        for stem in dict.fromkeys(self._stemmer.stems(list(terms))):
+        for stem, weight in weights.items():
             found = self._connection.execute(
                 "SELECT rows, scores FROM postings WHERE stem = ?", (stem,)
             ).fetchone()
             if found is not None:
-                scores[np.frombuffer(found[0], "<i4")] += np.frombuffer(found[1], "<f4")
+                said = np.frombuffer(found[1], "<f4") * np.float32(weight)
+                scores[np.frombuffer(found[0], "<i4")] += said
         rows = np.flatnonzero(scores) if within is None else within[scores[within] > 0]
         return Matches(rows, scores[rows])

@@ -19,6 +19,10 @@ __all__ = ["Matches", "Products", "quote_name"]
 
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_TERMS = 64  # of a query
+# That count in full, the fourteenth by half, and so on. By BM25 alone a description finds its title
+# with an RR of .886 (.811 where all count alike), one sentence of it .364 (.369), and a shop's title
+# another shop's of the same product .544 (.520); over training texts, as no model is in it.
+FIRST_TERMS = 7
 FILTERS = 8  # remembered; a service asks within the same few again and again
 SAFE_FUNCTIONS = frozenset(
     [
@@ -94,14 +98,20 @@ class Products:
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that say a word of the query.
 
+        Of a long query the first words count most: a title or a description names the thing first
+        and goes on to what is true of many.
+
         Args:
             query: what a person asks.
             within: ascending rows; others are left out.
         """
         reader = self._postings
+        weights: dict[str, float] = {}
+        for place, ways in enumerate(query_terms(query)[:MOST_TERMS]):
+            for term in ways:
+                weights.setdefault(term, min(1.0, FIRST_TERMS / (place + 1)))
         with self._guard():
-            groups = query_terms(query)[:MOST_TERMS]
-            return reader.match((term for group in groups for term in group), within)
+            return reader.match(weights, within)
 
     def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.
