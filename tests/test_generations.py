@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -167,6 +168,11 @@ def test_query_encoders_give_what_was_embedded(published: Path) -> None:
     halves = index.reconstruct_n(0, 60)[:, : encoders.dim] * np.sqrt(2)
     cosines = (encoders.texts(texts) * halves).sum(axis=1)
     assert cosines.min() > 0.99
+    few = replace(encoders.description.text, query_words=2)
+    encoders.description = replace(encoders.description, text=few)
+    asked = encoders.texts(["red shirt", "red shirt number 0 for a chair"])
+    np.testing.assert_allclose(asked[0], asked[1], atol=1e-6)
+    assert (encoders.texts(texts, passage=True) * halves).sum(axis=1).min() > 0.99
 
 
 def test_an_index_of_changed_embeddings_is_not_built(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from prodmatch.assemble import EncoderFiles, find_image_spec, find_text_spec, read_image_weights
 from prodmatch.catalogue import open_catalogue
-from prodmatch.encoders import ImageEncoder, TextEncoder
+from prodmatch.encoders import ImageEncoder, TextEncoder, text_fingerprint
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.models import Calibration, Model, open_model
@@ -69,6 +70,24 @@ def test_prefixes_and_pooling_are_those_of_the_models_own_configuration(
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
     with pytest.raises(ModelError, match="only mean and cls are known"):
         find_text_spec(folder)
+
+
+def test_of_a_long_query_the_first_words_are_read(bert: Path) -> None:
+    spec = TextSpec(max_tokens=32, passage_prefix="p: ", query_prefix="q: ", query_words=3)
+    encoder = TextEncoder(bert, spec, CPU)
+    long, short = "red  shirt for a chair", "red  shirt, blue"
+    assert spec.query(long) == "q: red shirt for"
+    assert spec.query(short) == f"q: {short}"
+    assert spec.passage(long) == f"p: {long}"
+    assert replace(spec, query_words=None).query(long) == f"q: {long}"
+    cut, whole, product = (
+        encoder.tokenize([text], query=asked)
+        for text, asked in (("red shirt for", True), (long, True), (long, False))
+    )
+    assert cut == whole != product
+    assert len(product[0]) > len(whole[0])
+    # features of products are kept whatever is read of queries
+    assert text_fingerprint(bert, spec) == text_fingerprint(bert, replace(spec, query_words=9))
 
 
 def test_pictures_are_seen_as_the_weights_were_trained() -> None:

@@ -41,7 +41,7 @@ from prodmatch.training.refit import (
     refit_heads,
 )
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
-from prodmatch.training.tokens import Pairs, Texts, draw_words, mean_rows, some_tokens, texts_of
+from prodmatch.training.tokens import Pairs, Texts, draw_words, mean_rows, some_pairs, some_tokens
 from prodmatch.training.towers import TowerShape, tokenize
 from prodmatch.training.views import PictureViews, TextViews
 from prodmatch.training.vocabulary import train_tokenizer
@@ -98,7 +98,15 @@ def test_the_same_texts_give_the_same_tokenizer() -> None:
     ]
     assert len(set(found)) == 2
     learnt = train_tokenizer(texts, vocabulary_size=200)
-    assert learnt.tokenize("Red shirt ##h number 7") == "red shirt [UNK] [UNK] h number 7".split()
+    assert learnt.tokenize("Red shirt ##h number 7") == [
+        "red",
+        "shirt",
+        "[UNK]",
+        "[UNK]",
+        "h",
+        "number",
+        "7",
+    ]
     assert set(learnt.get_added_vocab()) == {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
 
 
@@ -237,7 +245,7 @@ def test_joined_fits_compare_as_the_mean_of_each() -> None:
         return Fit(*[size * rng.normal(size=shape).astype(np.float32) for shape in shapes])
 
     def cosines(fit: Fit) -> Vectors:
-        heads = fit.compact(sample, 6 if fit.said.shape == (6,) else 18)
+        heads = fit.compact(sample, 1 + len(fit.said))
         return heads.text(fit.features(texts)) @ heads.image(sample.pictures).T
 
     fits = [draw_fit(size) for size in (0.1, 1.0, 20.0)]
@@ -250,30 +258,53 @@ def test_joined_fits_compare_as_the_mean_of_each() -> None:
     assert join_fits(fits[:1], sample, 6) is fits[0]
 
 
-def test_directions_of_other_texts_are_kept_beside_those_of_products() -> None:
+def test_directions_are_kept_in_which_pairs_agree() -> None:
     rng = np.random.default_rng(0)
     words = np.zeros((40, 8), np.float32)  # products say the first twenty, others the rest
-    words[:20, :4], words[20:, 4:] = rng.normal(size=(2, 20, 4))
+    words[:20, :4], words[20:, 4:6] = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+    words[20:, 6:] = 5 * rng.normal(size=(20, 2))
     looks = np.eye(4, 8, dtype=np.float32)
+    looks[3] *= 5  # seen more than anything, and said by no text
     fit = Fit(words, np.zeros((1, 8), "f4"), np.zeros(8, "f4"), looks, np.zeros(8, "f4"))
-    said, other = (
-        Texts(list(rng.integers(low, low + 20, (200, 3))), np.zeros((200, 1), "f4"))
-        for low in (0, 20)
+    said, other, drawn = (
+        Texts(list(rng.integers(low, low + 20, (2000, 3))), np.zeros((2000, 1), "f4"))
+        for low in (0, 20, 20)
     )
-    pictures = rng.normal(size=(200, 4)).astype(np.float32)
-    sample = Sample(said, pictures, np.arange(200))
-    spread = [
-        fit.compact(some, 5).text(fit.features(other)).std(0).max()
-        for some in (sample, replace(sample, others=other))
+    means = mean_rows(words, said.tokens)[:, :4]
+    means[:, 3] = rng.normal(size=2000)
+    sample = Sample(said, means, np.arange(2000))
+    same = replace(other, tokens=[row[::-1] for row in other.tokens])
+
+    def kept(some: Sample, dim: int) -> Vectors:
+        """How much of each direction is kept, 0 to 1."""
+        return np.asarray(np.linalg.norm(fit.compact(some, dim).text.rotation, axis=1))
+
+    products = kept(sample, 4)
+    assert products[:3].min() > 0.9
+    assert products[3] < 0.5, "what varies most on one side alone goes first"
+    assert products[4:].max() < 0.1
+    assert kept(replace(sample, pairs=(other, same)), 6)[6:].max() > 0.9
+    assert kept(replace(sample, pairs=(other, drawn)), 4)[6:].max() < 0.3
+    # the leading directions are those that agree most, and both halves have the same
+    heads = fit.compact(replace(sample, pairs=(other, same)), 9)
+    np.testing.assert_array_equal(heads.text.rotation, heads.image.rotation)
+    agreed = (heads.text(fit.features(said)) * heads.image(means)).mean(axis=0)
+    assert agreed.argmax() == 0
+
+
+def test_pairs_of_texts_are_drawn_from_all_of_them() -> None:
+    sides = [
+        Texts([np.array([side, row]) for row in range(rows)], np.full((rows, 1), side, "f4"))
+        for side, rows in ((0, 200), (1, 200), (2, 100), (3, 100))
     ]
-    assert spread[0] < 1e-3
-    assert spread[1] > 0.1
-    left, right = (Texts(list(texts.tokens), texts.states) for texts in (said, other))
-    found = texts_of([Pairs(left, right, np.arange(200))], 100)
+    pairs = [Pairs(*sides[:2], np.arange(200)), Pairs(*sides[2:], np.arange(100))]
+    found = some_pairs(pairs, 100)
     assert found is not None
-    assert [row.tolist() for row in found.tokens[:2]] == [said.tokens[n].tolist() for n in (0, 4)]
-    assert len(found.tokens) == len(found.states) == 100
-    assert texts_of([], 100) is None
+    assert [row.tolist() for row in found[0].tokens[:2]] == [[0, 0], [0, 3]]
+    assert [row[1] for row in found[0].tokens] == [row[1] for row in found[1].tokens]
+    assert [int(row[0]) for row in found[1].tokens] == found[1].states[:, 0].astype(int).tolist()
+    assert [len(side.tokens) for side in found] == [67 + 34] * 2
+    assert some_pairs([], 100) is None
 
 
 def test_words_learn_which_texts_say_the_same() -> None:

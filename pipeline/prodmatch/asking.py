@@ -55,12 +55,12 @@ class QueryEncoders:
     def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
         """Unit halves `(n, dim)` of queries, or of products' texts, in order."""
         spec = self.description.text
-        prefix = spec.passage_prefix if passage else spec.query_prefix
+        said = [(spec.passage if passage else spec.query)(text) for text in texts]
         order = np.argsort([len(text) for text in texts], kind="stable")
         halves = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), ROWS):
             rows = order[start : start + ROWS]
-            encoded = self._tokenizer.encode_batch([prefix + texts[row] for row in rows])
+            encoded = self._tokenizer.encode_batch([said[row] for row in rows])
             ids = np.array([row.ids for row in encoded], dtype=np.int64)
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
             halves[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]

@@ -66,7 +66,9 @@ def choose_device(name: str) -> torch.device:
 
 def text_fingerprint(folder: Path, spec: TextSpec) -> str:
     """What text features depend on, as 64 hexadecimal digits: files, pooling and prefix."""
-    return _fingerprint(folder, {**spec.as_dict(), "query_prefix": ""})
+    of_queries = ("query_prefix", "query_words")
+    kept = {name: value for name, value in spec.as_dict().items() if name not in of_queries}
+    return _fingerprint(folder, kept)
 
 
 def image_fingerprint(folder: Path, spec: ImageSpec) -> str:
@@ -198,12 +200,9 @@ class TextEncoder:
 
     def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
         """Token ids of each text with its prefix, cut to what the encoder reads."""
-        prefix = self.spec.query_prefix if query else self.spec.passage_prefix
-        prefixed = [prefix + text for text in texts]
+        said = [(self.spec.query if query else self.spec.passage)(text) for text in texts]
         limit = self.max_tokens
-        rows: list[list[int]] = self.tokenizer(prefixed, truncation=True, max_length=limit)[
-            "input_ids"
-        ]
+        rows: list[list[int]] = self.tokenizer(said, truncation=True, max_length=limit)["input_ids"]
         return rows
 
     def _batches(

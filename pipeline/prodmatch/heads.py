@@ -17,6 +17,7 @@ from prodmatch.vectors import Vectors
 __all__ = ["Heads", "Projection", "compact_heads", "fit_cca"]
 
 PARTS = ("weight", "bias", "centre", "rotation")
+PAIRS_SHARE = 0.1  # of texts beside products; at .25 127 directions of `val` fall to .715
 BANK_PARTS = tuple(field.name for field in fields(Querybank))
 
 
@@ -25,8 +26,8 @@ class Projection:
     """One half's way into the shared space: linear, unit length, centred, rotated, unit length.
 
     Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
-    inner products be compared. The rotation is by principal components, the same for both
-    halves, so leading components alone are a smaller model.
+    inner products be compared. The rotation is the same for both halves, and begins with the
+    directions in which they agree most, so leading components alone are a smaller model.
     """
 
     weight: Vectors  # (features, inner)
@@ -122,29 +123,41 @@ def compact_heads(
     image: Projection,
     halves: tuple[Vectors, Vectors],
     dim: int,
-    others: Vectors | None = None,
+    pairs: tuple[Vectors, Vectors] | None = None,
 ) -> Heads:
-    """The heads centred per half and rotated by common principal components, `dim - 1` kept.
+    """The heads centred per half and rotated, `dim - 1` directions kept: those that agree most.
+
+    A direction's agreement is what it brings to the inner product of a text with its picture, on
+    average. Where they differ, it brings noise, however much it varies: of three fits side by
+    side (768 directions), 255 by agreement find `val` pictures by their titles with R@10 .734, by
+    principal components .713, and 127 of them .721 (.692).
 
     Args:
         text: the head of texts as trained.
         image: the head of pictures as trained.
-        halves: unit rows of training texts and training pictures through these heads.
-        dim: of a half; its first number is no component.
-        others: unit rows of texts of other things through the head of texts, so that the
-            components that tell these apart are kept too.
+        halves: unit rows of training texts and their pictures through these heads, row by row.
+        dim: of a half; its first number is no direction.
+        pairs: unit rows of texts of other things and of other texts of the same through the head
+            of texts, row by row, so that the directions that tell these apart are kept too.
     """
     centres = [half.mean(axis=0) for half in halves]
-    rows = [half - centre for half, centre in zip(halves, centres, strict=True)]
-    rows += [] if others is None else [others - centres[0]]
-    spread = np.concatenate(rows).astype(np.float64)
-    values, directions = np.linalg.eigh(spread.T @ spread / len(spread))
+    agreement = _agreement(halves[0] - centres[0], halves[1] - centres[1])
+    if pairs is not None:
+        left, right = (texts - centres[0] for texts in pairs)
+        agreement += PAIRS_SHARE * _agreement(left, right)
+    values, directions = np.linalg.eigh(agreement)
     rotation = directions[:, np.argsort(-values)[: dim - 1]].astype(np.float32)
     said, seen = (
         Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
         for head, centre in zip((text, image), centres, strict=True)
     )
     return Heads(said, seen)
+
+
+def _agreement(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
+    """`(dim, dim)`, symmetric: along a direction, the mean product of the two rows of a pair."""
+    cross = left.astype(np.float64).T @ right.astype(np.float64) / len(left)
+    return np.asarray((cross + cross.T) / 2)
 
 
 def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Heads:

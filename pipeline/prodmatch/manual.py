@@ -53,7 +53,9 @@ from tokenizers import Tokenizer
 settings = json.load(open("encoders/encoders.json"))
 tokenizer = Tokenizer.from_file("encoders/tokenizer.json")
 tokenizer.enable_truncation(settings["max_tokens"])
-words = tokenizer.encode(settings["text"]["query_prefix"] + "red t-shirt")
+read = settings["text"]  # of a long query the first words alone; all where this is null
+asked = " ".join("red t-shirt".split()[: read["query_words"]])
+words = tokenizer.encode(read["query_prefix"] + asked)
 inputs = {{"ids": np.array([words.ids]), "mask": np.array([words.attention_mask])}}
 half = onnxruntime.InferenceSession("encoders/text.onnx").run(None, inputs)[0]
 looked = half * (1 - {say:.4f}**2) ** 0.5

@@ -28,6 +28,18 @@ class TextSpec:
     max_tokens: int = 128
     passage_prefix: str = ""
     query_prefix: str = ""
+    query_words: int | None = None  # of a query that are read, the first ones; all where None
+
+    def query(self, text: str) -> str:
+        """What the encoder reads of a query."""
+        words = text.split()
+        if self.query_words is not None and len(words) > self.query_words:
+            text = " ".join(words[: self.query_words])
+        return self.query_prefix + text
+
+    def passage(self, text: str) -> str:
+        """What the encoder reads of a product's text."""
+        return self.passage_prefix + text
 
     def as_dict(self) -> dict[str, object]:
         """Names and values, for JSON."""

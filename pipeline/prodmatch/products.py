@@ -19,9 +19,10 @@ __all__ = ["Matches", "Products", "quote_name"]
 
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_TERMS = 64  # of a query
-# That count in full, the fourteenth by half, and so on. By BM25 alone a description finds its title
-# with an RR of .886 (.811 where all count alike), one sentence of it .364 (.369), and a shop's title
-# another shop's of the same product .544 (.520); over training texts, as no model is in it.
+# That count in full, the fourteenth by half, and so on. By BM25 alone a description finds its
+# title with an RR of .886 (.811 where all count alike), one sentence of it .364 (.369), and a
+# shop's title another shop's of the same product .544 (.520); on training texts, as no model is
+# in it.
 FIRST_TERMS = 7
 FILTERS = 8  # remembered; a service asks within the same few again and again
 SAFE_FUNCTIONS = frozenset(

@@ -53,6 +53,11 @@ MOST_CENTRED = 20_000  # that the centre and the rotation of heads are taken fro
 MOST_QUERIES = 2_000  # that a calibration is fitted on
 LAYOUT_DIM = 384  # of a picture's layout, as a model keeps it
 WIDE_DIM = 2048  # of the layout that heads are fitted over
+# Of a query that encoders trained here read. They learn from titles and single sentences; a whole
+# description, 47 words on average, is about nothing as a mean of them. Heads that never saw these
+# products find 234 titles among 2,370 by it with an RR of .738, by its first 24 words of .855, by
+# twelve of .874 (Success@10 .953, .992, .966).
+QUERY_WORDS = 24
 HELD_OUT = 0.1
 BICUBIC = Image.Resampling.BICUBIC
 ModelWeights = Mapping[str, float]
@@ -267,7 +272,7 @@ def train_encoders(
     if start is None:
         with open_log(settings.log_dir) as hear:
             towers = train_from_scratch(data, held_out, loose, settings, Work(work, hear))
-        text = TextSpec(max_tokens=settings.shape.max_tokens)
+        text = TextSpec(max_tokens=settings.shape.max_tokens, query_words=QUERY_WORDS)
         image = ImageSpec(architecture=settings.shape.resnet)
     else:
         with open_log(settings.log_dir) as hear:

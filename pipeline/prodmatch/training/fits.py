@@ -23,7 +23,7 @@ class Sample:
     texts: Texts
     pictures: Vectors  # (n, image features)
     groups: npt.NDArray[np.int64]  # (n,), equal where texts are equal
-    others: Texts | None = None  # of other things
+    pairs: tuple[Texts, Texts] | None = None  # of other things, row by row of one thing
 
 
 class Fit(NamedTuple):
@@ -46,8 +46,10 @@ class Fit(NamedTuple):
         text = Projection(np.concatenate([self.states, eye]), self.said, zeros, eye)
         image = Projection(self.looks, self.seen, zeros, eye)
         halves = text(self.features(sample.texts)), image(sample.pictures)
-        others = None if sample.others is None else text(self.features(sample.others))
-        return compact_heads(text, image, halves, dim, others)
+        if sample.pairs is None:
+            return compact_heads(text, image, halves, dim)
+        left, right = (text(self.features(texts)) for texts in sample.pairs)
+        return compact_heads(text, image, halves, dim, (left, right))
 
     def recall(self, heads: Heads, sample: Sample) -> float:
         """`recall_of_pairs`, from texts to pictures, of heads that `compact` gave."""
@@ -66,7 +68,7 @@ class Fit(NamedTuple):
 def join_fits(fits: Sequence[Fit], sample: Sample, dim: int) -> Fit:
     """Several fits side by side, and of their directions together the `dim` that say most.
 
-    Inner products in the joined space are about the means of those in each. Other texts of the
+    Inner products in the joined space are about the means of those in each. Pairs of texts in the
     sample have a say in what is kept: by products alone, the words of a shop that is not among
     them would be the first to go.
     """

@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 class LinearSettings:
     """How linear heads are trained."""
 
-    dim: int = 256  # of the shared space, by principal components of `inner_dim`
+    dim: int = 256  # of the shared space, of `inner_dim` those that agree most
     inner_dim: int = 256
     loss: str = "infonce"
     epochs: int = 30

@@ -31,8 +31,8 @@ from prodmatch.training.tokens import (
     Tokens,
     draw_words,
     mean_rows,
+    some_pairs,
     some_tokens,
-    texts_of,
 )
 from prodmatch.training.views import TextViews
 from prodmatch.vectors import Vectors
@@ -213,9 +213,9 @@ def refit_heads(
     """
     material = _Material.of(encoder, seen)
     titles, step = material.titles, max(1, len(seen.pictures) // MOST_CENTRED)
-    others = texts_of(material.pairs, MOST_CENTRED)
+    pairs = some_pairs(material.pairs, MOST_CENTRED)
     groups = seen.data.title_groups[::step]
-    sample = Sample(titles.every(step), seen.pictures[::step], groups, others)
+    sample = Sample(titles.every(step), seen.pictures[::step], groups, pairs)
     judged = Texts.of(encoder, [product.title for product in held_out.data.products])
     judge = Sample(judged, held_out.pictures, held_out.data.title_groups)
     fits, figures = [], []

@@ -51,7 +51,7 @@ class ScratchSettings:
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
     refit: RefitSettings = field(default_factory=RefitSettings)
     masked_epochs: int = 5
-    kept_dim: int = 256  # of the shared space, by principal components
+    kept_dim: int = 256  # of the shared space, those that agree most
     device: str = "cpu"
     log_dir: Path | None = None  # for TensorBoard
 

@@ -13,7 +13,7 @@ from prodmatch.encoders import TextEncoder
 from prodmatch.training.pairs import TextPair, join_pairs
 from prodmatch.vectors import Vectors
 
-__all__ = ["Pairs", "Texts", "Tokens", "draw_words", "mean_rows", "some_tokens", "texts_of"]
+__all__ = ["Pairs", "Texts", "Tokens", "draw_words", "mean_rows", "some_pairs", "some_tokens"]
 
 Tokens = Sequence[npt.NDArray[np.int64]]
 
@@ -33,6 +33,12 @@ class Texts:
         rows = [places[text] for text in texts]
         tokens = [np.asarray(row, np.int64) for row in encoder.tokenize(distinct)]
         return cls([tokens[row] for row in rows], encoder.encode(distinct)[rows])
+
+    @classmethod
+    def together(cls, parts: Sequence["Texts"]) -> Self:
+        """All of them, part after part."""
+        tokens = [row for part in parts for row in part.tokens]
+        return cls(tokens, np.concatenate([part.states for part in parts]))
 
     def every(self, step: int) -> Self:
         """One in `step` of them."""
@@ -61,15 +67,14 @@ class Pairs:
         return found
 
 
-def texts_of(pairs: Sequence[Pairs], most: int) -> Texts | None:
-    """Texts of both sides of pairs, spread over them, about `most` of them or all."""
-    sides = [side for pair in pairs for side in (pair.left, pair.right)]
-    if not sides:
+def some_pairs(pairs: Sequence[Pairs], most: int) -> tuple[Texts, Texts] | None:
+    """Both sides of pairs, row by row, spread over all of them: about `most` rows, or all."""
+    if not pairs:
         return None
-    step = max(1, sum(len(side.tokens) for side in sides) // most)
-    chosen = [side.every(step) for side in sides]
-    tokens = [row for side in chosen for row in side.tokens]
-    return Texts(tokens, np.concatenate([side.states for side in chosen]))
+    step = max(1, sum(len(of.groups) for of in pairs) // most)
+    left = [of.left.every(step) for of in pairs]
+    right = [of.right.every(step) for of in pairs]
+    return Texts.together(left), Texts.together(right)
 
 
 def mean_rows(table: Vectors, tokens: Tokens) -> Vectors:
