@@ -17,11 +17,11 @@ from prodmatch.vectors import Vectors
 __all__ = ["Heads", "Projection", "compact_heads", "fit_cca"]
 
 PARTS = ("weight", "bias", "centre", "rotation")
-# Beside a text and its picture, in what is kept: a text and itself, and other texts of one thing.
-TEXTS_SHARE = 0.3  # without it the text leg of attribute queries loses (nDCG@10 .836 for .841)
-PAIRS_SHARE = (
-    0.1  # at .25 half of the directions find fewer pictures by titles (R@10 .715 for .721)
-)
+# Beside a text and its picture, in what is kept: a text and itself, and two texts of one thing.
+# Without the first the text leg of attribute queries loses (nDCG@10 .836 for .841); with .25 of the
+# second, half of the directions find fewer pictures by titles (R@10 .715 for .721).
+TEXTS_SHARE = 0.3
+PAIRS_SHARE = 0.1
 BANK_PARTS = tuple(field.name for field in fields(Querybank))
 
 
