@@ -305,7 +305,9 @@ def test_pairs_of_texts_are_drawn_from_all_of_them() -> None:
     assert found is not None
     assert [row.tolist() for row in found[0].tokens[:2]] == [[0, 0], [0, 3]]
     assert [row[1] for row in found[0].tokens] == [row[1] for row in found[1].tokens]
-    assert [int(row[0]) for row in found[1].tokens] == found[1].states[:, 0].astype(int).tolist()
+    for side, (first, second) in zip(found, ((0, 2), (1, 3)), strict=True):
+        assert [int(row[0]) for row in side.tokens] == side.states[:, 0].astype(int).tolist()
+        assert [row[0] for row in side.tokens] == [first] * 67 + [second] * 34
     assert [len(side.tokens) for side in found] == [67 + 34] * 2
     assert some_pairs([], 100) is None
 
