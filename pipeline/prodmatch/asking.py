@@ -56,7 +56,7 @@ class QueryEncoders:
         """Unit halves `(n, dim)` of queries, or of products' texts, in order."""
         spec = self.description.text
         said = [(spec.passage if passage else spec.query)(text) for text in texts]
-        order = np.argsort([len(text) for text in texts], kind="stable")
+        order = np.argsort([len(text) for text in said], kind="stable")
         halves = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), ROWS):
             rows = order[start : start + ROWS]

@@ -53,8 +53,8 @@ from tokenizers import Tokenizer
 settings = json.load(open("encoders/encoders.json"))
 tokenizer = Tokenizer.from_file("encoders/tokenizer.json")
 tokenizer.enable_truncation(settings["max_tokens"])
-read = settings["text"]  # of a long query the first words alone; all where this is null
-asked = " ".join("red t-shirt".split()[: read["query_words"]])
+read = settings["text"]  # of a long query the first words alone; all where this says none
+asked = " ".join("red t-shirt".split()[: read.get("query_words")])
 words = tokenizer.encode(read["query_prefix"] + asked)
 inputs = {{"ids": np.array([words.ids]), "mask": np.array([words.attention_mask])}}
 half = onnxruntime.InferenceSession("encoders/text.onnx").run(None, inputs)[0]

@@ -66,7 +66,7 @@ class Fit(NamedTuple):
 
 
 def join_fits(fits: Sequence[Fit], sample: Sample, dim: int) -> Fit:
-    """Several fits side by side, and of their directions together the `dim` that say most.
+    """Several fits side by side, and of their directions together the `dim` that agree most.
 
     Inner products in the joined space are about the means of those in each. Pairs of texts in the
     sample have a say in what is kept: by products alone, the words of a shop that is not among

@@ -20,7 +20,7 @@ def train_tokenizer(
 
     The same texts give the same tokenizer, in any order.
     """
-    tokenizer = _empty_tokenizer({})
+    tokenizer = _word_pieces({})
     words = _count_words(tokenizer, texts)
     alphabet, continuing = _count_characters(words)
     # The trainer numbers the pieces it finds within words in the order of a hash map, and breaks
@@ -36,7 +36,7 @@ def train_tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(words.elements(), trainer)
-    tokenizer = _empty_tokenizer(tokenizer.get_vocab())  # where the pieces are not special
+    tokenizer = _word_pieces(tokenizer.get_vocab())  # where the pieces are not special
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -50,7 +50,7 @@ def train_tokenizer(
     )
 
 
-def _empty_tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
+def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
     model = models.WordPiece(vocabulary, unk_token="[UNK]", continuing_subword_prefix=CONTINUES)
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
