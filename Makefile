@@ -13,7 +13,7 @@ MATERIAL := build/material/products.parquet --pairs build/material/pairs.parquet
 	--texts build/material/texts.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-ask evaluate model clean
+.PHONY: help embed index test test-all check format bench bench-ask evaluate model prose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,10 @@ model: $(READY) ## train the shipped model on DATA, to build/compact: from scrat
 		--out build/second
 	$(BIN)/prodmatch train $(MATERIAL) --encoders finetune --model build/second --epochs 3 \
 		--out build/compact
+
+prose: $(READY) ## count in DATA which words of a question tell little
+	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
+	$(BIN)/python benchmarks/count_prose.py --data $(DATA) --out pipeline/prodmatch/prose.json
 
 clean: ## remove what was made, the environment included
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

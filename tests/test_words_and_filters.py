@@ -15,6 +15,7 @@ from prodmatch.errors import DamagedError, QueryError
 from prodmatch.postings import TOKENIZER
 from prodmatch.product_files import write_products
 from prodmatch.products import FIRST_TERMS, Products
+from prodmatch.prose import prose_weights
 from prodmatch.words import query_terms, split_terms, within_edits
 
 TEXTS = [
@@ -32,6 +33,7 @@ TEXTS = [
 
 
 def make(folder: Path, texts: list[str]) -> Products:
+    folder.mkdir(exist_ok=True)
     table = pa.table(
         {
             "product_id": [f"p{row}" for row in range(len(texts))],
@@ -65,6 +67,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Products:
         ("红色", {5}),
         ("สีแดง", {6}),
         ("sneaker", {7}),
+        ("a red", {0}),
+        ("a sneaker", {7}),
+        ("size m curtain", {4}),
+        ("i want curtains", {4}),
+        ("s m l top", {8}),
         ("the for with", {2}),
         ("zzzz", set()),
     ],
@@ -101,7 +108,7 @@ def test_scores_agree_with_the_full_text_search_of_sqlite(tmp_path: Path) -> Non
     reference.executemany("INSERT INTO words (rowid, terms) VALUES (?, ?)", said)
     for query in ("shirt", "red boots", "run caf\u00e9 xl", "\u7ea2\u8272 boot"):
         expected = np.zeros(len(texts))
-        for term in (term for group in query_terms(query) for term in group):
+        for term in (term for group in query_terms(query, lambda _: 0) for term in group):
             found = reference.execute(
                 "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ?", (f'"{term}"',)
             ).fetchall()
@@ -128,6 +135,40 @@ def test_the_first_words_of_a_long_query_count_most(tmp_path: Path) -> None:
     expected = [min(1.0, FIRST_TERMS / place) for place in range(1, 17)]
     np.testing.assert_allclose(found.scores / alone, expected, rtol=1e-6)
     assert expected[FIRST_TERMS - 1] == 1.0 > expected[FIRST_TERMS]
+
+
+def test_a_letter_is_of_the_word_behind_it_where_products_say_that_as_one(tmp_path: Path) -> None:
+    many = ["linen shirt"] * 30
+    shop = make(tmp_path, ["tshirt", "usb-c cable", "c light", "cserum", *["serum"] * 30, *many])
+    assert shop.match("t shirt").rows.tolist() == [0, *range(34, 64)]  # a tshirt may be a slip
+    assert shop.match("t cable").rows.tolist() == [1]
+    found = shop.match("vitamin c serum")
+    assert found.rows.tolist() == list(range(1, 34))
+    less = make(tmp_path / "less", ["tshirt", "linen shirt", "shirt"])
+    assert less.match("a t shirt").rows.tolist() == [0]
+
+
+def test_prose_counts_less_in_a_long_query_and_takes_up_less_room(tmp_path: Path) -> None:
+    letters = "abcdefgh"
+    words = [f"{letter}lamp" for letter in letters]
+    shop = make(tmp_path, [*words, "perfect", "chair", "bed"])
+    (short,) = shop.match("perfect alamp").of(np.array([8]))
+    (alone,) = shop.match("perfect").scores
+    assert short == alone
+    long = shop.match(" ".join(["perfect", *words]))
+    weight = prose_weights()["perfect"]
+    assert 0 < weight < 0.1
+    np.testing.assert_allclose(long.of(np.array([8])), [weight * alone], rtol=1e-6)
+    each = np.array([shop.match(word).scores[0] for word in words])
+    expected = [min(1.0, FIRST_TERMS / (place + weight)) for place in range(1, 9)]
+    np.testing.assert_allclose(long.scores[:8] / each, expected, rtol=1e-6)
+
+
+def test_prose_is_what_titles_do_not_say() -> None:
+    weights = prose_weights()
+    assert all(0 < weight < 1 for weight in weights.values())
+    assert {"perfect", "features", "elevate", "while"} <= set(weights)
+    assert not {"red", "women", "shirt", "chair", "table", "leather", "led"} & set(weights)
 
 
 def test_rows_beyond_the_products_are_damage(tmp_path: Path) -> None:
@@ -165,7 +206,7 @@ def test_within_leaves_others_out(shop: Products) -> None:
 @given(st.text(max_size=60))
 @settings(max_examples=200, derandomize=True, deadline=None)
 def test_any_text_can_be_asked(text: str) -> None:
-    assert all(term for group in query_terms(text) for term in group)
+    assert all(term for group in query_terms(text, len) for term in group)
     assert all(term and '"' not in term for term in split_terms(text))
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["is_spelled", "query_terms", "split_terms", "within_edits"]
 
@@ -17,6 +17,7 @@ UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
+ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
 LATIN_MARKS = re.compile("[\u0300-\u036f]")
 STOP_WORDS = frozenset(
     [
@@ -73,20 +74,25 @@ def split_terms(text: str) -> list[str]:
     return [term for parts in _compounds(text) for term in _say(parts)]
 
 
-def query_terms(text: str) -> list[list[str]]:
+def query_terms(text: str, count_of: Callable[[str], int]) -> list[list[str]]:
     """The terms of a query, each as a list of ways to say the same.
 
     Stop words are left out, unless there is nothing else. A single letter belongs to the word
-    behind it ("t shirt" is "t-shirt"), and neighbours may be one word in the catalogue.
+    behind it where the products say that as one ("t shirt" is "t-shirt", "a red shirt" is no
+    "ared"), and neighbours may be one word in the catalogue.
+
+    Args:
+        text: what a person asks.
+        count_of: how many products say a term.
     """
-    compounds = list(_join_letters(_compounds(text)))
+    compounds = list(_join_letters(_compounds(text), count_of))
     kept = [parts for parts in compounds if len(parts) > 1 or parts[0] not in STOP_WORDS]
     compounds = kept or compounds
     groups: list[list[str]] = []
     for place, parts in enumerate(compounds):
         if len(parts) > 1:
             joined = "".join(parts)
-            groups += [[joined]] if len(parts[0]) == 1 else [[part, joined] for part in parts]
+            groups += [[part, joined] for part in parts]
             continue
         behind = compounds[place + 1 : place + 2]
         ahead = compounds[place - 1 : place] if place else []
@@ -132,18 +138,38 @@ def _compounds(text: str) -> Iterator[list[str]]:
         yield PART.findall(found.group())
 
 
-def _join_letters(compounds: Iterator[list[str]]) -> Iterator[list[str]]:
+def _join_letters(
+    compounds: Iterable[list[str]], count_of: Callable[[str], int]
+) -> Iterator[list[str]]:
+    """Compounds with a letter in front as one word or as two, whichever the products say."""
     letter: list[str] = []
     for parts in compounds:
-        if len(parts) == 1 and len(parts[0]) == 1 and parts[0].isascii() and parts[0].isalpha():
-            if letter:
-                yield letter
-            letter = parts
+        together = [*letter, *parts]
+        if not _is_letter(together[0]):
+            yield together
+        elif len(together) == 1:
+            letter = together
+            continue
+        elif _is_one_word(together, count_of):
+            yield ["".join(together)]
         else:
-            yield [*letter, *parts]
-            letter = []
+            yield together[:1]
+            if len(together) == 2 and _is_letter(together[1]):  # it may belong to what follows
+                letter = together[1:]
+                continue
+            yield together[1:]
+        letter = []
     if letter:
         yield letter
+
+
+def _is_letter(part: str) -> bool:
+    return len(part) == 1 and part.isascii() and part.isalpha()
+
+
+def _is_one_word(parts: list[str], count_of: Callable[[str], int]) -> bool:
+    joined = count_of("".join(parts))
+    return joined > 0 and joined >= ONE_WORD_SHARE * max(map(count_of, parts[1:]))
 
 
 def _say(parts: list[str]) -> list[str]:
