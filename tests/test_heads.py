@@ -15,7 +15,8 @@ from prodmatch.catalogue import open_catalogue
 from prodmatch.errors import ModelError
 from prodmatch.heads import Heads, fit_cca
 from prodmatch.models import open_model
-from prodmatch.train import HeadSettings, best_heads, fit_heads
+from prodmatch.train import HeadSettings, best_heads, fit_heads, keep_texts
+from prodmatch.training.cards import Fitted
 from prodmatch.training.gather import PairSet
 from prodmatch.training.held_out import split_labelled
 from prodmatch.training.labels import read_labels
@@ -75,6 +76,55 @@ def test_a_training_goes_on_from_heads_it_is_given() -> None:
     still = LinearSettings(dim=16, inner_dim=32, epochs=1, batch_rows=128, rate=0.0)
     again, _ = train_linear([examples(0)], recall, still, start=learnt)
     assert recall(again) == pytest.approx(max(figures), abs=0.01)
+
+
+def talkative(seed: int, count: int = 1200) -> tuple[Vectors, Vectors, Vectors]:
+    """Texts that also say what no picture shows, their pictures, and other texts of the same."""
+    text, image = world(seed, count)
+    rng = np.random.default_rng(seed + 100)
+    own = rng.normal(size=(count, 8))
+    again = own + rng.normal(scale=0.3, size=own.shape)
+    other = rng.normal(scale=text.std(), size=text.shape)  # and nothing of what pictures show
+    left, right = np.hstack([text, 6 * own]), np.hstack([other, 6 * again])
+    return left.astype(np.float32), image, right.astype(np.float32)
+
+
+def test_what_texts_say_themselves_is_kept_beside_what_pictures_show(tmp_path: Path) -> None:
+    text, image, _ = talkative(0)
+    numbers = np.arange(len(text))
+    pairs = PairSet(numbers, text, image, numbers, numbers)
+    said, seen, asked = talkative(1, 300)
+
+    def by_picture(heads: Heads) -> float:
+        return recall_of_pairs(heads.texts(said), heads.pictures(seen), np.arange(300))
+
+    def by_words(heads: Heads) -> float:
+        return recall_of_pairs(heads.texts(asked), heads.texts(said), np.arange(300))
+
+    learnt, figures = train_linear([pairs.examples()], by_picture, SMALL)
+    fitted = Fitted("linear", "infonce", 0.1, max(figures), figures)
+    whole, told = keep_texts(learnt, fitted, pairs, (by_picture, by_words), 0.05)
+    assert by_words(whole) > by_words(learnt) + 0.2
+    assert by_picture(whole) > by_picture(learnt) - 0.05
+    assert told.own_texts == (by_words(learnt), by_words(whole))
+    assert told.after == by_picture(whole)
+    assert whole.dim == learnt.dim
+    assert whole.image.weight.shape == learnt.image.weight.shape
+    whole.save(tmp_path / "heads.safetensors")
+    np.testing.assert_array_equal(
+        Heads.open(tmp_path / "heads.safetensors").texts(said), whole.texts(said)
+    )
+
+    for measures, least in (
+        ((by_picture, lambda heads: -by_words(heads)), 0.1),  # where words find less
+        ((lambda heads: -by_words(heads), by_words), -1.0),  # where what decides is less
+        ((by_picture, by_words), 1.0),  # where it is below the closed form
+    ):
+        fitted = Fitted("linear", "infonce", least, max(figures), figures)
+        found, told = keep_texts(learnt, fitted, pairs, measures, 0.0)
+        assert told == fitted
+        assert found.bank is not None
+        np.testing.assert_array_equal(found.text.weight, learnt.text.weight)
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))

@@ -14,7 +14,7 @@ from small import COLOURS, KINDS, draw, embed, products, write
 
 from prodmatch.encoders import WORDS, TextEncoder, load_resnet, load_words, save_words
 from prodmatch.errors import ModelError
-from prodmatch.heads import Heads
+from prodmatch.heads import Heads, add_own_texts
 from prodmatch.models import open_model
 from prodmatch.train import train_encoders
 from prodmatch.training import refit
@@ -128,6 +128,14 @@ def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
     encoder = TextEncoder(start.encoders.text_folder, start.encoders.text, torch.device("cpu"))
     features = encoder.encode([product.title for product in data.products])
     expected = normalise(features @ start.heads.text.weight + start.heads.text.bias)
+    np.testing.assert_allclose(text, expected, atol=0.01)
+    # what texts have beside it is left out
+    looks = np.random.default_rng(0).normal(size=(len(features), len(start.heads.image.weight)))
+    wide = replace(start, heads=add_own_texts(start.heads, features, looks.astype(np.float32)))
+    assert wide.heads.text.weight.shape[1] == expected.shape[1] + features.shape[1]
+    towers = train_further(wide, data, data, still, Work(tmp_path / "wide"))
+    with torch.no_grad():
+        text = towers.model.eval().encode_texts(rows).numpy()
     np.testing.assert_allclose(text, expected, atol=0.01)
     # and as they end: half-way between there and where the steps led
     moved = replace(settings, contrast=replace(contrast, epochs=1))

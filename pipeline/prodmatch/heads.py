@@ -14,7 +14,7 @@ from prodmatch.files import new_file
 from prodmatch.hubs import Querybank
 from prodmatch.vectors import Vectors
 
-__all__ = ["Heads", "Projection", "compact_heads", "fit_cca"]
+__all__ = ["Heads", "Projection", "add_own_texts", "compact_heads", "fit_cca"]
 
 PARTS = ("weight", "bias", "centre", "rotation")
 # Beside a text and its picture, in what is kept: a text and itself, and two texts of one thing.
@@ -157,6 +157,41 @@ def compact_heads(
         for head, centre in zip((text, image), centres, strict=True)
     )
     return Heads(said, seen)
+
+
+def add_own_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
+    """The heads, and beside what a picture can show of a text what the text says itself.
+
+    Heads that learn from pictures alone forget what no picture shows. So the features of texts as
+    they are, centred, stand beside the directions of the head, as long as these; pictures have
+    nothing there. The directions are then chosen anew, and there are as many as before.
+
+    Args:
+        heads: as trained, without a bank.
+        text: `(n, text features)` of training products.
+        image: `(n, image features)` of the same.
+    """
+    inner, own = heads.text.weight.shape[1], text.shape[1]
+    mean = text.mean(axis=0)
+    learnt = np.linalg.norm(text @ heads.text.weight + heads.text.bias, axis=1).mean()
+    length = np.linalg.norm(text - mean, axis=1).mean()
+    zeros, eye = np.zeros(inner + own, np.float32), np.eye(inner + own, dtype=np.float32)
+    scaled = np.eye(own, dtype=np.float32) / length
+    said = Projection(
+        np.concatenate([heads.text.weight / learnt, scaled], axis=1, dtype=np.float32),
+        np.concatenate([heads.text.bias / learnt, -mean / length], dtype=np.float32),
+        zeros,
+        eye,
+    )
+    seen = Projection(
+        np.pad(heads.image.weight, ((0, 0), (0, own))),
+        np.pad(heads.image.bias, (0, own)),
+        zeros,
+        eye,
+    )
+    found = compact_heads(said, seen, (said(text), seen(image)), heads.dim)
+    centre, rotation = found.image.centre[:inner], found.image.rotation[:inner]
+    return Heads(found.text, Projection(heads.image.weight, heads.image.bias, centre, rotation))
 
 
 def _agreement(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:

@@ -16,8 +16,12 @@ Heads over frozen encoders, fitted on {pairs} products of a catalogue by {how}. 
 held-out text to its own picture: {recall}.
 
 On what was held out, the figure that decided was {before:.4f} for canonical correlation and, epoch
-by epoch, {figures} for gradients. {probability}
+by epoch, {figures} for gradients. {texts}{probability}
 """
+
+TEXTS = """\
+The features of texts stand beside as they are, centred: the figure is {after:.4f} with them, and
+recall@10 from a few words of a held-out text to it {with_them:.4f} ({without:.4f} without). """
 
 PROBABILITY = """\
 The probability of a hit, sigmoid({scale} * cosine {bias:+}), has a Brier score of {brier} \
@@ -52,6 +56,8 @@ class Fitted:
     before: float
     after: float
     figures: Sequence[float]  # one an epoch
+    #: Recall@10 of texts by words, without and with the texts' own features, where these are kept.
+    own_texts: tuple[float, float] | None = None
 
 
 def heads_card(
@@ -60,6 +66,10 @@ def heads_card(
     """The card of heads fitted on a catalogue."""
     how = "canonical correlation" if fitted.heads == "cca" else f"gradients of {fitted.loss}"
     figures = ", ".join(f"{figure:.4f}" for figure in fitted.figures)
+    texts = ""
+    if fitted.own_texts is not None:
+        without, with_them = fitted.own_texts
+        texts = TEXTS.format(after=fitted.after, with_them=with_them, without=without)
     return HEADS.format(
         name=name,
         pairs=pairs,
@@ -67,6 +77,7 @@ def heads_card(
         recall=recall,
         before=fitted.before,
         figures=figures,
+        texts=texts,
         probability=_say_probability(calibrated),
     )
 

@@ -10,7 +10,7 @@ from prodmatch.training.linear import Examples, Measure
 from prodmatch.training.measures import recall_of_pairs
 from prodmatch.vectors import Vectors
 
-__all__ = ["pair_measure", "split_labelled", "title_measure"]
+__all__ = ["pair_measure", "split_labelled", "title_measure", "words_measure"]
 
 
 def pair_measure(held_out: PairSet) -> Measure:
@@ -29,6 +29,21 @@ def title_measure(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) 
 
     def measure(heads: Heads) -> float:
         return recall_of_pairs(ask_pictures(heads.texts(text)), heads.pictures(image), groups)
+
+    return measure
+
+
+def words_measure(asked: Vectors, held_out: PairSet) -> Measure:
+    """Recall@10 from a few words of a text to it, among the held-out texts.
+
+    Args:
+        asked: `(n, text features)`: of words of the first `n` texts, row by row.
+        held_out: the products.
+    """
+    text, groups = held_out.text[: len(asked)], held_out.text_groups[: len(asked)]
+
+    def measure(heads: Heads) -> float:
+        return recall_of_pairs(heads.texts(asked), heads.texts(text), groups)
 
     return measure
 

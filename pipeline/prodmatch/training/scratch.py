@@ -100,7 +100,7 @@ def train_further(
         encoders.image.mean,
         encoders.image.std,
     )
-    dim = start.heads.text.weight.shape[1]
+    dim = start.heads.image.weight.shape[1]
     model = TwoTowers(
         bert,
         resnet,

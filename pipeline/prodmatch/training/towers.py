@@ -110,7 +110,7 @@ class TwoTowers(nn.Module):
         """Starts from the heads of a model, without their centres and rotations.
 
         Args:
-            heads: of a model with these encoders, `dim` wide before the rotation.
+            heads: of a model with these encoders, that of pictures `dim` wide before the rotation.
             pictures: `(n, 3, side, side)` in 0..1, for the statistics of the normalisation.
         """
         features = self._features(pictures.to(self.log_scale.device)).cpu()  # (n, features)
@@ -120,8 +120,9 @@ class TwoTowers(nn.Module):
         self.image_norm.running_var = spread.square().to(self.log_scale.device)
         self.image_head.weight.copy_((spread[:, None] * weight).T)
         self.image_head.bias.copy_(torch.from_numpy(heads.image.bias) + mean @ weight)
-        self.text_head.weight.copy_(torch.from_numpy(heads.text.weight).T)
-        self.text_head.bias.copy_(torch.from_numpy(heads.text.bias))
+        shared = len(self.text_head.bias)  # what texts have beside it no picture has
+        self.text_head.weight.copy_(torch.from_numpy(heads.text.weight[:, :shared]).T)
+        self.text_head.bias.copy_(torch.from_numpy(heads.text.bias[:shared]))
 
     def pool_text(self, ids: Tensor) -> Tensor:
         """The pooled last states and words, `(n, features)`, for padded `(n, tokens)` ids."""
