@@ -43,7 +43,7 @@ from prodmatch.training.refit import (
 from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
 from prodmatch.training.tokens import Pairs, Texts, draw_words, mean_rows, some_pairs, some_tokens
 from prodmatch.training.towers import TowerShape, tokenize
-from prodmatch.training.views import PictureViews, TextViews
+from prodmatch.training.views import PictureViews, TextViews, mirror_and_crop
 from prodmatch.training.vocabulary import train_tokenizer
 from prodmatch.vectors import Vectors, normalise
 
@@ -221,6 +221,35 @@ def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None
         halves[0], halves[1][np.random.default_rng(4).permutation(300)], data.title_groups
     )
     assert refit_heads(encoder, mixed, seen, settings).figure < chance + 0.2
+
+
+def test_what_is_elsewhere_in_a_mirrored_picture_is_not_leant_on() -> None:
+    data, pictures, _ = coloured_set(300)
+    sides = 4 * np.random.default_rng(5).normal(size=(60, 12)).astype(np.float32)
+    sides = sides[data.title_groups]  # tells titles best, until a picture is mirrored
+    dim = pictures + np.random.default_rng(6).normal(scale=9, size=pictures.shape)
+    plain, mirrored = (np.hstack([dim, by]).astype(np.float32) for by in (sides, -sides))
+    settings = RefitSettings(dim=16, inner_dim=32, fits=1, epochs=20, batch_rows=64, rate=1e-2)
+    encoder: Any = Bag()
+    judge = Seen(data, mirrored)
+    assert refit_heads(encoder, Seen(data, plain, mirrored), judge, settings).figure > 0.85
+    assert refit_heads(encoder, Seen(data, plain), judge, settings).figure < 0.6
+    never = replace(settings, otherwise=0.0)
+    assert refit_heads(encoder, Seen(data, plain, mirrored), judge, never).figure < 0.6
+
+
+def test_half_of_other_views_are_mirrored_and_all_are_larger() -> None:
+    picture = np.full((20, 20, 3), 255, np.uint8)
+    picture[:, :10] = (200, 0, 0)
+    picture[[0, -1]] = picture[:, [0, -1]] = (0, 0, 200)  # a frame
+    views = mirror_and_crop(np.stack([picture] * 400), 16, np.random.default_rng(0))
+    assert views.shape == (400, 16, 16, 3)
+    mirrored = views[:, 8, 3, 1] > views[:, 8, 12, 1]  # white is left
+    assert 160 < mirrored.sum() < 240
+    framed = [(views[:, 8, place, 2] > views[:, 8, place, 0]).mean() for place in (0, -1)]
+    assert max(framed) < 0.9
+    again = mirror_and_crop(np.stack([picture] * 400), 16, np.random.default_rng(0))
+    np.testing.assert_array_equal(again, views)
 
 
 def test_the_last_epoch_that_is_about_the_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ from prodmatch.training.scratch import (
     train_further,
 )
 from prodmatch.training.towers import TwoTowers
+from prodmatch.training.views import mirror_and_crop
 from prodmatch.vectors import Vectors
 
 __all__ = [
@@ -318,7 +319,7 @@ def train_encoders(
         wide = _wide_layout(towers.model, data, side)
         bare = encoder_files(towers, text, image, layout=wide)
         encode = _Encode(bare.write(scratch / "bare"), settings.device)
-        seen, judged = encode.see(data), encode.see(held_out)
+        seen, judged = encode.see(data, otherwise=True), encode.see(held_out)
         fit = replace(settings.refit, dim=settings.kept_dim, seed=settings.contrast.seed)
         refitted = refit_heads(encode.text, seen, judged, fit, hear)
         before = title_to_picture(towers.model, towers.tokenizer, held_out, settings.contrast)
@@ -403,13 +404,26 @@ class _Encode:
             raise ValueError("encoders without a layout")
         return layout.of
 
-    def see(self, data: TrainingSet) -> Seen:
-        return Seen(data, self.pictures(data.pictures))
+    def see(self, data: TrainingSet, *, otherwise: bool = False) -> Seen:
+        rng = np.random.default_rng(1)
+        views = self.pictures(data.pictures, rng) if otherwise else None
+        return Seen(data, self.pictures(data.pictures), views)
 
-    def pictures(self, pictures: npt.NDArray[np.uint8]) -> Vectors:
+    def pictures(
+        self, pictures: npt.NDArray[np.uint8], otherwise: np.random.Generator | None = None
+    ) -> Vectors:
+        """Features of whole pictures, or of other views of them, drawn by the generator."""
         blocks = np.array_split(pictures, -(-len(pictures) // 1000))
         side = self.image.spec.crop_pixels
-        return np.concatenate([self.image.encode(_resize(block, side)) for block in blocks])
+        found = []
+        for block in blocks:
+            views = (
+                _resize(block, side)
+                if otherwise is None
+                else mirror_and_crop(block, side, otherwise)
+            )
+            found.append(self.image.encode(views))
+        return np.concatenate(found)
 
 
 def _resize(pictures: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

@@ -6,12 +6,13 @@ from string import ascii_lowercase
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
 from prodmatch.training.pairs import TrainingProduct
 
-__all__ = ["PictureViews", "TextViews"]
+__all__ = ["PictureViews", "TextViews", "mirror_and_crop"]
 
 TEMPLATES = (
     "{colour} {type}",
@@ -96,7 +97,25 @@ class TextViews:
         return (*kinds, swapped)[self.rng.integers(4)]
 
 
+SMALLEST_SHARE = 0.85  # of a picture's width and height that a larger view shows
 PLACES = ("colour", "type", "gender", "pattern", "brand")
+
+
+def mirror_and_crop(
+    pictures: npt.NDArray[np.uint8], side: int, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Other views of pictures, `(n, side, side, 3)`: half of them mirrored, all a little larger."""
+    views = []
+    for picture in pictures:
+        image = Image.fromarray(picture)
+        share = rng.uniform(SMALLEST_SHARE, 1.0)
+        width, height = image.width * share, image.height * share
+        left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
+        box = left, top, left + width, top + height
+        view = image.resize((side, side), Image.Resampling.BICUBIC, box)
+        mirrored = rng.random() < 0.5
+        views.append(np.asarray(ImageOps.mirror(view) if mirrored else view))
+    return np.stack(views)
 
 
 @dataclass
