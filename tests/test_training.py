@@ -110,13 +110,29 @@ def test_the_same_texts_give_the_same_tokenizer() -> None:
     assert set(learnt.get_added_vocab()) == {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
 
 
-def test_a_model_is_trained_further_from_where_it_was(tmp_path: Path) -> None:
+def test_a_model_is_trained_further_from_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Seen, Seen]] = []
+
+    def refit_and_tell(
+        encoder: TextEncoder, seen: Seen, judged: Seen, *rest: Any
+    ) -> refit.Refitted:
+        given.append((seen, judged))
+        return refit_heads(encoder, seen, judged, *rest)
+
+    monkeypatch.setattr("prodmatch.train.refit_heads", refit_and_tell)
     pq.write_table(training_rows(120), tmp_path / "products.parquet")
     contrast = ContrastSettings(epochs=3, batch_rows=32, side_pixels=32, early_side_pixels=32)
     settings = ScratchSettings(SHAPE, contrast, masked_epochs=1, kept_dim=8)
     texts = tmp_path / "texts.parquet"
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)
     first = train_encoders(tmp_path / "products.parquet", tmp_path / "one", settings, texts=texts)
+    ((seen, judged),) = given
+    assert seen.otherwise is not None  # heads see other views too, and are judged by whole pictures
+    assert seen.otherwise.shape == seen.pictures.shape
+    assert not np.allclose(seen.otherwise, seen.pictures)
+    assert judged.otherwise is None
     start = open_model(str(tmp_path / "one"))
     data = read_training_set(tmp_path / "products.parquet", "val", [])
     still = replace(settings, contrast=replace(contrast, epochs=1, text_rate=0.0, image_rate=0.0))
