@@ -148,6 +148,18 @@ def test_a_letter_is_of_the_word_behind_it_where_products_say_that_as_one(tmp_pa
     assert less.match("a t shirt").rows.tolist() == [0]
 
 
+def test_letters_of_an_endless_query_are_not_all_looked_up() -> None:
+    looked: list[str] = []
+
+    def count_of(term: str) -> int:
+        looked.append(term)
+        return 0
+
+    found = query_terms("b red " * 100_000, count_of)
+    assert 64 < len(found) < 2_000
+    assert len(looked) < 2_000
+
+
 def test_prose_counts_less_in_a_long_query_and_takes_up_less_room(tmp_path: Path) -> None:
     letters = "abcdefgh"
     words = [f"{letter}lamp" for letter in letters]

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 __all__ = ["is_spelled", "query_terms", "split_terms", "within_edits"]
 
@@ -17,6 +18,7 @@ UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
+MOST_LOOKED_AT = 1000  # compounds of a query; each letter among them is looked up
 ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
 LATIN_MARKS = re.compile("[\u0300-\u036f]")
 STOP_WORDS = frozenset(
@@ -85,7 +87,7 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[list[str]]:
         text: what a person asks.
         count_of: how many products say a term.
     """
-    compounds = list(_join_letters(_compounds(text), count_of))
+    compounds = list(_join_letters(islice(_compounds(text), MOST_LOOKED_AT), count_of))
     kept = [parts for parts in compounds if len(parts) > 1 or parts[0] not in STOP_WORDS]
     compounds = kept or compounds
     groups: list[list[str]] = []
