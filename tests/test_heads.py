@@ -15,7 +15,7 @@ from prodmatch.catalogue import open_catalogue
 from prodmatch.errors import ModelError
 from prodmatch.heads import Heads, fit_cca
 from prodmatch.models import open_model
-from prodmatch.train import HeadSettings, best_heads, fit_heads, keep_texts
+from prodmatch.train import HeadSettings, best_heads, fit_heads
 from prodmatch.training.cards import Fitted
 from prodmatch.training.gather import PairSet
 from prodmatch.training.held_out import split_labelled
@@ -23,6 +23,7 @@ from prodmatch.training.labels import read_labels
 from prodmatch.training.linear import Examples, LinearSettings, train_linear
 from prodmatch.training.losses import LOSSES, Similarities
 from prodmatch.training.measures import recall_of_pairs
+from prodmatch.training.own_texts import keep_texts
 from prodmatch.vectors import Vectors
 
 SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)

@@ -15,7 +15,7 @@ from prodmatch.encoders import ImageEncoder, TextEncoder, autocast, choose_devic
 from prodmatch.errors import StoreError
 from prodmatch.featurise import plan_features, update_features
 from prodmatch.files import lock_store, scratch_directory
-from prodmatch.heads import Heads, add_own_texts, compact_heads, fit_cca
+from prodmatch.heads import Heads, compact_heads, fit_cca
 from prodmatch.layout import Layout, LayoutFeatures, fit_layout, look, settle_layout
 from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
 from prodmatch.preprocessing import ImageSpec, TextSpec
@@ -34,6 +34,7 @@ from prodmatch.training.measures import (
     draw_queries,
     fit_calibration,
 )
+from prodmatch.training.own_texts import keep_texts
 from prodmatch.training.pairs import TextPair
 from prodmatch.training.progress import open_log
 from prodmatch.training.refit import Seen, refit_heads
@@ -47,14 +48,7 @@ from prodmatch.training.towers import TwoTowers
 from prodmatch.training.views import mirror_and_crop
 from prodmatch.vectors import Vectors
 
-__all__ = [
-    "HeadSettings",
-    "TrainReport",
-    "encoder_settings",
-    "fit_heads",
-    "keep_texts",
-    "train_encoders",
-]
+__all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "train_encoders"]
 
 MOST_PAIRS = 50_000
 MOST_CENTRED = 20_000  # that the centre and the rotation of heads are taken from
@@ -181,32 +175,6 @@ def best_heads(
     if max(figures) <= before:
         return closed, Fitted("cca", settings.loss, before, before, figures)
     return heads, Fitted("linear", settings.loss, before, max(figures), figures)
-
-
-def keep_texts(
-    heads: Heads, fitted: Fitted, pairs: PairSet, measures: tuple[Measure, Measure], slack: float
-) -> tuple[Heads, Fitted]:
-    """The heads with a bank, and with the texts' own features unless these find less.
-
-    What is held out is often known to the encoders: over 50,000 products that `compact` was trained
-    on it tells nothing (recall@10 .9335 without, .9325 with them), where products that it never saw
-    are found more often (.707, .718), by attributes too (RR by text and picture .851, .878).
-
-    Args:
-        heads: as fitted.
-        fitted: how they were.
-        pairs: that they were fitted on.
-        measures: what decided over the heads, and that of words.
-        slack: how far a figure may fall, as chance lets it.
-    """
-    chosen = slice(None, None, -(-len(pairs.text) // MOST_CENTRED))
-    whole = add_own_texts(heads, pairs.text[chosen], pairs.image[chosen])
-    heads, whole = (add_bank(each, pairs.text, pairs.image) for each in (heads, whole))
-    without, beside = ([measure(each) for measure in measures] for each in (heads, whole))
-    worse = any(now < was - slack for was, now in zip(without, beside, strict=True))
-    if worse or beside[0] < fitted.before:
-        return heads, fitted
-    return whole, replace(fitted, after=beside[0], own_texts=(without[1], beside[1]))
 
 
 def _calibrate(

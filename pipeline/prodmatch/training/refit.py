@@ -203,11 +203,9 @@ class _Material:
             _kinds(data.products),
         )
 
-    def look(
-        self, rows: npt.NDArray[np.int64], otherwise: float, rng: np.random.Generator
-    ) -> Tensor:
+    def look(self, rows: npt.NDArray[np.int64], share: float, rng: np.random.Generator) -> Tensor:
         """Features of the pictures of these products, a share of them in their other view."""
-        drawn = torch.from_numpy(rng.random((len(rows), 1)) < otherwise)
+        drawn = torch.from_numpy(rng.random((len(rows), 1)) < share)
         return torch.where(drawn, self.otherwise[rows], self.pictures[rows])
 
 
