@@ -18,7 +18,8 @@ UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-MOST_LOOKED_AT = 1000  # compounds of a query; each letter among them is looked up
+MOST_LOOKED_AT = 250  # compounds of a query; each letter among them is looked up
+MOST_PARTS = 16  # of a compound
 ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
 LATIN_MARKS = re.compile("[\u0300-\u036f]")
 STOP_WORDS = frozenset(
@@ -146,21 +147,17 @@ def _join_letters(
     """Compounds with a letter in front as one word or as two, whichever the products say."""
     letter: list[str] = []
     for parts in compounds:
-        together = [*letter, *parts]
-        if not _is_letter(together[0]):
-            yield together
-        elif len(together) == 1:
+        together, letter = [*letter, *parts[:MOST_PARTS]], []
+        while len(together) > 1 and _is_letter(together[0]):
+            if _is_one_word(together, count_of):
+                together = ["".join(together)]
+            else:
+                yield together[:1]
+                together = together[1:]
+        if _is_letter(together[0]):  # it may belong to what follows
             letter = together
-            continue
-        elif _is_one_word(together, count_of):
-            yield ["".join(together)]
         else:
-            yield together[:1]
-            if len(together) == 2 and _is_letter(together[1]):  # it may belong to what follows
-                letter = together[1:]
-                continue
-            yield together[1:]
-        letter = []
+            yield together
     if letter:
         yield letter
 
