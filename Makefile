@@ -77,7 +77,7 @@ model: $(READY) ## train the shipped model on DATA, to build/compact: from scrat
 
 prose: $(READY) ## count in DATA which words of a question tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
-	$(BIN)/python benchmarks/count_prose.py --data $(DATA) --out pipeline/prodmatch/prose.json
+	$(BIN)/python benchmarks/count_prose.py --data $(DATA) --out pipeline/prodmatch/lexical/low_information_terms.json
 
 clean: ## remove what was made, the environment included
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

@@ -47,7 +47,7 @@ class Source:
 
     def vectors(self) -> Iterator[np.ndarray]:
         """Unit rows `[text ; image]` in blocks; the same at every call."""
-        from prodmatch.vectors import join_halves, normalise
+        from prodmatch.storage.vectors import join_halves, normalise
 
         rng = np.random.default_rng(0)
         dim = self.centres.shape[1]
@@ -75,16 +75,16 @@ class Source:
 
 def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     """Publishes a generation of `count` products."""
-    from prodmatch.export import export_encoders  # torch before faiss
-    from prodmatch.models import open_model
+    from prodmatch.encoders.onnx_export import export_encoders  # torch before faiss
+    from prodmatch.model.description import open_model
 
     model = open_model(model_name)
     folder = export_encoders(model, store / "encoders")
-    from prodmatch.ann import build_index, tune_index
-    from prodmatch.asking import QueryEncoders
-    from prodmatch.files import new_file
-    from prodmatch.generations import publish_generation
-    from prodmatch.product_files import write_products
+    from prodmatch.model.onnx_encoders import QueryEncoders
+    from prodmatch.search.product_db_writer import write_products
+    from prodmatch.search.vector_index import build_index, tune_index
+    from prodmatch.storage.atomic import new_file
+    from prodmatch.storage.generations import publish_generation
 
     encoders = QueryEncoders(folder)
     names = pq.read_schema(next(iter(sorted(catalogue.glob("*.parquet"))), catalogue)).names
@@ -121,7 +121,7 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
 
 def link_all(source: Path, target: Path) -> None:
     """The files of a folder, in another one, without their bytes where the disk can."""
-    from prodmatch.files import link_or_copy
+    from prodmatch.storage.atomic import link_or_copy
 
     target.mkdir(exist_ok=True)
     for path in sorted(source.iterdir()):
@@ -134,10 +134,10 @@ def build_base(store: Path, small: Path, model_name: str) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
-    from prodmatch.assemble import EncoderFiles
-    from prodmatch.export import export_encoders
-    from prodmatch.heads import Heads, Projection
-    from prodmatch.models import open_model, write_description
+    from prodmatch.encoders.model_writer import EncoderFiles
+    from prodmatch.encoders.onnx_export import export_encoders
+    from prodmatch.model.description import open_model, write_description
+    from prodmatch.model.heads import Heads, Projection
 
     model, folder = open_model(model_name), store / "model"
     shutil.rmtree(folder, ignore_errors=True)
@@ -155,7 +155,7 @@ def build_base(store: Path, small: Path, model_name: str) -> None:
     Heads(text, image, bank).save(folder / "heads.safetensors")
     made = open_model(str(folder))
     encoders = export_encoders(made, store / "encoders")
-    from prodmatch.generations import open_generation, publish_generation
+    from prodmatch.storage.generations import open_generation, publish_generation
 
     source = open_generation(small)
 
@@ -203,7 +203,7 @@ def measure_cold(stores: Mapping[str, tuple[Path, Path]], peer: Path, rounds: in
         peer: the peer's Python.
         rounds: of each.
     """
-    from prodmatch.generations import open_generation
+    from prodmatch.storage.generations import open_generation
 
     commands: dict[str, list[str]] = {}
     for name, (store, encoder) in stores.items():
@@ -229,7 +229,7 @@ def measure_warm(store: Path, seconds: float) -> None:
 
     Per second are those of wall time; the CPU's milliseconds are of the whole process, for each.
     """
-    from prodmatch.query import open_index
+    from prodmatch.search.product_index import open_index
 
     index = open_index(store)
     count = index.generation.product_count
@@ -294,8 +294,8 @@ def main() -> None:
         build(small, options.catalogue, options.model, options.count)
     if not (base / "index" / "CURRENT").exists():
         build_base(base, small, options.model)
-    from prodmatch.generations import open_generation
-    from prodmatch.models import open_model
+    from prodmatch.model.description import open_model
+    from prodmatch.storage.generations import open_generation
 
     kind = open_generation(small).manifest["type"]
     say(

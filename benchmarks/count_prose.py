@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from train_compact import read_products, read_texts
 
-from prodmatch.files import new_file
-from prodmatch.postings import Stemmer
-from prodmatch.words import query_terms
+from prodmatch.lexical.bm25 import Stemmer
+from prodmatch.lexical.terms import query_terms
+from prodmatch.storage.atomic import new_file
 
 DOUBTED = 5  # occurrences that a word has among titles in any case: what is rare counts whole
 LEAST = 0.95  # what weighs more is left out of the file

@@ -16,11 +16,11 @@ import pandas as pd
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
 from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
-from prodmatch.files import new_file, write_json
-from prodmatch.judgements import Judgements
-from prodmatch.page import evaluation_page
-from prodmatch.query import open_index
-from prodmatch.questions import Question
+from prodmatch.evaluation.trec import Judgements
+from prodmatch.reports.evaluation_page import evaluation_page
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
+from prodmatch.storage.atomic import new_file, write_json
 
 
 @dataclass(frozen=True)

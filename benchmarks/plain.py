@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from prodmatch.layout import Layout, LayoutComponents, layout_features, look
+from prodmatch.model.spatial import Layout, LayoutComponents, layout_features, look
 
 BATCH = 64
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from prodmatch.models import open_model
+from prodmatch.model.description import open_model
 
 PROGRAM = [sys.executable, "-m", "prodmatch_cli"]
 

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from prodmatch import encode
-from prodmatch.catalogue import open_catalogue
+from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
-from prodmatch.models import open_model
+from prodmatch.embedding import encode
+from prodmatch.model.description import open_model
 
 if __name__ == "__main__":
     encode.SHARD_ROWS = 64

@@ -11,8 +11,12 @@ import pyarrow.parquet as pq
 from small import COLOURS, draw
 from tiny import night, save_query_encoders
 
-from prodmatch import catalogue, encode, fusion, planning, shards
-from prodmatch.models import open_model
+from prodmatch.catalogue import reader as catalogue
+from prodmatch.embedding import encode
+from prodmatch.embedding import fuse as fusion
+from prodmatch.embedding import plan as planning
+from prodmatch.model.description import open_model
+from prodmatch.storage import embeddings as shards
 
 BLOCKS = ((catalogue, "BATCH_ROWS"), (encode, "SHARD_ROWS"), (fusion, "SHARD_ROWS"),
           (planning, "READ_ROWS"), (shards, "READ_ROWS"))  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiny import night
 
-from prodmatch.models import open_model
+from prodmatch.model.description import open_model
 
 
 def main() -> None:

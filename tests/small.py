@@ -16,10 +16,10 @@ import torchvision
 from PIL import Image
 from transformers import BertConfig, BertModel
 
-from prodmatch.catalogue import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.models import Model
-from prodmatch.training.vocabulary import train_tokenizer
+from prodmatch.model.description import Model
+from prodmatch.pretraining.tokenizer import train_tokenizer
 
 COLOURS = {"red": (210, 20, 30), "blue": (20, 60, 200), "green": (20, 150, 60)}
 KINDS = ("shirt", "mug", "chair", "lamp", "boot")

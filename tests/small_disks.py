@@ -9,8 +9,8 @@ from pathlib import Path
 from tiny import night
 
 from prodmatch.errors import StoreError
-from prodmatch.generations import open_generation, verify_generation
-from prodmatch.models import open_model
+from prodmatch.model.description import open_model
+from prodmatch.storage.generations import open_generation, verify_generation
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch.agreement import measure_agreement, weights_for
-from prodmatch.shards import Embeddings, vector_array, write_embeddings
-from prodmatch.vectors import Vectors, join_halves, normalise
+from prodmatch.search.auto_weights import measure_agreement, weights_for
+from prodmatch.storage.embeddings import Embeddings, vector_array, write_embeddings
+from prodmatch.storage.vectors import Vectors, join_halves, normalise
 
 WEIGHTS = {"lexical": 0.2, "text": 0.3, "image": 0.5}
 

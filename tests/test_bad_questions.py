@@ -129,7 +129,7 @@ def test_a_pipe_is_never_waited_for(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_standard_input_that_never_ends_is_refused(shell: Shell) -> None:
-    shell.patch.setattr("prodmatch.questions.MOST_LINES_BYTES", 10)
+    shell.patch.setattr("prodmatch.search.queries.MOST_LINES_BYTES", 10)
     done = shell("query", "--queries", "-", given=b'{"text": "red shirt"}\n')
     assert (done.code, done.out) == (2, "")
     assert "standard input is larger than" in done.err

@@ -9,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from small import draw, products, write
 
-from prodmatch.catalogue import Batch, Catalogue, CatalogueOptions, clean_text, open_catalogue
+from prodmatch.catalogue.reader import (
+    Batch,
+    Catalogue,
+    CatalogueOptions,
+    clean_text,
+    open_catalogue,
+)
 from prodmatch.errors import CatalogueError
 
 RED = draw((200, 0, 0), 0)

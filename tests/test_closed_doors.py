@@ -14,7 +14,7 @@ from tiny import night, save_catalogue, save_query_encoders, save_tiny_model
 
 import prodmatch
 import prodmatch_cli
-from prodmatch.encoders import load_bert
+from prodmatch.encoders.encoders import load_bert
 from prodmatch.errors import ModelError
 
 ROOTS = [Path(str(module.__file__)).parent for module in (prodmatch, prodmatch_cli)]
@@ -94,8 +94,8 @@ ASK = """
 import sys
 import numpy as np
 from prodmatch.errors import ProdmatchError
-from prodmatch.query import open_index
-from prodmatch.questions import Question
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
 index = open_index(sys.argv[1])
 TEXTS = ("", " ", "\\u200b", "\\0", "\\udcff", "!?", "a" * 10**7)
 WEIGHTS = ({}, {"text": -1}, {"x": 1}, {"text": float("nan")})

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from small import draw, products, run, write
 
-from prodmatch.files import lock_store
-from prodmatch.models import Model
-from prodmatch.query import open_index
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.atomic import lock_store
 
 HIT = ["query_id", "rank", "product_id", "score", "probability", "lexical", "text", "image"]
 
@@ -102,7 +102,7 @@ def test_queries_in_a_file_answer_in_its_order(night: Path, tmp_path: Path) -> N
 
 def test_a_query_imports_neither_torch_nor_transformers(night: Path) -> None:
     program = (
-        "import sys; from prodmatch.query import open_index; "
+        "import sys; from prodmatch.search.product_index import open_index; "
         f"open_index({str(night)!r}).search('red shirt'); "
         "sys.exit(bool({'torch', 'transformers', 'pandas'} & set(sys.modules)))"
     )

@@ -13,10 +13,10 @@ from small import run
 
 from prodmatch.errors import QueryError
 from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index, randomisation_test
-from prodmatch.judgements import Judgements, read_judgements, read_run, write_run
-from prodmatch.page import evaluation_page
-from prodmatch.query import open_index
-from prodmatch.questions import Question
+from prodmatch.evaluation.trec import Judgements, read_judgements, read_run, write_run
+from prodmatch.reports.evaluation_page import evaluation_page
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
 
 QUESTIONS = [
     Question("words", "blue mug number 1"),

@@ -14,14 +14,14 @@ from PIL import Image
 from small import draw, embed, products, run, write
 
 from prodmatch import ProductIndex, Question, open_index
-from prodmatch.catalogue import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product, paint
-from prodmatch.gallery import answers_page, explanation_page
-from prodmatch.hits import Hit
 from prodmatch.index import index_embeddings
-from prodmatch.models import Model
-from prodmatch.vectors import normalise, split_halves
+from prodmatch.model.description import Model
+from prodmatch.reports.answers_page import answers_page, explanation_page
+from prodmatch.search.hits import Hit
+from prodmatch.storage.vectors import normalise, split_halves
 
 HOSTILE = "<script>alert(1)</script> \"onload='x' & red shirt"
 
@@ -44,7 +44,7 @@ def test_the_split_is_that_of_the_query_and_adds_up(
 def test_a_product_that_no_leg_finds_is_placed_below_those_it_scores_less_than(
     index: ProductIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prodmatch.answering.CANDIDATES", 3)
+    monkeypatch.setattr("prodmatch.search.searcher.CANDIDATES", 3)
     best = [hit.product_id for hit in index.search("red shirt", top=60)]
     (probe,) = index.opened.probes([Question(text="red shirt")])
     few = index.opened._rank(probe, None, 3, {"lexical": 0.5, "text": 0.2, "image": 0.3})

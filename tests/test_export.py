@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from small import run
 
-from prodmatch import deliver
-from prodmatch.generations import open_generation
+from prodmatch import export as deliver
+from prodmatch.storage.generations import open_generation
 
 
 @pytest.fixture(scope="module")

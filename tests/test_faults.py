@@ -12,9 +12,9 @@ from faults import Disk, failing
 from tiny import contents, night, save_query_encoders
 
 from prodmatch.errors import StoreError
-from prodmatch.generations import list_generations, verify_generation
-from prodmatch.models import Model
-from prodmatch.query import open_index
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.generations import list_generations, verify_generation
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE)
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from conftest import Counting
 
-from prodmatch import files
+from prodmatch.embedding.plan import new_contents
 from prodmatch.errors import DamagedError, LockedError, StoreError
-from prodmatch.features import FeatureStore, content_key
-from prodmatch.files import (
+from prodmatch.storage import atomic as files
+from prodmatch.storage.atomic import (
     check_files,
     list_files,
     lock_store,
@@ -22,7 +22,7 @@ from prodmatch.files import (
     new_file,
     remove_leftovers,
 )
-from prodmatch.planning import new_contents
+from prodmatch.storage.features import FeatureStore, content_key
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
@@ -91,7 +91,8 @@ def test_a_manifest_finds_what_changed(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_one_writer_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from prodmatch.files import lock_store\n"
+        "import sys, time; from pathlib import Path\n"
+        "from prodmatch.storage.atomic import lock_store\n"
         "with lock_store(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
@@ -110,7 +111,7 @@ CONTEND = """
 import sys
 from pathlib import Path
 from prodmatch.errors import LockedError
-from prodmatch.files import lock_store
+from prodmatch.storage.atomic import lock_store
 print("ready", flush=True)
 for line in sys.stdin:
     try:

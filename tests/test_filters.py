@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch import ann
-from prodmatch.ann import build_index, exact_neighbours, tune_index
-from prodmatch.answering import OpenGeneration, Wanted
-from prodmatch.generations import open_generation, publish_generation
-from prodmatch.hits import Hit
-from prodmatch.probes import Probe
-from prodmatch.product_files import write_products
-from prodmatch.vectors import Vectors, join_halves, normalise, split_halves
+from prodmatch.search import vector_index as ann
+from prodmatch.search.encoded_query import Probe
+from prodmatch.search.hits import Hit
+from prodmatch.search.product_db_writer import write_products
+from prodmatch.search.searcher import OpenGeneration, Wanted
+from prodmatch.search.vector_index import build_index, exact_neighbours, tune_index
+from prodmatch.storage.generations import open_generation, publish_generation
+from prodmatch.storage.vectors import Vectors, join_halves, normalise, split_halves
 
 COUNT = 20_000
 WORDS = ("red", "blue", "shirt", "mug", "lamp", "boot", "linen", "wool")

@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from small import embed, products, write
 
-from prodmatch.asking import QueryEncoders
 from prodmatch.errors import DamagedError, StoreError
-from prodmatch.generations import (
+from prodmatch.index import index_embeddings
+from prodmatch.model.description import Model
+from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.generations import (
     collect_garbage,
     list_generations,
     open_generation,
@@ -25,9 +28,6 @@ from prodmatch.generations import (
     roll_back,
     verify_generation,
 )
-from prodmatch.index import index_embeddings
-from prodmatch.models import Model
-from prodmatch.query import open_index
 
 
 def fill(folder: Path) -> dict[str, object]:

@@ -10,21 +10,21 @@ import pytest
 import torch
 from small import COLOURS, KINDS, products, run, save_encoders, write
 
-from prodmatch.assemble import EncoderFiles
-from prodmatch.catalogue import open_catalogue
+from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.errors import ModelError
-from prodmatch.heads import Heads, fit_cca
-from prodmatch.models import open_model
+from prodmatch.model.description import open_model
+from prodmatch.model.heads import Heads, fit_cca
+from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, best_heads, fit_heads
-from prodmatch.training.cards import Fitted
-from prodmatch.training.gather import PairSet
+from prodmatch.training.dataset import PairSet
 from prodmatch.training.held_out import split_labelled
 from prodmatch.training.labels import read_labels
-from prodmatch.training.linear import Examples, LinearSettings, train_linear
 from prodmatch.training.losses import LOSSES, Similarities
-from prodmatch.training.measures import recall_of_pairs
-from prodmatch.training.own_texts import keep_texts
-from prodmatch.vectors import Vectors
+from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.model_card import Fitted
+from prodmatch.training.residual_text import keep_texts
+from prodmatch.training.trainer import Examples, LinearSettings, train_linear
 
 SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)
 

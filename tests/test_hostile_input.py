@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from small import draw
 from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 
-from prodmatch.catalogue import (
+from prodmatch.catalogue.reader import (
     MOST_CHARACTERS,
     CatalogueOptions,
     clean_text,
     open_catalogue,
 )
 from prodmatch.errors import CatalogueError, DamagedError, ProdmatchError
-from prodmatch.files import read_json
 from prodmatch.index import index_embeddings
-from prodmatch.models import Model
-from prodmatch.query import open_index
-from prodmatch.questions import Question
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
+from prodmatch.storage.atomic import read_json
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from conftest import Counting
 from PIL import Image, ImageFile
 from small import draw
 
-from prodmatch.images import ImageFault, decode_image, read_image_file
+from prodmatch.catalogue.images import ImageFault, decode_image, read_image_file
 
 
 def save(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -149,7 +149,7 @@ def test_harmful_pictures_take_little_memory() -> None:
     program = (
         "import resource, sys; sys.path[:0] = sys.argv[1:]\n"
         "import test_hostile_pictures as t\n"
-        "from prodmatch.images import ImageFault, decode_image\n"
+        "from prodmatch.catalogue.images import ImageFault, decode_image\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for name, (data, _) in t.HARMFUL.items():\n"
         "    try: decode_image(data)\n"

@@ -7,14 +7,14 @@ import pytest
 from small import draw
 
 from prodmatch import open_index
-from prodmatch.asking import QueryEncoders
-from prodmatch.heads import Heads, Projection
-from prodmatch.hubs import FURTHEST, SAY, TAKEN_OFF, ask_alike, ask_pictures
-from prodmatch.probes import item_probe
-from prodmatch.questions import Question
-from prodmatch.training.banks import MOST_TEXTS, TEXTS_FOR_ONE, add_bank
-from prodmatch.training.measures import recall_of_pairs
-from prodmatch.vectors import Vectors, normalise
+from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.hubness import FURTHEST, SAY, TAKEN_OFF, ask_alike, ask_pictures
+from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.search.encoded_query import item_probe
+from prodmatch.search.queries import Question
+from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.query_bank import MOST_TEXTS, TEXTS_FOR_ONE, add_bank
 
 DIM = 12
 

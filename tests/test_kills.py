@@ -17,9 +17,9 @@ import pytest
 from conftest import Counting
 from tiny import contents
 
-from prodmatch.generations import list_generations, open_generation, verify_generation
-from prodmatch.models import Model
-from prodmatch.query import open_index
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.generations import list_generations, open_generation, verify_generation
 
 CALLS = (
     "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink",

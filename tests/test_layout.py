@@ -11,14 +11,14 @@ import torchvision
 from small import products
 from test_training import SHAPE, training_rows
 
-from prodmatch import encoders
-from prodmatch.asking import QueryEncoders
-from prodmatch.encoders import ImageEncoder, TextEncoder
+from prodmatch.encoders import encoders
+from prodmatch.encoders.encoders import ImageEncoder, TextEncoder
+from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import ModelError
-from prodmatch.export import export_encoders
-from prodmatch.files import digest_bytes
-from prodmatch.heads import Heads, Projection
-from prodmatch.layout import (
+from prodmatch.model.description import open_model
+from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.model.spatial import (
     BINS,
     CELLS,
     DIRECTIONS,
@@ -33,11 +33,11 @@ from prodmatch.layout import (
     look,
     settle_layout,
 )
-from prodmatch.models import open_model
+from prodmatch.pretraining.contrastive import ContrastSettings
+from prodmatch.pretraining.head_fitting import RefitSettings
+from prodmatch.pretraining.job import ScratchSettings
+from prodmatch.storage.atomic import digest_bytes
 from prodmatch.train import LAYOUT_DIM, train_encoders
-from prodmatch.training.contrast import ContrastSettings
-from prodmatch.training.refit import RefitSettings
-from prodmatch.training.scratch import ScratchSettings
 
 EDGES = CELLS**2 * DIRECTIONS
 COLOURS = CELLS**2 * 3

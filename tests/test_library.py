@@ -12,12 +12,12 @@ from small import draw, embed, products, write
 
 import prodmatch
 from prodmatch import Hit, Question, open_index
-from prodmatch.answering import OpenGeneration, Wanted
 from prodmatch.errors import DamagedError
-from prodmatch.generations import open_generation
 from prodmatch.index import index_embeddings
-from prodmatch.models import Model
-from prodmatch.vectors import normalise
+from prodmatch.model.description import Model
+from prodmatch.search.searcher import OpenGeneration, Wanted
+from prodmatch.storage.generations import open_generation
+from prodmatch.storage.vectors import normalise
 
 ASKED = ("red shirt", "green lamp", "blue boot", "chair", "mug number 7", "lamp to try")
 

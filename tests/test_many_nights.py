@@ -23,22 +23,22 @@ from tiny import (
     save_tiny_model,
 )
 
-from prodmatch import ann
-from prodmatch.catalogue import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import EmbedSettings
 from prodmatch.errors import CatalogueError, MismatchError, StoreError
-from prodmatch.files import digest_file
-from prodmatch.generations import (
+from prodmatch.index import index_embeddings
+from prodmatch.model.description import Model, open_model
+from prodmatch.search import vector_index as ann
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
+from prodmatch.storage.atomic import digest_file
+from prodmatch.storage.generations import (
     collect_garbage,
     list_generations,
     open_generation,
     roll_back,
     verify_generation,
 )
-from prodmatch.index import index_embeddings
-from prodmatch.models import Model, open_model
-from prodmatch.query import open_index
-from prodmatch.questions import Question
 
 YEAR = 365 * 24 * 3600
 

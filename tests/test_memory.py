@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import Counting
 from measure_memory import save_large_rows
 
-from prodmatch.models import Model
+from prodmatch.model.description import Model
 
 
 def test_ten_times_the_catalogue_takes_hardly_more_memory(

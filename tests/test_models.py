@@ -12,15 +12,20 @@ import torchvision
 from small import embed, products, run, save_encoders, write
 from transformers import AutoModel, BertConfig, BertModel
 
-from prodmatch.assemble import EncoderFiles, find_image_spec, find_text_spec, read_image_weights
-from prodmatch.catalogue import open_catalogue
-from prodmatch.encoders import ImageEncoder, TextEncoder, text_fingerprint
+from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.encoders.encoders import ImageEncoder, TextEncoder, text_fingerprint
+from prodmatch.encoders.model_writer import (
+    EncoderFiles,
+    find_image_spec,
+    find_text_spec,
+    read_image_weights,
+)
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.index import index_embeddings
-from prodmatch.models import Calibration, Model, open_model
-from prodmatch.preprocessing import ImageSpec, TextSpec
-from prodmatch.query import open_index
-from prodmatch.ranking import Legs, rank
+from prodmatch.model.description import Calibration, Model, open_model
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.search.product_index import open_index
+from prodmatch.search.scoring import Legs, rank
 from prodmatch.train import HeadSettings, fit_heads
 
 CPU = torch.device("cpu")

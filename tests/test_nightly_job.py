@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from small import COLOURS, Row, draw, embed, product, products, run, write
 
-from prodmatch.catalogue import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import plan_embedding
 from prodmatch.errors import CatalogueError, QueryError
-from prodmatch.features import FeatureStore, content_key
 from prodmatch.index import index_embeddings
-from prodmatch.models import Model
-from prodmatch.query import open_index
-from prodmatch.questions import Question
-from prodmatch.shards import require_embeddings, vectors_of
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
+from prodmatch.storage.embeddings import require_embeddings, vectors_of
+from prodmatch.storage.features import FeatureStore, content_key
 
 
 def read_embeddings(store: Path) -> dict[str, tuple[np.ndarray, bool, bool, dict[str, object]]]:
@@ -249,7 +249,7 @@ def test_mixed_catalogues_keep_every_product_findable(
 def test_what_an_encoder_cannot_say_never_enters_an_index(
     exported: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prodmatch import encoders
+    from prodmatch.encoders import encoders
 
     healthy = encoders.ImageEncoder.encode
 

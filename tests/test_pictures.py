@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from small import draw
 
-from prodmatch.images import ImageFault, decode_image, read_image_file
-from prodmatch.preprocessing import ImageSpec, frame_picture
+from prodmatch.catalogue.images import ImageFault, decode_image, read_image_file
+from prodmatch.model.preprocessing import ImageSpec, frame_picture
 
 
 def save(picture: Image.Image, form: str, **options: object) -> bytes:

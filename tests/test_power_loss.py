@@ -14,9 +14,9 @@ from conftest import Counting
 from faults import Disk, failing
 from tiny import night
 
-from prodmatch.generations import open_generation, verify_generation
-from prodmatch.models import Model
-from prodmatch.query import open_index
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.generations import open_generation, verify_generation
 
 LOSSES: dict[str, Callable[[Path], None]] = {
     "missing": lambda path: path.unlink(),

@@ -7,12 +7,12 @@ import pytest
 from small import embed, products, run, write
 
 from prodmatch import ProductIndex, Question, open_index
-from prodmatch.answering import Wanted
 from prodmatch.errors import QueryError
 from prodmatch.index import index_embeddings
-from prodmatch.models import Model
+from prodmatch.model.description import Model
 from prodmatch.recommend import recommend_products
-from prodmatch.vectors import normalise, split_halves
+from prodmatch.search.searcher import Wanted
+from prodmatch.storage.vectors import normalise, split_halves
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from draw import COLOURS, KINDS, draw_catalogue
 
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
-from prodmatch.query import ProductIndex, open_index
-from prodmatch.questions import Question
+from prodmatch.search.product_index import ProductIndex, open_index
+from prodmatch.search.queries import Question
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 

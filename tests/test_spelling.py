@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import run
 
-from prodmatch.query import open_index
-from prodmatch.questions import Question
-from prodmatch.spelling import mend_spelling
+from prodmatch.lexical.spelling import mend_spelling
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Question
 
 SAID = {
     "sneakers": 30,

@@ -17,17 +17,17 @@ from conftest import Counting
 from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 
 from prodmatch.errors import DamagedError, ProdmatchError
-from prodmatch.features import FeatureStore
-from prodmatch.generations import (
+from prodmatch.index import index_embeddings
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.features import FeatureStore
+from prodmatch.storage.generations import (
     collect_garbage,
     open_generation,
     publish_generation,
     verify_generation,
 )
-from prodmatch.index import index_embeddings
-from prodmatch.models import Model
-from prodmatch.query import open_index
-from prodmatch.vectors import normalise
+from prodmatch.storage.vectors import normalise
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_pointer_that_names_nothing_whole_is_damage(copied: Path, content: byt
 
 
 def test_a_manifest_cannot_name_files_elsewhere(copied: Path) -> None:
-    from prodmatch.files import check_files
+    from prodmatch.storage.atomic import check_files
 
     for name in ("../000001/index.faiss", str(copied / "index" / "CURRENT")):
         with pytest.raises(DamagedError, match="is no file's"):
@@ -218,7 +218,7 @@ def mutate(content: bytes, count: int) -> Iterator[bytes]:
 PARSE = """
 import resource, sys
 from pathlib import Path
-from prodmatch.ann import AnnIndex
+from prodmatch.search.vector_index import AnnIndex
 from prodmatch.errors import DamagedError
 import numpy as np
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))

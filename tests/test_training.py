@@ -12,40 +12,47 @@ import pytest
 import torch
 from small import COLOURS, KINDS, draw, embed, products, write
 
-from prodmatch.encoders import WORDS, TextEncoder, load_resnet, load_words, save_words
+from prodmatch.encoders.encoders import WORDS, TextEncoder, load_resnet, load_words, save_words
 from prodmatch.errors import ModelError
-from prodmatch.heads import Heads, add_own_texts
-from prodmatch.models import open_model
-from prodmatch.train import train_encoders
-from prodmatch.training import refit
-from prodmatch.training.contrast import (
+from prodmatch.model.description import open_model
+from prodmatch.model.heads import Heads, add_own_texts
+from prodmatch.pretraining.augment import PictureViews, TextViews, mirror_and_crop
+from prodmatch.pretraining.contrastive import (
     ContrastSettings,
     TrainingSet,
     Work,
     draw_batches,
     info_nce,
 )
-from prodmatch.training.fits import Fit, Sample, join_fits
-from prodmatch.training.material import check_splits, read_text_rows
-from prodmatch.training.measures import (
+from prodmatch.pretraining.data import check_splits, read_text_rows
+from prodmatch.pretraining.dual_encoder import TowerShape, tokenize
+from prodmatch.pretraining.ensemble import Fit, Sample, join_fits
+from prodmatch.pretraining.head_fitting import (
+    RefitSettings,
+    Seen,
+    draw_balanced,
+    refit_heads,
+)
+from prodmatch.pretraining.job import ScratchSettings, read_training_set, train_further
+from prodmatch.pretraining.token_bag import (
+    Pairs,
+    Texts,
+    draw_words,
+    mean_rows,
+    some_pairs,
+    some_tokens,
+)
+from prodmatch.pretraining.tokenizer import train_tokenizer
+from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.train import train_encoders
+from prodmatch.training import refit
+from prodmatch.training.metrics import (
     HeldOut,
     draw_queries,
     fit_calibration,
     recall_of_pairs,
 )
 from prodmatch.training.pairs import TextPair, TrainingProduct, join_pairs
-from prodmatch.training.refit import (
-    RefitSettings,
-    Seen,
-    draw_balanced,
-    refit_heads,
-)
-from prodmatch.training.scratch import ScratchSettings, read_training_set, train_further
-from prodmatch.training.tokens import Pairs, Texts, draw_words, mean_rows, some_pairs, some_tokens
-from prodmatch.training.towers import TowerShape, tokenize
-from prodmatch.training.views import PictureViews, TextViews, mirror_and_crop
-from prodmatch.training.vocabulary import train_tokenizer
-from prodmatch.vectors import Vectors, normalise
 
 SHAPE = TowerShape(
     vocabulary_size=200, max_tokens=16, hidden_size=32, layer_count=1, attention_heads=2, dim=16

@@ -6,11 +6,18 @@ import faiss
 import numpy as np
 import pytest
 
-from prodmatch import ann
-from prodmatch.ann import AnnIndex, Kind, build_index, exact_neighbours, recall_at, tune_index
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError
-from prodmatch.heads import Heads, Projection, fit_cca
-from prodmatch.vectors import Vectors, check_unit, join_halves, normalise, split_halves
+from prodmatch.model.heads import Heads, Projection, fit_cca
+from prodmatch.search import vector_index as ann
+from prodmatch.search.vector_index import (
+    AnnIndex,
+    Kind,
+    build_index,
+    exact_neighbours,
+    recall_at,
+    tune_index,
+)
+from prodmatch.storage.vectors import Vectors, check_unit, join_halves, normalise, split_halves
 
 
 def random_rows(count: int, dim: int, seed: int = 0) -> Vectors:

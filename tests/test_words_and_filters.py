@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodmatch.errors import DamagedError, QueryError
-from prodmatch.postings import TOKENIZER
-from prodmatch.product_files import write_products
-from prodmatch.products import FIRST_TERMS, Products
-from prodmatch.prose import prose_weights
-from prodmatch.words import query_terms, split_terms, within_edits
+from prodmatch.lexical.bm25 import TOKENIZER
+from prodmatch.lexical.low_information import prose_weights
+from prodmatch.lexical.terms import query_terms, split_terms, within_edits
+from prodmatch.search.product_db import FIRST_TERMS, Products
+from prodmatch.search.product_db_writer import write_products
 
 TEXTS = [
     "Men's Red T-Shirt",

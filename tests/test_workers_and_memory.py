@@ -15,14 +15,14 @@ from conftest import Counting
 from deadly import HARMS, Gallery, deadly
 from small import COLOURS, draw
 
-from prodmatch import decode
-from prodmatch.careful import frame_bytes, frame_carefully
-from prodmatch.decode import DecodedPictures, PictureBatches, decoded_batches
-from prodmatch.encode import encode_within_memory
+from prodmatch.embedding import image_loader as decode
+from prodmatch.embedding.encode import encode_within_memory
+from prodmatch.embedding.image_loader import DecodedPictures, PictureBatches, decoded_batches
+from prodmatch.embedding.isolation import frame_bytes, frame_carefully
 from prodmatch.errors import CatalogueError
-from prodmatch.features import content_key
-from prodmatch.preprocessing import ImageSpec, Pixels
-from prodmatch.vectors import Vectors
+from prodmatch.model.preprocessing import ImageSpec, Pixels
+from prodmatch.storage.features import content_key
+from prodmatch.storage.vectors import Vectors
 
 SPEC = ImageSpec(resize_pixels=16, crop_pixels=16)
 
@@ -113,10 +113,10 @@ import multiprocessing, os, signal, sys
 sys.path[:0] = sys.argv[2:]
 import numpy as np
 from deadly import Gallery, deadly
-from prodmatch.careful import Child, _frame_each
-from prodmatch.decode import PictureBatches, decoded_batches
-from prodmatch.features import content_key
-from prodmatch.preprocessing import ImageSpec
+from prodmatch.embedding.isolation import Child, _frame_each
+from prodmatch.embedding.image_loader import PictureBatches, decoded_batches
+from prodmatch.storage.features import content_key
+from prodmatch.model.preprocessing import ImageSpec
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Loader
 spec, cells = ImageSpec(resize_pixels=16, crop_pixels=16), (b"no picture",) * 400
 if sys.argv[1] == "worker":

@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from prodmatch import featurise
-from prodmatch.catalogue import Catalogue, open_catalogue
+from prodmatch.catalogue.reader import Catalogue, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.files import list_files, new_directory, write_json
-from prodmatch.generations import open_generation
-from prodmatch.heads import Heads, Projection
+from prodmatch.embedding import featurise
 from prodmatch.index import IndexReport, index_embeddings
-from prodmatch.models import Model, ModelDescription, open_model, write_description
-from prodmatch.preprocessing import ImageSpec, Pixels, TextSpec
-from prodmatch.vectors import Vectors
+from prodmatch.model.description import Model, ModelDescription, open_model, write_description
+from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
+from prodmatch.storage.atomic import list_files, new_directory, write_json
+from prodmatch.storage.generations import open_generation
+from prodmatch.storage.vectors import Vectors
 
 WORDS = ("red", "blue", "green", "shirt", "mug", "chair", "lamp", "boot", "number")
 WIDTH, DIM, SIDE = 6, 4, 8

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from prodmatch.ann import Kind
-from prodmatch.catalogue import Catalogue, CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.errors import CatalogueError
-from prodmatch.models import open_model
+from prodmatch.model.description import open_model
+from prodmatch.search.vector_index import Kind
 from prodmatch_cli.options import (
     CATALOGUE,
     QUIET,
@@ -268,7 +268,7 @@ def train(
     """
     _be_quiet(quiet)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    from prodmatch.assemble import EncoderFiles
+    from prodmatch.encoders.model_writer import EncoderFiles
     from prodmatch.train import HeadSettings, encoder_settings, fit_heads, train_encoders
 
     if encoders != "frozen":

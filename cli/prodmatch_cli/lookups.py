@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from prodmatch.answering import Wanted
 from prodmatch.errors import QueryError
-from prodmatch.files import new_file, write_json
-from prodmatch.judgements import read_judgements, read_run
-from prodmatch.models import open_model
-from prodmatch.probes import clean_question
-from prodmatch.query import Hit, ProductIndex, open_index
-from prodmatch.questions import Question, read_picture, read_questions
+from prodmatch.evaluation.trec import read_judgements, read_run
+from prodmatch.model.description import open_model
 from prodmatch.recommend import recommend_products
+from prodmatch.search.encoded_query import clean_question
+from prodmatch.search.product_index import Hit, ProductIndex, open_index
+from prodmatch.search.queries import Question, read_picture, read_questions
+from prodmatch.search.searcher import Wanted
+from prodmatch.storage.atomic import new_file, write_json
 from prodmatch_cli.options import STORE, picture_options, read_pairs, read_weights
 from prodmatch_cli.output import print_explanation, print_json, print_rows, print_table
 
@@ -91,7 +91,7 @@ def query(
     found = index.search_many(questions, where=where, top=top, weights=read_weights(weights))
     mended = None if queries is not None else _say_mended(index, questions[0])
     if html is not None:
-        from prodmatch.gallery import answers_page
+        from prodmatch.reports.answers_page import answers_page
 
         shown = {hit.product_id for hits in found for hit in hits}
         pictures = _find_pictures(catalogue, columns, image_root, shown)
@@ -160,7 +160,7 @@ def explain(
     The heat map needs the product's picture, and so --catalogue.
     """
     from prodmatch.explain import explain_product, paint
-    from prodmatch.gallery import explanation_page
+    from prodmatch.reports.answers_page import explanation_page
 
     if png is not None and catalogue is None:
         raise click.UsageError("--png needs the product's picture: give --catalogue.")
@@ -194,7 +194,7 @@ def _find_pictures(
 ) -> dict[str, bytes]:
     if catalogue is None:
         return {}
-    from prodmatch.catalogue import CatalogueOptions, open_catalogue
+    from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 
     options = CatalogueOptions(columns=read_pairs(columns, "--columns"), image_root=image_root)
     return open_catalogue(catalogue, options).find_pictures(asked)
@@ -253,7 +253,7 @@ def evaluate(
     With --out it writes evaluation.json, evaluation.html and a run file of each system.
     """
     from prodmatch.evaluate import EvaluateSettings, evaluate_index
-    from prodmatch.page import evaluation_page
+    from prodmatch.reports.evaluation_page import evaluation_page
 
     settings = EvaluateSettings(
         relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from prodmatch.ranking import LEGS
+from prodmatch.search.scoring import LEGS
 
 __all__ = ["print_explanation", "print_json", "print_report", "print_rows", "print_table"]
 

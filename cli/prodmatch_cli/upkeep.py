@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from prodmatch.deliver import Form, deliver_embeddings
-from prodmatch.generations import (
+from prodmatch.export import Form, deliver_embeddings
+from prodmatch.storage.generations import (
     collect_garbage,
     list_generations,
     open_generation,

@@ -8,14 +8,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prodmatch.hits import Hit
-    from prodmatch.query import ProductIndex, open_index
-    from prodmatch.questions import Question
+    from prodmatch.search.hits import Hit
+    from prodmatch.search.product_index import ProductIndex, open_index
+    from prodmatch.search.queries import Question
 
 __all__ = ["Hit", "ProductIndex", "Question", "__version__", "open_index"]
 __version__ = "0.1.0"
 
-HOMES = {"Hit": "hits", "ProductIndex": "query", "Question": "questions", "open_index": "query"}
+HOMES = {
+    "Hit": "search.hits",
+    "ProductIndex": "search.product_index",
+    "Question": "search.queries",
+    "open_index": "search.product_index",
+}
 
 
 def __getattr__(name: str) -> object:

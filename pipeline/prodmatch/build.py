@@ -6,10 +6,10 @@ A catalogue goes in; a published generation that can be asked comes out.
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodmatch.catalogue import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.index import IndexReport, index_embeddings
-from prodmatch.models import open_model
+from prodmatch.model.description import open_model
 
 __all__ = ["BuildReport", "build_index"]
 

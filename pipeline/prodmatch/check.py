@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 from tqdm import tqdm
 
-from prodmatch.catalogue import Batch, Catalogue, Reject
-from prodmatch.features import content_key
-from prodmatch.images import ImageFault, decode_image
+from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.storage.features import content_key
 
 __all__ = ["CheckReport", "check_catalogue"]
 

@@ -11,7 +11,7 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from prodmatch.errors import CatalogueError
-from prodmatch.files import new_file
+from prodmatch.storage.atomic import new_file
 
 __all__ = ["convert_catalogue"]
 

@@ -11,16 +11,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue import Catalogue, Reject
-from prodmatch.encode import EncodeCount
+from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.embedding.encode import EncodeCount
+from prodmatch.embedding.featurise import Featured, Todo, plan_features, update_features
+from prodmatch.embedding.fuse import Half, fused_tables, project_half
+from prodmatch.embedding.plan import Changes, Scan, compare_rows
+from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError
-from prodmatch.export import export_encoders
-from prodmatch.featurise import Featured, Todo, plan_features, update_features
-from prodmatch.files import digest_bytes, lock_store, new_file, remove_leftovers, scratch_directory
-from prodmatch.fusion import Half, fused_tables, project_half
-from prodmatch.models import Model
-from prodmatch.planning import Changes, Scan, compare_rows
-from prodmatch.shards import open_embeddings, write_embeddings
+from prodmatch.model.description import Model
+from prodmatch.storage.atomic import (
+    digest_bytes,
+    lock_store,
+    new_file,
+    remove_leftovers,
+    scratch_directory,
+)
+from prodmatch.storage.embeddings import open_embeddings, write_embeddings
 
 __all__ = ["EmbedReport", "EmbedSettings", "embed_catalogue"]
 

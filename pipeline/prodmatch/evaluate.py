@@ -10,10 +10,10 @@ import numpy.typing as npt
 from ir_measures import RR, Measure, P, R, Success, nDCG
 
 from prodmatch.errors import QueryError
-from prodmatch.judgements import Judgements, Run, write_run
-from prodmatch.query import Hit, ProductIndex
-from prodmatch.questions import Question
-from prodmatch.ranking import LEGS
+from prodmatch.evaluation.trec import Judgements, Run, write_run
+from prodmatch.search.product_index import Hit, ProductIndex
+from prodmatch.search.queries import Question
+from prodmatch.search.scoring import LEGS
 
 __all__ = ["EvaluateSettings", "Evaluation", "Figure", "Gain", "evaluate_index"]
 

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from prodmatch.answering import OpenGeneration
+from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import QueryError
-from prodmatch.hits import Hit
-from prodmatch.images import ImageFault, decode_image
-from prodmatch.preprocessing import Pixels
-from prodmatch.probes import Probe
-from prodmatch.query import ProductIndex
-from prodmatch.questions import Question
-from prodmatch.vectors import Vectors, normalise, split_halves
+from prodmatch.model.preprocessing import Pixels
+from prodmatch.search.encoded_query import Probe
+from prodmatch.search.hits import Hit
+from prodmatch.search.product_index import ProductIndex
+from prodmatch.search.queries import Question
+from prodmatch.search.searcher import OpenGeneration
+from prodmatch.storage.vectors import Vectors, normalise, split_halves
 
 __all__ = ["Explanation", "HeatMap", "WordShare", "explain_product", "paint"]
 

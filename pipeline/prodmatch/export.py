@@ -1,172 +1,131 @@
-"""The query encoders: a model's encoders and heads as ONNX files, checked against torch."""
+"""Job: a generation's embeddings in the formats of other programs."""
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import onnx
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from prodmatch.asking import QueryEncoders
-from prodmatch.encoders import ImageEncoder, TextEncoder
-from prodmatch.errors import ModelError
-from prodmatch.files import copy_file, keep_whole, list_files, new_directory, write_json
-from prodmatch.heads import Projection
-from prodmatch.hubs import FURTHEST, SHARPNESS, SPREAD, Querybank
-from prodmatch.models import Model
+from prodmatch.errors import DamagedError
+from prodmatch.search.vector_index import AnnIndex
+from prodmatch.storage.atomic import new_directory, new_file
+from prodmatch.storage.embeddings import vector_array
+from prodmatch.storage.generations import Generation
 
-__all__ = ["export_encoders"]
+__all__ = ["DeliveryReport", "Form", "deliver_embeddings"]
 
-SAMPLE_TEXTS = ("red t-shirt", "women's leather handbag, black", "usb-c cable 2 m", "stuhl")
-COSINE = 0.999  # what an exported encoder must reach against torch
+Form = Literal["npy", "parquet", "hf"]
+BATCH_ROWS = 8192
+CARD = """\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/*.parquet
+---
+# Embeddings of {count} products
 
+Made by prodmatch with the model `{model}`. Each row is a product: `product_id`, its catalogue's
+columns, and `vector`, {dim} numbers of float32: a text half and a picture half of {half} each, in
+one shared space; zeros stand for a text or a picture that is missing, and the whole is of unit
+length. The inner product of two vectors is their similarity: higher is better.
 
-class _Projected(nn.Module):
-    """Features and a head in one graph, so that ONNX gives unit halves."""
+```python
+from datasets import load_dataset
 
-    def __init__(
-        self, features: nn.Module, projection: Projection, bank: Querybank | None = None
-    ) -> None:
-        super().__init__()
-        self.bank = None if bank is None else _Unusual(bank)
-        self.features = features
-        self.weight: Tensor
-        self.bias: Tensor
-        self.centre: Tensor
-        self.rotation: Tensor
-        for name in ("weight", "bias", "centre", "rotation"):
-            self.register_buffer(name, torch.from_numpy(getattr(projection, name)).clone())
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Unit rows `(n, dim)`."""
-        inner = functional.normalize(self.features(*inputs) @ self.weight + self.bias, dim=-1)
-        rows = functional.normalize((inner - self.centre) @ self.rotation, dim=-1)
-        first = torch.zeros_like(rows[:, :1]) if self.bank is None else self.bank(rows)
-        return torch.cat([first, rows * (1 - first.square()).sqrt()], dim=1)
+products = load_dataset(".", split="train").with_format("numpy")
+```
+"""
 
 
-class _Unusual(nn.Module):
-    """`Querybank.unusual` of unit rows, as a column."""
+@dataclass(frozen=True)
+class DeliveryReport:
+    """What was written."""
 
-    def __init__(self, bank: Querybank) -> None:
-        super().__init__()
-        self.texts: Tensor
-        self.logits: Tensor
-        self.usual: Tensor
-        self.register_buffer("texts", torch.from_numpy(bank.texts.T.astype(np.float32)))
-        self.register_buffer("logits", torch.from_numpy(bank.logits).clone())
-        self.register_buffer("usual", torch.from_numpy(bank.usual).clone())
+    out: str
+    products: int
+    dim: int
+    generation: int
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """`(n, 1)`."""
-        logits = SHARPNESS * (rows @ self.texts) + self.logits
-        nearness = logits.logsumexp(dim=1, keepdim=True) / SHARPNESS
-        return (SPREAD * (self.usual - nearness)).clamp(-FURTHEST, FURTHEST)
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return dict(vars(self))
 
 
-def export_encoders(model: Model, root: Path) -> Path:
-    """The directory below `root` with the model's query encoders; made once for each model.
+def deliver_embeddings(generation: Generation, form: Form, out: Path) -> DeliveryReport:
+    """Writes a generation's vectors, in the order of its rows, to a new directory.
 
-    It holds `text.onnx` (ids, mask -> unit half), `image.onnx` (bytes `(n, side, side, 3)` ->
-    unit half), the weights of each beside it in `.onnx.data`, which are mapped and not read,
-    `tokenizer.json`, and `encoders.json`, which says how to use them.
+    `npy`: `vectors.npy` `(n, dim)` float32 and `products.parquet`, whose rows are the vectors'.
+    `parquet`: `embeddings.parquet`, a product's columns and its `vector`. `hf`: the same below
+    `data/`, with a card, as Hugging Face's `datasets` loads it. Some thousand rows are held in
+    memory at a time.
 
     Raises:
-        ModelError: the exported encoders do not agree with torch.
+        StoreError: `out` exists or cannot be written; nothing is left behind.
+        DamagedError: the generation cannot be read.
     """
-    folder = root / model.fingerprint[:32]
-    if keep_whole(folder):
-        return folder
-    cpu, description = torch.device("cpu"), model.description
-    encoders = model.encoders
-    text = TextEncoder(encoders.text_folder, encoders.text, cpu)
-    image = ImageEncoder(encoders.image_folder, encoders.image, cpu)
-    with new_directory(folder) as temporary:
-        ids = torch.randint(5, 50, (2, 8))
-        rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
-        _export(
-            _Projected(text.model, model.heads.text),
-            {"ids": ids, "mask": torch.ones_like(ids)},
-            [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
-            temporary / "text.onnx",
-        )
-        side = description.image.crop_pixels
-        pixels = torch.randint(0, 255, (2, side, side, 3), dtype=torch.uint8)
-        _export(
-            _Projected(image.model, model.heads.image, model.heads.bank),
-            {"pixels": pixels},
-            [{0: rows}],
-            temporary / "image.onnx",
-        )
-        copy_file(encoders.text_folder / "tokenizer.json", temporary / "tokenizer.json")
-        write_json(
-            temporary / "encoders.json",
-            {
-                **description.as_dict(),
-                "max_tokens": text.max_tokens,
-                "pad_id": text.pad_id,
-                "dim": model.heads.dim,
-                "model_fingerprint": model.fingerprint,
-            },
-        )
-        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-        _compare(temporary, model, text, image)
-    return folder
-
-
-def _export(
-    module: nn.Module, inputs: dict[str, Tensor], shapes: list[dict[int, object]], path: Path
-) -> None:
-    with _quiet():
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            input_names=list(inputs),
-            output_names=["vectors"],
-            dynamo=True,
-            dynamic_shapes=(tuple(shapes),),
-            verbose=False,
-        )
-    if program is None:
-        raise ModelError(f"{path}: PyTorch gave no ONNX program for this encoder.")
-    weights = path.with_name(f"{path.name}.data")
-    onnx.save_model(program.model_proto, path, save_as_external_data=True, location=weights.name)
-    weights.chmod(0o644)  # as any other file; the library keeps it to its owner
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter narrates; what it says matters to its authors alone."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
-def _compare(folder: Path, model: Model, text: TextEncoder, image: ImageEncoder) -> None:
-    exported = QueryEncoders(folder)
-    side = model.description.image.crop_pixels
-    pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
-    pixels[1:, : side // 2] = 255  # most products stand on plain white
-    texts, pictures = text.encode(SAMPLE_TEXTS, query=True), image.encode(pixels)
-    pairs = {
-        "text.onnx": (exported.texts(SAMPLE_TEXTS), model.heads.texts(texts)),
-        "image.onnx": (exported.pictures(pixels), model.heads.pictures(pictures)),
-    }
-    for name, (ours, torchs) in pairs.items():
-        lowest = float((ours * torchs).sum(axis=1).min())
-        if not lowest >= COSINE:  # nor what is no number
-            raise ModelError(
-                f"{model.folder}: the exported {name} agrees with torch only to a cosine of "
-                f"{lowest:.5f}; {COSINE} is needed."
+    index = AnnIndex.open(
+        generation.folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
+    )
+    with new_directory(out) as folder:
+        if form == "npy":
+            _write_npy(index, folder / "vectors.npy")
+            _write_parquet(generation, None, folder / "products.parquet")
+        elif form == "parquet":
+            _write_parquet(generation, index, folder / "embeddings.parquet")
+        else:
+            _write_parquet(generation, index, folder / "data" / "train-00000-of-00001.parquet")
+            card = CARD.format(
+                count=index.row_count,
+                model=generation.manifest["model"],
+                dim=index.dim,
+                half=index.dim // 2,
             )
+            with new_file(folder / "README.md") as file:
+                file.write(card.encode())
+    return DeliveryReport(str(out), index.row_count, index.dim, generation.number)
+
+
+def _write_npy(index: AnnIndex, path: Path) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype("<f4")),
+        "fortran_order": False,
+        "shape": (index.row_count, index.dim),
+    }
+    with new_file(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, index.row_count, BATCH_ROWS):
+            rows = np.arange(start, min(start + BATCH_ROWS, index.row_count))
+            file.write(index.vectors(rows).astype("<f4").tobytes())
+
+
+def _write_parquet(generation: Generation, index: AnnIndex | None, path: Path) -> None:
+    """The products' columns, and their vectors where there is an index."""
+    source = generation.folder / "products.parquet"
+    try:
+        schema = pq.read_schema(source)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedError(f"{source}: cannot be read ({error}).") from error
+    if index is not None:
+        schema = schema.append(pa.field("vector", pa.list_(pa.float32(), index.dim)))
+    with new_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        start = 0
+        for batch in _batches(source):
+            columns = list(batch.columns)
+            if index is not None:
+                rows = np.arange(start, start + len(batch))
+                columns.append(vector_array(index.vectors(rows)))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            start += len(batch)
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as reader:
+            yield from reader.iter_batches(BATCH_ROWS)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedError(f"{path}: cannot be read to its end ({error}).") from error

@@ -9,11 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.agreement import measure_agreement, weights_for
-from prodmatch.ann import AnnIndex, Kind, build_index, tune_index
-from prodmatch.asking import QueryEncoders
 from prodmatch.errors import DamagedError, MismatchError, StoreError
-from prodmatch.files import (
+from prodmatch.model.description import Model
+from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.search.auto_weights import measure_agreement, weights_for
+from prodmatch.search.generation_readme import generation_manual
+from prodmatch.search.product_db_writer import write_products
+from prodmatch.search.scoring import check_weights
+from prodmatch.search.vector_index import AnnIndex, Kind, build_index, tune_index
+from prodmatch.storage.atomic import (
     check_files,
     link_or_copy,
     lock_store,
@@ -21,13 +25,9 @@ from prodmatch.files import (
     read_json,
     remove_leftovers,
 )
-from prodmatch.generations import publish_generation
-from prodmatch.manual import generation_manual
-from prodmatch.models import Model
-from prodmatch.product_files import write_products
-from prodmatch.ranking import check_weights
-from prodmatch.shards import Embeddings, require_embeddings, vectors_of
-from prodmatch.vectors import Vectors
+from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
+from prodmatch.storage.generations import publish_generation
+from prodmatch.storage.vectors import Vectors
 
 __all__ = ["IndexReport", "index_embeddings"]
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.answering import Wanted
 from prodmatch.errors import QueryError
-from prodmatch.hits import Hit
-from prodmatch.probes import Probe, item_probe
-from prodmatch.query import ProductIndex
-from prodmatch.vectors import Vectors, normalise, split_halves
+from prodmatch.search.encoded_query import Probe, item_probe
+from prodmatch.search.hits import Hit
+from prodmatch.search.product_index import ProductIndex
+from prodmatch.search.searcher import Wanted
+from prodmatch.storage.vectors import Vectors, normalise, split_halves
 
 __all__ = ["recommend_products"]
 

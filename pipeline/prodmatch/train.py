@@ -9,44 +9,44 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from prodmatch.assemble import EncoderFiles, write_model
-from prodmatch.catalogue import Catalogue
-from prodmatch.encoders import ImageEncoder, TextEncoder, autocast, choose_device
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.embedding.featurise import plan_features, update_features
+from prodmatch.encoders.encoders import ImageEncoder, TextEncoder, autocast, choose_device
+from prodmatch.encoders.model_writer import EncoderFiles, write_model
 from prodmatch.errors import StoreError
-from prodmatch.featurise import plan_features, update_features
-from prodmatch.files import lock_store, scratch_directory
-from prodmatch.heads import Heads, compact_heads, fit_cca
-from prodmatch.layout import Layout, LayoutFeatures, fit_layout, look, settle_layout
-from prodmatch.models import Calibration, EncoderPair, Model, ModelDescription
-from prodmatch.preprocessing import ImageSpec, TextSpec
-from prodmatch.training.banks import add_bank
-from prodmatch.training.cards import Fitted, encoders_card, heads_card
-from prodmatch.training.contrast import ContrastSettings, TrainingSet, Work, title_to_picture
-from prodmatch.training.finish import Beside, beside_of, encoder_files, fold_heads
-from prodmatch.training.gather import PairSet, gather_labelled, gather_pairs
-from prodmatch.training.held_out import pair_measure, split_labelled, words_measure
-from prodmatch.training.labels import read_labels
-from prodmatch.training.linear import Examples, LinearSettings, Measure, train_linear
-from prodmatch.training.material import check_splits, read_text_rows
-from prodmatch.training.measures import (
-    Calibrated,
-    HeldOut,
-    draw_queries,
-    fit_calibration,
-)
-from prodmatch.training.own_texts import keep_texts
-from prodmatch.training.pairs import TextPair
-from prodmatch.training.progress import open_log
-from prodmatch.training.refit import Seen, refit_heads
-from prodmatch.training.scratch import (
+from prodmatch.model.description import Calibration, EncoderPair, Model, ModelDescription
+from prodmatch.model.heads import Heads, compact_heads, fit_cca
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.model.spatial import Layout, LayoutFeatures, fit_layout, look, settle_layout
+from prodmatch.pretraining.augment import mirror_and_crop
+from prodmatch.pretraining.contrastive import ContrastSettings, TrainingSet, Work, title_to_picture
+from prodmatch.pretraining.data import check_splits, read_text_rows
+from prodmatch.pretraining.dual_encoder import TwoTowers
+from prodmatch.pretraining.head_fitting import Seen, refit_heads
+from prodmatch.pretraining.job import (
     ScratchSettings,
     read_training_set,
     train_from_scratch,
     train_further,
 )
-from prodmatch.training.towers import TwoTowers
-from prodmatch.training.views import mirror_and_crop
-from prodmatch.vectors import Vectors
+from prodmatch.pretraining.save import Beside, beside_of, encoder_files, fold_heads
+from prodmatch.storage.atomic import lock_store, scratch_directory
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.dataset import PairSet, gather_labelled, gather_pairs
+from prodmatch.training.held_out import pair_measure, split_labelled, words_measure
+from prodmatch.training.labels import read_labels
+from prodmatch.training.metrics import (
+    Calibrated,
+    HeldOut,
+    draw_queries,
+    fit_calibration,
+)
+from prodmatch.training.model_card import Fitted, encoders_card, heads_card
+from prodmatch.training.pairs import TextPair
+from prodmatch.training.progress import open_log
+from prodmatch.training.query_bank import add_bank
+from prodmatch.training.residual_text import keep_texts
+from prodmatch.training.trainer import Examples, LinearSettings, Measure, train_linear
 
 __all__ = ["HeadSettings", "TrainReport", "encoder_settings", "fit_heads", "train_encoders"]
 

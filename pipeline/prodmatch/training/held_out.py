@@ -3,12 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.heads import Heads
-from prodmatch.hubs import ask_pictures
-from prodmatch.training.gather import PairSet
-from prodmatch.training.linear import Examples, Measure
-from prodmatch.training.measures import recall_of_pairs
-from prodmatch.vectors import Vectors
+from prodmatch.model.heads import Heads
+from prodmatch.model.hubness import ask_pictures
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.dataset import PairSet
+from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.trainer import Examples, Measure
 
 __all__ = ["pair_measure", "split_labelled", "title_measure", "words_measure"]
 

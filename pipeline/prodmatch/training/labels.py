@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from prodmatch.errors import ModelError, QueryError
-from prodmatch.questions import read_records
+from prodmatch.search.queries import read_records
 
 __all__ = ["FEWEST_LABELS", "Label", "read_labels"]
 

@@ -1,0 +1,1 @@
+"""What comes in: the schema, rows and pictures of a Parquet catalogue."""

@@ -1,0 +1,1 @@
+"""A catalogue to features, features to embeddings."""

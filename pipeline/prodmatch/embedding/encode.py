@@ -1,0 +1,191 @@
+"""Features for what the store does not hold yet: decode in workers, encode in batches."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
+from prodmatch.encoders.encoders import IMAGE_ROWS, ImageEncoder, TextEncoder
+from prodmatch.model.preprocessing import Pixels
+from prodmatch.storage.features import FeatureStore
+from prodmatch.storage.vectors import Vectors
+
+__all__ = ["EncodeCount", "encode_pictures", "encode_texts", "encode_within_memory"]
+
+logger = logging.getLogger(__name__)
+
+LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision
+SHARD_ROWS = 4096  # what a kill can cost
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+Items = TypeVar("Items", Sequence[str], Pixels, contravariant=True)
+
+
+@dataclass(frozen=True)
+class EncodeCount:
+    """What an encoding did."""
+
+    encoded: int = 0
+    faulty: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Features, one row an item, and why an item has none."""
+
+    vectors: Vectors  # (n, dim)
+    faults: list[str | None]
+
+
+class Encoder(Protocol[Items]):
+    """A text or picture encoder: `rows` items at a time go through it."""
+
+    rows: int
+    dim: int
+
+    def encode(self, items: Items, /) -> Vectors:
+        """Features `(n, dim)`, in order."""
+
+
+def encode_pictures(
+    source: PictureSource,
+    rows: npt.NDArray[np.int64],
+    keys: Sequence[bytes],
+    encoder: ImageEncoder,
+    store: FeatureStore,
+    *,
+    workers: int = 1,
+) -> EncodeCount:
+    """Encodes the pictures of these rows and appends them to the store, shard by shard.
+
+    Workers decode while the encoder runs. The order of rows fixes the order in the store.
+
+    Args:
+        source: gives the pictures.
+        rows: ascending row numbers, one for each distinct picture.
+        keys: the content key of each.
+        encoder: runs the batches.
+        store: takes the features.
+        workers: processes that decode; 0 decodes between the batches.
+    """
+    pictures = PictureBatches(source, rows, keys, encoder.spec, IMAGE_ROWS)
+    writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
+    with tqdm(total=len(rows), desc="pictures", unit="picture", disable=None) as progress:
+        for decoded in decoded_batches(pictures, workers):
+            features = np.zeros((len(decoded.keys), encoder.dim), dtype=np.float32)
+            faults = list(decoded.faults)
+            usable = [place for place, fault in enumerate(faults) if fault is None]
+            if usable:
+                encoded = encode_within_memory(encoder, decoded.pixels)
+                features[usable] = encoded.vectors
+                for place, fault in zip(usable, encoded.faults, strict=True):
+                    faults[place] = fault
+            writer.add(decoded.keys, features, faults)
+            progress.update(len(decoded.keys))
+    return writer.close(started)
+
+
+def encode_texts(
+    texts: Iterator[tuple[bytes, str]], total: int, encoder: TextEncoder, store: FeatureStore
+) -> EncodeCount:
+    """Encodes (key, text) pairs, a shard at a time sorted by length, into the store."""
+    writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
+    with tqdm(total=total, desc="texts", unit="text", disable=None) as progress:
+        waiting: list[tuple[bytes, str]] = []
+        for pair in texts:
+            waiting.append(pair)
+            if len(waiting) == SHARD_ROWS:
+                _encode_block(waiting, encoder, writer)
+                progress.update(len(waiting))
+                waiting = []
+        if waiting:
+            _encode_block(waiting, encoder, writer)
+            progress.update(len(waiting))
+    return writer.close(started)
+
+
+def _encode_block(
+    pairs: list[tuple[bytes, str]], encoder: TextEncoder, writer: "_ShardWriter"
+) -> None:
+    encoded = encode_within_memory(encoder, [text for _, text in pairs])
+    writer.add([key for key, _ in pairs], encoded.vectors, encoded.faults)
+
+
+def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
+    """Features of `items`, in order; where memory runs out, by half the rows at a time.
+
+    The encoder keeps the batches that fit. At one row a batch, an item that still does not fit
+    has the fault `oom`. Results differ in the sixth digit from those of whole batches.
+    """
+    started = encoder.rows
+    while True:
+        try:
+            return Encoded(encoder.encode(items), [None] * len(items))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if encoder.rows == 1:
+                break
+            encoder.rows //= 2
+            logger.warning("memory ran out: from here on %d rows at a time", encoder.rows)
+        torch.cuda.empty_cache()
+    vectors = np.zeros((len(items), encoder.dim), dtype=np.float32)
+    faults: list[str | None] = [None] * len(items)
+    for place in range(len(items)):
+        try:
+            vectors[place] = encoder.encode(items[place : place + 1])[0]
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            faults[place] = "oom"
+    encoder.rows = started  # it was some items, not the batch
+    return Encoded(vectors, faults)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+class _ShardWriter:
+    """Gathers features until a shard is full; what is not finite becomes a fault."""
+
+    def __init__(self, store: FeatureStore, dim: int) -> None:
+        self.store = store
+        self.dim = dim
+        self.keys: list[bytes] = []
+        self.vectors: list[Vectors] = []
+        self.faults: list[str | None] = []
+        self.encoded = 0
+        self.faulty = 0
+
+    def add(self, keys: Sequence[bytes], vectors: Vectors, faults: Sequence[str | None]) -> None:
+        finite = np.asarray(np.abs(vectors).max(axis=1) <= LARGEST)  # false for NaN
+        self.keys += keys
+        self.vectors.append(np.where(finite[:, None], vectors, 0.0).astype(np.float32))
+        self.faults += [
+            fault or (None if fine else "nonfinite")
+            for fault, fine in zip(faults, finite, strict=True)
+        ]
+        if len(self.keys) >= SHARD_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.store.append(self.keys, np.concatenate(self.vectors), self.faults)
+        self.encoded += len(self.keys)
+        self.faulty += sum(fault is not None for fault in self.faults)
+        self.keys, self.vectors, self.faults = [], [], []
+
+    def close(self, started: float) -> EncodeCount:
+        """Writes what is left, and counts."""
+        if self.keys:
+            self._flush()
+        return EncodeCount(self.encoded, self.faulty, time.monotonic() - started)

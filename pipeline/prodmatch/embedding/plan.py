@@ -1,0 +1,181 @@
+"""What an embedding run has to do: one pass over the catalogue, then a comparison of keys."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.embeddings import READ_ROWS, Embeddings
+from prodmatch.storage.features import KEY, content_key
+
+__all__ = ["Changes", "Scan", "compare_rows", "new_contents", "scan_catalogue"]
+
+OWN = ("product_id", "text", "text_key", "image_key", "row", "row_digest")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A catalogue after one pass: its usable rows in a file, their keys in memory.
+
+    The arrays run over the usable rows: 16 bytes a key, so a million products take 60 MB.
+    """
+
+    rows_path: Path  # the columns of OWN, then the catalogue's other columns; no pictures
+    rows: npt.NDArray[np.int64]  # row numbers in the catalogue
+    product_ids: pa.StringArray
+    text_keys: pa.FixedSizeBinaryArray  # null where a product has no text
+    image_keys: pa.FixedSizeBinaryArray  # null where a product has no picture
+    row_digests: pa.FixedSizeBinaryArray  # of everything known about the product
+    rejects: Sequence[Reject]
+    image_faults: Sequence[Reject]  # pictures that could not be fetched; the text serves
+
+    @property
+    def digest(self) -> str:
+        """Of all rows in their order, as 64 hexadecimal digits."""
+        return hashlib.sha256(b"".join(self.row_digests.to_pylist())).hexdigest()
+
+
+def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
+    """Reads the whole catalogue once, by row groups, and keeps what later steps need."""
+    rows_path = scratch / "rows.parquet"
+    parts: list[pa.RecordBatch] = []
+    rows: list[npt.NDArray[np.int64]] = []
+    rejects: list[Reject] = []
+    image_faults: list[Reject] = []
+    own = pa.schema(
+        [
+            ("product_id", pa.string()),
+            ("text", pa.string()),
+            ("text_key", KEY),
+            ("image_key", KEY),
+            ("row", pa.int64()),
+            ("row_digest", KEY),
+        ]
+    )
+    schema = pa.schema([*own, *catalogue.schema])
+    with (
+        new_scratch_file(rows_path) as file,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for batch in catalogue.batches():
+            rejects += batch.rejects
+            image_faults += [fault for fault in batch.image_faults if fault is not None]
+            record = _describe(batch, schema)
+            writer.write_batch(record)
+            parts.append(record.select(["product_id", "text_key", "image_key", "row_digest"]))
+            rows.append(batch.rows)
+    table = pa.Table.from_batches(parts, pa.schema([own.field(n) for n in _KEPT])).combine_chunks()
+    return Scan(
+        rows_path,
+        np.concatenate(rows) if rows else np.zeros(0, np.int64),
+        _one_chunk(table["product_id"]),
+        _one_chunk(table["text_key"]),
+        _one_chunk(table["image_key"]),
+        _one_chunk(table["row_digest"]),
+        rejects,
+        image_faults,
+    )
+
+
+_KEPT = ("product_id", "text_key", "image_key", "row_digest")
+
+
+def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    text_keys = [content_key(text.encode()) if text else None for text in batch.texts]
+    image_keys = [content_key(data) if data is not None else None for data in batch.images]
+    columns = batch.metadata.num_columns  # without any, a batch has no rows either
+    known = batch.metadata.to_pylist() if columns else [{}] * len(batch.product_ids)
+    said = (
+        json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode() for row in known
+    )
+    digests = [
+        content_key(b"\0".join([i.encode(), t or b"", p or b"", m]))
+        for i, t, p, m in zip(batch.product_ids, text_keys, image_keys, said, strict=True)
+    ]
+    columns = [
+        pa.array(batch.product_ids, pa.string()),
+        pa.array([text or None for text in batch.texts], pa.string()),
+        pa.array(text_keys, KEY),
+        pa.array(image_keys, KEY),
+        pa.array(batch.rows, pa.int64()),
+        pa.array(digests, KEY),
+        *batch.metadata.columns,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def new_contents(keys: pa.FixedSizeBinaryArray, known: pa.Array) -> npt.NDArray[np.int64]:
+    """Where each distinct key that is not `known` stands first, ascending; nulls are left out."""
+    firsts = _first_places(keys)
+    new = pc.invert(pc.is_in(keys.take(pa.array(firsts)), value_set=known))
+    chosen: npt.NDArray[np.int64] = firsts[new.to_numpy(zero_copy_only=False)]
+    return chosen
+
+
+def count_distinct(keys: pa.FixedSizeBinaryArray) -> int:
+    """How many distinct keys there are, nulls left out."""
+    return int(pc.count_distinct(keys, mode="only_valid").as_py())
+
+
+def _first_places(keys: pa.FixedSizeBinaryArray) -> npt.NDArray[np.int64]:
+    codes = keys.dictionary_encode().indices  # codes count up as new keys appear
+    numbers = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+    highest = np.maximum.accumulate(np.concatenate([[-1], numbers]))
+    return np.flatnonzero(numbers > highest[:-1]).astype(np.int64)
+
+
+def read_rows(scan: Scan, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The usable rows as they were read, in the catalogue's order."""
+    with pq.ParquetFile(scan.rows_path, pre_buffer=False) as reader:  # else it is read whole
+        yield from reader.iter_batches(READ_ROWS, columns=columns)
+
+
+def new_texts(scan: Scan, places: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
+    """(key, text) of the usable rows at these ascending places."""
+    start = 0
+    for batch in read_rows(scan, ["text_key", "text"]):
+        inside = places[(places >= start) & (places < start + len(batch))] - start
+        chosen = batch.take(pa.array(inside))
+        yield from zip(chosen["text_key"].to_pylist(), chosen["text"].to_pylist(), strict=True)
+        start += len(batch)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a catalogue differs from the one embedded before."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+def compare_rows(
+    product_ids: pa.StringArray, row_digests: pa.FixedSizeBinaryArray, before: Embeddings | None
+) -> Changes:
+    """Products added, changed in any column, and removed since the set `before`."""
+    if before is None:
+        return Changes(len(product_ids), 0, 0)
+    schema = pa.schema([("product_id", pa.string()), ("row_digest", KEY)])
+    table = pa.Table.from_batches(before.batches(schema.names), schema)
+    old_ids, old_digests = _one_chunk(table["product_id"]), _one_chunk(table["row_digest"])
+    places = pc.index_in(product_ids, value_set=old_ids)
+    changed = pc.not_equal(row_digests, old_digests.take(places))  # null where the id is new
+    kept = len(product_ids) - places.null_count
+    return Changes(
+        added=places.null_count,
+        changed=int(pc.sum(changed).as_py() or 0),
+        removed=len(old_ids) - kept,
+    )
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,1 @@
+"""Text and image encoders in torch, and how they are exported."""

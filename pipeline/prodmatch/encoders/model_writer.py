@@ -1,0 +1,189 @@
+"""A model directory put together: encoders from where they lie, heads, description, card."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from prodmatch.errors import ModelError
+from prodmatch.model.description import (
+    EncoderPair,
+    Model,
+    ModelDescription,
+    open_model,
+    write_description,
+)
+from prodmatch.model.heads import Heads
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.storage.atomic import copy_file, new_directory, new_file
+
+__all__ = [
+    "EncoderFiles",
+    "find_image_spec",
+    "find_text_spec",
+    "read_image_weights",
+    "write_model",
+]
+
+POOLING = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+TEXT_SUFFIXES = (".json", ".txt", ".safetensors", ".model")
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """Encoders ready to be copied into a model: how to write each into a folder."""
+
+    text: TextSpec
+    image: ImageSpec
+    write_text: Callable[[Path], None]
+    write_image: Callable[[Path], None]
+
+    def write(self, folder: Path) -> EncoderPair:
+        """Writes `text/` and `image/` into a folder, which is made if need be."""
+        folder.mkdir(exist_ok=True)
+        for name, write in (("text", self.write_text), ("image", self.write_image)):
+            (folder / name).mkdir()
+            write(folder / name)
+        return EncoderPair(folder / "text", folder / "image", self.text, self.image)
+
+    @classmethod
+    def of_model(cls, model: Model) -> "EncoderFiles":
+        """The encoders of a model, for a new one with other heads."""
+
+        def copy(source: Path) -> Callable[[Path], None]:
+            return lambda target: _copy_files(source, target)
+
+        pair = model.encoders
+        return cls(pair.text, pair.image, copy(pair.text_folder), copy(pair.image_folder))
+
+    @classmethod
+    def of_files(cls, text: Path, architecture: str, weights: Path) -> "EncoderFiles":
+        """A Hugging Face directory, and a torchvision ResNet's `state_dict` in a file.
+
+        Raises:
+            ModelError: one of them is not what it should be.
+        """
+        state = read_image_weights(weights)
+
+        def write_image(target: Path) -> None:
+            with new_file(target / "model.safetensors") as file:
+                file.write(save(dict(state)))
+
+        return cls(
+            find_text_spec(text),
+            find_image_spec(architecture),
+            lambda target: _copy_files(text, target),
+            write_image,
+        )
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.suffix in TEXT_SUFFIXES:
+            copy_file(path, target / path.name)
+
+
+def find_text_spec(folder: Path) -> TextSpec:
+    """Pooling, length and prefixes as the encoder's own files tell them.
+
+    sentence-transformers models say them in `1_Pooling/config.json`, `sentence_bert_config.json`
+    and `config_sentence_transformers.json`; a bare encoder is mean-pooled.
+
+    Raises:
+        ModelError: the directory holds no encoder, or one with a pooling that is not known.
+    """
+    config = _read_json(folder / "config.json")
+    if not config:
+        raise ModelError(
+            f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing."
+        )
+    pooling = [
+        name for name, on in _read_json(folder / "1_Pooling/config.json").items() if on is True
+    ]
+    modes = [POOLING.get(name, name) for name in pooling if name.startswith("pooling_mode")]
+    if modes and modes[0] not in POOLING.values():
+        raise ModelError(f"{folder}: pools by {modes}; only mean and cls are known.")
+    prompts = _read_json(folder / "config_sentence_transformers.json").get("prompts")
+    prompts = prompts if isinstance(prompts, dict) else {}
+    longest = config.get("max_position_embeddings", 128)
+    asked = _read_json(folder / "sentence_bert_config.json").get("max_seq_length", 128)
+    return TextSpec(
+        pooling="cls" if modes[:1] == ["cls"] else "mean",
+        max_tokens=min(int(str(asked)), int(str(longest)), 512),
+        passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
+        query_prefix=str(prompts.get("query", "")),
+    )
+
+
+def find_image_spec(architecture: str) -> ImageSpec:
+    """The preprocessing that torchvision documents for a ResNet's published weights.
+
+    Raises:
+        ModelError: torchvision has no ResNet of that name.
+    """
+    if "resne" not in architecture or architecture not in torchvision.models.list_models():
+        raise ModelError(
+            f"--image-encoder {architecture}: is no ResNet of torchvision; try resnet18, resnet50."
+        )
+    preset = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
+    return ImageSpec(
+        architecture=architecture,
+        fit="crop",
+        resize_pixels=preset.resize_size[0],
+        crop_pixels=preset.crop_size[0],
+        interpolation=preset.interpolation.value,
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+    )
+
+
+def read_image_weights(path: Path) -> Mapping[str, Tensor]:
+    """The `state_dict` in a safetensors file, or in a file of `torch.save`, without `fc`.
+
+    Raises:
+        ModelError: the file is missing, or holds something else than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: there is no such file of weights.") from error
+    except Exception as error:
+        raise ModelError(f"{path}: holds no state_dict that is safe to read ({error}).") from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path}: holds something else than a state_dict of tensors.")
+    return {name: value.contiguous() for name, value in state.items() if not name.startswith("fc.")}
+
+
+def write_model(
+    out: Path, encoders: EncoderFiles, heads: Heads, description: ModelDescription, card: str
+) -> Model:
+    """Writes a model directory, whole or not at all, and opens it.
+
+    Raises:
+        StoreError: `out` exists or cannot be written.
+    """
+    with new_directory(out) as temporary:
+        encoders.write(temporary)
+        heads.save(temporary / "heads.safetensors")
+        write_description(temporary, description)
+        with new_file(temporary / "README.md") as file:
+            file.write(card.encode())
+    return open_model(str(out))
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except ValueError as error:
+        raise ModelError(f"{path}: cannot be read as JSON ({error}).") from error
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,1 @@
+"""Relevance judgements, runs and statistics."""

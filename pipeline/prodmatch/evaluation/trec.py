@@ -1,0 +1,123 @@
+"""Judgements and runs: which products fit which query, and what a ranking gave; TREC's formats."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from prodmatch.errors import QueryError
+from prodmatch.search.queries import read_records
+from prodmatch.storage.atomic import new_file
+
+__all__ = ["Judgements", "Run", "read_judgements", "read_run", "write_run"]
+
+Judgements = dict[str, dict[str, int]]  # query_id -> product_id -> grade, 0 for no match
+Run = dict[str, list[str]]  # query_id -> product_ids, best first
+GRADES = ("relevance", "grade", "label")
+TREC_SUFFIXES = (".txt", ".qrels", ".trec", ".run")
+
+
+def read_judgements(path: Path) -> Judgements:
+    """Graded judgements in Parquet, JSON lines (`query_id, product_id, relevance`) or TREC form.
+
+    A file that ends in `.txt`, `.qrels` or `.trec` is TREC's: `query_id 0 product_id grade`.
+    Equal lines count once; the grade may also be called `grade` or `label`.
+
+    Raises:
+        QueryError: a row lacks a field, a grade is no whole number, or two grades contradict.
+    """
+    rows = _read_trec(path) if path.suffix in TREC_SUFFIXES else read_records(path, "--qrels")
+    judgements: Judgements = {}
+    for number, row in enumerate(rows, start=1):
+        query_id, product_id, grade = _read_row(row, number, path)
+        known = judgements.setdefault(query_id, {})
+        if known.setdefault(product_id, grade) != grade:
+            raise QueryError(
+                f"--qrels {path}: row {number}: {query_id!r} and {product_id!r} have the grades "
+                f"{known[product_id]} and {grade}. Keep one."
+            )
+    return judgements
+
+
+def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, str, int]:
+    named = next((name for name in GRADES if name in row), None)
+    if named is None or row.get("query_id") is None or row.get("product_id") is None:
+        raise QueryError(
+            f"--qrels {path}: row {number} needs query_id, product_id and relevance; "
+            f"found {', '.join(row)}."
+        )
+    grade = row[named]
+    if isinstance(grade, bool | int) or (isinstance(grade, float) and grade.is_integer()):
+        return str(row["query_id"]), str(row["product_id"]), int(grade)
+    raise QueryError(
+        f"--qrels {path}: row {number}: {named} is {grade!r}; grades are whole numbers, "
+        "0 for no match."
+    )
+
+
+def _read_trec(path: Path) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for number, fields in _read_fields(path, "--qrels", 4):
+        try:
+            grade = int(fields[3])
+        except ValueError as error:
+            raise QueryError(
+                f"--qrels {path}: line {number}: the grade {fields[3]!r} is no whole number."
+            ) from error
+        rows.append({"query_id": fields[0], "product_id": fields[2], "relevance": grade})
+    if not rows:
+        raise QueryError(f"--qrels {path}: has no rows.")
+    return rows
+
+
+def read_run(path: Path) -> Run:
+    """A run in TREC's form: `query_id Q0 product_id rank score name`, ordered by score.
+
+    Raises:
+        QueryError: a line has other fields than these six, or a score is no number.
+    """
+    scored: dict[str, list[tuple[float, str]]] = {}
+    for number, fields in _read_fields(path, "--run", 6):
+        try:
+            score = float(fields[4])
+        except ValueError as error:
+            raise QueryError(
+                f"--run {path}: line {number}: the score {fields[4]!r} is no number."
+            ) from error
+        scored.setdefault(fields[0], []).append((-score, fields[2]))
+    return {query: [product for _, product in sorted(rows)] for query, rows in scored.items()}
+
+
+def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]]) -> None:
+    """Writes rankings in TREC's form, whole or not at all.
+
+    Programs that read it go by the scores, and order equal ones in their own ways: a score that
+    is no less than the one before it is written as the least step below.
+
+    Args:
+        path: the file to make; its stem is the name of the run.
+        hits: for each query its id and `(product_id, score)` pairs, best first.
+    """
+    with new_file(path) as file:
+        for query_id, ranked in hits:
+            least = math.inf
+            for rank, (product_id, score) in enumerate(ranked, start=1):
+                least = min(round(score, 6), least - 1e-6)
+                line = f"{query_id} Q0 {product_id} {rank} {least:.6f} {path.stem}\n"
+                file.write(line.encode())
+
+
+def _read_fields(path: Path, option: str, count: int) -> list[tuple[int, list[str]]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(f"{option} {path}: cannot be read as text ({error}).") from error
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split()
+        if fields and len(fields) != count:
+            raise QueryError(
+                f"{option} {path}: line {number} has {len(fields)} fields; TREC's form has {count}."
+            )
+        if fields:
+            found.append((number, fields))
+    return found

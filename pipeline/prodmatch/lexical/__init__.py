@@ -1,0 +1,1 @@
+"""Words: terms, BM25 and spelling."""

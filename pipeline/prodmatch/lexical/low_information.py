@@ -1,0 +1,21 @@
+"""Prose: words that descriptions say and titles do not, and how little each tells in a question."""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["prose_weights"]
+
+
+@functools.cache
+def prose_weights() -> Mapping[str, float]:
+    """The weight of a word in a long question, for those that weigh less than 1.
+
+    Counted by `benchmarks/count_prose.py` in English titles and descriptions; words of other
+    languages are not among them, and weigh 1.
+    """
+    weights: dict[str, float] = json.loads(
+        Path(__file__).with_name("low_information_terms.json").read_bytes()
+    )
+    return weights

@@ -1,0 +1,155 @@
+"""A model directory: two encoders, their heads, a calibration and a card."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from prodmatch.errors import ModelError
+from prodmatch.model.heads import Heads
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.storage.atomic import digest_bytes, digest_file, new_file
+
+__all__ = [
+    "Calibration",
+    "EncoderPair",
+    "Model",
+    "ModelDescription",
+    "open_model",
+    "read_description",
+    "write_description",
+]
+
+FORMAT = 2  # raise it when the same files would give other halves
+SHIPPED = Path(__file__).parent.parent / "models"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Probability of a match = sigmoid(scale * cosine + bias), fitted on held-out pairs."""
+
+    scale: float = 10.0
+    bias: float = -5.0
+
+
+@dataclass(frozen=True)
+class EncoderPair:
+    """Two encoders on disk and how they are used; features depend on these alone."""
+
+    text_folder: Path
+    image_folder: Path
+    text: TextSpec
+    image: ImageSpec
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What `model.json` says."""
+
+    name: str
+    text: TextSpec
+    image: ImageSpec
+    calibration: Calibration = Calibration()
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"lexical": 0.2, "text": 0.4, "image": 0.4}
+    )
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for JSON."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "text": self.text.as_dict(),
+            "image": self.image.as_dict(),
+            "calibration": {"scale": self.calibration.scale, "bias": self.calibration.bias},
+            "weights": dict(self.weights),
+        }
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on disk, read and checked but for its encoders' weights.
+
+    The files: `model.json`, `text/` (Hugging Face layout), `image/model.safetensors`,
+    `heads.safetensors`, `README.md`.
+    """
+
+    folder: Path
+    description: ModelDescription
+    heads: Heads
+
+    @property
+    def encoders(self) -> EncoderPair:
+        """The two frozen encoders."""
+        text, image = self.description.text, self.description.image
+        return EncoderPair(self.folder / "text", self.folder / "image", text, image)
+
+    @property
+    def label(self) -> str:
+        """The model's name and the start of its fingerprint, for messages."""
+        return f"the model {self.description.name!r} ({self.fingerprint[:12]})"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What embeddings and answers depend on, as 64 hexadecimal digits."""
+        files = sorted(
+            path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".md"
+        )
+        parts = [
+            part
+            for path in files
+            for part in (path.relative_to(self.folder).as_posix(), digest_file(path))
+        ]
+        return digest_bytes(*(part.encode() for part in parts))
+
+
+def open_model(name: str) -> Model:
+    """The shipped model of that name, or the model in that directory.
+
+    Raises:
+        ModelError: there is neither, or it is not a model; says what was looked for.
+    """
+    shipped = sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+    folder = SHIPPED / name if name in shipped else Path(name)
+    path = folder / "model.json"
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(
+            f"{name}: is neither a shipped model ({', '.join(shipped) or 'none'}) nor a directory "
+            "with a model.json. Make one with 'prodmatch train CATALOGUE --out DIR'."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as JSON ({error}).") from error
+    return Model(folder, read_description(content, path), Heads.open(folder / "heads.safetensors"))
+
+
+def read_description(content: object, path: Path) -> ModelDescription:
+    """The description in a parsed `model.json`.
+
+    Raises:
+        ModelError: names the file and what is missing.
+    """
+    found = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or found != FORMAT:
+        raise ModelError(
+            f"{path}: 'format' must be {FORMAT}, not {found!r}: it is of another version. "
+            "Train the model again; where this is in a store, embed and index the catalogue again."
+        )
+    try:
+        return ModelDescription(
+            name=str(content["name"]),
+            text=TextSpec.from_dict(content["text"], f"{path}: 'text'"),
+            image=ImageSpec.from_dict(content["image"], f"{path}: 'image'"),
+            calibration=Calibration(**content["calibration"]),
+            weights={name: float(weight) for name, weight in content["weights"].items()},
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ModelError(f"{path}: is not a model's description ({error!r}).") from error
+
+
+def write_description(folder: Path, description: ModelDescription) -> None:
+    """Writes `model.json` into a model directory."""
+    with new_file(folder / "model.json") as file:
+        file.write(json.dumps(description.as_dict(), indent=2, sort_keys=True).encode() + b"\n")

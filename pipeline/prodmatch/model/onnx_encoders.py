@@ -1,0 +1,124 @@
+"""Query encoders: texts and pictures to unit halves by onnxruntime; torch is not imported."""
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from tokenizers import Tokenizer
+
+from prodmatch.errors import DamagedError
+from prodmatch.model.description import ModelDescription, read_description
+from prodmatch.model.preprocessing import Pixels, frame_picture
+from prodmatch.storage.atomic import read_json
+from prodmatch.storage.vectors import Vectors
+
+__all__ = ["QueryEncoders"]
+
+ROWS = 32
+
+
+class QueryEncoders:
+    """The encoders in a generation; each is loaded when it is first needed, by one thread."""
+
+    def __init__(self, folder: Path, *, lasting: bool = True) -> None:
+        """Opens a directory that `export_encoders` made.
+
+        Args:
+            folder: where it is.
+            lasting: whether many questions will be asked; for a single one, arranging the
+                weights for speed takes longer than it saves.
+        """
+        self.folder = folder
+        self._lasting = lasting
+        self.content = read_json(folder / "encoders.json")
+        #: The model that the encoders were exported from.
+        self.description: ModelDescription = read_description(
+            self.content, folder / "encoders.json"
+        )
+        self._loading = threading.Lock()
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+
+    @property
+    def model_fingerprint(self) -> str:
+        """The fingerprint of that model."""
+        return str(self.content["model_fingerprint"])
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of one half."""
+        return int(str(self.content["dim"]))
+
+    def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
+        """Unit halves `(n, dim)` of queries, or of products' texts, in order."""
+        spec = self.description.text
+        said = [(spec.passage if passage else spec.query)(text) for text in texts]
+        order = np.argsort([len(text) for text in said], kind="stable")
+        halves = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for start in range(0, len(order), ROWS):
+            rows = order[start : start + ROWS]
+            encoded = self._tokenizer.encode_batch([said[row] for row in rows])
+            ids = np.array([row.ids for row in encoded], dtype=np.int64)
+            mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
+            halves[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
+        return halves
+
+    def pictures(self, pixels: Pixels) -> Vectors:
+        """Unit halves `(n, dim)` of framed pictures `(n, side, side, 3)`."""
+        parts = [
+            self._session("image.onnx").run(None, {"pixels": pixels[start : start + ROWS]})[0]
+            for start in range(0, len(pixels), ROWS)
+        ]
+        return np.concatenate(parts)
+
+    def frame(self, pictures: Sequence[Image.Image]) -> Pixels:
+        """RGB pictures as the squares that the encoder sees."""
+        return np.stack([frame_picture(p, self.description.image) for p in pictures])
+
+    def knows(self, word: str) -> bool:
+        """Whether the text encoder has a token for the whole word, not only for its pieces."""
+        return word in self._words
+
+    def words_like(self, letter: str, shortest: int, longest: int) -> list[str]:
+        """Whole words that it knows, with that first letter and of these lengths."""
+        lengths = range(shortest, longest + 1)
+        return [word for word in self._words if word[0] == letter and len(word) in lengths]
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        tokens = self._tokenizer.get_vocab(with_added_tokens=False)
+        if any(token.startswith("##") for token in tokens):  # WordPiece marks what goes on a word
+            words = [token for token in tokens if not token.startswith("##")]
+        else:  # others mark the space before a word, if anything
+            marked = [token[1:] for token in tokens if token.startswith(("\u2581", "\u0120"))]
+            words = marked or list(tokens)
+        return frozenset(word.casefold() for word in words if word.isalpha())
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        tokenizer.enable_truncation(int(str(self.content["max_tokens"])))
+        tokenizer.enable_padding(pad_id=int(str(self.content["pad_id"])))
+        return tokenizer
+
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
+        with self._loading:
+            if name not in self._sessions:
+                self._sessions[name] = _open_session(self.folder / name, self._lasting)
+            return self._sessions[name]
+
+
+def _open_session(path: Path, lasting: bool) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Idle threads would spin for the next batch, and burn what other processes could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not lasting:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error

@@ -1,0 +1,396 @@
+"""Contrastive training of both towers: what belongs to one product is drawn together."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from prodmatch.encoders.encoders import autocast
+from prodmatch.pretraining.augment import PictureViews, TextViews
+from prodmatch.pretraining.dual_encoder import TwoTowers, tokenize
+from prodmatch.storage.atomic import new_file
+from prodmatch.training import losses
+from prodmatch.training.losses import Similarities
+from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.pairs import TextPair, TrainingProduct, words_of
+from prodmatch.training.progress import Hear, ignore
+
+__all__ = [
+    "ContrastSettings",
+    "TrainingSet",
+    "Work",
+    "as_pixels",
+    "draw_batches",
+    "info_nce",
+    "title_to_picture",
+    "train_towers",
+]
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ContrastSettings:
+    """Settings of the contrastive stage; the defaults are those of the shipped model."""
+
+    epochs: int = 10
+    batch_rows: int = 256
+    side_pixels: int = 80
+    early_side_pixels: int = 64  # smaller pictures at first cost less and lose nothing
+    early_share: float = 0.55  # of the epochs
+    text_rate: float = 5e-4  # learning rates of AdamW
+    image_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.05  # share of all steps
+    average: float = 0.998  # decay of the moving average that is kept as the model
+    text_pair_weight: float = 0.5  # of short text <-> long text, against 1 for text <-> picture
+    frozen_norms: bool = False  # batch normalisation by the statistics that the model came with
+    seed: int = 0
+
+    def side_of(self, epoch: int) -> int:
+        """The side of the pictures in this epoch."""
+        return (
+            self.early_side_pixels if epoch < self.early_share * self.epochs else self.side_pixels
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Names and values, for a model card."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Products with their pictures, and pairs of texts said of one thing.
+
+    `pictures` is `(n, side, side, 3)`; equal numbers in `title_groups` or `picture_groups` mark
+    products that must not be each other's negatives. Batches are of one of the `sources` each.
+    """
+
+    products: Sequence[TrainingProduct]
+    pictures: npt.NDArray[np.uint8]
+    title_groups: npt.NDArray[np.int64]
+    picture_groups: npt.NDArray[np.int64]
+    sources: npt.NDArray[np.int64]
+    text_pairs: Sequence[TextPair] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a training keeps what is finished, what hears of its figures, and where it began.
+
+    A model that is trained further ends half-way between where it began (`start`) and where it
+    got to: the mean of both sets of weights finds more than either (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models").
+    """
+
+    folder: Path
+    hear: Hear = ignore
+    start: Mapping[str, Tensor] | None = None
+
+
+def info_nce(left: Tensor, right: Tensor, scale: Tensor, ignored: Tensor) -> Tensor:
+    """The symmetric InfoNCE loss of `(n, dim)` rows that match row by row.
+
+    Args:
+        left: unit rows.
+        right: unit rows.
+        scale: the inverse temperature.
+        ignored: `(n, n)`, true where `left[i]` and `right[j]` are no negatives of each other.
+    """
+    alone = torch.ones(len(left), device=left.device)
+    return losses.info_nce(Similarities(left @ right.T, ignored, alone, scale, scale))
+
+
+class _Average:
+    """The moving average of a model's weights and of its batch statistics."""
+
+    def __init__(self, model: TwoTowers, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.state = {name: value.clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: TwoTowers) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+
+def train_towers(
+    model: TwoTowers,
+    tokenizer: PreTrainedTokenizerBase,
+    data: TrainingSet,
+    held_out: TrainingSet,
+    settings: ContrastSettings,
+    work: Work,
+) -> list[dict[str, float]]:
+    """Trains `model` in place, ends with the best average of weights, and reports every epoch.
+
+    The average is that of the steps, and of the work's `start` where there is one.
+    After each epoch a checkpoint goes to the work's folder; a later call with the same folder
+    goes on from there. The best epoch is the one with the highest title-to-picture recall@10 on
+    `held_out`; without any epoch the towers stay as they are.
+    """
+    optimizer = _optimizer(model, settings)
+    average = _Average(model, settings.average)
+    report: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    checkpoint = work.folder / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        average.state, average.steps = saved["average"], saved["steps"]
+        report, best = saved["report"], saved["best"]
+    for epoch in range(len(report), settings.epochs):
+        figures = _train_epoch(model, tokenizer, data, settings, optimizer, average, epoch)
+        current = {name: value.clone() for name, value in model.state_dict().items()}
+        reached = _half_way(work.start, average.state) if work.start else average.state
+        model.load_state_dict(reached)
+        figures["val_recall_at_10"] = title_to_picture(model, tokenizer, held_out, settings)
+        model.load_state_dict(current)
+        report.append(figures)
+        LOG.info("epoch %s", figures)
+        for name in ("loss", "val_recall_at_10"):
+            work.hear(name, figures[name], epoch)
+        if figures["val_recall_at_10"] >= max(row["val_recall_at_10"] for row in report):
+            best = {name: value.clone() for name, value in reached.items()}
+        with new_file(checkpoint) as file:
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average.state,
+                    "steps": average.steps,
+                    "report": report,
+                    "best": best,
+                },
+                file,
+            )
+    if best:
+        model.load_state_dict(best)
+    return report
+
+
+def _half_way(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of two sets of weights; counts are those of the second."""
+    return {
+        name: value.lerp(one[name], 0.5) if value.dtype.is_floating_point else value
+        for name, value in other.items()
+    }
+
+
+def _optimizer(model: TwoTowers, settings: ContrastSettings) -> torch.optim.AdamW:
+    groups = []
+    for part, rate in (("text.", settings.text_rate), ("", settings.image_rate)):
+        named = [
+            (name, value)
+            for name, value in model.named_parameters()
+            if name.startswith("text.") == bool(part)
+        ]
+        for decays in (True, False):  # vectors (norms, biases) are not decayed
+            chosen = [value for _, value in named if (value.ndim > 1) == decays]
+            decay = settings.weight_decay if decays else 0.0
+            groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+
+
+def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
+    model: TwoTowers,
+    tokenizer: PreTrainedTokenizerBase,
+    data: TrainingSet,
+    settings: ContrastSettings,
+    optimizer: torch.optim.AdamW,
+    average: _Average,
+    epoch: int,
+) -> dict[str, float]:
+    rng = np.random.default_rng([settings.seed, epoch])
+    batches = draw_batches(data.sources, settings.batch_rows, rng)
+    steps = len(batches)
+    pairs = _pair_batches(data.text_pairs, settings.batch_rows, rng)
+    batcher = _Batcher(tokenizer, data, TextViews(rng), PictureViews(rng, settings.side_of(epoch)))
+    started, losses = time.monotonic(), []
+    model.train()
+    if settings.frozen_norms:
+        freeze_norms(model)
+    progress = tqdm(batches, desc=f"epoch {epoch}", unit="batch", disable=None)
+    for step, rows in enumerate(progress):
+        _set_rates(optimizer, settings, epoch * steps + step, settings.epochs * steps)
+        loss = batcher.loss(model, rows, settings.text_pair_weight)
+        if data.text_pairs and step % 4 == 3:
+            loss = loss + settings.text_pair_weight * batcher.pair_loss(model, next(pairs))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.log_scale.clamp_(0.0, float(np.log(100.0)))
+        average.update(model)
+        losses.append(loss.item())
+        if step % 20 == 19:
+            LOG.info(
+                "epoch %d step %d/%d loss %.3f scale %.1f %.0f products/s",
+                epoch,
+                step + 1,
+                steps,
+                np.mean(losses[-20:]),
+                model.log_scale.exp().item(),
+                (step + 1) * len(data.products) / steps / (time.monotonic() - started),
+            )
+    return {
+        "epoch": epoch,
+        "loss": float(np.mean(losses)),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def freeze_norms(model: nn.Module) -> None:
+    """Lets batch normalisation use its running statistics, and keep them.
+
+    A batch is of one source, and its own statistics are not those of the whole: towers that learn
+    by them see something else when they are used.
+    """
+    for part in model.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):  # all of its kinds
+            part.eval()
+
+
+def draw_batches(
+    sources: npt.NDArray[np.int64], rows: int, rng: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """An epoch's batches, each of one source: its products are harder to tell from each other.
+
+    Every product is in one batch; batches of a source are of about equal size.
+    """
+    batches: list[npt.NDArray[np.int64]] = []
+    for source in np.unique(sources):
+        order = rng.permutation(np.flatnonzero(sources == source))
+        batches += np.array_split(order, max(1, round(len(order) / rows)))
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def _set_rates(
+    optimizer: torch.optim.AdamW, settings: ContrastSettings, step: int, steps: int
+) -> None:
+    """A linear warm-up, then half a cosine down to zero."""
+    progress = step / steps
+    if progress < settings.warm_up:
+        factor = (step + 1) / (settings.warm_up * steps)
+    else:
+        factor = 0.5 * (
+            1 + math.cos(math.pi * (progress - settings.warm_up) / (1 - settings.warm_up))
+        )
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+
+
+def _pair_batches(
+    pairs: Sequence[TextPair], rows: int, rng: np.random.Generator
+) -> Iterator[list[TextPair]]:
+    while True:
+        order = rng.permutation(len(pairs))
+        for start in range(0, len(order), rows):
+            yield [pairs[row] for row in order[start : start + rows]]
+
+
+@dataclass
+class _Batcher:
+    """Draws the views of a batch and weighs them against each other."""
+
+    tokenizer: PreTrainedTokenizerBase
+    data: TrainingSet
+    texts: TextViews
+    pictures: PictureViews
+
+    def loss(self, model: TwoTowers, rows: npt.NDArray[np.int64], pair_weight: float) -> Tensor:
+        products = [self.data.products[row] for row in rows]
+        short = [self.texts.short(product) for product in products]
+        long = [self.texts.long(product) for product in products]
+        views = self.pictures.draw(self.data.pictures[rows])
+        same = torch.from_numpy(self._same(rows))
+        device = model.log_scale.device
+        told = (same | torch.from_numpy(_told(short, products))).to(device)  # (short, product)
+        same = same.to(device)
+        with autocast(device):
+            image = model.encode_pictures(views)
+            text = model.encode_texts(tokenize(self.tokenizer, short + long), chunks=6)
+        short_text, long_text = text[: len(rows)], text[len(rows) :]
+        scale = model.log_scale.exp()
+        return (
+            info_nce(long_text, image, scale, same)
+            + info_nce(short_text, image, scale, told)
+            + pair_weight * info_nce(short_text, long_text, scale, told)
+        )
+
+    def pair_loss(self, model: TwoTowers, pairs: Sequence[TextPair]) -> Tensor:
+        texts = [pair.left for pair in pairs] + [pair.right for pair in pairs]
+        with autocast(model.log_scale.device):
+            vectors = model.encode_texts(tokenize(self.tokenizer, texts), chunks=6)
+        left, right = vectors[: len(pairs)], vectors[len(pairs) :]
+        sets = [frozenset(words_of(text)) for text in texts]
+        equal = np.array([[a == b for b in sets[len(pairs) :]] for a in sets[: len(pairs)]])
+        np.fill_diagonal(equal, False)
+        ignored = torch.from_numpy(equal).to(vectors.device)
+        return info_nce(left, right, model.log_scale.exp(), ignored)
+
+    def _same(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        titles, pictures = self.data.title_groups[rows], self.data.picture_groups[rows]
+        same = (titles[:, None] == titles) | (pictures[:, None] == pictures)
+        np.fill_diagonal(same, False)
+        return np.asarray(same)
+
+
+def _told(texts: Sequence[str], products: Sequence[TrainingProduct]) -> npt.NDArray[np.bool_]:
+    """`(text, product)`: true where another product says every word of a text itself."""
+    said = [product.words() for product in products]
+    told = np.zeros((len(texts), len(products)), dtype=np.bool_)
+    for row, text in enumerate(texts):
+        words = frozenset(words_of(text))
+        told[row] = [words <= other for other in said]
+    np.fill_diagonal(told, False)
+    return told
+
+
+def as_pixels(pictures: npt.NDArray[np.uint8], side: int) -> Tensor:
+    """`(n, height, width, 3)` pictures as `(n, 3, side, side)` in 0..1."""
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255.0
+    return functional.interpolate(pixels, [side, side], mode="bilinear", antialias=True)
+
+
+@torch.no_grad()
+def title_to_picture(
+    model: TwoTowers,
+    tokenizer: PreTrainedTokenizerBase,
+    held_out: TrainingSet,
+    settings: ContrastSettings,
+) -> float:
+    """`recall_of_pairs` of the held-out products' titles and pictures."""
+    model.eval()
+    device = model.log_scale.device
+    texts, images = [], []
+    with autocast(device):
+        for start in range(0, len(held_out.products), 256):
+            products = held_out.products[start : start + 256]
+            tokens = tokenize(tokenizer, [product.title for product in products])
+            texts.append(model.encode_texts(tokens))
+            pictures = held_out.pictures[start : start + 256]
+            images.append(model.encode_pictures(as_pixels(pictures, settings.side_pixels)))
+    text, image = (  # centred, as the finished heads are
+        functional.normalize(half - half.mean(0), dim=-1)
+        for half in (torch.cat(texts), torch.cat(images))
+    )
+    return recall_of_pairs(text.cpu().numpy(), image.cpu().numpy(), held_out.title_groups)

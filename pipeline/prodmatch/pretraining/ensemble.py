@@ -1,0 +1,84 @@
+"""What a fit of words and heads ends with, and several of them as one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.model.hubness import ask_pictures
+from prodmatch.pretraining.token_bag import Texts, mean_rows
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.metrics import recall_of_pairs
+
+__all__ = ["Fit", "Sample", "join_fits"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Products' texts and pictures; rows belong together."""
+
+    texts: Texts
+    pictures: Vectors  # (n, image features)
+    groups: npt.NDArray[np.int64]  # (n,), equal where texts are equal
+    pairs: tuple[Texts, Texts] | None = None  # of other things, row by row of one thing
+
+
+class Fit(NamedTuple):
+    """A table of words and linear maps of features into one space; `inner` is its width."""
+
+    words: Vectors  # (tokens, inner)
+    states: Vectors  # (text features, inner)
+    said: Vectors  # (inner,): added to both
+    looks: Vectors  # (image features, inner)
+    seen: Vectors  # (inner,): added to it
+
+    def features(self, texts: Texts) -> Vectors:
+        """What a model with this table says of texts: pooled states, and the mean of the words."""
+        return np.concatenate([texts.states, mean_rows(self.words, texts.tokens)], axis=1)
+
+    def compact(self, sample: Sample, dim: int) -> Heads:
+        """Heads over such features, centred and rotated by what they make of products."""
+        eye = np.eye(len(self.said), dtype=np.float32)
+        zeros = np.zeros(len(self.said), np.float32)
+        text = Projection(np.concatenate([self.states, eye]), self.said, zeros, eye)
+        image = Projection(self.looks, self.seen, zeros, eye)
+        halves = text(self.features(sample.texts)), image(sample.pictures)
+        if sample.pairs is None:
+            return compact_heads(text, image, halves, dim)
+        left, right = (text(self.features(texts)) for texts in sample.pairs)
+        return compact_heads(text, image, halves, dim, (left, right))
+
+    def recall(self, heads: Heads, sample: Sample) -> float:
+        """`recall_of_pairs`, from texts to pictures, of heads that `compact` gave."""
+        asked = ask_pictures(heads.texts(self.features(sample.texts)))
+        return recall_of_pairs(asked, heads.pictures(sample.pictures), sample.groups)
+
+    def levelled(self, sample: Sample) -> "Fit":
+        """The same with vectors of length 1 on average, before they are normalised."""
+        rows = mean_rows(self.words, sample.texts.tokens) + sample.texts.states @ self.states
+        said = _mean_length(rows + self.said)
+        seen = _mean_length(sample.pictures @ self.looks + self.seen)
+        texts = self.words / said, self.states / said, self.said / said
+        return Fit(*texts, self.looks / seen, self.seen / seen)
+
+
+def join_fits(fits: Sequence[Fit], sample: Sample, dim: int) -> Fit:
+    """Several fits side by side, and of their directions together the `dim` that agree most.
+
+    Inner products in the joined space are about the means of those in each. Pairs of texts in the
+    sample have a say in what is kept: by products alone, the words of a shop that is not among
+    them would be the first to go.
+    """
+    if len(fits) == 1:
+        return fits[0]
+    levelled = [fit.levelled(sample) for fit in fits]
+    wide = Fit(*(np.concatenate(parts, axis=-1) for parts in zip(*levelled, strict=True)))
+    kept = wide.compact(sample, dim + 1).text.rotation  # (inner of all, dim)
+    return Fit(*(part @ kept for part in wide))
+
+
+def _mean_length(rows: Vectors) -> np.float32:
+    return np.float32(np.linalg.norm(rows, axis=1).mean())

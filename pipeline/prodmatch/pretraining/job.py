@@ -1,0 +1,191 @@
+"""Encoders from scratch: vocabulary and masked words from texts, then contrast from products."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.encoders.encoders import load_bert, load_layout, load_resnet, load_words
+from prodmatch.errors import ModelError
+from prodmatch.model.description import Model
+from prodmatch.pretraining.contrastive import (
+    ContrastSettings,
+    TrainingSet,
+    Work,
+    as_pixels,
+    train_towers,
+)
+from prodmatch.pretraining.dual_encoder import TowerShape, TowerSpec, TwoTowers
+from prodmatch.pretraining.head_fitting import RefitSettings
+from prodmatch.pretraining.mlm import train_masked_words
+from prodmatch.pretraining.tokenizer import train_tokenizer
+from prodmatch.storage.atomic import new_directory
+from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
+
+__all__ = [
+    "ScratchSettings",
+    "TrainedTowers",
+    "read_training_set",
+    "train_from_scratch",
+    "train_further",
+]
+
+LOG = logging.getLogger(__name__)
+ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
+STORED_PIXELS = 96
+
+
+@dataclass(frozen=True)
+class ScratchSettings:
+    """Sizes and settings of encoders trained from scratch."""
+
+    shape: TowerShape = field(default_factory=TowerShape)
+    contrast: ContrastSettings = field(default_factory=ContrastSettings)
+    refit: RefitSettings = field(default_factory=RefitSettings)
+    masked_epochs: int = 5
+    kept_dim: int = 256  # of the shared space, those that agree most
+    device: str = "cpu"
+    log_dir: Path | None = None  # for TensorBoard
+
+
+@dataclass(frozen=True)
+class TrainedTowers:
+    """The outcome of a training: the towers, their tokenizer, and a row of figures an epoch."""
+
+    model: TwoTowers
+    tokenizer: PreTrainedTokenizerBase
+    report: list[dict[str, float]]
+
+
+def train_from_scratch(
+    data: TrainingSet,
+    held_out: TrainingSet,
+    texts: Sequence[str],
+    settings: ScratchSettings,
+    work: Work,
+) -> TrainedTowers:
+    """Trains both towers; what is finished is kept in a folder, where a killed run goes on."""
+    torch.manual_seed(settings.contrast.seed)
+    started = work.folder / "text"
+    if not started.exists():
+        _start_text_encoder(texts, settings, started)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(started)
+    model = TwoTowers.fresh(settings.shape)
+    masked = BertForMaskedLM.from_pretrained(started)
+    model.text.load_state_dict(masked.bert.state_dict())
+    model.to(settings.device)
+    report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
+    return TrainedTowers(model, tokenizer, report)
+
+
+def train_further(
+    start: Model, data: TrainingSet, held_out: TrainingSet, settings: ScratchSettings, work: Work
+) -> TrainedTowers:
+    """Trains the towers of a model further, with its vocabulary and from its heads."""
+    torch.manual_seed(settings.contrast.seed)
+    encoders = start.encoders
+    bert, tokenizer = load_bert(encoders.text_folder)
+    resnet, features = load_resnet(encoders.image_folder, encoders.image.architecture)
+    spec = TowerSpec(
+        encoders.text.pooling,
+        int(tokenizer.pad_token_id or 0),
+        encoders.image.mean,
+        encoders.image.std,
+    )
+    dim = start.heads.image.weight.shape[1]
+    model = TwoTowers(
+        bert,
+        resnet,
+        spec,
+        features=features,
+        dim=dim,
+        words=load_words(encoders.text_folder),
+        layout=load_layout(encoders.image_folder, resnet),
+    )
+    model.to(settings.device).eval()
+    tokenizer.model_max_length = encoders.text.max_tokens
+    sample = np.linspace(0, len(data.products) - 1, min(512, len(data.products))).astype(np.int64)
+    model.take_heads(start.heads, as_pixels(data.pictures[sample], settings.contrast.side_pixels))
+    began = {name: value.clone() for name, value in model.state_dict().items()}
+    work = replace(work, start=began)
+    report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
+    return TrainedTowers(model, tokenizer, report)
+
+
+def _start_text_encoder(texts: Sequence[str], settings: ScratchSettings, folder: Path) -> None:
+    shape = settings.shape
+    tokenizer = train_tokenizer(
+        texts, vocabulary_size=shape.vocabulary_size, max_tokens=shape.max_tokens
+    )
+    masked = BertForMaskedLM(shape.bert_config())
+    loss = train_masked_words(
+        masked, tokenizer, texts, epochs=settings.masked_epochs, seed=settings.contrast.seed
+    )
+    LOG.info("masked words: loss %.3f over the last tenth", loss)
+    with new_directory(folder) as temporary:
+        masked.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+def read_training_set(path: Path, split: str, text_pairs: Sequence[TextPair]) -> TrainingSet:
+    """The rows of one split of a training catalogue, pictures decoded and padded to a square.
+
+    Raises:
+        ModelError: no row of that split has both a title and a usable picture.
+    """
+    products: list[TrainingProduct] = []
+    pictures: list[npt.NDArray[np.uint8]] = []
+    digests: list[bytes] = []
+    sources: list[bytes] = []
+    for row in _read_rows(path, split):
+        data = row["image"]
+        if not isinstance(data, bytes) or not row["title"]:
+            continue
+        try:
+            picture = decode_image(data)
+        except ImageFault:
+            continue  # a training catalogue is only drawn from
+        attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
+        description = str(row.get("description") or "")
+        products.append(TrainingProduct(str(row["title"]), description, attributes))
+        pictures.append(pad_to_square(picture, STORED_PIXELS))
+        digests.append(data)
+        sources.append(str(row.get("source") or "").encode())
+    if not products:
+        raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
+    titles = [product.title.lower().encode() for product in products]
+    return TrainingSet(
+        products,
+        np.stack(pictures),
+        group_keys(titles),
+        group_keys(digests),
+        group_keys(sources),
+        text_pairs,
+    )
+
+
+def _read_rows(path: Path, split: str) -> Iterator[dict[str, object]]:
+    for batch in pq.ParquetFile(path).iter_batches(1000):
+        for row in batch.to_pylist():
+            if row["split"] == split:
+                yield row
+
+
+def pad_to_square(picture: Image.Image, side: int) -> npt.NDArray[np.uint8]:
+    """The whole picture on a white square, `(side, side, 3)`."""
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    canvas = Image.new("RGB", (side, side), "white")
+    canvas.paste(
+        picture.resize(size, Image.Resampling.BICUBIC),
+        ((side - size[0]) // 2, (side - size[1]) // 2),
+    )
+    return np.asarray(canvas)

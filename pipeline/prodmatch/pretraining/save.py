@@ -1,0 +1,91 @@
+"""Trained towers to the parts of a model: folded heads, centred and rotated, in half precision."""
+
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from prodmatch.encoders.encoders import WORDS, save_words
+from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.model.heads import Projection
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.model.spatial import Layout
+from prodmatch.pretraining.dual_encoder import TwoTowers
+from prodmatch.pretraining.job import TrainedTowers
+from prodmatch.storage.atomic import new_file
+from prodmatch.storage.vectors import Vectors
+
+__all__ = ["Beside", "beside_of", "encoder_files", "fold_heads"]
+
+
+def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
+    """The linear heads of the towers, the batch normalisation folded in; neither centred."""
+    text_weight = _array(model.text_head.weight).T
+    norm = model.image_norm
+    gain = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
+    shift = _array(norm.bias) - _array(norm.running_mean) * gain
+    image_weight = _array(model.image_head.weight).T  # (features, dim)
+    dim = text_weight.shape[1]
+    zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+    return (
+        Projection(text_weight, _array(model.text_head.bias), zeros, eye),
+        Projection(
+            (gain[:, None] * image_weight).astype(np.float32),
+            (shift @ image_weight + _array(model.image_head.bias)).astype(np.float32),
+            zeros,
+            eye,
+        ),
+    )
+
+
+class Beside(TypedDict):
+    """What stands beside the encoders."""
+
+    words: Tensor | None
+    layout: Layout | None
+
+
+def beside_of(model: TwoTowers) -> Beside:
+    """The words and the layout that towers were trained with."""
+    words = None if model.words is None else model.words.weight.detach()
+    return {"words": words, "layout": None if model.layout is None else model.layout.of}
+
+
+def encoder_files(
+    towers: TrainedTowers,
+    text: TextSpec,
+    image: ImageSpec,
+    *,
+    words: Tensor | None = None,
+    layout: Layout | None = None,
+) -> EncoderFiles:
+    """The towers' encoders, and what stands beside them, to be written in half precision."""
+
+    def write_text(folder: Path) -> None:
+        towers.model.text.half().save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)  # as any other file, not its owner's alone
+        towers.model.text.float()
+        towers.tokenizer.save_pretrained(folder)
+        if words is not None:
+            save_words(words, folder / WORDS)
+
+    def write_image(folder: Path) -> None:
+        state = {
+            name: value.half().contiguous() if value.is_floating_point() else value
+            for name, value in towers.model.image.state_dict().items()
+        }
+        with new_file(folder / "model.safetensors") as file:
+            file.write(save(state))
+        if layout is not None:
+            layout.save(folder / "layout.safetensors")
+
+    return EncoderFiles(text, image, write_text, write_image)
+
+
+def _array(tensor: torch.Tensor | None) -> Vectors:
+    if tensor is None:
+        raise TypeError("a normalisation layer without running statistics")
+    return tensor.detach().float().cpu().numpy()

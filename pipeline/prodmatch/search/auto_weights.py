@@ -1,0 +1,71 @@
+"""How well a model knows a catalogue: told without labels, from the products' own two halves."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from prodmatch.model.hubness import ask_pictures
+from prodmatch.storage.embeddings import Embeddings, vectors_of
+from prodmatch.storage.vectors import Vectors, normalise, split_halves
+
+__all__ = ["measure_agreement", "weights_for"]
+
+MOST_PRODUCTS = 1_000
+FEWEST_PRODUCTS = 50
+BLOCK = 128
+LEAST = 0.05  # of a leg's weight that is left, so that a picture can still be asked for
+
+
+def measure_agreement(embeddings: Embeddings) -> float | None:
+    """How often a product's text is nearer to its own picture than to another product's.
+
+    As a rank correlation (Somers' D): the share of other pictures that are further away, less
+    the share of those that are nearer. 1 is a model at home in the catalogue, 0 is chance, as
+    for a model of clothes in a shop of furniture.
+
+    Args:
+        embeddings: products; up to 1,000 with both halves and texts of their own are taken,
+            spread over the catalogue.
+
+    Returns:
+        The agreement in -1..1, or None where fewer than 50 products can tell.
+    """
+    step = max(1, embeddings.row_count // (2 * MOST_PRODUCTS))
+    found: dict[bytes, Vectors] = {}  # by what stands for the text, which may be long
+    start = 0
+    for batch in embeddings.batches(["vector", "text", "has_text", "has_image"]):
+        for row in range(-start % step, len(batch), step):
+            if batch["has_text"][row].as_py() and batch["has_image"][row].as_py():
+                key = hashlib.blake2b(batch["text"][row].as_buffer(), digest_size=16).digest()
+                found.setdefault(key, vectors_of(batch["vector"][row : row + 1]).copy())
+        start += len(batch)
+    chosen = list(found.values())
+    chosen = chosen[:: -(-len(chosen) // MOST_PRODUCTS)] if chosen else []
+    if len(chosen) < FEWEST_PRODUCTS:
+        return None
+    text, image = (normalise(half) for half in split_halves(np.concatenate(chosen)))
+    nearer = further = 0
+    for start in range(0, len(text), BLOCK):
+        scores = ask_pictures(text[start : start + BLOCK]) @ image.T  # (block, n)
+        rows = np.arange(len(scores))
+        own = scores[rows, start + rows][:, None]
+        nearer += int((scores > own).sum())
+        further += int((scores < own).sum())
+    return (further - nearer) / (len(text) * (len(text) - 1))
+
+
+def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[str, float]:
+    """The weights of the legs in a catalogue that the model knows this well.
+
+    Text vectors count by the agreement, and picture vectors by its square, as a correlation's
+    square is the share that it explains; words always count whole. A model takes more of texts
+    than of pictures to a shop that it does not know: a sentence of a description finds its title
+    among 2,469 oftener, the more the text vectors count, up to twice the words. Success@10 is
+    .434 with words alone; .451 and .459 with half as much and as much again of a model that
+    learnt from no description, .49 and .52 where it learnt from others of the same kind.
+    An agreement of None leaves the weights as they are.
+    """
+    agreed = 1.0 if agreement is None else max(0.0, agreement)
+    known = {"lexical": 1.0, "text": max(LEAST, agreed), "image": max(LEAST, agreed**2)}
+    return {leg: round(weight * known[leg], 4) for leg, weight in weights.items()}

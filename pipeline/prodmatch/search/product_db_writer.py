@@ -1,0 +1,106 @@
+"""Products to SQLite: the catalogue's columns, the words of each product, and their counts.
+
+Apart from the reading of them, which needs no Arrow: a query in a shell does not wait for it.
+"""
+
+import datetime
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from prodmatch.errors import StoreError
+from prodmatch.lexical.bm25 import PostingsBuilder
+from prodmatch.lexical.terms import split_terms
+from prodmatch.search.product_db import quote_name
+
+__all__ = ["write_products"]
+
+LARGEST = 2**63 - 1
+
+
+def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Writes products with their search index to a new SQLite file; gives their count.
+
+    Args:
+        path: the file to make, in a directory that is published whole.
+        schema: `product_id`, `text` (what is searched) and the columns kept for display.
+        batches: the products; the row of a product is its place.
+
+    Raises:
+        StoreError: the disk is full or the file cannot be written.
+    """
+    columns = [name for name in schema.names if name != "text"]
+    postings = PostingsBuilder()
+    count = 0
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = off")
+            connection.execute("PRAGMA synchronous = off")  # the whole directory is synced later
+            connection.execute("BEGIN")
+            _create_tables(connection, schema, columns)
+            for batch in batches:
+                _insert(connection, batch, columns, count, postings)
+                count += len(batch)
+            connection.execute("CREATE INDEX ids ON products (product_id)")
+            said = sorted(postings.vocabulary.items())
+            spelled = ((word, number) for word, number in said if word.isalpha())
+            connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
+            postings.write(connection)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error}). Make room and run again."
+        ) from error
+    return count
+
+
+def _create_tables(
+    connection: sqlite3.Connection, schema: pa.Schema, columns: Sequence[str]
+) -> None:
+    declared = ", ".join(
+        f"{quote_name(name)} {_sql_type(schema.field(name).type)}" for name in columns
+    )
+    connection.execute(f"CREATE TABLE products (row INTEGER PRIMARY KEY, {declared})")
+    connection.execute(
+        "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID"
+    )
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    batch: pa.RecordBatch,
+    columns: Sequence[str],
+    first: int,
+    postings: PostingsBuilder,
+) -> None:
+    rows = range(first, first + len(batch))
+    cells = [map(_plain, batch[name].to_pylist()) for name in columns]
+    marks = ",".join("?" * (len(columns) + 1))
+    connection.executemany(
+        f"INSERT INTO products VALUES ({marks})",
+        zip(rows, *cells, strict=True),
+    )
+    for text in batch["text"].to_pylist():
+        postings.add(split_terms(text or ""))
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_uint64(kind):
+        return ""  # beyond SQLite's integers a number is text
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return "INTEGER"
+    return "REAL" if pa.types.is_floating(kind) else "TEXT"
+
+
+def _plain(value: object) -> object:
+    """A value as SQLite keeps it."""
+    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
+        return value.isoformat()
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return str(value)
+    return value

@@ -1,0 +1,153 @@
+"""The content-addressed store of features: one vector per distinct text, per distinct picture."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prodmatch.errors import DamagedError
+from prodmatch.storage.atomic import new_file
+from prodmatch.storage.vectors import Vectors
+
+__all__ = ["KEY", "FeatureShard", "FeatureStore", "content_key"]
+
+KEY = pa.binary(16)
+NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{32})\.parquet")
+
+
+def content_key(content: bytes) -> bytes:
+    """The key of a text's or picture's bytes: 16 bytes of BLAKE2b."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class FeatureShard:
+    """Keys with their vectors; where a content cannot be encoded, its fault and a zero vector."""
+
+    keys: pa.FixedSizeBinaryArray
+    vectors: npt.NDArray[np.float16]  # (n, dim)
+    faults: Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Shards of features of one encoder, in `folder`.
+
+    A shard's name ends in the SHA-256 of its bytes, so it is known to be whole by its name
+    and content alone, and what a dead run left half-written was never named.
+    """
+
+    folder: Path
+
+    def names(self) -> list[str]:
+        """The shards, oldest first; files of other names are not ours."""
+        found = (path.name for path in self.folder.glob("part-*.parquet"))
+        return sorted(name for name in found if NAME.fullmatch(name))
+
+    def read(self, name: str) -> FeatureShard:
+        """One shard.
+
+        Raises:
+            DamagedError: its bytes are not those its name tells.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise self._damaged(name, str(error.strerror)) from error
+        if hashlib.sha256(content).hexdigest()[:32] != name.removesuffix(".parquet")[-32:]:
+            raise self._damaged(name, "its bytes changed since it was written")
+        table = pq.read_table(pa.BufferReader(content)).combine_chunks()
+        vectors = (
+            table["vector"].chunk(0) if len(table) else pa.array([], pa.list_(pa.float16(), 1))
+        )
+        flat = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float16, copy=False)
+        return FeatureShard(
+            keys=table["key"].combine_chunks(),
+            vectors=flat.reshape(len(table), -1),
+            faults=table["fault"].to_pylist(),
+        )
+
+    def shards(self) -> Iterator[FeatureShard]:
+        """All shards, oldest first, one in memory at a time."""
+        for name in self.names():
+            yield self.read(name)
+
+    def keys(self) -> pa.FixedSizeBinaryArray:
+        """The keys of all features, in the order in which `shards` gives them.
+
+        Raises:
+            DamagedError: a shard cannot be read; `read` alone compares every byte.
+        """
+        columns = []
+        for name in self.names():
+            try:
+                table = pq.read_table(
+                    self.folder / name, columns=["key"], page_checksum_verification=True
+                )
+            except (OSError, pa.ArrowException, KeyError) as error:
+                raise self._damaged(name, str(error)) from error
+            columns.append(table["key"].combine_chunks())
+        return pa.concat_arrays(columns) if columns else pa.array([], KEY)
+
+    def _damaged(self, name: str, found: str) -> DamagedError:
+        return DamagedError(
+            f"{self.folder / name}: is damaged ({found}). "
+            "Remove the file and run 'prodmatch embed': its features are made again."
+        )
+
+    def take(self, keys: pa.FixedSizeBinaryArray) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+        """The vectors of these keys, `(n, dim)`, and which of them are usable.
+
+        A key may stand more than once. A key that the store lacks is not usable.
+        """
+        parts: list[Vectors] = []
+        places = np.full(len(keys), -1, dtype=np.int64)
+        start = 0
+        for shard in self.shards():
+            fine = np.array([fault is None for fault in shard.faults])
+            found = pc.fill_null(pc.index_in(keys, value_set=shard.keys), -1)
+            inside = found.to_numpy(zero_copy_only=False)
+            hit = (inside >= 0) & fine[np.maximum(inside, 0)]
+            needed, back = np.unique(inside[hit], return_inverse=True)
+            parts.append(shard.vectors[needed].astype(np.float32))
+            places[hit] = start + back
+            start += len(needed)
+        usable = places >= 0
+        stacked = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+        if not usable.any():
+            return np.zeros((len(keys), stacked.shape[1]), np.float32), usable
+        return stacked[np.maximum(places, 0)], usable
+
+    def append(self, keys: Sequence[bytes], vectors: Vectors, faults: Sequence[str | None]) -> str:
+        """Adds a shard, whole or not at all, and gives its name.
+
+        Args:
+            keys: one key a row; none may be in the store.
+            vectors: `(n, dim)`; kept as float16.
+            faults: why a content could not be encoded, or None.
+        """
+        rows = np.ascontiguousarray(vectors, dtype=np.float16)
+        table = pa.table(
+            {
+                "key": pa.array(keys, KEY),
+                "vector": pa.FixedSizeListArray.from_arrays(
+                    pa.array(rows.reshape(-1)), rows.shape[1]
+                ),
+                "fault": pa.array(faults, pa.string()),
+            }
+        )
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+        content = sink.getvalue().to_pybytes()
+        number = int(self.names()[-1].split("-")[1]) + 1 if self.names() else 0
+        name = f"part-{number:06d}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        with new_file(self.folder / name) as file:
+            file.write(content)
+        return name

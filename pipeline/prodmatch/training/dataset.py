@@ -1,0 +1,118 @@
+"""Features of a catalogue's products, gathered into what heads are trained and measured on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.embedding.featurise import Todo
+from prodmatch.embedding.plan import new_texts
+from prodmatch.encoders.encoders import TextEncoder
+from prodmatch.errors import ModelError
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.labels import FEWEST_LABELS, Label
+from prodmatch.training.trainer import Examples
+
+__all__ = ["FEWEST_PAIRS", "PairSet", "gather_labelled", "gather_pairs"]
+
+FEWEST_PAIRS = 50
+MOST_PAIRS = 50_000
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Products with both halves, row by row."""
+
+    places: Numbers  # (n,) ascending, among the scan's rows
+    text: Vectors  # (n, text features)
+    image: Vectors  # (n, image features)
+    text_groups: Numbers  # (n,), equal where texts are equal
+    image_groups: Numbers  # (n,), equal where pictures are equal
+
+    def take(self, rows: npt.NDArray[np.bool_] | Numbers) -> "PairSet":
+        """Some of the pairs."""
+        return PairSet(
+            self.places[rows],
+            self.text[rows],
+            self.image[rows],
+            self.text_groups[rows],
+            self.image_groups[rows],
+        )
+
+    def examples(self) -> Examples:
+        """The text asks, the picture answers."""
+        ones = np.ones(len(self.places), np.float32)
+        return Examples(self.text, self.text, self.image, ones, self.text_groups, self.image_groups)
+
+    def texts(self, todo: Todo) -> list[str]:
+        """What the products say."""
+        return [text for _, text in new_texts(todo.scan, self.places)]
+
+
+def gather_pairs(todo: Todo, path: Path) -> PairSet:
+    """Up to 50,000 products with text and picture, spread over the catalogue.
+
+    Raises:
+        ModelError: fewer than fifty distinct texts have a picture; names the catalogue.
+    """
+    scan = todo.scan
+    both = np.flatnonzero(
+        scan.text_keys.is_valid().to_numpy(zero_copy_only=False)
+        & scan.image_keys.is_valid().to_numpy(zero_copy_only=False)
+    )
+    places = both[:: max(1, -(-len(both) // MOST_PAIRS))]
+    text_keys, image_keys = (
+        keys.take(pa.array(places)) for keys in (scan.text_keys, scan.image_keys)
+    )
+    text, text_fine = todo.texts.take(text_keys)
+    image, image_fine = todo.images.take(image_keys)
+    fine = text_fine & image_fine
+    groups = _groups(text_keys)
+    distinct = len(np.unique(groups[fine]))
+    if distinct < FEWEST_PAIRS:
+        raise ModelError(
+            f"{path}: only {distinct} distinct products have both text and picture; heads need at "
+            f"least {FEWEST_PAIRS}. Give a larger catalogue, or one with pictures and texts."
+        )
+    return PairSet(places, text, image, groups, _groups(image_keys)).take(fine)
+
+
+def gather_labelled(
+    todo: Todo, labels: Sequence[Label], encoder: TextEncoder, text_share: float, path: Path
+) -> Examples:
+    """Labels with the features of their queries and products.
+
+    Labels of products that the catalogue does not have, or that lack a half, are left out.
+
+    Raises:
+        ModelError: fewer than fifty labels above 0 are left; names the file of labels.
+    """
+    scan = todo.scan
+    ids = pa.array([label.product_id for label in labels])
+    found = pc.index_in(ids, value_set=scan.product_ids)
+    queries = list(dict.fromkeys(label.query for label in labels))
+    features = encoder.encode(queries, query=True)
+    number = {query: row for row, query in enumerate(queries)}
+    asked = np.array([number[label.query] for label in labels])
+    text, text_fine = todo.texts.take(scan.text_keys.take(found))
+    image, image_fine = todo.images.take(scan.image_keys.take(found))
+    fine = text_fine & image_fine & found.is_valid().to_numpy(zero_copy_only=False)
+    values = np.array([label.label for label in labels], np.float32)
+    if (values[fine] > 0).sum() < FEWEST_LABELS:
+        raise ModelError(
+            f"--labels {path}: only {int((values[fine] > 0).sum())} labels above 0 are of products "
+            f"of the catalogue with text and picture; {FEWEST_LABELS} are needed. Compare the ids."
+        )
+    products = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    examples = Examples(features[asked], text, image, values, asked, products, text_share)
+    return examples.take(fine)
+
+
+def _groups(keys: pa.FixedSizeBinaryArray) -> Numbers:
+    """One number a key, equal for equal keys."""
+    return np.array([int.from_bytes(key[:7], "little") for key in keys.to_pylist()], np.int64)

@@ -1,0 +1,147 @@
+"""Figures of a training: recall of held-out pairs, and a probability fitted on held-out queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from prodmatch.model.description import Calibration
+from prodmatch.model.hubness import ask_pictures
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.pairs import words_of
+
+__all__ = ["Calibrated", "HeldOut", "draw_queries", "fit_calibration", "recall_of_pairs"]
+
+NEAREST = 20  # candidates of a query that a person would be shown
+BINS = 10
+RIDGE = 1e-6
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Products that were not trained on; rows belong together."""
+
+    texts: Sequence[str]
+    text: Vectors  # (n, dim) unit rows
+    image: Vectors  # (n, dim) unit rows
+    groups: npt.NDArray[np.int64]  # (n,), equal where texts are equal
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "HeldOut":
+        """Some of the products."""
+        texts = [self.texts[row] for row in rows]
+        return HeldOut(texts, self.text[rows], self.image[rows], self.groups[rows])
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, and how well it does on queries that it was not fitted on."""
+
+    calibration: Calibration
+    brier: float  # mean squared error of the probability
+    ece: float  # expected calibration error, over ten bins
+    base: float  # mean squared error of always saying the share that matches
+
+
+def recall_of_pairs(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) -> float:
+    """Share of texts with a picture of their own group among the ten nearest; equal texts once.
+
+    Args:
+        text: `(n, dim)` unit rows.
+        image: `(n, dim)` unit rows, of the same products.
+        groups: `(n,)`, equal for products whose texts are equal.
+    """
+    found, count = 0, min(10, len(image))
+    _, firsts = np.unique(groups, return_index=True)
+    for rows in np.split(firsts, range(1024, len(firsts), 1024)):
+        nearest = np.argpartition(-(text[rows] @ image.T), count - 1, axis=1)[:, :count]
+        found += int((groups[nearest] == groups[rows, None]).any(axis=1).sum())
+    return round(found / max(1, len(firsts)), 4)
+
+
+def draw_queries(texts: Sequence[str], seed: int = 0) -> list[str]:
+    """One to four words of each text, as a person would search for it."""
+    rng = np.random.default_rng(seed)
+    queries = []
+    for text in texts:
+        words = text.split()[:20] or [text]
+        count = min(len(words), int(rng.integers(1, 5)))
+        picked = np.sort(rng.choice(len(words), count, replace=False))
+        queries.append(" ".join(words[place] for place in picked))
+    return queries
+
+
+def fit_calibration(
+    products: HeldOut, queries: Sequence[str], asked: Vectors, weights: tuple[float, float]
+) -> Calibrated:
+    """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
+
+    Each query meets its twenty nearest products and twenty drawn at random, by the weighted mean
+    of its cosines to text and picture. A product matches whose text says every word of the
+    query. Fitted on every other query, measured on the rest.
+
+    Args:
+        products: what is searched.
+        queries: one for each product, as `draw_queries` gives them.
+        asked: `(n, dim)` unit rows of the queries.
+        weights: of the text and of the picture.
+    """
+    share = weights[0] / max(sum(weights), 1e-9)
+    said = [frozenset(words_of(text)) for text in products.texts]
+    rng = np.random.default_rng(0)
+    cosines, matches = [], []
+    looked = ask_pictures(asked)
+    for row, query in enumerate(queries):
+        near = share * (products.text @ asked[row]) + (1 - share) * (products.image @ looked[row])
+        count = min(NEAREST, len(near))
+        best = np.argpartition(-near, count - 1)[:count]
+        rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])
+        words = frozenset(words_of(query))
+        cosines.append(near[rows])
+        matches.append([words <= said[other] for other in rows])
+    halves = [
+        (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(np.float64))
+        for start in (0, 1)
+    ]
+    calibration = _fit(*halves[0])
+    cosine, match = halves[1]
+    logits = calibration.scale * cosine + calibration.bias
+    probability = np.exp(-np.logaddexp(0.0, -logits))
+    return Calibrated(
+        calibration,
+        brier=round(float(np.mean((probability - match) ** 2)), 4),
+        ece=round(_calibration_error(probability, match), 4),
+        base=round(float(match.mean() * (1 - match.mean())), 4),
+    )
+
+
+def _fit(cosines: npt.NDArray[np.floating], matches: npt.NDArray[np.float64]) -> Calibration:
+    """The minimum of the cross entropy, found by L-BFGS."""
+    x, y = torch.from_numpy(cosines).double(), torch.from_numpy(matches)
+    parameters = torch.tensor([10.0, -5.0], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = functional.binary_cross_entropy_with_logits(parameters[0] * x + parameters[1], y)
+        loss = loss + RIDGE * parameters.square().sum()  # finite where cosines tell all
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    scale, bias = parameters.detach().tolist()
+    return Calibration(round(scale, 4), round(bias, 4))
+
+
+def _calibration_error(
+    probabilities: npt.NDArray[np.floating], matches: npt.NDArray[np.float64]
+) -> float:
+    """The mean gap between what is said and what is, over bins of equal width."""
+    bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+    gaps = [abs(float((probabilities[bins == b] - matches[bins == b]).sum())) for b in range(BINS)]
+    return sum(gaps) / max(1, len(probabilities))

@@ -1,0 +1,66 @@
+"""The bank of texts by which a model tells hubs among pictures."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.model.heads import Heads
+from prodmatch.model.hubness import SHARPNESS, Querybank
+from prodmatch.storage.vectors import Vectors
+
+__all__ = ["add_bank"]
+
+MOST_TEXTS = 1024
+TEXTS_FOR_ONE = 20  # that one of the bank stands for, at least
+MOST_GROUPED = 100 * MOST_TEXTS
+ROUNDS = 12
+BLOCK = 8192
+STEPS = 127  # of a code, on either side of 0
+
+
+def add_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
+    """The heads with a bank of texts, and what is usual for pictures.
+
+    The bank is of centres of groups of texts, by k-means; a group counts as if its texts lay
+    about its centre as in a normal distribution.
+
+    Args:
+        heads: as trained.
+        text: `(n, text features)` of products that were trained on.
+        image: `(m, image features)` of these or others.
+    """
+    rows = heads.text(text[:: -(-len(text) // MOST_GROUPED)])
+    centres, nearest = _group(rows, min(MOST_TEXTS, max(1, len(rows) // TEXTS_FOR_ONE)))
+    sizes = np.bincount(nearest, minlength=len(centres))
+    squares = np.bincount(nearest, ((rows - centres[nearest]) ** 2).sum(axis=1), len(centres))
+    variances = squares / np.maximum(sizes, 1) / rows.shape[1]
+    logits = np.log(np.maximum(sizes, 1) / len(rows)) + SHARPNESS**2 * variances / 2
+    scales = np.maximum(np.abs(centres).max(axis=1), 1e-12) / STEPS
+    codes = np.rint(centres / scales[:, None]).astype(np.int8)
+    held, nothing = sizes > 0, np.zeros(1, np.float32)
+    parts = codes[held], scales[held].astype(np.float32), logits[held].astype(np.float32)
+    near = Querybank(*parts, nothing).nearness(heads.image(image))
+    return replace(heads, bank=Querybank(*parts, near.mean(keepdims=True).astype(np.float32)))
+
+
+def _group(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
+    """Centres `(count, dim)` of groups by k-means, and the group of each row `(n,)`.
+
+    FAISS could do it, but its threads are not to be loaded beside torch's.
+    """
+    chosen = np.random.default_rng(0).choice(len(rows), count, replace=False)
+    centres = rows[chosen]
+    for _ in range(ROUNDS):
+        nearest = _nearest(rows, centres)
+        order = np.argsort(nearest, kind="stable")
+        groups, starts = np.unique(nearest[order], return_index=True)
+        summed = np.add.reduceat(rows[order], starts)
+        centres[groups] = summed / np.diff([*starts, len(rows)])[:, None]
+    return centres, _nearest(rows, centres)
+
+
+def _nearest(rows: Vectors, centres: Vectors) -> npt.NDArray[np.int64]:
+    lengths = (centres**2).sum(axis=1) / 2
+    blocks = np.split(rows, range(BLOCK, len(rows), BLOCK))
+    return np.concatenate([(block @ centres.T - lengths).argmax(axis=1) for block in blocks])

@@ -1,0 +1,211 @@
+"""Heads over frozen features: two linear maps, by gradients; the best epoch on held-out pairs."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
+from prodmatch.training.progress import Hear, ignore
+
+__all__ = ["Examples", "LinearSettings", "train_linear"]
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LinearSettings:
+    """How linear heads are trained."""
+
+    dim: int = 256  # of the shared space, of `inner_dim` those that agree most
+    inner_dim: int = 256
+    loss: str = "infonce"
+    epochs: int = 30
+    batch_rows: int = 1024
+    rate: float = 2e-3
+    weight_decay: float = 0.1
+    patience: int = 5  # epochs without a better figure before it ends
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Queries and products that belong together row by row, as frozen features.
+
+    Without labels the query is the product's own text and only the picture answers:
+    `text_share` is 0. Equal numbers in a group mark what must not be each other's negative.
+    """
+
+    asked: Vectors  # (n, text features)
+    text: Vectors  # (n, text features)
+    image: Vectors  # (n, image features)
+    labels: npt.NDArray[np.float32]  # (n,) in 0..1
+    asked_groups: npt.NDArray[np.int64]  # (n,)
+    product_groups: npt.NDArray[np.int64]  # (n,)
+    text_share: float = 0.0  # of the score; the rest is the picture's
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Examples":
+        """Some of the rows."""
+        return Examples(
+            self.asked[rows],
+            self.text[rows],
+            self.image[rows],
+            self.labels[rows],
+            self.asked_groups[rows],
+            self.product_groups[rows],
+            self.text_share,
+        )
+
+
+class Measure(Protocol):
+    """A figure of heads on held-out products, higher is better."""
+
+    def __call__(self, heads: Heads) -> float:
+        """The figure."""
+
+
+class _LinearHeads(nn.Module):
+    """Two linear maps over standardised features."""
+
+    def __init__(self, examples: Examples, inner_dim: int) -> None:
+        super().__init__()
+        self.text = _Standardised(examples.text, inner_dim)
+        self.image = _Standardised(examples.image, inner_dim)
+        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
+        self.bias = nn.Parameter(torch.tensor(-10.0))
+
+    def forward(self, batch: Examples, ignored: Tensor) -> Similarities:
+        """The similarities of all queries with all products of a batch."""
+        asked = self.text(torch.from_numpy(batch.asked))
+        image = self.image(torch.from_numpy(batch.image))
+        cosines = (1 - batch.text_share) * asked @ image.T
+        if batch.text_share:
+            cosines = cosines + batch.text_share * asked @ self.text(torch.from_numpy(batch.text)).T
+        labels = torch.from_numpy(batch.labels)
+        return Similarities(cosines, ignored, labels, self.log_scale.exp(), self.bias)
+
+
+class _Standardised(nn.Module):
+    """Features to unit vectors: to mean 0 and spread 1, then a linear map."""
+
+    def __init__(self, features: Vectors, dim: int) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.from_numpy(features.mean(0)))
+        self.register_buffer("spread", torch.from_numpy(features.std(0)).clamp_min(1e-4))
+        self.linear = nn.Linear(features.shape[1], dim)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Unit rows `(n, dim)`."""
+        return functional.normalize(self.linear((features - self.mean) / self.spread), dim=-1)
+
+    @torch.no_grad()
+    def take(self, projection: Projection) -> None:
+        """Starts from a projection of raw features; its centre and rotation are left out."""
+        weight = torch.from_numpy(projection.weight)  # (features, dim)
+        self.linear.weight.copy_((self.spread[:, None] * weight).T)
+        self.linear.bias.copy_(torch.from_numpy(projection.bias) + self.mean @ weight)
+
+    def fold(self) -> Projection:
+        """The same map as a projection of raw features, without centre and rotation."""
+        weight = (self.linear.weight / self.spread).T.detach()  # (features, dim)
+        bias = self.linear.bias.detach() - self.mean @ weight
+        dim = weight.shape[1]
+        zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+        return Projection(weight.contiguous().numpy(), bias.numpy(), zeros, eye)
+
+
+def train_linear(
+    examples: Sequence[Examples],
+    measure: Measure,
+    settings: LinearSettings,
+    hear: Hear = ignore,
+    *,
+    start: Heads | None = None,
+) -> tuple[Heads, list[float]]:
+    """The heads of the best epoch, and the figure of every epoch.
+
+    Args:
+        examples: sets that are trained on in turn; the first gives the standardisation.
+        measure: what an epoch is judged by, on products that are in no set.
+        settings: sizes and rates.
+        hear: is told the figure of every epoch.
+        start: heads of `inner_dim` to go on from, random ones if None.
+    """
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    sets = [_usable(chosen, settings.loss) for chosen in examples]
+    model = _LinearHeads(examples[0], settings.inner_dim)
+    if start is not None:
+        model.text.take(start.text)
+        model.image.take(start.image)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
+    figures: list[float] = []
+    best = _finish(model, examples[0], settings.dim)
+    for epoch in range(settings.epochs):
+        for batch in _batches(sets, settings.batch_rows, rng):
+            loss = LOSSES[settings.loss](model(batch, torch.from_numpy(_related(batch))))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                model.log_scale.clamp_(0.0, float(np.log(100.0)))
+        schedule.step()
+        heads = _finish(model, examples[0], settings.dim)
+        figures.append(measure(heads))
+        LOG.info("epoch %d of heads: %.4f", epoch, figures[-1])
+        hear("heads", figures[-1], epoch)
+        if figures[-1] > max(figures[:-1], default=-1.0):
+            best = heads
+        if epoch - int(np.argmax(figures)) >= settings.patience:
+            break
+    return best, figures
+
+
+def _usable(examples: Examples, loss: str) -> Examples:
+    """For a contrastive loss the pairs that match: what was not bought is not known not to fit."""
+    matching = examples.labels > 0
+    return examples.take(matching) if loss in CONTRASTIVE and not matching.all() else examples
+
+
+def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> Iterator[Examples]:
+    """An epoch: every set in batches of about equal size, all batches in random order."""
+    batches = []
+    for examples in sets:
+        order = rng.permutation(len(examples))
+        parts = np.array_split(order, max(1, round(len(order) / rows)))
+        batches += [(examples, part) for part in parts]
+    for place in rng.permutation(len(batches)):
+        examples, part = batches[place]
+        yield examples.take(part)
+
+
+def _related(batch: Examples) -> npt.NDArray[np.bool_]:
+    """`(n, n)`: pairs off the diagonal that share a query or a product."""
+    asked, products = batch.asked_groups, batch.product_groups
+    related = (asked[:, None] == asked) | (products[:, None] == products)
+    np.fill_diagonal(related, False)
+    return np.asarray(related)
+
+
+def _finish(model: _LinearHeads, examples: Examples, dim: int) -> Heads:
+    """The heads centred and rotated, the leading components kept."""
+    text, image = model.text.fold(), model.image.fold()
+    sample = slice(None, None, max(1, len(examples) // 20_000))
+    halves = text(examples.text[sample]), image(examples.image[sample])
+    return compact_heads(text, image, halves, min(dim, 1 + text.weight.shape[1]))
