@@ -1,7 +1,7 @@
 """Speed and memory of asking a large index: whole processes, and one that stays (`--help`).
 
 The index is made once below `--store`: real titles repeated, and vectors drawn around the
-encoder's own vectors of some of these titles, so that words, lists and questions are alike to a
+encoder's own vectors of some of these titles, so that words, lists and queries are alike to a
 shop's. A second one differs in its text encoder alone: a BERT of the base size with drawn
 weights. The peer is `ask_plain.py`, run by `--peer`, an environment with sentence-transformers;
 `make bench-ask` makes it. Nothing here can fail a build.
@@ -47,7 +47,7 @@ class Source:
 
     def vectors(self) -> Iterator[np.ndarray]:
         """Unit rows `[text ; image]` in blocks; the same at every call."""
-        from prodmatch.storage.vectors import join_halves, normalise
+        from prodmatch.storage.vectors import join_parts, normalise
 
         rng = np.random.default_rng(0)
         dim = self.centres.shape[1]
@@ -55,7 +55,7 @@ class Source:
             size = min(BLOCK, self.count - start)
             near = self.centres[rng.integers(len(self.centres), size=size)]
             noise = rng.normal(size=(2, size, dim)) * NOISE / np.sqrt(dim)
-            yield join_halves(normalise(near + noise[0]), normalise(near + noise[1]))
+            yield join_parts(normalise(near + noise[0]), normalise(near + noise[1]))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The products; `bucket` is a shuffled number below `count`, to filter by."""
@@ -93,9 +93,9 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     step = max(1, len(titles) // CENTRES)
     source = Source(rows, encoders.texts(titles[::step]), count)
     index = build_index(source.vectors, count, 2 * encoders.dim)
-    halves = encoders.texts(QUERIES)
-    nothing = np.zeros_like(halves)
-    queries = np.concatenate([np.hstack([halves, nothing]), np.hstack([nothing, halves])])
+    parts = encoders.texts(QUERIES)
+    nothing = np.zeros_like(parts)
+    queries = np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
     recall = tune_index(index, queries, source.vectors, 10)
 
     def fill(target: Path) -> Mapping[str, object]:

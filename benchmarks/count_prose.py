@@ -1,6 +1,6 @@
 """The words that descriptions say and titles do not, as `prodmatch/prose.json` (`make prose`).
 
-A long question is often a description, and much of it is prose: "elevate", "perfect", "while". Few
+A long query is often a description, and much of it is prose: "elevate", "perfect", "while". Few
 titles say such a word, so BM25 takes it for a rare and telling one. Here its share of the words of
 descriptions is compared with its share of the words of titles: of the same products, as what they
 are about is no prose, or the mean of several shops', whichever is larger.
@@ -26,7 +26,7 @@ LEAST = 0.95  # what weighs more is left out of the file
 def count_prose(
     prose: Iterable[str], titles: Iterable[str], shops: Mapping[str, Iterable[str]]
 ) -> dict[str, float]:
-    """What words weigh in a question, below 1 where descriptions say them oftener than titles.
+    """What words weigh in a query, below 1 where descriptions say them oftener than titles.
 
     All words of a stem are counted together.
 

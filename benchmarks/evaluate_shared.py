@@ -1,4 +1,4 @@
-"""Retrieval of each leg and of the hybrid on the evaluation sets of DATA (`make evaluate`).
+"""Retrieval of each signal and of the hybrid on the evaluation sets of DATA (`make evaluate`).
 
 Every set is embedded, indexed and asked by the program itself; a match is a product of the
 highest grade, and nDCG counts all grades.
@@ -16,10 +16,10 @@ import pandas as pd
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
 from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
-from prodmatch.evaluation.trec import Judgements
+from prodmatch.evaluation.trec import Qrels
 from prodmatch.reports.evaluation_page import evaluation_page
 from prodmatch.search.product_index import open_index
-from prodmatch.search.queries import Question
+from prodmatch.search.queries import Query
 from prodmatch.storage.atomic import new_file, write_json
 
 
@@ -72,7 +72,7 @@ def _read_set(data: Path, name: str, catalogue: pd.DataFrame, note: str = "") ->
     return EvaluationSet(name + note, catalogue, queries, qrels)
 
 
-def remove_halves(catalogue: pd.DataFrame, share: float, column: str) -> pd.DataFrame:
+def remove_parts(catalogue: pd.DataFrame, share: float, column: str) -> pd.DataFrame:
     """The catalogue with a share of one column emptied, told by a seed."""
     gone = catalogue.sample(frac=share, random_state=0).index
     changed = catalogue.copy()
@@ -81,7 +81,7 @@ def remove_halves(catalogue: pd.DataFrame, share: float, column: str) -> pd.Data
 
 
 def disturb(text: str, how: str, rng: random.Random) -> str:
-    """The same question, asked otherwise: other order, plural, or one typo."""
+    """The same query, asked otherwise: other order, plural, or one typo."""
     words = text.split()
     if how == "order":
         rng.shuffle(words)
@@ -109,7 +109,7 @@ def read_all_fashion(data: Path) -> EvaluationSet:
 
 
 def main() -> None:
-    """Prints a line of JSON for each set: every leg and the hybrid."""
+    """Prints a line of JSON for each set: every signal and the hybrid."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="compact")
@@ -129,8 +129,8 @@ def main() -> None:
                 ]
             catalogue = asked.catalogue
             if "title" in catalogue:
-                catalogue = remove_halves(catalogue, options.without_images, "image")
-                catalogue = remove_halves(catalogue, options.without_texts, "title")
+                catalogue = remove_parts(catalogue, options.without_images, "image")
+                catalogue = remove_parts(catalogue, options.without_texts, "title")
             path = options.out / "catalogue.parquet"
             catalogue.to_parquet(path)
             settings = EmbedSettings(max_reject=1.0)
@@ -145,16 +145,16 @@ def main() -> None:
 
 def measure(asked: EvaluationSet, out: Path) -> Evaluation:
     """The figures of one set, and its report and runs below `out`."""
-    questions = [
-        Question(str(query), text)
+    queries = [
+        Query(str(query), text)
         for query, text in zip(asked.queries["query_id"], asked.queries["text"], strict=True)
     ]
-    judgements: Judgements = {}
+    qrels: Qrels = {}
     for row in asked.qrels.itertuples():
-        judgements.setdefault(str(row.query_id), {})[str(row.product_id)] = int(row.grade)
+        qrels.setdefault(str(row.query_id), {})[str(row.product_id)] = int(row.grade)
     settings = EvaluateSettings(relevant=int(asked.qrels["grade"].max()))
     folder = out / asked.name.replace(" ", "_")
-    found = evaluate_index(open_index(out / "store"), questions, judgements, settings, out=folder)
+    found = evaluate_index(open_index(out / "store"), queries, qrels, settings, out=folder)
     with new_file(folder / "evaluation.html") as file:
         file.write(evaluation_page(found, asked.name).encode())
     write_json(folder / "evaluation.json", found.as_dict())

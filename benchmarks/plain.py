@@ -43,7 +43,7 @@ def main() -> None:
     std = torch.tensor(settings["image"]["std"]).view(3, 1, 1)
     side = settings["image"]["crop_pixels"]
     rows = pq.read_table(catalogue, columns=["title", "description", "image"]).to_pylist()
-    halves: dict[str, list[torch.Tensor]] = {"text": [], "image": []}
+    parts: dict[str, list[torch.Tensor]] = {"text": [], "image": []}
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
@@ -54,7 +54,7 @@ def main() -> None:
             states = bert(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1)
             both = torch.cat([states, words[tokens["input_ids"]]], dim=2)
-            halves["text"].append((both * mask).sum(1) / mask.sum(1))
+            parts["text"].append((both * mask).sum(1) / mask.sum(1))
             pictures, pixels = [], []
             for row in batch:
                 picture = Image.open(io.BytesIO(row["image"])).convert("RGB")
@@ -65,9 +65,9 @@ def main() -> None:
                 pictures.append((pixels[-1].permute(2, 0, 1) / 255 - mean) / std)
             pooled, middle = look(resnet, torch.stack(pictures))
             seen = layout(torch.stack(pixels), middle)
-            halves["image"].append(torch.cat([pooled, seen], dim=1))
+            parts["image"].append(torch.cat([pooled, seen], dim=1))
     parts = []
-    for name, features in halves.items():
+    for name, features in parts.items():
         stacked = (
             torch.cat(features) @ heads[f"{name}.weight"].float() + heads[f"{name}.bias"].float()
         )

@@ -11,11 +11,11 @@ import pytest
 from small import draw, embed, products, write
 
 import prodmatch
-from prodmatch import Hit, Question, open_index
+from prodmatch import Hit, Query, open_index
 from prodmatch.errors import DamagedError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.search.searcher import OpenGeneration, Wanted
+from prodmatch.search.searcher import Searcher, SearchOptions
 from prodmatch.storage.generations import open_generation
 from prodmatch.storage.vectors import normalise
 
@@ -56,7 +56,7 @@ def test_threads_get_the_answers_that_one_alone_gets(published: Path) -> None:
 
 
 def test_an_index_for_one_question_gives_the_same_answers(published: Path) -> None:
-    brief = open_index(published, lasting=False).search("red shirt")
+    brief = open_index(published, long_lived=False).search("red shirt")
     for one, other in zip(brief, open_index(published).search("red shirt"), strict=True):
         assert one.product_id == other.product_id
         assert one.score == pytest.approx(other.score, abs=1e-5)
@@ -65,8 +65,8 @@ def test_an_index_for_one_question_gives_the_same_answers(published: Path) -> No
 def test_words_beside_a_picture_have_a_little_more_say_than_it(published: Path) -> None:
     opened = open_index(published).opened
     picture = draw((20, 60, 200), 1)
-    words, seen = opened.probes([Question(text="red shirt"), Question(image=picture)])
-    (both,) = opened.probes([Question("q", "red shirt", picture)])
+    words, seen = opened.encoded_queries([Query(text="red shirt"), Query(image=picture)])
+    (both,) = opened.encoded_queries([Query("q", "red shirt", picture)])
     for half in ("text", "image"):
         towards = getattr(both, half)
         expected = normalise(1.2 * getattr(words, half) + getattr(seen, half))
@@ -80,17 +80,17 @@ def test_services_go_over_to_a_new_generation_while_they_answer(
     index_embeddings(store)
     embed(write(tmp_path / "new.parquet", products(70)[30:]), model, store)
     service = open_index(store)
-    questions = [Question(text=text) for text in ASKED]
+    queries = [Query(text=text) for text in ASKED]
     answers: list[list[list[Hit]]] = []
 
     def ask() -> None:
         while service.generation.number == 1:
-            answers.append(service.search_many(questions))
+            answers.append(service.search_many(queries))
             service.reload_if_changed()
-        answers.append(service.search_many(questions))
+        answers.append(service.search_many(queries))
 
     run_together([ask, ask, lambda: index_embeddings(store)])
-    expected = {number: answers_of(store, number, questions) for number in (1, 2)}
+    expected = {number: answers_of(store, number, queries) for number in (1, 2)}
     numbers = [{hit.generation for hits in answer for hit in hits} for answer in answers]
     assert {len(found) for found in numbers} == {1}
     assert {number for found in numbers for number in found} == {1, 2}
@@ -98,10 +98,10 @@ def test_services_go_over_to_a_new_generation_while_they_answer(
         assert answer == expected[found.pop()]
 
 
-def answers_of(store: Path, number: int, questions: list[Question]) -> list[list[Hit]]:
+def answers_of(store: Path, number: int, queries: list[Query]) -> list[list[Hit]]:
     """What a generation answers, asked alone."""
-    opened = OpenGeneration(open_generation(store, number))
-    return opened.answers(opened.probes(questions), ["q"] * len(questions), Wanted())
+    opened = Searcher(open_generation(store, number))
+    return opened.answers(opened.encoded_queries(queries), ["q"] * len(queries), SearchOptions())
 
 
 def test_a_reload_tells_whether_there_was_news_and_keeps_the_loaded_encoders(

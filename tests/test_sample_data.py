@@ -10,7 +10,7 @@ from draw import COLOURS, KINDS, draw_catalogue
 from prodmatch.build import build_index
 from prodmatch.embed import EmbedSettings
 from prodmatch.search.product_index import ProductIndex, open_index
-from prodmatch.search.queries import Question
+from prodmatch.search.queries import Query
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 
@@ -55,17 +55,17 @@ def test_red_t_shirts_are_found_those_with_a_silent_title_included(index: Produc
 def test_the_hybrid_finds_more_than_words_alone(index: ProductIndex) -> None:
     lines = (SAMPLE / "queries.jsonl").read_text().splitlines()
     queries = [json.loads(line) for line in lines]
-    questions = [Question(query["query_id"], query["text"]) for query in queries]
+    queries = [Query(query["query_id"], query["text"]) for query in queries]
     wanted: dict[str, set[str]] = {}
     for row in pq.read_table(SAMPLE / "qrels.parquet").to_pylist():
         wanted.setdefault(row["query_id"], set()).add(row["product_id"])
 
     def recall(weights: dict[str, float] | None) -> float:
-        found = index.search_many(questions, top=10, weights=weights)
+        found = index.search_many(queries, top=10, weights=weights)
         shares = [
-            len({hit.product_id for hit in hits} & wanted[question.query_id])
-            / min(10, len(wanted[question.query_id]))
-            for question, hits in zip(questions, found, strict=True)
+            len({hit.product_id for hit in hits} & wanted[query.query_id])
+            / min(10, len(wanted[query.query_id]))
+            for query, hits in zip(queries, found, strict=True)
         ]
         return sum(shares) / len(shares)
 

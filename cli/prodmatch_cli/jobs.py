@@ -164,7 +164,7 @@ def embed(
 @STORE
 @click.option("--model", help="Refuse unless the embeddings were made with this model.")
 @click.option(
-    "--weights", help="Of the legs, where a query names none; set by the catalogue if not given."
+    "--weights", help="Of the signals, where a query names none; set by the catalogue if not given."
 )
 @click.option(
     "--type",

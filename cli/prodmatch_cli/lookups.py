@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluation.trec import read_judgements, read_run
+from prodmatch.evaluation.trec import read_qrels, read_run
 from prodmatch.model.description import open_model
 from prodmatch.recommend import recommend_products
-from prodmatch.search.encoded_query import clean_question
+from prodmatch.search.encoded_query import clean_query
 from prodmatch.search.product_index import Hit, ProductIndex, open_index
-from prodmatch.search.queries import Question, read_picture, read_questions
-from prodmatch.search.searcher import Wanted
+from prodmatch.search.queries import Query, read_picture, read_queries
+from prodmatch.search.searcher import SearchOptions
 from prodmatch.storage.atomic import new_file, write_json
 from prodmatch_cli.options import STORE, picture_options, read_pairs, read_weights
 from prodmatch_cli.output import print_explanation, print_json, print_rows, print_table
@@ -26,7 +26,7 @@ TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits 
 WHERE = click.option(
     "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
 )
-WEIGHTS = click.option("--weights", help="Of the legs, such as lexical=0.5,text=0.2,image=0.3.")
+WEIGHTS = click.option("--weights", help="Of the signals, such as lexical=0.5,text=0.2,image=0.3.")
 FORMAT = click.option(
     "--format",
     "form",
@@ -35,7 +35,7 @@ FORMAT = click.option(
     show_default=True,
 )
 EXPLAIN = click.option(
-    "--explain", is_flag=True, help="Show each leg's share of the score in the table."
+    "--explain", is_flag=True, help="Show each signal's share of the score in the table."
 )
 
 
@@ -82,28 +82,28 @@ def query(
     if queries is not None and (text or image or product_id):
         raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
     if queries is not None:
-        questions = read_questions(queries)
+        given = read_queries(queries)
     else:
         picture = read_picture(image, "--image") if image else None
-        questions = [Question("q", text, picture, product_id)]
+        given = [Query("q", text, picture, product_id)]
     expected = open_model(model) if model else None
-    index = open_index(store, model=expected, lasting=queries is not None)
-    found = index.search_many(questions, where=where, top=top, weights=read_weights(weights))
-    mended = None if queries is not None else _say_mended(index, questions[0])
+    index = open_index(store, model=expected, long_lived=queries is not None)
+    found = index.search_many(given, where=where, top=top, weights=read_weights(weights))
+    corrected = None if queries is not None else _report_correction(index, given[0])
     if html is not None:
         from prodmatch.reports.answers_page import answers_page
 
         shown = {hit.product_id for hits in found for hit in hits}
         pictures = _find_pictures(catalogue, columns, image_root, shown)
         facts = {
-            "searched for": mended,
+            "searched for": corrected,
             "filter": where,
             "weights": weights,
             "generation": index.generation.number,
         }
         facts = {name: value for name, value in facts.items() if value is not None}
         with new_file(html) as file:
-            file.write(answers_page(questions, found, pictures, facts=facts).encode())
+            file.write(answers_page(given, found, pictures, facts=facts).encode())
     _print_hits(found, form, explain=explain, many=queries is not None)
 
 
@@ -113,7 +113,7 @@ def query(
 @click.option("--disliked", multiple=True, help="A product to keep away from; repeatedly.")
 @TOP
 @WHERE
-@click.option("--weights", help="Of the two halves, such as text=0.4,image=0.6.")
+@click.option("--weights", help="Of the two parts, such as text=0.4,image=0.6.")
 @FORMAT
 @EXPLAIN
 def recommend(
@@ -127,8 +127,8 @@ def recommend(
     explain: bool,
 ) -> None:
     """Find products near a history of liked ones; the history itself is left out."""
-    wanted = Wanted(where, top, read_weights(weights))
-    found = recommend_products(open_index(store), liked, disliked, wanted)
+    options = SearchOptions(where, top, read_weights(weights))
+    found = recommend_products(open_index(store), liked, disliked, options)
     _print_hits([found], form, explain=explain, many=False)
 
 
@@ -166,13 +166,13 @@ def explain(
         raise click.UsageError("--png needs the product's picture: give --catalogue.")
     _check_target(html, "--html")
     _check_target(png, "--png")
-    question = Question("q", text or None, read_picture(image, "--image") if image else None)
+    query = Query("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
     picture = _find_pictures(catalogue, columns, image_root, {product_id}).get(product_id)
     if catalogue is not None and picture is None:
         raise QueryError(f"--catalogue {catalogue}: has no picture of the product {product_id!r}.")
     found = explain_product(
-        index, question, product_id, picture=picture, weights=read_weights(weights)
+        index, query, product_id, picture=picture, weights=read_weights(weights)
     )
     if html is not None:
         with new_file(html) as file:
@@ -200,10 +200,10 @@ def _find_pictures(
     return open_catalogue(catalogue, options).find_pictures(asked)
 
 
-def _say_mended(index: ProductIndex, question: Question) -> str | None:
+def _report_correction(index: ProductIndex, query: Query) -> str | None:
     """What was searched for instead of what was typed; None where it is the same."""
-    meant = index.opened.meant(question)
-    if meant == clean_question(question):
+    meant = index.opened.meant(query)
+    if meant == clean_query(query):
         return None
     click.echo(f"Searched for: {meant}"[:MOST_SAID], err=True)
     return meant
@@ -222,7 +222,7 @@ def _print_hits(found: Sequence[Sequence[Hit]], form: str, *, explain: bool, man
 @click.command()
 @STORE
 @click.option("--queries", type=FILE, required=True, help="As for query.")
-@click.option("--qrels", type=FILE, required=True, help="Judgements: Parquet, JSON lines or TREC.")
+@click.option("--qrels", type=FILE, required=True, help="Qrels: Parquet, JSON lines or TREC.")
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade of a match.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True)
 @click.option("--filter", "where", help="SQL condition, as for query.")
@@ -248,7 +248,7 @@ def evaluate(
     out: Path | None,
     form: str,
 ) -> None:
-    """Measure each leg and the hybrid on judged queries.
+    """Measure each signal and the hybrid on judged queries.
 
     With --out it writes evaluation.json, evaluation.html and a run file of each system.
     """
@@ -260,8 +260,8 @@ def evaluate(
     )
     found = evaluate_index(
         open_index(store),
-        read_questions(queries),
-        read_judgements(qrels),
+        read_queries(queries),
+        read_qrels(qrels),
         settings,
         runs={path.stem: read_run(path) for path in runs},
         out=out,
@@ -275,7 +275,7 @@ def evaluate(
         return
     rows = [
         {"measure": measure, **{name: found.figures[name][measure].value for name in found.figures}}
-        | {"gain": gain.difference, "over": gain.leg, "p": gain.p}
+        | {"gain": gain.difference, "over": gain.signal, "p": gain.p}
         for measure, gain in found.gains.items()
     ]
     print_table(rows, ["measure", *found.figures, "gain", "over", "p"])

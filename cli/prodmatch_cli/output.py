@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from prodmatch.search.scoring import LEGS
+from prodmatch.search.scoring import SIGNALS
 
 __all__ = ["print_explanation", "print_json", "print_report", "print_rows", "print_table"]
 
@@ -73,9 +73,11 @@ def print_explanation(found: Mapping[str, object], form: str) -> None:
     if form == "json":
         print_json(found)
         return
-    first = ("rank", "product_id", "title", "score", "probability", *LEGS)
+    first = ("rank", "product_id", "title", "score", "probability", *SIGNALS)
     print_table([found], [name for name in first if found.get(name) is not None])
-    cosines = [f"{leg} cosine {_cell(found[f'{leg}_cosine']) or 'none'}" for leg in LEGS[1:]]
+    cosines = [
+        f"{signal} cosine {_cell(found[f'{signal}_cosine']) or 'none'}" for signal in SIGNALS[1:]
+    ]
     _say(f"\n{cosines[0]}, {cosines[1]}, BM25 {_cell(found['bm25'])}")
     for title, name in (("query", "query_words"), ("product", "product_words")):
         words = found[name]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from prodmatch.export import Form, deliver_embeddings
+from prodmatch.export import Form, export_embeddings
 from prodmatch.storage.generations import (
     collect_garbage,
     list_generations,
@@ -56,7 +56,7 @@ def generations(store: Path, form: str) -> None:
 @click.option("--generation", "number", type=int, help="Which one.  [default: the current one]")
 def export(out: Path, store: Path, form: Form, number: int | None) -> None:
     """Write every product's embedding to a new directory OUT, for other programs."""
-    print_json(deliver_embeddings(open_generation(store, number), form, out).as_dict())
+    print_json(export_embeddings(open_generation(store, number), form, out).as_dict())
 
 
 @click.command()

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prodmatch.search.hits import Hit
     from prodmatch.search.product_index import ProductIndex, open_index
-    from prodmatch.search.queries import Question
+    from prodmatch.search.queries import Query
 
-__all__ = ["Hit", "ProductIndex", "Question", "__version__", "open_index"]
+__all__ = ["Hit", "ProductIndex", "Query", "__version__", "open_index"]
 __version__ = "0.1.0"
 
 HOMES = {
     "Hit": "search.hits",
     "ProductIndex": "search.product_index",
-    "Question": "search.queries",
+    "Query": "search.queries",
     "open_index": "search.product_index",
 }
 

@@ -34,7 +34,7 @@ def build_index(
 
     1. The catalogue's schema is checked before anything costs time.
     2. Texts and pictures that the store has never seen are encoded into features.
-    3. Every product's halves are fused into its embedding; rejects are listed with reasons.
+    3. Every product's parts are fused into its embedding; rejects are listed with reasons.
     4. An index over the embeddings is built, measured, and published whole.
 
     Raises:

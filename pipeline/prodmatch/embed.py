@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.encode import EncodeCount
-from prodmatch.embedding.featurise import Featured, Todo, plan_features, update_features
-from prodmatch.embedding.fuse import Half, fused_tables, project_half
+from prodmatch.embedding.featurise import EncodeResult, FeaturePlan, plan_features, update_features
+from prodmatch.embedding.fuse import ModalityVectors, fused_tables, project_modality
 from prodmatch.embedding.plan import Changes, Scan, compare_rows
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError
@@ -95,8 +95,8 @@ class _Fused:
 
     digest: str
     kept: npt.NDArray[np.bool_]
-    text: Half
-    image: Half
+    text: ModalityVectors
+    image: ModalityVectors
     changes: Changes
     rejects: list[Reject]
     images_unusable: list[Reject]
@@ -105,14 +105,14 @@ class _Fused:
 def plan_embedding(catalogue: Catalogue, model: Model, store: Path) -> EmbedPlan:
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
     with lock_store(store), scratch_directory(store) as scratch:
-        todo = plan_features(catalogue, model.encoders, store, scratch)
+        plan = plan_features(catalogue, model.encoders, store, scratch)
         return EmbedPlan(
             rows=catalogue.row_count,
-            rejected=len(todo.scan.rejects),
-            texts_to_encode=len(todo.new_texts),
-            images_to_encode=len(todo.new_images),
-            reused=todo.reused,
-            **asdict(_compare(todo.scan, store)),
+            rejected=len(plan.scan.rejects),
+            texts_to_encode=len(plan.new_texts),
+            images_to_encode=len(plan.new_images),
+            reused=plan.reused,
+            **asdict(_compare(plan.scan, store)),
         )
 
 
@@ -136,19 +136,21 @@ def embed_catalogue(
         remove_leftovers(store)
         with scratch_directory(store) as scratch:
             encoders = model.encoders
-            todo = plan_features(catalogue, encoders, store, scratch)
-            featured = update_features(
-                catalogue, encoders, todo, device=settings.device, workers=settings.workers
+            plan = plan_features(catalogue, encoders, store, scratch)
+            result = update_features(
+                catalogue, encoders, plan, device=settings.device, workers=settings.workers
             )
             export_encoders(model, store / "encoders")
-            fused = _fuse(catalogue, todo, model, scratch, store)
+            fused = _fuse(catalogue, plan, model, scratch, store)
             _write_rejects(store / "rejects" / f"{fused.digest}.parquet", fused)
             _check_rejects(catalogue, fused, store, settings.max_reject)
-            _write(catalogue, todo.scan, fused, model, store)
-    return _report(catalogue, featured, fused, time.monotonic() - started)
+            _write(catalogue, plan.scan, fused, model, store)
+    return _report(catalogue, result, fused, time.monotonic() - started)
 
 
-def _report(catalogue: Catalogue, featured: Featured, fused: _Fused, seconds: float) -> EmbedReport:
+def _report(
+    catalogue: Catalogue, result: EncodeResult, fused: _Fused, seconds: float
+) -> EmbedReport:
     return EmbedReport(
         rows=catalogue.row_count,
         embedded=int(fused.kept.sum()),
@@ -157,22 +159,26 @@ def _report(catalogue: Catalogue, featured: Featured, fused: _Fused, seconds: fl
         images_unusable=_count(fused.images_unusable),
         without_text=int((fused.kept & ~fused.text.present).sum()),
         without_image=int((fused.kept & ~fused.image.present).sum()),
-        texts_encoded=featured.texts.encoded,
-        images_encoded=featured.images.encoded,
-        reused=featured.todo.reused,
+        texts_encoded=result.texts.encoded,
+        images_encoded=result.images.encoded,
+        reused=result.plan.reused,
         **asdict(fused.changes),
         seconds=round(seconds, 2),
-        texts_per_second=_rate(featured.texts),
-        images_per_second=_rate(featured.images),
+        texts_per_second=_rate(result.texts),
+        images_per_second=_rate(result.images),
         embeddings=fused.digest,
     )
 
 
-def _fuse(catalogue: Catalogue, todo: Todo, model: Model, scratch: Path, store: Path) -> _Fused:
-    """Decides about every row: which halves it has, and whether it is kept."""
-    scan, heads, dim = todo.scan, model.heads, model.heads.dim
-    text = project_half(todo.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32")
-    image = project_half(todo.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32")
+def _fuse(
+    catalogue: Catalogue, plan: FeaturePlan, model: Model, scratch: Path, store: Path
+) -> _Fused:
+    """Decides about every row: which parts it has, and whether it is kept."""
+    scan, heads, dim = plan.scan, model.heads, model.heads.dim
+    text = project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32")
+    image = project_modality(
+        plan.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32"
+    )
     kept = text.present | image.present
     return _Fused(
         digest=digest_bytes(FORMAT, scan.digest.encode(), model.fingerprint.encode())[:32],
@@ -211,7 +217,9 @@ def _compare(scan: Scan, store: Path, kept: npt.NDArray[np.bool_] | None = None)
         return compare_rows(ids, digests, None)
 
 
-def _faults(scan: Scan, text: Half, image: Half, among: npt.NDArray[np.bool_]) -> list[Reject]:
+def _faults(
+    scan: Scan, text: ModalityVectors, image: ModalityVectors, among: npt.NDArray[np.bool_]
+) -> list[Reject]:
     """The rows among these whose picture, or whose text, turned out unusable in the encoder."""
     found = []
     for half, name in ((image, "image"), (text, "text")):

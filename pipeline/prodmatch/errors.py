@@ -4,7 +4,7 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 ├── CatalogueError          1  a catalogue that cannot be used as a whole
 ├── ModelError              1  a model directory or encoder that cannot be used
 ├── StoreError              1  a store that cannot be written, or has nothing to read yet
-├── QueryError              2  a question that cannot be asked
+├── QueryError              2  a query that cannot be asked
 ├── DamagedError            3  bytes on disk that are not what their manifest says
 ├── MismatchError           3  two artifacts that were not made for each other
 └── LockedError             4  another run holds the store
@@ -41,7 +41,7 @@ class StoreError(ProdmatchError):
 
 
 class QueryError(ProdmatchError):
-    """A question that cannot be asked: blank text, an unknown id, a bad filter."""
+    """A query that cannot be asked: blank text, an unknown id, a bad filter."""
 
     exit_code = 2
 

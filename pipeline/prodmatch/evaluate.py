@@ -1,4 +1,4 @@
-"""Job: how well an index answers judged queries; each leg alone, the hybrid, and other runs."""
+"""Job: how well an index answers judged queries; each signal alone, the hybrid, and other runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from ir_measures import RR, Measure, P, R, Success, nDCG
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluation.trec import Judgements, Run, write_run
+from prodmatch.evaluation.trec import Qrels, Run, write_run
 from prodmatch.search.product_index import Hit, ProductIndex
-from prodmatch.search.queries import Question
-from prodmatch.search.scoring import LEGS
+from prodmatch.search.queries import Query
+from prodmatch.search.scoring import SIGNALS
 
 __all__ = ["EvaluateSettings", "Evaluation", "Figure", "Gain", "evaluate_index"]
 
@@ -54,9 +54,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Gain:
-    """The hybrid against the best single leg, by a two-sided paired randomisation test."""
+    """The hybrid against the best single signal, by a two-sided paired randomisation test."""
 
-    leg: str
+    signal: str
     difference: float
     p: float
 
@@ -80,7 +80,7 @@ class Evaluation:
     relevant: int  # of these, at or above the grade that counts
     judged_at_10: float  # share of the hybrid's first ten that anybody judged
     figures: dict[str, dict[str, Figure]]  # system -> measure -> figure
-    gains: dict[str, Gain]  # measure -> hybrid against the best leg
+    gains: dict[str, Gain]  # measure -> hybrid against the best signal
     at_threshold: Cut
     brier: float  # mean squared error of the probability over the hybrid's first ten hits
     ece: float  # their expected calibration error over ten bins
@@ -93,89 +93,89 @@ class Evaluation:
 
 def evaluate_index(
     index: ProductIndex,
-    questions: Sequence[Question],
-    judgements: Judgements,
+    queries: Sequence[Query],
+    qrels: Qrels,
     settings: EvaluateSettings | None = None,
     *,
     runs: Mapping[str, Run] | None = None,
     out: Path | None = None,
 ) -> Evaluation:
-    """Asks every judged question of each leg and of the hybrid, and measures the answers.
+    """Asks every judged query of each signal and of the hybrid, and measures the answers.
 
-    Questions without a relevant product are left out: nothing could be found for them.
+    Queries without a relevant product are left out: nothing could be found for them.
 
     Args:
         index: the generation to measure.
-        questions: what is asked.
-        judgements: grades of products; what is not judged counts as no match.
+        queries: what is asked.
+        qrels: grades of products; what is not judged counts as no match.
         settings: measures and weights.
         runs: rankings of other programs, measured beside ours.
         out: a directory for our runs in TREC's form.
 
     Raises:
-        QueryError: judgements and questions, or judgements and products, have nothing in common.
+        QueryError: qrels and queries, or qrels and products, have nothing in common.
     """
     settings = settings or EvaluateSettings()
-    if taken := sorted({*LEGS, HYBRID} & set(runs or {})):
+    if taken := sorted({*SIGNALS, HYBRID} & set(runs or {})):
         raise QueryError(f"--run: {taken[0]!r} is the name of one of ours. Rename the file.")
-    asked = _judged_questions(index, questions, judgements, settings)
-    hits = {name: _ask(index, asked, name, settings) for name in (*LEGS, HYBRID)}
+    asked = _judged_queries(index, queries, qrels, settings)
+    hits = {name: _ask(index, asked, name, settings) for name in (*SIGNALS, HYBRID)}
     if out is not None:
         for name, found in hits.items():
             ranked = [
-                (question.query_id, [(hit.product_id, hit.score) for hit in answer])
-                for question, answer in zip(asked, found, strict=True)
+                (query.query_id, [(hit.product_id, hit.score) for hit in answer])
+                for query, answer in zip(asked, found, strict=True)
             ]
             write_run(out / f"{name}.run", ranked)
     rankings = {
         name: {
-            question.query_id: [hit.product_id for hit in answer]
-            for question, answer in zip(asked, found, strict=True)
+            query.query_id: [hit.product_id for hit in answer]
+            for query, answer in zip(asked, found, strict=True)
         }
         for name, found in hits.items()
     }
-    queries = [question.query_id for question in asked]
+    query_ids = [query.query_id for query in asked]
     values = {
-        name: _values(run, queries, judgements, settings)
+        name: _values(run, query_ids, qrels, settings)
         for name, run in {**rankings, **(runs or {})}.items()
     }
-    cuts = [_cut(asked, hits[HYBRID], judgements, settings.relevant, at) for at in THRESHOLDS]
-    brier, ece = _calibration_errors(asked, hits[HYBRID], judgements, settings.relevant)
-    grades = [grade for query in queries for grade in judgements[query].values()]
+    cuts = [_cut(asked, hits[HYBRID], qrels, settings.relevant, at) for at in THRESHOLDS]
+    brier, ece = _calibration_errors(asked, hits[HYBRID], qrels, settings.relevant)
+    grades = [grade for query_id in query_ids for grade in qrels[query_id].values()]
     return Evaluation(
         queries=len(asked),
         judged=len(grades),
         relevant=sum(grade >= settings.relevant for grade in grades),
-        judged_at_10=_judged_share(rankings[HYBRID], judgements),
+        judged_at_10=_judged_share(rankings[HYBRID], qrels),
         figures={
             name: {measure: _figure(found, settings.seed) for measure, found in each.items()}
             for name, each in values.items()
         },
         gains=_gains(values, settings.seed),
-        at_threshold=_cut(asked, hits[HYBRID], judgements, settings.relevant, settings.threshold),
+        at_threshold=_cut(asked, hits[HYBRID], qrels, settings.relevant, settings.threshold),
         brier=brier,
         ece=ece,
         cuts=cuts,
     )
 
 
-def _judged_questions(
+def _judged_queries(
     index: ProductIndex,
-    questions: Sequence[Question],
-    judgements: Judgements,
+    queries: Sequence[Query],
+    qrels: Qrels,
     settings: EvaluateSettings,
-) -> list[Question]:
+) -> list[Query]:
     asked = [
-        question
-        for question in questions
-        if any(g >= settings.relevant for g in judgements.get(question.query_id, {}).values())
+        query
+        for query in queries
+        if any(g >= settings.relevant for g in qrels.get(query.query_id, {}).values())
     ]
     if not asked:
         raise QueryError(
-            f"--qrels: none of the {len(questions)} queries has a product judged "
+            f"--qrels: none of the {len(queries)} queries has a product judged "
             f"{settings.relevant} or higher. Compare the query ids, or lower --relevant."
         )
-    named = [p for question in asked for p in judgements[question.query_id]]
+    named = [p for query in asked for p in qrels[query.query_id]]
     if all(index.products.row_of(product) is None for product in dict.fromkeys(named)):
         raise QueryError(
             f"--qrels: none of the {len(set(named))} products judged is in the index, such as "
@@ -185,27 +185,29 @@ def _judged_questions(
 
 
 def _ask(
-    index: ProductIndex, asked: Sequence[Question], name: str, settings: EvaluateSettings
+    index: ProductIndex, asked: Sequence[Query], name: str, settings: EvaluateSettings
 ) -> list[list[Hit]]:
     weights = settings.weights if name == HYBRID else {name: 1.0}
     found = index.search_many(asked, where=settings.where, top=settings.depth, weights=weights)
     if name == HYBRID:
         return found
-    return [[hit for hit in hits if hit.score != 0] for hits in found]  # 0: the leg is silent
+    return [[hit for hit in hits if hit.score != 0] for hits in found]  # 0: the signal is silent
 
 
 def _values(
-    run: Run, queries: Sequence[str], judgements: Judgements, settings: EvaluateSettings
+    run: Run, query_ids: Sequence[str], qrels: Qrels, settings: EvaluateSettings
 ) -> dict[str, Values]:
     """Every measure of every query."""
     scored = {
-        query: {product: 1.0 / place for place, product in enumerate(run.get(query, []), start=1)}
-        for query in queries
+        query_id: {
+            product: 1.0 / place for place, product in enumerate(run.get(query_id, []), start=1)
+        }
+        for query_id in query_ids
     }
-    qrels = {query: judgements[query] for query in queries}
+    qrels = {query_id: qrels[query_id] for query_id in query_ids}
     measures = settings.measures()
-    values = {str(measure): np.zeros(len(queries)) for measure in measures}
-    places = {query: place for place, query in enumerate(queries)}
+    values = {str(measure): np.zeros(len(query_ids)) for measure in measures}
+    places = {query_id: place for place, query_id in enumerate(query_ids)}
     for found in ir_measures.iter_calc(measures, qrels, scored):
         values[str(found.measure)][places[found.query_id]] = found.value
     return values
@@ -221,7 +223,7 @@ def _figure(values: Values, seed: int) -> Figure:
 def _gains(values: Mapping[str, Mapping[str, Values]], seed: int) -> dict[str, Gain]:
     gains = {}
     for measure, hybrid in values[HYBRID].items():
-        best = max(LEGS, key=lambda leg: float(values[leg][measure].mean()))
+        best = max(SIGNALS, key=lambda signal: float(values[signal][measure].mean()))
         difference = hybrid - values[best][measure]
         p = randomisation_test(difference, seed)
         gains[measure] = Gain(best, round(float(difference.mean()), 7), round(p, 5))
@@ -240,15 +242,15 @@ def randomisation_test(differences: Values, seed: int) -> float:
 
 
 def _cut(
-    asked: Sequence[Question],
+    asked: Sequence[Query],
     hits: Sequence[Sequence[Hit]],
-    judgements: Judgements,
+    qrels: Qrels,
     relevant: int,
     threshold: float,
 ) -> Cut:
     rows = []
-    for question, found in zip(asked, hits, strict=True):
-        grades = judgements[question.query_id]
+    for query, found in zip(asked, hits, strict=True):
+        grades = qrels[query.query_id]
         wanted = {product for product, grade in grades.items() if grade >= relevant}
         kept = {hit.product_id for hit in found if hit.probability >= threshold}
         right = len(kept & wanted)
@@ -259,15 +261,15 @@ def _cut(
 
 
 def _calibration_errors(
-    asked: Sequence[Question],
+    asked: Sequence[Query],
     hits: Sequence[Sequence[Hit]],
-    judgements: Judgements,
+    qrels: Qrels,
     relevant: int,
 ) -> tuple[float, float]:
     """Brier score and expected calibration error of the probabilities of the first ten hits."""
     shown = [
-        (hit.probability, judgements[question.query_id].get(hit.product_id, 0) >= relevant)
-        for question, found in zip(asked, hits, strict=True)
+        (hit.probability, qrels[query.query_id].get(hit.product_id, 0) >= relevant)
+        for query, found in zip(asked, hits, strict=True)
         for hit in found[:10]
     ]
     said, matches = (np.array(column, np.float64) for column in zip(*shown, strict=True))
@@ -277,7 +279,7 @@ def _calibration_errors(
     return round(brier, 4), round(float(np.abs(gaps).sum()) / len(said), 4)
 
 
-def _judged_share(run: Run, judgements: Judgements) -> float:
+def _judged_share(run: Run, qrels: Qrels) -> float:
     first = [(query, product) for query, found in run.items() for product in found[:10]]
-    judged = sum(product in judgements[query] for query, product in first)
+    judged = sum(product in qrels[query] for query, product in first)
     return round(judged / max(1, len(first)), 4)

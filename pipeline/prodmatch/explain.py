@@ -1,4 +1,4 @@
-"""Job: why a product answers a question; the score's split, the words, and a heat map."""
+"""Job: why a product answers a query; the score's split, the words, and a heat map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from PIL import Image
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import QueryError
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.search.encoded_query import Probe
+from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.search.queries import Question
-from prodmatch.search.searcher import OpenGeneration
-from prodmatch.storage.vectors import Vectors, normalise, split_halves
+from prodmatch.search.queries import Query
+from prodmatch.search.searcher import Searcher
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 __all__ = ["Explanation", "HeatMap", "WordShare", "explain_product", "paint"]
 
@@ -45,9 +45,9 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a product answers a question."""
+    """Why a product answers a query."""
 
-    question: Question
+    query: Query
     hit: Hit  # its score split exactly, and its rank among all products
     text_cosine: float | None  # in [-1, 1]; None where the product has no text
     image_cosine: float | None
@@ -59,7 +59,7 @@ class Explanation:
     def as_dict(self) -> dict[str, object]:
         """Names and values but for the heat map, for JSON."""
         return {
-            "query": self.question.text,
+            "query": self.query.text,
             **self.hit.as_dict(),
             "text_cosine": self.text_cosine,
             "image_cosine": self.image_cosine,
@@ -73,7 +73,7 @@ class Explanation:
 
 def explain_product(
     index: ProductIndex,
-    question: Question,
+    query: Query,
     product_id: str,
     *,
     picture: bytes | None = None,
@@ -87,55 +87,57 @@ def explain_product(
 
     Args:
         index: where the product is.
-        question: words, a picture, or both.
+        query: words, a picture, or both.
         product_id: the product.
         picture: the product's own picture, for the heat map; generations keep none.
         weights: as for a query.
 
     Raises:
-        QueryError: the question cannot be asked, the id is unknown, or the picture is not the
+        QueryError: the query cannot be asked, the id is unknown, or the picture is not the
             one that the product was embedded with.
     """
     opened = index.opened
-    (probe,) = opened.probes([question])
+    (encoded,) = opened.encoded_queries([query])
     row = int(opened.rows_of([product_id], "PRODUCT_ID")[0])
-    halves = [normalise(half[0]) for half in split_halves(opened.ann.vectors(np.array([row])))]
-    text, image = (half if half.any() else None for half in halves)
-    heat_map = None if picture is None else _heat_map(opened, probe, image, picture)
+    parts = [normalise(half[0]) for half in split_parts(opened.ann.vectors(np.array([row])))]
+    text, image = (half if half.any() else None for half in parts)
+    heat_map = None if picture is None else _heat_map(opened, encoded, image, picture)
     return Explanation(
-        question=question,
-        hit=opened.place_of(probe, row, weights),
-        text_cosine=None if text is None else _round(np.dot(text, probe.text)),
-        image_cosine=None if image is None else _round(np.dot(image, probe.image)),
-        bm25=_round(_bm25(opened, probe.words, row)),
-        query_words=_query_shares(opened, probe, question, row, text),
-        product_words=[] if text is None else _product_shares(opened, probe, row),
+        query=query,
+        hit=opened.place_of(encoded, row, weights),
+        text_cosine=None if text is None else _round(np.dot(text, encoded.text)),
+        image_cosine=None if image is None else _round(np.dot(image, encoded.image)),
+        bm25=_round(_bm25(opened, encoded.words, row)),
+        query_words=_query_shares(opened, encoded, query, row, text),
+        product_words=[] if text is None else _product_shares(opened, encoded, row),
         heat_map=heat_map,
     )
 
 
 def _query_shares(
-    opened: OpenGeneration, probe: Probe, question: Question, row: int, text: Vectors | None
+    opened: Searcher, encoded: EncodedQuery, query: Query, row: int, text: Vectors | None
 ) -> list[WordShare]:
-    words = (probe.words or "").split()[:MOST_WORDS]
-    rests = [Question(text=rest or None, image=question.image) for rest in _without_each(words)]
+    words = (encoded.words or "").split()[:MOST_WORDS]
+    rests = [Query(text=rest or None, image=query.image) for rest in _without_each(words)]
     asked = [place for place, rest in enumerate(rests) if rest.text or rest.image]
-    without = np.zeros((len(words), len(probe.text)), np.float32)  # nothing asked, nothing near
-    for place, other in zip(asked, opened.probes([rests[place] for place in asked]), strict=True):
+    without = np.zeros((len(words), len(encoded.text)), np.float32)  # nothing asked, nothing near
+    for place, other in zip(
+        asked, opened.encoded_queries([rests[place] for place in asked]), strict=True
+    ):
         without[place] = other.text
-    lost = np.zeros(len(words)) if text is None else text @ probe.text - without @ text
-    bm25 = _bm25(opened, probe.words, row)
+    lost = np.zeros(len(words)) if text is None else text @ encoded.text - without @ text
+    bm25 = _bm25(opened, encoded.words, row)
     return [
         WordShare(word, _round(each), _round(bm25 - _bm25(opened, rest.text, row)))
         for word, each, rest in zip(words, lost, rests, strict=True)
     ]
 
 
-def _product_shares(opened: OpenGeneration, probe: Probe, row: int) -> list[WordShare]:
+def _product_shares(opened: Searcher, encoded: EncodedQuery, row: int) -> list[WordShare]:
     words = opened.text_of(row).split()
     rests = _without_each(words[:MOST_WORDS], words[MOST_WORDS:])
     texts = [" ".join(words), *(rest or " " for rest in rests)]
-    cosines = opened.encoders.texts(texts, passage=True) @ probe.text
+    cosines = opened.encoders.texts(texts, passage=True) @ encoded.text
     if len(words) == 1:
         cosines[1] = 0.0  # nothing is left, and nothing is near to nothing
     shares = zip(words, cosines[0] - cosines[1:], strict=False)
@@ -149,14 +151,14 @@ def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:
     return [rest if any(map(str.isalnum, rest)) else "" for rest in joined]
 
 
-def _bm25(opened: OpenGeneration, words: str | None, row: int) -> float:
+def _bm25(opened: Searcher, words: str | None, row: int) -> float:
     if not words:
         return 0.0
     return float(opened.products.match(words).of(np.array([row]))[0])
 
 
 def _heat_map(
-    opened: OpenGeneration, probe: Probe, stored: Vectors | None, picture: bytes
+    opened: Searcher, encoded: EncodedQuery, stored: Vectors | None, picture: bytes
 ) -> HeatMap:
     try:
         pixels = opened.encoders.frame([decode_image(picture)])[0]
@@ -171,8 +173,8 @@ def _heat_map(
         )
     windows = _windows(len(pixels))
     covered = np.where(windows[..., None], _backdrop(pixels), pixels)  # (windows, side, side, 3)
-    cosine = float(half @ probe.image)
-    lost = cosine - opened.encoders.pictures(covered) @ probe.image  # (windows,)
+    cosine = float(half @ encoded.image)
+    lost = cosine - opened.encoders.pictures(covered) @ encoded.image  # (windows,)
     times = np.maximum(windows.sum(axis=0), 1)
     heat = np.tensordot(lost, windows.astype(np.float32), axes=1) / times
     return HeatMap(pixels, heat.astype(np.float32), cosine)

@@ -15,7 +15,7 @@ from prodmatch.storage.atomic import new_directory, new_file
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.generations import Generation
 
-__all__ = ["DeliveryReport", "Form", "deliver_embeddings"]
+__all__ = ["ExportReport", "Form", "export_embeddings"]
 
 Form = Literal["npy", "parquet", "hf"]
 BATCH_ROWS = 8192
@@ -43,7 +43,7 @@ products = load_dataset(".", split="train").with_format("numpy")
 
 
 @dataclass(frozen=True)
-class DeliveryReport:
+class ExportReport:
     """What was written."""
 
     out: str
@@ -56,7 +56,7 @@ class DeliveryReport:
         return dict(vars(self))
 
 
-def deliver_embeddings(generation: Generation, form: Form, out: Path) -> DeliveryReport:
+def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportReport:
     """Writes a generation's vectors, in the order of its rows, to a new directory.
 
     `npy`: `vectors.npy` `(n, dim)` float32 and `products.parquet`, whose rows are the vectors'.
@@ -87,7 +87,7 @@ def deliver_embeddings(generation: Generation, form: Form, out: Path) -> Deliver
             )
             with new_file(folder / "README.md") as file:
                 file.write(card.encode())
-    return DeliveryReport(str(out), index.row_count, index.dim, generation.number)
+    return ExportReport(str(out), index.row_count, index.dim, generation.number)
 
 
 def _write_npy(index: AnnIndex, path: Path) -> None:

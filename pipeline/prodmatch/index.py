@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.search.auto_weights import measure_agreement, weights_for
-from prodmatch.search.generation_readme import generation_manual
+from prodmatch.search.auto_weights import measure_alignment, weights_for
+from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.product_db_writer import write_products
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.vector_index import AnnIndex, Kind, build_index, tune_index
@@ -43,9 +43,9 @@ class IndexReport:
     products: int
     type: str
     dim: int
-    recall_at_10: float  # of both halves of text queries, against the exact neighbours
+    recall_at_10: float  # of both parts of text queries, against the exact neighbours
     agreement: float | None  # of texts and pictures: how well the model knows the catalogue
-    weights: Mapping[str, float]  # of the legs, for questions that name none
+    weights: Mapping[str, float]  # of the signals, for queries that name none
     bytes: int
     seconds: float
     model: str
@@ -67,8 +67,8 @@ def index_embeddings(
     Args:
         store: what `embed_catalogue` filled.
         model: the one that the embeddings must be of, if the caller cares.
-        weights: of the legs, for questions that name none. If None, those of the model, its
-            vectors counted as far as it knows the catalogue (`measure_agreement`).
+        weights: of the signals, for queries that name none. If None, those of the model, its
+            vectors counted as far as it knows the catalogue (`measure_alignment`).
         kind: of the index over the vectors; `auto` is exact up to 200,000 products.
 
     Raises:
@@ -88,7 +88,7 @@ def index_embeddings(
         rows, dim = embeddings.row_count, 2 * encoders.dim
         index = build_index(lambda: _vectors(embeddings), rows, dim, kind)
         recall = _measure(index, embeddings, encoders)
-        agreement = measure_agreement(embeddings)
+        agreement = measure_alignment(embeddings)
         chosen = chosen or weights_for(encoders.description.weights, agreement)
 
         def fill(folder: Path) -> Mapping[str, object]:
@@ -109,7 +109,7 @@ def index_embeddings(
                 "weights": chosen,
             }
             with new_file(folder / "README.md") as file:
-                file.write(generation_manual(entries).encode())
+                file.write(generation_readme(entries).encode())
             return entries
 
         generation = publish_generation(store, fill)
@@ -166,10 +166,10 @@ def _measure(index: AnnIndex, embeddings: Embeddings, encoders: QueryEncoders) -
     texts = _sample_queries(embeddings)
     if not texts:
         return 1.0  # pictures alone: the exact index has nothing to miss
-    halves = encoders.texts(texts)
-    nothing = np.zeros_like(halves)
-    # As a question is asked: its vector against the texts, and then against the pictures.
-    queries = np.concatenate([np.hstack([halves, nothing]), np.hstack([nothing, halves])])
+    parts = encoders.texts(texts)
+    nothing = np.zeros_like(parts)
+    # As a query is asked: its vector against the texts, and then against the pictures.
+    queries = np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
     return tune_index(index, queries, lambda: _vectors(embeddings), 10)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import QueryError
-from prodmatch.search.encoded_query import Probe, item_probe
+from prodmatch.search.encoded_query import EncodedQuery, encode_items
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.search.searcher import Wanted
-from prodmatch.storage.vectors import Vectors, normalise, split_halves
+from prodmatch.search.searcher import SearchOptions
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 __all__ = ["recommend_products"]
 
@@ -24,7 +24,7 @@ def recommend_products(
     index: ProductIndex,
     liked: Sequence[str],
     disliked: Sequence[str] = (),
-    wanted: Wanted | None = None,
+    options: SearchOptions | None = None,
 ) -> list[Hit]:
     """The products nearest to a taste, best first; none of the history is among them.
 
@@ -35,10 +35,10 @@ def recommend_products(
         index: where to look.
         liked: ids of products, at least one.
         disliked: ids of products to keep away from.
-        wanted: how many, among which, by which weights.
+        options: how many, among which, by which weights.
 
     Raises:
-        QueryError: nothing is liked, an id is unknown or in both lists, or `wanted` cannot be
+        QueryError: nothing is liked, an id is unknown or in both lists, or `options` cannot be
             used.
     """
     opened = index.opened
@@ -48,19 +48,23 @@ def recommend_products(
     if both:
         raise QueryError(f"--liked and --disliked: both name {', '.join(both)}. Choose one.")
     near, far = opened.rows_of(liked, "--liked"), opened.rows_of(disliked, "--disliked")
-    probe = _probe(opened.ann.vectors(near), opened.ann.vectors(far), np.concatenate([near, far]))
-    return opened.answers([probe], ["q"], wanted or Wanted())[0]
+    encoded = _encode_history(
+        opened.ann.vectors(near), opened.ann.vectors(far), np.concatenate([near, far])
+    )
+    return opened.answers([encoded], ["q"], options or SearchOptions())[0]
 
 
-def _probe(liked: Vectors, disliked: Vectors, history: npt.NDArray[np.int64]) -> Probe:
-    halves = [
+def _encode_history(
+    liked: Vectors, disliked: Vectors, history: npt.NDArray[np.int64]
+) -> EncodedQuery:
+    parts = [
         _mean(near) - DISLIKED_SHARE * _mean(far)
-        for near, far in zip(split_halves(liked), split_halves(disliked), strict=True)
+        for near, far in zip(split_parts(liked), split_parts(disliked), strict=True)
     ]
-    return item_probe(halves[0], halves[1], history)
+    return encode_items(parts[0], parts[1], history)
 
 
-def _mean(halves: Vectors) -> Vectors:
-    """The mean direction `(dim,)` of `(n, dim)` halves; those that are missing have no say."""
-    present = halves[halves.any(axis=1)]
-    return normalise(present.sum(axis=0)) if len(present) else np.zeros(halves.shape[1], np.float32)
+def _mean(parts: Vectors) -> Vectors:
+    """The mean direction `(dim,)` of `(n, dim)` parts; those that are missing have no say."""
+    present = parts[parts.any(axis=1)]
+    return normalise(present.sum(axis=0)) if len(present) else np.zeros(parts.shape[1], np.float32)

@@ -21,8 +21,8 @@ from prodmatch.model.spatial import Layout, LayoutFeatures, fit_layout, look, se
 from prodmatch.pretraining.augment import mirror_and_crop
 from prodmatch.pretraining.contrastive import ContrastSettings, TrainingSet, Work, title_to_picture
 from prodmatch.pretraining.data import check_splits, read_text_rows
-from prodmatch.pretraining.dual_encoder import TwoTowers
-from prodmatch.pretraining.head_fitting import Seen, refit_heads
+from prodmatch.pretraining.dual_encoder import DualEncoder
+from prodmatch.pretraining.head_fitting import Seen, fit_ensemble
 from prodmatch.pretraining.job import (
     ScratchSettings,
     read_training_set,
@@ -32,7 +32,7 @@ from prodmatch.pretraining.job import (
 from prodmatch.pretraining.save import Beside, beside_of, encoder_files, fold_heads
 from prodmatch.storage.atomic import lock_store, scratch_directory
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.dataset import PairSet, gather_labelled, gather_pairs
+from prodmatch.training.dataset import PairSet, read_labelled_dataset, read_pairs_dataset
 from prodmatch.training.held_out import pair_measure, split_labelled, words_measure
 from prodmatch.training.labels import read_labels
 from prodmatch.training.metrics import (
@@ -44,7 +44,7 @@ from prodmatch.training.metrics import (
 from prodmatch.training.model_card import Fitted, encoders_card, heads_card
 from prodmatch.training.pairs import TextPair
 from prodmatch.training.progress import open_log
-from prodmatch.training.query_bank import add_bank
+from prodmatch.training.query_bank import add_query_bank
 from prodmatch.training.residual_text import keep_texts
 from prodmatch.training.trainer import Examples, LinearSettings, Measure, train_linear
 
@@ -125,20 +125,20 @@ def fit_heads(
     judged = read_labels(labels) if labels else []
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
-        todo = plan_features(catalogue, pair, store, scratch)
-        update_features(catalogue, pair, todo, device=settings.device, workers=settings.workers)
-        pairs = gather_pairs(todo, catalogue.path)
+        plan = plan_features(catalogue, pair, store, scratch)
+        update_features(catalogue, pair, plan, device=settings.device, workers=settings.workers)
+        pairs = read_pairs_dataset(plan, catalogue.path)
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
         kept, held_out = pairs.take(~held), pairs.take(held)
         encoder = TextEncoder(pair.text_folder, pair.text, choose_device(settings.device))
-        texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.places)))).texts(todo)
+        texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.places)))).texts(plan)
         queries = draw_queries(texts)
         asked = encoder.encode(queries, query=True)
         sets, measure = [kept.examples()], pair_measure(held_out)
         if labels:
             weights = ModelDescription(out.name, files.text, files.image).weights
             share = weights["text"] / (weights["text"] + weights["image"])
-            labelled = gather_labelled(todo, judged, encoder, share, labels)
+            labelled = read_labelled_dataset(plan, judged, encoder, share, labels)
             sets, measure = split_labelled(labelled, sets[0], HELD_OUT)
     heads, fitted = best_heads(kept, sets, measure, settings)
     slack = 0.0 if labels else 0.5 / len(held_out.places) ** 0.5  # a standard error at most
@@ -170,8 +170,8 @@ def best_heads(
     linear = LinearSettings(
         dim=settings.dim, loss=settings.loss, epochs=settings.epochs, seed=settings.seed
     )
-    with open_log(settings.log_dir) as hear:
-        heads, figures = train_linear(sets, measure, linear, hear)
+    with open_log(settings.log_dir) as log_figure:
+        heads, figures = train_linear(sets, measure, linear, log_figure)
     if max(figures) <= before:
         return closed, Fitted("cca", settings.loss, before, before, figures)
     return heads, Fitted("linear", settings.loss, before, max(figures), figures)
@@ -274,34 +274,38 @@ def train_encoders(
     work = out.with_name(f"{out.name}.work")
     side = settings.contrast.side_pixels
     if start is None:
-        with open_log(settings.log_dir) as hear:
-            towers = train_from_scratch(data, held_out, loose, settings, Work(work, hear))
+        with open_log(settings.log_dir) as log_figure:
+            dual_encoder = train_from_scratch(
+                data, held_out, loose, settings, Work(work, log_figure)
+            )
         text = TextSpec(max_tokens=settings.shape.max_tokens, query_words=QUERY_WORDS)
         image = ImageSpec(architecture=settings.shape.resnet)
     else:
-        with open_log(settings.log_dir) as hear:
-            towers = train_further(start, data, held_out, settings, Work(work, hear))
+        with open_log(settings.log_dir) as log_figure:
+            dual_encoder = train_further(start, data, held_out, settings, Work(work, log_figure))
         text, image = start.description.text, start.description.image
     image = replace(image, fit="pad", resize_pixels=side, crop_pixels=side)
-    with scratch_directory(work) as scratch, open_log(settings.log_dir) as hear:
-        wide = _wide_layout(towers.model, data, side)
-        bare = encoder_files(towers, text, image, layout=wide)
+    with scratch_directory(work) as scratch, open_log(settings.log_dir) as log_figure:
+        wide = _wide_layout(dual_encoder.model, data, side)
+        bare = encoder_files(dual_encoder, text, image, layout=wide)
         encode = _Encode(bare.write(scratch / "bare"), settings.device)
         seen, judged = encode.see(data, otherwise=True), encode.see(held_out)
-        fit = replace(settings.refit, dim=settings.kept_dim, seed=settings.contrast.seed)
-        refitted = refit_heads(encode.text, seen, judged, fit, hear)
-        before = title_to_picture(towers.model, towers.tokenizer, held_out, settings.contrast)
-        better = refitted.figure >= before
-        layout, heads = settle_layout(encode.layout, refitted.heads, LAYOUT_DIM)
-        beside = (
-            Beside(words=torch.from_numpy(refitted.words), layout=layout)
-            if better
-            else beside_of(towers.model)
+        fit = replace(settings.head_fitting, dim=settings.kept_dim, seed=settings.contrast.seed)
+        fitted_heads = fit_ensemble(encode.text, seen, judged, fit, log_figure)
+        before = title_to_picture(
+            dual_encoder.model, dual_encoder.tokenizer, held_out, settings.contrast
         )
-        files = encoder_files(towers, text, image, **beside)
+        better = fitted_heads.figure >= before
+        layout, heads = settle_layout(encode.layout, fitted_heads.heads, LAYOUT_DIM)
+        beside = (
+            Beside(words=torch.from_numpy(fitted_heads.words), layout=layout)
+            if better
+            else beside_of(dual_encoder.model)
+        )
+        files = encoder_files(dual_encoder, text, image, **beside)
         encode = _Encode(files.write(scratch / "whole"), settings.device)
         if not better:
-            heads = _tower_heads(towers.model, encode, data, settings.kept_dim)
+            heads = _dual_encoder_heads(dual_encoder.model, encode, data, settings.kept_dim)
         titles = [product.title for product in held_out.products[:MOST_QUERIES]]
         queries = draw_queries(titles)
         asked = heads.texts(encode.text.encode(queries, query=True))
@@ -316,13 +320,13 @@ def train_encoders(
         description = replace(description, weights=start.description.weights)
     found = _calibrate(products, queries, asked, description.weights)
     description = replace(description, calibration=found.calibration)
-    recall = max(before, refitted.figure)
-    figures = [figure for fit in refitted.figures for figure in fit]
+    recall = max(before, fitted_heads.figure)
+    figures = [figure for fit in fitted_heads.figures for figure in fit]
     fitted = Fitted("encoders", "infonce", before, recall, figures)
     card = encoders_card(
         out.name,
-        replace(settings, refit=fit),
-        (towers.report, fitted),
+        replace(settings, head_fitting=fit),
+        (dual_encoder.report, fitted),
         start=start,
         pairs=len(data.products),
         calibrated=found,
@@ -332,7 +336,7 @@ def train_encoders(
     return _report(model, fitted, found, **counts, recall=recall)
 
 
-def _wide_layout(model: TwoTowers, data: TrainingSet, side: int) -> Layout:
+def _wide_layout(model: DualEncoder, data: TrainingSet, side: int) -> Layout:
     """The principal components of training pictures, so many that heads miss nothing."""
     chosen = data.pictures[:: -(-len(data.pictures) // MOST_CENTRED)]
     features, device = LayoutFeatures(), model.log_scale.device
@@ -347,14 +351,16 @@ def _wide_layout(model: TwoTowers, data: TrainingSet, side: int) -> Layout:
     return fit_layout(np.concatenate(found), WIDE_DIM)
 
 
-def _tower_heads(model: TwoTowers, encode: "_Encode", data: TrainingSet, dim: int) -> Heads:
-    """The heads that the towers were trained with, centred and rotated."""
+def _dual_encoder_heads(
+    model: DualEncoder, encode: "_Encode", data: TrainingSet, dim: int
+) -> Heads:
+    """The heads that the dual encoder were trained with, centred and rotated."""
     sample = slice(None, None, -(-len(data.products) // MOST_CENTRED))
     folded = fold_heads(model)
     titles = encode.text.encode([product.title for product in data.products[sample]])
     pictures = encode.pictures(data.pictures[sample])
     heads = compact_heads(*folded, (folded[0](titles), folded[1](pictures)), dim)
-    return add_bank(heads, titles, pictures)
+    return add_query_bank(heads, titles, pictures)
 
 
 class _Encode:

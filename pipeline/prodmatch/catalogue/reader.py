@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.images import ImageFault, read_image_file
-from prodmatch.catalogue.schema import Layout, find_layout
+from prodmatch.catalogue.schema import Layout, map_schema
 from prodmatch.errors import CatalogueError
 
 __all__ = [
@@ -251,7 +251,7 @@ def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catal
     for file, schema in zip(files[1:], schemas[1:], strict=True):
         if schema.remove_metadata() != schemas[0].remove_metadata():
             raise CatalogueError(_describe_difference(files[0], schemas[0], file, schema))
-    layout = find_layout(schemas[0], options.columns, options.text_columns, files[0])
+    layout = map_schema(schemas[0], options.columns, options.text_columns, files[0])
     if layout.image_is_path and options.image_root is None:
         raise CatalogueError(
             f"{files[0]}: column {layout.image!r} holds paths of pictures. "

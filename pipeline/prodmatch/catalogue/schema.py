@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from prodmatch.errors import CatalogueError
 
-__all__ = ["Layout", "find_layout", "is_text"]
+__all__ = ["Layout", "is_text", "map_schema"]
 
 OURS = ("product_id", "title", "description", "image")
 # Names that embeddings, products and hits use themselves.
@@ -69,7 +69,7 @@ class Layout:
         return pa.RecordBatch.from_arrays(columns, schema=self.metadata)
 
 
-def find_layout(
+def map_schema(
     schema: pa.Schema, columns: Mapping[str, str], text_columns: Sequence[str], path: Path
 ) -> Layout:
     """The layout of a file with this schema.

@@ -20,11 +20,11 @@ from prodmatch.encoders.encoders import (
 from prodmatch.model.description import EncoderPair
 from prodmatch.storage.features import FeatureStore
 
-__all__ = ["Featured", "Todo", "plan_features", "update_features"]
+__all__ = ["EncodeResult", "FeaturePlan", "plan_features", "update_features"]
 
 
 @dataclass(frozen=True)
-class Todo:
+class FeaturePlan:
     """The decision: which contents the store lacks, as places among the scan's rows."""
 
     scan: Scan
@@ -41,22 +41,24 @@ class Todo:
 
 
 @dataclass(frozen=True)
-class Featured:
+class EncodeResult:
     """What was decided, and what the encoding did."""
 
-    todo: Todo
+    plan: FeaturePlan
     texts: EncodeCount
     images: EncodeCount
 
 
-def plan_features(catalogue: Catalogue, encoders: EncoderPair, store: Path, scratch: Path) -> Todo:
+def plan_features(
+    catalogue: Catalogue, encoders: EncoderPair, store: Path, scratch: Path
+) -> FeaturePlan:
     """Scans a catalogue and decides what has to be encoded; writes to `scratch` alone."""
     text = text_fingerprint(encoders.text_folder, encoders.text)
     image = image_fingerprint(encoders.image_folder, encoders.image)
     texts = FeatureStore(store / "features" / f"text-{text[:32]}")
     images = FeatureStore(store / "features" / f"image-{image[:32]}")
     scan = scan_catalogue(catalogue, scratch)
-    return Todo(
+    return FeaturePlan(
         scan,
         texts,
         images,
@@ -68,26 +70,26 @@ def plan_features(catalogue: Catalogue, encoders: EncoderPair, store: Path, scra
 def update_features(
     catalogue: Catalogue,
     encoders: EncoderPair,
-    todo: Todo,
+    plan: FeaturePlan,
     *,
     device: str = "auto",
     workers: int = 1,
-) -> Featured:
+) -> EncodeResult:
     """Encodes what was decided, shard by shard; a killed run loses one shard at most."""
     on = choose_device(device)
-    scan = todo.scan
+    scan = plan.scan
     texts, images = EncodeCount(), EncodeCount()
-    if len(todo.new_texts):
+    if len(plan.new_texts):
         text_encoder = TextEncoder(encoders.text_folder, encoders.text, on)
-        contents = new_texts(scan, todo.new_texts)
-        texts = encode_texts(contents, len(todo.new_texts), text_encoder, todo.texts)
-    if len(todo.new_images):
+        contents = new_texts(scan, plan.new_texts)
+        texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
+    if len(plan.new_images):
         images = encode_pictures(
             catalogue,
-            scan.rows[todo.new_images],
-            scan.image_keys.take(pa.array(todo.new_images)).to_pylist(),
+            scan.rows[plan.new_images],
+            scan.image_keys.take(pa.array(plan.new_images)).to_pylist(),
             ImageEncoder(encoders.image_folder, encoders.image, on),
-            todo.images,
+            plan.images,
             workers=workers,
         )
-    return Featured(todo, texts, images)
+    return EncodeResult(plan, texts, images)

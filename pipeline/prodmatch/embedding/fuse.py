@@ -1,4 +1,4 @@
-"""Features to halves, halves to embeddings: every product of a catalogue, in bounded memory."""
+"""Features to parts, parts to embeddings: every product of a catalogue, in bounded memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from prodmatch.embedding.plan import Scan, read_rows
 from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
-from prodmatch.storage.vectors import Vectors, check_unit, join_halves
+from prodmatch.storage.vectors import Vectors, check_unit, join_parts
 
-__all__ = ["Half", "fused_tables", "project_half"]
+__all__ = ["ModalityVectors", "fused_tables", "project_modality"]
 
 SHARD_ROWS = 16384
 
 
 @dataclass(frozen=True)
-class Half:
+class ModalityVectors:
     """One half of every usable row: unit vectors on disk, and which row has which."""
 
     vectors: Vectors  # (features, dim), a memory map; zeros where a feature is unusable
@@ -46,18 +46,18 @@ class Half:
         return np.where((places >= 0)[:, None], found, np.float32(0.0))
 
 
-def project_half(
+def project_modality(
     store: FeatureStore,
     project: Callable[[Vectors], Vectors],
     dim: int,
     row_keys: pa.FixedSizeBinaryArray,
     path: Path,
-) -> Half:
+) -> ModalityVectors:
     """Projects the features that the rows need, shard by shard, into a memory map at `path`.
 
     Args:
         store: the features of one encoder.
-        project: features to unit halves `(n, dim)`, as the heads of a model do.
+        project: features to unit parts `(n, dim)`, as the heads of a model do.
         dim: of a half.
         row_keys: the content key of every row, null where there is none.
         path: a file to make; the map lives as long as the result.
@@ -77,7 +77,7 @@ def project_half(
     found = pc.index_in(row_keys, value_set=keys) if len(keys) else pa.nulls(len(row_keys))
     found = pc.if_else(pc.is_valid(row_keys), found, None)
     places = pc.fill_null(found.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return Half(vectors, places, faults)
+    return ModalityVectors(vectors, places, faults)
 
 
 def _unusable(projected: Vectors, faults: Sequence[str | None]) -> dict[int, str]:
@@ -91,7 +91,7 @@ def _unusable(projected: Vectors, faults: Sequence[str | None]) -> dict[int, str
 
 
 def fused_tables(
-    scan: Scan, text: Half, image: Half, kept: npt.NDArray[np.bool_]
+    scan: Scan, text: ModalityVectors, image: ModalityVectors, kept: npt.NDArray[np.bool_]
 ) -> Iterator[pa.Table]:
     """The embeddings of the kept rows, one table a shard, in the catalogue's order.
 
@@ -117,18 +117,18 @@ def _fuse(
     batch: pa.RecordBatch,
     rows: npt.NDArray[np.int64],
     places: npt.NDArray[np.int64],
-    text: Half,
-    image: Half,
+    text: ModalityVectors,
+    image: ModalityVectors,
 ) -> pa.Table:
-    vectors = join_halves(text.take(rows), image.take(rows))
+    vectors = join_parts(text.take(rows), image.take(rows))
     check_unit(vectors, "embeddings")
     chosen = batch.take(pa.array(places))
     table = pa.Table.from_batches([chosen]).drop_columns(["text_key", "image_key", "row"])
-    halves = {"has_text": text.present[rows], "has_image": image.present[rows]}
+    parts = {"has_text": text.present[rows], "has_image": image.present[rows]}
     own = {
         "product_id": table["product_id"],
         "vector": vector_array(vectors),
-        **{name: pa.array(present) for name, present in halves.items()},
+        **{name: pa.array(present) for name, present in parts.items()},
     }
     rest = {name: table[name] for name in table.column_names if name != "product_id"}
     return pa.table({**own, **rest})

@@ -16,8 +16,8 @@ from prodmatch.embedding.isolation import (
     ChildFailure,
     Pipe,
     end_with_parent,
-    frame_bytes,
-    frame_carefully,
+    preprocess_bytes,
+    preprocess_isolated,
 )
 from prodmatch.errors import CatalogueError, ProdmatchError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
@@ -83,18 +83,18 @@ class PictureBatches:
                 data.append(found)
             yield keys, data
 
-    def decode(self, batches: range, *, carefully: bool = False) -> Iterator[DecodedPictures]:
-        """These batches; carefully: one picture at a time, in a process that may die."""
+    def decode(self, batches: range, *, isolated: bool = False) -> Iterator[DecodedPictures]:
+        """These batches; isolated: one picture at a time, in a process that may die."""
         side = self.spec.crop_pixels
         for keys, data in self.read(batches):
-            framed = (
-                frame_carefully(data, self.spec)
-                if carefully
-                else (frame_bytes(picture, self.spec) for picture in data)
+            preprocessed = (
+                preprocess_isolated(data, self.spec)
+                if isolated
+                else (preprocess_bytes(picture, self.spec) for picture in data)
             )
             faults: list[str | None] = []
             pixels = [np.zeros((0, side, side, 3), np.uint8)]
-            for found in framed:
+            for found in preprocessed:
                 faults.append(found.fault)
                 if found.pixels is not None:
                     pixels.append(found.pixels[None])
@@ -183,7 +183,7 @@ def _watched(pictures: PictureBatches, first: int, workers: int) -> Iterator[Dec
             except ChildFailure as failure:
                 child.kill()
                 logger.warning("batch %d of pictures: its worker %s", batch, failure.fault)
-                (found,) = pictures.decode(range(batch, batch + 1), carefully=True)
+                (found,) = pictures.decode(range(batch, batch + 1), isolated=True)
                 if following < len(pictures):
                     children[following] = _start(pictures, following, workers)
             else:

@@ -11,16 +11,16 @@ from multiprocessing.connection import Connection
 
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import ProdmatchError
-from prodmatch.model.preprocessing import ImageSpec, Pixels, frame_picture
+from prodmatch.model.preprocessing import ImageSpec, Pixels, preprocess_image
 
 __all__ = [
     "Child",
     "ChildFailure",
-    "Framed",
     "Pipe",
+    "Preprocessed",
     "end_with_parent",
-    "frame_bytes",
-    "frame_carefully",
+    "preprocess_bytes",
+    "preprocess_isolated",
 ]
 
 MOST_SECONDS = 10.0  # for one picture; the largest that is let through takes about two
@@ -125,25 +125,25 @@ def _begin(serve: Callable[..., None], pipe: Pipe, *arguments: object) -> None:
 
 
 @dataclass(frozen=True)
-class Framed:
+class Preprocessed:
     """A picture as its encoder sees it, or why there is none."""
 
     pixels: Pixels | None
     fault: str | None = None
 
 
-def frame_bytes(data: bytes, spec: ImageSpec) -> Framed:
+def preprocess_bytes(data: bytes, spec: ImageSpec) -> Preprocessed:
     """The square of an untrusted picture that the encoder sees, decoded in this process."""
     try:
-        return Framed(frame_picture(decode_image(data), spec))
+        return Preprocessed(preprocess_image(decode_image(data), spec))
     except ImageFault as fault:
-        return Framed(None, fault.reason)
+        return Preprocessed(None, fault.reason)
 
 
-def frame_carefully(
+def preprocess_isolated(
     pictures: Iterable[bytes], spec: ImageSpec, *, seconds: float = MOST_SECONDS
-) -> Iterator[Framed]:
-    """As `frame_bytes` for each picture, in order, decoded in another process.
+) -> Iterator[Preprocessed]:
+    """As `preprocess_bytes` for each picture, in order, decoded in another process.
 
     One that kills the process is `crashed`, one that takes longer than `seconds` is `too_slow`;
     a new process decodes the next.
@@ -151,20 +151,20 @@ def frame_carefully(
     child: Child | None = None
     try:
         for data in pictures:
-            child = child or Child(_frame_each, spec)
+            child = child or Child(_preprocess_each, spec)
             try:
                 child.send(data)
-                framed = child.receive(seconds)
+                preprocessed = child.receive(seconds)
             except ChildFailure as failure:
                 child.kill()
-                child, framed = None, Framed(None, failure.fault)
-            if isinstance(framed, Framed):
-                yield framed
+                child, preprocessed = None, Preprocessed(None, failure.fault)
+            if isinstance(preprocessed, Preprocessed):
+                yield preprocessed
     finally:
         if child is not None:
             child.kill()
 
 
-def _frame_each(pipe: Pipe, spec: ImageSpec) -> None:
+def _preprocess_each(pipe: Pipe, spec: ImageSpec) -> None:
     while True:
-        pipe.send(frame_bytes(pipe.recv(), spec))
+        pipe.send(preprocess_bytes(pipe.recv(), spec))

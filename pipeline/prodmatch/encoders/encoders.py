@@ -229,7 +229,7 @@ class TextEncoder:
 
 
 class ImageEncoder:
-    """Framed pictures to pooled features, through a torchvision ResNet."""
+    """Preprocessed pictures to pooled features, through a torchvision ResNet."""
 
     def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
         resnet, pooled = load_resnet(folder, spec.architecture)

@@ -17,7 +17,7 @@ from prodmatch.encoders.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.heads import Projection
-from prodmatch.model.hubness import FURTHEST, SHARPNESS, SPREAD, Querybank
+from prodmatch.model.hubness import FURTHEST, SHARPNESS, SPREAD, QueryBank
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.atomic import copy_file, keep_whole, list_files, new_directory, write_json
 
@@ -28,10 +28,10 @@ COSINE = 0.999  # what an exported encoder must reach against torch
 
 
 class _Projected(nn.Module):
-    """Features and a head in one graph, so that ONNX gives unit halves."""
+    """Features and a head in one graph, so that ONNX gives unit parts."""
 
     def __init__(
-        self, features: nn.Module, projection: Projection, bank: Querybank | None = None
+        self, features: nn.Module, projection: Projection, bank: QueryBank | None = None
     ) -> None:
         super().__init__()
         self.bank = None if bank is None else _Unusual(bank)
@@ -52,9 +52,9 @@ class _Projected(nn.Module):
 
 
 class _Unusual(nn.Module):
-    """`Querybank.unusual` of unit rows, as a column."""
+    """`QueryBank.unusual` of unit rows, as a column."""
 
-    def __init__(self, bank: Querybank) -> None:
+    def __init__(self, bank: QueryBank) -> None:
         super().__init__()
         self.texts: Tensor
         self.logits: Tensor

@@ -1,1 +1,1 @@
-"""Relevance judgements, runs and statistics."""
+"""Relevance qrels, runs and statistics."""

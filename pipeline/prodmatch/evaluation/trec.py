@@ -1,4 +1,4 @@
-"""Judgements and runs: which products fit which query, and what a ranking gave; TREC's formats."""
+"""Qrels and runs: which products fit which query, and what a ranking gave; TREC's formats."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,16 +8,16 @@ from prodmatch.errors import QueryError
 from prodmatch.search.queries import read_records
 from prodmatch.storage.atomic import new_file
 
-__all__ = ["Judgements", "Run", "read_judgements", "read_run", "write_run"]
+__all__ = ["Qrels", "Run", "read_qrels", "read_run", "write_run"]
 
-Judgements = dict[str, dict[str, int]]  # query_id -> product_id -> grade, 0 for no match
+Qrels = dict[str, dict[str, int]]  # query_id -> product_id -> grade, 0 for no match
 Run = dict[str, list[str]]  # query_id -> product_ids, best first
 GRADES = ("relevance", "grade", "label")
 TREC_SUFFIXES = (".txt", ".qrels", ".trec", ".run")
 
 
-def read_judgements(path: Path) -> Judgements:
-    """Graded judgements in Parquet, JSON lines (`query_id, product_id, relevance`) or TREC form.
+def read_qrels(path: Path) -> Qrels:
+    """Graded qrels in Parquet, JSON lines (`query_id, product_id, relevance`) or TREC form.
 
     A file that ends in `.txt`, `.qrels` or `.trec` is TREC's: `query_id 0 product_id grade`.
     Equal lines count once; the grade may also be called `grade` or `label`.
@@ -26,16 +26,16 @@ def read_judgements(path: Path) -> Judgements:
         QueryError: a row lacks a field, a grade is no whole number, or two grades contradict.
     """
     rows = _read_trec(path) if path.suffix in TREC_SUFFIXES else read_records(path, "--qrels")
-    judgements: Judgements = {}
+    qrels: Qrels = {}
     for number, row in enumerate(rows, start=1):
         query_id, product_id, grade = _read_row(row, number, path)
-        known = judgements.setdefault(query_id, {})
+        known = qrels.setdefault(query_id, {})
         if known.setdefault(product_id, grade) != grade:
             raise QueryError(
                 f"--qrels {path}: row {number}: {query_id!r} and {product_id!r} have the grades "
                 f"{known[product_id]} and {grade}. Keep one."
             )
-    return judgements
+    return qrels
 
 
 def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, str, int]:

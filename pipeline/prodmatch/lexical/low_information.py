@@ -1,4 +1,4 @@
-"""Prose: words that descriptions say and titles do not, and how little each tells in a question."""
+"""Prose: words that descriptions say and titles do not, and how little each tells in a query."""
 
 import functools
 import json
@@ -10,7 +10,7 @@ __all__ = ["prose_weights"]
 
 @functools.cache
 def prose_weights() -> Mapping[str, float]:
-    """The weight of a word in a long question, for those that weigh less than 1.
+    """The weight of a word in a long query, for those that weigh less than 1.
 
     Counted by `benchmarks/count_prose.py` in English titles and descriptions; words of other
     languages are not among them, and weigh 1.

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms, within_edits
 
-__all__ = ["Lexicon", "mend_spelling"]
+__all__ = ["Lexicon", "correct_spelling"]
 
 MOST_WORDS = 64  # of a query that are looked at
 LONG_LETTERS = 8  # a word from here on may have two mistakes
@@ -35,7 +35,7 @@ class Lexicon(Protocol):
         """Words of that first letter and of these lengths, with the count of their products."""
 
 
-def mend_spelling(text: str, lexicon: Lexicon) -> str:
+def correct_spelling(text: str, lexicon: Lexicon) -> str:
     """The text with mistyped words replaced by the nearest known ones; else as it is.
 
     Two words are joined where more products say them as one than say both ("sun glasses"). A word
@@ -45,17 +45,17 @@ def mend_spelling(text: str, lexicon: Lexicon) -> str:
     """
     words = text.split()
     terms = [_plain_word(word) for word in words[:MOST_WORDS]]
-    mended: list[str] = []
+    corrected: list[str] = []
     place = 0
     while place < len(terms):
         joined = _join(terms[place : place + 2], lexicon)
         if joined:
-            mended.append(joined)
+            corrected.append(joined)
             place += 2
             continue
-        mended.append(_spell(terms[place], lexicon) or words[place])
+        corrected.append(_spell(terms[place], lexicon) or words[place])
         place += 1
-    return " ".join([*mended, *words[MOST_WORDS:]])
+    return " ".join([*corrected, *words[MOST_WORDS:]])
 
 
 def _plain_word(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Text to the terms that the lexical leg counts; the same rules for products and for queries."""
+"""Text to the terms that the lexical signal counts; the same rules for products and for queries."""
 
 import re
 import unicodedata

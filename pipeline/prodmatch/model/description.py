@@ -21,7 +21,7 @@ __all__ = [
     "write_description",
 ]
 
-FORMAT = 2  # raise it when the same files would give other halves
+FORMAT = 2  # raise it when the same files would give other parts
 SHIPPED = Path(__file__).parent.parent / "models"
 
 

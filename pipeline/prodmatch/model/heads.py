@@ -10,19 +10,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from prodmatch.errors import ModelError
-from prodmatch.model.hubness import Querybank
+from prodmatch.model.hubness import QueryBank
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["Heads", "Projection", "add_own_texts", "compact_heads", "fit_cca"]
+__all__ = ["Heads", "Projection", "add_residual_texts", "compact_heads", "fit_cca"]
 
 PARTS = ("weight", "bias", "centre", "rotation")
 # Beside a text and its picture, in what is kept: a text and itself, and two texts of one thing.
-# Without the first the text leg of attribute queries loses (nDCG@10 .836 for .841); with .25 of the
-# second, half of the directions find fewer pictures by titles (R@10 .715 for .721).
+# Without the first the text signal of attribute queries loses (nDCG@10 .836 for .841); with .25
+# of the second, half of the directions find fewer pictures by titles (R@10 .715 for .721).
 TEXTS_SHARE = 0.3
 PAIRS_SHARE = 0.1
-BANK_PARTS = tuple(field.name for field in fields(Querybank))
+BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Projection:
     """One half's way into the shared space: linear, unit length, centred, rotated, unit length.
 
     Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
-    inner products be compared. The rotation is the same for both halves, and begins with the
+    inner products be compared. The rotation is the same for both parts, and begins with the
     directions in which they agree most, so leading components alone are a smaller model.
     """
 
@@ -58,7 +58,7 @@ class Heads:
 
     text: Projection
     image: Projection
-    bank: Querybank | None = None
+    bank: QueryBank | None = None
 
     @property
     def dim(self) -> int:
@@ -66,11 +66,11 @@ class Heads:
         return 1 + int(self.text.rotation.shape[1])
 
     def texts(self, features: Vectors) -> Vectors:
-        """Unit halves `(n, dim)` of `(n, text features)`."""
+        """Unit parts `(n, dim)` of `(n, text features)`."""
         return _half(np.zeros(len(features)), self.text(features))
 
     def pictures(self, features: Vectors) -> Vectors:
-        """Unit halves `(n, dim)` of `(n, image features)`; the first number is below 0 for hubs."""
+        """Unit parts `(n, dim)` of `(n, image features)`; the first number is below 0 for hubs."""
         projected = self.image(features)
         if self.bank is None:
             return _half(np.zeros(len(features)), projected)
@@ -84,7 +84,7 @@ class Heads:
             for part in PARTS
         }
         if self.bank is not None:
-            arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_PARTS}
+            arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_TENSORS}
         with new_file(path) as file:
             file.write(save(arrays))
 
@@ -101,13 +101,13 @@ class Heads:
                 Projection(*(arrays[f"{half}.{part}"] for part in PARTS))
                 for half in ("text", "image")
             )
-            names = [f"bank.{part}" for part in BANK_PARTS]
+            names = [f"bank.{part}" for part in BANK_TENSORS]
             bank = [arrays[name] for name in names] if names[0] in arrays else []
         except FileNotFoundError as error:
             raise ModelError(f"{path}: is missing; train heads with 'prodmatch train'.") from error
         except (SafetensorError, KeyError) as error:
             raise ModelError(f"{path}: does not hold heads ({error}).") from error
-        return cls(text, image, Querybank(*bank) if bank else None)
+        return cls(text, image, QueryBank(*bank) if bank else None)
 
 
 def _half(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:
@@ -125,7 +125,7 @@ def _lengths(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def compact_heads(
     text: Projection,
     image: Projection,
-    halves: tuple[Vectors, Vectors],
+    parts: tuple[Vectors, Vectors],
     dim: int,
     pairs: tuple[Vectors, Vectors] | None = None,
 ) -> Heads:
@@ -139,17 +139,17 @@ def compact_heads(
     Args:
         text: the head of texts as trained.
         image: the head of pictures as trained.
-        halves: unit rows of training texts and their pictures through these heads, row by row.
+        parts: unit rows of training texts and their pictures through these heads, row by row.
         dim: of a half; its first number is no direction.
         pairs: unit rows of texts of other things and of other texts of the same through the head
             of texts, row by row, so that the directions that tell these apart are kept too.
     """
-    centres = [half.mean(axis=0) for half in halves]
-    texts, pictures = (half - centre for half, centre in zip(halves, centres, strict=True))
-    agreement = _agreement(texts, pictures) + TEXTS_SHARE * _agreement(texts, texts)
+    centres = [half.mean(axis=0) for half in parts]
+    texts, pictures = (half - centre for half, centre in zip(parts, centres, strict=True))
+    agreement = _alignment(texts, pictures) + TEXTS_SHARE * _alignment(texts, texts)
     if pairs is not None:
         left, right = (side - centres[0] for side in pairs)
-        agreement += PAIRS_SHARE * _agreement(left, right)
+        agreement += PAIRS_SHARE * _alignment(left, right)
     values, directions = np.linalg.eigh(agreement)
     rotation = directions[:, np.argsort(-values)[: dim - 1]].astype(np.float32)
     said, seen = (
@@ -159,7 +159,7 @@ def compact_heads(
     return Heads(said, seen)
 
 
-def add_own_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
+def add_residual_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     """The heads, and beside what a picture can show of a text what the text says itself.
 
     Heads that learn from pictures alone forget what no picture shows. So the features of texts as
@@ -194,7 +194,7 @@ def add_own_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     return Heads(found.text, Projection(heads.image.weight, heads.image.bias, centre, rotation))
 
 
-def _agreement(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
+def _alignment(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
     """`(dim, dim)`, symmetric: along a direction, the mean product of the two rows of a pair."""
     cross = left.astype(np.float64).T @ right.astype(np.float64) / len(left)
     return np.asarray((cross + cross.T) / 2)

@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from prodmatch.storage.vectors import Vectors, normalise
 
-__all__ = ["FURTHEST", "SAY", "SHARPNESS", "SPREAD", "Querybank", "ask_alike", "ask_pictures"]
+__all__ = [
+    "FURTHEST",
+    "SAY",
+    "SHARPNESS",
+    "SPREAD",
+    "QueryBank",
+    "penalised_image_query",
+    "plain_image_query",
+]
 
 # On `val`, where nothing, half and three quarters of it is taken off: title to picture R@10 .688,
 # .711, .717. RR of attributes of products whose titles hide colours, by text and picture, over a
@@ -29,7 +37,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class Querybank:
+class QueryBank:
     """Directions of texts, and how many each stands for; what a model keeps of its texts."""
 
     codes: npt.NDArray[np.int8]  # (n, dim)
@@ -54,20 +62,20 @@ class Querybank:
         return found
 
     def unusual(self, pictures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """The first numbers `(m,)` of pictures' halves: below 0 for a hub."""
+        """The first numbers `(m,)` of pictures' parts: below 0 for a hub."""
         further = self.usual.astype(np.float64) - self.nearness(pictures)
         return np.clip(SPREAD * further, -FURTHEST, FURTHEST)
 
 
-def ask_pictures(texts: Vectors) -> Vectors:
-    """Texts' halves `(..., dim)` as they ask for pictures: unit rows; rows of zeros stay so."""
+def penalised_image_query(texts: Vectors) -> Vectors:
+    """Texts' parts `(..., dim)` as they ask for pictures: unit rows; rows of zeros stay so."""
     asked = texts * np.float32(np.sqrt(1 - SAY**2))
     asked[..., 0] = np.where(texts.any(axis=-1), np.float32(SAY), np.float32(0))
     return asked
 
 
-def ask_alike(pictures: Vectors) -> Vectors:
-    """Pictures' halves `(..., dim)` as they ask for what is like them, hub or not."""
+def plain_image_query(pictures: Vectors) -> Vectors:
+    """Pictures' parts `(..., dim)` as they ask for what is like them, hub or not."""
     asked = pictures.copy()
     asked[..., 0] = 0.0
     return normalise(asked)

@@ -1,4 +1,4 @@
-"""Query encoders: texts and pictures to unit halves by onnxruntime; torch is not imported."""
+"""Query encoders: texts and pictures to unit parts by onnxruntime; torch is not imported."""
 
 import threading
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from prodmatch.errors import DamagedError
 from prodmatch.model.description import ModelDescription, read_description
-from prodmatch.model.preprocessing import Pixels, frame_picture
+from prodmatch.model.preprocessing import Pixels, preprocess_image
 from prodmatch.storage.atomic import read_json
 from prodmatch.storage.vectors import Vectors
 
@@ -24,16 +24,16 @@ ROWS = 32
 class QueryEncoders:
     """The encoders in a generation; each is loaded when it is first needed, by one thread."""
 
-    def __init__(self, folder: Path, *, lasting: bool = True) -> None:
+    def __init__(self, folder: Path, *, long_lived: bool = True) -> None:
         """Opens a directory that `export_encoders` made.
 
         Args:
             folder: where it is.
-            lasting: whether many questions will be asked; for a single one, arranging the
+            long_lived: whether many queries will be asked; for a single one, arranging the
                 weights for speed takes longer than it saves.
         """
         self.folder = folder
-        self._lasting = lasting
+        self._long_lived = long_lived
         self.content = read_json(folder / "encoders.json")
         #: The model that the encoders were exported from.
         self.description: ModelDescription = read_description(
@@ -53,21 +53,21 @@ class QueryEncoders:
         return int(str(self.content["dim"]))
 
     def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
-        """Unit halves `(n, dim)` of queries, or of products' texts, in order."""
+        """Unit parts `(n, dim)` of queries, or of products' texts, in order."""
         spec = self.description.text
         said = [(spec.passage if passage else spec.query)(text) for text in texts]
         order = np.argsort([len(text) for text in said], kind="stable")
-        halves = np.zeros((len(texts), self.dim), dtype=np.float32)
+        parts = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), ROWS):
             rows = order[start : start + ROWS]
             encoded = self._tokenizer.encode_batch([said[row] for row in rows])
             ids = np.array([row.ids for row in encoded], dtype=np.int64)
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
-            halves[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
-        return halves
+            parts[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
+        return parts
 
     def pictures(self, pixels: Pixels) -> Vectors:
-        """Unit halves `(n, dim)` of framed pictures `(n, side, side, 3)`."""
+        """Unit parts `(n, dim)` of preprocessed pictures `(n, side, side, 3)`."""
         parts = [
             self._session("image.onnx").run(None, {"pixels": pixels[start : start + ROWS]})[0]
             for start in range(0, len(pixels), ROWS)
@@ -76,7 +76,7 @@ class QueryEncoders:
 
     def frame(self, pictures: Sequence[Image.Image]) -> Pixels:
         """RGB pictures as the squares that the encoder sees."""
-        return np.stack([frame_picture(p, self.description.image) for p in pictures])
+        return np.stack([preprocess_image(p, self.description.image) for p in pictures])
 
     def knows(self, word: str) -> bool:
         """Whether the text encoder has a token for the whole word, not only for its pieces."""
@@ -107,16 +107,16 @@ class QueryEncoders:
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         with self._loading:
             if name not in self._sessions:
-                self._sessions[name] = _open_session(self.folder / name, self._lasting)
+                self._sessions[name] = _open_session(self.folder / name, self._long_lived)
             return self._sessions[name]
 
 
-def _open_session(path: Path, lasting: bool) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, long_lived: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Idle threads would spin for the next batch, and burn what other processes could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not lasting:
+    if not long_lived:
         options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from prodmatch.errors import ModelError
 
-__all__ = ["ImageSpec", "Pixels", "TextSpec", "frame_picture"]
+__all__ = ["ImageSpec", "Pixels", "TextSpec", "preprocess_image"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -99,7 +99,7 @@ def _read_spec(kind: type[Spec], content: object, place: str) -> Spec:
     return kind(**content)
 
 
-def frame_picture(picture: Image.Image, spec: ImageSpec) -> Pixels:
+def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:
     """The square of an RGB picture that the encoder sees: `(crop, crop, 3)`."""
     resampling = Image.Resampling[spec.interpolation.upper()]
     if spec.fit == "crop":

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from prodmatch.training.pairs import TrainingProduct
 
-__all__ = ["PictureViews", "TextViews", "mirror_and_crop"]
+__all__ = ["ImageAugmentation", "TextAugmentation", "mirror_and_crop"]
 
 TEMPLATES = (
     "{colour} {type}",
@@ -31,7 +31,7 @@ TEMPLATES = (
 
 
 @dataclass
-class TextViews:
+class TextAugmentation:
     """Two texts of a product: a long one, as in a catalogue, and a short one, as in a query."""
 
     rng: np.random.Generator
@@ -119,7 +119,7 @@ def mirror_and_crop(
 
 
 @dataclass
-class PictureViews:
+class ImageAugmentation:
     """Random crops, flips and light changes of a batch of pictures; the hue is never touched."""
 
     rng: np.random.Generator

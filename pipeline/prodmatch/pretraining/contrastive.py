@@ -1,4 +1,4 @@
-"""Contrastive training of both towers: what belongs to one product is drawn together."""
+"""Contrastive training of both dual_encoder: what belongs to one product is drawn together."""
 
 import logging
 import math
@@ -16,14 +16,14 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from prodmatch.encoders.encoders import autocast
-from prodmatch.pretraining.augment import PictureViews, TextViews
-from prodmatch.pretraining.dual_encoder import TwoTowers, tokenize
+from prodmatch.pretraining.augment import ImageAugmentation, TextAugmentation
+from prodmatch.pretraining.dual_encoder import DualEncoder, tokenize
 from prodmatch.storage.atomic import new_file
 from prodmatch.training import losses
 from prodmatch.training.losses import Similarities
 from prodmatch.training.metrics import recall_of_pairs
 from prodmatch.training.pairs import TextPair, TrainingProduct, words_of
-from prodmatch.training.progress import Hear, ignore
+from prodmatch.training.progress import LogFigure, ignore
 
 __all__ = [
     "ContrastSettings",
@@ -33,7 +33,7 @@ __all__ = [
     "draw_batches",
     "info_nce",
     "title_to_picture",
-    "train_towers",
+    "train_dual_encoder",
 ]
 
 LOG = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Work:
-    """Where a training keeps what is finished, what hears of its figures, and where it began.
+    """Where a training keeps what is finished, what logs of its figures, and where it began.
 
     A model that is trained further ends half-way between where it began (`start`) and where it
     got to: the mean of both sets of weights finds more than either (Wortsman et al. 2022,
@@ -94,7 +94,7 @@ class Work:
     """
 
     folder: Path
-    hear: Hear = ignore
+    log_figure: LogFigure = ignore
     start: Mapping[str, Tensor] | None = None
 
 
@@ -114,13 +114,13 @@ def info_nce(left: Tensor, right: Tensor, scale: Tensor, ignored: Tensor) -> Ten
 class _Average:
     """The moving average of a model's weights and of its batch statistics."""
 
-    def __init__(self, model: TwoTowers, decay: float) -> None:
+    def __init__(self, model: DualEncoder, decay: float) -> None:
         self.decay = decay
         self.steps = 0
         self.state = {name: value.clone() for name, value in model.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, model: TwoTowers) -> None:
+    def update(self, model: DualEncoder) -> None:
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, value in model.state_dict().items():
@@ -130,8 +130,8 @@ class _Average:
                 self.state[name].copy_(value)
 
 
-def train_towers(
-    model: TwoTowers,
+def train_dual_encoder(
+    model: DualEncoder,
     tokenizer: PreTrainedTokenizerBase,
     data: TrainingSet,
     held_out: TrainingSet,
@@ -143,7 +143,7 @@ def train_towers(
     The average is that of the steps, and of the work's `start` where there is one.
     After each epoch a checkpoint goes to the work's folder; a later call with the same folder
     goes on from there. The best epoch is the one with the highest title-to-picture recall@10 on
-    `held_out`; without any epoch the towers stay as they are.
+    `held_out`; without any epoch the dual_encoder stay as they are.
     """
     optimizer = _optimizer(model, settings)
     average = _Average(model, settings.average)
@@ -166,7 +166,7 @@ def train_towers(
         report.append(figures)
         LOG.info("epoch %s", figures)
         for name in ("loss", "val_recall_at_10"):
-            work.hear(name, figures[name], epoch)
+            work.log_figure(name, figures[name], epoch)
         if figures["val_recall_at_10"] >= max(row["val_recall_at_10"] for row in report):
             best = {name: value.clone() for name, value in reached.items()}
         with new_file(checkpoint) as file:
@@ -194,7 +194,7 @@ def _half_way(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[st
     }
 
 
-def _optimizer(model: TwoTowers, settings: ContrastSettings) -> torch.optim.AdamW:
+def _optimizer(model: DualEncoder, settings: ContrastSettings) -> torch.optim.AdamW:
     groups = []
     for part, rate in (("text.", settings.text_rate), ("", settings.image_rate)):
         named = [
@@ -210,7 +210,7 @@ def _optimizer(model: TwoTowers, settings: ContrastSettings) -> torch.optim.Adam
 
 
 def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
-    model: TwoTowers,
+    model: DualEncoder,
     tokenizer: PreTrainedTokenizerBase,
     data: TrainingSet,
     settings: ContrastSettings,
@@ -222,7 +222,9 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     batches = draw_batches(data.sources, settings.batch_rows, rng)
     steps = len(batches)
     pairs = _pair_batches(data.text_pairs, settings.batch_rows, rng)
-    batcher = _Batcher(tokenizer, data, TextViews(rng), PictureViews(rng, settings.side_of(epoch)))
+    batcher = _Batcher(
+        tokenizer, data, TextAugmentation(rng), ImageAugmentation(rng, settings.side_of(epoch))
+    )
     started, losses = time.monotonic(), []
     model.train()
     if settings.frozen_norms:
@@ -261,7 +263,7 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
 def freeze_norms(model: nn.Module) -> None:
     """Lets batch normalisation use its running statistics, and keep them.
 
-    A batch is of one source, and its own statistics are not those of the whole: towers that learn
+    A batch is of one source, and its own statistics are not those of the whole: encoders that learn
     by them see something else when they are used.
     """
     for part in model.modules():
@@ -313,10 +315,10 @@ class _Batcher:
 
     tokenizer: PreTrainedTokenizerBase
     data: TrainingSet
-    texts: TextViews
-    pictures: PictureViews
+    texts: TextAugmentation
+    pictures: ImageAugmentation
 
-    def loss(self, model: TwoTowers, rows: npt.NDArray[np.int64], pair_weight: float) -> Tensor:
+    def loss(self, model: DualEncoder, rows: npt.NDArray[np.int64], pair_weight: float) -> Tensor:
         products = [self.data.products[row] for row in rows]
         short = [self.texts.short(product) for product in products]
         long = [self.texts.long(product) for product in products]
@@ -336,7 +338,7 @@ class _Batcher:
             + pair_weight * info_nce(short_text, long_text, scale, told)
         )
 
-    def pair_loss(self, model: TwoTowers, pairs: Sequence[TextPair]) -> Tensor:
+    def pair_loss(self, model: DualEncoder, pairs: Sequence[TextPair]) -> Tensor:
         texts = [pair.left for pair in pairs] + [pair.right for pair in pairs]
         with autocast(model.log_scale.device):
             vectors = model.encode_texts(tokenize(self.tokenizer, texts), chunks=6)
@@ -373,7 +375,7 @@ def as_pixels(pictures: npt.NDArray[np.uint8], side: int) -> Tensor:
 
 @torch.no_grad()
 def title_to_picture(
-    model: TwoTowers,
+    model: DualEncoder,
     tokenizer: PreTrainedTokenizerBase,
     held_out: TrainingSet,
     settings: ContrastSettings,

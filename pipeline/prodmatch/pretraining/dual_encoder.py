@@ -1,4 +1,4 @@
-"""Two towers into one space: a BERT for words and a ResNet for pictures, each with a head."""
+"""Two dual encoder into one space: a BERT for words and a ResNet for pictures, each with a head."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,14 +15,14 @@ from prodmatch.encoders.encoders import pool_states
 from prodmatch.model.heads import Heads
 from prodmatch.model.spatial import Layout, LayoutComponents, look
 
-__all__ = ["TowerShape", "TowerSpec", "TwoTowers", "tokenize"]
+__all__ = ["DualEncoder", "EncoderShape", "EncoderSpec", "tokenize"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class TowerShape:
+class EncoderShape:
     """The sizes of the two encoders."""
 
     vocabulary_size: int = 8000
@@ -51,8 +51,8 @@ class TowerShape:
 
 
 @dataclass(frozen=True)
-class TowerSpec:
-    """How the towers' inputs are read: pooling and padding of texts, normalisation of pictures."""
+class EncoderSpec:
+    """How inputs are read: pooling and padding of texts, normalisation of pictures."""
 
     pooling: str = "mean"
     pad_id: int = 0
@@ -60,14 +60,14 @@ class TowerSpec:
     std: tuple[float, float, float] = IMAGENET_STD
 
 
-class TwoTowers(nn.Module):
+class DualEncoder(nn.Module):
     """Texts and pictures as unit vectors of one space, `(n, dim)` each."""
 
     def __init__(  # noqa: PLR0913  # two encoders, and what a model may have beside each
         self,
         text: PreTrainedModel,
         resnet: nn.Module,
-        spec: TowerSpec,
+        spec: EncoderSpec,
         *,
         features: int,
         dim: int,
@@ -97,13 +97,13 @@ class TwoTowers(nn.Module):
                 part.p = 0.0  # views vary the texts enough, and dropout costs a quarter of the time
 
     @classmethod
-    def fresh(cls, shape: TowerShape) -> Self:
-        """Towers of random weights."""
+    def fresh(cls, shape: EncoderShape) -> Self:
+        """Encoders of random weights."""
         text = BertModel(shape.bert_config(), add_pooling_layer=False)
         resnet = torchvision.models.get_model(shape.resnet, weights=None, zero_init_residual=True)
         features = int(resnet.fc.in_features)
         resnet.fc = nn.Identity()
-        return cls(text, resnet, TowerSpec(), features=features, dim=shape.dim)
+        return cls(text, resnet, EncoderSpec(), features=features, dim=shape.dim)
 
     @torch.no_grad()
     def take_heads(self, heads: Heads, pictures: Tensor) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.model.heads import Heads, Projection, compact_heads
-from prodmatch.model.hubness import ask_pictures
+from prodmatch.model.hubness import penalised_image_query
 from prodmatch.pretraining.token_bag import Texts, mean_rows
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.metrics import recall_of_pairs
@@ -45,15 +45,15 @@ class Fit(NamedTuple):
         zeros = np.zeros(len(self.said), np.float32)
         text = Projection(np.concatenate([self.states, eye]), self.said, zeros, eye)
         image = Projection(self.looks, self.seen, zeros, eye)
-        halves = text(self.features(sample.texts)), image(sample.pictures)
+        parts = text(self.features(sample.texts)), image(sample.pictures)
         if sample.pairs is None:
-            return compact_heads(text, image, halves, dim)
+            return compact_heads(text, image, parts, dim)
         left, right = (text(self.features(texts)) for texts in sample.pairs)
-        return compact_heads(text, image, halves, dim, (left, right))
+        return compact_heads(text, image, parts, dim, (left, right))
 
     def recall(self, heads: Heads, sample: Sample) -> float:
         """`recall_of_pairs`, from texts to pictures, of heads that `compact` gave."""
-        asked = ask_pictures(heads.texts(self.features(sample.texts)))
+        asked = penalised_image_query(heads.texts(self.features(sample.texts)))
         return recall_of_pairs(asked, heads.pictures(sample.pictures), sample.groups)
 
     def levelled(self, sample: Sample) -> "Fit":

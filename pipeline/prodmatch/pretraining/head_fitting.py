@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from prodmatch.encoders.encoders import TextEncoder
 from prodmatch.model.heads import Heads
-from prodmatch.pretraining.augment import TextViews
+from prodmatch.pretraining.augment import TextAugmentation
 from prodmatch.pretraining.contrastive import TrainingSet
 from prodmatch.pretraining.ensemble import Fit, Sample, join_fits
 from prodmatch.pretraining.token_bag import (
@@ -34,15 +34,15 @@ from prodmatch.pretraining.token_bag import (
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.losses import Similarities, info_nce
 from prodmatch.training.pairs import TrainingProduct, group_keys
-from prodmatch.training.progress import Hear, ignore
-from prodmatch.training.query_bank import add_bank
+from prodmatch.training.progress import LogFigure, ignore
+from prodmatch.training.query_bank import add_query_bank
 
 __all__ = [
-    "RefitSettings",
-    "Refitted",
+    "FittedHeads",
+    "HeadFittingSettings",
     "Seen",
     "draw_balanced",
-    "refit_heads",
+    "fit_ensemble",
 ]
 
 LOG = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ MOST_CENTRED = 20_000  # products that the centre and the rotation are taken fro
 
 
 @dataclass(frozen=True)
-class RefitSettings:
+class HeadFittingSettings:
     """How words and heads are fitted; the defaults are those of the shipped model."""
 
     dim: int = 256  # of the shared space
@@ -95,7 +95,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Refitted:
+class FittedHeads:
     """A table of words `(tokens, inner_dim)`, and heads over features with it."""
 
     words: Vectors
@@ -107,7 +107,9 @@ class Refitted:
 class _Heads(nn.Module):
     """The maps that are fitted."""
 
-    def __init__(self, vocabulary: int, long: Texts, pictures: Vectors, settings: RefitSettings):
+    def __init__(
+        self, vocabulary: int, long: Texts, pictures: Vectors, settings: HeadFittingSettings
+    ):
         super().__init__()
         inner = settings.inner_dim
         self.words = nn.EmbeddingBag(vocabulary, inner, mode="mean")
@@ -189,7 +191,7 @@ class _Material:
     @classmethod
     def of(cls, encoder: TextEncoder, seen: Seen) -> Self:
         """Texts are drawn and encoded once for all fits."""
-        data, views = seen.data, TextViews(np.random.default_rng(5))
+        data, views = seen.data, TextAugmentation(np.random.default_rng(5))
         otherwise = seen.pictures if seen.otherwise is None else seen.otherwise
         return cls(
             data,
@@ -209,13 +211,13 @@ class _Material:
         return torch.where(drawn, self.otherwise[rows], self.pictures[rows])
 
 
-def refit_heads(
+def fit_ensemble(
     encoder: TextEncoder,
     seen: Seen,
     held_out: Seen,
-    settings: RefitSettings,
-    hear: Hear = ignore,
-) -> Refitted:
+    settings: HeadFittingSettings,
+    log_figure: LogFigure = ignore,
+) -> FittedHeads:
     """Words and heads of several fits from the beginning, side by side, as one.
 
     Fits of other seeds err elsewhere, so their mean finds more than any of them; as all of it is
@@ -226,7 +228,7 @@ def refit_heads(
         seen: products to learn from; batches are of one of their sources each.
         held_out: products to judge by.
         settings: sizes and rates.
-        hear: is told the figure of every epoch.
+        log_figure: is told the figure of every epoch.
     """
     material = _Material.of(encoder, seen)
     titles, step = material.titles, max(1, len(seen.pictures) // MOST_CENTRED)
@@ -239,17 +241,21 @@ def refit_heads(
     for number in range(settings.fits):
         otherwise = settings.otherwise if number % 2 else 0.0
         own = replace(settings, seed=settings.seed + number, otherwise=otherwise)
-        fit, heard = _fit(material, sample, judge, own, hear)
+        fit, heard = _fit(material, sample, judge, own, log_figure)
         fits.append(fit)
         figures.append(heard)
     joined = join_fits(fits, sample, settings.inner_dim)
     heads = joined.compact(sample, settings.dim)
-    heads = add_bank(heads, joined.features(titles), seen.pictures)
-    return Refitted(joined.words, heads, joined.recall(heads, judge), figures)
+    heads = add_query_bank(heads, joined.features(titles), seen.pictures)
+    return FittedHeads(joined.words, heads, joined.recall(heads, judge), figures)
 
 
 def _fit(
-    material: _Material, sample: Sample, judge: Sample, settings: RefitSettings, hear: Hear
+    material: _Material,
+    sample: Sample,
+    judge: Sample,
+    settings: HeadFittingSettings,
+    log_figure: LogFigure,
 ) -> tuple[Fit, list[float]]:
     """The last epoch whose recall@10 on what is held out is about the best, and all figures.
 
@@ -287,7 +293,7 @@ def _fit(
         where = model.places(material.titles, pictures)
         figures.append(fit.recall(fit.compact(sample, settings.dim), judge))
         LOG.info("seed %d, epoch %d of words and heads: %.4f", settings.seed, epoch, figures[-1])
-        hear(f"heads of seed {settings.seed}", figures[-1], epoch)
+        log_figure(f"heads of seed {settings.seed}", figures[-1], epoch)
         if best is None or figures[-1] >= max(figures) - noise:
             best = fit
     if best is None:
@@ -297,7 +303,7 @@ def _fit(
 
 def draw_balanced(
     sources: npt.NDArray[np.int64],
-    settings: RefitSettings,
+    settings: HeadFittingSettings,
     rng: np.random.Generator,
     places: Vectors | None = None,
 ) -> list[npt.NDArray[np.int64]]:
@@ -334,7 +340,7 @@ def _neighbours(
 
 
 def _optimizer(
-    model: _Heads, settings: RefitSettings, sources: npt.NDArray[np.int64]
+    model: _Heads, settings: HeadFittingSettings, sources: npt.NDArray[np.int64]
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
     decayed: list[Tensor] = [model.states.weight, model.image.weight]
     known = {id(weight) for weight in decayed}

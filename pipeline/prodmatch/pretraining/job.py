@@ -21,10 +21,10 @@ from prodmatch.pretraining.contrastive import (
     TrainingSet,
     Work,
     as_pixels,
-    train_towers,
+    train_dual_encoder,
 )
-from prodmatch.pretraining.dual_encoder import TowerShape, TowerSpec, TwoTowers
-from prodmatch.pretraining.head_fitting import RefitSettings
+from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape, EncoderSpec
+from prodmatch.pretraining.head_fitting import HeadFittingSettings
 from prodmatch.pretraining.mlm import train_masked_words
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import new_directory
@@ -32,7 +32,7 @@ from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
 
 __all__ = [
     "ScratchSettings",
-    "TrainedTowers",
+    "TrainedDualEncoder",
     "read_training_set",
     "train_from_scratch",
     "train_further",
@@ -47,9 +47,9 @@ STORED_PIXELS = 96
 class ScratchSettings:
     """Sizes and settings of encoders trained from scratch."""
 
-    shape: TowerShape = field(default_factory=TowerShape)
+    shape: EncoderShape = field(default_factory=EncoderShape)
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
-    refit: RefitSettings = field(default_factory=RefitSettings)
+    head_fitting: HeadFittingSettings = field(default_factory=HeadFittingSettings)
     masked_epochs: int = 5
     kept_dim: int = 256  # of the shared space, those that agree most
     device: str = "cpu"
@@ -57,10 +57,10 @@ class ScratchSettings:
 
 
 @dataclass(frozen=True)
-class TrainedTowers:
-    """The outcome of a training: the towers, their tokenizer, and a row of figures an epoch."""
+class TrainedDualEncoder:
+    """The outcome of a training: the encoders, their tokenizer, and a row of figures an epoch."""
 
-    model: TwoTowers
+    model: DualEncoder
     tokenizer: PreTrainedTokenizerBase
     report: list[dict[str, float]]
 
@@ -71,37 +71,37 @@ def train_from_scratch(
     texts: Sequence[str],
     settings: ScratchSettings,
     work: Work,
-) -> TrainedTowers:
-    """Trains both towers; what is finished is kept in a folder, where a killed run goes on."""
+) -> TrainedDualEncoder:
+    """Trains both encoders; what is finished is kept in a folder, where a killed run goes on."""
     torch.manual_seed(settings.contrast.seed)
     started = work.folder / "text"
     if not started.exists():
         _start_text_encoder(texts, settings, started)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(started)
-    model = TwoTowers.fresh(settings.shape)
+    model = DualEncoder.fresh(settings.shape)
     masked = BertForMaskedLM.from_pretrained(started)
     model.text.load_state_dict(masked.bert.state_dict())
     model.to(settings.device)
-    report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
-    return TrainedTowers(model, tokenizer, report)
+    report = train_dual_encoder(model, tokenizer, data, held_out, settings.contrast, work)
+    return TrainedDualEncoder(model, tokenizer, report)
 
 
 def train_further(
     start: Model, data: TrainingSet, held_out: TrainingSet, settings: ScratchSettings, work: Work
-) -> TrainedTowers:
-    """Trains the towers of a model further, with its vocabulary and from its heads."""
+) -> TrainedDualEncoder:
+    """Trains the dual encoder of a model further, with its vocabulary and from its heads."""
     torch.manual_seed(settings.contrast.seed)
     encoders = start.encoders
     bert, tokenizer = load_bert(encoders.text_folder)
     resnet, features = load_resnet(encoders.image_folder, encoders.image.architecture)
-    spec = TowerSpec(
+    spec = EncoderSpec(
         encoders.text.pooling,
         int(tokenizer.pad_token_id or 0),
         encoders.image.mean,
         encoders.image.std,
     )
     dim = start.heads.image.weight.shape[1]
-    model = TwoTowers(
+    model = DualEncoder(
         bert,
         resnet,
         spec,
@@ -116,8 +116,8 @@ def train_further(
     model.take_heads(start.heads, as_pixels(data.pictures[sample], settings.contrast.side_pixels))
     began = {name: value.clone() for name, value in model.state_dict().items()}
     work = replace(work, start=began)
-    report = train_towers(model, tokenizer, data, held_out, settings.contrast, work)
-    return TrainedTowers(model, tokenizer, report)
+    report = train_dual_encoder(model, tokenizer, data, held_out, settings.contrast, work)
+    return TrainedDualEncoder(model, tokenizer, report)
 
 
 def _start_text_encoder(texts: Sequence[str], settings: ScratchSettings, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trained towers to the parts of a model: folded heads, centred and rotated, in half precision."""
+"""A trained dual encoder to the parts of a model: folded, centred, rotated, in half precision."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -13,16 +13,16 @@ from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.model.heads import Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.model.spatial import Layout
-from prodmatch.pretraining.dual_encoder import TwoTowers
-from prodmatch.pretraining.job import TrainedTowers
+from prodmatch.pretraining.dual_encoder import DualEncoder
+from prodmatch.pretraining.job import TrainedDualEncoder
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
 __all__ = ["Beside", "beside_of", "encoder_files", "fold_heads"]
 
 
-def fold_heads(model: TwoTowers) -> tuple[Projection, Projection]:
-    """The linear heads of the towers, the batch normalisation folded in; neither centred."""
+def fold_heads(model: DualEncoder) -> tuple[Projection, Projection]:
+    """The linear heads of the dual_encoder, the batch normalisation folded in; neither centred."""
     text_weight = _array(model.text_head.weight).T
     norm = model.image_norm
     gain = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
@@ -48,34 +48,34 @@ class Beside(TypedDict):
     layout: Layout | None
 
 
-def beside_of(model: TwoTowers) -> Beside:
-    """The words and the layout that towers were trained with."""
+def beside_of(model: DualEncoder) -> Beside:
+    """The words and the layout that dual encoder were trained with."""
     words = None if model.words is None else model.words.weight.detach()
     return {"words": words, "layout": None if model.layout is None else model.layout.of}
 
 
 def encoder_files(
-    towers: TrainedTowers,
+    dual_encoder: TrainedDualEncoder,
     text: TextSpec,
     image: ImageSpec,
     *,
     words: Tensor | None = None,
     layout: Layout | None = None,
 ) -> EncoderFiles:
-    """The towers' encoders, and what stands beside them, to be written in half precision."""
+    """The dual encoder' encoders, and what stands beside them, to be written in half precision."""
 
     def write_text(folder: Path) -> None:
-        towers.model.text.half().save_pretrained(folder)
+        dual_encoder.model.text.half().save_pretrained(folder)
         (folder / "model.safetensors").chmod(0o644)  # as any other file, not its owner's alone
-        towers.model.text.float()
-        towers.tokenizer.save_pretrained(folder)
+        dual_encoder.model.text.float()
+        dual_encoder.tokenizer.save_pretrained(folder)
         if words is not None:
             save_words(words, folder / WORDS)
 
     def write_image(folder: Path) -> None:
         state = {
             name: value.half().contiguous() if value.is_floating_point() else value
-            for name, value in towers.model.image.state_dict().items()
+            for name, value in dual_encoder.model.image.state_dict().items()
         }
         with new_file(folder / "model.safetensors") as file:
             file.write(save(state))

@@ -10,8 +10,8 @@ from PIL import Image
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.explain import Explanation, WordShare, paint
 from prodmatch.search.hits import Hit
-from prodmatch.search.queries import Question
-from prodmatch.search.scoring import LEGS
+from prodmatch.search.queries import Query
+from prodmatch.search.scoring import SIGNALS
 
 __all__ = ["answers_page", "explanation_page"]
 
@@ -61,33 +61,33 @@ AGAINST = '<span class="key hatch"></span>left of the line: speaks against the p
 
 
 def answers_page(
-    questions: Sequence[Question],
+    queries: Sequence[Query],
     found: Sequence[Sequence[Hit]],
     pictures: Pictures,
     *,
     facts: Mapping[str, object],
 ) -> str:
-    """The hits of each question with their pictures and the split of their scores.
+    """The hits of each query with their pictures and the split of their scores.
 
     Args:
-        questions: what was asked.
+        queries: what was asked.
         found: the hits of each.
         pictures: those of the products that there are; a broken one is left out.
         facts: what else the reader should know, such as the filter; shown under the title.
     """
-    key = "".join(f'<span class="key {leg}"></span>{leg}' for leg in LEGS)
+    key = "".join(f'<span class="key {signal}"></span>{signal}' for signal in SIGNALS)
     known = " · ".join(f"{_text(name)} {_text(value)}" for name, value in facts.items())
     parts = [f"<h1>prodmatch</h1><p><small>{known}</small></p><p>Score:{key}{AGAINST}</p>"]
-    for question, hits in zip(questions, found, strict=True):
-        name = f" <small>{_text(question.query_id)}</small>" if len(questions) > 1 else ""
-        parts.append(f"<h2>{_asked(question)}{name}</h2>")
+    for query, hits in zip(queries, found, strict=True):
+        name = f" <small>{_text(query.query_id)}</small>" if len(queries) > 1 else ""
+        parts.append(f"<h2>{_asked(query)}{name}</h2>")
         cards = "".join(_card(hit, pictures.get(hit.product_id)) for hit in hits)
         parts.append(f"<ol>{cards}</ol>" if hits else "<p>no product matches</p>")
     return _page("prodmatch", parts)
 
 
 def explanation_page(explanation: Explanation) -> str:
-    """Why a product answers a question: the score, the words, and the heat over the picture."""
+    """Why a product answers a query: the score, the words, and the heat over the picture."""
     hit, heat_map = explanation.hit, explanation.heat_map
     said = {
         "lexical": f"BM25 {explanation.bm25:.3f}",
@@ -95,16 +95,17 @@ def explanation_page(explanation: Explanation) -> str:
         "image": _cosine(explanation.image_cosine),
     }
     rows = "".join(
-        f'<tr><td><span class="key {leg}"></span>{leg}</td><td>{getattr(hit, leg):.4f}</td>'
-        f"<td>{said[leg]}</td></tr>"
-        for leg in LEGS
+        f'<tr><td><span class="key {signal}"></span>{signal}</td>'
+        f"<td>{getattr(hit, signal):.4f}</td>"
+        f"<td>{said[signal]}</td></tr>"
+        for signal in SIGNALS
     )
     parts = [
-        f"<h1>Why {_text(hit.product_id)} answers {_asked(explanation.question)}</h1>",
+        f"<h1>Why {_text(hit.product_id)} answers {_asked(explanation.query)}</h1>",
         f"<p>{_text(hit.metadata.get('title') or '')}</p>",
         f"<p>Rank {hit.rank}, score {hit.score:.4f}, probability {hit.probability:.3f} "
         f"<small>generation {hit.generation}</small></p>{_bar(hit)}",
-        f"<table><tr><th>leg</th><th>of the score</th><th>from</th></tr>{rows}</table>",
+        f"<table><tr><th>signal</th><th>of the score</th><th>from</th></tr>{rows}</table>",
     ]
     for title, shares in (
         ("Words of the query", explanation.query_words),
@@ -146,26 +147,26 @@ def _card(hit: Hit, picture: bytes | None) -> str:
 
 
 def _bar(hit: Hit) -> str:
-    """The legs that speak for the product right of a line, those against it left of it."""
+    """The signals that speak for the product right of a line, those against it left of it."""
     sides = {"against": "", "for": ""}
-    shares = [(leg, float(getattr(hit, leg))) for leg in LEGS]
-    for leg, share in shares:
+    shares = [(signal, float(getattr(hit, signal))) for signal in SIGNALS]
+    for signal, share in shares:
         side, width = ("for", share) if share > 0 else ("against", -share * (100 - LEFT) / LEFT)
-        sides[side] += f'<span class="{leg}" style="width:{100 * width:.1f}%"></span>'
+        sides[side] += f'<span class="{signal}" style="width:{100 * width:.1f}%"></span>'
     bars = "".join(f'<i class="{side}">{spans}</i>' for side, spans in sides.items())
     said = " ".join(
-        f'<span class="of-{leg}" title="{leg}">{share:.3f}</span>'.replace(">-", ">\u2212")
-        for leg, share in shares
+        f'<span class="of-{signal}" title="{signal}">{share:.3f}</span>'.replace(">-", ">\u2212")
+        for signal, share in shares
     )
     return f'<div class="bar">{bars}</div><div class="shares">{said}</div>'
 
 
-def _asked(question: Question) -> str:
-    parts = [f"“{_text(question.text)}”"] if question.text is not None else []
-    if question.product_id is not None:
-        parts.append(f"products like {_text(question.product_id)}")
-    if question.image is not None:
-        parts.append(_picture(question.image, height="3em"))
+def _asked(query: Query) -> str:
+    parts = [f"“{_text(query.text)}”"] if query.text is not None else []
+    if query.product_id is not None:
+        parts.append(f"products like {_text(query.product_id)}")
+    if query.image is not None:
+        parts.append(_picture(query.image, height="3em"))
     return " ".join(parts)
 
 

@@ -22,7 +22,7 @@ svg {{ max-width: 100%; height: auto; font: 12px system-ui, sans-serif }}
 <h2>Measures</h2>
 {table}
 <p><small>Means over the queries, with 95 % bootstrap intervals. Gain: hybrid less the best single
-leg, and the p of a two-sided paired randomisation test.</small></p>
+signal, and the p of a two-sided paired randomisation test.</small></p>
 {bars}
 <h2>Precision, recall and F1 at a probability</h2>
 <p>At {threshold}: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}.
@@ -39,7 +39,7 @@ def evaluation_page(evaluation: Evaluation, title: str) -> str:
     """The page, complete in itself: no script, nothing loaded from elsewhere."""
     cut = evaluation.at_threshold
     summary = (
-        f"{evaluation.queries} queries, {evaluation.judged} judgements, "
+        f"{evaluation.queries} queries, {evaluation.judged} qrels, "
         f"{evaluation.relevant} of them relevant; {evaluation.judged_at_10:.0%} of the hybrid's "
         "first ten hits were judged."
     )
@@ -65,7 +65,7 @@ def _table(evaluation: Evaluation) -> str:
     for measure in evaluation.figures[systems[0]]:
         cells = [_cell(evaluation.figures[name][measure]) for name in systems]
         gain = evaluation.gains[measure]
-        cells.append(f"{gain.difference:+.3f} <small>over {gain.leg}, p {gain.p:.4f}</small>")
+        cells.append(f"{gain.difference:+.3f} <small>over {gain.signal}, p {gain.p:.4f}</small>")
         row = "".join(f"<td>{cell}</td>" for cell in cells)
         lines.append(f"<tr><td>{html.escape(measure)}</td>{row}</tr>")
     return f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"

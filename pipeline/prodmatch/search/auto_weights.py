@@ -1,23 +1,23 @@
-"""How well a model knows a catalogue: told without labels, from the products' own two halves."""
+"""How well a model knows a catalogue: told without labels, from the products' own two parts."""
 
 import hashlib
 from collections.abc import Mapping
 
 import numpy as np
 
-from prodmatch.model.hubness import ask_pictures
+from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.embeddings import Embeddings, vectors_of
-from prodmatch.storage.vectors import Vectors, normalise, split_halves
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-__all__ = ["measure_agreement", "weights_for"]
+__all__ = ["measure_alignment", "weights_for"]
 
 MOST_PRODUCTS = 1_000
 FEWEST_PRODUCTS = 50
 BLOCK = 128
-LEAST = 0.05  # of a leg's weight that is left, so that a picture can still be asked for
+LEAST = 0.05  # of a signal's weight that is left, so that a picture can still be asked for
 
 
-def measure_agreement(embeddings: Embeddings) -> float | None:
+def measure_alignment(embeddings: Embeddings) -> float | None:
     """How often a product's text is nearer to its own picture than to another product's.
 
     As a rank correlation (Somers' D): the share of other pictures that are further away, less
@@ -25,7 +25,7 @@ def measure_agreement(embeddings: Embeddings) -> float | None:
     for a model of clothes in a shop of furniture.
 
     Args:
-        embeddings: products; up to 1,000 with both halves and texts of their own are taken,
+        embeddings: products; up to 1,000 with both parts and texts of their own are taken,
             spread over the catalogue.
 
     Returns:
@@ -44,10 +44,10 @@ def measure_agreement(embeddings: Embeddings) -> float | None:
     chosen = chosen[:: -(-len(chosen) // MOST_PRODUCTS)] if chosen else []
     if len(chosen) < FEWEST_PRODUCTS:
         return None
-    text, image = (normalise(half) for half in split_halves(np.concatenate(chosen)))
+    text, image = (normalise(half) for half in split_parts(np.concatenate(chosen)))
     nearer = further = 0
     for start in range(0, len(text), BLOCK):
-        scores = ask_pictures(text[start : start + BLOCK]) @ image.T  # (block, n)
+        scores = penalised_image_query(text[start : start + BLOCK]) @ image.T  # (block, n)
         rows = np.arange(len(scores))
         own = scores[rows, start + rows][:, None]
         nearer += int((scores > own).sum())
@@ -56,7 +56,7 @@ def measure_agreement(embeddings: Embeddings) -> float | None:
 
 
 def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[str, float]:
-    """The weights of the legs in a catalogue that the model knows this well.
+    """The weights of the signals in a catalogue that the model knows this well.
 
     Text vectors count by the agreement, and picture vectors by its square, as a correlation's
     square is the share that it explains; words always count whole. A model takes more of texts
@@ -68,4 +68,4 @@ def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[s
     """
     agreed = 1.0 if agreement is None else max(0.0, agreement)
     known = {"lexical": 1.0, "text": max(LEAST, agreed), "image": max(LEAST, agreed**2)}
-    return {leg: round(weight * known[leg], 4) for leg, weight in weights.items()}
+    return {signal: round(weight * known[signal], 4) for signal, weight in weights.items()}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prodmatch.model.hubness import SAY
 
-__all__ = ["generation_manual"]
+__all__ = ["generation_readme"]
 
 MANUAL = """\
 # A prodmatch generation
@@ -19,7 +19,7 @@ Everything here is listed with its size and SHA-256 in `manifest.json`.
 | `products.sqlite` | the same with filters and full-text search, for `prodmatch query` |
 | `encoders/` | query encoders as ONNX with their tokenizer; `encoders.json` says how to use them |
 
-A vector is `[text half ; image half]`, {half} dimensions each. Both halves lie in one shared
+A vector is `[text half ; image half]`, {half} dimensions each. Both parts lie in one shared
 space: each is of unit length before the whole is scaled to unit length, and a product without
 text, or without a picture, has zeros in that half. A score is an inner product: higher is better.
 The first number of a picture's half is below 0 where the picture is near to texts of any kind;
@@ -69,7 +69,7 @@ for score, found in zip(scores[0], rows[0]):
 """
 
 
-def generation_manual(entries: Mapping[str, object]) -> str:
+def generation_readme(entries: Mapping[str, object]) -> str:
     """The text of `README.md` for a generation with these manifest entries."""
     dim = int(str(entries["dim"]))
     return MANUAL.format(

@@ -1,4 +1,4 @@
-"""Hits: the products found for a question, with every leg's share of the score."""
+"""Hits: the products found for a query, with every signal's share of the score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ __all__ = ["Hit", "make_hit", "order_places"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A product found. `score == lexical + text + image`, each leg's share of it."""
+    """A product found. `score == lexical + text + image`, each signal's share of it."""
 
     query_id: str
     rank: int  # from 1

@@ -1,4 +1,4 @@
-"""Job: questions to hits; searches by words, by text vectors and by picture vectors at once."""
+"""Job: queries to hits; searches by words, by text vectors and by picture vectors at once."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_db import Products
-from prodmatch.search.queries import Question
-from prodmatch.search.searcher import OpenGeneration, Wanted
+from prodmatch.search.queries import Query
+from prodmatch.search.searcher import Searcher, SearchOptions
 from prodmatch.storage.generations import Generation, open_generation
 
 __all__ = ["Hit", "ProductIndex", "open_index"]
@@ -23,14 +23,14 @@ class ProductIndex:
     `reload_if_changed` is called.
     """
 
-    def __init__(self, store: Path, model: Model | None = None, *, lasting: bool = True) -> None:
+    def __init__(self, store: Path, model: Model | None = None, *, long_lived: bool = True) -> None:
         self.store = store
         self._model = model
         self._reloading = threading.Lock()
-        self._opened = OpenGeneration(self._find(), lasting=lasting)
+        self._opened = Searcher(self._find(), long_lived=long_lived)
 
     @property
-    def opened(self) -> OpenGeneration:
+    def opened(self) -> Searcher:
         """The generation that is asked now; what holds it may go on with it after a reload."""
         return self._opened
 
@@ -63,7 +63,7 @@ class ProductIndex:
             found = self._find()
             if found == self._opened.generation:
                 return False
-            self._opened = OpenGeneration(found, self._opened.encoders)
+            self._opened = Searcher(found, self._opened.encoders)
             return True
 
     def search(
@@ -78,33 +78,35 @@ class ProductIndex:
         """The `top` best products for words, a picture's bytes, or both; best first.
 
         Raises:
-            QueryError: the question, the filter or the weights cannot be used.
+            QueryError: the query, the filter or the weights cannot be used.
         """
-        question = Question(text=text, image=image)
-        return self.search_many([question], where=where, top=top, weights=weights)[0]
+        query = Query(text=text, image=image)
+        return self.search_many([query], where=where, top=top, weights=weights)[0]
 
     def search_many(
         self,
-        questions: Sequence[Question],
+        queries: Sequence[Query],
         *,
         where: str | None = None,
         top: int = 10,
         weights: Mapping[str, float] | None = None,
     ) -> list[list[Hit]]:
-        """The hits of each question, in order; all from one generation.
+        """The hits of each query, in order; all from one generation.
 
         Args:
-            questions: what is asked.
+            queries: what is asked.
             where: an SQL condition over the catalogue's columns, applied before ranking.
-            top: hits of a question, 1 to 10,000; fewer come back where fewer exist.
+            top: hits of a query, 1 to 10,000; fewer come back where fewer exist.
             weights: of `lexical`, `text` and `image`; those of the index if None.
 
         Raises:
-            QueryError: a question, the filter or the weights cannot be used.
+            QueryError: a query, the filter or the weights cannot be used.
         """
         opened = self._opened
-        ids = [question.query_id for question in questions]
-        return opened.answers(opened.probes(questions), ids, Wanted(where, top, weights))
+        ids = [query.query_id for query in queries]
+        return opened.answers(
+            opened.encoded_queries(queries), ids, SearchOptions(where, top, weights)
+        )
 
     def _find(self) -> Generation:
         generation, model = open_generation(self.store), self._model
@@ -119,14 +121,14 @@ class ProductIndex:
 
 
 def open_index(
-    store: Path | str, *, model: Model | None = None, lasting: bool = True
+    store: Path | str, *, model: Model | None = None, long_lived: bool = True
 ) -> ProductIndex:
     """The current generation of a store, ready to be asked.
 
     Args:
         store: the directory given to `embed` and `index`.
         model: the one that the index must have been made with, if the caller cares.
-        lasting: False for a single question, as from a shell: the first answer comes sooner,
+        long_lived: False for a single query, as from a shell: the first answer comes sooner,
             each further one takes a little longer.
 
     Raises:
@@ -134,4 +136,4 @@ def open_index(
         DamagedError: a file is not what the manifest says.
         MismatchError: the index was made with another model.
     """
-    return ProductIndex(Path(store), model, lasting=lasting)
+    return ProductIndex(Path(store), model, long_lived=long_lived)

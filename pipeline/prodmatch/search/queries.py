@@ -1,4 +1,4 @@
-"""Questions: what is asked, and files of them."""
+"""Queries: what is asked, and files of them."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from prodmatch.catalogue.images import MOST_BYTES, ImageFault, read_trusted_file
 from prodmatch.errors import QueryError
 
-__all__ = ["Question", "read_picture", "read_questions", "read_records"]
+__all__ = ["Query", "read_picture", "read_queries", "read_records"]
 
 STANDARD_INPUT = Path("-")
 MOST_LINES_BYTES = 1 << 30  # of standard input, which may never end
@@ -21,7 +21,7 @@ FIELDS = ("query_id", "text", "image", "product_id")
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """What is asked: words, a picture's bytes, both, or products like the one of an id."""
 
     query_id: str = "q"
@@ -30,26 +30,26 @@ class Question:
     product_id: str | None = None
 
 
-def read_questions(path: Path) -> list[Question]:
-    """The questions in a Parquet or JSON lines file, or of `-`, standard input, in its order.
+def read_queries(path: Path) -> list[Query]:
+    """The queries in a Parquet or JSON lines file, or of `-`, standard input, in its order.
 
-    A question has a `query_id` (its number where there is none) and `text`, `image` (bytes, or a
+    A query has a `query_id` (its number where there is none) and `text`, `image` (bytes, or a
     path relative to the file), both, or `product_id`.
 
     Raises:
-        QueryError: the file cannot be read, an id stands twice, or a question asks nothing.
+        QueryError: the file cannot be read, an id stands twice, or a query asks nothing.
     """
     rows = read_records(path, "--queries")
-    questions = [_question(row, number, path) for number, row in enumerate(rows, start=1)]
+    queries = [_query(row, number, path) for number, row in enumerate(rows, start=1)]
     seen: set[str] = set()
-    for question in questions:
-        if question.query_id in seen:
+    for query in queries:
+        if query.query_id in seen:
             raise QueryError(
-                f"--queries {path}: query_id {question.query_id!r} stands twice. "
+                f"--queries {path}: query_id {query.query_id!r} stands twice. "
                 "Give every query an id of its own."
             )
-        seen.add(question.query_id)
-    return questions
+        seen.add(query.query_id)
+    return queries
 
 
 def read_records(path: Path, option: str) -> list[dict[str, object]]:
@@ -129,7 +129,7 @@ def _read_lines(content: bytes, path: Path, option: str) -> list[dict[str, objec
     return rows
 
 
-def _question(row: dict[str, object], number: int, path: Path) -> Question:
+def _query(row: dict[str, object], number: int, path: Path) -> Query:
     if not set(FIELDS) & set(row):
         raise QueryError(
             f"--queries {path}: query {number} has none of the fields {', '.join(FIELDS)}; "
@@ -141,7 +141,7 @@ def _question(row: dict[str, object], number: int, path: Path) -> Question:
     if isinstance(image, str):
         image = read_picture(path.parent / image, f"--queries {path}: query {number}:")
     text, product_id = row.get("text"), row.get("product_id")
-    return Question(
+    return Query(
         _mend(str(row.get("query_id", number))),
         None if text is None else _mend(str(text)),
         image if isinstance(image, bytes) and image else None,
@@ -150,5 +150,5 @@ def _question(row: dict[str, object], number: int, path: Path) -> Question:
 
 
 def _mend(text: str) -> str:
-    """Text without halves of characters, which JSON can hold and nothing can print."""
+    """Text without parts of characters, which JSON can hold and nothing can print."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""One open generation: questions to probes, probes to candidates, candidates to hits."""
+"""One open generation: queries are encoded, candidates found and scored, hits made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ import numpy.typing as npt
 
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import DamagedError, QueryError
-from prodmatch.lexical.spelling import mend_spelling
-from prodmatch.model.hubness import ask_alike, ask_pictures
+from prodmatch.lexical.spelling import correct_spelling
+from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.search.encoded_query import Probe, clean_question, item_probe
+from prodmatch.search.encoded_query import EncodedQuery, clean_query, encode_items
 from prodmatch.search.hits import Hit, make_hit, order_places
 from prodmatch.search.product_db import Matches, Products
-from prodmatch.search.queries import Question
-from prodmatch.search.scoring import Legs, Ranked, check_weights, lexical_unit, rank
+from prodmatch.search.queries import Query
+from prodmatch.search.scoring import Ranked, Signals, bm25_scale, check_weights, rank
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation
-from prodmatch.storage.vectors import Vectors, normalise, split_halves
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-__all__ = ["OpenGeneration", "Wanted"]
+__all__ = ["SearchOptions", "Searcher"]
 
-CANDIDATES = 200  # of each leg; all legs score the union
+CANDIDATES = 200  # of each signal; all signals score the union
 MOST_HITS = 10_000
 # Of words beside a picture, "like this, but blue". For 300 val pictures of clothing with another
 # colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
@@ -32,10 +32,10 @@ Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which hits are wanted.
+class SearchOptions:
+    """Which hits are options.
 
-    `where` is an SQL condition over the catalogue's columns, `weights` are of the legs; those of
+    `where` is an SQL condition over the catalogue's columns, `weights` are of the signals; those of
     the model are taken where there are none.
     """
 
@@ -44,7 +44,7 @@ class Wanted:
     weights: Mapping[str, float] | None = None
 
 
-class OpenGeneration:
+class Searcher:
     """A generation with its files open for reading; threads may share it."""
 
     def __init__(
@@ -52,13 +52,13 @@ class OpenGeneration:
         generation: Generation,
         encoders: QueryEncoders | None = None,
         *,
-        lasting: bool = True,
+        long_lived: bool = True,
     ) -> None:
         """Opens it, with encoders that are loaded already where they are the same model's."""
         self.generation = generation
         folder, fingerprint = generation.folder, generation.manifest["model_fingerprint"]
         if encoders is None or encoders.model_fingerprint != fingerprint:
-            encoders = QueryEncoders(folder / "encoders", lasting=lasting)
+            encoders = QueryEncoders(folder / "encoders", long_lived=long_lived)
         if encoders.model_fingerprint != fingerprint:
             raise DamagedError(
                 f"{encoders.folder}: are the encoders of another model than the index's. "
@@ -75,38 +75,38 @@ class OpenGeneration:
             folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
         )
 
-    def probes(self, questions: Sequence[Question]) -> list[Probe]:
-        """What each question means, in order; texts and pictures are encoded in batches.
+    def encoded_queries(self, queries: Sequence[Query]) -> list[EncodedQuery]:
+        """What each query means, in order; texts and pictures are encoded in batches.
 
         Mistyped words are asked as they are meant.
 
         Raises:
-            QueryError: a question cannot be asked.
+            QueryError: a query cannot be asked.
         """
-        words = [self.meant(question) for question in questions]
+        words = [self.meant(query) for query in queries]
         texts = self._encode_texts(words)
-        pictures = self._encode_pictures(questions)
-        probes = []
-        for row, question in enumerate(questions):
-            if question.product_id is not None:
-                rows = self.rows_of([question.product_id], "--id")
-                text, image = split_halves(self.ann.vectors(rows)[0])
-                probes.append(item_probe(text, image, rows))
+        pictures = self._encode_pictures(queries)
+        encoded_queries = []
+        for row, query in enumerate(queries):
+            if query.product_id is not None:
+                rows = self.rows_of([query.product_id], "--id")
+                text, image = split_parts(self.ann.vectors(rows)[0])
+                encoded_queries.append(encode_items(text, image, rows))
                 continue
             said, seen = texts[row], pictures[row]
             asked = normalise(SAY_OF_WORDS * said + seen)
-            looked = normalise(SAY_OF_WORDS * ask_pictures(said) + seen)
-            probes.append(Probe(words[row], asked, looked))
-        return probes
+            looked = normalise(SAY_OF_WORDS * penalised_image_query(said) + seen)
+            encoded_queries.append(EncodedQuery(words[row], asked, looked))
+        return encoded_queries
 
-    def meant(self, question: Question) -> str | None:
-        """The words that are searched for a question's text: cleaned, and without mistakes.
+    def meant(self, query: Query) -> str | None:
+        """The words that are searched for a query's text: cleaned, and without mistakes.
 
         Raises:
-            QueryError: the question cannot be asked.
+            QueryError: the query cannot be asked.
         """
-        words = clean_question(question)
-        return words and mend_spelling(words, _Lexicon(self.products, self.encoders))
+        words = clean_query(query)
+        return words and correct_spelling(words, _Lexicon(self.products, self.encoders))
 
     def rows_of(self, product_ids: Sequence[str], option: str) -> Rows:
         """The rows of these products, in order.
@@ -144,34 +144,37 @@ class OpenGeneration:
         raise DamagedError(f"{path}: has fewer rows than the manifest says.")
 
     def answers(
-        self, probes: Sequence[Probe], query_ids: Sequence[str], wanted: Wanted
+        self,
+        encoded_queries: Sequence[EncodedQuery],
+        query_ids: Sequence[str],
+        options: SearchOptions,
     ) -> list[list[Hit]]:
-        """The best hits of each probe: score descending, then product_id.
+        """The best hits of each encoded: score descending, then product_id.
 
         Raises:
             QueryError: the filter, the weights or the number of hits cannot be used.
         """
-        if not 1 <= wanted.top <= MOST_HITS:
-            raise QueryError(f"--top {wanted.top}: must be from 1 to {MOST_HITS}.")
-        weights = self._choose_weights(wanted.weights)
-        within = None if wanted.where is None else self.products.rows_where(wanted.where)
-        count = max(CANDIDATES, 2 * wanted.top)
+        if not 1 <= options.top <= MOST_HITS:
+            raise QueryError(f"--top {options.top}: must be from 1 to {MOST_HITS}.")
+        weights = self._choose_weights(options.weights)
+        within = None if options.where is None else self.products.rows_where(options.where)
+        count = max(CANDIDATES, 2 * options.top)
         answers = []
-        for probe, query_id in zip(probes, query_ids, strict=True):
-            ranked = self._rank(probe, within, count, weights)
-            answers.append(self._best(ranked, query_id, wanted.top))
+        for encoded, query_id in zip(encoded_queries, query_ids, strict=True):
+            ranked = self._rank(encoded, within, count, weights)
+            answers.append(self._best(ranked, query_id, options.top))
         return answers
 
-    def place_of(self, probe: Probe, row: int, weights: Mapping[str, float] | None) -> Hit:
-        """The hit that a row is for a probe, among the candidates that a query would weigh.
+    def place_of(self, encoded: EncodedQuery, row: int, weights: Mapping[str, float] | None) -> Hit:
+        """The hit that a row is for a encoded, among the candidates that a query would weigh.
 
-        A row that no leg finds is weighed beside them, and its rank is below all of theirs that
+        A row that no signal finds is weighed beside them, and its rank is below all of theirs that
         score higher.
 
         Raises:
             QueryError: the weights cannot be used.
         """
-        ranked = self._rank(probe, None, CANDIDATES, self._choose_weights(weights), also=row)
+        ranked = self._rank(encoded, None, CANDIDATES, self._choose_weights(weights), also=row)
         (place,) = np.flatnonzero(ranked.rows == row).tolist()
         rivals = np.flatnonzero(ranked.score >= ranked.score[place]).tolist()
         found = self.products.metadata(ranked.rows[rivals])
@@ -185,74 +188,74 @@ class OpenGeneration:
         return {**self.encoders.description.weights, **self.generation.weights}
 
     def _encode_texts(self, words: Sequence[str | None]) -> Vectors:
-        halves = np.zeros((len(words), self.encoders.dim), dtype=np.float32)
+        parts = np.zeros((len(words), self.encoders.dim), dtype=np.float32)
         asked = [row for row, text in enumerate(words) if text]
         if asked:
-            halves[asked] = self.encoders.texts([words[row] or "" for row in asked])
-        return halves
+            parts[asked] = self.encoders.texts([words[row] or "" for row in asked])
+        return parts
 
-    def _encode_pictures(self, questions: Sequence[Question]) -> Vectors:
-        halves = np.zeros((len(questions), self.encoders.dim), dtype=np.float32)
-        asked, framed = [], []
-        for row, question in enumerate(questions):
-            if question.image is not None:
+    def _encode_pictures(self, queries: Sequence[Query]) -> Vectors:
+        parts = np.zeros((len(queries), self.encoders.dim), dtype=np.float32)
+        asked, preprocessed = [], []
+        for row, query in enumerate(queries):
+            if query.image is not None:
                 try:
-                    framed.append(self.encoders.frame([decode_image(question.image)])[0])
+                    preprocessed.append(self.encoders.frame([decode_image(query.image)])[0])
                 except ImageFault as fault:
                     raise QueryError(
-                        f"query {question.query_id!r}: the picture cannot be used ({fault}). "
+                        f"query {query.query_id!r}: the picture cannot be used ({fault}). "
                         "Give a JPEG, PNG, WebP or GIF."
                     ) from fault
                 asked.append(row)
         if asked:
-            halves[asked] = ask_alike(self.encoders.pictures(np.stack(framed)))
-        return halves
+            parts[asked] = plain_image_query(self.encoders.pictures(np.stack(preprocessed)))
+        return parts
 
     def _rank(
         self,
-        probe: Probe,
+        encoded: EncodedQuery,
         within: Rows | None,
         count: int,
         weights: Mapping[str, float],
         *,
         also: int | None = None,
     ) -> Ranked:
-        """The candidates that any leg finds, each leg up to `count`, and what they score."""
-        matches = self.products.match(probe.words, within) if probe.words else None
-        rows = self._candidates(probe, matches, within, count)
+        """The candidates that any signal finds, each signal up to `count`, and what they score."""
+        matches = self.products.match(encoded.words, within) if encoded.words else None
+        rows = self._candidates(encoded, matches, within, count)
         if also is not None:
             rows = np.union1d(rows, [also])
-        rows = rows[~np.isin(rows, probe.left_out)]
+        rows = rows[~np.isin(rows, encoded.left_out)]
         if not len(rows):
             none = np.zeros(0, np.float32)
             return Ranked(rows, none, none, none, none, none)
-        legs = self._legs(probe, rows, matches)
-        return rank(rows, legs, weights, self.encoders.description.calibration)
+        signals = self._signals(encoded, rows, matches)
+        return rank(rows, signals, weights, self.encoders.description.calibration)
 
     def _candidates(
-        self, probe: Probe, matches: Matches | None, within: Rows | None, count: int
+        self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
     ) -> Rows:
-        """Rows that any leg finds, ascending; each leg may bring `count`."""
-        nothing = np.zeros_like(probe.text)
+        """Rows that any signal finds, ascending; each signal may bring `count`."""
+        nothing = np.zeros_like(encoded.text)
         queries = np.stack(
-            [np.concatenate([probe.text, nothing]), np.concatenate([nothing, probe.image])]
+            [np.concatenate([encoded.text, nothing]), np.concatenate([nothing, encoded.image])]
         )
         found = [near.rows for near in self.ann.search(queries, count, within=within)]
         if matches is not None:
             found.append(matches.best(count))
         return np.unique(np.concatenate(found))
 
-    def _legs(self, probe: Probe, rows: Rows, matches: Matches | None) -> Legs:
-        """What each leg says of these rows."""
-        text, image = split_halves(self.ann.vectors(rows))
+    def _signals(self, encoded: EncodedQuery, rows: Rows, matches: Matches | None) -> Signals:
+        """What each signal says of these rows."""
+        text, image = split_parts(self.ann.vectors(rows))
         said = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
-        return Legs(
-            lexical=said / np.float32(lexical_unit(self.generation.product_count)),
-            text=_cosines(text, probe.text),
-            image=_cosines(image, probe.image),
+        return Signals(
+            lexical=said / np.float32(bm25_scale(self.generation.product_count)),
+            text=_cosines(text, encoded.text),
+            image=_cosines(image, encoded.image),
             has_text=np.asarray(text.any(axis=1)),
             has_image=np.asarray(image.any(axis=1)),
-            has_words=probe.words is not None,
+            has_words=encoded.words is not None,
         )
 
     def _best(self, ranked: Ranked, query_id: str, top: int) -> list[Hit]:
@@ -270,12 +273,12 @@ class OpenGeneration:
         ]
 
 
-def _cosines(halves: Vectors, asked: Vectors) -> Vectors:
-    """Cosines `(n,)` of `(n, dim)` halves to a unit vector, equal to the bit for equal halves.
+def _cosines(parts: Vectors, asked: Vectors) -> Vectors:
+    """Cosines `(n,)` of `(n, dim)` parts to a unit vector, equal to the bit for equal parts.
 
     A product of matrices rounds a row by where it stands, on processors with AVX-512 at least.
     """
-    return np.asarray((normalise(halves) * asked).sum(axis=1), dtype=np.float32)
+    return np.asarray((normalise(parts) * asked).sum(axis=1), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.storage.atomic import new_file
-from prodmatch.storage.vectors import Vectors, blank_missing_halves
+from prodmatch.storage.vectors import Vectors, blank_missing_parts
 
 __all__ = [
     "AnnIndex",
@@ -121,7 +121,7 @@ class AnnIndex:
         if not len(rows):
             return np.zeros((0, self.dim), np.float32)
         found = np.asarray(self._index.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
-        return blank_missing_halves(found) if self.is_coded else found
+        return blank_missing_parts(found) if self.is_coded else found
 
     def widen(self) -> bool:
         """Looks at twice as much of the index for each query; False where it looks at all."""

@@ -48,12 +48,12 @@ class Generation:
 
     @property
     def dim(self) -> int:
-        """Dimensions of a vector, both halves together."""
+        """Dimensions of a vector, both parts together."""
         return int(str(self.manifest["dim"]))
 
     @property
     def weights(self) -> dict[str, float]:
-        """Of the legs, for questions that name none."""
+        """Of the signals, for queries that name none."""
         weights = self.manifest.get("weights")
         return dict(weights) if isinstance(weights, dict) else {}
 

@@ -7,14 +7,14 @@ from prodmatch.errors import ProdmatchError
 
 __all__ = [
     "Vectors",
-    "blank_missing_halves",
+    "blank_missing_parts",
     "check_unit",
-    "join_halves",
+    "join_parts",
     "normalise",
-    "split_halves",
+    "split_parts",
 ]
 
-SHORTEST_HALF = 0.25  # of one that is there: it is 0.7 long, or 1 beside none
+SHORTEST_PART = 0.25  # of one that is there: it is 0.7 long, or 1 beside none
 
 Vectors = npt.NDArray[np.float32]
 
@@ -25,7 +25,7 @@ def normalise(vectors: npt.NDArray[np.floating]) -> Vectors:
     return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
 
 
-def join_halves(text: Vectors, image: Vectors) -> Vectors:
+def join_parts(text: Vectors, image: Vectors) -> Vectors:
     """Rows `[text ; image]` of shape `(n, 2 * dim)` and unit length.
 
     Args:
@@ -35,17 +35,17 @@ def join_halves(text: Vectors, image: Vectors) -> Vectors:
     return normalise(np.concatenate([text, image], axis=-1))
 
 
-def split_halves(vectors: Vectors) -> tuple[Vectors, Vectors]:
-    """The text halves and the image halves of `(n, 2 * dim)` rows, as views."""
+def split_parts(vectors: Vectors) -> tuple[Vectors, Vectors]:
+    """The text parts and the image parts of `(n, 2 * dim)` rows, as views."""
     dim = vectors.shape[-1] // 2
     return vectors[..., :dim], vectors[..., dim:]
 
 
-def blank_missing_halves(vectors: Vectors) -> Vectors:
+def blank_missing_parts(vectors: Vectors) -> Vectors:
     """Halves of `(n, 2 * dim)` that codes made nearly zeros as the zeros that they stand for."""
-    halves = vectors.reshape(len(vectors), 2, -1)
-    lengths = np.linalg.norm(halves, axis=-1, keepdims=True)  # (n, 2, 1)
-    return np.where(lengths < SHORTEST_HALF, np.float32(0), halves).reshape(vectors.shape)
+    parts = vectors.reshape(len(vectors), 2, -1)
+    lengths = np.linalg.norm(parts, axis=-1, keepdims=True)  # (n, 2, 1)
+    return np.where(lengths < SHORTEST_PART, np.float32(0), parts).reshape(vectors.shape)
 
 
 def check_unit(vectors: Vectors, place: str) -> None:

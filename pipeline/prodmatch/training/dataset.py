@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.embedding.featurise import Todo
+from prodmatch.embedding.featurise import FeaturePlan
 from prodmatch.embedding.plan import new_texts
 from prodmatch.encoders.encoders import TextEncoder
 from prodmatch.errors import ModelError
@@ -17,7 +17,7 @@ from prodmatch.storage.vectors import Vectors
 from prodmatch.training.labels import FEWEST_LABELS, Label
 from prodmatch.training.trainer import Examples
 
-__all__ = ["FEWEST_PAIRS", "PairSet", "gather_labelled", "gather_pairs"]
+__all__ = ["FEWEST_PAIRS", "PairSet", "read_labelled_dataset", "read_pairs_dataset"]
 
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
@@ -26,7 +26,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PairSet:
-    """Products with both halves, row by row."""
+    """Products with both parts, row by row."""
 
     places: Numbers  # (n,) ascending, among the scan's rows
     text: Vectors  # (n, text features)
@@ -49,18 +49,18 @@ class PairSet:
         ones = np.ones(len(self.places), np.float32)
         return Examples(self.text, self.text, self.image, ones, self.text_groups, self.image_groups)
 
-    def texts(self, todo: Todo) -> list[str]:
+    def texts(self, plan: FeaturePlan) -> list[str]:
         """What the products say."""
-        return [text for _, text in new_texts(todo.scan, self.places)]
+        return [text for _, text in new_texts(plan.scan, self.places)]
 
 
-def gather_pairs(todo: Todo, path: Path) -> PairSet:
+def read_pairs_dataset(plan: FeaturePlan, path: Path) -> PairSet:
     """Up to 50,000 products with text and picture, spread over the catalogue.
 
     Raises:
         ModelError: fewer than fifty distinct texts have a picture; names the catalogue.
     """
-    scan = todo.scan
+    scan = plan.scan
     both = np.flatnonzero(
         scan.text_keys.is_valid().to_numpy(zero_copy_only=False)
         & scan.image_keys.is_valid().to_numpy(zero_copy_only=False)
@@ -69,8 +69,8 @@ def gather_pairs(todo: Todo, path: Path) -> PairSet:
     text_keys, image_keys = (
         keys.take(pa.array(places)) for keys in (scan.text_keys, scan.image_keys)
     )
-    text, text_fine = todo.texts.take(text_keys)
-    image, image_fine = todo.images.take(image_keys)
+    text, text_fine = plan.texts.take(text_keys)
+    image, image_fine = plan.images.take(image_keys)
     fine = text_fine & image_fine
     groups = _groups(text_keys)
     distinct = len(np.unique(groups[fine]))
@@ -82,8 +82,8 @@ def gather_pairs(todo: Todo, path: Path) -> PairSet:
     return PairSet(places, text, image, groups, _groups(image_keys)).take(fine)
 
 
-def gather_labelled(
-    todo: Todo, labels: Sequence[Label], encoder: TextEncoder, text_share: float, path: Path
+def read_labelled_dataset(
+    plan: FeaturePlan, labels: Sequence[Label], encoder: TextEncoder, text_share: float, path: Path
 ) -> Examples:
     """Labels with the features of their queries and products.
 
@@ -92,15 +92,15 @@ def gather_labelled(
     Raises:
         ModelError: fewer than fifty labels above 0 are left; names the file of labels.
     """
-    scan = todo.scan
+    scan = plan.scan
     ids = pa.array([label.product_id for label in labels])
     found = pc.index_in(ids, value_set=scan.product_ids)
     queries = list(dict.fromkeys(label.query for label in labels))
     features = encoder.encode(queries, query=True)
     number = {query: row for row, query in enumerate(queries)}
     asked = np.array([number[label.query] for label in labels])
-    text, text_fine = todo.texts.take(scan.text_keys.take(found))
-    image, image_fine = todo.images.take(scan.image_keys.take(found))
+    text, text_fine = plan.texts.take(scan.text_keys.take(found))
+    image, image_fine = plan.images.take(scan.image_keys.take(found))
     fine = text_fine & image_fine & found.is_valid().to_numpy(zero_copy_only=False)
     values = np.array([label.label for label in labels], np.float32)
     if (values[fine] > 0).sum() < FEWEST_LABELS:

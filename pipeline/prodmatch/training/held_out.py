@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.model.heads import Heads
-from prodmatch.model.hubness import ask_pictures
+from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.dataset import PairSet
 from prodmatch.training.metrics import recall_of_pairs
@@ -28,7 +28,9 @@ def title_measure(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) 
     """
 
     def measure(heads: Heads) -> float:
-        return recall_of_pairs(ask_pictures(heads.texts(text)), heads.pictures(image), groups)
+        return recall_of_pairs(
+            penalised_image_query(heads.texts(text)), heads.pictures(image), groups
+        )
 
     return measure
 
@@ -71,7 +73,7 @@ def _labelled_measure(labelled: Examples, held: npt.NDArray[np.bool_]) -> Measur
     def measure(heads: Heads) -> float:
         text, image = heads.texts(labelled.text[firsts]), heads.pictures(labelled.image[firsts])
         query = heads.texts(labelled.asked[rows[asked]])
-        said, seen = query @ text.T, ask_pictures(query) @ image.T
+        said, seen = query @ text.T, penalised_image_query(query) @ image.T
         scores = labelled.text_share * said + (1 - labelled.text_share) * seen
         nearest = products[np.argsort(-scores, axis=1, kind="stable")[:, :10]]
         shares = []

@@ -16,7 +16,7 @@ FEWEST_LABELS = 50
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One judgement: of bought or not bought, the label is 1 or 0."""
+    """One judgment: of bought or not bought, the label is 1 or 0."""
 
     query: str
     product_id: str

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from prodmatch.model.description import Calibration
-from prodmatch.model.hubness import ask_pictures
+from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.pairs import words_of
 
@@ -95,7 +95,7 @@ def fit_calibration(
     said = [frozenset(words_of(text)) for text in products.texts]
     rng = np.random.default_rng(0)
     cosines, matches = [], []
-    looked = ask_pictures(asked)
+    looked = penalised_image_query(asked)
     for row, query in enumerate(queries):
         near = share * (products.text @ asked[row]) + (1 - share) * (products.image @ looked[row])
         count = min(NEAREST, len(near))
@@ -104,12 +104,12 @@ def fit_calibration(
         words = frozenset(words_of(query))
         cosines.append(near[rows])
         matches.append([words <= said[other] for other in rows])
-    halves = [
+    parts = [
         (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(np.float64))
         for start in (0, 1)
     ]
-    calibration = _fit(*halves[0])
-    cosine, match = halves[1]
+    calibration = _fit(*parts[0])
+    cosine, match = parts[1]
     logits = calibration.scale * cosine + calibration.bias
     probability = np.exp(-np.logaddexp(0.0, -logits))
     return Calibrated(

@@ -42,7 +42,7 @@ picture: {recall:.4f}. {probability}
 |---|---|---|---|
 {epochs}
 
-Then a table of words and the heads, over the finished encoders: {refitted} (epoch by epoch, fit
+Then a table of words and the heads, over the finished encoders: {fitted_heads} (epoch by epoch, fit
 after fit); joined, and kept where that is no less than the encoders' own heads reach, {before:.4f}.
 """
 
@@ -57,7 +57,7 @@ class Fitted:
     after: float
     figures: Sequence[float]  # one an epoch
     #: Recall@10 of texts by words, without and with the texts' own features, where these are kept.
-    own_texts: tuple[float, float] | None = None
+    residual_texts: tuple[float, float] | None = None
 
 
 def heads_card(
@@ -67,8 +67,8 @@ def heads_card(
     how = "canonical correlation" if fitted.heads == "cca" else f"gradients of {fitted.loss}"
     figures = ", ".join(f"{figure:.4f}" for figure in fitted.figures)
     texts = ""
-    if fitted.own_texts is not None:
-        without, with_them = fitted.own_texts
+    if fitted.residual_texts is not None:
+        without, with_them = fitted.residual_texts
         texts = TEXTS.format(after=fitted.after, with_them=with_them, without=without)
     return HEADS.format(
         name=name,
@@ -103,7 +103,7 @@ def encoders_card(
     Args:
         name: of the model.
         settings: of all stages.
-        reports: figures of the towers' epochs, and of the words and heads over them.
+        reports: figures of the dual_encoder' epochs, and of the words and heads over them.
         start: the model they were trained further from.
         pairs: products trained on.
         calibrated: the probability, and how good it is.
@@ -116,7 +116,7 @@ def encoders_card(
         beginning = f"The encoders of {start.label}, trained further"
         shown = {}
     shown |= {"kept_dim": settings.kept_dim, **settings.contrast.as_dict()}
-    shown |= {f"heads_{name}": value for name, value in asdict(settings.refit).items()}
+    shown |= {f"heads_{name}": value for name, value in asdict(settings.head_fitting).items()}
     return ENCODERS.format(
         name=name,
         beginning=beginning,
@@ -124,7 +124,7 @@ def encoders_card(
         probability=_say_probability(calibrated),
         recall=fitted.after,
         before=fitted.before,
-        refitted=", ".join(f"{figure:.4f}" for figure in fitted.figures),
+        fitted_heads=", ".join(f"{figure:.4f}" for figure in fitted.figures),
         settings="\n".join(f"| {setting} | {value} |" for setting, value in shown.items()),
         epochs="\n".join(
             f"| {row['epoch']:.0f} | {row['loss']:.3f} | {row['seconds']:.0f} "

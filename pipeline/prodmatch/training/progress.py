@@ -1,4 +1,4 @@
-"""What hears of a training's figures: nobody, or TensorBoard."""
+"""What logs of a training's figures: nobody, or TensorBoard."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from prodmatch.errors import ModelError
 
-__all__ = ["Hear", "ignore", "open_log"]
+__all__ = ["LogFigure", "ignore", "open_log"]
 
-Hear = Callable[[str, float, int], None]  # name, value, step
+LogFigure = Callable[[str, float, int], None]  # name, value, step
 
 
 def ignore(name: str, value: float, step: int) -> None:
@@ -16,7 +16,7 @@ def ignore(name: str, value: float, step: int) -> None:
 
 
 @contextlib.contextmanager
-def open_log(folder: Path | None) -> Iterator[Hear]:
+def open_log(folder: Path | None) -> Iterator[LogFigure]:
     """What takes figures while the block runs: event files for TensorBoard, where asked for.
 
     Args:

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.model.heads import Heads
-from prodmatch.model.hubness import SHARPNESS, Querybank
+from prodmatch.model.hubness import SHARPNESS, QueryBank
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["add_bank"]
+__all__ = ["add_query_bank"]
 
 MOST_TEXTS = 1024
 TEXTS_FOR_ONE = 20  # that one of the bank stands for, at least
@@ -19,7 +19,7 @@ BLOCK = 8192
 STEPS = 127  # of a code, on either side of 0
 
 
-def add_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
+def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     """The heads with a bank of texts, and what is usual for pictures.
 
     The bank is of centres of groups of texts, by k-means; a group counts as if its texts lay
@@ -40,8 +40,8 @@ def add_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     codes = np.rint(centres / scales[:, None]).astype(np.int8)
     held, nothing = sizes > 0, np.zeros(1, np.float32)
     parts = codes[held], scales[held].astype(np.float32), logits[held].astype(np.float32)
-    near = Querybank(*parts, nothing).nearness(heads.image(image))
-    return replace(heads, bank=Querybank(*parts, near.mean(keepdims=True).astype(np.float32)))
+    near = QueryBank(*parts, nothing).nearness(heads.image(image))
+    return replace(heads, bank=QueryBank(*parts, near.mean(keepdims=True).astype(np.float32)))
 
 
 def _group(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from prodmatch.model.heads import Heads, add_own_texts
+from prodmatch.model.heads import Heads, add_residual_texts
 from prodmatch.training.dataset import PairSet
 from prodmatch.training.model_card import Fitted
-from prodmatch.training.query_bank import add_bank
+from prodmatch.training.query_bank import add_query_bank
 from prodmatch.training.trainer import Measure
 
 __all__ = ["keep_texts"]
@@ -30,10 +30,10 @@ def keep_texts(
         slack: how far a figure may fall, as chance lets it.
     """
     chosen = slice(None, None, -(-len(pairs.text) // MOST_CENTRED))
-    whole = add_own_texts(heads, pairs.text[chosen], pairs.image[chosen])
-    heads, whole = (add_bank(each, pairs.text, pairs.image) for each in (heads, whole))
+    whole = add_residual_texts(heads, pairs.text[chosen], pairs.image[chosen])
+    heads, whole = (add_query_bank(each, pairs.text, pairs.image) for each in (heads, whole))
     without, beside = ([measure(each) for measure in measures] for each in (heads, whole))
     worse = any(now < was - slack for was, now in zip(without, beside, strict=True))
     if worse or beside[0] < fitted.before:
         return heads, fitted
-    return whole, replace(fitted, after=beside[0], own_texts=(without[1], beside[1]))
+    return whole, replace(fitted, after=beside[0], residual_texts=(without[1], beside[1]))

@@ -14,7 +14,7 @@ from torch.nn import functional
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
-from prodmatch.training.progress import Hear, ignore
+from prodmatch.training.progress import LogFigure, ignore
 
 __all__ = ["Examples", "LinearSettings", "train_linear"]
 
@@ -131,7 +131,7 @@ def train_linear(
     examples: Sequence[Examples],
     measure: Measure,
     settings: LinearSettings,
-    hear: Hear = ignore,
+    log_figure: LogFigure = ignore,
     *,
     start: Heads | None = None,
 ) -> tuple[Heads, list[float]]:
@@ -141,7 +141,7 @@ def train_linear(
         examples: sets that are trained on in turn; the first gives the standardisation.
         measure: what an epoch is judged by, on products that are in no set.
         settings: sizes and rates.
-        hear: is told the figure of every epoch.
+        log_figure: is told the figure of every epoch.
         start: heads of `inner_dim` to go on from, random ones if None.
     """
     torch.manual_seed(settings.seed)
@@ -169,7 +169,7 @@ def train_linear(
         heads = _finish(model, examples[0], settings.dim)
         figures.append(measure(heads))
         LOG.info("epoch %d of heads: %.4f", epoch, figures[-1])
-        hear("heads", figures[-1], epoch)
+        log_figure("heads", figures[-1], epoch)
         if figures[-1] > max(figures[:-1], default=-1.0):
             best = heads
         if epoch - int(np.argmax(figures)) >= settings.patience:
@@ -207,5 +207,5 @@ def _finish(model: _LinearHeads, examples: Examples, dim: int) -> Heads:
     """The heads centred and rotated, the leading components kept."""
     text, image = model.text.fold(), model.image.fold()
     sample = slice(None, None, max(1, len(examples) // 20_000))
-    halves = text(examples.text[sample]), image(examples.image[sample])
-    return compact_heads(text, image, halves, min(dim, 1 + text.weight.shape[1]))
+    parts = text(examples.text[sample]), image(examples.image[sample])
+    return compact_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))

@@ -1,0 +1,212 @@
+"""A picture that kills or holds up its decoder costs that row; so does one too big for memory."""
+
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Counting
+from deadly import HARMS, Gallery, deadly
+from small import COLOURS, draw
+
+from prodmatch.embedding import image_loader as decode
+from prodmatch.embedding.encode import encode_within_memory
+from prodmatch.embedding.image_loader import DecodedPictures, PictureBatches, decoded_batches
+from prodmatch.embedding.isolation import preprocess_bytes, preprocess_isolated
+from prodmatch.errors import CatalogueError
+from prodmatch.model.preprocessing import ImageSpec, Pixels
+from prodmatch.storage.features import content_key
+from prodmatch.storage.vectors import Vectors
+
+SPEC = ImageSpec(resize_pixels=16, crop_pixels=16)
+
+
+def decode_all(cells: Sequence[bytes], workers: int) -> list[DecodedPictures]:
+    keys = [content_key(cell) for cell in cells]
+    rows = np.arange(len(cells))
+    pictures = PictureBatches(Gallery(tuple(cells)), rows, keys, SPEC, 8)
+    return list(decoded_batches(pictures, workers))
+
+
+def good(count: int) -> list[bytes]:
+    return [draw(COLOURS["red"], number) for number in range(count)]
+
+
+def test_what_kills_its_decoder_costs_one_picture(count_cases: Counting) -> None:
+    cells = [*good(3), deadly("segv"), b"no picture", deadly("stop"), draw((1, 2, 3), 9)]
+    found = list(preprocess_isolated(cells, SPEC, seconds=3.0))
+    assert [preprocessed.fault for preprocessed in found] == [
+        None, None, None, "crashed", "not_an_image", "too_slow", None,
+    ]  # fmt: skip
+    for cell, preprocessed in zip(cells, found, strict=True):
+        if preprocessed.fault is None:
+            assert preprocessed.pixels is not None
+            np.testing.assert_array_equal(preprocessed.pixels, preprocess_bytes(cell, SPEC).pixels)
+    assert not multiprocessing.active_children()
+    count_cases("pictures that kill or stop their decoder", 2)
+
+
+def test_a_dead_worker_costs_the_picture_that_killed_it(
+    monkeypatch: pytest.MonkeyPatch, count_cases: Counting
+) -> None:
+    monkeypatch.setattr(decode, "STALL_SECONDS", 5.0)  # a DataLoader notices a death no sooner
+    check_harm("kill", 1)
+    count_cases("pictures that kill or stop their decoder", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_any_harm_to_a_worker_costs_the_picture_that_does_it(
+    harm: str, workers: int, monkeypatch: pytest.MonkeyPatch, count_cases: Counting
+) -> None:
+    monkeypatch.setattr(decode, "STALL_SECONDS", 5.0)
+    check_harm(harm, workers)
+    count_cases("pictures that kill or stop their decoder", 1)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_workers_give_the_pictures_in_their_order(workers: int) -> None:
+    cells = good(60)
+    cells[20] = b"no picture"
+    found = decode_all(cells, workers)
+    assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
+    faults = [fault for batch in found for fault in batch.faults]
+    assert faults == ["not_an_image" if place == 20 else None for place in range(60)]
+
+
+def test_a_picture_that_changed_is_named_without_a_workers_traceback() -> None:
+    cells = good(20)
+    keys = [content_key(cell) for cell in cells]
+    keys[13] = content_key(b"as it was")
+    pictures = PictureBatches(Gallery(tuple(cells)), np.arange(20), keys, SPEC, 8)
+    with pytest.raises(CatalogueError, match=r"^gallery: row 13 changed while it was read. Run"):
+        list(decoded_batches(pictures, 1))
+
+
+def check_harm(harm: str, workers: int) -> None:
+    cells = good(150)
+    cells[70] = deadly(harm)
+    found = decode_all(cells, workers)
+    assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
+    faults = [fault for batch in found for fault in batch.faults]
+    assert faults == [
+        ("too_slow" if harm in ("stop", "sleep") else "crashed") if place == 70 else None
+        for place in range(150)
+    ]
+    pixels = np.concatenate([batch.pixels for batch in found])
+    alone = [preprocess_bytes(cell, SPEC).pixels for cell in cells[:70] + cells[71:]]
+    np.testing.assert_array_equal(
+        pixels, np.stack([preprocessed for preprocessed in alone if preprocessed is not None])
+    )
+    assert not multiprocessing.active_children()
+
+
+ORPHANS = """
+import multiprocessing, os, signal, sys
+sys.path[:0] = sys.argv[2:]
+import numpy as np
+from deadly import Gallery, deadly
+from prodmatch.embedding.isolation import Child, _preprocess_each
+from prodmatch.embedding.image_loader import PictureBatches, decoded_batches
+from prodmatch.storage.features import content_key
+from prodmatch.model.preprocessing import ImageSpec
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Loader
+spec, cells = ImageSpec(resize_pixels=16, crop_pixels=16), (b"no picture",) * 400
+if sys.argv[1] == "worker":
+    keys = [content_key(cell) for cell in cells]
+    batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
+    next(batches)
+elif sys.argv[1] == "new worker":
+    Loader._try_put_index = lambda loader: None  # it is never given work
+    Loader._next_data = lambda loader: None
+    keys = [content_key(cell) for cell in cells]
+    batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
+    next(batches)
+else:
+    child = Child(_preprocess_each, spec)
+    child.send(deadly("sleep"))
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["worker", "new worker", "decoder"])
+def test_a_run_that_is_killed_leaves_no_process_behind(kind: str, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w") as said:  # of a pipe, an orphan would hold the end
+        done = subprocess.run(
+            [sys.executable, "-c", ORPHANS, kind, *sys.path],
+            stdout=said, stderr=said, check=False,
+        )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    *_, pid = (tmp_path / "said").read_text().split()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "it waits for a parent that is dead"
+        time.sleep(0.05)
+
+
+class Hungry:
+    """An encoder whose memory holds so many rows; rows at 255 never fit."""
+
+    def __init__(self, fits: int, failure: Callable[[], Exception]) -> None:
+        self.rows, self.dim, self.fits, self.failure = 64, 2, fits, failure
+        self.tried: list[int] = []
+
+    def encode(self, items: Pixels, /) -> Vectors:
+        parts = []
+        for start in range(0, len(items), self.rows):
+            block = items[start : start + self.rows]
+            self.tried.append(self.rows)
+            if self.rows > self.fits or (block == 255).any():
+                raise self.failure()
+            parts.append(block.reshape(len(block), -1)[:, :2].astype(np.float32))
+        return np.concatenate(parts)
+
+
+FAILURES: dict[str, Callable[[], Exception]] = {
+    "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    "text": lambda: RuntimeError("CUDA error: out of memory"),
+    "cpu": lambda: RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    "python": MemoryError,
+}
+
+
+def numbered(count: int) -> Pixels:
+    rows = np.arange(count, dtype=np.uint8) % 250
+    return np.broadcast_to(rows[:, None, None, None], (count, 2, 2, 3)).copy()
+
+
+@pytest.mark.parametrize("fits", [64, 32, 16, 8, 4, 2, 1])
+@pytest.mark.parametrize("failure", sorted(FAILURES))
+def test_out_of_memory_halves_the_batch_and_keeps_the_order(
+    fits: int, failure: str, count_cases: Counting
+) -> None:
+    encoder, items = Hungry(fits, FAILURES[failure]), numbered(130)
+    found = encode_within_memory(encoder, items)
+    np.testing.assert_array_equal(found.vectors, items.reshape(130, -1)[:, :2])
+    assert found.faults == [None] * 130
+    halved = [64 >> step for step in range(7) if 64 >> step > fits]
+    assert encoder.tried[: len(halved) + 1] == [*halved, fits]
+    assert encoder.rows == fits
+    count_cases("batches that do not fit memory", 1)
+
+
+def test_an_item_that_never_fits_is_rejected_alone() -> None:
+    encoder, items = Hungry(64, FAILURES["cuda"]), numbered(20)
+    items[7] = 255
+    found = encode_within_memory(encoder, items)
+    assert found.faults == [None] * 7 + ["oom"] + [None] * 12
+    np.testing.assert_array_equal(found.vectors[8:], items[8:].reshape(12, -1)[:, :2])
+    assert encoder.rows == 64
+
+
+def test_another_failure_of_an_encoder_is_not_taken_for_memory() -> None:
+    with pytest.raises(RuntimeError, match="shape"):
+        encode_within_memory(Hungry(1, lambda: RuntimeError("shape mismatch")), numbered(3))

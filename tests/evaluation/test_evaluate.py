@@ -1,0 +1,207 @@
+"""Evaluation: figures that another program confirms, and bad input told clearly."""
+
+import itertools
+import json
+from pathlib import Path
+
+import ir_measures
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import run
+
+from prodmatch.errors import QueryError
+from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index, randomisation_test
+from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
+from prodmatch.reports.evaluation_page import evaluation_page
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Query
+
+QUERIES = [
+    Query("words", "blue mug number 1"),
+    Query("colour", "red"),
+    Query("unjudged", "green"),
+    Query("nothing", "zzzz"),
+]
+JUDGED: Qrels = {
+    "words": {"p0001": 2, "p0004": 1, "p0007": 0},
+    "colour": {f"p{number:04d}": 1 for number in range(0, 60, 3)},
+    "nothing": {"p0002": 1},
+    "elsewhere": {"p0003": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def evaluated(published: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
+    out = tmp_path_factory.mktemp("evaluation")
+    other = {"other": {"words": ["p0004", "p0001"]}}
+    return evaluate_index(open_index(published), QUERIES, JUDGED, runs=other, out=out), out
+
+
+def test_the_table_agrees_with_ir_measures_on_the_run_files(
+    evaluated: tuple[Evaluation, Path],
+) -> None:
+    evaluation, out = evaluated
+    asked = {query: JUDGED[query] for query in ("words", "colour", "nothing")}
+    measures = EvaluateSettings().measures()
+    for name in ("lexical", "text", "image", "hybrid"):
+        ranked = list(ir_measures.read_trec_run(str(out / f"{name}.run")))
+        expected = ir_measures.calc_aggregate(measures, asked, ranked)
+        for measure, value in expected.items():
+            assert evaluation.figures[name][str(measure)].value == pytest.approx(value, abs=1e-6)
+
+
+def test_programs_that_order_equal_scores_their_own_way_read_our_order(tmp_path: Path) -> None:
+    found = [("c", 0.5000004), ("a", 0.5), ("b", 0.5), ("d", 0.4999996), ("e", -0.2), ("f", -0.2)]
+    write_run(tmp_path / "ours.run", [("q", found)])
+    read = list(ir_measures.read_trec_run(str(tmp_path / "ours.run")))
+    scores = [document.score for document in read]
+    assert [document.doc_id for document in read] == [product for product, _ in found]
+    assert all(one > other for one, other in itertools.pairwise(scores))
+    np.testing.assert_allclose(scores, [score for _, score in found], atol=5e-6)
+    assert read_run(tmp_path / "ours.run")["q"] == [product for product, _ in found]
+
+
+def test_other_runs_stand_beside_ours(evaluated: tuple[Evaluation, Path]) -> None:
+    figures = evaluated[0].figures["other"]
+    assert figures["RR"].value == pytest.approx(1 / 3)
+    assert figures["P@1"].value == pytest.approx(1 / 3)
+    assert figures["nDCG@10"].value == pytest.approx(
+        (1 + 2 / np.log2(3)) / (2 + 1 / np.log2(3)) / 3
+    )
+
+
+def test_only_questions_with_a_relevant_product_count(evaluated: tuple[Evaluation, Path]) -> None:
+    evaluation, _ = evaluated
+    assert (evaluation.queries, evaluation.judged, evaluation.relevant) == (3, 24, 23)
+    assert evaluation.figures["lexical"]["R@100"].value == pytest.approx((1 + 1 + 0) / 3)
+
+
+def test_a_lower_threshold_keeps_more(evaluated: tuple[Evaluation, Path]) -> None:
+    cuts = evaluated[0].cuts
+    assert [cut.threshold for cut in cuts] == sorted(cut.threshold for cut in cuts)
+    assert all(low.recall >= high.recall for low, high in itertools.pairwise(cuts))
+
+
+def test_intervals_hold_their_figure(evaluated: tuple[Evaluation, Path]) -> None:
+    for each in evaluated[0].figures.values():
+        for figure in each.values():
+            assert figure.low <= figure.value <= figure.high
+
+
+def test_the_randomisation_test_agrees_with_all_signs() -> None:
+    differences = np.array([0.5, 0.2, -0.1, 0.4, 0.3, 0.25])
+    signs = np.array([[1 if bits >> i & 1 else -1 for i in range(6)] for bits in range(64)])
+    exact = (np.abs((signs * differences).mean(1)) >= differences.mean() - 1e-12).mean()
+    assert randomisation_test(differences, 0) == pytest.approx(exact, abs=0.01)
+    assert randomisation_test(np.zeros(9), 0) == 1.0
+
+
+def test_shuffled_judgements_fall_to_chance(published: Path) -> None:
+    index = open_index(published)
+    rng = np.random.default_rng(0)
+    queries = [Query(f"q{n}", f"number {n}") for n in range(60)]
+    shuffled = {f"q{n}": {f"p{m:04d}": 1} for n, m in enumerate(rng.permutation(60).tolist())}
+    right = {f"q{n}": {f"p{n:04d}": 1} for n in range(60)}
+    settings = EvaluateSettings(weights={"lexical": 0.6, "text": 0.2, "image": 0.2})
+    chance = evaluate_index(index, queries, shuffled, settings).figures["hybrid"]["R@10"]
+    assert evaluate_index(index, queries, right, settings).figures["hybrid"]["R@10"].value > 0.9
+    assert chance.low <= 10 / 60 <= chance.high
+
+
+def test_the_page_holds_every_figure_and_loads_nothing(evaluated: tuple[Evaluation, Path]) -> None:
+    evaluation, _ = evaluated
+    page = evaluation_page(evaluation, "a <b> title")
+    assert "a &lt;b&gt; title" in page
+    assert f"{evaluation.figures['hybrid']['nDCG@10'].value:.3f}" in page
+    assert page.count("<rect") == 5 * 7
+    for outside in ("http", "<script", "url("):
+        assert outside not in page
+
+
+def test_the_command_prints_a_table_and_writes_reports(published: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text('{"query_id": "a", "text": "blue mug number 1"}\n')
+    (tmp_path / "j.qrels").write_text("a 0 p0001 1\n")
+    arguments = ["--queries", tmp_path / "q.jsonl", "--qrels", tmp_path / "j.qrels"]
+    done = run("evaluate", "--store", published, *arguments, "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].split()[:5] == ["measure", "lexical", "text", "image", "hybrid"]
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert report["figures"]["lexical"]["P@1"]["value"] == 1.0
+    assert read_run(tmp_path / "out" / "lexical.run")["a"][0] == "p0001"
+    own = tmp_path / "out" / "hybrid.run"
+    again = run("evaluate", "--store", published, *arguments, "--run", own)
+    assert (again.code, "one of ours" in again.err) == (2, True)
+    own.rename(tmp_path / "last-night.run")
+    arguments += ["--run", tmp_path / "last-night.run", "--format", "json"]
+    figures = run("evaluate", "--store", published, *arguments).last["figures"]
+    assert isinstance(figures, dict)
+    assert figures["last-night"] == figures["hybrid"]
+
+
+def test_judgements_are_read_from_every_format(tmp_path: Path) -> None:
+    expected = {"a": {"p1": 2, "7": 0}}
+    (tmp_path / "j.txt").write_text("a 0 p1 2\n\na 0 7 0\n")
+    (tmp_path / "j.jsonl").write_text(
+        '{"query_id": "a", "product_id": "p1", "grade": 2}\n'
+        '{"query_id": "a", "product_id": 7, "grade": 0}\n'
+    )
+    table = pa.table({"query_id": ["a", "a"], "product_id": ["p1", "7"], "label": [2.0, 0.0]})
+    pq.write_table(table, tmp_path / "j.parquet")
+    for name in ("j.txt", "j.jsonl", "j.parquet"):
+        assert read_qrels(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a 0 p1\n", "line 1 has 3 fields; TREC's form has 4"),
+        ("a 0 p1 good\n", "the grade 'good' is no whole number"),
+        ("a 0 p1 1\na 0 p1 2\n", "'a' and 'p1' have the grades 1 and 2"),
+        ("", "has no rows"),
+    ],
+)
+def test_judgements_that_cannot_be_used_are_refused(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "j.qrels").write_text(content)
+    with pytest.raises(QueryError, match=message):
+        read_qrels(tmp_path / "j.qrels")
+
+
+def test_judgements_of_another_catalogue_are_refused(published: Path) -> None:
+    index = open_index(published)
+    with pytest.raises(QueryError, match="none of the 4 queries has a product judged 1 or higher"):
+        evaluate_index(index, QUERIES, {"x": {"p0001": 1}})
+    with pytest.raises(QueryError, match="none of the 1 products judged is in the index"):
+        evaluate_index(index, QUERIES, {"words": {"elsewhere": 1}})
+
+
+def test_grades_may_be_booleans_but_not_words(tmp_path: Path) -> None:
+    table = pa.table({"query_id": ["a"], "product_id": ["p"], "relevance": [True]})
+    pq.write_table(table, tmp_path / "j.parquet")
+    assert read_qrels(tmp_path / "j.parquet") == {"a": {"p": 1}}
+    table = pa.table({"query_id": ["a"], "product_id": ["p"], "relevance": ["yes"]})
+    pq.write_table(table, tmp_path / "j.parquet")
+    with pytest.raises(QueryError, match="relevance is 'yes'; grades are whole numbers"):
+        read_qrels(tmp_path / "j.parquet")
+
+
+def test_probabilities_are_held_against_the_judgements(
+    evaluated: tuple[Evaluation, Path], published: Path
+) -> None:
+    index = open_index(published)
+    shown = [
+        (hit.probability, float(JUDGED[query.query_id].get(hit.product_id, 0) >= 1))
+        for query in QUERIES
+        if query.query_id in ("words", "colour", "nothing")
+        for hit in index.search_many([query], top=10)[0]
+    ]
+    said, right = np.array(shown).T
+    assert evaluated[0].brier == pytest.approx(np.mean((said - right) ** 2), abs=1e-4)
+    gaps = [
+        abs((said - right)[(said * 10).astype(int).clip(max=9) == number].sum())
+        for number in range(10)
+    ]
+    assert evaluated[0].ece == pytest.approx(sum(gaps) / len(said), abs=1e-4)

@@ -1,0 +1,280 @@
+"""Explanations: the split is the query's own, words and regions are measured, pages are safe."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from small import draw, embed, products, run, write
+
+from prodmatch import ProductIndex, Query, open_index
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
+from prodmatch.errors import QueryError
+from prodmatch.explain import explain_product, paint
+from prodmatch.index import index_embeddings
+from prodmatch.model.description import Model
+from prodmatch.reports.answers_page import answers_page, explanation_page
+from prodmatch.search.hits import Hit
+from prodmatch.storage.vectors import normalise, split_parts
+
+HOSTILE = "<script>alert(1)</script> \"onload='x' & red shirt"
+
+
+@pytest.fixture(scope="module")
+def index(published: Path) -> ProductIndex:
+    return open_index(published)
+
+
+@pytest.mark.parametrize("weights", [None, {"text": 0.5, "image": 0.5}])
+def test_the_split_is_that_of_the_query_and_adds_up(
+    index: ProductIndex, weights: dict[str, float] | None
+) -> None:
+    for hit in index.search("red shirt", top=60, weights=weights)[::7]:
+        found = explain_product(index, Query(text="red shirt"), hit.product_id, weights=weights)
+        assert found.hit == hit
+        assert abs(hit.score - hit.lexical - hit.text - hit.image) < 1e-4
+
+
+def test_a_product_that_no_leg_finds_is_placed_below_those_it_scores_less_than(
+    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodmatch.search.searcher.CANDIDATES", 3)
+    best = [hit.product_id for hit in index.search("red shirt", top=60)]
+    (encoded,) = index.opened.encoded_queries([Query(text="red shirt")])
+    few = index.opened._rank(encoded, None, 3, {"lexical": 0.5, "text": 0.2, "image": 0.3})
+    beyond = next(
+        each for each in best[::-1] if index.products.row_of(each) not in few.rows.tolist()
+    )
+    hit = explain_product(index, Query(text="red shirt"), beyond).hit
+    assert hit.product_id == beyond
+    assert 1 <= hit.rank <= len(few.rows) + 1
+
+
+def test_a_words_share_is_what_is_lost_without_it(index: ProductIndex) -> None:
+    found = explain_product(index, Query(text="red shirt"), "p0000")
+    text, _ = split_parts(index.opened.ann.vectors(np.array([0])))
+    whole, without = index.encoders.texts(["red shirt", "shirt"]) @ normalise(text)[0]
+    first = found.query_words[0]
+    assert first.word == "red"
+    assert first.text == pytest.approx(whole - without, abs=1e-5)
+    scores = [index.products.match(words).of(np.array([0]))[0] for words in ("red shirt", "shirt")]
+    assert first.lexical == pytest.approx(scores[0] - scores[1], abs=1e-5)
+    assert found.text_cosine == pytest.approx(whole, abs=1e-5)
+
+
+def test_the_products_words_are_those_embedded(index: ProductIndex) -> None:
+    found = explain_product(index, Query(text="red shirt"), "p0045")
+    said = "red shirt number 45. A shirt to try."
+    assert [share.word for share in found.product_words] == said.split()
+    texts = [said, "red shirt number A shirt to try."]
+    (encoded,) = index.opened.encoded_queries([Query(text="red shirt")])
+    whole, without = index.encoders.texts(texts, passage=True) @ encoded.text
+    assert found.product_words[3].text == pytest.approx(whole - without, abs=1e-5)
+
+
+def test_the_only_word_carries_all(index: ProductIndex) -> None:
+    (share,) = explain_product(index, Query(text="shirt"), "p0000").query_words
+    found = explain_product(index, Query(text="shirt"), "p0000")
+    assert share.text == pytest.approx(found.text_cosine, abs=1e-5)
+    assert share.lexical == pytest.approx(found.bm25, abs=1e-5)
+
+
+def test_a_query_of_words_and_picture_keeps_the_picture_when_a_word_is_left_out(
+    index: ProductIndex,
+) -> None:
+    asked = Query(text="shirt", image=draw((20, 60, 200), 1))
+    (share,) = explain_product(index, asked, "p0000").query_words
+    both, alone = index.opened.encoded_queries([asked, Query(image=asked.image)])
+    text = normalise(split_parts(index.opened.ann.vectors(np.array([0])))[0])[0]
+    assert share.text == pytest.approx(float(text @ both.text - text @ alone.text), abs=1e-5)
+
+
+def test_covering_what_carries_the_match_is_where_the_heat_is(index: ProductIndex) -> None:
+    picture = products(1)[0]["image"]
+    assert isinstance(picture, bytes)
+    asked = Query(image=picture)
+    heat_map = explain_product(index, asked, "p0000", picture=picture).heat_map
+    assert heat_map is not None
+    side = len(heat_map.pixels)
+    (encoded,) = index.opened.encoded_queries([asked])
+    covered, edge = heat_map.pixels.copy(), heat_map.pixels[[0, -1]].reshape(-1, 3)
+    edge = np.concatenate([edge, heat_map.pixels[:, [0, -1]].reshape(-1, 3)])
+    covered[: side // 4, : side // 4] = np.median(edge, axis=0)
+    whole, less = index.encoders.pictures(np.stack([heat_map.pixels, covered])) @ encoded.image
+    assert heat_map.cosine == pytest.approx(whole, abs=1e-5)
+    assert heat_map.heat[0, 0] == pytest.approx(whole - less, abs=1e-5)  # one window covers it
+    assert heat_map.heat.shape == (side, side)
+    red, _, blue = np.asarray(paint(heat_map, side), np.int16).transpose(2, 0, 1)
+    warm = red > blue + 20
+    assert (heat_map.heat[warm] > 0).mean() > 0.95
+
+
+def test_another_picture_than_the_embedded_one_is_refused(
+    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodmatch.explain.ALIKE", 0.9999)  # to untrained layers all look alike
+    for picture, message in (
+        (draw((250, 250, 10), 9), "is not the one that the product was embedded with"),
+        (b"no picture", "cannot be used"),
+    ):
+        with pytest.raises(QueryError, match=message):
+            explain_product(index, Query(text="red shirt"), "p0000", picture=picture)
+
+
+def test_the_command_writes_a_picture_and_a_page(published: Path, tmp_path: Path) -> None:
+    catalogue = published.with_name("sixty.parquet")
+    where = ["--store", published, "--catalogue", catalogue]
+    made = ["--png", tmp_path / "heat.png", "--html", tmp_path / "why.html"]
+    done = run("explain", "red shirt", "p0003", *where, *made, "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    assert done.last["product_id"] == "p0003"
+    with Image.open(tmp_path / "heat.png") as picture:
+        assert picture.size == (320, 320)
+    assert (tmp_path / "why.html").read_text().count("data:image/jpeg") == 2
+    table = run("explain", "red shirt", "p0003", "--store", published)
+    assert table.code == 0
+    assert max(map(len, table.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["red shirt", "nobody"], 2, "PRODUCT_ID nobody: the index has no product of this id"),
+        (["", "p0001"], 2, "neither text nor picture"),
+        (["red shirt", "p0001", "--png", "x.png"], 2, "give --catalogue"),
+        (["red shirt", "p0001", "--catalogue", "none.parquet"], 1, "there is no such file"),
+    ],
+)
+def test_an_explanation_that_cannot_be_given_is_one_clear_line(
+    published: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = run("explain", *arguments, "--store", published)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_pictures_are_found_by_id_wherever_they_lie(tmp_path: Path) -> None:
+    rows = products(100)
+    rows[50]["image"] = None
+    write(tmp_path / "a.parquet", rows[:70])
+    write(tmp_path / "b.parquet", [*rows[70:], {**rows[0], "image": draw((1, 2, 3), 4)}])
+    asked = {"p0099", "p0000", "p0041", "p0050", "nobody"}
+    found = open_catalogue(tmp_path).find_pictures(asked)
+    assert found == {
+        f"p{row:04d}": rows[row]["image"] for row in (0, 41, 99)
+    }  # the first of a repeated id
+
+
+def test_pictures_named_by_paths_stay_below_the_root(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "a.png").write_bytes(draw((1, 2, 3), 1))
+    (tmp_path / "out.png").write_bytes(draw((1, 2, 3), 2))
+    table = pq.read_table(write(tmp_path / "c.parquet", products(2))).drop_columns(["image"])
+    paths = ["a.png", "../out.png"]
+    pq.write_table(table.append_column("image", [paths]), tmp_path / "c.parquet")
+    options = CatalogueOptions(image_root=tmp_path / "root")
+    found = open_catalogue(tmp_path / "c.parquet", options).find_pictures({"p0000", "p0001"})
+    assert found == {"p0000": draw((1, 2, 3), 1)}
+
+
+class Tags(HTMLParser):
+    """Collects tags, their sources, and what a page says."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.said = ""
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
+
+
+def hostile_hit() -> Hit:
+    return Hit(
+        "q", 1, HOSTILE, 0.9, 0.8, 0.5, 0.3, 0.1, 4, {"title": HOSTILE, HOSTILE: HOSTILE, "n": None}
+    )
+
+
+def test_a_page_of_answers_runs_nothing_and_loads_nothing() -> None:
+    pictures = {HOSTILE: draw((200, 10, 20), 1, side=400)}
+    asked = [Query(text=HOSTILE + "\ud800", image=b"<svg onload=alert(1)>")]
+    page = answers_page(asked, [[hostile_hit()]], pictures, facts={"filter": HOSTILE})
+    tags = Tags(page)
+    assert {"script", "link", "iframe", "svg", "object"} & set(tags.tags) == set()
+    assert not [name for name in tags.attributes if name.startswith("on")]
+    assert tags.sources
+    assert all(source.startswith("data:image/jpeg;base64,") for source in tags.sources)
+    assert tags.said.count("<script>alert(1)</script>") == 6  # shown as text
+    assert "Content-Security-Policy" in page
+
+
+def test_a_page_of_answers_shows_pictures_bars_filter_and_generation() -> None:
+    pictures = {HOSTILE: draw((200, 10, 20), 1, side=400)}
+    facts = {"filter": "price < 50", "generation": 4}
+    page = answers_page([Query(text="a")] * 2, [[hostile_hit()], []], pictures, facts=facts)
+    widths = re.findall(r'class="(lexical|text|image)" style="width:([\d.]+)%"', page)
+    assert widths == [("lexical", "50.0"), ("text", "30.0"), ("image", "10.0")]
+    assert "filter price &lt; 50 · generation 4" in page
+    assert "no product matches" in page
+    (data,) = re.findall(r"base64,([^\"]+)", page)
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert picture.size == (192, 192)
+    colour = np.asarray(picture, np.float64).mean(axis=(0, 1))
+    np.testing.assert_allclose(colour, (200, 12, 21), atol=12)
+
+
+def test_a_leg_that_speaks_against_a_product_is_drawn_left_of_the_line() -> None:
+    hit = Hit("q", 1, "p1", 0.25, 0.1, 0.0, 0.3, -0.05, 4, {"title": "Mug"})
+    page = answers_page([Query(text="a")], [[hit]], {}, facts={})
+    against, speaking = re.findall(r'<i class="(?:against|for)">(.*?)</i>', page)
+    assert re.findall(r'class="(\w+)" style="width:([\d.]+)%"', speaking) == [("text", "30.0")]
+    # 0.05 of the 85 % right of the line are 0.28 of the 15 % left of it.
+    assert ("image", "28.3") in re.findall(r'class="(\w+)" style="width:([\d.]+)%"', against)
+    assert ">\u22120.050</span>" in page
+
+
+def test_a_page_of_many_questions_names_them() -> None:
+    queries = [Query("banner", "a"), Query("footer", "b")]
+    page = answers_page(queries, [[], []], {}, facts={})
+    assert page.index("banner") < page.index("footer")
+    assert "banner" not in answers_page(queries[:1], [[]], {}, facts={})
+
+
+def test_a_page_of_an_explanation_escapes_titles(store: Path, tmp_path: Path, model: Model) -> None:
+    rows = products(9)
+    rows[4]["title"] = HOSTILE
+    embed(write(tmp_path / "c.parquet", rows), model, store)
+    index_embeddings(store)
+    index = open_index(store)
+    page = explanation_page(explain_product(index, Query(text=HOSTILE), "p0004"))
+    assert "script" not in Tags(page).tags
+    assert "alert(1)" in page
+
+
+def test_the_command_query_writes_a_page(published: Path, tmp_path: Path) -> None:
+    catalogue = published.with_name("sixty.parquet")
+    arguments = ["query", "red shirt", "--store", published, "--html", tmp_path / "page.html"]
+    done = run(*arguments, "--catalogue", catalogue, "--format", "jsonl", "--filter", "price < 40")
+    assert (done.code, done.err) == (0, "")
+    hits = [json.loads(line) for line in done.out.splitlines()]
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/jpeg") == len(hits) == 10
+    assert "filter price &lt; 40 · generation 1" in page
+    plain = run(*arguments)
+    assert plain.code == 0
+    assert (tmp_path / "page.html").read_text().count("no picture") == 10

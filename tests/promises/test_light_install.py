@@ -1,0 +1,101 @@
+"""Asking needs the light half of the dependencies alone."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from prodmatch_cli import main
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+ALL = set(PROJECT["project"]["dependencies"])
+LIGHT = set(PROJECT["dependency-groups"]["query"])
+MODULES = {"faiss-cpu": "faiss", "pillow": "PIL", "ir-measures": "ir_measures"}
+PROGRAM = """
+import json, sys
+
+absent = set(json.loads(sys.argv[1]))
+
+class Absent:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent)
+from prodmatch_cli.main import cli, main
+for command in json.loads(sys.argv[2]):
+    if command[0] == "embed":
+        sys.argv = ["prodmatch", *command]
+        main()
+    cli.main(command, standalone_mode=False)
+"""
+
+
+def module_of(requirement: str) -> str:
+    name = requirement.split(">")[0]
+    return MODULES.get(name, name)
+
+
+HEAVY = sorted(module_of(requirement) for requirement in ALL - LIGHT)
+
+
+def test_the_light_half_is_a_part_of_the_whole_with_the_same_bounds() -> None:
+    assert LIGHT < ALL
+    assert set(main.HEAVY) == set(HEAVY)
+    assert {"torch", "torchvision", "transformers", "pandas", "onnx"} <= {
+        module_of(requirement) for requirement in ALL - LIGHT
+    }
+
+
+@pytest.mark.parametrize("help_alone", [True, False], ids=["help", "commands"])
+def test_asking_runs_where_nothing_else_is_installed(
+    published: Path, tmp_path: Path, help_alone: bool
+) -> None:
+    store, catalogue = ["--store", str(published)], str(published.with_name("sixty.parquet"))
+    pictures = ["--catalogue", catalogue]
+    commands = [
+        ["query", "red shirt", *store, "--html", str(tmp_path / "a.html"), *pictures],
+        ["query", "--id", "p0003", *store],
+        ["recommend", "--liked", "p0003", *store],
+        ["explain", "red shirt", "p0003", *store, "--png", str(tmp_path / "a.png"), *pictures],
+        ["generations", *store],
+        ["verify", *store],
+        ["export", str(tmp_path / "out"), *store],
+        ["check", catalogue, "--workers", "0"],
+    ]
+    asked = [["--help"], ["query", "--help"], ["index", "--help"]] if help_alone else commands
+    done = run_without(HEAVY, asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published: Path) -> None:
+    idle = ["pyarrow", "prodmatch.catalogue.reader", "prodmatch_cli.jobs", "prodmatch_cli.upkeep"]
+    done = run_without([], [["query", "red shirt", "--store", str(published)]], absent_after=idle)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_of_the_other_half_says_what_is_missing(published: Path) -> None:
+    catalogue = str(published.with_name("sixty.parquet"))
+    done = run_without(HEAVY, [["embed", catalogue, "--store", str(published)]])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is not installed here" in done.stderr
+    assert "Run 'pip install prodmatch'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def run_without(
+    modules: list[str], commands: list[list[str]], absent_after: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs commands in one process that cannot import some modules, or must not have others."""
+    check = f"assert not set({absent_after or []!r}) & set(sys.modules)"
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM + check, json.dumps(modules), json.dumps(commands)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
