@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from prodmatch.build import build_index
+from prodmatch.build import BuildSettings, build
 from prodmatch.embed import EmbedSettings
 from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
 from prodmatch.evaluation.trec import Qrels
@@ -133,8 +133,8 @@ def main() -> None:
                 catalogue = remove_parts(catalogue, options.without_texts, "title")
             path = options.out / "catalogue.parquet"
             catalogue.to_parquet(path)
-            settings = EmbedSettings(max_reject=1.0)
-            build_index(path, options.out / "store", model=options.model, settings=settings)
+            settings = BuildSettings(EmbedSettings(max_reject=1.0))
+            build(path, options.out / "store", model=options.model, settings=settings)
             found = measure(asked, options.out)
             for system, figures in found.figures.items():
                 values = {name: round(figure.value, 4) for name, figure in figures.items()}

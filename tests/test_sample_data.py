@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from draw import COLOURS, KINDS, draw_catalogue
 
-from prodmatch.build import build_index
+from prodmatch.build import BuildSettings, build
 from prodmatch.embed import EmbedSettings
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query
@@ -18,7 +18,8 @@ SAMPLE = Path(__file__).parents[1] / "sample_data"
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> ProductIndex:
     store = tmp_path_factory.mktemp("sample") / "store"
-    report = build_index(SAMPLE / "catalogue.parquet", store, settings=EmbedSettings(workers=0))
+    settings = BuildSettings(EmbedSettings(workers=0))
+    report = build(SAMPLE / "catalogue.parquet", store, settings=settings)
     assert (report.embed.embedded, report.embed.rejected, report.index.products) == (616, 0, 616)
     return open_index(store)
 

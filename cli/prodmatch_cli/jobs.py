@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -154,10 +154,10 @@ def embed(
     from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 
     if dry_run:
-        print_json(plan_embedding(opened, chosen, store).as_dict())
+        print_json(asdict(plan_embedding(opened, chosen, store)))
         return
     settings = EmbedSettings(device=device, workers=workers, max_reject=max_reject)
-    print_json(embed_catalogue(opened, chosen, store, settings).as_dict())
+    print_json(asdict(embed_catalogue(opened, chosen, store, settings)))
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """Match products by fused text and image embeddings.
 
-`open_index(store)` gives a published index to ask; `build.build_index` makes one. Names are
+`open_index(store)` gives a published index to ask; `build.build` makes one. Names are
 imported when they are first used, so that `import prodmatch` costs nothing.
 """
 

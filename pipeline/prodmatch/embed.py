@@ -3,8 +3,10 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue, Reject
-from prodmatch.embedding.encode import EncodeCount
-from prodmatch.embedding.featurise import EncodeResult, FeaturePlan, plan_features, update_features
-from prodmatch.embedding.fuse import ModalityVectors, fused_tables, project_modality
-from prodmatch.embedding.plan import Changes, Scan, compare_rows
+from prodmatch.embedding.encode import EncodeCount, EncoderClasses, encode_missing
+from prodmatch.embedding.fuse import FuseResult, fuse
+from prodmatch.embedding.gate import Changes, compare_rows
+from prodmatch.embedding.plan import Scan, plan_features
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError
 from prodmatch.model.description import Model
@@ -27,8 +29,6 @@ from prodmatch.storage.atomic import (
     scratch_directory,
 )
 from prodmatch.storage.embeddings import open_embeddings, write_embeddings
-
-__all__ = ["EmbedReport", "EmbedSettings", "embed_catalogue"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,20 @@ class EmbedSettings:
     device: str = "auto"
     workers: int = 1
     max_reject: float = 0.01  # share of rows; above it no embeddings are written
+
+
+@dataclass(frozen=True)
+class EmbedPlan:
+    """What a run would do; `--dry-run` prints it."""
+
+    rows: int
+    rejected: int
+    texts_to_encode: int
+    images_to_encode: int
+    reused: int
+    added: int
+    changed: int
+    removed: int
 
 
 @dataclass(frozen=True)
@@ -66,41 +80,6 @@ class EmbedReport:
     images_per_second: float | None
     embeddings: str
 
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class EmbedPlan:
-    """What a run would do; `--dry-run` prints it."""
-
-    rows: int
-    rejected: int
-    texts_to_encode: int
-    images_to_encode: int
-    reused: int
-    added: int
-    changed: int
-    removed: int
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Fused:
-    """What became of every row."""
-
-    digest: str
-    kept: npt.NDArray[np.bool_]
-    text: ModalityVectors
-    image: ModalityVectors
-    changes: Changes
-    rejects: list[Reject]
-    images_unusable: list[Reject]
-
 
 def plan_embedding(catalogue: Catalogue, model: Model, store: Path) -> EmbedPlan:
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
@@ -117,99 +96,106 @@ def plan_embedding(catalogue: Catalogue, model: Model, store: Path) -> EmbedPlan
 
 
 def embed_catalogue(
-    catalogue: Catalogue, model: Model, store: Path, settings: EmbedSettings | None = None
+    catalogue: Catalogue,
+    model: Model,
+    store: Path,
+    settings: EmbedSettings | None = None,
+    *,
+    classes: EncoderClasses | None = None,
 ) -> EmbedReport:
     """Brings a store's features and embeddings up to date with a catalogue.
 
-    Only texts and pictures that the store has never seen under this model's encoders are
-    encoded. Killed at any instant, the next call goes on from the last whole shard. The same
+    Only texts and pictures that the store has never held under this model's encoders are
+    encoded. Killed at any instant, the next call goes on from the last complete shard. The same
     catalogue and model give the same bytes, whatever was in the store before.
+
+    Args:
+        catalogue: an open one.
+        model: its encoders, and its heads.
+        store: the directory of features and embeddings, made where there is none.
+        settings: of the run.
+        classes: run the model's encoders; those of `prodmatch.encoders` by default.
 
     Raises:
         CatalogueError: no row can be used, or too many are rejected; old embeddings stay.
         LockedError: another run writes to the store.
         StoreError: the store cannot be written.
     """
-    settings = settings or EmbedSettings()
-    started = time.monotonic()
+    settings, started = settings or EmbedSettings(), time.monotonic()
     with lock_store(store):
         remove_leftovers(store)
         with scratch_directory(store) as scratch:
-            encoders = model.encoders
-            plan = plan_features(catalogue, encoders, store, scratch)
-            result = update_features(
-                catalogue, encoders, plan, device=settings.device, workers=settings.workers
+            plan = plan_features(catalogue, model.encoders, store, scratch)
+            encoded = encode_missing(
+                catalogue,
+                model.encoders,
+                plan,
+                device=settings.device,
+                workers=settings.workers,
+                classes=classes,
             )
-            export_encoders(model, store / "encoders")
-            fused = _fuse(catalogue, plan, model, scratch, store)
-            _write_rejects(store / "rejects" / f"{fused.digest}.parquet", fused)
-            _check_rejects(catalogue, fused, store, settings.max_reject)
-            _write(catalogue, plan.scan, fused, model, store)
-    return _report(catalogue, result, fused, time.monotonic() - started)
-
-
-def _report(
-    catalogue: Catalogue, result: EncodeResult, fused: _Fused, seconds: float
-) -> EmbedReport:
+            fused = fuse(plan, model.heads, scratch)
+            changes = _compare(plan.scan, store, fused.embedded)
+            digest = _write(catalogue, model, store, fused, settings.max_reject)
     return EmbedReport(
-        rows=catalogue.row_count,
-        embedded=int(fused.kept.sum()),
-        rejected=len(fused.rejects),
-        rejects=_count(fused.rejects),
+        **_counts(catalogue, fused),
         images_unusable=_count(fused.images_unusable),
-        without_text=int((fused.kept & ~fused.text.present).sum()),
-        without_image=int((fused.kept & ~fused.image.present).sum()),
-        texts_encoded=result.texts.encoded,
-        images_encoded=result.images.encoded,
-        reused=result.plan.reused,
-        **asdict(fused.changes),
-        seconds=round(seconds, 2),
-        texts_per_second=_rate(result.texts),
-        images_per_second=_rate(result.images),
-        embeddings=fused.digest,
+        without_text=int((fused.embedded & ~fused.text.present).sum()),
+        without_image=int((fused.embedded & ~fused.image.present).sum()),
+        texts_encoded=encoded.texts.encoded,
+        images_encoded=encoded.images.encoded,
+        reused=plan.reused,
+        **asdict(changes),
+        seconds=round(time.monotonic() - started, 2),
+        texts_per_second=_rate(encoded.texts),
+        images_per_second=_rate(encoded.images),
+        embeddings=digest,
     )
 
 
-def _fuse(
-    catalogue: Catalogue, plan: FeaturePlan, model: Model, scratch: Path, store: Path
-) -> _Fused:
-    """Decides about every row: which parts it has, and whether it is kept."""
-    scan, heads, dim = plan.scan, model.heads, model.heads.dim
-    text = project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32")
-    image = project_modality(
-        plan.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32"
-    )
-    kept = text.present | image.present
-    return _Fused(
-        digest=digest_bytes(FORMAT, scan.digest.encode(), model.fingerprint.encode())[:32],
-        kept=kept,
-        text=text,
-        image=image,
-        changes=_compare(scan, store, kept),
-        rejects=[*scan.rejects, *_faults(scan, text, image, ~kept)],
-        images_unusable=[*scan.image_faults, *_faults(scan, text, image, kept)],
-    )
-
-
-def _write(catalogue: Catalogue, scan: Scan, fused: _Fused, model: Model, store: Path) -> None:
+def _write(
+    catalogue: Catalogue, model: Model, store: Path, fused: FuseResult, max_reject: float
+) -> str:
+    """Lists the rejects, and unless they are too many makes these embeddings the store's."""
+    catalogue_digest = fused.scan.digest
+    digest = digest_bytes(FORMAT, catalogue_digest.encode(), model.fingerprint.encode())[:32]
+    rejects = store / "rejects" / f"{digest}.parquet"
+    _write_rejects(rejects, fused)
+    _check_rejects(catalogue, fused, rejects, max_reject)
+    export_encoders(model, store / "encoders")
     manifest = {
-        "rows": catalogue.row_count,
-        "embedded": int(fused.kept.sum()),
-        "rejected": len(fused.rejects),
-        "rejects": _count(fused.rejects),
+        **_counts(catalogue, fused),
         "dim": 2 * model.heads.dim,
         "model": model.description.name,
         "model_fingerprint": model.fingerprint,
-        "catalogue": scan.digest,
+        "catalogue": catalogue_digest,
     }
-    tables = fused_tables(scan, fused.text, fused.image, fused.kept)
-    write_embeddings(store / "embeddings", fused.digest, tables, manifest)
+    write_embeddings(store / "embeddings", digest, fused.tables(), manifest)
+    return digest
 
 
-def _compare(scan: Scan, store: Path, kept: npt.NDArray[np.bool_] | None = None) -> Changes:
+class _Counts(TypedDict):
+    """Every row is in one of two."""
+
+    rows: int
+    embedded: int
+    rejected: int
+    rejects: dict[str, int]
+
+
+def _counts(catalogue: Catalogue, fused: FuseResult) -> _Counts:
+    return {
+        "rows": catalogue.row_count,
+        "embedded": int(fused.embedded.sum()),
+        "rejected": len(fused.rejects),
+        "rejects": _count(fused.rejects),
+    }
+
+
+def _compare(scan: Scan, store: Path, embedded: npt.NDArray[np.bool_] | None = None) -> Changes:
     ids, digests = scan.product_ids, scan.row_digests
-    if kept is not None:
-        ids, digests = ids.filter(pa.array(kept)), digests.filter(pa.array(kept))
+    if embedded is not None:
+        ids, digests = ids.filter(pa.array(embedded)), digests.filter(pa.array(embedded))
     try:
         return compare_rows(ids, digests, open_embeddings(store / "embeddings"))
     except DamagedError as error:  # the set before is made again, whatever became of it
@@ -217,24 +203,9 @@ def _compare(scan: Scan, store: Path, kept: npt.NDArray[np.bool_] | None = None)
         return compare_rows(ids, digests, None)
 
 
-def _faults(
-    scan: Scan, text: ModalityVectors, image: ModalityVectors, among: npt.NDArray[np.bool_]
-) -> list[Reject]:
-    """The rows among these whose picture, or whose text, turned out unusable in the encoder."""
-    found = []
-    for half, name in ((image, "image"), (text, "text")):
-        if not half.faults:
-            continue
-        for row in np.flatnonzero(among & (half.places >= 0) & ~half.present):
-            reason = f"{name}_{half.fault(int(row))}"
-            product_id = scan.product_ids[int(row)].as_py()
-            found.append(Reject(int(scan.rows[row]), product_id, reason, ""))
-    return list({fault.row: fault for fault in reversed(found)}.values())[::-1]
-
-
-def _write_rejects(path: Path, fused: _Fused) -> None:
+def _write_rejects(path: Path, fused: FuseResult) -> None:
     listed = [(reject, False) for reject in fused.rejects]
-    listed += [(fault, True) for fault in fused.images_unusable]
+    listed += [(reject, True) for reject in fused.images_unusable]
     listed.sort(key=lambda pair: pair[0].row)
     table = pa.table(
         {
@@ -249,21 +220,21 @@ def _write_rejects(path: Path, fused: _Fused) -> None:
         pq.write_table(table, file)
 
 
-def _check_rejects(catalogue: Catalogue, fused: _Fused, store: Path, limit: float) -> None:
-    if not catalogue.row_count:  # opened as one that may be empty
+def _check_rejects(catalogue: Catalogue, fused: FuseResult, path: Path, limit: float) -> None:
+    rows, rejects = catalogue.row_count, fused.rejects
+    if not rows:  # opened as one that may be empty
         return
-    share = len(fused.rejects) / catalogue.row_count
-    if fused.kept.any() and share <= limit:
+    if len(rejects) < rows and len(rejects) / rows <= limit:
         return
-    reasons = ", ".join(f"{name} {count}" for name, count in _count(fused.rejects).items())
+    reasons = ", ".join(f"{name} {count}" for name, count in _count(rejects).items())
     raise CatalogueError(
-        f"{catalogue.path}: {len(fused.rejects)} of {catalogue.row_count} rows are rejected "
-        f"({reasons}), more than --max-reject {limit:g} allows; embeddings stay as they were. "
-        f"See {store / 'rejects' / fused.digest}.parquet, mend the rows or raise the limit."
+        f"{catalogue.path}: {len(rejects)} of {rows} rows are rejected ({reasons}), more than "
+        f"`max_reject={limit:g}` allows; embeddings stay as they were. See {path}, correct the "
+        "rows or raise the limit."
     )
 
 
-def _count(rejects: list[Reject]) -> dict[str, int]:
+def _count(rejects: Sequence[Reject]) -> dict[str, int]:
     return dict(Counter(reject.reason for reject in rejects).most_common())
 
 

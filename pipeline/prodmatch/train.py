@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.featurise import plan_features, update_features
+from prodmatch.embedding.encode import encode_missing
+from prodmatch.embedding.plan import plan_features
 from prodmatch.encoders.encoders import ImageEncoder, TextEncoder, autocast, choose_device
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
 from prodmatch.errors import StoreError
@@ -126,7 +127,7 @@ def fit_heads(
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
         plan = plan_features(catalogue, pair, store, scratch)
-        update_features(catalogue, pair, plan, device=settings.device, workers=settings.workers)
+        encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
         pairs = read_pairs_dataset(plan, catalogue.path)
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
         kept, held_out = pairs.take(~held), pairs.take(held)

@@ -4,9 +4,8 @@ A text's feature is the mean of its words' vectors, a picture's is its mean colo
 encoders are the same as ONNX files, so `index` and `query` run as they are.
 """
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from prodmatch.catalogue.reader import Catalogue, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.embedding import featurise
+from prodmatch.embedding.encode import EncoderClasses
 from prodmatch.index import IndexReport, index_embeddings
 from prodmatch.model.description import Model, ModelDescription, open_model, write_description
 from prodmatch.model.heads import Heads, Projection
@@ -68,15 +67,7 @@ class TinyImage:
         return np.asarray(pixels.astype(np.float64).mean(axis=(1, 2)) / 255 + 0.1, np.float32)
 
 
-@contextlib.contextmanager
-def tiny_encoders() -> Iterator[None]:
-    """Has `embed` use the encoders of this module."""
-    kept = featurise.TextEncoder, featurise.ImageEncoder
-    featurise.TextEncoder, featurise.ImageEncoder = TinyText, TinyImage  # type: ignore[misc,assignment]
-    try:
-        yield
-    finally:
-        featurise.TextEncoder, featurise.ImageEncoder = kept  # type: ignore[misc]
+TINY = EncoderClasses(TinyText, TinyImage)  # type: ignore[arg-type]
 
 
 def _projection(features: int) -> Projection:
@@ -186,8 +177,7 @@ def embed_tiny(
     """Embeds with the tiny encoders; by default without workers and whatever is rejected."""
     opened = catalogue if isinstance(catalogue, Catalogue) else open_catalogue(catalogue)
     settings = settings or EmbedSettings(device="cpu", workers=0, max_reject=1.0)
-    with tiny_encoders():
-        return embed_catalogue(opened, model, store, settings)
+    return embed_catalogue(opened, model, store, settings, classes=TINY)
 
 
 def contents(store: Path) -> tuple[object, object]:

@@ -1,23 +1,25 @@
-"""Features for what the store does not hold yet: decode in workers, encode in batches."""
+"""Features for what the store lacks: decode in workers, encode in batches."""
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from tqdm import tqdm
 
 from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
-from prodmatch.encoders.encoders import IMAGE_ROWS, ImageEncoder, TextEncoder
-from prodmatch.model.preprocessing import Pixels
+from prodmatch.embedding.plan import FeaturePlan, new_texts
+from prodmatch.encoders.encoders import IMAGE_ROWS, ImageEncoder, TextEncoder, choose_device
+from prodmatch.model.description import EncoderPair
+from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.vectors import Vectors
-
-__all__ = ["EncodeCount", "encode_pictures", "encode_texts", "encode_within_memory"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,22 @@ class Encoded:
     faults: list[str | None]
 
 
+@dataclass(frozen=True)
+class EncodeResult:
+    """What encoding the texts and the pictures did."""
+
+    texts: EncodeCount
+    images: EncodeCount
+
+
+@dataclass(frozen=True)
+class EncoderClasses:
+    """What runs the encoders of a model directory; tests hand in small ones."""
+
+    text: Callable[[Path, TextSpec, torch.device], TextEncoder] = TextEncoder
+    image: Callable[[Path, ImageSpec, torch.device], ImageEncoder] = ImageEncoder
+
+
 class Encoder(Protocol[Items]):
     """A text or picture encoder: `rows` items at a time go through it."""
 
@@ -52,6 +70,34 @@ class Encoder(Protocol[Items]):
 
     def encode(self, items: Items, /) -> Vectors:
         """Features `(n, dim)`, in order."""
+
+
+def encode_missing(
+    catalogue: PictureSource,
+    encoders: EncoderPair,
+    plan: FeaturePlan,
+    *,
+    device: str = "auto",
+    workers: int = 1,
+    classes: EncoderClasses | None = None,
+) -> EncodeResult:
+    """Encodes what the store lacks, shard by shard; a killed run loses one shard at most."""
+    on, classes = choose_device(device), classes or EncoderClasses()
+    texts, images = EncodeCount(), EncodeCount()
+    if len(plan.new_texts):
+        text_encoder = classes.text(encoders.text_folder, encoders.text, on)
+        contents = new_texts(plan.scan, plan.new_texts)
+        texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
+    if len(plan.new_images):
+        images = encode_pictures(
+            catalogue,
+            plan.scan.rows[plan.new_images],
+            plan.scan.image_keys.take(pa.array(plan.new_images)).to_pylist(),
+            classes.image(encoders.image_folder, encoders.image, on),
+            plan.images,
+            workers=workers,
+        )
+    return EncodeResult(texts, images)
 
 
 def encode_pictures(

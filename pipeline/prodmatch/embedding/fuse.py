@@ -1,7 +1,8 @@
-"""Features to parts, parts to embeddings: every product of a catalogue, in bounded memory."""
+"""Features to embeddings: every product of a catalogue, in bounded memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +11,125 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prodmatch.embedding.plan import Scan, read_rows
+from prodmatch.catalogue.reader import Reject
+from prodmatch.embedding.plan import FeaturePlan, Scan, read_rows
+from prodmatch.model.heads import Heads
 from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.vectors import Vectors, check_unit, join_parts
-
-__all__ = ["ModalityVectors", "fused_tables", "project_modality"]
 
 SHARD_ROWS = 16384
 
 
 @dataclass(frozen=True)
 class ModalityVectors:
-    """One half of every usable row: unit vectors on disk, and which row has which."""
+    """One part of every usable row: unit vectors on disk, and which row has which."""
 
-    vectors: Vectors  # (features, dim), a memory map; zeros where a feature is unusable
-    places: npt.NDArray[np.int64]  # (rows,) into `vectors`; -1 where a row has no such half
-    faults: dict[int, str]  # why the feature at a place is unusable
+    vectors: Vectors  # (features in use, dim), a memory map; zeros where one is unusable
+    indices: npt.NDArray[np.int64]  # (rows,) into `vectors`; -1 where a row has no such part
+    errors: dict[int, str]  # why the feature of an index is unusable
 
-    @property
+    @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
-        """`(rows,)`: whether the row has this half."""
-        unusable = np.fromiter(self.faults, dtype=np.int64, count=len(self.faults))
-        return (self.places >= 0) & ~np.isin(self.places, unusable)
-
-    def fault(self, row: int) -> str | None:
-        """Why the row's content could not be used, or None."""
-        return self.faults.get(int(self.places[row]))
+        """`(rows,)`: whether the row has this part."""
+        unusable = np.fromiter(self.errors, dtype=np.int64, count=len(self.errors))
+        return (self.indices >= 0) & ~np.isin(self.indices, unusable)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Vectors:
-        """`(n, dim)` unit vectors of these rows, zeros where the half is missing."""
-        places = self.places[rows]
-        found = np.asarray(self.vectors[np.maximum(places, 0)])
-        return np.where((places >= 0)[:, None], found, np.float32(0.0))
+        """`(n, dim)` unit vectors of these rows, zeros where the part is missing."""
+        indices = self.indices[rows]
+        found = np.asarray(self.vectors[np.maximum(indices, 0)])
+        return np.where((indices >= 0)[:, None], found, np.float32(0.0))
+
+
+@dataclass(frozen=True)
+class FuseResult:
+    """What became of every usable row: which parts it has, and whether it is embedded."""
+
+    scan: Scan
+    text: ModalityVectors
+    image: ModalityVectors
+
+    @cached_property
+    def embedded(self) -> npt.NDArray[np.bool_]:
+        """`(rows,)`: whether the row has a part at least."""
+        return self.text.present | self.image.present
+
+    @cached_property
+    def rejects(self) -> list[Reject]:
+        """Every row that is not embedded, and why."""
+        return [*self.scan.rejects, *self._errors(~self.embedded)]
+
+    @cached_property
+    def images_unusable(self) -> list[Reject]:
+        """The pictures, and texts, that embedded rows do without, and why."""
+        return [*self.scan.image_faults, *self._errors(self.embedded)]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The embedded rows, one table a shard, in the catalogue's order.
+
+        The last one may be smaller; of a catalogue without rows, it has none, but the columns.
+        """
+        nothing = pa.RecordBatch.from_pylist([], pq.read_schema(self.scan.rows_path))
+        embedded = self.embedded
+        waiting = [self._fuse(nothing, np.arange(0), 0)]
+        start = 0
+        for batch in read_rows(self.scan):
+            chosen = np.flatnonzero(embedded[start : start + len(batch)])
+            waiting.append(self._fuse(batch, chosen, start))
+            start += len(batch)
+            while sum(map(len, waiting)) >= SHARD_ROWS:
+                table = pa.concat_tables(waiting)
+                yield table.slice(0, SHARD_ROWS)
+                waiting = [table.slice(SHARD_ROWS)]
+        if sum(map(len, waiting)) or not start:
+            yield pa.concat_tables(waiting)
+
+    def _fuse(self, batch: pa.RecordBatch, chosen: npt.NDArray[np.int64], start: int) -> pa.Table:
+        """The embeddings of some rows of a batch whose first row is `start`."""
+        rows = chosen + start
+        vectors = join_parts(self.text.take(rows), self.image.take(rows))
+        check_unit(vectors, "embeddings")
+        table = pa.Table.from_batches([batch.take(pa.array(chosen))])
+        table = table.drop_columns(["text_key", "image_key", "row"])
+        own = {
+            "product_id": table["product_id"],
+            "vector": vector_array(vectors),
+            "has_text": pa.array(self.text.present[rows]),
+            "has_image": pa.array(self.image.present[rows]),
+        }
+        rest = {name: table[name] for name in table.column_names if name != "product_id"}
+        return pa.table({**own, **rest})
+
+    def _errors(self, among: npt.NDArray[np.bool_]) -> list[Reject]:
+        """Those of these rows whose picture, or whose text, turned out unusable in the encoder."""
+        found: dict[int, Reject] = {}
+        for part, name in ((self.image, "image"), (self.text, "text")):
+            if not part.errors:
+                continue
+            for index in np.flatnonzero(among & (part.indices >= 0) & ~part.present).tolist():
+                row = int(self.scan.rows[index])
+                reason = f"{name}_{part.errors[int(part.indices[index])]}"
+                product_id = self.scan.product_ids[index].as_py()
+                found.setdefault(row, Reject(row, product_id, reason, ""))
+        return list(found.values())
+
+
+def fuse(plan: FeaturePlan, heads: Heads, scratch: Path) -> FuseResult:
+    """Projects the features that a catalogue needs, and decides about every row.
+
+    Args:
+        plan: the catalogue, and the features of its texts and pictures.
+        heads: of the model.
+        scratch: takes the projected vectors, and must stay as long as the result.
+    """
+    scan, dim = plan.scan, heads.dim
+    return FuseResult(
+        scan,
+        project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32"),
+        project_modality(plan.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32"),
+    )
 
 
 def project_modality(
@@ -58,77 +144,37 @@ def project_modality(
     Args:
         store: the features of one encoder.
         project: features to unit parts `(n, dim)`, as the heads of a model do.
-        dim: of a half.
+        dim: of a part.
         row_keys: the content key of every row, null where there is none.
         path: a file to make; the map lives as long as the result.
     """
-    keys = store.keys()
+    keys = row_keys.unique().drop_null()
     vectors = new_array(path, (max(1, len(keys)), dim))
-    faults: dict[int, str] = {}
-    start = 0
+    missing = np.ones(len(keys) + 1, dtype=np.bool_)  # the last is of index -1, no key
+    errors: dict[int, str] = {}
     for shard in store.shards():
-        if pc.any(pc.is_in(shard.keys, value_set=row_keys)).as_py():
-            projected = project(shard.vectors.astype(np.float32))
-            reasons = _unusable(projected, shard.faults)
-            projected[list(reasons)] = 0.0
-            vectors[start : start + len(projected)] = projected
-            faults.update({start + place: reason for place, reason in reasons.items()})
-        start += len(shard.keys)
-    found = pc.index_in(row_keys, value_set=keys) if len(keys) else pa.nulls(len(row_keys))
-    found = pc.if_else(pc.is_valid(row_keys), found, None)
-    places = pc.fill_null(found.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return ModalityVectors(vectors, places, faults)
+        found = pc.fill_null(pc.index_in(shard.keys, value_set=keys), -1)
+        indices = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        used = np.flatnonzero((indices >= 0) & missing[indices])  # of equal keys the first
+        if not len(used):
+            continue
+        indices = indices[used]
+        projected = project(shard.vectors[used].astype(np.float32))
+        reasons = _unusable(projected, [shard.faults[row] for row in used.tolist()])
+        projected[list(reasons)] = 0.0
+        vectors[indices] = projected
+        missing[indices] = False
+        errors.update({int(indices[row]): reason for row, reason in reasons.items()})
+    found = pc.index_in(row_keys, value_set=keys).cast(pa.int64())
+    indices = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    return ModalityVectors(vectors, np.where(missing[indices], -1, indices), errors)
 
 
-def _unusable(projected: Vectors, faults: Sequence[str | None]) -> dict[int, str]:
+def _unusable(projected: Vectors, errors: Sequence[str | None]) -> dict[int, str]:
     lengths = np.linalg.norm(projected, axis=1)
     fine = np.abs(lengths - 1.0) <= 1e-3  # false for NaN too
     return {
-        place: fault or "nonfinite"
-        for place, (fault, good) in enumerate(zip(faults, fine, strict=True))
-        if fault or not good
+        row: error or "nonfinite"
+        for row, (error, good) in enumerate(zip(errors, fine, strict=True))
+        if error or not good
     }
-
-
-def fused_tables(
-    scan: Scan, text: ModalityVectors, image: ModalityVectors, kept: npt.NDArray[np.bool_]
-) -> Iterator[pa.Table]:
-    """The embeddings of the kept rows, one table a shard, in the catalogue's order.
-
-    The last one may be smaller; of a catalogue without rows, it has none, but the columns.
-    """
-    nothing = pa.RecordBatch.from_pylist([], pq.read_schema(scan.rows_path))
-    waiting = [_fuse(nothing, np.arange(0), np.arange(0), text, image)]
-    start = 0
-    for batch in read_rows(scan):
-        rows = np.arange(start, start + len(batch))
-        start += len(batch)
-        rows = rows[kept[rows]]
-        waiting.append(_fuse(batch, rows, rows - (start - len(batch)), text, image))
-        while sum(map(len, waiting)) >= SHARD_ROWS:
-            table = pa.concat_tables(waiting)
-            yield table.slice(0, SHARD_ROWS)
-            waiting = [table.slice(SHARD_ROWS)]
-    if sum(map(len, waiting)) or not start:
-        yield pa.concat_tables(waiting)
-
-
-def _fuse(
-    batch: pa.RecordBatch,
-    rows: npt.NDArray[np.int64],
-    places: npt.NDArray[np.int64],
-    text: ModalityVectors,
-    image: ModalityVectors,
-) -> pa.Table:
-    vectors = join_parts(text.take(rows), image.take(rows))
-    check_unit(vectors, "embeddings")
-    chosen = batch.take(pa.array(places))
-    table = pa.Table.from_batches([chosen]).drop_columns(["text_key", "image_key", "row"])
-    parts = {"has_text": text.present[rows], "has_image": image.present[rows]}
-    own = {
-        "product_id": table["product_id"],
-        "vector": vector_array(vectors),
-        **{name: pa.array(present) for name, present in parts.items()},
-    }
-    rest = {name: table[name] for name in table.column_names if name != "product_id"}
-    return pa.table({**own, **rest})

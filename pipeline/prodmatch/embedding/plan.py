@@ -13,13 +13,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.encoders.encoders import image_fingerprint, text_fingerprint
+from prodmatch.model.description import EncoderPair
 from prodmatch.storage.atomic import new_scratch_file
-from prodmatch.storage.embeddings import READ_ROWS, Embeddings
-from prodmatch.storage.features import KEY, content_key
+from prodmatch.storage.embeddings import READ_ROWS
+from prodmatch.storage.features import KEY, FeatureStore, content_key
 
-__all__ = ["Changes", "Scan", "compare_rows", "new_contents", "scan_catalogue"]
-
-OWN = ("product_id", "text", "text_key", "image_key", "row", "row_digest")
+OWN = pa.schema(
+    [
+        ("product_id", pa.string()),
+        ("text", pa.string()),
+        ("text_key", KEY),
+        ("image_key", KEY),
+        ("row", pa.int64()),
+        ("row_digest", KEY),
+    ]
+)
+KEPT = ("product_id", "text_key", "image_key", "row_digest")  # in memory
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,41 @@ class Scan:
         return hashlib.sha256(b"".join(self.row_digests.to_pylist())).hexdigest()
 
 
+@dataclass(frozen=True)
+class FeaturePlan:
+    """The decision: which contents the store lacks, as indices of the scan's rows."""
+
+    scan: Scan
+    texts: FeatureStore
+    images: FeatureStore
+    new_texts: npt.NDArray[np.int64]
+    new_images: npt.NDArray[np.int64]
+
+    @property
+    def reused(self) -> int:
+        """Distinct texts and pictures of the catalogue that the store holds already."""
+        distinct = count_distinct(self.scan.text_keys) + count_distinct(self.scan.image_keys)
+        return distinct - len(self.new_texts) - len(self.new_images)
+
+
+def plan_features(
+    catalogue: Catalogue, encoders: EncoderPair, store: Path, scratch: Path
+) -> FeaturePlan:
+    """Scans a catalogue and decides what has to be encoded; writes to `scratch` alone."""
+    text = text_fingerprint(encoders.text_folder, encoders.text)
+    image = image_fingerprint(encoders.image_folder, encoders.image)
+    texts = FeatureStore(store / "features" / f"text-{text[:32]}")
+    images = FeatureStore(store / "features" / f"image-{image[:32]}")
+    scan = scan_catalogue(catalogue, scratch)
+    return FeaturePlan(
+        scan,
+        texts,
+        images,
+        new_contents(scan.text_keys, texts.keys()),
+        new_contents(scan.image_keys, images.keys()),
+    )
+
+
 def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     """Reads the whole catalogue once, by row groups, and keeps what later steps need."""
     rows_path = scratch / "rows.parquet"
@@ -51,17 +96,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     rows: list[npt.NDArray[np.int64]] = []
     rejects: list[Reject] = []
     image_faults: list[Reject] = []
-    own = pa.schema(
-        [
-            ("product_id", pa.string()),
-            ("text", pa.string()),
-            ("text_key", KEY),
-            ("image_key", KEY),
-            ("row", pa.int64()),
-            ("row_digest", KEY),
-        ]
-    )
-    schema = pa.schema([*own, *catalogue.schema])
+    schema = pa.schema([*OWN, *catalogue.schema])
     with (
         new_scratch_file(rows_path) as file,
         pq.ParquetWriter(file, schema, compression="zstd") as writer,
@@ -71,22 +106,19 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
             image_faults += [fault for fault in batch.image_faults if fault is not None]
             record = _describe(batch, schema)
             writer.write_batch(record)
-            parts.append(record.select(["product_id", "text_key", "image_key", "row_digest"]))
+            parts.append(record.select(KEPT))
             rows.append(batch.rows)
-    table = pa.Table.from_batches(parts, pa.schema([own.field(n) for n in _KEPT])).combine_chunks()
+    table = pa.Table.from_batches(parts, pa.schema([OWN.field(name) for name in KEPT]))
     return Scan(
         rows_path,
         np.concatenate(rows) if rows else np.zeros(0, np.int64),
-        _one_chunk(table["product_id"]),
-        _one_chunk(table["text_key"]),
-        _one_chunk(table["image_key"]),
-        _one_chunk(table["row_digest"]),
+        one_chunk(table["product_id"]),
+        one_chunk(table["text_key"]),
+        one_chunk(table["image_key"]),
+        one_chunk(table["row_digest"]),
         rejects,
         image_faults,
     )
-
-
-_KEPT = ("product_id", "text_key", "image_key", "row_digest")
 
 
 def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
@@ -94,12 +126,12 @@ def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
     image_keys = [content_key(data) if data is not None else None for data in batch.images]
     columns = batch.metadata.num_columns  # without any, a batch has no rows either
     known = batch.metadata.to_pylist() if columns else [{}] * len(batch.product_ids)
-    said = (
+    metadata = (
         json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode() for row in known
     )
     digests = [
         content_key(b"\0".join([i.encode(), t or b"", p or b"", m]))
-        for i, t, p, m in zip(batch.product_ids, text_keys, image_keys, said, strict=True)
+        for i, t, p, m in zip(batch.product_ids, text_keys, image_keys, metadata, strict=True)
     ]
     columns = [
         pa.array(batch.product_ids, pa.string()),
@@ -114,8 +146,8 @@ def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def new_contents(keys: pa.FixedSizeBinaryArray, known: pa.Array) -> npt.NDArray[np.int64]:
-    """Where each distinct key that is not `known` stands first, ascending; nulls are left out."""
-    firsts = _first_places(keys)
+    """The first index of each distinct key that is not `known`, ascending; nulls are left out."""
+    firsts = _first_indices(keys)
     new = pc.invert(pc.is_in(keys.take(pa.array(firsts)), value_set=known))
     chosen: npt.NDArray[np.int64] = firsts[new.to_numpy(zero_copy_only=False)]
     return chosen
@@ -126,7 +158,7 @@ def count_distinct(keys: pa.FixedSizeBinaryArray) -> int:
     return int(pc.count_distinct(keys, mode="only_valid").as_py())
 
 
-def _first_places(keys: pa.FixedSizeBinaryArray) -> npt.NDArray[np.int64]:
+def _first_indices(keys: pa.FixedSizeBinaryArray) -> npt.NDArray[np.int64]:
     codes = keys.dictionary_encode().indices  # codes count up as new keys appear
     numbers = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
     highest = np.maximum.accumulate(np.concatenate([[-1], numbers]))
@@ -139,43 +171,16 @@ def read_rows(scan: Scan, columns: Sequence[str] | None = None) -> Iterator[pa.R
         yield from reader.iter_batches(READ_ROWS, columns=columns)
 
 
-def new_texts(scan: Scan, places: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
-    """(key, text) of the usable rows at these ascending places."""
+def new_texts(scan: Scan, indices: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
+    """(key, text) of the usable rows of these ascending indices."""
     start = 0
     for batch in read_rows(scan, ["text_key", "text"]):
-        inside = places[(places >= start) & (places < start + len(batch))] - start
+        inside = indices[(indices >= start) & (indices < start + len(batch))] - start
         chosen = batch.take(pa.array(inside))
         yield from zip(chosen["text_key"].to_pylist(), chosen["text"].to_pylist(), strict=True)
         start += len(batch)
 
 
-@dataclass(frozen=True)
-class Changes:
-    """How a catalogue differs from the one embedded before."""
-
-    added: int
-    changed: int
-    removed: int
-
-
-def compare_rows(
-    product_ids: pa.StringArray, row_digests: pa.FixedSizeBinaryArray, before: Embeddings | None
-) -> Changes:
-    """Products added, changed in any column, and removed since the set `before`."""
-    if before is None:
-        return Changes(len(product_ids), 0, 0)
-    schema = pa.schema([("product_id", pa.string()), ("row_digest", KEY)])
-    table = pa.Table.from_batches(before.batches(schema.names), schema)
-    old_ids, old_digests = _one_chunk(table["product_id"]), _one_chunk(table["row_digest"])
-    places = pc.index_in(product_ids, value_set=old_ids)
-    changed = pc.not_equal(row_digests, old_digests.take(places))  # null where the id is new
-    kept = len(product_ids) - places.null_count
-    return Changes(
-        added=places.null_count,
-        changed=int(pc.sum(changed).as_py() or 0),
-        removed=len(old_ids) - kept,
-    )
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array."""
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

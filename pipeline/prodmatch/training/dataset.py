@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.embedding.featurise import FeaturePlan
-from prodmatch.embedding.plan import new_texts
+from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.encoders import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.storage.vectors import Vectors
