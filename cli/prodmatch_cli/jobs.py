@@ -269,7 +269,8 @@ def train(
     _be_quiet(quiet)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     from prodmatch.encoders.model_writer import EncoderFiles
-    from prodmatch.train import HeadSettings, encoder_settings, fit_heads, train_encoders
+    from prodmatch.pretrain import encoder_settings, train_encoders
+    from prodmatch.train import HeadSettings, fit_heads
 
     if encoders != "frozen":
         start = open_model(model) if encoders == "finetune" else None
@@ -281,7 +282,7 @@ def train(
         settings = encoder_settings(**options, device=device, start=start)
         settings = replace(settings, log_dir=log_dir)
         report = train_encoders(catalogue, out, settings, start=start, pairs=pairs, texts=texts)
-        print_json(report.as_dict())
+        print_json(asdict(report))
         return
     if epochs == 0:
         raise click.UsageError("--epochs 0 is for --encoders finetune; heads need an epoch.")
@@ -302,4 +303,4 @@ def train(
         workers=workers,
         log_dir=log_dir,
     )
-    print_json(fit_heads(opened, files, out, store, chosen, labels).as_dict())
+    print_json(asdict(fit_heads(opened, files, out, store, chosen, labels)))

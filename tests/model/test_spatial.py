@@ -33,11 +33,11 @@ from prodmatch.model.spatial import (
     look,
     settle_layout,
 )
+from prodmatch.pretrain import LAYOUT_DIM, train_encoders
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.head_fitting import HeadFittingSettings
 from prodmatch.pretraining.job import ScratchSettings
 from prodmatch.storage.atomic import digest_bytes
-from prodmatch.train import LAYOUT_DIM, train_encoders
 
 EDGES = CELLS**2 * DIRECTIONS
 COLOURS = CELLS**2 * 3

@@ -17,6 +17,7 @@ from prodmatch.encoders.encoders import WORDS, TextEncoder, load_resnet, load_wo
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, add_residual_texts
+from prodmatch.pretrain import train_encoders
 from prodmatch.pretraining import head_fitting
 from prodmatch.pretraining.augment import ImageAugmentation, TextAugmentation, mirror_and_crop
 from prodmatch.pretraining.contrastive import (
@@ -24,14 +25,13 @@ from prodmatch.pretraining.contrastive import (
     TrainingSet,
     Work,
     draw_batches,
-    info_nce,
 )
 from prodmatch.pretraining.data import check_splits, read_text_rows
 from prodmatch.pretraining.dual_encoder import tokenize
 from prodmatch.pretraining.ensemble import Fit, Sample, join_fits
 from prodmatch.pretraining.head_fitting import (
+    FrozenFeatures,
     HeadFittingSettings,
-    Seen,
     draw_balanced,
     fit_ensemble,
 )
@@ -46,7 +46,7 @@ from prodmatch.pretraining.token_bag import (
 )
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.train import train_encoders
+from prodmatch.training.losses import info_nce_of
 from prodmatch.training.metrics import (
     HeldOut,
     draw_queries,
@@ -102,15 +102,15 @@ def test_the_same_texts_give_the_same_tokenizer() -> None:
 def test_a_model_is_trained_further_from_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[tuple[Seen, Seen]] = []
+    given: list[tuple[FrozenFeatures, FrozenFeatures]] = []
 
     def fit_and_record(
-        encoder: TextEncoder, seen: Seen, judged: Seen, *rest: Any
+        encoder: TextEncoder, seen: FrozenFeatures, judged: FrozenFeatures, *rest: Any
     ) -> head_fitting.FittedHeads:
         given.append((seen, judged))
         return fit_ensemble(encoder, seen, judged, *rest)
 
-    monkeypatch.setattr("prodmatch.train.fit_ensemble", fit_and_record)
+    monkeypatch.setattr("prodmatch.pretrain.fit_ensemble", fit_and_record)
     pq.write_table(training_rows(120), tmp_path / "products.parquet")
     contrast = ContrastSettings(epochs=3, batch_rows=32, side_pixels=32, early_side_pixels=32)
     settings = ScratchSettings(SHAPE, contrast, masked_epochs=1, kept_dim=8)
@@ -210,7 +210,7 @@ class Bag:
 def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None:
     data, pictures, _ = coloured_set(300)
     settings = HeadFittingSettings(dim=16, inner_dim=32, epochs=20, batch_rows=64, rate=1e-2)
-    seen = Seen(data, pictures)
+    seen = FrozenFeatures(data, pictures)
     encoder: Any = Bag()
     learnt = fit_ensemble(encoder, seen, seen, settings)
     assert learnt.figure > 0.95
@@ -221,7 +221,7 @@ def test_words_and_heads_are_learnt_and_from_shuffled_pictures_are_not() -> None
     features = np.concatenate([encoder.encode(titles), mean_rows(learnt.words, tokens)], axis=1)
     parts = learnt.heads.text(features), learnt.heads.image(pictures)
     assert recall_of_pairs(*parts, data.title_groups) == learnt.figure
-    mixed = Seen(data, pictures[np.random.default_rng(3).permutation(300)])
+    mixed = FrozenFeatures(data, pictures[np.random.default_rng(3).permutation(300)])
     chance = recall_of_pairs(
         parts[0], parts[1][np.random.default_rng(4).permutation(300)], data.title_groups
     )
@@ -238,13 +238,13 @@ def test_what_is_elsewhere_in_a_mirrored_picture_is_not_leant_on() -> None:
         dim=16, inner_dim=32, fits=2, epochs=20, batch_rows=64, rate=1e-2
     )
     encoder: Any = Bag()
-    judge = Seen(data, mirrored)
-    learnt = fit_ensemble(encoder, Seen(data, plain, mirrored), judge, settings)
+    judge = FrozenFeatures(data, mirrored)
+    learnt = fit_ensemble(encoder, FrozenFeatures(data, plain, mirrored), judge, settings)
     assert learnt.figure > 0.9
     assert learnt.figures[0][-1] < 0.8 < learnt.figures[1][-1]  # every other fit sees them
-    assert fit_ensemble(encoder, Seen(data, plain), judge, settings).figure < 0.7
+    assert fit_ensemble(encoder, FrozenFeatures(data, plain), judge, settings).figure < 0.7
     never = replace(settings, otherwise=0.0)
-    assert fit_ensemble(encoder, Seen(data, plain, mirrored), judge, never).figure < 0.7
+    assert fit_ensemble(encoder, FrozenFeatures(data, plain, mirrored), judge, never).figure < 0.7
 
 
 def test_half_of_other_views_are_mirrored_and_all_are_larger() -> None:
@@ -273,7 +273,7 @@ def test_the_last_epoch_that_is_about_the_best_is_kept(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Fit, "recall", judge)
     settings = HeadFittingSettings(dim=16, inner_dim=32, fits=1, epochs=4, batch_rows=64)
-    seen, encoder = Seen(data, pictures), cast("Any", Bag())
+    seen, encoder = FrozenFeatures(data, pictures), cast("Any", Bag())
     found = fit_ensemble(encoder, seen, seen, settings)
     assert found.figures == [figures]
     assert found.figure == 0.6  # of what was kept
@@ -291,7 +291,7 @@ def test_joined_fits_compare_as_the_mean_of_each() -> None:
         return Fit(*[size * rng.normal(size=shape).astype(np.float32) for shape in shapes])
 
     def cosines(fit: Fit) -> Vectors:
-        heads = fit.compact(sample, 1 + len(fit.said))
+        heads = fit.compact(sample, 1 + len(fit.text_bias))
         return heads.text(fit.features(texts)) @ heads.image(sample.pictures).T
 
     fits = [draw_fit(size) for size in (0.1, 1.0, 20.0)]
@@ -369,7 +369,10 @@ def test_words_learn_which_texts_say_the_same() -> None:
     cosines = []
     for said in ([], pairs):
         learnt = fit_ensemble(
-            encoder, Seen(replace(data, text_pairs=said), pictures), Seen(data, pictures), settings
+            encoder,
+            FrozenFeatures(replace(data, text_pairs=said), pictures),
+            FrozenFeatures(data, pictures),
+            settings,
         )
         tokens = [np.array(row) for row in encoder.tokenize([*COLOURS, *KINDS[-3:]])]
         rows = normalise(learnt.words[np.concatenate(tokens)])
@@ -396,7 +399,7 @@ def test_pairs_are_told_from_others_of_their_source(monkeypatch: pytest.MonkeyPa
         return known(model, drawn, rng)
 
     monkeypatch.setattr(head_fitting, "_pair_loss", listen)
-    shop = Seen(replace(data, text_pairs=pairs), pictures)
+    shop = FrozenFeatures(replace(data, text_pairs=pairs), pictures)
     settings = HeadFittingSettings(dim=16, inner_dim=32, epochs=4, batch_rows=32)
     fit_ensemble(encoder, shop, shop, settings)
     assert set(seen) == {"colours", "kinds"}
@@ -409,8 +412,10 @@ def test_a_pair_that_is_alone_in_its_source_is_left_out() -> None:
     data, pictures, _ = coloured_set(60)
     encoder: Any = Bag()
     settings = HeadFittingSettings(dim=16, inner_dim=32, epochs=1, batch_rows=64)
-    without = fit_ensemble(encoder, Seen(data, pictures), Seen(data, pictures), settings)
-    alone = Seen(replace(data, text_pairs=[TextPair("red", "blue", "s")]), pictures)
+    without = fit_ensemble(
+        encoder, FrozenFeatures(data, pictures), FrozenFeatures(data, pictures), settings
+    )
+    alone = FrozenFeatures(replace(data, text_pairs=[TextPair("red", "blue", "s")]), pictures)
     assert fit_ensemble(encoder, alone, alone, settings).figures == without.figures
 
 
@@ -534,7 +539,7 @@ def test_the_loss_agrees_with_its_definition_and_leaves_equals_out() -> None:
     kept = np.where(ignored, -np.inf, logits)
     rows = np.log(np.exp(kept).sum(axis=1)) - np.diag(logits)
     columns = np.log(np.exp(kept).sum(axis=0)) - np.diag(logits)
-    found = info_nce(left, right, scale, torch.from_numpy(ignored))
+    found = info_nce_of(left @ right.T, torch.from_numpy(ignored), scale)
     assert found.item() == pytest.approx((rows.mean() + columns.mean()) / 2, rel=1e-5)
 
 

@@ -39,6 +39,33 @@ class Projection:
     centre: Vectors  # (inner,)
     rotation: Vectors  # (inner, dim)
 
+    @classmethod
+    def linear(
+        cls,
+        weight: npt.NDArray[np.floating],
+        bias: npt.NDArray[np.floating] | float = 0.0,
+        *,
+        mean: npt.NDArray[np.floating] | float = 0.0,
+        gain: npt.NDArray[np.floating] | float = 1.0,
+    ) -> Self:
+        """`((x - mean) * gain) @ weight + bias`, folded into one map; neither centred nor rotated.
+
+        Args:
+            weight: `(features, inner)`.
+            bias: `(inner,)`.
+            mean: `(features,)`, of the standardisation.
+            gain: `(features,)`, of the standardisation.
+        """
+        inner = weight.shape[1]
+        folded = weight * np.broadcast_to(gain, len(weight))[:, None]
+        shift = np.broadcast_to(mean, len(weight)) @ folded
+        return cls(
+            np.ascontiguousarray(folded, np.float32),
+            np.asarray(np.broadcast_to(bias, inner) - shift, np.float32),
+            np.zeros(inner, np.float32),
+            np.eye(inner, dtype=np.float32),
+        )
+
     def __call__(self, features: Vectors) -> Vectors:
         """Unit rows `(n, dim)` of `(n, features)`.
 
@@ -175,19 +202,12 @@ def add_residual_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     mean = text.mean(axis=0)
     learnt = np.linalg.norm(text @ heads.text.weight + heads.text.bias, axis=1).mean()
     length = np.linalg.norm(text - mean, axis=1).mean()
-    zeros, eye = np.zeros(inner + own, np.float32), np.eye(inner + own, dtype=np.float32)
-    scaled = np.eye(own, dtype=np.float32) / length
-    said = Projection(
-        np.concatenate([heads.text.weight / learnt, scaled], axis=1, dtype=np.float32),
-        np.concatenate([heads.text.bias / learnt, -mean / length], dtype=np.float32),
-        zeros,
-        eye,
+    said = Projection.linear(
+        np.concatenate([heads.text.weight / learnt, np.eye(own) / length], axis=1),
+        np.concatenate([heads.text.bias / learnt, -mean / length]),
     )
-    seen = Projection(
-        np.pad(heads.image.weight, ((0, 0), (0, own))),
-        np.pad(heads.image.bias, (0, own)),
-        zeros,
-        eye,
+    seen = Projection.linear(
+        np.pad(heads.image.weight, ((0, 0), (0, own))), np.pad(heads.image.bias, (0, own))
     )
     found = compact_heads(said, seen, (said(text), seen(image)), heads.dim)
     centre, rotation = found.image.centre[:inner], found.image.rotation[:inner]
@@ -221,16 +241,10 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
     u, correlations, vt = np.linalg.svd(cross, full_matrices=False)
     kept = min(dim - 1, len(correlations))
     scale = correlations[:kept]
-    projections = [
-        (whiten_text @ u[:, :kept] * scale, text_mean),
-        (whiten_image @ vt[:kept].T * scale, image_mean),
-    ]
-    eye, zeros = np.eye(kept, dtype=np.float32), np.zeros(kept, dtype=np.float32)
-    said, seen = (
-        Projection(weight.astype(np.float32), (-mean @ weight).astype(np.float32), zeros, eye)
-        for weight, mean in projections
+    return Heads(
+        Projection.linear(whiten_text @ u[:, :kept] * scale, mean=text_mean),
+        Projection.linear(whiten_image @ vt[:kept].T * scale, mean=image_mean),
     )
-    return Heads(said, seen)
 
 
 def _whitening(centred: np.ndarray, ridge: float) -> np.ndarray:

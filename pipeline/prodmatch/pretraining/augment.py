@@ -1,4 +1,4 @@
-"""Views: the same product said and seen differently, drawn anew at every step."""
+"""Augmentation: other texts and pictures of the same product, drawn anew at every step."""
 
 from dataclasses import dataclass
 from string import ascii_lowercase
@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
-from prodmatch.training.pairs import TrainingProduct
+from prodmatch.training.pairs import TrainingProduct, draw_words
 
 __all__ = ["ImageAugmentation", "TextAugmentation", "mirror_and_crop"]
 
@@ -60,7 +60,7 @@ class TextAugmentation:
         elif draw < 0.60 and (filled := self._fill_template(product)):
             text = filled
         else:
-            text = self._some_words(product)
+            text = draw_words(product.title, self.rng, ordered=0.5)
         return self._mistype(text) if self.rng.random() < 0.08 else text
 
     def _fill_template(self, product: TrainingProduct) -> str:
@@ -68,19 +68,11 @@ class TextAugmentation:
         usable = [
             template
             for template in TEMPLATES
-            if all(f"{{{name}}}" not in template or values.get(name) for name in PLACES)
+            if all(f"{{{name}}}" not in template or values.get(name) for name in ATTRIBUTES)
         ]
         if not usable:
             return ""
         return usable[self.rng.integers(len(usable))].format_map(values)
-
-    def _some_words(self, product: TrainingProduct) -> str:
-        words = product.title.split()
-        count = min(len(words), int(self.rng.integers(1, 5)))
-        picked = self.rng.choice(len(words), size=count, replace=False)
-        if self.rng.random() < 0.5:
-            picked = np.sort(picked)
-        return " ".join(words[place] for place in picked)
 
     def _choose(self, value: str) -> str:
         alternatives = value.split("|")
@@ -98,7 +90,7 @@ class TextAugmentation:
 
 
 SMALLEST_SHARE = 0.85  # of a picture's width and height that a larger view shows
-PLACES = ("colour", "type", "gender", "pattern", "brand")
+ATTRIBUTES = ("colour", "type", "gender", "pattern", "brand")
 
 
 def mirror_and_crop(

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
@@ -19,22 +20,10 @@ from prodmatch.encoders.encoders import autocast
 from prodmatch.pretraining.augment import ImageAugmentation, TextAugmentation
 from prodmatch.pretraining.dual_encoder import DualEncoder, tokenize
 from prodmatch.storage.atomic import new_file
-from prodmatch.training import losses
-from prodmatch.training.losses import Similarities
+from prodmatch.training.losses import info_nce_of
 from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.pairs import TextPair, TrainingProduct, words_of
+from prodmatch.training.pairs import TextPair, TrainingProduct, shared_groups, words_of
 from prodmatch.training.progress import LogFigure, ignore
-
-__all__ = [
-    "ContrastSettings",
-    "TrainingSet",
-    "Work",
-    "as_pixels",
-    "draw_batches",
-    "info_nce",
-    "title_to_picture",
-    "train_dual_encoder",
-]
 
 LOG = logging.getLogger(__name__)
 
@@ -98,38 +87,6 @@ class Work:
     start: Mapping[str, Tensor] | None = None
 
 
-def info_nce(left: Tensor, right: Tensor, scale: Tensor, ignored: Tensor) -> Tensor:
-    """The symmetric InfoNCE loss of `(n, dim)` rows that match row by row.
-
-    Args:
-        left: unit rows.
-        right: unit rows.
-        scale: the inverse temperature.
-        ignored: `(n, n)`, true where `left[i]` and `right[j]` are no negatives of each other.
-    """
-    alone = torch.ones(len(left), device=left.device)
-    return losses.info_nce(Similarities(left @ right.T, ignored, alone, scale, scale))
-
-
-class _Average:
-    """The moving average of a model's weights and of its batch statistics."""
-
-    def __init__(self, model: DualEncoder, decay: float) -> None:
-        self.decay = decay
-        self.steps = 0
-        self.state = {name: value.clone() for name, value in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: DualEncoder) -> None:
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, value in model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.state[name].lerp_(value, 1 - decay)
-            else:
-                self.state[name].copy_(value)
-
-
 def train_dual_encoder(
     model: DualEncoder,
     tokenizer: PreTrainedTokenizerBase,
@@ -146,7 +103,7 @@ def train_dual_encoder(
     `held_out`; without any epoch the dual_encoder stay as they are.
     """
     optimizer = _optimizer(model, settings)
-    average = _Average(model, settings.average)
+    average = AveragedModel(model, avg_fn=_ramped_average(settings.average), use_buffers=True)
     report: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     checkpoint = work.folder / "checkpoint.pt"
@@ -154,12 +111,15 @@ def train_dual_encoder(
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
-        average.state, average.steps = saved["average"], saved["steps"]
+        average.module.load_state_dict(saved["average"])
+        average.n_averaged.fill_(saved["steps"])
         report, best = saved["report"], saved["best"]
     for epoch in range(len(report), settings.epochs):
         figures = _train_epoch(model, tokenizer, data, settings, optimizer, average, epoch)
         current = {name: value.clone() for name, value in model.state_dict().items()}
-        reached = _half_way(work.start, average.state) if work.start else average.state
+        reached = average.module.state_dict()
+        if work.start:
+            reached = _mean_weights(work.start, reached)
         model.load_state_dict(reached)
         figures["val_recall_at_10"] = title_to_picture(model, tokenizer, held_out, settings)
         model.load_state_dict(current)
@@ -174,8 +134,8 @@ def train_dual_encoder(
                 {
                     "model": model.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "average": average.state,
-                    "steps": average.steps,
+                    "average": average.module.state_dict(),
+                    "steps": int(average.n_averaged),
                     "report": report,
                     "best": best,
                 },
@@ -186,7 +146,19 @@ def train_dual_encoder(
     return report
 
 
-def _half_way(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _ramped_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average whose decay grows to `decay` over the first steps."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        if not current.dtype.is_floating_point:
+            return current
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        return averaged.lerp(current, share)
+
+    return average
+
+
+def _mean_weights(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The mean of two sets of weights; counts are those of the second."""
     return {
         name: value.lerp(one[name], 0.5) if value.dtype.is_floating_point else value
@@ -215,7 +187,7 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
     data: TrainingSet,
     settings: ContrastSettings,
     optimizer: torch.optim.AdamW,
-    average: _Average,
+    average: AveragedModel,
     epoch: int,
 ) -> dict[str, float]:
     rng = np.random.default_rng([settings.seed, epoch])
@@ -241,7 +213,7 @@ def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
         optimizer.step()
         with torch.no_grad():
             model.log_scale.clamp_(0.0, float(np.log(100.0)))
-        average.update(model)
+        average.update_parameters(model)
         losses.append(loss.item())
         if step % 20 == 19:
             LOG.info(
@@ -323,9 +295,11 @@ class _Batcher:
         short = [self.texts.short(product) for product in products]
         long = [self.texts.long(product) for product in products]
         views = self.pictures.draw(self.data.pictures[rows])
-        same = torch.from_numpy(self._same(rows))
+        groups = self.data.title_groups[rows], self.data.picture_groups[rows]
+        same = torch.from_numpy(shared_groups(*groups))
         device = model.log_scale.device
-        told = (same | torch.from_numpy(_told(short, products))).to(device)  # (short, product)
+        matching = same | torch.from_numpy(_false_negatives(short, products))  # (short, product)
+        matching = matching.to(device)
         same = same.to(device)
         with autocast(device):
             image = model.encode_pictures(views)
@@ -333,9 +307,9 @@ class _Batcher:
         short_text, long_text = text[: len(rows)], text[len(rows) :]
         scale = model.log_scale.exp()
         return (
-            info_nce(long_text, image, scale, same)
-            + info_nce(short_text, image, scale, told)
-            + pair_weight * info_nce(short_text, long_text, scale, told)
+            info_nce_of(long_text @ image.T, same, scale)
+            + info_nce_of(short_text @ image.T, matching, scale)
+            + pair_weight * info_nce_of(short_text @ long_text.T, matching, scale)
         )
 
     def pair_loss(self, model: DualEncoder, pairs: Sequence[TextPair]) -> Tensor:
@@ -347,24 +321,17 @@ class _Batcher:
         equal = np.array([[a == b for b in sets[len(pairs) :]] for a in sets[: len(pairs)]])
         np.fill_diagonal(equal, False)
         ignored = torch.from_numpy(equal).to(vectors.device)
-        return info_nce(left, right, model.log_scale.exp(), ignored)
-
-    def _same(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        titles, pictures = self.data.title_groups[rows], self.data.picture_groups[rows]
-        same = (titles[:, None] == titles) | (pictures[:, None] == pictures)
-        np.fill_diagonal(same, False)
-        return np.asarray(same)
+        return info_nce_of(left @ right.T, ignored, model.log_scale.exp())
 
 
-def _told(texts: Sequence[str], products: Sequence[TrainingProduct]) -> npt.NDArray[np.bool_]:
-    """`(text, product)`: true where another product says every word of a text itself."""
-    said = [product.words() for product in products]
-    told = np.zeros((len(texts), len(products)), dtype=np.bool_)
-    for row, text in enumerate(texts):
-        words = frozenset(words_of(text))
-        told[row] = [words <= other for other in said]
-    np.fill_diagonal(told, False)
-    return told
+def _false_negatives(
+    texts: Sequence[str], products: Sequence[TrainingProduct]
+) -> npt.NDArray[np.bool_]:
+    """`(text, product)`: true where another product's words hold every word of a text."""
+    words = [product.words() for product in products]
+    found = np.array([[frozenset(words_of(text)) <= other for other in words] for text in texts])
+    np.fill_diagonal(found, False)
+    return found
 
 
 def as_pixels(pictures: npt.NDArray[np.uint8], side: int) -> Tensor:

@@ -31,9 +31,9 @@ class Fit(NamedTuple):
 
     words: Vectors  # (tokens, inner)
     states: Vectors  # (text features, inner)
-    said: Vectors  # (inner,): added to both
-    looks: Vectors  # (image features, inner)
-    seen: Vectors  # (inner,): added to it
+    text_bias: Vectors  # (inner,): added to both
+    image_weight: Vectors  # (image features, inner)
+    image_bias: Vectors  # (inner,): added to it
 
     def features(self, texts: Texts) -> Vectors:
         """What a model with this table says of texts: pooled states, and the mean of the words."""
@@ -41,10 +41,9 @@ class Fit(NamedTuple):
 
     def compact(self, sample: Sample, dim: int) -> Heads:
         """Heads over such features, centred and rotated by what they make of products."""
-        eye = np.eye(len(self.said), dtype=np.float32)
-        zeros = np.zeros(len(self.said), np.float32)
-        text = Projection(np.concatenate([self.states, eye]), self.said, zeros, eye)
-        image = Projection(self.looks, self.seen, zeros, eye)
+        words = np.eye(len(self.text_bias))
+        text = Projection.linear(np.concatenate([self.states, words]), self.text_bias)
+        image = Projection.linear(self.image_weight, self.image_bias)
         parts = text(self.features(sample.texts)), image(sample.pictures)
         if sample.pairs is None:
             return compact_heads(text, image, parts, dim)
@@ -53,16 +52,16 @@ class Fit(NamedTuple):
 
     def recall(self, heads: Heads, sample: Sample) -> float:
         """`recall_of_pairs`, from texts to pictures, of heads that `compact` gave."""
-        asked = penalised_image_query(heads.texts(self.features(sample.texts)))
-        return recall_of_pairs(asked, heads.pictures(sample.pictures), sample.groups)
+        queries = penalised_image_query(heads.texts(self.features(sample.texts)))
+        return recall_of_pairs(queries, heads.pictures(sample.pictures), sample.groups)
 
     def levelled(self, sample: Sample) -> "Fit":
         """The same with vectors of length 1 on average, before they are normalised."""
         rows = mean_rows(self.words, sample.texts.tokens) + sample.texts.states @ self.states
-        said = _mean_length(rows + self.said)
-        seen = _mean_length(sample.pictures @ self.looks + self.seen)
-        texts = self.words / said, self.states / said, self.said / said
-        return Fit(*texts, self.looks / seen, self.seen / seen)
+        text = _mean_length(rows + self.text_bias)
+        image = _mean_length(sample.pictures @ self.image_weight + self.image_bias)
+        texts = self.words / text, self.states / text, self.text_bias / text
+        return Fit(*texts, self.image_weight / image, self.image_bias / image)
 
 
 def join_fits(fits: Sequence[Fit], sample: Sample, dim: int) -> Fit:

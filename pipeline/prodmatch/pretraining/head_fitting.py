@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prodmatch.encoders.encoders import TextEncoder
-from prodmatch.model.heads import Heads
+from prodmatch.model.heads import Heads, Projection
 from prodmatch.pretraining.augment import TextAugmentation
 from prodmatch.pretraining.contrastive import TrainingSet
 from prodmatch.pretraining.ensemble import Fit, Sample, join_fits
@@ -32,15 +32,15 @@ from prodmatch.pretraining.token_bag import (
     some_tokens,
 )
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.losses import Similarities, info_nce
-from prodmatch.training.pairs import TrainingProduct, group_keys
+from prodmatch.training.losses import info_nce_of
+from prodmatch.training.pairs import TrainingProduct, group_keys, shared_groups
 from prodmatch.training.progress import LogFigure, ignore
 from prodmatch.training.query_bank import add_query_bank
 
 __all__ = [
     "FittedHeads",
+    "FrozenFeatures",
     "HeadFittingSettings",
-    "Seen",
     "draw_balanced",
     "fit_ensemble",
 ]
@@ -79,7 +79,7 @@ class HeadFittingSettings:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FrozenFeatures:
     """Products, and what the finished encoders make of their pictures: `(n, image features)`.
 
     A shop shows its shoes from one side and as large as the frame, and what lies where in a
@@ -162,16 +162,17 @@ class _Heads(nn.Module):
     @torch.no_grad()
     def finish(self) -> Fit:
         """The table and the maps as they are now."""
-        states = (self.states.weight * self.state_gain).T
-        looks = (self.image.weight * self.image_gain).T
-        parts = (
-            self.words.weight.clone(),
-            states.contiguous(),
-            self.states.bias - self.state_mean @ states,
-            looks.contiguous(),
-            self.image.bias - self.image_mean @ looks,
+        text, image = (
+            Projection.linear(
+                linear.weight.numpy().T, linear.bias.numpy(), mean=mean.numpy(), gain=gain.numpy()
+            )
+            for linear, mean, gain in (
+                (self.states, self.state_mean, self.state_gain),
+                (self.image, self.image_mean, self.image_gain),
+            )
         )
-        return Fit(*(part.numpy() for part in parts))
+        words = self.words.weight.clone().numpy()
+        return Fit(words, text.weight, text.bias, image.weight, image.bias)
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class _Material:
     kinds: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, encoder: TextEncoder, seen: Seen) -> Self:
+    def of(cls, encoder: TextEncoder, seen: FrozenFeatures) -> Self:
         """Texts are drawn and encoded once for all fits."""
         data, views = seen.data, TextAugmentation(np.random.default_rng(5))
         otherwise = seen.pictures if seen.otherwise is None else seen.otherwise
@@ -213,8 +214,8 @@ class _Material:
 
 def fit_ensemble(
     encoder: TextEncoder,
-    seen: Seen,
-    held_out: Seen,
+    seen: FrozenFeatures,
+    held_out: FrozenFeatures,
     settings: HeadFittingSettings,
     log_figure: LogFigure = ignore,
 ) -> FittedHeads:
@@ -364,16 +365,18 @@ def _loss(
 ) -> Tensor:
     """Long text -> picture, short text -> picture, short text -> both."""
     settings = model.settings
-    said, asked, seen = views
-    same = _equal(data.title_groups[rows]) | _equal(data.picture_groups[rows])
-    alike = same | _equal(kinds[rows])  # a short text may fit all of a colour and type
+    long, short, image = views
+    groups = data.title_groups[rows], data.picture_groups[rows]
+    same = shared_groups(*groups)
+    fitting = shared_groups(*groups, kinds[rows])  # a short text may fit all of a colour and type
     by_picture, by_both, _ = model.log_scales.exp()
     share = settings.text_share
-    both = share * asked @ said.T + (1 - share) * asked @ seen.T
+    both = share * short @ long.T + (1 - share) * short @ image.T
     return (
-        _info_nce(said @ seen.T, same, by_picture)
-        + settings.short_weight * _info_nce(asked @ seen.T, alike, by_picture)
-        + settings.search_weight * _info_nce(both, alike, by_both)
+        info_nce_of(long @ image.T, torch.from_numpy(same), by_picture)
+        + settings.short_weight
+        * info_nce_of(short @ image.T, torch.from_numpy(fitting), by_picture)
+        + settings.search_weight * info_nce_of(both, torch.from_numpy(fitting), by_both)
     )
 
 
@@ -381,20 +384,11 @@ def _pair_loss(model: _Heads, pairs: Pairs, rng: np.random.Generator) -> Tensor:
     """Text -> text of the same thing; half of the former say a few of their words."""
     count = min(len(pairs.groups), model.settings.batch_rows // 2)
     rows = rng.choice(len(pairs.groups), count, replace=False)
-    whole = model.text(pairs.left, rows[: count // 2], rng)
-    asked = torch.cat([whole, model.some_words(pairs.left, rows[count // 2 :], rng)])
-    said = model.text(pairs.right, rows, rng)
-    same = _equal(pairs.groups[rows])
-    return _info_nce(asked @ said.T, same, model.log_scales[2].exp())
-
-
-def _info_nce(cosines: Tensor, related: npt.NDArray[np.bool_], scale: Tensor) -> Tensor:
-    ignored = torch.from_numpy(related & ~np.eye(len(related), dtype=np.bool_))
-    return info_nce(Similarities(cosines, ignored, torch.ones(len(related)), scale, scale))
-
-
-def _equal(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    return np.asarray(groups[:, None] == groups)
+    full = model.text(pairs.left, rows[: count // 2], rng)
+    left = torch.cat([full, model.some_words(pairs.left, rows[count // 2 :], rng)])
+    right = model.text(pairs.right, rows, rng)
+    same = torch.from_numpy(shared_groups(pairs.groups[rows]))
+    return info_nce_of(left @ right.T, same, model.log_scales[2].exp())
 
 
 def _kinds(products: Sequence[TrainingProduct]) -> npt.NDArray[np.int64]:

@@ -18,37 +18,30 @@ from prodmatch.pretraining.job import TrainedDualEncoder
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["Beside", "beside_of", "encoder_files", "fold_heads"]
+__all__ = ["Concatenated", "concatenated_of", "encoder_files", "fold_heads"]
 
 
 def fold_heads(model: DualEncoder) -> tuple[Projection, Projection]:
     """The linear heads of the dual_encoder, the batch normalisation folded in; neither centred."""
-    text_weight = _array(model.text_head.weight).T
-    norm = model.image_norm
-    gain = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
-    shift = _array(norm.bias) - _array(norm.running_mean) * gain
-    image_weight = _array(model.image_head.weight).T  # (features, dim)
-    dim = text_weight.shape[1]
-    zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
-    return (
-        Projection(text_weight, _array(model.text_head.bias), zeros, eye),
-        Projection(
-            (gain[:, None] * image_weight).astype(np.float32),
-            (shift @ image_weight + _array(model.image_head.bias)).astype(np.float32),
-            zeros,
-            eye,
-        ),
+    norm, image_weight = model.image_norm, _array(model.image_head.weight).T  # (features, dim)
+    image = Projection.linear(
+        image_weight,
+        _array(model.image_head.bias) + _array(norm.bias) @ image_weight,
+        mean=_array(norm.running_mean),
+        gain=_array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps),
     )
+    text = Projection.linear(_array(model.text_head.weight).T, _array(model.text_head.bias))
+    return text, image
 
 
-class Beside(TypedDict):
+class Concatenated(TypedDict):
     """What stands beside the encoders."""
 
     words: Tensor | None
     layout: Layout | None
 
 
-def beside_of(model: DualEncoder) -> Beside:
+def concatenated_of(model: DualEncoder) -> Concatenated:
     """The words and the layout that dual encoder were trained with."""
     words = None if model.words is None else model.words.weight.detach()
     return {"words": words, "layout": None if model.layout is None else model.layout.of}

@@ -44,12 +44,12 @@ class PairSet:
         )
 
     def examples(self) -> Examples:
-        """The text asks, the picture answers."""
+        """Each text as a query for its own picture."""
         ones = np.ones(len(self.places), np.float32)
         return Examples(self.text, self.text, self.image, ones, self.text_groups, self.image_groups)
 
     def texts(self, plan: FeaturePlan) -> list[str]:
-        """What the products say."""
+        """The texts of the products."""
         return [text for _, text in new_texts(plan.scan, self.places)]
 
 
@@ -97,18 +97,18 @@ def read_labelled_dataset(
     queries = list(dict.fromkeys(label.query for label in labels))
     features = encoder.encode(queries, query=True)
     number = {query: row for row, query in enumerate(queries)}
-    asked = np.array([number[label.query] for label in labels])
+    query_rows = np.array([number[label.query] for label in labels])
     text, text_fine = plan.texts.take(scan.text_keys.take(found))
     image, image_fine = plan.images.take(scan.image_keys.take(found))
     fine = text_fine & image_fine & found.is_valid().to_numpy(zero_copy_only=False)
     values = np.array([label.label for label in labels], np.float32)
     if (values[fine] > 0).sum() < FEWEST_LABELS:
         raise ModelError(
-            f"--labels {path}: only {int((values[fine] > 0).sum())} labels above 0 are of products "
+            f"{path}: only {int((values[fine] > 0).sum())} labels above 0 are of products "
             f"of the catalogue with text and picture; {FEWEST_LABELS} are needed. Compare the ids."
         )
     products = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    examples = Examples(features[asked], text, image, values, asked, products, text_share)
+    examples = Examples(features[query_rows], text, image, values, query_rows, products, text_share)
     return examples.take(fine)
 
 

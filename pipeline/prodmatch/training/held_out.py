@@ -35,17 +35,17 @@ def title_measure(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) 
     return measure
 
 
-def words_measure(asked: Vectors, held_out: PairSet) -> Measure:
+def words_measure(queries: Vectors, held_out: PairSet) -> Measure:
     """Recall@10 from a few words of a text to it, among the held-out texts.
 
     Args:
-        asked: `(n, text features)`: of words of the first `n` texts, row by row.
+        queries: `(n, text features)`: of words of the first `n` texts, row by row.
         held_out: the products.
     """
-    text, groups = held_out.text[: len(asked)], held_out.text_groups[: len(asked)]
+    text, groups = held_out.text[: len(queries)], held_out.text_groups[: len(queries)]
 
     def measure(heads: Heads) -> float:
-        return recall_of_pairs(heads.texts(asked), heads.texts(text), groups)
+        return recall_of_pairs(heads.texts(queries), heads.texts(text), groups)
 
     return measure
 
@@ -58,31 +58,30 @@ def split_labelled(
     Whole queries are held out. The measure is the mean over them of recall@10: the share of a
     query's matching products, ten at most, among the ten nearest of all labelled products.
     """
-    queries = np.unique(labelled.asked_groups)
+    queries = np.unique(labelled.query_groups)
     chosen = np.random.default_rng(0).permutation(queries)[: max(1, round(share * len(queries)))]
-    held = np.isin(labelled.asked_groups, chosen)
+    held = np.isin(labelled.query_groups, chosen)
     return [labelled.take(~held), pairs], _labelled_measure(labelled, held)
 
 
 def _labelled_measure(labelled: Examples, held: npt.NDArray[np.bool_]) -> Measure:
     products, firsts = np.unique(labelled.product_groups, return_index=True)
     matching = held & (labelled.labels > 0)
-    queries, asked = np.unique(labelled.asked_groups[matching], return_index=True)
+    queries, query_rows = np.unique(labelled.query_groups[matching], return_index=True)
     rows = np.flatnonzero(matching)
 
     def measure(heads: Heads) -> float:
         text, image = heads.texts(labelled.text[firsts]), heads.pictures(labelled.image[firsts])
-        query = heads.texts(labelled.asked[rows[asked]])
-        said, seen = query @ text.T, penalised_image_query(query) @ image.T
-        scores = labelled.text_share * said + (1 - labelled.text_share) * seen
+        query = heads.texts(labelled.query[rows[query_rows]])
+        by_text, by_image = query @ text.T, penalised_image_query(query) @ image.T
+        scores = labelled.text_share * by_text + (1 - labelled.text_share) * by_image
         nearest = products[np.argsort(-scores, axis=1, kind="stable")[:, :10]]
         shares = []
-        for place, number in enumerate(queries):
-            wanted = np.unique(
-                labelled.product_groups[matching & (labelled.asked_groups == number)]
-            )
-            found = np.isin(nearest[place], wanted).sum()
-            shares.append(found / min(10, len(wanted)))
+        for row, number in enumerate(queries):
+            relevant = labelled.product_groups[matching & (labelled.query_groups == number)]
+            relevant = np.unique(relevant)
+            hit_count = np.isin(nearest[row], relevant).sum()
+            shares.append(hit_count / min(10, len(relevant)))
         return round(float(np.mean(shares)), 4) if shares else 0.0
 
     return measure

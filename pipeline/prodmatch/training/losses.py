@@ -36,6 +36,18 @@ def info_nce(batch: Similarities) -> Tensor:
     return ((rows + columns) / 2 * batch.labels).sum() / batch.labels.sum().clamp_min(1e-6)
 
 
+def info_nce_of(cosines: Tensor, ignored: Tensor, scale: Tensor) -> Tensor:
+    """The symmetric InfoNCE loss of `(n, n)` cosines whose diagonal matches, all labels 1.
+
+    Args:
+        cosines: of every left row with every right row.
+        ignored: `(n, n)`, true for false negatives.
+        scale: the inverse temperature.
+    """
+    labels = torch.ones(len(cosines), device=cosines.device)
+    return info_nce(Similarities(cosines, ignored, labels, scale, scale))
+
+
 def siglip(batch: Similarities) -> Tensor:
     """Every pair of the batch on its own: a sigmoid, the pairs of the diagonal match."""
     logits = batch.scale * batch.cosines + batch.bias
@@ -45,31 +57,31 @@ def siglip(batch: Similarities) -> Tensor:
 
 
 def bce(batch: Similarities) -> Tensor:
-    """Binary cross entropy of the labelled pairs, and of one pair of strangers for each."""
-    cosines, labels = _with_strangers(batch)
+    """Binary cross entropy of the labelled pairs, and of one in-batch negative for each."""
+    cosines, labels = _with_negatives(batch)
     return functional.binary_cross_entropy_with_logits(batch.scale * cosines + batch.bias, labels)
 
 
 def cosine(batch: Similarities) -> Tensor:
     """1 - cosine of pairs that match, and what unlike pairs have above the margin."""
-    cosines, labels = _with_strangers(batch)
+    cosines, labels = _with_negatives(batch)
     far = (cosines - MARGIN).clamp_min(0.0)
     return (labels * (1 - cosines) + (1 - labels) * far).mean()
 
 
 def mse(batch: Similarities) -> Tensor:
     """The squared difference of cosine and label."""
-    cosines, labels = _with_strangers(batch)
+    cosines, labels = _with_negatives(batch)
     return (cosines - labels).square().mean()
 
 
-def _with_strangers(batch: Similarities) -> tuple[Tensor, Tensor]:
+def _with_negatives(batch: Similarities) -> tuple[Tensor, Tensor]:
     """Cosines and labels `(2n,)`: the diagonal, and every query with its neighbour's product."""
     count = len(batch.cosines)
     rows = torch.arange(count, device=batch.cosines.device)
-    strangers = (rows + 1) % count
-    known = batch.ignored[rows, strangers]
-    cosines = torch.cat([batch.cosines.diagonal(), batch.cosines[rows, strangers][~known]])
+    others = (rows + 1) % count
+    known = batch.ignored[rows, others]
+    cosines = torch.cat([batch.cosines.diagonal(), batch.cosines[rows, others][~known]])
     return cosines, torch.cat([batch.labels, torch.zeros(int((~known).sum()), device=rows.device)])
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from prodmatch.model.description import Calibration
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.pairs import words_of
+from prodmatch.training.pairs import draw_words, words_of
 
 __all__ = ["Calibrated", "HeldOut", "draw_queries", "fit_calibration", "recall_of_pairs"]
 
@@ -67,17 +67,11 @@ def recall_of_pairs(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]
 def draw_queries(texts: Sequence[str], seed: int = 0) -> list[str]:
     """One to four words of each text, as a person would search for it."""
     rng = np.random.default_rng(seed)
-    queries = []
-    for text in texts:
-        words = text.split()[:20] or [text]
-        count = min(len(words), int(rng.integers(1, 5)))
-        picked = np.sort(rng.choice(len(words), count, replace=False))
-        queries.append(" ".join(words[place] for place in picked))
-    return queries
+    return [draw_words(text, rng) for text in texts]
 
 
 def fit_calibration(
-    products: HeldOut, queries: Sequence[str], asked: Vectors, weights: tuple[float, float]
+    products: HeldOut, queries: Sequence[str], vectors: Vectors, weights: tuple[float, float]
 ) -> Calibrated:
     """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
 
@@ -88,22 +82,23 @@ def fit_calibration(
     Args:
         products: what is searched.
         queries: one for each product, as `draw_queries` gives them.
-        asked: `(n, dim)` unit rows of the queries.
+        vectors: `(n, dim)` unit rows of the queries.
         weights: of the text and of the picture.
     """
     share = weights[0] / max(sum(weights), 1e-9)
-    said = [frozenset(words_of(text)) for text in products.texts]
+    words_of_product = [frozenset(words_of(text)) for text in products.texts]
     rng = np.random.default_rng(0)
     cosines, matches = [], []
-    looked = penalised_image_query(asked)
+    image_vectors = penalised_image_query(vectors)
     for row, query in enumerate(queries):
-        near = share * (products.text @ asked[row]) + (1 - share) * (products.image @ looked[row])
+        near = share * (products.text @ vectors[row])
+        near += (1 - share) * (products.image @ image_vectors[row])
         count = min(NEAREST, len(near))
         best = np.argpartition(-near, count - 1)[:count]
         rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])
         words = frozenset(words_of(query))
         cosines.append(near[rows])
-        matches.append([words <= said[other] for other in rows])
+        matches.append([words <= words_of_product[other] for other in rows])
     parts = [
         (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(np.float64))
         for start in (0, 1)
@@ -141,7 +136,7 @@ def _fit(cosines: npt.NDArray[np.floating], matches: npt.NDArray[np.float64]) ->
 def _calibration_error(
     probabilities: npt.NDArray[np.floating], matches: npt.NDArray[np.float64]
 ) -> float:
-    """The mean gap between what is said and what is, over bins of equal width."""
+    """The mean gap between probability and share that matches, over bins of equal width."""
     bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
     gaps = [abs(float((probabilities[bins == b] - matches[bins == b]).sum())) for b in range(BINS)]
     return sum(gaps) / max(1, len(probabilities))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
+from prodmatch.training.pairs import shared_groups
 from prodmatch.training.progress import LogFigure, ignore
 
 __all__ = ["Examples", "LinearSettings", "train_linear"]
@@ -44,11 +45,11 @@ class Examples:
     `text_share` is 0. Equal numbers in a group mark what must not be each other's negative.
     """
 
-    asked: Vectors  # (n, text features)
+    query: Vectors  # (n, text features)
     text: Vectors  # (n, text features)
     image: Vectors  # (n, image features)
     labels: npt.NDArray[np.float32]  # (n,) in 0..1
-    asked_groups: npt.NDArray[np.int64]  # (n,)
+    query_groups: npt.NDArray[np.int64]  # (n,)
     product_groups: npt.NDArray[np.int64]  # (n,)
     text_share: float = 0.0  # of the score; the rest is the picture's
 
@@ -58,11 +59,11 @@ class Examples:
     def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Examples":
         """Some of the rows."""
         return Examples(
-            self.asked[rows],
+            self.query[rows],
             self.text[rows],
             self.image[rows],
             self.labels[rows],
-            self.asked_groups[rows],
+            self.query_groups[rows],
             self.product_groups[rows],
             self.text_share,
         )
@@ -87,44 +88,45 @@ class _LinearHeads(nn.Module):
 
     def forward(self, batch: Examples, ignored: Tensor) -> Similarities:
         """The similarities of all queries with all products of a batch."""
-        asked = self.text(torch.from_numpy(batch.asked))
+        query = self.text(torch.from_numpy(batch.query))
         image = self.image(torch.from_numpy(batch.image))
-        cosines = (1 - batch.text_share) * asked @ image.T
+        cosines = (1 - batch.text_share) * query @ image.T
         if batch.text_share:
-            cosines = cosines + batch.text_share * asked @ self.text(torch.from_numpy(batch.text)).T
+            cosines = cosines + batch.text_share * query @ self.text(torch.from_numpy(batch.text)).T
         labels = torch.from_numpy(batch.labels)
         return Similarities(cosines, ignored, labels, self.log_scale.exp(), self.bias)
 
 
 class _Standardised(nn.Module):
-    """Features to unit vectors: to mean 0 and spread 1, then a linear map."""
+    """Features to unit vectors: to mean 0 and standard deviation 1, then a linear map."""
 
     def __init__(self, features: Vectors, dim: int) -> None:
         super().__init__()
         self.mean: Tensor
-        self.spread: Tensor
+        self.deviation: Tensor
         self.register_buffer("mean", torch.from_numpy(features.mean(0)))
-        self.register_buffer("spread", torch.from_numpy(features.std(0)).clamp_min(1e-4))
+        self.register_buffer("deviation", torch.from_numpy(features.std(0)).clamp_min(1e-4))
         self.linear = nn.Linear(features.shape[1], dim)
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit rows `(n, dim)`."""
-        return functional.normalize(self.linear((features - self.mean) / self.spread), dim=-1)
+        return functional.normalize(self.linear((features - self.mean) / self.deviation), dim=-1)
 
     @torch.no_grad()
     def take(self, projection: Projection) -> None:
         """Starts from a projection of raw features; its centre and rotation are left out."""
         weight = torch.from_numpy(projection.weight)  # (features, dim)
-        self.linear.weight.copy_((self.spread[:, None] * weight).T)
+        self.linear.weight.copy_((self.deviation[:, None] * weight).T)
         self.linear.bias.copy_(torch.from_numpy(projection.bias) + self.mean @ weight)
 
     def fold(self) -> Projection:
         """The same map as a projection of raw features, without centre and rotation."""
-        weight = (self.linear.weight / self.spread).T.detach()  # (features, dim)
-        bias = self.linear.bias.detach() - self.mean @ weight
-        dim = weight.shape[1]
-        zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
-        return Projection(weight.contiguous().numpy(), bias.numpy(), zeros, eye)
+        return Projection.linear(
+            self.linear.weight.detach().numpy().T,
+            self.linear.bias.detach().numpy(),
+            mean=self.mean.numpy(),
+            gain=1 / self.deviation.numpy(),
+        )
 
 
 def train_linear(
@@ -159,7 +161,8 @@ def train_linear(
     best = _finish(model, examples[0], settings.dim)
     for epoch in range(settings.epochs):
         for batch in _batches(sets, settings.batch_rows, rng):
-            loss = LOSSES[settings.loss](model(batch, torch.from_numpy(_related(batch))))
+            shared = torch.from_numpy(shared_groups(batch.query_groups, batch.product_groups))
+            loss = LOSSES[settings.loss](model(batch, shared))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -193,14 +196,6 @@ def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> I
     for place in rng.permutation(len(batches)):
         examples, part = batches[place]
         yield examples.take(part)
-
-
-def _related(batch: Examples) -> npt.NDArray[np.bool_]:
-    """`(n, n)`: pairs off the diagonal that share a query or a product."""
-    asked, products = batch.asked_groups, batch.product_groups
-    related = (asked[:, None] == asked) | (products[:, None] == products)
-    np.fill_diagonal(related, False)
-    return np.asarray(related)
 
 
 def _finish(model: _LinearHeads, examples: Examples, dim: int) -> Heads:
