@@ -12,7 +12,7 @@ from small import draw, embed, products, write
 
 import prodmatch
 from prodmatch import Hit, Query, open_index
-from prodmatch.errors import DamagedError
+from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search.searcher import Searcher, SearchOptions
@@ -63,10 +63,10 @@ def test_an_index_for_one_question_gives_the_same_answers(published: Path) -> No
 
 
 def test_words_beside_a_picture_have_a_little_more_say_than_it(published: Path) -> None:
-    opened = open_index(published).opened
+    opened = open_index(published).searcher
     picture = draw((20, 60, 200), 1)
-    words, seen = opened.encoded_queries([Query(text="red shirt"), Query(image=picture)])
-    (both,) = opened.encoded_queries([Query("q", "red shirt", picture)])
+    words, seen = opened.encode([Query(text="red shirt"), Query(image=picture)])
+    both = opened.encode_one(Query("q", "red shirt", picture))
     for half in ("text", "image"):
         towards = getattr(both, half)
         expected = normalise(1.2 * getattr(words, half) + getattr(seen, half))
@@ -100,8 +100,8 @@ def test_services_go_over_to_a_new_generation_while_they_answer(
 
 def answers_of(store: Path, number: int, queries: list[Query]) -> list[list[Hit]]:
     """What a generation answers, asked alone."""
-    opened = Searcher(open_generation(store, number))
-    return opened.answers(opened.encoded_queries(queries), ["q"] * len(queries), SearchOptions())
+    with Searcher(open_generation(store, number)) as opened:
+        return [answer.hits for answer in opened.answer(queries, SearchOptions())]
 
 
 def test_a_reload_tells_whether_there_was_news_and_keeps_the_loaded_encoders(
@@ -110,13 +110,13 @@ def test_a_reload_tells_whether_there_was_news_and_keeps_the_loaded_encoders(
     embed(write(tmp_path / "old.parquet", products(9)), model, store)
     index_embeddings(store)
     index = open_index(store, model=model)
-    encoders = index.encoders
+    encoders = index.searcher.encoders
     assert index.reload_if_changed() is False
     index_embeddings(store)
     assert index.generation.number == 1
     assert index.reload_if_changed() is True
     assert index.generation.number == 2
-    assert index.encoders is encoders
+    assert index.searcher.encoders is encoders
 
 
 def test_a_damaged_new_generation_leaves_the_old_one_open(
@@ -150,3 +150,48 @@ def run_together(jobs: Sequence[Callable[[], object]]) -> None:
         thread.join()
     if failures:
         raise failures[0]
+
+
+def test_the_face_is_what_dir_shows() -> None:
+    assert dir(prodmatch) == sorted(prodmatch.__all__)
+    wanted = {"build", "open_index", "open_catalogue", "open_model", "Query", "Hit"}
+    assert wanted <= set(dir(prodmatch))
+
+
+@pytest.mark.parametrize("first", ["", "import prodmatch.build", "from prodmatch import build"])
+def test_build_is_the_function_whatever_was_imported_before(first: str) -> None:
+    program = (
+        f"{first}\nimport prodmatch\nprint(prodmatch.build.__name__, callable(prodmatch.build))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["build", "True"]
+
+
+def test_a_closed_index_answers_no_more_and_holds_no_file(published: Path) -> None:
+    opened = Path("/proc/self/fd")
+
+    def held() -> int:
+        links = [path.readlink() for path in opened.iterdir() if path.is_symlink()]
+        return sum(link.name == "products.sqlite" for link in links)
+
+    before = held()
+    with open_index(published) as index:
+        index.search("red shirt")
+        assert held() > before
+    assert held() == before
+    with pytest.raises(StoreError, match="is closed"):
+        index.search("red shirt")
+
+
+def test_a_query_that_cannot_be_answered_does_not_keep_the_others_from_it(published: Path) -> None:
+    queries = [Query("a", "red shirt"), Query("b", " "), Query("c", product_id="nobody")]
+    index = open_index(published)
+    good, blank, unknown = index.answer(queries)
+    assert good.hits == index.search_many(queries[:1])[0]
+    assert (blank.hits, unknown.hits) == ([], [])
+    assert "has no word in it" in str(blank.error)
+    assert "no product of this id" in str(unknown.error)
+    with pytest.raises(QueryError, match="has no word in it"):
+        index.search_many(queries)

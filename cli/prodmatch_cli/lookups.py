@@ -9,8 +9,8 @@ from prodmatch.errors import QueryError
 from prodmatch.evaluation.trec import read_qrels, read_run
 from prodmatch.model.description import open_model
 from prodmatch.recommend import recommend_products
-from prodmatch.search.encoded_query import clean_query
-from prodmatch.search.product_index import Hit, ProductIndex, open_index
+from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture, read_queries
 from prodmatch.search.searcher import SearchOptions
 from prodmatch.storage.atomic import new_file, write_json
@@ -88,8 +88,13 @@ def query(
         given = [Query("q", text, picture, product_id)]
     expected = open_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
-    found = index.search_many(given, where=where, top=top, weights=read_weights(weights))
-    corrected = None if queries is not None else _report_correction(index, given[0])
+    options = SearchOptions(where, top, read_weights(weights))
+    answers = index.answer(given, options)
+    for answer in answers:
+        if answer.error is not None:
+            raise QueryError(answer.error)
+    corrected = None if queries is not None else _report_correction(answers[0])
+    found = [answer.hits for answer in answers]
     if html is not None:
         from prodmatch.reports.answers_page import answers_page
 
@@ -200,13 +205,11 @@ def _find_pictures(
     return open_catalogue(catalogue, options).find_pictures(asked)
 
 
-def _report_correction(index: ProductIndex, query: Query) -> str | None:
+def _report_correction(answer: Answer) -> str | None:
     """What was searched for instead of what was typed; None where it is the same."""
-    meant = index.opened.meant(query)
-    if meant == clean_query(query):
-        return None
-    click.echo(f"Searched for: {meant}"[:MOST_SAID], err=True)
-    return meant
+    if answer.searched_for is not None:
+        click.echo(f"Searched for: {answer.searched_for}"[:MOST_SAID], err=True)
+    return answer.searched_for
 
 
 def _print_hits(found: Sequence[Sequence[Hit]], form: str, *, explain: bool, many: bool) -> None:

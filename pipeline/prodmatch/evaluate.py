@@ -11,7 +11,8 @@ from ir_measures import RR, Measure, P, R, Success, nDCG
 
 from prodmatch.errors import QueryError
 from prodmatch.evaluation.trec import Qrels, Run, write_run
-from prodmatch.search.product_index import Hit, ProductIndex
+from prodmatch.search.hits import Hit
+from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
 
@@ -176,7 +177,7 @@ def _judged_queries(
             f"{settings.relevant} or higher. Compare the query ids, or lower --relevant."
         )
     named = [p for query in asked for p in qrels[query.query_id]]
-    if all(index.products.row_of(product) is None for product in dict.fromkeys(named)):
+    if not any(product in index for product in dict.fromkeys(named)):
         raise QueryError(
             f"--qrels: none of the {len(set(named))} products judged is in the index, such as "
             f"{named[0]!r}. Compare the product ids."

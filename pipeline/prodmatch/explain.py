@@ -15,19 +15,17 @@ from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
-
-__all__ = ["Explanation", "HeatMap", "WordShare", "explain_product", "paint"]
+from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_WORDS = 64  # of a text that are left out one after the other; each costs an encoder's pass
 WINDOW = 4  # a fourth of the picture's side is covered at once
 STEPS = 12  # and moved by a twelfth: a hundred passes
-ALIKE = 0.98  # cosine of a picture encoded again to its stored half; less is another picture
+SAME_PICTURE = 0.98  # cosine of a picture encoded again to its stored part; less is another
 
 
 @dataclass(frozen=True)
 class WordShare:
-    """What is lost when a word is left out: cosine of the text half, and BM25 of the words."""
+    """What is lost when a word is left out: cosine of the text part, and BM25 of the words."""
 
     word: str
     text: float
@@ -40,7 +38,7 @@ class HeatMap:
 
     pixels: Pixels  # (side, side, 3)
     heat: Vectors  # (side, side); above 0 it speaks for the match, below 0 against it
-    cosine: float  # of the whole picture
+    cosine: float  # of the uncovered picture
 
 
 @dataclass(frozen=True)
@@ -96,48 +94,47 @@ def explain_product(
         QueryError: the query cannot be asked, the id is unknown, or the picture is not the
             one that the product was embedded with.
     """
-    opened = index.opened
-    (encoded,) = opened.encoded_queries([query])
-    row = int(opened.rows_of([product_id], "PRODUCT_ID")[0])
-    parts = [normalise(half[0]) for half in split_parts(opened.ann.vectors(np.array([row])))]
-    text, image = (half if half.any() else None for half in parts)
-    heat_map = None if picture is None else _heat_map(opened, encoded, image, picture)
+    searcher = index.searcher
+    encoded = searcher.encode_one(query)
+    found = searcher.items([product_id], "PRODUCT_ID")
+    row = int(found.rows[0])
+    parts = [normalise(found.text[0]), normalise(found.image[0])]
+    text, image = (part if part.any() else None for part in parts)
+    heat_map = None if picture is None else _heat_map(searcher, encoded, image, picture)
     return Explanation(
         query=query,
-        hit=opened.place_of(encoded, row, weights),
+        hit=searcher.place(encoded, row, weights),
         text_cosine=None if text is None else _round(np.dot(text, encoded.text)),
         image_cosine=None if image is None else _round(np.dot(image, encoded.image)),
-        bm25=_round(_bm25(opened, encoded.words, row)),
-        query_words=_query_shares(opened, encoded, query, row, text),
-        product_words=[] if text is None else _product_shares(opened, encoded, row),
+        bm25=_round(searcher.bm25(encoded.words, row)),
+        query_words=_query_shares(searcher, encoded, query, row, text),
+        product_words=[] if text is None else _product_shares(searcher, encoded, row),
         heat_map=heat_map,
     )
 
 
 def _query_shares(
-    opened: Searcher, encoded: EncodedQuery, query: Query, row: int, text: Vectors | None
+    searcher: Searcher, encoded: EncodedQuery, query: Query, row: int, text: Vectors | None
 ) -> list[WordShare]:
     words = (encoded.words or "").split()[:MOST_WORDS]
     rests = [Query(text=rest or None, image=query.image) for rest in _without_each(words)]
-    asked = [place for place, rest in enumerate(rests) if rest.text or rest.image]
-    without = np.zeros((len(words), len(encoded.text)), np.float32)  # nothing asked, nothing near
-    for place, other in zip(
-        asked, opened.encoded_queries([rests[place] for place in asked]), strict=True
-    ):
-        without[place] = other.text
+    without = np.zeros((len(words), len(encoded.text)), np.float32)  # no query, no vector
+    for position, other in enumerate(searcher.encode(rests, exact=True)):
+        if isinstance(other, EncodedQuery):
+            without[position] = other.text
     lost = np.zeros(len(words)) if text is None else text @ encoded.text - without @ text
-    bm25 = _bm25(opened, encoded.words, row)
+    bm25 = searcher.bm25(encoded.words, row)
     return [
-        WordShare(word, _round(each), _round(bm25 - _bm25(opened, rest.text, row)))
+        WordShare(word, _round(each), _round(bm25 - searcher.bm25(rest.text, row)))
         for word, each, rest in zip(words, lost, rests, strict=True)
     ]
 
 
-def _product_shares(opened: Searcher, encoded: EncodedQuery, row: int) -> list[WordShare]:
-    words = opened.text_of(row).split()
+def _product_shares(searcher: Searcher, encoded: EncodedQuery, row: int) -> list[WordShare]:
+    words = searcher.text_of(row).split()
     rests = _without_each(words[:MOST_WORDS], words[MOST_WORDS:])
     texts = [" ".join(words), *(rest or " " for rest in rests)]
-    cosines = opened.encoders.texts(texts, passage=True) @ encoded.text
+    cosines = searcher.encoders.texts(texts, passage=True) @ encoded.text
     if len(words) == 1:
         cosines[1] = 0.0  # nothing is left, and nothing is near to nothing
     shares = zip(words, cosines[0] - cosines[1:], strict=False)
@@ -145,36 +142,30 @@ def _product_shares(opened: Searcher, encoded: EncodedQuery, row: int) -> list[W
 
 
 def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:
-    """The words without each of them in turn; empty where none is left that could be asked."""
-    rests = [[*words[:place], *words[place + 1 :], *tail] for place in range(len(words))]
+    """The words without each of them in turn; empty where none is left that could be searched."""
+    rests = [[*words[:position], *words[position + 1 :], *tail] for position in range(len(words))]
     joined = [" ".join(rest) for rest in rests]
     return [rest if any(map(str.isalnum, rest)) else "" for rest in joined]
 
 
-def _bm25(opened: Searcher, words: str | None, row: int) -> float:
-    if not words:
-        return 0.0
-    return float(opened.products.match(words).of(np.array([row]))[0])
-
-
 def _heat_map(
-    opened: Searcher, encoded: EncodedQuery, stored: Vectors | None, picture: bytes
+    searcher: Searcher, encoded: EncodedQuery, stored: Vectors | None, picture: bytes
 ) -> HeatMap:
     try:
-        pixels = opened.encoders.frame([decode_image(picture)])[0]
+        pixels = searcher.encoders.frame([decode_image(picture)])[0]
     except ImageFault as fault:
         raise QueryError(f"the product's picture cannot be used ({fault}).") from fault
-    half = opened.encoders.pictures(pixels[None])[0]
-    alike = 0.0 if stored is None else float(half @ stored)
-    if alike < ALIKE:
+    part = searcher.encoders.pictures(pixels[None])[0]
+    similarity = 0.0 if stored is None else float(part @ stored)
+    if similarity < SAME_PICTURE:
         raise QueryError(
-            f"the picture given is not the one that the product was embedded with (cosine "
-            f"{alike:.2f}). Give the catalogue that the index was made from, or embed it again."
+            f"the picture given is not the one that the product was embedded with "
+            f"(cosine {similarity:.2f}). Give the catalogue of the index, or embed it again."
         )
     windows = _windows(len(pixels))
     covered = np.where(windows[..., None], _backdrop(pixels), pixels)  # (windows, side, side, 3)
-    cosine = float(half @ encoded.image)
-    lost = cosine - opened.encoders.pictures(covered) @ encoded.image  # (windows,)
+    cosine = float(part @ encoded.image)
+    lost = cosine - searcher.encoders.pictures(covered) @ encoded.image  # (windows,)
     times = np.maximum(windows.sum(axis=0), 1)
     heat = np.tensordot(lost, windows.astype(np.float32), axes=1) / times
     return HeatMap(pixels, heat.astype(np.float32), cosine)

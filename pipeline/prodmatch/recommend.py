@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.errors import QueryError
-from prodmatch.search.encoded_query import EncodedQuery, encode_items
+from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import SearchOptions
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
-
-__all__ = ["recommend_products"]
+from prodmatch.storage.vectors import Vectors, normalise
 
 # Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the
 # kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
@@ -28,8 +25,8 @@ def recommend_products(
 ) -> list[Hit]:
     """The products nearest to a taste, best first; none of the history is among them.
 
-    A taste is, in each half, the mean of the liked products less a quarter of the mean of the
-    disliked ones (Rocchio's rule). Words play no part.
+    A taste is, for text and image apart, the mean of the liked products less a quarter of the mean
+    of the disliked ones (Rocchio's rule). Words play no part.
 
     Args:
         index: where to look.
@@ -41,30 +38,22 @@ def recommend_products(
         QueryError: nothing is liked, an id is unknown or in both lists, or `options` cannot be
             used.
     """
-    opened = index.opened
+    searcher = index.searcher
     if not liked:
         raise QueryError("--liked: names no product. Give the id of at least one.")
     both = sorted(set(liked) & set(disliked))
     if both:
         raise QueryError(f"--liked and --disliked: both name {', '.join(both)}. Choose one.")
-    near, far = opened.rows_of(liked, "--liked"), opened.rows_of(disliked, "--disliked")
-    encoded = _encode_history(
-        opened.ann.vectors(near), opened.ann.vectors(far), np.concatenate([near, far])
+    near, far = searcher.items(liked, "--liked"), searcher.items(disliked, "--disliked")
+    taste = encode_items(
+        _mean(near.text) - DISLIKED_SHARE * _mean(far.text),
+        _mean(near.image) - DISLIKED_SHARE * _mean(far.image),
+        np.concatenate([near.rows, far.rows]),
     )
-    return opened.answers([encoded], ["q"], options or SearchOptions())[0]
-
-
-def _encode_history(
-    liked: Vectors, disliked: Vectors, history: npt.NDArray[np.int64]
-) -> EncodedQuery:
-    parts = [
-        _mean(near) - DISLIKED_SHARE * _mean(far)
-        for near, far in zip(split_parts(liked), split_parts(disliked), strict=True)
-    ]
-    return encode_items(parts[0], parts[1], history)
+    return searcher.find_hits(taste, options or SearchOptions())
 
 
 def _mean(parts: Vectors) -> Vectors:
-    """The mean direction `(dim,)` of `(n, dim)` parts; those that are missing have no say."""
+    """The mean direction `(dim,)` of `(n, dim)` parts; missing ones do not count."""
     present = parts[parts.any(axis=1)]
     return normalise(present.sum(axis=0)) if len(present) else np.zeros(parts.shape[1], np.float32)

@@ -46,10 +46,10 @@ def test_a_product_that_no_leg_finds_is_placed_below_those_it_scores_less_than(
 ) -> None:
     monkeypatch.setattr("prodmatch.search.searcher.CANDIDATES", 3)
     best = [hit.product_id for hit in index.search("red shirt", top=60)]
-    (encoded,) = index.opened.encoded_queries([Query(text="red shirt")])
-    few = index.opened._rank(encoded, None, 3, {"lexical": 0.5, "text": 0.2, "image": 0.3})
+    encoded = index.searcher.encode_one(Query(text="red shirt"))
+    few = index.searcher._rank(encoded, None, 3, {"lexical": 0.5, "text": 0.2, "image": 0.3})
     beyond = next(
-        each for each in best[::-1] if index.products.row_of(each) not in few.rows.tolist()
+        each for each in best[::-1] if index.searcher.products.row_of(each) not in few.rows.tolist()
     )
     hit = explain_product(index, Query(text="red shirt"), beyond).hit
     assert hit.product_id == beyond
@@ -58,12 +58,15 @@ def test_a_product_that_no_leg_finds_is_placed_below_those_it_scores_less_than(
 
 def test_a_words_share_is_what_is_lost_without_it(index: ProductIndex) -> None:
     found = explain_product(index, Query(text="red shirt"), "p0000")
-    text, _ = split_parts(index.opened.ann.vectors(np.array([0])))
-    whole, without = index.encoders.texts(["red shirt", "shirt"]) @ normalise(text)[0]
+    text, _ = split_parts(index.searcher.ann.vectors(np.array([0])))
+    whole, without = index.searcher.encoders.texts(["red shirt", "shirt"]) @ normalise(text)[0]
     first = found.query_words[0]
     assert first.word == "red"
     assert first.text == pytest.approx(whole - without, abs=1e-5)
-    scores = [index.products.match(words).of(np.array([0]))[0] for words in ("red shirt", "shirt")]
+    scores = [
+        index.searcher.products.match(words).of(np.array([0]))[0]
+        for words in ("red shirt", "shirt")
+    ]
     assert first.lexical == pytest.approx(scores[0] - scores[1], abs=1e-5)
     assert found.text_cosine == pytest.approx(whole, abs=1e-5)
 
@@ -73,8 +76,8 @@ def test_the_products_words_are_those_embedded(index: ProductIndex) -> None:
     said = "red shirt number 45. A shirt to try."
     assert [share.word for share in found.product_words] == said.split()
     texts = [said, "red shirt number A shirt to try."]
-    (encoded,) = index.opened.encoded_queries([Query(text="red shirt")])
-    whole, without = index.encoders.texts(texts, passage=True) @ encoded.text
+    encoded = index.searcher.encode_one(Query(text="red shirt"))
+    whole, without = index.searcher.encoders.texts(texts, passage=True) @ encoded.text
     assert found.product_words[3].text == pytest.approx(whole - without, abs=1e-5)
 
 
@@ -90,8 +93,8 @@ def test_a_query_of_words_and_picture_keeps_the_picture_when_a_word_is_left_out(
 ) -> None:
     asked = Query(text="shirt", image=draw((20, 60, 200), 1))
     (share,) = explain_product(index, asked, "p0000").query_words
-    both, alone = index.opened.encoded_queries([asked, Query(image=asked.image)])
-    text = normalise(split_parts(index.opened.ann.vectors(np.array([0])))[0])[0]
+    both, alone = index.searcher.encode([asked, Query(image=asked.image)])
+    text = normalise(split_parts(index.searcher.ann.vectors(np.array([0])))[0])[0]
     assert share.text == pytest.approx(float(text @ both.text - text @ alone.text), abs=1e-5)
 
 
@@ -102,11 +105,13 @@ def test_covering_what_carries_the_match_is_where_the_heat_is(index: ProductInde
     heat_map = explain_product(index, asked, "p0000", picture=picture).heat_map
     assert heat_map is not None
     side = len(heat_map.pixels)
-    (encoded,) = index.opened.encoded_queries([asked])
+    encoded = index.searcher.encode_one(asked)
     covered, edge = heat_map.pixels.copy(), heat_map.pixels[[0, -1]].reshape(-1, 3)
     edge = np.concatenate([edge, heat_map.pixels[:, [0, -1]].reshape(-1, 3)])
     covered[: side // 4, : side // 4] = np.median(edge, axis=0)
-    whole, less = index.encoders.pictures(np.stack([heat_map.pixels, covered])) @ encoded.image
+    whole, less = (
+        index.searcher.encoders.pictures(np.stack([heat_map.pixels, covered])) @ encoded.image
+    )
     assert heat_map.cosine == pytest.approx(whole, abs=1e-5)
     assert heat_map.heat[0, 0] == pytest.approx(whole - less, abs=1e-5)  # one window covers it
     assert heat_map.heat.shape == (side, side)
@@ -118,7 +123,9 @@ def test_covering_what_carries_the_match_is_where_the_heat_is(index: ProductInde
 def test_another_picture_than_the_embedded_one_is_refused(
     index: ProductIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prodmatch.explain.ALIKE", 0.9999)  # to untrained layers all look alike
+    monkeypatch.setattr(
+        "prodmatch.explain.SAME_PICTURE", 0.9999
+    )  # to untrained layers all look alike
     for picture, message in (
         (draw((250, 250, 10), 9), "is not the one that the product was embedded with"),
         (b"no picture", "cannot be used"),

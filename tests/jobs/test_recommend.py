@@ -24,7 +24,7 @@ def expected_order(
     index: ProductIndex, liked: list[int], disliked: list[int], half: int
 ) -> list[str]:
     """Ids by the cosine of one half to the taste, the history left out."""
-    parts = split_parts(index.opened.ann.vectors(np.arange(60)))[half]
+    parts = split_parts(index.searcher.ann.vectors(np.arange(60)))[half]
     taste = normalise(parts[liked].sum(axis=0))
     if disliked:
         taste = taste - 0.25 * normalise(parts[disliked].sum(axis=0))

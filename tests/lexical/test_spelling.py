@@ -104,7 +104,7 @@ def test_any_text_can_be_mended(text: str) -> None:
 
 def test_words_and_vector_of_a_query_are_of_what_was_meant(published: Path) -> None:
     index = open_index(published)
-    typed, meant = index.opened.encoded_queries([Query(text="red shrit"), Query(text="red shirt")])
+    typed, meant = index.searcher.encode([Query(text="red shrit"), Query(text="red shirt")])
     assert typed.words == "red shirt"
     assert typed.text.tolist() == pytest.approx(meant.text.tolist(), abs=1e-6)
     assert [hit.product_id for hit in index.search("red shrit")] == [

@@ -127,12 +127,12 @@ def test_a_product_asks_for_what_is_like_it_and_without_a_picture_as_a_text(miss
 def test_words_ask_for_pictures_without_hubs_and_a_picture_for_its_like(
     published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = open_index(published).opened
+    opened = open_index(published).searcher
     hub = np.zeros((1, opened.encoders.dim), np.float32)
     hub[0, :2] = -0.6, 0.8
     monkeypatch.setattr(QueryEncoders, "pictures", lambda *_: hub)
     picture = draw((200, 20, 20), 0)
-    words, seen, both = opened.encoded_queries(
+    words, seen, both = opened.encode(
         [
             Query(text="red shirt"),
             Query(image=picture),

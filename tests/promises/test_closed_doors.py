@@ -107,8 +107,8 @@ asked = [
     *[lambda w=w: index.search("mug", where=w) for w in ("1", "0", "price", "none", ") --", "")],
     lambda: index.search(),
     lambda: index.search_many([Query(product_id="none")]),
-    lambda: index._opened.ann.search(np.ones((1, 3), np.float32), 1),
-    lambda: index._opened.ann.search(np.ones(8, np.float32), 1),
+    lambda: index._searcher.ann.search(np.ones((1, 3), np.float32), 1),
+    lambda: index._searcher.ann.search(np.ones(8, np.float32), 1),
 ]
 for ask in asked:
     try:

@@ -67,12 +67,12 @@ def opened(
 
 
 def ask(opened: Searcher, encoded: EncodedQuery, options: SearchOptions) -> list[Hit]:
-    return opened.answers([encoded], ["q"], options)[0]
+    return opened.find_hits(encoded, options)
 
 
 def bucket_of(opened: Searcher) -> np.ndarray:
-    found = opened.products.connection.execute("SELECT bucket FROM products ORDER BY row")
-    return np.array([bucket for (bucket,) in found])
+    found = opened.products.metadata(np.arange(COUNT))
+    return np.array([row["bucket"] for row in found])
 
 
 def unit(seed: int) -> Vectors:

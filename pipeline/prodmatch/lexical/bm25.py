@@ -53,7 +53,9 @@ class Stemmer:
     """Terms to their stems, by SQLite's Porter stemmer: there is no second one to agree with."""
 
     def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
         self._connection.execute(
             f'CREATE VIRTUAL TABLE said USING fts5 (terms, tokenize="{TOKENIZER}")'
         )

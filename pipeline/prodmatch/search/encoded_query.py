@@ -1,18 +1,26 @@
-"""Encoded queries: whatever is asked, as words and a unit vector for each half."""
+"""Encoded queries: a query as the words and the unit vectors that the signals search with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import QueryError
+from prodmatch.lexical.spelling import correct_spelling
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
+from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.model.preprocessing import Pixels
+from prodmatch.search.product_db import Products
 from prodmatch.search.queries import Query
 from prodmatch.storage.vectors import Vectors, normalise
 
-__all__ = ["EncodedQuery", "clean_query", "encode_items"]
-
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
+# Of words beside a picture, "like this, but blue". For 300 val pictures of clothing with another
+# colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
+# 5.9 at 1.4; of its type in any colour 6.4, 6.2 and 6.1.
+TEXT_WEIGHT = 1.2
 Rows = npt.NDArray[np.int64]
 
 
@@ -22,39 +30,121 @@ def _no_rows() -> Rows:
 
 @dataclass(frozen=True)
 class EncodedQuery:
-    """A query in the shared space: a unit vector for each half, and words."""
+    """A query as the signals search with it: words, and a unit vector for each part."""
 
-    words: str | None
+    words: str | None  # None where the query has no text
     text: Vectors  # (dim,) unit, meets the text parts
-    image: Vectors  # (dim,) unit, meets the picture parts
+    image: Vectors  # (dim,) unit, meets the image parts
     left_out: Rows = field(default_factory=_no_rows)  # rows that are no answer
+    searched_for: str | None = None  # the words, where they are not those typed
 
 
-def clean_query(query: Query) -> str | None:
-    """The words of a query, cleaned; None where it has none.
+@dataclass(frozen=True)
+class QueryEncoder:
+    """Encodes queries with the encoders of a generation and the words of its products."""
+
+    encoders: QueryEncoders
+    products: Products
+
+    def encode(self, queries: Sequence[Query], *, exact: bool) -> list[EncodedQuery | QueryError]:
+        """Each query encoded, in order, or the error that names what is wrong with it.
+
+        Texts and pictures are encoded in batches. Queries by id are not encoded here.
+
+        Args:
+            queries: texts, pictures, or both.
+            exact: whether every word is searched as it was typed.
+        """
+        understood = [self._understand(query, exact) for query in queries]
+        good = [each for each in understood if not isinstance(each, QueryError)]
+        texts = iter(self._encode_texts([each.words for each in good]))
+        pictures = iter(self._encode_pictures([each.pixels for each in good]))
+        return [
+            each if isinstance(each, QueryError) else each.encoded(next(texts), next(pictures))
+            for each in understood
+        ]
+
+    def _understand(self, query: Query, exact: bool) -> "_Understood | QueryError":
+        try:
+            typed = clean_text(query)
+            words = typed if exact else typed and correct_spelling(typed, self._lexicon)
+            return _Understood(typed, words, self._preprocess(query))
+        except QueryError as error:
+            return error
+
+    @property
+    def _lexicon(self) -> "_Lexicon":
+        return _Lexicon(self.products, self.encoders)
+
+    def _preprocess(self, query: Query) -> Pixels | None:
+        if query.image is None:
+            return None
+        try:
+            return np.asarray(self.encoders.frame([decode_image(query.image)])[0])
+        except ImageFault as fault:
+            raise QueryError(
+                f"query {query.query_id!r}: the picture cannot be used ({fault}). "
+                "Give a JPEG, PNG, WebP or GIF."
+            ) from fault
+
+    def _encode_texts(self, texts: Sequence[str | None]) -> Vectors:
+        parts = np.zeros((len(texts), self.encoders.dim), dtype=np.float32)
+        rows = [row for row, text in enumerate(texts) if text]
+        if rows:
+            parts[rows] = self.encoders.texts([texts[row] or "" for row in rows])
+        return parts
+
+    def _encode_pictures(self, pictures: Sequence[Pixels | None]) -> Vectors:
+        parts = np.zeros((len(pictures), self.encoders.dim), dtype=np.float32)
+        rows = [row for row, pixels in enumerate(pictures) if pixels is not None]
+        if rows:
+            stacked = np.stack([pixels for pixels in pictures if pixels is not None])
+            parts[rows] = plain_image_query(self.encoders.pictures(stacked))
+        return parts
+
+
+@dataclass(frozen=True)
+class _Understood:
+    """A query ready to be encoded."""
+
+    typed: str | None
+    words: str | None
+    pixels: Pixels | None
+
+    def encoded(self, text: Vectors, picture: Vectors) -> EncodedQuery:
+        """The query with its vectors `(dim,)`, which are zeros where it has no text or picture."""
+        return EncodedQuery(
+            self.words,
+            normalise(TEXT_WEIGHT * text + picture),
+            normalise(TEXT_WEIGHT * penalised_image_query(text) + picture),
+            searched_for=None if self.words == self.typed else self.words,
+        )
+
+
+def clean_text(query: Query) -> str | None:
+    """The text of a query on one line, None where it has none.
 
     Raises:
-        QueryError: it asks nothing, or two things at once.
+        QueryError: the query is empty, or has an id and something else.
     """
-    asked = [query.text, query.image, query.product_id]
-    if query.product_id is not None and asked.count(None) < 2:
+    if query.product_id is not None and (query.text is not None or query.image is not None):
         raise QueryError(f"query {query.query_id!r}: give an id, or text and picture, not both.")
-    words = None
-    if query.text is not None:
-        words = " ".join(query.text[:MOST_CHARACTERS].replace("\0", " ").split())
-        words = words.encode("utf-8", "replace").decode()
-        if not any(character.isalnum() for character in words):
-            raise QueryError(
-                f"query {query.query_id!r}: the text {words[:80]!r} has no word in it. "
-                "Write at least one."
-            )
-    if words is None and query.image is None and query.product_id is None:
-        raise QueryError(f"query {query.query_id!r}: has neither text nor picture nor id.")
-    return words
+    if query.text is None:
+        if query.image is None and query.product_id is None:
+            raise QueryError(f"query {query.query_id!r}: has neither text nor picture nor id.")
+        return None
+    text = " ".join(query.text[:MOST_CHARACTERS].replace("\0", " ").split())
+    text = text.encode("utf-8", "replace").decode()
+    if not any(character.isalnum() for character in text):
+        raise QueryError(
+            f"query {query.query_id!r}: the text {text[:80]!r} has no word in it. "
+            "Write at least one."
+        )
+    return text
 
 
 def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:
-    """A encoded from parts `(dim,)` of items; one that is missing is stood in for by the other."""
+    """A query from parts `(dim,)` of products; a missing part is imputed from the other."""
     text, image = normalise(text), plain_image_query(image)
     return EncodedQuery(
         None,
@@ -62,3 +152,27 @@ def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:
         image if image.any() else penalised_image_query(text),
         left_out,
     )
+
+
+@dataclass(frozen=True)
+class _Lexicon:
+    """The words of the products and, for what none of them contains, those of the text encoder."""
+
+    products: Products
+    encoders: QueryEncoders
+
+    def counts(self, words: Sequence[str]) -> list[int]:
+        return self.products.counts(words)
+
+    def count_of_both(self, one: str, other: str) -> int:
+        return self.products.count_of_both(one, other)
+
+    def says(self, word: str) -> bool:
+        return self.products.says(word)
+
+    def knows(self, word: str) -> bool:
+        return self.encoders.knows(word)
+
+    def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
+        known = self.encoders.words_like(letter, shortest, longest)
+        return [*self.products.words_like(letter, shortest, longest), *((w, 0) for w in known)]

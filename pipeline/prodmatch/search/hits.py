@@ -1,11 +1,7 @@
 """Hits: the products found for a query, with every signal's share of the score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from prodmatch.search.scoring import Ranked
-
-__all__ = ["Hit", "make_hit", "order_places"]
 
 
 @dataclass(frozen=True)
@@ -30,33 +26,11 @@ class Hit:
         return {**own, **{name: value for name, value in metadata.items() if name not in own}}
 
 
-def make_hit(
-    ranked: Ranked, place: int, found: Mapping[str, object], *, asked: tuple[str, int, int]
-) -> Hit:
-    """The hit at a place of the candidates.
+@dataclass(frozen=True)
+class Answer:
+    """What comes of one query: its hits, best first, or the reason why there are none."""
 
-    Args:
-        ranked: the candidates.
-        place: which of them.
-        found: the catalogue's columns of this product.
-        asked: the query's id, the hit's rank, and the generation's number.
-    """
-    query_id, rank, generation = asked
-    return Hit(
-        query_id=query_id,
-        rank=rank,
-        product_id=str(found["product_id"]),
-        score=round(float(ranked.score[place]), 6),
-        probability=round(float(ranked.probability[place]), 6),
-        lexical=round(float(ranked.lexical[place]), 6),
-        text=round(float(ranked.text[place]), 6),
-        image=round(float(ranked.image[place]), 6),
-        generation=generation,
-        metadata={name: value for name, value in found.items() if name != "product_id"},
-    )
-
-
-def order_places(ranked: Ranked, places: Sequence[int], product_ids: Sequence[str]) -> list[int]:
-    """Places of candidates by score descending, then by their products' ids."""
-    pairs = zip(places, product_ids, strict=True)
-    return [place for place, _ in sorted(pairs, key=lambda p: (-ranked.score[p[0]], p[1]))]
+    query_id: str
+    hits: list[Hit] = field(default_factory=list)
+    searched_for: str | None = None  # the text that was searched, where it is not the one typed
+    error: str | None = None  # why the query cannot be answered

@@ -1,53 +1,58 @@
-"""Job: queries to hits; searches by words, by text vectors and by picture vectors at once."""
+"""The index of a store: answers queries from the generation that is published, and follows it."""
 
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
-from prodmatch.errors import MismatchError
+from prodmatch.errors import MismatchError, QueryError
 from prodmatch.model.description import Model
-from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.search.hits import Hit
-from prodmatch.search.product_db import Products
+from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.searcher import Searcher, SearchOptions
 from prodmatch.storage.generations import Generation, open_generation
 
-__all__ = ["Hit", "ProductIndex", "open_index"]
-
 
 class ProductIndex:
-    """What a store has published, ready to be asked from any number of threads.
+    """What a store has published, open for queries from any number of threads.
 
     It holds no lock on the store, and goes on with the generation it opened until
-    `reload_if_changed` is called.
+    `reload_if_changed` is called. `with` closes it.
     """
 
     def __init__(self, store: Path, model: Model | None = None, *, long_lived: bool = True) -> None:
         self.store = store
         self._model = model
         self._reloading = threading.Lock()
-        self._opened = Searcher(self._find(), long_lived=long_lived)
+        self._searcher = Searcher(self._find(), long_lived=long_lived)
 
     @property
-    def opened(self) -> Searcher:
-        """The generation that is asked now; what holds it may go on with it after a reload."""
-        return self._opened
+    def searcher(self) -> Searcher:
+        """The generation that is open now; what holds it may go on with it after a reload."""
+        return self._searcher
 
     @property
     def generation(self) -> Generation:
         """Its number, folder and manifest."""
-        return self._opened.generation
+        return self._searcher.generation
 
-    @property
-    def encoders(self) -> QueryEncoders:
-        """Its query encoders."""
-        return self._opened.encoders
+    def __contains__(self, product_id: str) -> bool:
+        return self._searcher.products.row_of(product_id) is not None
 
-    @property
-    def products(self) -> Products:
-        """Its metadata, filters and words."""
-        return self._opened.products
+    def __enter__(self) -> "ProductIndex":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files; calls under way end first, later ones raise `StoreError`."""
+        self._searcher.close()
 
     def reload_if_changed(self) -> bool:
         """Goes over to the generation published since; True if there was one.
@@ -56,14 +61,14 @@ class ProductIndex:
         request. Searches under way end on the generation they began with.
 
         Raises:
-            DamagedError: the new one is not whole; the old one stays open.
-            MismatchError: it was made with another model than the caller asked for; likewise.
+            DamagedError: the new one is not intact; the old one stays open.
+            MismatchError: it was made with another model than the caller wants; likewise.
         """
         with self._reloading:
             found = self._find()
-            if found == self._opened.generation:
+            if found == self._searcher.generation:
                 return False
-            self._opened = Searcher(found, self._opened.encoders)
+            self._searcher = Searcher(found, self._searcher.encoders)
             return True
 
     def search(
@@ -94,7 +99,7 @@ class ProductIndex:
         """The hits of each query, in order; all from one generation.
 
         Args:
-            queries: what is asked.
+            queries: texts, pictures, both, or ids of products.
             where: an SQL condition over the catalogue's columns, applied before ranking.
             top: hits of a query, 1 to 10,000; fewer come back where fewer exist.
             weights: of `lexical`, `text` and `image`; those of the index if None.
@@ -102,11 +107,23 @@ class ProductIndex:
         Raises:
             QueryError: a query, the filter or the weights cannot be used.
         """
-        opened = self._opened
-        ids = [query.query_id for query in queries]
-        return opened.answers(
-            opened.encoded_queries(queries), ids, SearchOptions(where, top, weights)
-        )
+        answers = self.answer(queries, SearchOptions(where, top, weights))
+        for answer in answers:
+            if answer.error is not None:
+                raise QueryError(answer.error)
+        return [answer.hits for answer in answers]
+
+    def answer(
+        self, queries: Sequence[Query], options: SearchOptions | None = None
+    ) -> list[Answer]:
+        """What comes of each query, in order, all from one generation.
+
+        A query that cannot be answered has an `error` and no hits; the others are answered.
+
+        Raises:
+            QueryError: the options cannot be used with any query.
+        """
+        return self._searcher.answer(queries, options or SearchOptions())
 
     def _find(self) -> Generation:
         generation, model = open_generation(self.store), self._model
@@ -115,7 +132,7 @@ class ProductIndex:
             raise MismatchError(
                 f"{generation.folder}: was made with the model {generation.manifest['model']!r} "
                 f"({found[:12]}), not with {model.label}. "
-                "Leave --model away to ask with the index's own encoders."
+                "Leave `model` away to use the index's own encoders."
             )
         return generation
 
@@ -123,7 +140,7 @@ class ProductIndex:
 def open_index(
     store: Path | str, *, model: Model | None = None, long_lived: bool = True
 ) -> ProductIndex:
-    """The current generation of a store, ready to be asked.
+    """The current generation of a store, open for queries.
 
     Args:
         store: the directory given to `embed` and `index`.

@@ -1,47 +1,61 @@
-"""One open generation: queries are encoded, candidates found and scored, hits made."""
+"""One open generation: a query is encoded, candidates are found and scored, and become hits.
+
+Read `Searcher.answer` first: the whole road is below it, in order.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
 
-from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import DamagedError, QueryError
-from prodmatch.lexical.spelling import correct_spelling
-from prodmatch.model.hubness import penalised_image_query, plain_image_query
+from prodmatch.lexical.bm25 import Matches
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.search.encoded_query import EncodedQuery, clean_query, encode_items
-from prodmatch.search.hits import Hit, make_hit, order_places
-from prodmatch.search.product_db import Matches, Products
+from prodmatch.search.encoded_query import (
+    EncodedQuery,
+    QueryEncoder,
+    Rows,
+    clean_text,
+    encode_items,
+)
+from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.product_db import Products
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import Ranked, Signals, bm25_scale, check_weights, rank
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-__all__ = ["SearchOptions", "Searcher"]
-
 CANDIDATES = 200  # of each signal; all signals score the union
 MOST_HITS = 10_000
-# Of words beside a picture, "like this, but blue". For 300 val pictures of clothing with another
-# colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
-# 5.9 at 1.4; of its type in any colour 6.4, 6.2 and 6.1.
-SAY_OF_WORDS = 1.2
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Which hits are options.
+    """Which hits are wanted, and how they are scored.
 
-    `where` is an SQL condition over the catalogue's columns, `weights` are of the signals; those of
-    the model are taken where there are none.
+    Attributes:
+        where: an SQL condition over the catalogue's columns, applied before ranking.
+        top: hits of a query, 1 to 10,000; fewer come back where fewer exist.
+        weights: of `lexical`, `text` and `image`; those of the index if None.
+        exact: search every word as it was typed.
     """
 
     where: str | None = None
     top: int = 10
     weights: Mapping[str, float] | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """Products of the index: their rows and their two parts, in the order of their ids."""
+
+    rows: Rows
+    text: Vectors  # (n, dim), rows of zeros where a product has no text
+    image: Vectors  # (n, dim), likewise
 
 
 class Searcher:
@@ -65,65 +79,118 @@ class Searcher:
                 "Go back with 'prodmatch rollback'."
             )
         self.encoders = encoders
-        self.products = Products(folder / "products.sqlite")
-        if self.products.row_count != generation.product_count:
-            raise DamagedError(
-                f"{self.products.path}: holds {self.products.row_count} products; the manifest "
-                f"says {generation.product_count}. Go back with 'prodmatch rollback'."
-            )
         self.ann = AnnIndex.open(
             folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
         )
+        self.products = _open_products(folder / "products.sqlite", generation.product_count)
+        self._encoder = QueryEncoder(encoders, self.products)
 
-    def encoded_queries(self, queries: Sequence[Query]) -> list[EncodedQuery]:
-        """What each query means, in order; texts and pictures are encoded in batches.
+    def close(self) -> None:
+        """Closes the files; calls under way end first, later ones raise `StoreError`."""
+        self.products.close()
 
-        Mistyped words are asked as they are meant.
+    def __enter__(self) -> "Searcher":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def answer(self, queries: Sequence[Query], options: SearchOptions) -> list[Answer]:
+        """What comes of each query, in order; one that cannot be answered has an `error`.
 
         Raises:
-            QueryError: a query cannot be asked.
+            QueryError: the options cannot be used with any query.
         """
-        words = [self.meant(query) for query in queries]
-        texts = self._encode_texts(words)
-        pictures = self._encode_pictures(queries)
-        encoded_queries = []
-        for row, query in enumerate(queries):
-            if query.product_id is not None:
-                rows = self.rows_of([query.product_id], "--id")
-                text, image = split_parts(self.ann.vectors(rows)[0])
-                encoded_queries.append(encode_items(text, image, rows))
+        self._check(options)
+        answers = []
+        for query, encoded in zip(queries, self.encode(queries, exact=options.exact), strict=True):
+            if isinstance(encoded, QueryError):
+                answers.append(Answer(query.query_id, error=str(encoded)))
                 continue
-            said, seen = texts[row], pictures[row]
-            asked = normalise(SAY_OF_WORDS * said + seen)
-            looked = normalise(SAY_OF_WORDS * penalised_image_query(said) + seen)
-            encoded_queries.append(EncodedQuery(words[row], asked, looked))
-        return encoded_queries
+            hits = self.find_hits(encoded, options, query_id=query.query_id)
+            answers.append(Answer(query.query_id, hits, encoded.searched_for))
+        return answers
 
-    def meant(self, query: Query) -> str | None:
-        """The words that are searched for a query's text: cleaned, and without mistakes.
+    def encode(
+        self, queries: Sequence[Query], *, exact: bool = False
+    ) -> list[EncodedQuery | QueryError]:
+        """Each query encoded, in order, or the error that names what is wrong with it."""
+        by_content = [query for query in queries if query.product_id is None]
+        encoded = iter(self._encoder.encode(by_content, exact=exact))
+        return [
+            next(encoded) if query.product_id is None else self._encode_id(query)
+            for query in queries
+        ]
+
+    def encode_one(self, query: Query, *, exact: bool = False) -> EncodedQuery:
+        """A query encoded.
 
         Raises:
-            QueryError: the query cannot be asked.
+            QueryError: the query cannot be answered.
         """
-        words = clean_query(query)
-        return words and correct_spelling(words, _Lexicon(self.products, self.encoders))
+        (encoded,) = self.encode([query], exact=exact)
+        if isinstance(encoded, QueryError):
+            raise encoded
+        return encoded
 
-    def rows_of(self, product_ids: Sequence[str], option: str) -> Rows:
-        """The rows of these products, in order.
+    def find_hits(
+        self, encoded: EncodedQuery, options: SearchOptions, *, query_id: str = "q"
+    ) -> list[Hit]:
+        """The best hits of an encoded query: score descending, then product_id.
 
         Raises:
-            QueryError: the index has no such product; names the option it was given with.
+            QueryError: the options cannot be used.
         """
-        rows = []
-        for product_id in product_ids:
+        self._check(options)
+        within = None if options.where is None else self.products.rows_where(options.where)
+        count = max(CANDIDATES, 2 * options.top)
+        ranked = self._rank(encoded, within, count, self._weights(options.weights))
+        return self._best(ranked, query_id, options.top)
+
+    def items(self, product_ids: Sequence[str], name: str) -> Items:
+        """The rows and parts of products, in order.
+
+        Args:
+            product_ids: of products of this generation.
+            name: of the parameter that they were given with, for messages.
+
+        Raises:
+            QueryError: the index has no such product.
+        """
+        rows = np.zeros(len(product_ids), np.int64)
+        for position, product_id in enumerate(product_ids):
             row = self.products.row_of(product_id)
             if row is None:
                 raise QueryError(
-                    f"{option} {product_id[:80]}: the index has no product of this id. "
+                    f"{name} {product_id[:80]}: the index has no product of this id. "
                     "Take one from the answers of 'prodmatch query'."
                 )
-            rows.append(row)
-        return np.array(rows, dtype=np.int64)
+            rows[position] = row
+        return Items(rows, *split_parts(self.ann.vectors(rows)))
+
+    def place(self, encoded: EncodedQuery, row: int, weights: Mapping[str, float] | None) -> Hit:
+        """The hit that a row is for an encoded query, among the candidates that a search scores.
+
+        A row that no signal finds is scored with them, and ranks below all that score higher.
+
+        Raises:
+            QueryError: the weights cannot be used.
+        """
+        ranked = self._rank(encoded, None, CANDIDATES, self._weights(weights), also=row)
+        (position,) = np.flatnonzero(ranked.rows == row)
+        rivals = np.flatnonzero(ranked.score >= ranked.score[position])
+        hits = self._order(ranked, rivals, "q")
+        product_id = self.products.metadata([row])[0]["product_id"]
+        return next(hit for hit in hits if hit.product_id == product_id)
+
+    def bm25(self, words: str | None, row: int) -> float:
+        """The BM25 score of a product for these words, 0 where none matches."""
+        return float(self.products.match(words).of(np.array([row]))[0]) if words else 0.0
 
     def text_of(self, row: int) -> str:
         """What was embedded and searched as the text of a product."""
@@ -143,73 +210,25 @@ class Searcher:
             raise DamagedError(f"{path}: cannot be read ({error}).") from error
         raise DamagedError(f"{path}: has fewer rows than the manifest says.")
 
-    def answers(
-        self,
-        encoded_queries: Sequence[EncodedQuery],
-        query_ids: Sequence[str],
-        options: SearchOptions,
-    ) -> list[list[Hit]]:
-        """The best hits of each encoded: score descending, then product_id.
-
-        Raises:
-            QueryError: the filter, the weights or the number of hits cannot be used.
-        """
+    def _check(self, options: SearchOptions) -> None:
         if not 1 <= options.top <= MOST_HITS:
             raise QueryError(f"--top {options.top}: must be from 1 to {MOST_HITS}.")
-        weights = self._choose_weights(options.weights)
-        within = None if options.where is None else self.products.rows_where(options.where)
-        count = max(CANDIDATES, 2 * options.top)
-        answers = []
-        for encoded, query_id in zip(encoded_queries, query_ids, strict=True):
-            ranked = self._rank(encoded, within, count, weights)
-            answers.append(self._best(ranked, query_id, options.top))
-        return answers
+        self._weights(options.weights)
+        if options.where is not None:
+            self.products.rows_where(options.where)
 
-    def place_of(self, encoded: EncodedQuery, row: int, weights: Mapping[str, float] | None) -> Hit:
-        """The hit that a row is for a encoded, among the candidates that a query would weigh.
-
-        A row that no signal finds is weighed beside them, and its rank is below all of theirs that
-        score higher.
-
-        Raises:
-            QueryError: the weights cannot be used.
-        """
-        ranked = self._rank(encoded, None, CANDIDATES, self._choose_weights(weights), also=row)
-        (place,) = np.flatnonzero(ranked.rows == row).tolist()
-        rivals = np.flatnonzero(ranked.score >= ranked.score[place]).tolist()
-        found = self.products.metadata(ranked.rows[rivals])
-        order = order_places(ranked, rivals, [str(each["product_id"]) for each in found])
-        asked = ("q", 1 + order.index(place), self.generation.number)
-        return make_hit(ranked, place, found[rivals.index(place)], asked=asked)
-
-    def _choose_weights(self, weights: Mapping[str, float] | None) -> dict[str, float]:
+    def _weights(self, weights: Mapping[str, float] | None) -> dict[str, float]:
         if weights is not None:
             return check_weights(weights)
         return {**self.encoders.description.weights, **self.generation.weights}
 
-    def _encode_texts(self, words: Sequence[str | None]) -> Vectors:
-        parts = np.zeros((len(words), self.encoders.dim), dtype=np.float32)
-        asked = [row for row, text in enumerate(words) if text]
-        if asked:
-            parts[asked] = self.encoders.texts([words[row] or "" for row in asked])
-        return parts
-
-    def _encode_pictures(self, queries: Sequence[Query]) -> Vectors:
-        parts = np.zeros((len(queries), self.encoders.dim), dtype=np.float32)
-        asked, preprocessed = [], []
-        for row, query in enumerate(queries):
-            if query.image is not None:
-                try:
-                    preprocessed.append(self.encoders.frame([decode_image(query.image)])[0])
-                except ImageFault as fault:
-                    raise QueryError(
-                        f"query {query.query_id!r}: the picture cannot be used ({fault}). "
-                        "Give a JPEG, PNG, WebP or GIF."
-                    ) from fault
-                asked.append(row)
-        if asked:
-            parts[asked] = plain_image_query(self.encoders.pictures(np.stack(preprocessed)))
-        return parts
+    def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
+        try:
+            clean_text(query)
+            found = self.items([query.product_id or ""], "--id")
+        except QueryError as error:
+            return error
+        return encode_items(found.text[0], found.image[0], found.rows)
 
     def _rank(
         self,
@@ -236,9 +255,9 @@ class Searcher:
         self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
     ) -> Rows:
         """Rows that any signal finds, ascending; each signal may bring `count`."""
-        nothing = np.zeros_like(encoded.text)
+        zeros = np.zeros_like(encoded.text)
         queries = np.stack(
-            [np.concatenate([encoded.text, nothing]), np.concatenate([nothing, encoded.image])]
+            [np.concatenate([encoded.text, zeros]), np.concatenate([zeros, encoded.image])]
         )
         found = [near.rows for near in self.ann.search(queries, count, within=within)]
         if matches is not None:
@@ -246,11 +265,11 @@ class Searcher:
         return np.unique(np.concatenate(found))
 
     def _signals(self, encoded: EncodedQuery, rows: Rows, matches: Matches | None) -> Signals:
-        """What each signal says of these rows."""
+        """What each signal gives these rows."""
         text, image = split_parts(self.ann.vectors(rows))
-        said = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
+        bm25 = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
         return Signals(
-            lexical=said / np.float32(bm25_scale(self.generation.product_count)),
+            lexical=bm25 / np.float32(bm25_scale(self.generation.product_count)),
             text=_cosines(text, encoded.text),
             image=_cosines(image, encoded.image),
             has_text=np.asarray(text.any(axis=1)),
@@ -259,47 +278,53 @@ class Searcher:
         )
 
     def _best(self, ranked: Ranked, query_id: str, top: int) -> list[Hit]:
-        if not len(ranked.rows):
-            return []
-        order = np.argsort(-ranked.score, kind="stable")
-        last = ranked.score[order[min(top, len(order)) - 1]]
-        places = [int(place) for place in order if ranked.score[place] >= last]
-        metadata = self.products.metadata(ranked.rows[places])
-        found = dict(zip(places, metadata, strict=True))
-        best = order_places(ranked, places, [str(each["product_id"]) for each in metadata])[:top]
+        """The first `top` hits; all that score as high as the last are ordered by their ids."""
+        if len(ranked.rows) > top:
+            least = np.partition(ranked.score, -top)[-top]
+            positions = np.flatnonzero(ranked.score >= least)
+        else:
+            positions = np.arange(len(ranked.rows))
+        return self._order(ranked, positions, query_id)[:top]
+
+    def _order(self, ranked: Ranked, positions: Rows, query_id: str) -> list[Hit]:
+        """Hits of these positions among the candidates: score descending, then product_id."""
+        found = self.products.metadata(ranked.rows[positions])
+        pairs = sorted(
+            zip(positions.tolist(), found, strict=True),
+            key=lambda pair: (-ranked.score[pair[0]], str(pair[1]["product_id"])),
+        )
         return [
-            make_hit(ranked, place, found[place], asked=(query_id, number, self.generation.number))
-            for number, place in enumerate(best, start=1)
+            Hit(
+                query_id=query_id,
+                rank=number,
+                product_id=str(metadata.pop("product_id")),
+                score=round(float(ranked.score[position]), 6),
+                probability=round(float(ranked.probability[position]), 6),
+                lexical=round(float(ranked.lexical[position]), 6),
+                text=round(float(ranked.text[position]), 6),
+                image=round(float(ranked.image[position]), 6),
+                generation=self.generation.number,
+                metadata=metadata,
+            )
+            for number, (position, metadata) in enumerate(pairs, start=1)
         ]
 
 
-def _cosines(parts: Vectors, asked: Vectors) -> Vectors:
+def _open_products(path: Path, product_count: int) -> Products:
+    products = Products(path)
+    if products.row_count != product_count:
+        found = products.row_count
+        products.close()
+        raise DamagedError(
+            f"{path}: holds {found} products; the manifest says {product_count}. "
+            "Go back with 'prodmatch rollback'."
+        )
+    return products
+
+
+def _cosines(parts: Vectors, query: Vectors) -> Vectors:
     """Cosines `(n,)` of `(n, dim)` parts to a unit vector, equal to the bit for equal parts.
 
     A product of matrices rounds a row by where it stands, on processors with AVX-512 at least.
     """
-    return np.asarray((normalise(parts) * asked).sum(axis=1), dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class _Lexicon:
-    """The words of the products and, said by none of them, those of the text encoder."""
-
-    products: Products
-    encoders: QueryEncoders
-
-    def counts(self, words: Sequence[str]) -> list[int]:
-        return self.products.counts(words)
-
-    def count_of_both(self, one: str, other: str) -> int:
-        return self.products.count_of_both(one, other)
-
-    def says(self, word: str) -> bool:
-        return self.products.says(word)
-
-    def knows(self, word: str) -> bool:
-        return self.encoders.knows(word)
-
-    def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
-        known = self.encoders.words_like(letter, shortest, longest)
-        return [*self.products.words_like(letter, shortest, longest), *((w, 0) for w in known)]
+    return np.asarray((normalise(parts) * query).sum(axis=1), dtype=np.float32)
