@@ -97,7 +97,7 @@ def fit_heads(
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
         kept, held_out = pairs.take(~held), pairs.take(held)
         encoder = TextEncoder(pair.text_folder, pair.text, choose_device(settings.device))
-        texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.places)))).texts(plan)
+        texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.positions)))).texts(plan)
         queries = draw_queries(texts)
         query_vectors = encoder.encode(queries, query=True)
         sets, measure = [kept.examples()], pair_measure(held_out)
@@ -107,7 +107,7 @@ def fit_heads(
             labelled = read_labelled_dataset(plan, judged, encoder, share, labels)
             sets, measure = split_labelled(labelled, sets[0], HELD_OUT)
     heads, fitted = best_heads(kept, sets, measure, settings)
-    slack = 0.0 if labels else 0.5 / len(held_out.places) ** 0.5  # a standard error at most
+    slack = 0.0 if labels else 0.5 / len(held_out.positions) ** 0.5  # a standard error at most
     measures = measure, words_measure(query_vectors, held_out)
     heads, fitted = keep_texts(heads, fitted, kept, measures, slack)
     recall = pair_measure(held_out)(heads)
@@ -120,10 +120,15 @@ def fit_heads(
     description = ModelDescription(out.name, files.text, files.image)
     found = calibrate(products, queries, heads.texts(query_vectors), description.weights)
     description = replace(description, calibration=found.calibration)
-    card = heads_card(out.name, fitted, pairs=len(kept.places), recall=recall, calibrated=found)
+    card = heads_card(out.name, fitted, pairs=len(kept.positions), recall=recall, calibrated=found)
     model = write_model(out, files, heads, description, card)
     return make_report(
-        model, fitted, found, pairs=len(kept.places), held_out=len(held_out.places), recall=recall
+        model,
+        fitted,
+        found,
+        pairs=len(kept.positions),
+        held_out=len(held_out.positions),
+        recall=recall,
     )
 
 

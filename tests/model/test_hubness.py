@@ -9,9 +9,9 @@ from small import draw
 from prodmatch import open_index
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.hubness import (
-    FURTHEST,
-    SAY,
-    TAKEN_OFF,
+    LARGEST_PENALTY,
+    PENALTY,
+    QUERY_WEIGHT,
     penalised_image_query,
     plain_image_query,
 )
@@ -20,7 +20,7 @@ from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.queries import Query
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.query_bank import MOST_TEXTS, TEXTS_FOR_ONE, add_query_bank
+from prodmatch.training.query_bank import MOST_TEXTS, TEXTS_PER_CENTRE, add_query_bank
 
 DIM = 12
 
@@ -65,11 +65,11 @@ def test_the_inner_product_takes_off_how_much_nearer_than_usual_a_picture_is() -
     asked, found = asked_and_found(heads, 50)
     bank = heads.bank
     assert bank is not None
-    near = bank.nearness(pictures) - bank.usual
-    within = np.abs(found[:, 0]) < FURTHEST
+    near = bank.similarity(pictures) - bank.usual
+    within = np.abs(found[:, 0]) < LARGEST_PENALTY
     assert 25 < within.sum() < 50
     first = found[:, :1]
-    expected = texts @ (pictures * np.sqrt(1 - first**2)).T - TAKEN_OFF * near
+    expected = texts @ (pictures * np.sqrt(1 - first**2)).T - PENALTY * near
     scale = asked[0, 1:] @ texts[0]
     np.testing.assert_allclose((asked @ found.T)[:, within], scale * expected[:, within], atol=1e-5)
 
@@ -79,10 +79,10 @@ def test_a_bank_is_of_groups_and_what_it_says_is_a_soft_maximum() -> None:
     heads = add_query_bank(plain_heads(), texts, pictures)
     bank = heads.bank
     assert bank is not None
-    assert len(bank.codes) <= min(MOST_TEXTS, 3000 // TEXTS_FOR_ONE)
+    assert len(bank.codes) <= min(MOST_TEXTS, 3000 // TEXTS_PER_CENTRE)
     every = np.log(np.exp(20.0 * pictures @ texts.T).mean(axis=1)) / 20.0
-    assert np.corrcoef(bank.nearness(pictures), every)[0, 1] > 0.95
-    assert abs(np.mean(bank.nearness(pictures) - bank.usual)) < 1e-6
+    assert np.corrcoef(bank.similarity(pictures), every)[0, 1] > 0.95
+    assert abs(np.mean(bank.similarity(pictures) - bank.usual)) < 1e-6
 
 
 def test_halves_are_unit_rows_with_a_bank_or_without_whatever_the_rows_beside_them() -> None:
@@ -143,4 +143,4 @@ def test_words_ask_for_pictures_without_hubs_and_a_picture_for_its_like(
     np.testing.assert_allclose(words.image, penalised_image_query(words.text), atol=1e-6)
     for asked in (seen.text, seen.image):
         np.testing.assert_allclose(asked, plain_image_query(hub[0]), atol=1e-6)
-    assert 0.0 == both.text[0] < both.image[0] < SAY
+    assert 0.0 == both.text[0] < both.image[0] < QUERY_WEIGHT

@@ -46,8 +46,8 @@ COLOURS = CELLS**2 * 3
 def parts_of(picture: np.ndarray) -> dict[str, np.ndarray]:
     """The parts of a picture's features."""
     found = LayoutFeatures()(torch.from_numpy(picture[None]))[0].numpy()
-    places = np.cumsum([EDGES, COLOURS, MASK_CELLS**2])
-    edges, colours, solid, histograms = np.split(found, places)
+    positions = np.cumsum([EDGES, COLOURS, MASK_CELLS**2])
+    edges, colours, solid, histograms = np.split(found, positions)
     return {
         "edges": edges.reshape(DIRECTIONS, CELLS, CELLS),
         "colours": colours.reshape(3, CELLS, CELLS),
@@ -178,7 +178,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     pq.write_table(training_rows(150), folder / "products.parquet")
     contrast = ContrastSettings(epochs=1, batch_rows=32, side_pixels=32, early_side_pixels=32)
-    head_fitting = HeadFittingSettings(inner_dim=8, fits=2, epochs=30, batch_rows=32, rate=1e-2)
+    head_fitting = HeadFittingSettings(inner_dim=8, runs=2, epochs=30, batch_rows=32, rate=1e-2)
     settings = ScratchSettings(SHAPE, contrast, head_fitting, masked_epochs=1, kept_dim=8)
     texts = folder / "texts.parquet"
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)
@@ -240,7 +240,7 @@ def test_query_encoders_give_the_same_halves(
 def test_without_an_epoch_the_encoders_stay_and_words_and_heads_are_fitted(trained: Path) -> None:
     start = open_model(str(trained / "model"))
     contrast = ContrastSettings(epochs=0, side_pixels=32, early_side_pixels=32)
-    head_fitting = HeadFittingSettings(fits=1, epochs=2, batch_rows=32)
+    head_fitting = HeadFittingSettings(runs=1, epochs=2, batch_rows=32)
     settings = ScratchSettings(SHAPE, contrast, head_fitting, kept_dim=8)
     train_encoders(trained / "products.parquet", trained / "again", settings, start=start)
     for name in ("text/model.safetensors", "image/model.safetensors"):

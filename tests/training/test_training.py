@@ -28,7 +28,7 @@ from prodmatch.pretraining.contrastive import (
 )
 from prodmatch.pretraining.data import check_splits, read_text_rows
 from prodmatch.pretraining.dual_encoder import tokenize
-from prodmatch.pretraining.ensemble import Fit, Sample, join_fits
+from prodmatch.pretraining.ensemble import HeadRun, Sample, ensemble_runs
 from prodmatch.pretraining.head_fitting import (
     FrozenFeatures,
     HeadFittingSettings,
@@ -106,7 +106,7 @@ def test_a_model_is_trained_further_from_where_it_was(
 
     def fit_and_record(
         encoder: TextEncoder, seen: FrozenFeatures, judged: FrozenFeatures, *rest: Any
-    ) -> head_fitting.FittedHeads:
+    ) -> head_fitting.EnsembledHeads:
         given.append((seen, judged))
         return fit_ensemble(encoder, seen, judged, *rest)
 
@@ -118,10 +118,10 @@ def test_a_model_is_trained_further_from_where_it_was(
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)
     first = train_encoders(tmp_path / "products.parquet", tmp_path / "one", settings, texts=texts)
     ((seen, judged),) = given
-    assert seen.otherwise is not None  # heads see other views too, and are judged by whole pictures
-    assert seen.otherwise.shape == seen.pictures.shape
-    assert not np.allclose(seen.otherwise, seen.pictures)
-    assert judged.otherwise is None
+    assert seen.augmented is not None  # heads see other views too, and are judged by whole pictures
+    assert seen.augmented.shape == seen.pictures.shape
+    assert not np.allclose(seen.augmented, seen.pictures)
+    assert judged.augmented is None
     start = open_model(str(tmp_path / "one"))
     data = read_training_set(tmp_path / "products.parquet", "val", [])
     still = replace(settings, contrast=replace(contrast, epochs=1, text_rate=0.0, image_rate=0.0))
@@ -235,7 +235,7 @@ def test_what_is_elsewhere_in_a_mirrored_picture_is_not_leant_on() -> None:
     dim = pictures + np.random.default_rng(6).normal(scale=6, size=pictures.shape)
     plain, mirrored = (np.hstack([dim, by]).astype(np.float32) for by in (sides, -sides))
     settings = HeadFittingSettings(
-        dim=16, inner_dim=32, fits=2, epochs=20, batch_rows=64, rate=1e-2
+        dim=16, inner_dim=32, runs=2, epochs=20, batch_rows=64, rate=1e-2
     )
     encoder: Any = Bag()
     judge = FrozenFeatures(data, mirrored)
@@ -243,7 +243,7 @@ def test_what_is_elsewhere_in_a_mirrored_picture_is_not_leant_on() -> None:
     assert learnt.figure > 0.9
     assert learnt.figures[0][-1] < 0.8 < learnt.figures[1][-1]  # every other fit sees them
     assert fit_ensemble(encoder, FrozenFeatures(data, plain), judge, settings).figure < 0.7
-    never = replace(settings, otherwise=0.0)
+    never = replace(settings, augmented=0.0)
     assert fit_ensemble(encoder, FrozenFeatures(data, plain, mirrored), judge, never).figure < 0.7
 
 
@@ -267,12 +267,12 @@ def test_the_last_epoch_that_is_about_the_best_is_kept(monkeypatch: pytest.Monke
     given = iter([*figures, 0.6])
     judged: list[Heads] = []
 
-    def judge(fit: Fit, heads: Heads, sample: Sample) -> float:
+    def judge(fit: HeadRun, heads: Heads, sample: Sample) -> float:
         judged.append(heads)
         return next(given)
 
-    monkeypatch.setattr(Fit, "recall", judge)
-    settings = HeadFittingSettings(dim=16, inner_dim=32, fits=1, epochs=4, batch_rows=64)
+    monkeypatch.setattr(HeadRun, "recall", judge)
+    settings = HeadFittingSettings(dim=16, inner_dim=32, runs=1, epochs=4, batch_rows=64)
     seen, encoder = FrozenFeatures(data, pictures), cast("Any", Bag())
     found = fit_ensemble(encoder, seen, seen, settings)
     assert found.figures == [figures]
@@ -286,22 +286,22 @@ def test_joined_fits_compare_as_the_mean_of_each() -> None:
     texts = Texts([rng.integers(0, 40, 5) for _ in range(300)], rng.normal(size=(300, 3)))
     sample = Sample(texts, rng.normal(size=(300, 9)).astype(np.float32), np.arange(300))
 
-    def draw_fit(size: float) -> Fit:
+    def draw_run(size: float) -> HeadRun:
         shapes = (40, 6), (3, 6), (6,), (9, 6), (6,)
-        return Fit(*[size * rng.normal(size=shape).astype(np.float32) for shape in shapes])
+        return HeadRun(*[size * rng.normal(size=shape).astype(np.float32) for shape in shapes])
 
-    def cosines(fit: Fit) -> Vectors:
-        heads = fit.compact(sample, 1 + len(fit.text_bias))
+    def cosines(fit: HeadRun) -> Vectors:
+        heads = fit.project(sample, 1 + len(fit.text_bias))
         return heads.text(fit.features(texts)) @ heads.image(sample.pictures).T
 
-    fits = [draw_fit(size) for size in (0.1, 1.0, 20.0)]
-    mean = np.mean([cosines(fit) for fit in fits], axis=0)
-    whole = cosines(join_fits(fits, sample, 18))
+    runs = [draw_run(size) for size in (0.1, 1.0, 20.0)]
+    mean = np.mean([cosines(fit) for fit in runs], axis=0)
+    whole = cosines(ensemble_runs(runs, sample, 18))
     assert np.corrcoef(mean.ravel(), whole.ravel())[0, 1] > 0.9
-    alone = [np.corrcoef(cosines(fit).ravel(), whole.ravel())[0, 1] for fit in fits]
+    alone = [np.corrcoef(cosines(fit).ravel(), whole.ravel())[0, 1] for fit in runs]
     assert max(alone) < 0.75, "the largest has the say of all"
-    assert join_fits(fits, sample, 6).words.shape == (40, 6)
-    assert join_fits(fits[:1], sample, 6) is fits[0]
+    assert ensemble_runs(runs, sample, 6).words.shape == (40, 6)
+    assert ensemble_runs(runs[:1], sample, 6) is runs[0]
 
 
 def test_directions_are_kept_in_which_pairs_agree() -> None:
@@ -312,7 +312,7 @@ def test_directions_are_kept_in_which_pairs_agree() -> None:
     words[30:] = -words[20:30]  # the contrary of each
     looks = np.eye(4, 9, dtype=np.float32)
     looks[3] *= 5  # seen more than anything, and said by no text
-    fit = Fit(words, np.zeros((1, 9), "f4"), np.zeros(9, "f4"), looks, np.zeros(9, "f4"))
+    fit = HeadRun(words, np.zeros((1, 9), "f4"), np.zeros(9, "f4"), looks, np.zeros(9, "f4"))
     said, other = (
         Texts(list(rng.integers(low, high, (2000, 3))), np.zeros((2000, 1), "f4"))
         for low, high in ((0, 20), (20, 30))
@@ -326,7 +326,7 @@ def test_directions_are_kept_in_which_pairs_agree() -> None:
 
     def kept(some: Sample, count: int) -> Vectors:
         """How much of each direction is kept, 0 to 1."""
-        return np.asarray(np.linalg.norm(fit.compact(some, 1 + count).text.rotation, axis=1))
+        return np.asarray(np.linalg.norm(fit.project(some, 1 + count).text.rotation, axis=1))
 
     products = kept(sample, 4)
     assert products[:3].min() > 0.9
@@ -335,7 +335,7 @@ def test_directions_are_kept_in_which_pairs_agree() -> None:
     assert kept(replace(sample, pairs=(other, same)), 8)[4:8].min() > 0.9
     assert kept(replace(sample, pairs=(other, contrary)), 5)[4:8].max() < 0.3
     # the leading directions are those that agree most, and both parts have the same
-    heads = fit.compact(replace(sample, pairs=(other, same)), 10)
+    heads = fit.project(replace(sample, pairs=(other, same)), 10)
     np.testing.assert_array_equal(heads.text.rotation, heads.image.rotation)
     agreed = (heads.text(fit.features(said)) * heads.image(pictures)).mean(axis=0)
     assert agreed.argmax() < 3
@@ -403,7 +403,7 @@ def test_pairs_are_told_from_others_of_their_source(monkeypatch: pytest.MonkeyPa
     settings = HeadFittingSettings(dim=16, inner_dim=32, epochs=4, batch_rows=32)
     fit_ensemble(encoder, shop, shop, settings)
     assert set(seen) == {"colours", "kinds"}
-    assert len(seen) == settings.fits * 4 * len(
+    assert len(seen) == settings.runs * 4 * len(
         draw_balanced(data.sources, settings, np.random.default_rng(0))
     )
 
@@ -488,10 +488,10 @@ def test_small_sources_are_shown_several_times_where_words_and_heads_are_fitted(
 def test_half_of_the_batches_are_of_products_that_resemble_each_other() -> None:
     rng = np.random.default_rng(0)
     kinds = np.arange(1200) % 6  # in six places far from each other
-    places = rng.normal(size=(1200, 8)).astype(np.float32) + 30 * np.eye(8, dtype="f4")[kinds]
+    positions = rng.normal(size=(1200, 8)).astype(np.float32) + 30 * np.eye(8, dtype="f4")[kinds]
     sources = np.repeat([0, 1], [1000, 200])
     settings = HeadFittingSettings(batch_rows=100, smallest=0.0)
-    batches = draw_balanced(sources, settings, rng, places)
+    batches = draw_balanced(sources, settings, rng, positions)
     assert sorted(np.concatenate(batches).tolist()) == list(range(1200))
     assert len(batches) == len(draw_balanced(sources, settings, rng))
     assert all(len(set(sources[batch].tolist())) == 1 for batch in batches)
@@ -499,7 +499,7 @@ def test_half_of_the_batches_are_of_products_that_resemble_each_other() -> None:
     large = [share for share, batch in zip(most, batches, strict=True) if sources[batch[0]] == 0]
     assert sum(share > 0.4 for share in large) == 5
     assert all(share < 0.4 for share, batch in zip(most, batches, strict=True) if sources[batch[0]])
-    alone = draw_balanced(sources, replace(settings, alike=1.0), rng, places)
+    alone = draw_balanced(sources, replace(settings, hard_negatives=1.0), rng, positions)
     assert sorted(np.concatenate(alone).tolist()) == list(range(1200))
     assert min(map(len, alone)) == 100
 
@@ -507,10 +507,10 @@ def test_half_of_the_batches_are_of_products_that_resemble_each_other() -> None:
 def test_towers_keep_their_own_heads_where_no_fit_is_as_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Fit, "recall", lambda *_: 0.0)
+    monkeypatch.setattr(HeadRun, "recall", lambda *_: 0.0)
     pq.write_table(training_rows(150), tmp_path / "products.parquet")
     contrast = ContrastSettings(epochs=2, batch_rows=32, side_pixels=32, early_side_pixels=32)
-    fit = HeadFittingSettings(fits=1, epochs=1, batch_rows=32)
+    fit = HeadFittingSettings(runs=1, epochs=1, batch_rows=32)
     settings = ScratchSettings(SHAPE, contrast, fit, masked_epochs=1, kept_dim=8)
     texts = tmp_path / "texts.parquet"
     pq.write_table(pa.table({"text": [str(row["title"]) for row in products(60)]}), texts)

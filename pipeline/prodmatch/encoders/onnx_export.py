@@ -17,7 +17,7 @@ from prodmatch.encoders.encoders import ImageEncoder, TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.heads import Projection
-from prodmatch.model.hubness import FURTHEST, SHARPNESS, SPREAD, QueryBank
+from prodmatch.model.hubness import LARGEST_PENALTY, SCALE, SHARPNESS, QueryBank
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.atomic import copy_file, keep_whole, list_files, new_directory, write_json
 
@@ -52,7 +52,7 @@ class _Projected(nn.Module):
 
 
 class _Unusual(nn.Module):
-    """`QueryBank.unusual` of unit rows, as a column."""
+    """`QueryBank.penalties` of unit rows, as a column."""
 
     def __init__(self, bank: QueryBank) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class _Unusual(nn.Module):
         """`(n, 1)`."""
         logits = SHARPNESS * (rows @ self.texts) + self.logits
         nearness = logits.logsumexp(dim=1, keepdim=True) / SHARPNESS
-        return (SPREAD * (self.usual - nearness)).clamp(-FURTHEST, FURTHEST)
+        return (SCALE * (self.usual - nearness)).clamp(-LARGEST_PENALTY, LARGEST_PENALTY)
 
 
 def export_encoders(model: Model, root: Path) -> Path:

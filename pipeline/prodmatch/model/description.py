@@ -11,16 +11,6 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import digest_bytes, digest_file, new_file
 
-__all__ = [
-    "Calibration",
-    "EncoderPair",
-    "Model",
-    "ModelDescription",
-    "open_model",
-    "read_description",
-    "write_description",
-]
-
 FORMAT = 2  # raise it when the same files would give other parts
 SHIPPED = Path(__file__).parent.parent / "models"
 

@@ -14,12 +14,8 @@ from prodmatch.model.hubness import QueryBank
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["Heads", "Projection", "add_residual_texts", "compact_heads", "fit_cca"]
-
 PARTS = ("weight", "bias", "centre", "rotation")
-# Beside a text and its picture, in what is kept: a text and itself, and two texts of one thing.
-# Without the first the text signal of attribute queries loses (nDCG@10 .836 for .841); with .25
-# of the second, half of the directions find fewer pictures by titles (R@10 .715 for .721).
+# Weights of text-text and of text-pair cross-covariance beside text-image: docs/experiments.md.
 TEXTS_SHARE = 0.3
 PAIRS_SHARE = 0.1
 BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
@@ -27,7 +23,7 @@ BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
 
 @dataclass(frozen=True)
 class Projection:
-    """One half's way into the shared space: linear, unit length, centred, rotated, unit length.
+    """The projection of one modality: linear, unit length, centred, rotated, unit length.
 
     Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
     inner products be compared. The rotation is the same for both parts, and begins with the
@@ -81,7 +77,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Heads:
-    """The two projections, to the same number of dimensions, and what tells hubs among pictures."""
+    """The two projections, to the same number of dimensions, and the query bank against hubness."""
 
     text: Projection
     image: Projection
@@ -89,25 +85,25 @@ class Heads:
 
     @property
     def dim(self) -> int:
-        """Dimensions of one half; an embedding has twice as many."""
+        """Dimensions of one part; an embedding has twice as many."""
         return 1 + int(self.text.rotation.shape[1])
 
     def texts(self, features: Vectors) -> Vectors:
         """Unit parts `(n, dim)` of `(n, text features)`."""
-        return _half(np.zeros(len(features)), self.text(features))
+        return _with_first(np.zeros(len(features)), self.text(features))
 
     def pictures(self, features: Vectors) -> Vectors:
-        """Unit parts `(n, dim)` of `(n, image features)`; the first number is below 0 for hubs."""
+        """Unit parts `(n, dim)` of `(n, image features)`, the hubness penalty first."""
         projected = self.image(features)
         if self.bank is None:
-            return _half(np.zeros(len(features)), projected)
-        return _half(self.bank.unusual(projected), projected)
+            return _with_first(np.zeros(len(features)), projected)
+        return _with_first(self.bank.penalties(projected), projected)
 
     def save(self, path: Path) -> None:
         """Writes the arrays as safetensors: those of the projections in float32."""
         arrays: dict[str, np.ndarray] = {
-            f"{half}.{part}": np.ascontiguousarray(getattr(projection, part), dtype=np.float32)
-            for half, projection in (("text", self.text), ("image", self.image))
+            f"{modality}.{part}": np.ascontiguousarray(getattr(projection, part), dtype=np.float32)
+            for modality, projection in (("text", self.text), ("image", self.image))
             for part in PARTS
         }
         if self.bank is not None:
@@ -125,8 +121,8 @@ class Heads:
         try:
             arrays = load(path.read_bytes())
             text, image = (
-                Projection(*(arrays[f"{half}.{part}"] for part in PARTS))
-                for half in ("text", "image")
+                Projection(*(arrays[f"{modality}.{part}"] for part in PARTS))
+                for modality in ("text", "image")
             )
             names = [f"bank.{part}" for part in BANK_TENSORS]
             bank = [arrays[name] for name in names] if names[0] in arrays else []
@@ -137,7 +133,7 @@ class Heads:
         return cls(text, image, QueryBank(*bank) if bank else None)
 
 
-def _half(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:
+def _with_first(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:
     """Unit rows `(n, dim)` of first numbers `(n,)` and the direction of the others."""
     others = rows * np.sqrt(1.0 - first**2)[:, None]
     return np.concatenate([first[:, None], others], axis=1, dtype=np.float32, casting="same_kind")
@@ -156,65 +152,63 @@ def compact_heads(
     dim: int,
     pairs: tuple[Vectors, Vectors] | None = None,
 ) -> Heads:
-    """The heads centred per half and rotated, `dim - 1` directions kept: those that agree most.
+    """The heads whitened and projected to the `dim - 1` directions of largest cross-covariance.
 
-    A direction's agreement is what it brings to the inner product of a text with its picture, on
-    average, and to those of texts. Where they differ, it brings noise, however much it varies: of
-    three fits side by side (768 directions), 255 by agreement find `val` pictures by their titles
-    with R@10 .733, by principal components .713, and half of them .722 (.692).
+    Cross-covariance is what a direction adds, on average, to the inner product of a text with its
+    picture, and to those of texts. Variance alone would keep noise (figures: docs/experiments.md).
 
     Args:
         text: the head of texts as trained.
         image: the head of pictures as trained.
         parts: unit rows of training texts and their pictures through these heads, row by row.
-        dim: of a half; its first number is no direction.
-        pairs: unit rows of texts of other things and of other texts of the same through the head
-            of texts, row by row, so that the directions that tell these apart are kept too.
+        dim: of a part; its first number is no direction.
+        pairs: unit rows of text pairs of the same product through the head of texts, so that the
+            directions that distinguish other products are kept too.
     """
-    centres = [half.mean(axis=0) for half in parts]
-    texts, pictures = (half - centre for half, centre in zip(parts, centres, strict=True))
-    agreement = _alignment(texts, pictures) + TEXTS_SHARE * _alignment(texts, texts)
+    centres = [part.mean(axis=0) for part in parts]
+    texts, pictures = (part - centre for part, centre in zip(parts, centres, strict=True))
+    covariance = _cross_covariance(texts, pictures)
+    covariance += TEXTS_SHARE * _cross_covariance(texts, texts)
     if pairs is not None:
         left, right = (side - centres[0] for side in pairs)
-        agreement += PAIRS_SHARE * _alignment(left, right)
-    values, directions = np.linalg.eigh(agreement)
+        covariance += PAIRS_SHARE * _cross_covariance(left, right)
+    values, directions = np.linalg.eigh(covariance)
     rotation = directions[:, np.argsort(-values)[: dim - 1]].astype(np.float32)
-    said, seen = (
+    projected_text, projected_image = (
         Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
         for head, centre in zip((text, image), centres, strict=True)
     )
-    return Heads(said, seen)
+    return Heads(projected_text, projected_image)
 
 
 def add_residual_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
-    """The heads, and beside what a picture can show of a text what the text says itself.
+    """The heads with residual text features: the features of texts concatenated, centred.
 
-    Heads that learn from pictures alone forget what no picture shows. So the features of texts as
-    they are, centred, stand beside the directions of the head, as long as these; pictures have
-    nothing there. The directions are then chosen anew, and there are as many as before.
+    Heads that learn from pictures alone forget what no picture shows. The image part is zero
+    there; the directions are then chosen anew, as many as before.
 
     Args:
         heads: as trained, without a bank.
         text: `(n, text features)` of training products.
         image: `(n, image features)` of the same.
     """
-    inner, own = heads.text.weight.shape[1], text.shape[1]
+    inner, residual = heads.text.weight.shape[1], text.shape[1]
     mean = text.mean(axis=0)
     learnt = np.linalg.norm(text @ heads.text.weight + heads.text.bias, axis=1).mean()
     length = np.linalg.norm(text - mean, axis=1).mean()
-    said = Projection.linear(
-        np.concatenate([heads.text.weight / learnt, np.eye(own) / length], axis=1),
+    wide_text = Projection.linear(
+        np.concatenate([heads.text.weight / learnt, np.eye(residual) / length], axis=1),
         np.concatenate([heads.text.bias / learnt, -mean / length]),
     )
-    seen = Projection.linear(
-        np.pad(heads.image.weight, ((0, 0), (0, own))), np.pad(heads.image.bias, (0, own))
+    wide_image = Projection.linear(
+        np.pad(heads.image.weight, ((0, 0), (0, residual))), np.pad(heads.image.bias, (0, residual))
     )
-    found = compact_heads(said, seen, (said(text), seen(image)), heads.dim)
+    found = compact_heads(wide_text, wide_image, (wide_text(text), wide_image(image)), heads.dim)
     centre, rotation = found.image.centre[:inner], found.image.rotation[:inner]
     return Heads(found.text, Projection(heads.image.weight, heads.image.bias, centre, rotation))
 
 
-def _alignment(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
+def _cross_covariance(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
     """`(dim, dim)`, symmetric: along a direction, the mean product of the two rows of a pair."""
     cross = left.astype(np.float64).T @ right.astype(np.float64) / len(left)
     return np.asarray((cross + cross.T) / 2)
@@ -226,12 +220,12 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
     Args:
         text: `(n, text features)`; row i and row i of `image` are of one product.
         image: `(n, image features)`.
-        dim: of a half, whose first number is no direction; at most what both features offer is
+        dim: of a part, whose first number is no direction; at most what both features offer is
             kept.
         ridge: share of the mean variance that is added to every variance.
 
-    Canonical directions are weighted by their correlation, so directions that the other half
-    knows nothing of count for nothing.
+    Canonical directions are weighted by their correlation, so uncorrelated
+    directions count for nothing.
     """
     text_mean, image_mean = text.mean(0), image.mean(0)
     left = (text - text_mean).astype(np.float64)

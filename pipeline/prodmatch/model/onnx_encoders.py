@@ -16,8 +16,6 @@ from prodmatch.model.preprocessing import Pixels, preprocess_image
 from prodmatch.storage.atomic import read_json
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["QueryEncoders"]
-
 ROWS = 32
 
 

@@ -12,8 +12,6 @@ from PIL import Image
 
 from prodmatch.errors import ModelError
 
-__all__ = ["ImageSpec", "Pixels", "TextSpec", "preprocess_image"]
-
 Pixels = npt.NDArray[np.uint8]
 
 

@@ -24,16 +24,6 @@ from prodmatch.model.heads import Heads
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = [
-    "Layout",
-    "LayoutComponents",
-    "LayoutFeatures",
-    "fit_layout",
-    "layout_features",
-    "look",
-    "settle_layout",
-]
-
 SIDE = 80  # pixels; other sizes are scaled to it
 CELLS = 10  # a side of the grid that colours and edges are told on
 MASK_CELLS = 16

@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from prodmatch.training.pairs import TrainingProduct, draw_words
 
-__all__ = ["ImageAugmentation", "TextAugmentation", "mirror_and_crop"]
-
 TEMPLATES = (
     "{colour} {type}",
     "{colour} {type}",

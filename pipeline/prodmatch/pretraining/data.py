@@ -9,8 +9,6 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.schema import is_text
 from prodmatch.errors import ModelError
 
-__all__ = ["check_splits", "read_text_rows"]
-
 
 def read_text_rows(
     path: Path | None, columns: list[str], optional: Sequence[str] = ()

@@ -15,8 +15,6 @@ from prodmatch.encoders.encoders import pool_states
 from prodmatch.model.heads import Heads
 from prodmatch.model.spatial import Layout, LayoutComponents, look
 
-__all__ = ["DualEncoder", "EncoderShape", "EncoderSpec", "tokenize"]
-
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

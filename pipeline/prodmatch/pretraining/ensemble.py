@@ -1,4 +1,4 @@
-"""What a fit of words and heads ends with, and several of them as one."""
+"""The outcome of a run of head fitting, and the ensemble of several runs as one linear map."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,6 @@ from prodmatch.pretraining.token_bag import Texts, mean_rows
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.metrics import recall_of_pairs
 
-__all__ = ["Fit", "Sample", "join_fits"]
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -26,8 +24,8 @@ class Sample:
     pairs: tuple[Texts, Texts] | None = None  # of other things, row by row of one thing
 
 
-class Fit(NamedTuple):
-    """A table of words and linear maps of features into one space; `inner` is its width."""
+class HeadRun(NamedTuple):
+    """A token embedding bag and linear maps of features into one space, `inner` wide."""
 
     words: Vectors  # (tokens, inner)
     states: Vectors  # (text features, inner)
@@ -36,10 +34,10 @@ class Fit(NamedTuple):
     image_bias: Vectors  # (inner,): added to it
 
     def features(self, texts: Texts) -> Vectors:
-        """What a model with this table says of texts: pooled states, and the mean of the words."""
+        """Text features with this bag: pooled states, and the mean of the token embeddings."""
         return np.concatenate([texts.states, mean_rows(self.words, texts.tokens)], axis=1)
 
-    def compact(self, sample: Sample, dim: int) -> Heads:
+    def project(self, sample: Sample, dim: int) -> Heads:
         """Heads over such features, centred and rotated by what they make of products."""
         words = np.eye(len(self.text_bias))
         text = Projection.linear(np.concatenate([self.states, words]), self.text_bias)
@@ -51,32 +49,31 @@ class Fit(NamedTuple):
         return compact_heads(text, image, parts, dim, (left, right))
 
     def recall(self, heads: Heads, sample: Sample) -> float:
-        """`recall_of_pairs`, from texts to pictures, of heads that `compact` gave."""
+        """`recall_of_pairs`, from texts to pictures, of heads that `project` gave."""
         queries = penalised_image_query(heads.texts(self.features(sample.texts)))
         return recall_of_pairs(queries, heads.pictures(sample.pictures), sample.groups)
 
-    def levelled(self, sample: Sample) -> "Fit":
+    def scaled(self, sample: Sample) -> "HeadRun":
         """The same with vectors of length 1 on average, before they are normalised."""
         rows = mean_rows(self.words, sample.texts.tokens) + sample.texts.states @ self.states
         text = _mean_length(rows + self.text_bias)
         image = _mean_length(sample.pictures @ self.image_weight + self.image_bias)
         texts = self.words / text, self.states / text, self.text_bias / text
-        return Fit(*texts, self.image_weight / image, self.image_bias / image)
+        return HeadRun(*texts, self.image_weight / image, self.image_bias / image)
 
 
-def join_fits(fits: Sequence[Fit], sample: Sample, dim: int) -> Fit:
-    """Several fits side by side, and of their directions together the `dim` that agree most.
+def ensemble_runs(runs: Sequence[HeadRun], sample: Sample, dim: int) -> HeadRun:
+    """Several runs concatenated, projected to the `dim` directions of largest cross-covariance.
 
-    Inner products in the joined space are about the means of those in each. Pairs of texts in the
-    sample have a say in what is kept: by products alone, the words of a shop that is not among
-    them would be the first to go.
+    Inner products in the joint space are about the means of those in each run. Text pairs in the
+    sample take part: by products alone, words of other shops would be lost first.
     """
-    if len(fits) == 1:
-        return fits[0]
-    levelled = [fit.levelled(sample) for fit in fits]
-    wide = Fit(*(np.concatenate(parts, axis=-1) for parts in zip(*levelled, strict=True)))
-    kept = wide.compact(sample, dim + 1).text.rotation  # (inner of all, dim)
-    return Fit(*(part @ kept for part in wide))
+    if len(runs) == 1:
+        return runs[0]
+    scaled = [run.scaled(sample) for run in runs]
+    wide = HeadRun(*(np.concatenate(parts, axis=-1) for parts in zip(*scaled, strict=True)))
+    kept = wide.project(sample, dim + 1).text.rotation  # (inner of all, dim)
+    return HeadRun(*(part @ kept for part in wide))
 
 
 def _mean_length(rows: Vectors) -> np.float32:

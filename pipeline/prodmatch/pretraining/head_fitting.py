@@ -1,9 +1,8 @@
-"""The last stage over finished encoders: a table of words, and both heads, from the beginning.
+"""Head fitting over finished encoders: a token embedding bag and both heads, from scratch.
 
-Encoders remember the products they were trained on, and heads over such features lean on what is
-remembered. A table with a row for every token knows nothing of a product, and the layout of a
-picture hardly anything; heads that learn from these beside the features find more among products
-that were not trained on.
+Encoders overfit the products they were trained on, and so do heads over their features alone. A
+token embedding bag and the spatial features of a picture overfit less: heads over all of these
+concatenated generalise better.
 """
 
 import logging
@@ -21,7 +20,7 @@ from prodmatch.encoders.encoders import TextEncoder
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.pretraining.augment import TextAugmentation
 from prodmatch.pretraining.contrastive import TrainingSet
-from prodmatch.pretraining.ensemble import Fit, Sample, join_fits
+from prodmatch.pretraining.ensemble import HeadRun, Sample, ensemble_runs
 from prodmatch.pretraining.token_bag import (
     Pairs,
     Texts,
@@ -37,17 +36,9 @@ from prodmatch.training.pairs import TrainingProduct, group_keys, shared_groups
 from prodmatch.training.progress import LogFigure, ignore
 from prodmatch.training.query_bank import add_query_bank
 
-__all__ = [
-    "FittedHeads",
-    "FrozenFeatures",
-    "HeadFittingSettings",
-    "draw_balanced",
-    "fit_ensemble",
-]
-
 LOG = logging.getLogger(__name__)
-FLOOR = 1.0  # added to the spread of a picture's feature: what hardly varies says little
-MOST_AT_ONCE = 4096  # pictures that are projected
+FLOOR = 1.0  # added to the standard deviation of an image feature
+BLOCK_ROWS = 4096  # pictures that are projected
 FEWEST_BATCHES = 3  # of a source, for some to be of products that resemble each other
 MOST_CENTRED = 20_000  # products that the centre and the rotation are taken from
 
@@ -57,22 +48,22 @@ class HeadFittingSettings:
     """How words and heads are fitted; the defaults are those of the shipped model."""
 
     dim: int = 256  # of the shared space
-    inner_dim: int = 256  # of the table too
-    fits: int = 6  # of seeds that follow each other, joined
+    inner_dim: int = 256  # of the token embeddings too
+    runs: int = 6  # of seeds that follow each other, joined
     epochs: int = 10  # of each
     batch_rows: int = 1024
     rate: float = 2e-3
     weight_decay: float = 0.05  # of the heads
     dropped: float = 0.2  # share of the words, and of the features of a picture, left out
-    otherwise: float = 0.5  # share of the pictures that every other fit sees otherwise
-    states_kept: float = 0.5  # share of the texts whose pooled states are seen
+    augmented: float = 0.5  # share of augmented pictures in every other run
+    states_kept: float = 0.5  # share of the texts whose pooled states are used
     states_scale: float = 0.02  # of pooled states, against 1 for words
     title_share: float = 0.8  # of the batches; the others show long texts
     short_weight: float = 0.5  # of short text -> picture, against 1 for long text -> picture
     search_weight: float = 0.5  # of short text -> picture and long text together
     text_share: float = 0.4  # of the score of the latter
     pair_weight: float = 0.3  # of text -> text of the same thing
-    alike: float = 0.5  # share of the products whose batches are of products near each other
+    hard_negatives: float = 0.5  # share of the batches that are of similar products
     smallest: float = 0.25  # a source smaller than this share of the largest is repeated,
     most_times: int = 4  # so many times at most
     seed: int = 0
@@ -82,21 +73,18 @@ class HeadFittingSettings:
 class FrozenFeatures:
     """Products, and what the finished encoders make of their pictures: `(n, image features)`.
 
-    A shop shows its shoes from one side and as large as the frame, and what lies where in a
-    picture tells much there and less in the next shop. So every other fit sees half of the pictures
-    otherwise, mirrored and cropped. `val` titles find .705 of the pictures by six fits, every other
-    one such, .696 by three without and .689 by three such; of mirrored pictures .636, .573 and
-    .656, of larger ones .675, .641 and .677.
+    Positions within a picture tell much in one shop and less in the next, so every other run is
+    given half of the pictures augmented: mirrored and cropped (figures: docs/experiments.md).
     """
 
     data: TrainingSet
     pictures: Vectors
-    otherwise: Vectors | None = None  # of the same pictures, each in another view
+    augmented: Vectors | None = None  # of the same pictures, each in another view
 
 
 @dataclass(frozen=True)
-class FittedHeads:
-    """A table of words `(tokens, inner_dim)`, and heads over features with it."""
+class EnsembledHeads:
+    """A token embedding bag `(tokens, inner_dim)`, and heads over features with it."""
 
     words: Vectors
     heads: Heads
@@ -151,17 +139,17 @@ class _Heads(nn.Module):
         return functional.normalize(self.image(rows), dim=-1)
 
     @torch.no_grad()
-    def places(self, titles: Texts, pictures: Tensor) -> Vectors:
-        """Where products lie by title and by picture: `(n, 2 * inner_dim)`."""
+    def embed(self, titles: Texts, pictures: Tensor) -> Vectors:
+        """Vectors of products by title and by picture: `(n, 2 * inner_dim)`."""
         states = (torch.from_numpy(titles.states) - self.state_mean) * self.state_gain
         words = torch.from_numpy(mean_rows(self.words.weight.numpy(), titles.tokens))
-        said = words + self.states.bias + functional.linear(states, self.states.weight)
-        seen = torch.cat([self.pictures(part) for part in pictures.split(MOST_AT_ONCE)])
-        return torch.cat([functional.normalize(said, dim=-1), seen], dim=1).numpy()
+        text = words + self.states.bias + functional.linear(states, self.states.weight)
+        image = torch.cat([self.pictures(part) for part in pictures.split(BLOCK_ROWS)])
+        return torch.cat([functional.normalize(text, dim=-1), image], dim=1).numpy()
 
     @torch.no_grad()
-    def finish(self) -> Fit:
-        """The table and the maps as they are now."""
+    def export(self) -> HeadRun:
+        """The token embeddings and the maps as they are now."""
         text, image = (
             Projection.linear(
                 linear.weight.numpy().T, linear.bias.numpy(), mean=mean.numpy(), gain=gain.numpy()
@@ -172,16 +160,16 @@ class _Heads(nn.Module):
             )
         )
         words = self.words.weight.clone().numpy()
-        return Fit(words, text.weight, text.bias, image.weight, image.bias)
+        return HeadRun(words, text.weight, text.bias, image.weight, image.bias)
 
 
 @dataclass(frozen=True)
-class _Material:
-    """What fits learn from."""
+class _Dataset:
+    """What runs learn from."""
 
     data: TrainingSet
     pictures: Tensor
-    otherwise: Tensor
+    augmented: Tensor
     vocabulary: int
     titles: Texts
     long: Texts
@@ -190,14 +178,14 @@ class _Material:
     kinds: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, encoder: TextEncoder, seen: FrozenFeatures) -> Self:
-        """Texts are drawn and encoded once for all fits."""
-        data, views = seen.data, TextAugmentation(np.random.default_rng(5))
-        otherwise = seen.pictures if seen.otherwise is None else seen.otherwise
+    def of(cls, encoder: TextEncoder, features: FrozenFeatures) -> Self:
+        """Texts are drawn and encoded once for all runs."""
+        data, views = features.data, TextAugmentation(np.random.default_rng(5))
+        augmented = features.pictures if features.augmented is None else features.augmented
         return cls(
             data,
-            torch.from_numpy(seen.pictures),
-            torch.from_numpy(otherwise),
+            torch.from_numpy(features.pictures),
+            torch.from_numpy(augmented),
             encoder.vocabulary,
             Texts.of(encoder, [product.title for product in data.products]),
             Texts.of(encoder, [views.long(product) for product in data.products]),
@@ -206,83 +194,82 @@ class _Material:
             _kinds(data.products),
         )
 
-    def look(self, rows: npt.NDArray[np.int64], share: float, rng: np.random.Generator) -> Tensor:
-        """Features of the pictures of these products, a share of them in their other view."""
+    def images(self, rows: npt.NDArray[np.int64], share: float, rng: np.random.Generator) -> Tensor:
+        """Features of the pictures of these products, a share of them augmented."""
         drawn = torch.from_numpy(rng.random((len(rows), 1)) < share)
-        return torch.where(drawn, self.otherwise[rows], self.pictures[rows])
+        return torch.where(drawn, self.augmented[rows], self.pictures[rows])
 
 
 def fit_ensemble(
     encoder: TextEncoder,
-    seen: FrozenFeatures,
+    train: FrozenFeatures,
     held_out: FrozenFeatures,
     settings: HeadFittingSettings,
     log_figure: LogFigure = ignore,
-) -> FittedHeads:
-    """Words and heads of several fits from the beginning, side by side, as one.
+) -> EnsembledHeads:
+    """An ensemble of several runs from scratch, as one token embedding bag and one pair of heads.
 
-    Fits of other seeds err elsewhere, so their mean finds more than any of them; as all of it is
-    linear, the directions that matter of all together make a table and heads of the size of one.
+    Runs of other seeds make other errors; as all is linear, their concatenation is projected back
+    to the size of one.
 
     Args:
-        encoder: of texts, without a table of words.
-        seen: products to learn from; batches are of one of their sources each.
-        held_out: products to judge by.
+        encoder: of texts, without a token embedding bag.
+        train: training products; a batch is of one source.
+        held_out: products that epochs are chosen by.
         settings: sizes and rates.
-        log_figure: is told the figure of every epoch.
+        log_figure: receives the figure of every epoch.
     """
-    material = _Material.of(encoder, seen)
-    titles, step = material.titles, max(1, len(seen.pictures) // MOST_CENTRED)
-    pairs = some_pairs(material.pairs, MOST_CENTRED)
-    groups = seen.data.title_groups[::step]
-    sample = Sample(titles.every(step), seen.pictures[::step], groups, pairs)
-    judged = Texts.of(encoder, [product.title for product in held_out.data.products])
-    judge = Sample(judged, held_out.pictures, held_out.data.title_groups)
-    fits, figures = [], []
-    for number in range(settings.fits):
-        otherwise = settings.otherwise if number % 2 else 0.0
-        own = replace(settings, seed=settings.seed + number, otherwise=otherwise)
-        fit, heard = _fit(material, sample, judge, own, log_figure)
-        fits.append(fit)
-        figures.append(heard)
-    joined = join_fits(fits, sample, settings.inner_dim)
-    heads = joined.compact(sample, settings.dim)
-    heads = add_query_bank(heads, joined.features(titles), seen.pictures)
-    return FittedHeads(joined.words, heads, joined.recall(heads, judge), figures)
+    dataset = _Dataset.of(encoder, train)
+    titles, step = dataset.titles, max(1, len(train.pictures) // MOST_CENTRED)
+    pairs = some_pairs(dataset.pairs, MOST_CENTRED)
+    groups = train.data.title_groups[::step]
+    sample = Sample(titles.every(step), train.pictures[::step], groups, pairs)
+    val_titles = Texts.of(encoder, [product.title for product in held_out.data.products])
+    val = Sample(val_titles, held_out.pictures, held_out.data.title_groups)
+    runs, figures = [], []
+    for number in range(settings.runs):
+        augmented = settings.augmented if number % 2 else 0.0
+        own = replace(settings, seed=settings.seed + number, augmented=augmented)
+        run, run_figures = _fit(dataset, sample, val, own, log_figure)
+        runs.append(run)
+        figures.append(run_figures)
+    joined = ensemble_runs(runs, sample, settings.inner_dim)
+    heads = joined.project(sample, settings.dim)
+    heads = add_query_bank(heads, joined.features(titles), train.pictures)
+    return EnsembledHeads(joined.words, heads, joined.recall(heads, val), figures)
 
 
 def _fit(
-    material: _Material,
+    dataset: _Dataset,
     sample: Sample,
-    judge: Sample,
+    val: Sample,
     settings: HeadFittingSettings,
     log_figure: LogFigure,
-) -> tuple[Fit, list[float]]:
-    """The last epoch whose recall@10 on what is held out is about the best, and all figures.
+) -> tuple[HeadRun, list[float]]:
+    """The last epoch within a standard error of the best held-out recall@10, and all figures.
 
-    That is from titles to pictures, and about the best is within a standard error: between
-    epochs that cannot be told apart the later has settled more. Of one such fit the sixth
-    epoch of ten was .008 above the last among 3,427 pictures, and .02 below among 41,209.
+    Recall is from titles to pictures. Of epochs that cannot be told apart the last generalises
+    best (figures: docs/experiments.md).
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    data, pictures = material.data, material.pictures
-    model = _Heads(material.vocabulary, material.long, pictures.numpy(), settings)
+    data, pictures = dataset.data, dataset.pictures
+    model = _Heads(dataset.vocabulary, dataset.long, pictures.numpy(), settings)
     optimizer, schedule = _optimizer(model, settings, data.sources)
-    noise = 0.5 / len(np.unique(judge.groups)) ** 0.5
-    best: Fit | None = None
+    noise = 0.5 / len(np.unique(val.groups)) ** 0.5
+    best: HeadRun | None = None
     figures: list[float] = []
-    where: Vectors | None = None  # as the last epoch left it
+    positions: Vectors | None = None  # as the last epoch left them
     for epoch in range(settings.epochs):
         model.train()
-        short = material.short[epoch % len(material.short)]
-        for rows in draw_balanced(data.sources, settings, rng, where):
-            shown = material.titles if rng.random() < settings.title_share else material.long
-            said, asked = model.text(shown, rows, rng), model.text(short, rows, rng)
-            seen = model.pictures(material.look(rows, settings.otherwise, rng))
-            loss = _loss(model, (said, asked, seen), data, material.kinds, rows)
-            if material.pairs:
-                drawn = material.pairs[rng.integers(len(material.pairs))]
+        short = dataset.short[epoch % len(dataset.short)]
+        for rows in draw_balanced(data.sources, settings, rng, positions):
+            shown = dataset.titles if rng.random() < settings.title_share else dataset.long
+            long, query = model.text(shown, rows, rng), model.text(short, rows, rng)
+            image = model.pictures(dataset.images(rows, settings.augmented, rng))
+            loss = _loss(model, (long, query, image), data, dataset.kinds, rows)
+            if dataset.pairs:
+                drawn = dataset.pairs[rng.integers(len(dataset.pairs))]
                 loss = loss + settings.pair_weight * _pair_loss(model, drawn, rng)
             optimizer.zero_grad()
             loss.backward()
@@ -290,13 +277,13 @@ def _fit(
             schedule.step()
             with torch.no_grad():
                 model.log_scales.clamp_(0.0, float(np.log(100.0)))
-        fit = model.eval().finish()
-        where = model.places(material.titles, pictures)
-        figures.append(fit.recall(fit.compact(sample, settings.dim), judge))
+        run = model.eval().export()
+        positions = model.embed(dataset.titles, pictures)
+        figures.append(run.recall(run.project(sample, settings.dim), val))
         LOG.info("seed %d, epoch %d of words and heads: %.4f", settings.seed, epoch, figures[-1])
         log_figure(f"heads of seed {settings.seed}", figures[-1], epoch)
         if best is None or figures[-1] >= max(figures) - noise:
-            best = fit
+            best = run
     if best is None:
         raise ValueError("no epoch")
     return best, figures
@@ -306,13 +293,13 @@ def draw_balanced(
     sources: npt.NDArray[np.int64],
     settings: HeadFittingSettings,
     rng: np.random.Generator,
-    places: Vectors | None = None,
+    positions: Vectors | None = None,
 ) -> list[npt.NDArray[np.int64]]:
     """An epoch's batches, each of one source, those of the smallest several times over.
 
-    Products that resemble each other are harder to tell apart, as in a large catalogue: with
-    `places`, vectors `(n, dim)`, some batches are of products near one drawn at random, where a
-    source has products for several (after topic-aware sampling, Hofstaetter et al. 2021).
+    Hard negatives: with `positions`, vectors `(n, dim)`, some batches are of products near one
+    drawn at random, where a source has products for several (topic-aware
+    sampling, Hofstaetter et al. 2021).
     """
     _, counts = np.unique(sources, return_counts=True)
     batches = []
@@ -321,22 +308,23 @@ def draw_balanced(
         times = round(settings.smallest * counts.max() / len(rows))
         for _ in range(min(settings.most_times, max(1, times))):
             drawn, parts = rng.permutation(rows), max(1, round(len(rows) / settings.batch_rows))
-            near = 0 if places is None or parts < FEWEST_BATCHES else round(settings.alike * parts)
-            alike, others = np.split(drawn, [len(rows) * near // parts])
-            if near and places is not None:
-                batches += [alike[part] for part in _neighbours(places[alike], near, rng)]
+            mined = positions is not None and parts >= FEWEST_BATCHES
+            near = round(settings.hard_negatives * parts) if mined else 0
+            similar, others = np.split(drawn, [len(rows) * near // parts])
+            if near and positions is not None:
+                batches += [similar[part] for part in _neighbours(positions[similar], near, rng)]
             if near < parts:
                 batches += np.array_split(others, parts - near)
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
 def _neighbours(
-    places: Vectors, count: int, rng: np.random.Generator
+    positions: Vectors, count: int, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
-    """The rows of `places` in `count` parts of equal size, most of a part near one of them."""
-    centred = places - places.mean(0)
-    nearest = (centred @ centred[rng.choice(len(places), count, replace=False)].T).argmax(1)
-    order = np.lexsort([rng.random(len(places)), nearest])
+    """The rows of `positions` in `count` parts of equal size, most of a part near one of them."""
+    centred = positions - positions.mean(0)
+    nearest = (centred @ centred[rng.choice(len(positions), count, replace=False)].T).argmax(1)
+    order = np.lexsort([rng.random(len(positions)), nearest])
     return list(np.array_split(order, count))
 
 
@@ -393,8 +381,8 @@ def _pair_loss(model: _Heads, pairs: Pairs, rng: np.random.Generator) -> Tensor:
 
 def _kinds(products: Sequence[TrainingProduct]) -> npt.NDArray[np.int64]:
     """Equal where a query of colour and kind fits both products; else where titles are equal."""
-    said = []
+    keys = []
     for product in products:
         kind = [product.attributes.get(name, "") for name in ("colour", "type")]
-        said.append(("\n".join(kind) if all(kind) else product.title.lower()).encode())
-    return group_keys(said)
+        keys.append(("\n".join(kind) if all(kind) else product.title.lower()).encode())
+    return group_keys(keys)

@@ -30,14 +30,6 @@ from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import new_directory
 from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
 
-__all__ = [
-    "ScratchSettings",
-    "TrainedDualEncoder",
-    "read_training_set",
-    "train_from_scratch",
-    "train_further",
-]
-
 LOG = logging.getLogger(__name__)
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
 STORED_PIXELS = 96

@@ -18,8 +18,6 @@ from prodmatch.pretraining.job import TrainedDualEncoder
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["Concatenated", "concatenated_of", "encoder_files", "fold_heads"]
-
 
 def fold_heads(model: DualEncoder) -> tuple[Projection, Projection]:
     """The linear heads of the dual_encoder, the batch normalisation folded in; neither centred."""

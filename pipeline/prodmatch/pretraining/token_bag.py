@@ -13,8 +13,6 @@ from prodmatch.encoders.encoders import TextEncoder
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.pairs import TextPair, join_pairs
 
-__all__ = ["Pairs", "Texts", "Tokens", "draw_words", "mean_rows", "some_pairs", "some_tokens"]
-
 Tokens = Sequence[npt.NDArray[np.int64]]
 
 
@@ -29,8 +27,8 @@ class Texts:
     def of(cls, encoder: TextEncoder, texts: Sequence[str]) -> Self:
         """Those of `texts`, in order; equal ones are encoded once."""
         distinct = list(dict.fromkeys(texts))
-        places = {text: place for place, text in enumerate(distinct)}
-        rows = [places[text] for text in texts]
+        positions = {text: place for place, text in enumerate(distinct)}
+        rows = [positions[text] for text in texts]
         tokens = [np.asarray(row, np.int64) for row in encoder.tokenize(distinct)]
         return cls([tokens[row] for row in rows], encoder.encode(distinct)[rows])
 

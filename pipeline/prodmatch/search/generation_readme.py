@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prodmatch.model.hubness import SAY
+from prodmatch.model.hubness import QUERY_WEIGHT
 
 __all__ = ["generation_readme"]
 
@@ -79,5 +79,5 @@ def generation_readme(entries: Mapping[str, object]) -> str:
         type=entries["type"],
         dim=dim,
         half=dim // 2,
-        say=SAY,
+        say=QUERY_WEIGHT,
     )

@@ -16,8 +16,6 @@ from prodmatch.storage.vectors import Vectors
 from prodmatch.training.labels import FEWEST_LABELS, Label
 from prodmatch.training.trainer import Examples
 
-__all__ = ["FEWEST_PAIRS", "PairSet", "read_labelled_dataset", "read_pairs_dataset"]
-
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
 Numbers = npt.NDArray[np.int64]
@@ -27,7 +25,7 @@ Numbers = npt.NDArray[np.int64]
 class PairSet:
     """Products with both parts, row by row."""
 
-    places: Numbers  # (n,) ascending, among the scan's rows
+    positions: Numbers  # (n,) ascending, among the scan's rows
     text: Vectors  # (n, text features)
     image: Vectors  # (n, image features)
     text_groups: Numbers  # (n,), equal where texts are equal
@@ -36,7 +34,7 @@ class PairSet:
     def take(self, rows: npt.NDArray[np.bool_] | Numbers) -> "PairSet":
         """Some of the pairs."""
         return PairSet(
-            self.places[rows],
+            self.positions[rows],
             self.text[rows],
             self.image[rows],
             self.text_groups[rows],
@@ -45,12 +43,12 @@ class PairSet:
 
     def examples(self) -> Examples:
         """Each text as a query for its own picture."""
-        ones = np.ones(len(self.places), np.float32)
+        ones = np.ones(len(self.positions), np.float32)
         return Examples(self.text, self.text, self.image, ones, self.text_groups, self.image_groups)
 
     def texts(self, plan: FeaturePlan) -> list[str]:
         """The texts of the products."""
-        return [text for _, text in new_texts(plan.scan, self.places)]
+        return [text for _, text in new_texts(plan.scan, self.positions)]
 
 
 def read_pairs_dataset(plan: FeaturePlan, path: Path) -> PairSet:
@@ -64,9 +62,9 @@ def read_pairs_dataset(plan: FeaturePlan, path: Path) -> PairSet:
         scan.text_keys.is_valid().to_numpy(zero_copy_only=False)
         & scan.image_keys.is_valid().to_numpy(zero_copy_only=False)
     )
-    places = both[:: max(1, -(-len(both) // MOST_PAIRS))]
+    positions = both[:: max(1, -(-len(both) // MOST_PAIRS))]
     text_keys, image_keys = (
-        keys.take(pa.array(places)) for keys in (scan.text_keys, scan.image_keys)
+        keys.take(pa.array(positions)) for keys in (scan.text_keys, scan.image_keys)
     )
     text, text_fine = plan.texts.take(text_keys)
     image, image_fine = plan.images.take(image_keys)
@@ -78,7 +76,7 @@ def read_pairs_dataset(plan: FeaturePlan, path: Path) -> PairSet:
             f"{path}: only {distinct} distinct products have both text and picture; heads need at "
             f"least {FEWEST_PAIRS}. Give a larger catalogue, or one with pictures and texts."
         )
-    return PairSet(places, text, image, groups, _groups(image_keys)).take(fine)
+    return PairSet(positions, text, image, groups, _groups(image_keys)).take(fine)
 
 
 def read_labelled_dataset(

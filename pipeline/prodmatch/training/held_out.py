@@ -10,8 +10,6 @@ from prodmatch.training.dataset import PairSet
 from prodmatch.training.metrics import recall_of_pairs
 from prodmatch.training.trainer import Examples, Measure
 
-__all__ = ["pair_measure", "split_labelled", "title_measure", "words_measure"]
-
 
 def pair_measure(held_out: PairSet) -> Measure:
     """Recall@10 from a text to its own picture among the held-out pictures."""

@@ -9,8 +9,6 @@ import numpy as np
 from prodmatch.errors import ModelError, QueryError
 from prodmatch.search.queries import read_records
 
-__all__ = ["FEWEST_LABELS", "Label", "read_labels"]
-
 FEWEST_LABELS = 50
 
 

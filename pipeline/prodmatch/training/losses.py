@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["CONTRASTIVE", "LOSSES", "Similarities"]
-
 MARGIN = 0.2  # of the cosine loss: unlike pairs need be no further apart than this cosine
 
 

@@ -13,8 +13,6 @@ from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.pairs import draw_words, words_of
 
-__all__ = ["Calibrated", "HeldOut", "draw_queries", "fit_calibration", "recall_of_pairs"]
-
 NEAREST = 20  # candidates of a query that a person would be shown
 BINS = 10
 RIDGE = 1e-6

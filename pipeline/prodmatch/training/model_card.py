@@ -7,8 +7,6 @@ from prodmatch.model.description import Model
 from prodmatch.pretraining.job import ScratchSettings
 from prodmatch.training.metrics import Calibrated
 
-__all__ = ["Fitted", "encoders_card", "heads_card"]
-
 HEADS = """\
 # {name}
 
@@ -20,7 +18,7 @@ by epoch, {figures} for gradients. {texts}{probability}
 """
 
 TEXTS = """\
-The features of texts stand beside as they are, centred: the figure is {after:.4f} with them, and
+The features of texts are concatenated, centred: the figure is {after:.4f} with them, and
 recall@10 from a few words of a held-out text to it {with_them:.4f} ({without:.4f} without). """
 
 PROBABILITY = """\
@@ -42,8 +40,9 @@ picture: {recall:.4f}. {probability}
 |---|---|---|---|
 {epochs}
 
-Then a table of words and the heads, over the finished encoders: {fitted_heads} (epoch by epoch, fit
-after fit); joined, and kept where that is no less than the encoders' own heads reach, {before:.4f}.
+Then a token embedding bag and the heads, over the finished encoders: {fitted_heads} (epoch by
+epoch, run after run); as an ensemble, kept where that is no less than the encoders' own heads
+reach, {before:.4f}.
 """
 
 
@@ -56,7 +55,7 @@ class Fitted:
     before: float
     after: float
     figures: Sequence[float]  # one an epoch
-    #: Recall@10 of texts by words, without and with the texts' own features, where these are kept.
+    #: Recall@10 of texts by words, without and with residual text features, where these are kept.
     residual_texts: tuple[float, float] | None = None
 
 
@@ -78,11 +77,11 @@ def heads_card(
         before=fitted.before,
         figures=figures,
         texts=texts,
-        probability=_say_probability(calibrated),
+        probability=_describe_probability(calibrated),
     )
 
 
-def _say_probability(found: Calibrated) -> str:
+def _describe_probability(found: Calibrated) -> str:
     scale, bias = found.calibration.scale, found.calibration.bias
     return PROBABILITY.format(
         scale=scale, bias=bias, brier=found.brier, base=found.base, ece=found.ece
@@ -121,7 +120,7 @@ def encoders_card(
         name=name,
         beginning=beginning,
         pairs=pairs,
-        probability=_say_probability(calibrated),
+        probability=_describe_probability(calibrated),
         recall=fitted.after,
         before=fitted.before,
         fitted_heads=", ".join(f"{figure:.4f}" for figure in fitted.figures),

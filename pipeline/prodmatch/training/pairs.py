@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TextPair", "TrainingProduct", "group_keys", "join_pairs", "words_of"]
-
 WORD = re.compile(r"[^\W_]+")
 
 

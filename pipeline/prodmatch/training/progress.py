@@ -6,8 +6,6 @@ from pathlib import Path
 
 from prodmatch.errors import ModelError
 
-__all__ = ["LogFigure", "ignore", "open_log"]
-
 LogFigure = Callable[[str, float, int], None]  # name, value, step
 
 

@@ -1,4 +1,4 @@
-"""The bank of texts by which a model tells hubs among pictures."""
+"""The query bank against hubness: k-means centres of training texts."""
 
 from dataclasses import replace
 
@@ -9,10 +9,8 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import SHARPNESS, QueryBank
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["add_query_bank"]
-
 MOST_TEXTS = 1024
-TEXTS_FOR_ONE = 20  # that one of the bank stands for, at least
+TEXTS_PER_CENTRE = 20  # that a centre represents, at least
 MOST_GROUPED = 100 * MOST_TEXTS
 ROUNDS = 12
 BLOCK = 8192
@@ -20,7 +18,7 @@ STEPS = 127  # of a code, on either side of 0
 
 
 def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
-    """The heads with a bank of texts, and what is usual for pictures.
+    """The heads with a query bank and the mean similarity of pictures to it.
 
     The bank is of centres of groups of texts, by k-means; a group counts as if its texts lay
     about its centre as in a normal distribution.
@@ -31,23 +29,25 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
         image: `(m, image features)` of these or others.
     """
     rows = heads.text(text[:: -(-len(text) // MOST_GROUPED)])
-    centres, nearest = _group(rows, min(MOST_TEXTS, max(1, len(rows) // TEXTS_FOR_ONE)))
+    centres, nearest = _group(rows, min(MOST_TEXTS, max(1, len(rows) // TEXTS_PER_CENTRE)))
     sizes = np.bincount(nearest, minlength=len(centres))
     squares = np.bincount(nearest, ((rows - centres[nearest]) ** 2).sum(axis=1), len(centres))
     variances = squares / np.maximum(sizes, 1) / rows.shape[1]
     logits = np.log(np.maximum(sizes, 1) / len(rows)) + SHARPNESS**2 * variances / 2
     scales = np.maximum(np.abs(centres).max(axis=1), 1e-12) / STEPS
     codes = np.rint(centres / scales[:, None]).astype(np.int8)
-    held, nothing = sizes > 0, np.zeros(1, np.float32)
-    parts = codes[held], scales[held].astype(np.float32), logits[held].astype(np.float32)
-    near = QueryBank(*parts, nothing).nearness(heads.image(image))
-    return replace(heads, bank=QueryBank(*parts, near.mean(keepdims=True).astype(np.float32)))
+    used, no_mean = sizes > 0, np.zeros(1, np.float32)
+    parts = codes[used], scales[used].astype(np.float32), logits[used].astype(np.float32)
+    similarities = QueryBank(*parts, no_mean).similarity(heads.image(image))
+    return replace(
+        heads, bank=QueryBank(*parts, similarities.mean(keepdims=True).astype(np.float32))
+    )
 
 
 def _group(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
     """Centres `(count, dim)` of groups by k-means, and the group of each row `(n,)`.
 
-    FAISS could do it, but its threads are not to be loaded beside torch's.
+    FAISS could do it, but its threads must not be loaded together with torch's.
     """
     chosen = np.random.default_rng(0).choice(len(rows), count, replace=False)
     centres = rows[chosen]

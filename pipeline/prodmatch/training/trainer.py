@@ -17,8 +17,6 @@ from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
 from prodmatch.training.pairs import shared_groups
 from prodmatch.training.progress import LogFigure, ignore
 
-__all__ = ["Examples", "LinearSettings", "train_linear"]
-
 LOG = logging.getLogger(__name__)
 
 
