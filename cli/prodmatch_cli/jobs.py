@@ -114,7 +114,10 @@ def convert(source: Path, target: Path) -> None:
     """Turn a CSV or JSON lines file SOURCE into a Parquet catalogue TARGET."""
     from prodmatch.convert import convert_catalogue
 
-    print_json({"rows": convert_catalogue(source, target), "catalogue": str(target)})
+    report = convert_catalogue(source, target)
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    print_json(asdict(report))
 
 
 @click.command()

@@ -1,84 +1,235 @@
-"""Job: a CSV, TSV or JSON lines file to a Parquet catalogue, streamed."""
+"""Job: a product file of a shop (CSV, JSON, XML feed) to a Parquet catalogue, streamed."""
 
-import contextlib
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pc
-import pyarrow.json as pj
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
+from prodmatch.catalogue.images import ImageFault, read_image_file
 from prodmatch.errors import CatalogueError
+from prodmatch.feeds.column_types import ColumnProfile, ColumnType
+from prodmatch.feeds.column_writer import make_batch, make_schema
+from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
+from prodmatch.feeds.recognise import open_feed
+from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of
+from prodmatch.feeds.shop import arrange_products, find_column
 from prodmatch.storage.atomic import new_file
 
-__all__ = ["convert_catalogue"]
-
-BLOCK_BYTES = 8 << 20
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-JSON_LINES = (".jsonl", ".ndjson")
+BATCH_ROWS = 4096
+BATCH_BYTES = 32 << 20  # about, of long texts and pictures
 
 
-def convert_catalogue(source: Path, target: Path) -> int:
-    """Writes the rows of `source` to the Parquet file `target`; gives their count.
+@dataclass(frozen=True)
+class ConvertSettings:
+    """What is not to be told from the file, and the folder of its pictures.
 
-    The types of columns are told from the first rows, but an id is always text, so that "007"
-    keeps its zeros. The target is whole or absent.
+    A picture's bytes go into the catalogue, which then needs no other file; with `image_paths` its
+    path below `images` does, and `image_root` says where that is.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    images: Path | None = None
+    match: str = "product_id"  # the column whose values the files of `images` are named by
+    image_paths: bool = False
+
+
+@dataclass(frozen=True)
+class ConvertReport:
+    """What a file was read as, and what became of it."""
+
+    rows: int
+    catalogue: str
+    form: str  # csv, json, xml
+    layout: str  # table, shop export, shopping feed
+    read_as: str
+    delimiter: str | None
+    encoding: str | None
+    compression: str | None
+    columns: dict[str, str]  # types by name
+    images: dict[str, int | str] | None  # counts of files and products, where a folder was given
+    warnings: list[str] = field(default_factory=list)
+
+
+def convert_catalogue(
+    source: Path, target: Path, settings: ConvertSettings | None = None
+) -> ConvertReport:
+    """Writes the rows of `source` to the Parquet file `target`.
+
+    The types of columns are told from all rows, in a pass of their own: an identifier is text, and
+    what is not plainly of another type is text too. The target is whole or absent; memory does not
+    grow with the rows of a plain table.
 
     Raises:
         CatalogueError: the source cannot be read; names the line where that is known.
         StoreError: the target cannot be written.
     """
-    if not source.is_file():
-        raise CatalogueError(f"{source}: there is no such file.")
-    if source.resolve() == target.resolve():
+    settings = settings or ConvertSettings()
+    if source.exists() and target.exists() and source.samefile(target):
         raise CatalogueError(f"{target}: is the source itself. Name another file.")
-    batches = _read(source)
-    count = 0
-    first = next(batches, None)
-    if first is None:
-        raise CatalogueError(f"{source}: has no rows.")
-    with new_file(target) as file, pq.ParquetWriter(file, first.schema) as writer:
-        for batch in itertools.chain([first], batches):
+    feed = open_feed(source, encoding=settings.encoding, delimiter=settings.delimiter)
+    feed = arrange_products(feed)
+    pictures = _Pictures.match(feed, settings, source) if settings.images else None
+    if pictures is not None:
+        feed = replace(feed, rows=partial(_set_images_aside, feed))
+    columns, count = _find_types(feed, source)
+    schema = make_schema(columns)
+    wide = schema.append(pa.field("image", pictures.type)) if pictures else schema
+    written = 0
+    with new_file(target) as file, pq.ParquetWriter(file, wide) as writer:
+        for rows in _batches(feed, pictures):
+            batch = make_batch(rows, columns, schema)
+            if pictures is not None:
+                batch = pa.RecordBatch.from_arrays([*batch, pictures.fetch(rows)], schema=wide)
             writer.write_batch(batch)
-            count += len(batch)
-    return count
+            written += len(rows)
+        if written != count:
+            raise CatalogueError(
+                f"{source}: had {count} rows, and then {written}. Convert it when it is at rest."
+            )
+    warnings = [*feed.warnings, *(f"{c.name}: {c.note}" for c in columns if c.note)]
+    return ConvertReport(
+        rows=count,
+        catalogue=str(target),
+        form=feed.form,
+        layout=feed.layout,
+        read_as=feed.read_as,
+        delimiter=feed.delimiter,
+        encoding=feed.encoding,
+        compression=feed.compression,
+        columns={column.name: str(column.type) for column in wide},
+        images=pictures.counts() if pictures else None,
+        warnings=[*warnings, *(pictures.warnings() if pictures else [])],
+    )
 
 
-def _read(source: Path) -> Iterator[pa.RecordBatch]:
-    if source.suffix in DELIMITERS:
-        return _read_csv(source, DELIMITERS[source.suffix])
-    if source.suffix in JSON_LINES:
-        return _read_json_lines(source)
-    known = ", ".join([*DELIMITERS, *JSON_LINES])
-    raise CatalogueError(f"{source}: ends in {source.suffix or 'nothing'}; known are {known}.")
+def _find_types(feed: Feed, source: Path) -> tuple[list[ColumnType], int]:
+    """The type of every column, in the order in which they first appear, and the rows' count."""
+    profiles: dict[str, ColumnProfile] = {}
+    count = 0
+    for rows in _batches(feed):
+        for name in dict.fromkeys(name for row in rows for name in row):
+            if name not in profiles:
+                profiles[name] = ColumnProfile(
+                    name,
+                    typed=feed.form == "json",
+                    comma_separated=feed.delimiter == ",",
+                    rows=count,
+                )
+        if len(profiles) > MOST_COLUMNS:
+            raise CatalogueError(
+                f"{source}: has more than {MOST_COLUMNS} columns, so it is no table of products."
+            )
+        for name, profile in profiles.items():
+            profile.add([row.get(name) for row in rows])
+        count += len(rows)
+    if not count:
+        raise CatalogueError(f"{source}: has no rows. Export it again.")
+    return [profile.decide() for profile in profiles.values()], count
 
 
-def _read_csv(source: Path, delimiter: str) -> Iterator[pa.RecordBatch]:
-    with _reading(source), source.open("rb") as file:
-        header = file.readline().decode("utf-8-sig", "replace").strip("\r\n")
-    ids = [name.strip('"') for name in header.split(delimiter) if name.strip('"').endswith("id")]
-    with _reading(source):
-        yield from pc.open_csv(
-            source,
-            read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
-            parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pc.ConvertOptions(column_types=dict.fromkeys(ids, pa.string())),
-        )
+class _Pictures:
+    """The pictures of a folder for the rows of a feed."""
+
+    def __init__(self, settings: ConvertSettings, column: str, matches: FolderMatches) -> None:
+        self.folder = settings.images or Path()
+        self.as_paths, self.column, self.matches = settings.image_paths, column, matches
+        self.type = pa.list_(pa.string() if settings.image_paths else pa.binary())
+        self.with_image = self.without_image = 0
+        self.unreadable: list[str] = []
+
+    @classmethod
+    def match(cls, feed: Feed, settings: ConvertSettings, source: Path) -> "_Pictures":
+        """The folder's pictures by the values of the column `match`.
+
+        Raises:
+            CatalogueError: there is no such folder or column.
+        """
+        column = find_column(feed, settings.match, source)
+        values = {_as_key(row, column) for row in feed.rows()} - {""}
+        return cls(settings, column, match_pictures(settings.images or Path(), sorted(values)))
+
+    def weigh(self, row: Row) -> int:
+        """The bytes of a row's pictures."""
+        return 0 if self.as_paths else self.matches.sizes.get(_as_key(row, self.column), 0)
+
+    def fetch(self, rows: Sequence[Row]) -> pa.Array:
+        """The pictures of some rows, or their paths."""
+        return pa.array([self._fetch(row) for row in rows], self.type)
+
+    def _fetch(self, row: Row) -> list[str] | list[bytes] | None:
+        paths = self.matches.files.get(_as_key(row, self.column), [])
+        found: list[str] | list[bytes] = paths if self.as_paths else list(self._read(paths))
+        self.with_image += bool(found)
+        self.without_image += not found
+        return found or None
+
+    def _read(self, paths: Sequence[str]) -> Iterator[bytes]:
+        for path in paths:
+            try:
+                yield read_image_file(path, self.folder)
+            except ImageFault as fault:
+                self.unreadable.append(f"{path} ({fault.reason})")
+
+    def counts(self) -> dict[str, int | str]:
+        """What became of the files and the products."""
+        return {
+            "kept_as": "paths" if self.as_paths else "bytes",
+            "matched_by": self.column,
+            "files": self.matches.file_count,
+            "files_unmatched": self.matches.unmatched_count,
+            "files_unreadable": len(self.unreadable),
+            "products_with_image": self.with_image,
+            "products_without_image": self.without_image,
+        }
+
+    def warnings(self) -> list[str]:
+        """What a user should know of the match."""
+        kept = "image holds the pictures' bytes"
+        if self.as_paths:
+            kept = f"image holds paths; embed it with `image_root={self.folder}`"
+        warnings = [kept]
+        if self.matches.unmatched_count:
+            warnings.append(
+                f"{count_of(self.matches.unmatched_count, 'picture')} of no product's "
+                f"{self.column}, such as {', '.join(self.matches.unmatched)}"
+            )
+        if self.without_image:
+            warnings.append(f"{count_of(self.without_image, 'product')} without a picture")
+        if self.unreadable:
+            shown = ", ".join(self.unreadable[:5])
+            warnings.append(f"{count_of(len(self.unreadable), 'picture')} not readable: {shown}")
+        if self.matches.other_endings:
+            shown = ", ".join(f"{n} x {name}" for name, n in self.matches.other_endings.items())
+            warnings.append(f"files that are no pictures passed over: {shown}")
+        return warnings
 
 
-def _read_json_lines(source: Path) -> Iterator[pa.RecordBatch]:
-    with _reading(source):
-        yield from pj.open_json(source, read_options=pj.ReadOptions(block_size=BLOCK_BYTES))
+def _as_key(row: Row, column: str) -> str:
+    cell = row.get(column)
+    return cell.strip() if isinstance(cell, str) else ""
 
 
-@contextlib.contextmanager
-def _reading(source: Path) -> Iterator[None]:
-    """Turns what pyarrow says of a bad source into a message with its place."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise CatalogueError(
-            f"{source}: cannot be read ({error}). Mend the file and convert it again."
-        ) from error
+def _set_images_aside(feed: Feed) -> Iterator[Row]:
+    """The rows with what they name as `image` under another name; the folder's come instead."""
+    for row in feed.rows():
+        yield {"image_source" if name == "image" else name: cell for name, cell in row.items()}
+
+
+def _batches(feed: Feed, pictures: _Pictures | None = None) -> Iterator[Sequence[Row]]:
+    """The rows, some thousands at a time; fewer where they are long."""
+    batch: list[Row] = []
+    size = 0
+    for row in tqdm(feed.rows(), desc="rows", unit="row", disable=None):
+        batch.append(row)
+        size += sum(len(cell) for cell in row.values() if isinstance(cell, str))
+        size += pictures.weigh(row) if pictures else 0
+        if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,246 @@
+"""The type of every column, told from all of its cells; what is not plain stays text."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.feeds.amounts import (
+    NO_VALUE,
+    AmountStyle,
+    is_measure,
+    is_price,
+    may_be_list,
+    name_words,
+    read_amount,
+)
+from prodmatch.feeds.rows import Cell, Number
+
+ID = re.compile(
+    r"ids?|skus?|gtins?\d*|ean\d*|upca?|mpn|asin|isbn\d*|barcodes?|plu|u?uid|guid|zip|zipcode|plz|"
+    r"postcode|postal|phone|tel|model|modelnumber|part|partn(o|umber)|article|articleno|artnr|"
+    r"artikelnummer|itemno|ref|reference|codes?|number|no|nr|serial|handle|"
+    r".*(id|sku|gtin|upc|mpn|asin|isbn|barcode)"
+)
+NO_ID = re.compile(
+    "(pre|un)?paid|(in)?valid|a?void|solid|liquid|fluid|grid|bid|kid|lid|rapid|hybrid|acid|arid|aid"
+)
+IMAGE = re.compile("images?|pictures?|photos?")
+PATTERNS = {
+    "boolean": r"^(?i:true|false)$",
+    "integer": r"^(0|-?[1-9]\d{0,18})$",
+    # 1E5 may be a part number: what programs write has a sign or a fraction too.
+    "decimal": r"^-?((0|[1-9]\d*)?\.\d+|0|[1-9]\d*)$"
+    r"|^-?\d(\.\d+[eE][+-]?|[eE][+-])\d{1,3}$",
+    "date": r"^\d{4}-\d\d-\d\d$",
+    "time": r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?$",
+}
+TYPES = {
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "decimal": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.timestamp("us"),
+    "amount": pa.float64(),
+    "list": pa.list_(pa.string()),
+}
+THOUSANDS = r"^-?[1-9]\d{0,2}(\.\d{3})+$"  # or a fraction of three digits
+EXACT_DIGITS = 15  # that a float64 always keeps
+SEPARATORS = (", ", "; ", " | ")
+
+
+def is_id_name(name: str) -> bool:
+    """Whether a column of this name holds identifiers, which are never numbers."""
+    return any(ID.fullmatch(word) and not NO_ID.fullmatch(word) for word in name_words(name))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a column of this name holds pictures, of which there may be several."""
+    return any(map(IMAGE.fullmatch, name_words(name)))
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """How a column is written."""
+
+    name: str
+    kind: str  # a key of TYPES, "joined" or "text"
+    style: AmountStyle = AmountStyle.POINT
+    has_currency: bool = False  # a column of currencies goes with it
+    separator: str | None = None  # of a list as text; None writes it as JSON
+    note: str | None = None  # for the user, where it is not plain
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type in Parquet."""
+        return TYPES.get(self.kind, pa.string())
+
+
+@dataclass
+class ColumnProfile:
+    """What has been found in a column's cells so far.
+
+    In a file with types of its own (JSON) a text stays a text, except in a column of prices.
+    """
+
+    name: str
+    typed: bool = False
+    comma_separated: bool = False  # then a comma is seldom a decimal comma
+    candidates: set[str] = field(init=False)
+    styles: set[AmountStyle] = field(default_factory=lambda: set(AmountStyle))
+    rows: int = 0
+    values: int = 0
+    lists: int = 0
+    texts: int = 0  # texts of a typed file
+    numbers: int = 0  # values that are plain numbers, until one is not
+    currencies: int = 0
+    separated: bool = False  # some number has a mark that the styles read differently
+    separators: list[str] = field(default_factory=lambda: list(SEPARATORS))
+    no_values: Counter[str] = field(default_factory=Counter)
+    odd: tuple[int, str] | None = None  # row and text of the first value that is no plain number
+
+    def __post_init__(self) -> None:
+        kept = set() if is_id_name(self.name) or is_image_name(self.name) else set(TYPES) - {"list"}
+        self.candidates = kept
+
+    def add(self, cells: Sequence[Cell]) -> None:
+        """Adds the column's next cells."""
+        values: list[str] = []
+        rows: list[int] = []
+        for row, cell in enumerate(cells, self.rows + 1):
+            if isinstance(cell, list):
+                self._add_list(cell)
+            elif isinstance(cell, bool):
+                values.append(str(cell).lower())
+                rows.append(row)
+            elif self.candidates and cell and (text := cell.strip()):
+                if text.lower() in NO_VALUE:
+                    self.no_values[text] += 1
+                    continue
+                values.append(text)
+                rows.append(row)
+                self.texts += self.typed and not isinstance(cell, Number)
+        self.rows += len(cells)
+        self.values += len(values)
+        if self.texts and not is_price(self.name):
+            self.candidates &= {"date", "time"}
+        if values and self.candidates:
+            self._test(values, rows)
+
+    def _add_list(self, cell: list[str]) -> None:
+        self.lists += 1
+        self.candidates.clear()
+        self.separators = [
+            mark for mark in self.separators if not any(mark.strip() in part for part in cell)
+        ]
+
+    def _test(self, values: list[str], rows: list[int]) -> None:
+        """Drops the types that do not fit these values."""
+        array = pa.array(values, pa.string())
+        for kind in sorted(self.candidates - {"amount"}):
+            fits = pc.match_substring_regex(array, PATTERNS[kind])
+            count = pc.sum(fits).as_py()
+            if kind == "decimal":
+                self._find_styles(array.filter(fits))
+                self.numbers += count
+                if count < len(values):
+                    first = pc.index(fits, False).as_py()
+                    self.odd = (rows[first], values[first])
+            if count < len(values) or not _keeps(kind, array):
+                self.candidates.discard(kind)
+        if "amount" in self.candidates and "decimal" not in self.candidates:
+            self._test_amounts(values)
+
+    def _find_styles(self, numbers: pa.Array) -> None:
+        """Tells whether the fractions of plain numbers may be thousands, as in 1.299."""
+        with_point = numbers.filter(pc.match_substring(numbers, "."))
+        self.separated = self.separated or len(with_point) > 0
+        if not pc.all(pc.match_substring_regex(with_point, THOUSANDS), min_count=0).as_py():
+            self.styles.discard(AmountStyle.COMMA)
+
+    def _test_amounts(self, values: list[str]) -> None:
+        for value in values:
+            amount = read_amount(value)
+            if amount is not None:
+                self.styles &= set(amount.values)
+                self.currencies += amount.currency is not None
+                self.separated = self.separated or amount.separated
+            if amount is None or not self.styles or not all(map(_is_exact, amount.values.values())):
+                self.candidates.discard("amount")
+                return
+
+    def decide(self) -> ColumnType:
+        """The column's type, once all cells are added."""
+        if self.lists:
+            return self._decide_list()
+        plain = [kind for kind in TYPES if kind in self.candidates and kind != "amount"]
+        ambiguous = self.separated and len(self.styles) == 2
+        if not self.values or (plain == [] and "amount" not in self.candidates):
+            return ColumnType(self.name, "text", note=self._explain_text())
+        if plain and not (plain[0] == "decimal" and ambiguous and is_price(self.name)):
+            return ColumnType(self.name, plain[0], note=self._explain_no_values(plain[0]))
+        example = f"such as {self.odd[1]!r}" if self.odd else "such as 1.299"
+        if ambiguous:
+            note = f"text, as its numbers ({example}) may have a decimal point or comma"
+            return ColumnType(self.name, "text", note=note)
+        (style, *_) = sorted(self.styles, key=lambda style: style.name, reverse=True)
+        if not (self.currencies or is_measure(self.name)) and (
+            self.comma_separated or may_be_list(self.name) or style is AmountStyle.POINT
+        ):
+            note = f"text, as its values ({example}) may be numbers or lists"
+            return ColumnType(self.name, "text", note=note)
+        note = f"numbers with a {style.value} ({example})"
+        if self.currencies:
+            note += f", the currency in column '{self.name}_currency'"
+        no_values = self._explain_no_values("amount")
+        note = f"{note}; {no_values}" if no_values else note
+        return ColumnType(self.name, "amount", style, self.currencies > 0, note=note)
+
+    def _decide_list(self) -> ColumnType:
+        if is_image_name(self.name):
+            return ColumnType(self.name, "list")
+        separator = self.separators[0] if self.separators else None
+        how = f"joined by {separator!r}" if separator else "as JSON"
+        return ColumnType(self.name, "joined", separator=separator, note=f"lists, {how}")
+
+    def _explain_text(self) -> str | None:
+        """Why a column of mostly numbers is text."""
+        if self.texts and self.numbers:
+            return "text, as some values are numbers and some are texts"
+        if self.odd is not None and (2 * self.numbers >= self.values > 1 or is_price(self.name)):
+            row, value = self.odd
+            return f"text, as {value[:40]!r} in row {row} is no plain number"
+        if self.numbers and self.numbers == self.values:
+            return "text, as its numbers have more digits than a number column keeps"
+        return None
+
+    def _explain_no_values(self, kind: str) -> str | None:
+        if not self.no_values:
+            return None
+        shown = ", ".join(f"{count} x {text!r}" for text, count in self.no_values.most_common(3))
+        what = "amounts" if kind == "amount" else f"{kind} values"
+        return f"{what}; {shown} read as no value"
+
+
+def _keeps(kind: str, array: pa.Array) -> bool:
+    """Whether every value comes back from the type as it went in."""
+    if kind == "decimal":
+        long = array.filter(pc.greater(pc.binary_length(array), EXACT_DIGITS))
+        return all(map(_is_exact, long.to_pylist()))
+    try:
+        array.cast(TYPES[kind])
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_exact(digits: str) -> bool:
+    if len(digits) <= EXACT_DIGITS:
+        return True
+    number = float(digits)
+    return math.isfinite(number) and Decimal(repr(number)) == Decimal(digits)

@@ -1,0 +1,258 @@
+"""CSV and its kin: the delimiter and the quoting are told from the file."""
+
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from prodmatch.errors import CatalogueError
+from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of, name_columns
+from prodmatch.feeds.source import Source
+
+DELIMITERS = (",", ";", "\t", "|")
+NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+TABBED = (".tsv", ".tab")
+SAMPLE_ROWS = 200
+MOST_CHARACTERS = 64 << 20  # of a line: a picture as a data URI fits
+JOINED_LINES = 100  # of a quoted field, in a file whose quotes are not in order
+
+
+class _QuotesError(Exception):
+    """The quotes of a file are not in order."""
+
+
+@dataclass(frozen=True)
+class _Structure:
+    """What a whole pass over the records found."""
+
+    names: list[str]
+    width: int  # of the longest record that has a value there
+    short: int
+    long: int
+    first_uneven: int | None  # line
+    loose: int  # lines whose quotes are not in order
+
+
+def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
+    """A delimited file as rows; records that are shorter or longer than the header lose nothing.
+
+    Raises:
+        CatalogueError: there is no header or no row, or a line is too long to be one.
+    """
+    csv.field_size_limit(MOST_CHARACTERS)  # the module's own limit is 128 KiB
+    told, skip = _skip_separator_line(source.head)
+    delimiter = delimiter or told or _find_delimiter(source.head, source.path)
+    for quoting in ("strict", "backslash", "loose"):
+        if quoting == "backslash" and '\\"' not in source.head:
+            continue
+        reader = partial(_read_records, source, delimiter, quoting, skip)
+        try:
+            structure = _scan(reader, source.path)
+            break
+        except _QuotesError:
+            continue
+    else:
+        raise CatalogueError(f"{source.path}: its quotes cannot be made out. Export it again.")
+    extra = [""] * (structure.width - len(structure.names))
+    names, changes = name_columns([*structure.names, *extra])
+    details = [NAMES.get(delimiter, repr(delimiter)) + "-separated"]
+    if quoting == "backslash":
+        details.append("quotes escaped by backslashes")
+    return Feed(
+        form="csv",
+        read_as=", ".join(details),
+        rows=partial(_read_rows, reader, names),
+        delimiter=delimiter,
+        warnings=[*changes, *_describe(structure)],
+    )
+
+
+def _skip_separator_line(head: str) -> tuple[str | None, bool]:
+    """The delimiter in a first line `sep=;`, as spreadsheets write it."""
+    first = head.split("\n", 1)[0].rstrip("\r")
+    if first.lower().startswith("sep=") and len(first) == 5:
+        return first[4], True
+    return None, False
+
+
+def _find_delimiter(head: str, path: Path) -> str:
+    """The delimiter that splits the header, and most records like the header."""
+    best, best_score = ",", (0.0, 0)
+    order = sorted(DELIMITERS, key=lambda mark: mark != "\t") if _is_tabbed(path) else DELIMITERS
+    for delimiter in order:
+        records = [
+            record
+            for record, _ in zip(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter),
+                                 range(SAMPLE_ROWS), strict=False)
+            if any(record)
+        ]  # fmt: skip
+        if len(head) >= 1000 and len(records) > 2:
+            records.pop()  # it may be cut
+        width = len(records[0]) if records else 0
+        if width < 2:
+            continue
+        rows = records[1:] or records
+        score = (sum(len(record) == width for record in rows) / len(rows), width)
+        if score[0] > best_score[0] + 0.1 or (
+            score[0] > best_score[0] - 0.1 and width > best_score[1]
+        ):
+            best, best_score = delimiter, score
+    return best
+
+
+def _is_tabbed(path: Path) -> bool:
+    return any(suffix.lower() in TABBED for suffix in path.suffixes)
+
+
+def _lines(source: Source) -> Iterator[str]:
+    with source.open_text() as text:
+        number = 0
+        while line := text.readline(MOST_CHARACTERS):
+            number += 1
+            if len(line) == MOST_CHARACTERS and not line.endswith(("\n", "\r")):
+                raise CatalogueError(
+                    f"{source.path}: line {number} has more than {MOST_CHARACTERS >> 20} million "
+                    "characters, so it is no table. Export it again."
+                )
+            yield source.repair(line)
+
+
+def _read_records(
+    source: Source, delimiter: str, quoting: str, skip: bool
+) -> Iterator[tuple[int, list[str], bool]]:
+    """(line, fields, whether its quotes are in order) of every record that is not blank."""
+    lines = _lines(source)
+    if skip:
+        next(lines)
+    if quoting == "loose":
+        yield from _read_loosely(lines, delimiter)
+        return
+    escape = "\\" if quoting == "backslash" else None
+    reader = csv.reader(lines, delimiter=delimiter, escapechar=escape, strict=True)
+    try:
+        for record in reader:
+            if any(map(str.strip, record)):
+                yield reader.line_num, record, True
+    except csv.Error as error:
+        raise _QuotesError(str(error)) from error
+
+
+def _read_loosely(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str], bool]]:
+    """Records of a file in which some quotes are letters: inches, or words quoted in a field."""
+    ahead: deque[str] = deque()
+    mark = re.escape(delimiter)
+    cell = re.compile(rf'(?:"((?:[^"]|"")*)"|([^{mark}]*))(?:{mark}|$)')
+    number = width = 0
+    while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+        fields = _join_quoted(line, ahead, lines, delimiter, width)
+        in_order = fields is not None
+        if fields is None:
+            bare = line.rstrip("\r\n")
+            fields = [
+                found[1].replace('""', '"') if found[1] is not None else found[2]
+                for found in cell.finditer(bare)
+            ]
+            if not bare.endswith(delimiter):
+                fields.pop()  # the empty match at the end
+        number += 1
+        width = width or len(fields)
+        if any(map(str.strip, fields)):
+            yield number, fields, in_order
+
+
+def _join_quoted(
+    line: str, ahead: deque[str], lines: Iterator[str], delimiter: str, width: int
+) -> list[str] | None:
+    """The record that begins with this line, lines that a quoted field goes on in joined to it.
+
+    None where its quotes are not in order; the lines that were tried are then ahead again.
+    """
+    parts = [line]
+    while True:
+        try:
+            fields = next(csv.reader(["".join(parts)], delimiter=delimiter, strict=True), [])
+        except csv.Error as error:
+            more = None
+            if "unexpected end" in str(error) and len(parts) < JOINED_LINES:
+                more = ahead.popleft() if ahead else next(lines, None)
+            if more is not None:
+                parts.append(more)
+                continue
+            fields = []
+        if (fields and (len(parts) == 1 or len(fields) == width)) or not line.strip():
+            return fields
+        ahead.extendleft(reversed(parts[1:]))
+        return None
+
+
+def _scan(records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Path) -> _Structure:
+    """The structure of all records.
+
+    Raises:
+        CatalogueError: there is no row below the header.
+        _QuotesError: the quotes are not in order, read like this.
+    """
+    source = records()
+    header = next(source, None)
+    if header is None:
+        raise CatalogueError(f"{path}: has no rows. Export it again.")
+    names = header[1]
+    while names and not names[-1].strip():  # delimiters at the ends of lines
+        names = names[:-1]
+    width, count, short, long, loose = len(names), 0, 0, 0, 0
+    first_uneven = None
+    for line, record, in_order in source:
+        count += 1
+        loose += not in_order
+        if len(record) == len(names):
+            continue
+        filled = len(record)
+        while filled > len(names) and not record[filled - 1].strip():
+            filled -= 1
+        if filled != len(names):
+            short += filled < len(names)
+            long += filled > len(names)
+            first_uneven = first_uneven or line
+        width = max(width, filled)
+    if not count:
+        raise CatalogueError(f"{path}: has no rows below its header. Export it again.")
+    if width > MOST_COLUMNS:
+        raise CatalogueError(
+            f"{path}: has {width} columns, at most {MOST_COLUMNS}. Give its `delimiter`."
+        )
+    return _Structure(names, width, short, long, first_uneven, loose)
+
+
+def _read_rows(
+    records: Callable[[], Iterator[tuple[int, list[str], bool]]], names: Sequence[str]
+) -> Iterator[Row]:
+    source = records()
+    next(source)
+    for _, record, _ in source:
+        yield dict(zip(names, record, strict=False))
+
+
+def _describe(structure: _Structure) -> list[str]:
+    warnings = []
+    width = len(structure.names)
+    where = f"first near line {structure.first_uneven}"
+    if structure.short:
+        warnings.append(
+            f"{count_of(structure.short, 'row')} with fewer fields than the header's {width} "
+            f"({where}); the missing ones are empty"
+        )
+    if structure.long:
+        warnings.append(
+            f"{count_of(structure.long, 'row')} with more fields than the header's {width} "
+            f"({where}), kept in further columns; is a delimiter inside a field without quotes?"
+        )
+    if structure.loose:
+        warnings.append(
+            f"{count_of(structure.loose, 'line')} with quotes inside a field that are not doubled; "
+            "they are kept"
+        )
+    return warnings

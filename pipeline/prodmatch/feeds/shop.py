@@ -1,0 +1,244 @@
+"""Shop exports and shopping feeds as catalogues: a row a variant, with its product's cells."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from prodmatch.errors import CatalogueError
+from prodmatch.feeds.rows import Cell, Feed, Row, count_of
+
+SAMPLE_ROWS = 100
+# Columns of an export that are a variant's own: not taken from the product where they are blank.
+OF_VARIANT = re.compile(
+    r"price|variant_.*|option\d+_value|image_.*|cost_per_item|.*(sku|barcode|mpn|gtin|inventory|weight).*"
+)
+VARIANT = re.compile(r"option\d+_value|sku|price|barcode")  # one of these is filled
+EXPORT_NAMES = {
+    "body_html": "description",
+    "body": "description",
+    "vendor": "brand",
+    "product_category": "category",
+    "variant_sku": "sku",
+    "variant_price": "price",
+    "variant_barcode": "barcode",
+}
+DEFAULT_OPTION = "default title"  # of a product without variants
+FEED_NAMES = frozenset(
+    (
+        "link", "image_link", "additional_image_link", "price", "sale_price", "availability",
+        "condition", "gtin", "mpn", "brand", "item_group_id", "google_product_category",
+        "product_type",
+    )
+)  # fmt: skip
+SINGLE = ("product_id", "title", "description", "brand", "price", "link", "item_group_id")
+SHARED = ("title", "description", "brand", "image")  # by the variants of a feed's product
+ADDRESSES = re.compile(r"[,\s]+(?=https?://)")
+
+
+def arrange_products(feed: Feed) -> Feed:
+    """The feed with a row for each product or variant, under the catalogue's names.
+
+    What an export's variants share is held in memory; of a shopping feed, only what variants lack.
+    A plain table stays as it is.
+    """
+    sample = list(islice(feed.rows(), SAMPLE_ROWS))
+    names = {_plain_name(name) for row in sample for name in row}
+    exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
+    if {"handle", "title"} <= names and names & exported:
+        return _arrange_export(feed)
+    if {"id", "title"} <= names and len(names & FEED_NAMES) >= 2:
+        return _arrange_feed(feed)
+    return replace(feed, warnings=[*feed.warnings, *_suggest_names(sample)])
+
+
+def _plain_name(name: str) -> str:
+    bare = name.strip()
+    bare = bare[2:] if bare[:2].lower() == "g:" else bare
+    return re.sub(r"\W+", "_", bare.lower()).strip("_") or bare
+
+
+def _suggest_names(sample: Sequence[Row]) -> list[str]:
+    names = list(dict.fromkeys(name for row in sample for name in row))
+    if "product_id" in names:
+        return []
+    found = []
+    for ours, theirs in (
+        ("product_id", r"id|(product|item|article)?_?(id|sku)|artikelnummer|asin|gtin|ean|handle"),
+        ("title", r"(product_?)?(name|title)|titel|bezeichnung"),
+        ("image", r"(image|picture|photo)(_?(url|link|path|file))?s?|bild"),
+    ):
+        matching = (name for name in names if re.fullmatch(theirs, name.strip(), re.IGNORECASE))
+        if ours not in names and (name := next(matching, None)):
+            found.append(f"{ours}={name}")
+    example = ",".join(found) or "product_id=NAME"
+    return [f"no column is called product_id; embed it with `columns={example}`"]
+
+
+class _Names:
+    """New names for columns, no two the same."""
+
+    def __init__(self, special: dict[str, str]) -> None:
+        self.special = special
+        self.names: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self.names:
+            plain = _plain_name(name)
+            base = chosen = self.special.get(plain, plain)
+            count = 1
+            while chosen in self.names.values():
+                count += 1
+                chosen = f"{base}_{count}"
+            self.names[name] = chosen
+        return self.names[name]
+
+
+def _filled(cell: Cell) -> bool:
+    return cell is not None and cell != [] and (not isinstance(cell, str) or bool(cell.strip()))
+
+
+def _pictures(cell: Cell) -> list[str]:
+    parts = cell if isinstance(cell, list) else [str(cell)] if _filled(cell) else []
+    return [found for part in parts for found in ADDRESSES.split(part.strip()) if found]
+
+
+def _arrange_export(feed: Feed) -> Feed:
+    rename = _Names(EXPORT_NAMES)
+    shared: dict[str, Row] = {}
+    pictures: dict[str, list[str]] = {}
+    orphans = 0
+    for handle, row in _with_handles(feed, rename):
+        found = shared.setdefault(handle, {})
+        for name, cell in row.items():
+            if name not in found and _filled(cell) and not OF_VARIANT.fullmatch(name):
+                found[name] = cell
+        pictures.setdefault(handle, []).extend(_pictures(row.get("image_src")))
+    for found in shared.values():
+        orphans += "title" not in found
+    rows = partial(_export_rows, feed, rename, shared, pictures)
+    warnings = list(feed.warnings)
+    if orphans:
+        warnings.append(f"{count_of(orphans, 'product')} without a row with a title")
+    named = sum(1 for row in rows() if row["product_id"] != row.get("sku"))
+    if named:
+        warnings.append(
+            f"{count_of(named, 'variant')} without a SKU of its own; "
+            "the handle and the options are the product_id"
+        )
+    return _arranged(replace(feed, warnings=warnings), rows, "shop export")
+
+
+def _arranged(feed: Feed, rows: Callable[[], Iterator[Row]], layout: str) -> Feed:
+    return replace(feed, rows=rows, layout=layout, read_as=f"{layout}, {feed.read_as}")
+
+
+def _with_handles(feed: Feed, rename: _Names) -> Iterator[tuple[str, Row]]:
+    """The rows under new names, with the handle of their product."""
+    handle = ""
+    for row in feed.rows():
+        renamed = {rename[name]: cell for name, cell in row.items()}
+        handle = str(renamed.get("handle") or "").strip() or handle
+        renamed["handle"] = handle
+        yield handle, renamed
+
+
+def _export_rows(
+    feed: Feed, rename: _Names, shared: dict[str, Row], pictures: dict[str, list[str]]
+) -> Iterator[Row]:
+    used: set[str] = set()
+    for handle, row in _with_handles(feed, rename):
+        if not _filled(row.get("title")) and not _is_variant(row):
+            continue  # one more picture of the product
+        product: Row = {"product_id": _choose_id(row, handle, used)}
+        for name, cell in row.items():
+            product[name] = cell if _filled(cell) else shared[handle].get(name)
+        for name, cell in shared[handle].items():
+            product.setdefault(name, cell)
+        first = _pictures(product.pop("variant_image", None))
+        product.pop("image_src", None)
+        product["image"] = list(dict.fromkeys([*first, *pictures[handle]])) or None
+        yield product
+
+
+def _is_variant(row: Row) -> bool:
+    """Whether a row without a title is a variant, rather than one more picture of the product."""
+    return any(_filled(cell) and VARIANT.fullmatch(name) is not None for name, cell in row.items())
+
+
+def _choose_id(row: Row, handle: str, used: set[str]) -> str:
+    """The SKU; where there is none, or another variant has it, the handle and the options."""
+    chosen = str(row.get("sku") or "").strip()
+    if not chosen or chosen in used:
+        options = [str(row.get(f"option{number}_value") or "").strip() for number in (1, 2, 3)]
+        parts = [part for part in options if part and part.lower() != DEFAULT_OPTION]
+        chosen = "/".join([handle, *parts])
+    base, count = chosen, 1
+    while chosen in used:
+        count += 1
+        chosen = f"{base}#{count}"
+    used.add(chosen)
+    return chosen
+
+
+def _arrange_feed(feed: Feed) -> Feed:
+    rename = _Names({"id": "product_id"})
+    plain = partial(_feed_rows, feed, rename)
+    incomplete = {
+        str(row["item_group_id"])
+        for row in plain()
+        if _filled(row.get("item_group_id")) and not all(_filled(row.get(n)) for n in SHARED)
+    }
+    shared: dict[str, Row] = {group: {} for group in incomplete}
+    if incomplete:
+        for row in plain():
+            found = shared.get(str(row.get("item_group_id")))
+            if found is not None:
+                for name in SHARED:
+                    if _filled(row.get(name)):
+                        found.setdefault(name, row.get(name))
+    return _arranged(feed, partial(_complete, plain, shared), "shopping feed")
+
+
+def _feed_rows(feed: Feed, rename: _Names) -> Iterator[Row]:
+    for row in feed.rows():
+        product: Row = {}
+        images: list[str] = []
+        for name, cell in row.items():
+            ours = rename[name]
+            if ours in ("image_link", "additional_image_link", "additional_image_links"):
+                found = _pictures(cell)
+                images = [*found, *images] if ours == "image_link" else [*images, *found]
+            elif isinstance(cell, list) and ours in SINGLE:
+                for number, part in enumerate(dict.fromkeys(cell), 1):
+                    product[ours if number == 1 else f"{ours}_{number}"] = part
+            else:
+                product[ours] = cell
+        product["image"] = list(dict.fromkeys(images)) or None
+        yield product
+
+
+def _complete(rows: Callable[[], Iterator[Row]], shared: dict[str, Row]) -> Iterator[Row]:
+    for row in rows():
+        for name, cell in shared.get(str(row.get("item_group_id")), {}).items():
+            if not _filled(row.get(name)):
+                row[name] = cell
+        yield row
+
+
+def find_column(feed: Feed, name: str, path: Path) -> str:
+    """The column that a user calls so, in any case, or as the shop's export does.
+
+    Raises:
+        CatalogueError: there is none.
+    """
+    names = {name: None for row in islice(feed.rows(), SAMPLE_ROWS) for name in row}
+    plain = _plain_name(name)
+    for chosen in (name, plain, EXPORT_NAMES.get(plain, plain)):
+        for found in names:
+            if chosen in (found, _plain_name(found)):
+                return found
+    shown = ", ".join(list(names)[:20])
+    raise CatalogueError(f"{path}: `match={name}`: there is no such column; found {shown}.")

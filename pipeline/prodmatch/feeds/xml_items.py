@@ -1,0 +1,165 @@
+"""RSS, Atom and plain XML feeds, streamed item by item; no entity is ever expanded."""
+
+from collections.abc import Iterator
+from functools import partial
+from xml.parsers import expat
+
+from prodmatch.errors import CatalogueError
+from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row
+from prodmatch.feeds.source import Source
+
+BLOCK_BYTES = 1 << 18
+ITEMS = ("item", "entry", "product", "offer", "article", "row", "record")
+DEEPEST = 50
+MOST_CHARACTERS = 64 << 20  # of one item
+MOST_TAG_BYTES = 4 << 20  # expat begins a tag again with every block of it
+LINKS = ("href", "url")  # attributes that are an element's content
+GOOGLE = "http://base.google.com/ns/1.0"
+
+
+class _RefusedError(Exception):
+    """Something in a feed that is not read."""
+
+
+def open_xml(source: Source) -> Feed:
+    """An XML feed as rows, without the prefix `g:`; repeated elements are lists.
+
+    Raises:
+        CatalogueError: it is no XML, declares entities, or has no items.
+    """
+    return Feed(form="xml", read_as="XML", rows=partial(_read_rows, source))
+
+
+def _read_rows(source: Source) -> Iterator[Row]:
+    items = _Items()
+    fed = count = 0
+    with source.open_bytes() as file:
+        try:
+            while chunk := file.read(BLOCK_BYTES):
+                items.parser.Parse(chunk, False)
+                fed += len(chunk)
+                if fed - items.parser.CurrentByteIndex > MOST_TAG_BYTES:
+                    raise _RefusedError("a tag or comment without end")
+                count += len(items.rows)
+                yield from items.rows
+                items.rows.clear()
+            items.parser.Parse(b"", True)
+        except expat.ExpatError as error:
+            raise CatalogueError(
+                f"{source.path}: line {error.lineno} is no XML ({expat.ErrorString(error.code)}). "
+                "Export the feed again."
+            ) from error
+        except (LookupError, ValueError) as error:
+            raise CatalogueError(
+                f"{source.path}: is in an encoding that XML is not read in ({error}). "
+                "Export the feed as UTF-8."
+            ) from error
+        except _RefusedError as error:
+            line = items.parser.CurrentLineNumber
+            raise CatalogueError(
+                f"{source.path}: line {line}: {error}; feeds with it are not read. "
+                "Export the feed without it."
+            ) from error
+    count += len(items.rows)
+    yield from items.rows
+    if not count:
+        raise CatalogueError(
+            f"{source.path}: has no items; looked for <{'>, <'.join(ITEMS)}>. "
+            "Give an RSS or Atom feed, or CSV."
+        )
+
+
+class _Items:
+    """The items of a feed, as expat reports them."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.path: list[str] = []
+        self.item: dict[str, list[str]] | None = None
+        self.inner: list[str] = []  # names of the open elements inside the item
+        self.text: list[str] = []
+        self.characters = 0
+        self.google = "g"
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._add_text
+        self.parser.EntityDeclHandler = self._refuse_entity
+        self.parser.UnparsedEntityDeclHandler = self._refuse_entity
+        self.parser.SkippedEntityHandler = self._refuse_entity
+        self.parser.ExternalEntityRefHandler = self._refuse_entity
+        self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+
+    def _refuse_entity(self, *_: object) -> int:
+        raise _RefusedError("an entity of its own")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        for name, value in attributes.items():
+            if value == GOOGLE and name.startswith("xmlns:"):
+                self.google = name[6:]
+        if self.item is None:
+            if _local(tag) in ITEMS and self.path:
+                self.item, self.characters = {}, 0
+                for name, value in attributes.items():
+                    if not name.startswith("xmlns"):
+                        self._keep(_local(name), value)
+            self.path.append(tag)
+        else:
+            self._close_text()
+            self.inner.append(self._name(tag))
+            for name in LINKS:
+                if attributes.get(name):
+                    self._keep("_".join(self.inner), attributes[name])
+        if len(self.path) + len(self.inner) > DEEPEST:
+            raise _RefusedError("elements nested too deeply")
+
+    def _end(self, tag: str) -> None:
+        if self.inner:
+            self._close_text()
+            self.inner.pop()
+            return
+        self.path.pop()
+        if self.item is not None:
+            self._close_text()
+            self.rows.append(_make_row(self.item))
+            self.item = None
+
+    def _add_text(self, text: str) -> None:
+        if self.item is not None:
+            self.text.append(text)
+            self.characters += len(text)
+            if self.characters > MOST_CHARACTERS:
+                raise _RefusedError("an item of more than 64 million characters")
+
+    def _close_text(self) -> None:
+        text = "".join(self.text).strip()
+        self.text.clear()
+        if text:
+            self._keep("_".join(self.inner) or "text", text)
+
+    def _keep(self, name: str, value: str) -> None:
+        if self.item is not None:
+            self.item.setdefault(name, []).append(value)
+            if len(self.item) > MOST_COLUMNS:
+                raise _RefusedError(f"an item of more than {MOST_COLUMNS} elements")
+
+    def _name(self, tag: str) -> str:
+        prefix, colon, local = tag.rpartition(":")
+        if prefix == self.google:
+            return f"g:{local}"
+        return f"{prefix}_{local}" if colon else local
+
+
+def _make_row(item: dict[str, list[str]]) -> Row:
+    """An item's values; those of `g:id` before those of `id`, which in Atom is an address."""
+    merged: dict[str, list[str]] = {}
+    for name, values in item.items():
+        plain = name.replace("g:", "")
+        known = merged.setdefault(plain, [])
+        merged[plain] = [*values, *known] if name.startswith("g:") else [*known, *values]
+    return {name: found[0] if len(found) == 1 else found for name, found in merged.items()}
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition(":")[2]
