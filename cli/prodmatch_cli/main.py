@@ -17,22 +17,23 @@ HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", 
 
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is whole at any instant
 
-COMMANDS = {  # and the modules they are in
-    "check": "jobs",
-    "convert": "jobs",
-    "embed": "jobs",
-    "index": "jobs",
-    "query": "lookups",
-    "recommend": "lookups",
-    "explain": "lookups",
-    "evaluate": "lookups",
-    "train": "jobs",
-    "export": "upkeep",
-    "generations": "upkeep",
-    "rollback": "upkeep",
-    "verify": "upkeep",
-    "gc": "upkeep",
-}
+COMMANDS = (
+    "build",
+    "check",
+    "convert",
+    "embed",
+    "evaluate",
+    "explain",
+    "export",
+    "gc",
+    "generations",
+    "index",
+    "query",
+    "recommend",
+    "rollback",
+    "train",
+    "verify",
+)
 
 
 class _Commands(click.Group):
@@ -44,7 +45,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"prodmatch_cli.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"prodmatch_cli.commands.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -57,8 +58,9 @@ class _Commands(click.Group):
 def cli() -> None:
     """Find and match products by what they say and what they look like.
 
-    A nightly run is `prodmatch embed CATALOGUE` and `prodmatch index`; then ask with
-    `prodmatch query "red t-shirt"`. Answers go to stdout, everything else to stderr.
+    A nightly run is `prodmatch build CATALOGUE`, or its halves `prodmatch embed CATALOGUE` and
+    `prodmatch index`; then ask with `prodmatch query "red t-shirt"`. Answers go to stdout,
+    everything else to stderr.
 
     Exit status: 0 done, 1 a named failure, 2 wrong usage, 3 a damaged or mismatched artifact,
     4 locked by another run.
@@ -67,6 +69,9 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line and exits with the contract's status."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries ask a hub for nothing
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:

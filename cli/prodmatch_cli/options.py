@@ -1,5 +1,6 @@
 """Options that several commands share, and how their values are read."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +9,15 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-CATALOGUE = click.argument("catalogue", type=click.Path(path_type=Path))
+PATH = click.Path(path_type=Path)
+
+
+def _disable_progress(context: click.Context, option: click.Parameter, quiet: bool) -> None:
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"
+
+
+CATALOGUE = click.argument("catalogue", type=PATH)
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=True),
@@ -20,7 +29,7 @@ STORE = click.option(
 )
 IMAGE_ROOT = click.option(
     "--image-root",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Directory that picture paths are relative to.",
 )
 COLUMNS = click.option(
@@ -28,7 +37,61 @@ COLUMNS = click.option(
     metavar="OURS=THEIRS,...",
     help="Names of the catalogue's columns, such as title=name,image=photo.",
 )
-QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
+MODEL = click.option(
+    "--model",
+    default="compact",
+    show_default=True,
+    help="A shipped model's name, or a model directory.",
+)
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the encoders run.",
+)
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="Processes that decode pictures; 0 decodes between the batches.",
+)
+MAX_REJECT = click.option(
+    "--max-reject",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of rows that may be rejected; above it no embeddings are written.",
+)
+QUIET = click.option(
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=_disable_progress,
+    help="No progress bars.",
+)
+TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
+WHERE = click.option(
+    "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
+)
+WEIGHTS = click.option("--weights", help="Of the signals, such as lexical=0.5,text=0.2,image=0.3.")
+EXPLAIN = click.option(
+    "--explain", is_flag=True, help="Show each signal's share of the score in the table."
+)
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+HIT_FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    default="table",
+    show_default=True,
+)
+GENERATION = click.option(
+    "--generation", "number", type=int, help="Which one.  [default: the current one]"
+)
 
 
 def picture_options(command: Command) -> Command:
@@ -38,7 +101,7 @@ def picture_options(command: Command) -> Command:
         COLUMNS,
         click.option(
             "--catalogue",
-            type=click.Path(path_type=Path),
+            type=PATH,
             help="The catalogue that the index was made from, for its pictures.",
         ),
     ):
@@ -59,6 +122,54 @@ def catalogue_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def embed_options(command: Command) -> Command:
+    """Adds the options of `embed` that `build` has too."""
+    for option in (
+        click.option(
+            "--allow-empty",
+            is_flag=True,
+            help="Take a catalogue without rows: every product is gone.",
+        ),
+        MAX_REJECT,
+        WORKERS,
+        DEVICE,
+        MODEL,
+    ):
+        command = option(command)
+    return command
+
+
+def index_options(command: Command) -> Command:
+    """Adds the options of `index` that `build` has too."""
+    for option in (
+        click.option(
+            "--type",
+            "kind",
+            type=click.Choice(["auto", "flat", "ivf", "hnsw", "sq8"]),
+            default="auto",
+            show_default=True,
+            help="Compare all rows (flat), lists of them (ivf), linked ones (hnsw), or all by "
+            "bytes (sq8).",
+        ),
+        click.option(
+            "--weights",
+            help="Of the signals, where a query names none; set by the catalogue if not given.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def check_target(path: Path | None, option: str) -> None:
+    """A file is replaced whole: a device, such as /dev/null, would be gone.
+
+    Raises:
+        click.UsageError: the path is there, and is no regular file.
+    """
+    if path is not None and path.exists() and not path.is_file():
+        raise click.UsageError(f"{option} {path}: is there, and is no regular file.")
 
 
 def read_names(value: str | None) -> tuple[str, ...]:

@@ -10,14 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from prodmatch.search.hits import Hit
 from prodmatch.search.scoring import SIGNALS
 
-__all__ = ["print_explanation", "print_json", "print_report", "print_rows", "print_table"]
+HIT_COLUMNS = ("rank", "product_id", "title", "score", "probability")
 
 
 def print_json(content: object) -> None:
     """One line of JSON on stdout."""
     _say(_json(content))
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """What a report warns of, a line each on stderr."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def print_report(report: Mapping[str, object], form: str) -> None:
@@ -49,6 +56,19 @@ def print_rows(rows: Sequence[Mapping[str, object]], form: str, columns: Sequenc
         _say(_csv(rows), nl=False)
     else:
         print_table(rows, columns)
+
+
+def print_hits(
+    found: Sequence[Sequence[Hit]], form: str, *, explain: bool = False, many: bool = False
+) -> None:
+    """The hits of one query, or of many, on stdout; with `explain` the table has the signals."""
+    rows = [hit.as_dict() for hits in found for hit in hits]
+    columns = [*(["query_id"] if many else []), *HIT_COLUMNS, *(SIGNALS if explain else ())]
+    if not any(row.get("title") for row in rows):
+        columns.remove("title")
+    print_rows(rows, form, columns)
+    if not rows and form == "table":
+        click.echo("no product matches", err=True)
 
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:

@@ -1,0 +1,60 @@
+"""The command `build`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from prodmatch_cli.opening import read_options
+from prodmatch_cli.options import (
+    CATALOGUE,
+    QUIET,
+    STORE,
+    catalogue_options,
+    embed_options,
+    index_options,
+    read_weights,
+)
+from prodmatch_cli.output import print_json
+
+if TYPE_CHECKING:
+    from prodmatch.search.vector_index import Kind  # loads FAISS, and torch comes first
+
+
+@click.command()
+@CATALOGUE
+@catalogue_options
+@STORE
+@embed_options
+@index_options
+@QUIET
+def build(
+    catalogue: Path,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    store: Path,
+    model: str,
+    device: str,
+    workers: int,
+    max_reject: float,
+    allow_empty: bool,
+    weights: str | None,
+    kind: "Kind",
+) -> None:
+    """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
+
+    Ends with a line of JSON: the keys of both, the seconds of both together.
+    """
+    options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
+    chosen = read_weights(weights)
+    from prodmatch.build import BuildSettings
+    from prodmatch.build import build as build_store
+    from prodmatch.embed import EmbedSettings
+
+    embedding = EmbedSettings(device=device, workers=workers, max_reject=max_reject)
+    settings = BuildSettings(embedding, weights=chosen, kind=kind)
+    report = build_store(catalogue, store, model=model, options=options, settings=settings)
+    seconds = round(report.embed.seconds + report.index.seconds, 2)
+    print_json({**asdict(report.embed), **asdict(report.index), "seconds": seconds})

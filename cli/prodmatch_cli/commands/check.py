@@ -1,0 +1,39 @@
+"""The command `check`."""
+
+from pathlib import Path
+
+import click
+
+from prodmatch.check import check_catalogue
+from prodmatch.errors import CatalogueError
+from prodmatch_cli.opening import open_given
+from prodmatch_cli.options import CATALOGUE, FORMAT, MAX_REJECT, WORKERS, catalogue_options
+from prodmatch_cli.output import print_report
+
+
+@click.command()
+@CATALOGUE
+@catalogue_options
+@WORKERS
+@click.option("--no-decode", is_flag=True, help="Do not decode the pictures.")
+@MAX_REJECT
+@FORMAT
+def check(
+    catalogue: Path,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    workers: int,
+    no_decode: bool,
+    max_reject: float,
+    form: str,
+) -> None:
+    """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused."""
+    opened = open_given(catalogue, columns, text_columns, image_root)
+    report = check_catalogue(opened, decode=not no_decode, workers=workers, max_reject=max_reject)
+    print_report(report.as_dict(), form)
+    if report.refused:
+        raise CatalogueError(
+            f"{catalogue}: would be refused; {report.rows - report.embeddable} of {report.rows} "
+            "rows cannot be embedded. Mend the rows above, or raise --max-reject."
+        )

@@ -1,0 +1,46 @@
+"""The command `embed`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from prodmatch.model.description import open_model
+from prodmatch_cli.opening import open_given
+from prodmatch_cli.options import CATALOGUE, QUIET, STORE, catalogue_options, embed_options
+from prodmatch_cli.output import print_json
+
+
+@click.command()
+@CATALOGUE
+@catalogue_options
+@STORE
+@embed_options
+@click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
+@QUIET
+def embed(
+    catalogue: Path,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | None,
+    store: Path,
+    model: str,
+    device: str,
+    workers: int,
+    max_reject: float,
+    allow_empty: bool,
+    dry_run: bool,
+) -> None:
+    """Encode what is new in CATALOGUE, and write the embedding of every product.
+
+    Ends with a line of JSON: rows == embedded + rejected, always.
+    """
+    opened = open_given(catalogue, columns, text_columns, image_root, allow_empty=allow_empty)
+    chosen = open_model(model)
+    from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
+
+    if dry_run:
+        print_json(asdict(plan_embedding(opened, chosen, store)))
+        return
+    settings = EmbedSettings(device=device, workers=workers, max_reject=max_reject)
+    print_json(asdict(embed_catalogue(opened, chosen, store, settings)))

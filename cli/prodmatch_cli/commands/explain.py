@@ -1,0 +1,76 @@
+"""The command `explain`."""
+
+from pathlib import Path
+
+import click
+
+from prodmatch.errors import QueryError
+from prodmatch.explain import explain_product, paint
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Query, read_picture
+from prodmatch.storage.atomic import new_file
+from prodmatch_cli.opening import find_pictures
+from prodmatch_cli.options import (
+    FORMAT,
+    PATH,
+    STORE,
+    WEIGHTS,
+    check_target,
+    picture_options,
+    read_weights,
+)
+from prodmatch_cli.output import print_explanation
+
+HEAT_PIXELS = 320  # of a side of the heat map's picture
+
+
+@click.command()
+@click.argument("text", metavar="QUERY")
+@click.argument("product_id")
+@STORE
+@click.option("--image", type=PATH, help="A picture to ask with, beside QUERY or, if '', alone.")
+@WEIGHTS
+@FORMAT
+@click.option("--html", type=PATH, help="Write a page, too.")
+@click.option("--png", type=PATH, help="Write the heat map over the product's picture.")
+@picture_options
+def explain(
+    text: str,
+    product_id: str,
+    store: Path,
+    image: Path | None,
+    weights: str | None,
+    form: str,
+    html: Path | None,
+    png: Path | None,
+    catalogue: Path | None,
+    columns: str | None,
+    image_root: Path | None,
+) -> None:
+    """Say why the product PRODUCT_ID answers QUERY: the score's parts, words, a heat map.
+
+    The heat map needs the product's picture, and so --catalogue.
+    """
+    if png is not None and catalogue is None:
+        raise click.UsageError("--png needs the product's picture: give --catalogue.")
+    check_target(html, "--html")
+    check_target(png, "--png")
+    query = Query("q", text or None, read_picture(image, "--image") if image else None)
+    index = open_index(store)
+    picture = None
+    if catalogue is not None:
+        picture = find_pictures(catalogue, columns, image_root, {product_id}).get(product_id)
+    if catalogue is not None and picture is None:
+        raise QueryError(f"--catalogue {catalogue}: has no picture of the product {product_id!r}.")
+    found = explain_product(
+        index, query, product_id, picture=picture, weights=read_weights(weights)
+    )
+    if html is not None:
+        from prodmatch.reports.answers_page import explanation_page
+
+        with new_file(html) as file:
+            file.write(explanation_page(found).encode())
+    if png is not None and found.heat_map is not None:
+        with new_file(png) as file:
+            paint(found.heat_map, HEAT_PIXELS).save(file, "PNG")
+    print_explanation(found.as_dict(), form)

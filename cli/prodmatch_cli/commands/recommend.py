@@ -1,0 +1,36 @@
+"""The command `recommend`."""
+
+from pathlib import Path
+
+import click
+
+from prodmatch.recommend import recommend_products
+from prodmatch.search.product_index import open_index
+from prodmatch.search.searcher import SearchOptions
+from prodmatch_cli.options import EXPLAIN, HIT_FORMAT, STORE, TOP, WHERE, read_weights
+from prodmatch_cli.output import print_hits
+
+
+@click.command()
+@STORE
+@click.option("--liked", multiple=True, required=True, help="A product's id; give it repeatedly.")
+@click.option("--disliked", multiple=True, help="A product to keep away from; repeatedly.")
+@TOP
+@WHERE
+@click.option("--weights", help="Of the two parts, such as text=0.4,image=0.6.")
+@HIT_FORMAT
+@EXPLAIN
+def recommend(
+    store: Path,
+    liked: tuple[str, ...],
+    disliked: tuple[str, ...],
+    top: int,
+    where: str | None,
+    weights: str | None,
+    form: str,
+    explain: bool,
+) -> None:
+    """Find products near a history of liked ones; the history itself is left out."""
+    options = SearchOptions(where, top, read_weights(weights))
+    found = recommend_products(open_index(store), liked, disliked, options)
+    print_hits([found], form, explain=explain, many=False)
