@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import click
 
@@ -79,7 +80,9 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) ->
     room = shutil.get_terminal_size((80, 24)).columns if seen else 80
     while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
-    numeric = [all(isinstance(row.get(name), int | float) for row in rows) for name in columns]
+    numeric = [
+        all(isinstance(row.get(name), int | float | Decimal) for row in rows) for name in columns
+    ]
     for line in [list(columns), *cells]:
         parts = (
             _fit(text, width, right=right)
@@ -136,7 +139,14 @@ def _cell(value: object) -> str:
 
 
 def _json(content: object) -> str:
-    return json.dumps(content, ensure_ascii=False, default=str)
+    return json.dumps(content, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """A value that JSON has no type for: a decimal as a number, if that keeps all its digits."""
+    if isinstance(value, Decimal) and Decimal(repr(float(value))) == value:
+        return float(value)
+    return str(value)
 
 
 def _csv(rows: Iterable[Mapping[str, object]]) -> str:

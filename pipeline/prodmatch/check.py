@@ -175,24 +175,24 @@ def _report(catalogue: Catalogue, tally: _Tally, max_reject: float) -> CheckRepo
 
 
 def _uses(catalogue: Catalogue) -> dict[str, str]:
-    layout = catalogue.layout
-    uses = {layout.product_id: "id"}
-    if layout.image:
-        uses[layout.image] = "picture"
-    uses.update(dict.fromkeys(layout.sources, "metadata"))
-    uses.update(dict.fromkeys(layout.texts, "text"))
-    return {**uses, **dict.fromkeys(layout.left_out, "not used")}
+    mapping = catalogue.mapping
+    uses = {mapping.product_id: "id"}
+    if mapping.image:
+        uses[mapping.image] = "picture"
+    uses.update(dict.fromkeys(mapping.sources, "metadata"))
+    uses.update(dict.fromkeys(mapping.texts, "text"))
+    return {**uses, **dict.fromkeys(mapping.left_out, "not used")}
 
 
 def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
-    layout, embeddable = catalogue.layout, max(1, counts["embeddable"])
-    warnings = []
-    if not layout.texts:
+    mapping, embeddable = catalogue.mapping, max(1, counts["embeddable"])
+    warnings = list(catalogue.warnings)
+    if not mapping.texts:
         warnings.append("no text column: products are found by their pictures alone")
-    if layout.image is None:
+    if mapping.image is None:
         warnings.append("no picture column: products are found by their texts alone")
-    if layout.left_out:
-        warnings.append(f"columns not used: {', '.join(layout.left_out)}")
+    if mapping.left_out:
+        warnings.append(f"columns not used: {', '.join(mapping.left_out)}")
     for name, what in (
         ("without_text", "have no text"),
         ("without_image", "have no usable picture"),
@@ -200,6 +200,6 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         ("small_images", f"have a picture with a side below {SMALL_PIXELS} pixels"),
     ):
         share = counts[name] / embeddable
-        if share >= 0.2 and not (name == "without_text" and not layout.texts):
+        if share >= 0.2 and not (name == "without_text" and not mapping.texts):
             warnings.append(f"{share:.0%} of the products {what}")
     return warnings

@@ -17,7 +17,8 @@ from conftest import Counting
 from PIL import Image, ImageFile
 from small import draw
 
-from prodmatch.catalogue.images import ImageFault, decode_image, read_image_file
+from prodmatch.catalogue.image_files import read_image_file, read_image_text
+from prodmatch.catalogue.images import ImageFault, decode_image
 
 
 def save(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -57,17 +58,18 @@ EXIF = b"\xff\xe1" + struct.pack(">H", 40) + b"Exif\0\0MM\0*" + b"\xff" * 28
 
 TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63" + bytes(7)
 
+NAMED = {"BMP": "bmp", "TIFF": "tiff"}
 HARMFUL: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "empty"),
-    "text": (b"<html>", "not_an_image"),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not_an_image"),
-    "pdf": (b"%PDF-1.7\n", "not_an_image"),
+    "text": (b"<html>", "html_page"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "svg"),
+    "pdf": (b"%PDF-1.7\n", "pdf"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
     "a pickle": (b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.", "not_an_image"),
     "zeros": (bytes(1000), "not_an_image"),
     "a zip": (b"PK\x03\x04" + bytes(100), "not_an_image"),
     **{
-        form: (save(Image.new("RGB", (8, 8)), form), "not_an_image")
+        form: (save(Image.new("RGB", (8, 8)), form), NAMED.get(form, "not_an_image"))
         for form in ("BMP", "TIFF", "PPM", "ICO", "TGA", "DDS", "PCX", "SGI")
     },
     "huge png": (png(65535, 65535), "too_many_pixels"),
@@ -158,7 +160,7 @@ def test_harmful_pictures_take_little_memory() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *sys.path],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1] / "support",
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
     )  # fmt: skip
     assert int(done.stdout) < 100 << 10  # kilobytes
 
@@ -192,10 +194,11 @@ PATHS: dict[str, str] = {
     "out": "outside_root",
     "up/secret": "outside_root",
     "loop": "bad_path",
-    "https://example.org/a.png": "outside_root",
+    "https://example.org/a.png": "address",
     "file:///etc/passwd": "outside_root",
-    "ftp://example.org/a": "outside_root",
-    "data:image/png;base64,AAAA": "missing",
+    "ftp://example.org/a": "address",
+    "data:image/png;base64,A": "bad_base64",
+    "data:image/png": "bad_base64",
     "\\\\host\\share\\a.png": "missing",
     "~/a.png": "missing",
     "$HOME/a.png": "missing",
@@ -229,7 +232,7 @@ def test_a_path_reaches_nothing_outside_its_root(
     monkeypatch.setattr(socket, "socket", never)
     for path, reason in PATHS.items():
         with pytest.raises(ImageFault) as fault:
-            read_image_file(path, root)
+            read_image_text(path, root)
         assert fault.value.reason == reason, path
     assert read_image_file("below/../a.png", root) == b"fine"
     assert [path for path in opened if not Path(path).is_relative_to(root)] == []

@@ -1,21 +1,36 @@
-"""One untrusted picture to RGB, and one untrusted path to bytes."""
+"""One untrusted picture to RGB, or the reason why not."""
 
 import contextlib
 import io
-import os
-import stat
+import re
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError, features
 
 from prodmatch.errors import ProdmatchError
 
-__all__ = ["ImageFault", "decode_image", "read_image_file", "read_trusted_file"]
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # of a GIF the first frame; EPS would run a program
+# Of an animation the first frame; EPS would run a program.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the workers are processes
+PROLOGUE = rb"\s*(?:(?:<\?xml[^>]*>|<!--(?:(?!-->).)*-->)\s*)*"
+# What is often found where a picture should be; by reason, how it starts.
+OTHERS = {
+    "git_lfs_pointer": rb"version https://git-lfs",
+    "svg": PROLOGUE + rb"<(svg|!doctype svg)[\s>]",
+    "html_page": PROLOGUE + rb"<(!doctype html|html|head|body)[\s>]",
+    "pdf": rb"%PDF-",
+    "gzip": rb"\x1f\x8b",
+    "bmp": rb"BM.{4}\0\0\0\0",
+    "tiff": rb"II[*+]\0|MM\0[*+]",
+    "heic": rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)",
+    "avif": rb"....ftypavi[fs]",
+    "jpeg_xl": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "jpeg_2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+}
+OTHER = {name: re.compile(start, re.DOTALL | re.IGNORECASE) for name, start in OTHERS.items()}
+NAMED_BYTES = 1000  # of a file, to name what it is
 MOST_BYTES = 20 << 20
 MOST_PIXELS = 50_000_000
 MOST_SCANS = 100  # of a JPEG: forty bytes a scan cost the decoder milliseconds
@@ -40,8 +55,8 @@ def decode_image(data: bytes) -> Image.Image:
     """The picture in `data` as RGB: upright, on white where it is transparent.
 
     Raises:
-        ImageFault: `empty`, `too_many_bytes`, `too_many_scans`, `not_an_image`,
-            `too_many_pixels` or `broken`; a truncated picture is broken, never half grey.
+        ImageFault: `empty`, `too_many_bytes`, `too_many_scans`, `too_many_pixels`, `broken` (a
+            truncated picture is broken, never half grey), a name of OTHERS or `not_an_image`.
     """
     if not data:
         raise ImageFault("empty", "no bytes")
@@ -60,11 +75,17 @@ def decode_image(data: bytes) -> Image.Image:
     except ImageFault:
         raise
     except UnidentifiedImageError as error:
-        raise ImageFault("not_an_image", f"starts with {data[:8]!r}") from error
+        raise ImageFault(_name_content(data), f"starts with {data[:16]!r}") from error
     except Image.DecompressionBombError as error:
         raise ImageFault("too_many_pixels", str(error)) from error
     except Exception as error:  # decoders raise what they like on hostile bytes
         raise ImageFault("broken", f"{type(error).__name__}: {error}") from error
+
+
+def _name_content(data: bytes) -> str:
+    start = data[:NAMED_BYTES]
+    found = next((name for name, kind in OTHER.items() if kind.match(start)), "not_an_image")
+    return "broken" if found.upper() in FORMATS else found
 
 
 @contextlib.contextmanager
@@ -91,55 +112,3 @@ def _narrow(picture: Image.Image) -> Image.Image:
     values = np.asarray(picture, dtype=np.float64)
     eight = np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8)
     return ImageOps.exif_transpose(Image.fromarray(eight)).convert("RGB")
-
-
-def read_image_file(path: str, root: Path) -> bytes:
-    """The bytes of a picture below `root`, named by a path relative to it.
-
-    Nothing but a regular file below `root` is opened, links out of it are not followed, and no
-    network is ever reached: a URL is a name like any other.
-
-    Raises:
-        ImageFault: `bad_path`, `outside_root`, `missing`, `not_a_file` or `too_many_bytes`.
-    """
-    try:
-        base = root.resolve()
-        target = (base / path).resolve()
-        inside = not Path(path).is_absolute() and target.is_relative_to(base)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise ImageFault("bad_path", f"{path!r}: {error}") from error
-    if not inside or "://" in path:
-        raise ImageFault("outside_root", repr(path))
-    return _read_regular(target, path, os.O_NOFOLLOW)
-
-
-def read_trusted_file(path: Path) -> bytes:
-    """The bytes of a picture that the person who asks has named, wherever it lies.
-
-    Raises:
-        ImageFault: as `read_image_file`; a pipe or a device is not waited for.
-    """
-    return _read_regular(path, str(path), 0)
-
-
-def _read_regular(target: Path, name: str, flags: int) -> bytes:
-    """Opens without waiting, and reads what is a regular file and not too large."""
-    try:
-        flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(target, flags)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageFault("missing", repr(name)) from error
-    except (OSError, ValueError) as error:
-        raise ImageFault("bad_path", f"{name!r}: {error}") from error
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ImageFault("not_a_file", repr(name))
-        if found.st_size > MOST_BYTES:
-            raise ImageFault("too_many_bytes", f"{name!r}: {found.st_size} bytes")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ImageFault("unreadable", f"{name!r}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)

@@ -1,39 +1,29 @@
 """A Parquet catalogue: its schema checked at once, its rows streamed and checked one by one."""
 
-import contextlib
 import hashlib
-import html
-import re
-import unicodedata
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.images import ImageFault, read_image_file
-from prodmatch.catalogue.schema import Layout, map_schema
+from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.files import find_files
+from prodmatch.catalogue.image_files import needs_root, read_image_cell
+from prodmatch.catalogue.images import ImageFault
+from prodmatch.catalogue.parts import Part, open_parts, unite_parts
+from prodmatch.catalogue.schema import SchemaMapping, map_schema
+from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError
-
-__all__ = [
-    "Batch",
-    "Catalogue",
-    "CatalogueOptions",
-    "Reject",
-    "clean_text",
-    "open_catalogue",
-]
 
 BATCH_ROWS = 1024
 PATH_ROWS = 64  # where pictures are files, whose sizes are not known
 BATCH_BYTES = 64 << 20
-READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
-MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
-TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>")
-CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
 
 
 @dataclass(frozen=True)
@@ -79,42 +69,49 @@ class Catalogue:
 
     path: Path
     options: CatalogueOptions
-    files: tuple[Path, ...]
-    row_counts: tuple[int, ...]  # of each file
-    layout: Layout
+    parts: tuple[Part, ...]
+    mapping: SchemaMapping
+    warnings: tuple[str, ...] = ()  # what is passed over or missing, for the user
 
     @property
     def row_count(self) -> int:
-        """Rows of all files."""
-        return sum(self.row_counts)
+        """Rows of all files, as their footers claim; `batches` checks it."""
+        return sum(part.row_count for part in self.parts)
 
     @property
     def schema(self) -> pa.Schema:
         """Names and types of the metadata."""
-        return self.layout.metadata
+        return self.mapping.metadata
 
     def batches(self) -> Iterator[Batch]:
         """All rows in order, about a thousand at a time; each pass gives the same.
 
         Raises:
-            CatalogueError: a file cannot be read to its end.
+            CatalogueError: a file cannot be read to its end, or has other rows than its footer
+                claims.
         """
-        seen: set[bytes] = set()
+        earlier_ids: set[bytes] = set()
         start = 0
-        for record in self._records(self.layout.needed):
-            yield self._check(record, start, seen)
-            start += len(record)
+        for part in self.parts:
+            first = start
+            for record in self._records(part, self.mapping.needed):
+                yield self._check(record, start, earlier_ids, part)
+                start += len(record)
+            part.check_count(start - first)
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
         """(row, bytes) of these ascending rows; None where the row has no usable picture."""
         start = 0
-        for record in self._records([self.layout.image] if self.layout.image else []):
-            inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(record))]
-            if len(inside):
-                cells = record[self.layout.image].take(pa.array(inside - start)).to_pylist()
-                for row, cell in zip(inside.tolist(), cells, strict=True):
-                    yield row, self._fetch(cell, row, None)[0]
-            start += len(record)
+        columns = [self.mapping.image] if self.mapping.image else []
+        for part in self.parts:
+            for record in self._records(part, columns):
+                end = start + len(record)
+                inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)]
+                if len(inside):
+                    cells = record[self.mapping.image].take(pa.array(inside - start)).to_pylist()
+                    for row, cell in zip(inside.tolist(), cells, strict=True):
+                        yield row, self._fetch(cell, row, None)[0]
+                start = end
 
     def find_pictures(self, product_ids: Collection[str]) -> dict[str, bytes]:
         """The pictures of these products by id; of rows with the same id, the first.
@@ -122,93 +119,92 @@ class Catalogue:
         Only the ids, and the parts of the files that hold one of these, are read.
         """
         found: dict[str, bytes | None] = {}
-        asked = set(product_ids)
-        for path in self.files if self.layout.image else ():
-            with self._opening(path) as reader:
+        wanted = set(product_ids)
+        for part in self.parts:
+            if self.mapping.image not in part.schema.names:
+                continue
+            with part.open() as reader:
                 for group in range(reader.num_row_groups):
-                    ids = reader.read_row_group(group, columns=[self.layout.product_id])[0]
-                    names = _read_ids(ids)
-                    places = [place for place, name in enumerate(names) if name in asked]
-                    cells = self._cells(reader, group, np.array(places, np.int64))
-                    for place, cell in zip(places, cells, strict=True):
-                        name = str(names[place])
+                    ids = reader.read_row_group(group, columns=[self.mapping.product_id])[0]
+                    names = _read_ids(ids, part)
+                    positions = [place for place, name in enumerate(names) if name in wanted]
+                    cells = self._cells(reader, group, np.array(positions, np.int64))
+                    for position, cell in zip(positions, cells, strict=True):
+                        name = str(names[position])
                         found.setdefault(name, self._fetch(cell, 0, name)[0])
         return {name: data for name, data in found.items() if data}
 
     def _cells(
-        self, reader: pq.ParquetFile, group: int, places: npt.NDArray[np.int64]
+        self, reader: pq.ParquetFile, group: int, positions: npt.NDArray[np.int64]
     ) -> Iterator[object]:
-        """The picture cells at ascending places of a row group."""
+        """The picture cells at ascending positions of a row group."""
         start = 0
-        if not len(places):
+        if not len(positions):
             return
         for record in reader.iter_batches(
-            BATCH_ROWS, row_groups=[group], columns=[self.layout.image]
+            BATCH_ROWS, row_groups=[group], columns=[self.mapping.image]
         ):
-            inside = places[(places >= start) & (places < start + len(record))] - start
+            end = start + len(record)
+            inside = positions[(positions >= start) & (positions < end)] - start
             yield from record[0].take(pa.array(inside)).to_pylist()
-            start += len(record)
+            start = end
 
-    @contextlib.contextmanager
-    def _opening(self, path: Path) -> Iterator[pq.ParquetFile]:
-        try:
-            with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as reader:
-                yield reader
-        except (OSError, pa.ArrowException) as error:
-            raise CatalogueError(
-                f"{path}: is damaged and cannot be read to its end ({error}). Write it again."
-            ) from error
+    def _records(self, part: Part, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a part with these columns, by row groups."""
+        present = [name for name in columns if name in part.schema.names]
+        with part.open() as reader:
+            for group in range(reader.num_row_groups):
+                rows = self._batch_rows(part, reader.metadata.row_group(group))
+                for record in reader.iter_batches(rows, [group], present):
+                    yield part.complete(record, columns)
 
-    def _records(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        for path in self.files:
-            with self._opening(path) as reader:
-                for group in range(reader.num_row_groups):
-                    rows = self._batch_rows(reader.metadata.row_group(group))
-                    yield from reader.iter_batches(rows, [group], list(columns))
-
-    def _batch_rows(self, group: pq.RowGroupMetaData) -> int:
+    def _batch_rows(self, part: Part, group: pq.RowGroupMetaData) -> int:
         """Rows to read at once, so that pictures of megabytes do not fill the memory."""
-        if self.layout.image is None:
+        kind = part.types.get(self.mapping.image or "")
+        if kind is None:
             return BATCH_ROWS
-        if self.layout.image_is_path:
+        if holds_paths(kind):
             return PATH_ROWS
         row_bytes = group.total_byte_size // max(1, group.num_rows)
         return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, row_bytes))))
 
-    def _check(self, record: pa.RecordBatch, start: int, seen: set[bytes]) -> Batch:
-        record = _mend_text(record)
-        ids = _read_ids(record[self.layout.product_id])
+    def _check(
+        self, record: pa.RecordBatch, start: int, earlier_ids: set[bytes], part: Part
+    ) -> Batch:
+        record = _replace_bad_utf8(record)
+        ids = _read_ids(record[self.mapping.product_id], part)
         texts = self._join_texts(record)
-        cells = record[self.layout.image].to_pylist() if self.layout.image else [None] * len(record)
+        image = self.mapping.image
+        cells = record[image].to_pylist() if image else [None] * len(record)
         kept: list[int] = []
         images: list[bytes | None] = []
         faults: list[Reject | None] = []
         rejects: list[Reject] = []
-        for place, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
-            row = start + place
+        for position, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
+            row = start + position
             data, fault = self._fetch(cell, row, product_id)
-            reject = _check_id(product_id, row, seen) or _check_content(
+            reject = _check_id(product_id, row, earlier_ids) or _check_content(
                 text, data, fault, row, product_id
             )
             if reject is not None:
                 rejects.append(reject)
                 continue
-            kept.append(place)
+            kept.append(position)
             images.append(data)
             faults.append(fault)
-        chosen = record.take(pa.array(kept, pa.int64()))
+        chosen = record if len(kept) == len(record) else record.take(pa.array(kept, pa.int64()))
         return Batch(
             rows=np.array(kept, dtype=np.int64) + start,
-            product_ids=[ids[place] or "" for place in kept],
-            texts=[texts[place] for place in kept],
+            product_ids=[ids[position] or "" for position in kept],
+            texts=[texts[position] for position in kept],
             images=images,
             image_faults=faults,
-            metadata=self.layout.select_metadata(chosen),
+            metadata=self.mapping.select_metadata(chosen),
             rejects=rejects,
         )
 
     def _join_texts(self, record: pa.RecordBatch) -> list[str]:
-        columns = [record[name].cast(pa.string()).to_pylist() for name in self.layout.texts]
+        columns = [record[name].cast(pa.string()).to_pylist() for name in self.mapping.texts]
         if not columns:
             return [""] * len(record)
         return [
@@ -220,103 +216,91 @@ class Catalogue:
         self, cell: object, row: int, product_id: str | None
     ) -> tuple[bytes | None, Reject | None]:
         """A picture cell's bytes, or why there are none; (None, None) for an empty cell."""
-        if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
-            cell = cell.get("bytes") or cell.get("path")
-        if cell is None or cell in (b"", ""):
+        if cell is None:
             return None, None
-        if isinstance(cell, bytes):
-            return cell, None
         try:
-            root = self.options.image_root
-            if root is None:
-                raise ImageFault("path_without_root", f"{cell!r}; give --image-root")
-            return read_image_file(str(cell), root), None
+            return read_image_cell(cell, self.options.image_root), None
         except ImageFault as fault:
             return None, Reject(row, product_id, f"image_{fault.reason}", fault.detail)
 
 
 def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catalogue:
-    """A catalogue whose schema can be used: one Parquet file, or a directory of them.
+    """A catalogue whose schema can be used: one Parquet file, or all below a directory.
+
+    The files are united by the names of their columns; a column of several types becomes one that
+    holds the values of all. What is passed over is in `warnings`.
 
     Raises:
         CatalogueError: names the file, what is wrong with it, what was found, what to do.
     """
     options = options or CatalogueOptions()
-    files = _find_files(path)
-    schemas, counts = [], []
-    for file in files:
-        schema, count = _read_schema(file)
-        schemas.append(schema)
-        counts.append(count)
-    for file, schema in zip(files[1:], schemas[1:], strict=True):
-        if schema.remove_metadata() != schemas[0].remove_metadata():
-            raise CatalogueError(_describe_difference(files[0], schemas[0], file, schema))
-    layout = map_schema(schemas[0], options.columns, options.text_columns, files[0])
-    if layout.image_is_path and options.image_root is None:
-        raise CatalogueError(
-            f"{files[0]}: column {layout.image!r} holds paths of pictures. "
-            "Give the directory that they are relative to with --image-root."
-        )
     if options.image_root is not None and not options.image_root.is_dir():
-        raise CatalogueError(f"--image-root {options.image_root}: is no directory.")
-    if not sum(counts) and not options.allow_empty:
+        raise CatalogueError(f"`image_root` ({options.image_root}): is no directory.")
+    found = find_files(path)
+    parts = open_parts(found.files)
+    united = unite_parts(parts, options.columns)
+    named = parts[0].path if len(parts) == 1 else path
+    mapping = map_schema(united.schema, options.columns, options.text_columns, named)
+    for name in mapping.needed:
+        if name in united.conflicts:
+            raise CatalogueError(united.conflicts[name])
+    warnings = [*found.warnings, *_check_parts(parts, mapping)]
+    if options.image_root is None:
+        _check_paths(parts, mapping)
+    if not sum(part.row_count for part in parts) and not options.allow_empty:
         raise CatalogueError(
             f"{path}: has no rows. Give a catalogue with at least one product, "
-            "or embed it with --allow-empty."
+            "or take an empty one with `allow_empty`."
         )
-    return Catalogue(path, options, tuple(files), tuple(counts), layout)
+    return Catalogue(path, options, tuple(parts), mapping, tuple(warnings))
 
 
-def clean_text(text: str | None) -> str:
-    """Text as it is embedded and searched: no markup, no control characters, one kind of space."""
-    if not text:
-        return ""
-    text = text[: 2 * MOST_CHARACTERS]
-    if "&" in text:
-        text = html.unescape(text)
-    if "<" in text:
-        text = TAG.sub(" ", text)
-    return " ".join(unicodedata.normalize("NFC", text.translate(CONTROL)).split())
+def _check_parts(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]:
+    """Warnings of parts that lack a text or picture column; refuses one without ids."""
+    for part in parts:
+        if mapping.product_id not in part.types:
+            raise CatalogueError(
+                f"{part.path}: column {mapping.product_id!r} is missing; the other files have it."
+            )
+    for name in (*mapping.texts, *([mapping.image] if mapping.image else [])):
+        lacking = [part for part in parts if name not in part.types]
+        if lacking:
+            first = lacking[0]
+            near = [other for other in first.types if other.lower() == name.lower()]
+            yield (
+                f"{first.path}: has no column {name!r}"
+                + (f", but {near[0]!r}" if near else "")
+                + (f"; so have {len(lacking) - 1} other files" if len(lacking) > 1 else "")
+                + f": {sum(part.row_count for part in lacking)} rows are read without it."
+            )
 
 
-def _find_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        names = (file for file in path.glob("*.parquet") if file.name[0] not in "._")
-        files = sorted(file for file in names if file.is_file())
-        if not files:
-            raise CatalogueError(f"{path}: holds no *.parquet file.")
-        return files
-    if not path.exists():
-        raise CatalogueError(f"{path}: there is no such file or directory.")
-    if not path.is_file():  # a pipe would be waited for
-        raise CatalogueError(f"{path}: is no regular file. Write the catalogue to one.")
-    return [path]
+def holds_paths(kind: pa.DataType) -> bool:
+    """Whether a column of pictures holds paths of files, or texts at least."""
+    if pa.types.is_struct(kind):
+        return bool(kind.get_field_index("bytes") < 0)
+    return is_text(kind)
 
 
-def _read_schema(path: Path) -> tuple[pa.Schema, int]:
-    try:
-        with pq.ParquetFile(path) as reader:
-            return reader.schema_arrow, reader.metadata.num_rows
-    except (OSError, pa.ArrowException) as error:
-        hint = (
-            "Turn it into Parquet with 'prodmatch convert'."
-            if path.suffix in (".csv", ".tsv", ".json", ".jsonl")
-            else "CSV and JSON lines go in through 'prodmatch convert'."
-        )
-        raise CatalogueError(f"{path}: is not a readable Parquet file ({error}). {hint}") from error
+def _check_paths(parts: Sequence[Part], mapping: SchemaMapping) -> None:
+    """Refuses a catalogue whose first picture is a path, as there is no root for it."""
+    name = mapping.image or ""
+    for part in parts:
+        kind = part.types.get(name)
+        if kind is None or not holds_paths(kind) or name in part.keys:
+            continue
+        with part.open() as reader:
+            cells = next(reader.iter_batches(PATH_ROWS, columns=[name]), pa.table({name: []}))
+        for cell in cells[name].to_pylist():
+            text = cell.get("path") if isinstance(cell, dict) else cell
+            if text and needs_root(text):
+                raise CatalogueError(
+                    f"{part.path}: column {name!r} holds paths of pictures. "
+                    "Give the directory that they are below with `image_root`."
+                )
 
 
-def _describe_difference(first: Path, one: pa.Schema, second: Path, other: pa.Schema) -> str:
-    left = {f"{column.name} {column.type}" for column in one}
-    right = {f"{column.name} {column.type}" for column in other}
-    return (
-        f"{second}: has other columns than {first}: "
-        f"{', '.join(sorted(right - left)) or 'none'} against "
-        f"{', '.join(sorted(left - right)) or 'none (another order)'}. Make them alike."
-    )
-
-
-def _mend_text(record: pa.RecordBatch) -> pa.RecordBatch:
+def _replace_bad_utf8(record: pa.RecordBatch) -> pa.RecordBatch:
     """The record with text that is not UTF-8 replaced: Parquet does not promise that it is."""
     try:
         record.validate(full=True)
@@ -335,11 +319,32 @@ def _decode(column: pa.Array) -> pa.Array:
     return pa.array(decoded, column.type)
 
 
-def _read_ids(column: pa.Array) -> list[str | None]:
-    return [None if value is None else str(value) for value in column.to_pylist()]
+def _read_ids(column: pa.Array, part: Part) -> list[str | None]:
+    """Ids as texts; integers that another file's missing one made doubles are integers again.
+
+    Raises:
+        CatalogueError: a double that is no integer, or so large that it may be rounded.
+    """
+    if not pa.types.is_floating(column.type):
+        if column.type == pa.binary(16):
+            return [None if cell is None else str(UUID(bytes=cell)) for cell in column.to_pylist()]
+        return [None if cell is None else str(cell) for cell in column.to_pylist()]
+    exact = 2**24 if pa.types.is_float32(column.type) else 2**53
+    ids: list[str | None] = []
+    for cell in column.to_pylist():
+        if cell is None or math.isnan(cell):
+            ids.append(None)
+        elif cell.is_integer() and abs(cell) < exact:
+            ids.append(str(int(cell)))
+        else:
+            raise CatalogueError(
+                f"{part.path}: holds the product id {cell!r} of type {column.type}, which is no "
+                "exact integer as in the other files. Write the ids as integers or as strings."
+            )
+    return ids
 
 
-def _check_id(product_id: str | None, row: int, seen: set[bytes]) -> Reject | None:
+def _check_id(product_id: str | None, row: int, earlier_ids: set[bytes]) -> Reject | None:
     if product_id is None:
         return Reject(row, None, "id_null")
     if not product_id.strip():
@@ -347,9 +352,9 @@ def _check_id(product_id: str | None, row: int, seen: set[bytes]) -> Reject | No
     if "\ufffd" in product_id:
         return Reject(row, product_id, "id_not_utf8")
     digest = hashlib.blake2b(product_id.encode(), digest_size=16).digest()
-    if digest in seen:
+    if digest in earlier_ids:
         return Reject(row, product_id, "id_repeated", "the first row of this id is kept")
-    seen.add(digest)
+    earlier_ids.add(digest)
     return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.schema import is_text
+from prodmatch.catalogue.column_types import is_text
 from prodmatch.errors import ModelError
 
 

@@ -3,7 +3,7 @@
 import functools
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from prodmatch.errors import DamagedError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.low_information import prose_weights
 from prodmatch.lexical.terms import query_terms
+from prodmatch.search.column_storage import restorer
 from prodmatch.search.filters import GO_BACK, connect, find_rows
 
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
@@ -65,6 +66,15 @@ class Products:
             found = connection.execute("SELECT name FROM pragma_table_info('products')")
             return [name for (name,) in found if name not in OWN]
 
+    @cached_property
+    def _restorers(self) -> dict[str, Callable[[object, str | None], object]]:
+        """What brings back values of the columns that SQLite has no type for."""
+        with self._connection() as connection:
+            query = "SELECT name, type FROM pragma_table_info('products')"
+            declared = dict(connection.execute(query))
+        found = {name: restorer(declared[name]) for name in self.columns}
+        return {name: restore for name, restore in found.items() if restore is not None}
+
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that contain a word of the query.
 
@@ -103,6 +113,7 @@ class Products:
     def metadata(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, object]]:
         """The catalogue's columns of these rows, in their order."""
         names = ", ".join(quote_name(name) for name in self.columns)
+        restorers = self._restorers
         found: dict[int, dict[str, object]] = {}
         with self._connection() as connection:
             for start in range(0, len(rows), 500):
@@ -112,6 +123,14 @@ class Products:
                     f"SELECT row, {names} FROM products WHERE row IN ({marks})", block
                 ):
                     found[row] = dict(zip(self.columns, values, strict=True))
+                if restorers:
+                    query = f"SELECT row, name, value FROM exact WHERE row IN ({marks})"
+                    exact = {
+                        (row, name): text for row, name, text in connection.execute(query, block)
+                    }
+                    for row in block:
+                        for name, restore in restorers.items():
+                            found[row][name] = restore(found[row][name], exact.get((row, name)))
             return [found[int(row)] for row in rows]
 
     def row_of(self, product_id: str) -> int | None:

@@ -6,6 +6,7 @@ Apart from the reading of them, which needs no Arrow: a query in a shell does no
 import datetime
 import sqlite3
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,11 +14,14 @@ import pyarrow as pa
 from prodmatch.errors import StoreError
 from prodmatch.lexical.bm25 import PostingsBuilder
 from prodmatch.lexical.terms import split_terms
+from prodmatch.search.column_storage import (
+    BIG_INTEGER,
+    BOOLEAN,
+    declare_decimal,
+    exact_text,
+    fits_sqlite,
+)
 from prodmatch.search.product_db import quote_name
-
-__all__ = ["write_products"]
-
-LARGEST = 2**63 - 1
 
 
 def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -67,6 +71,10 @@ def _create_tables(
     )
     connection.execute(f"CREATE TABLE products (row INTEGER PRIMARY KEY, {declared})")
     connection.execute(
+        "CREATE TABLE exact (row INTEGER, name TEXT, value TEXT, PRIMARY KEY (row, name)) "
+        "WITHOUT ROWID"
+    )
+    connection.execute(
         "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID"
     )
 
@@ -79,7 +87,16 @@ def _insert(
     postings: PostingsBuilder,
 ) -> None:
     rows = range(first, first + len(batch))
-    cells = [map(_plain, batch[name].to_pylist()) for name in columns]
+    values = {name: batch[name].to_pylist() for name in columns}
+    exact = (
+        (row, name, text)
+        for name in columns
+        if _is_exact(batch[name].type)
+        for row, value in zip(rows, values[name], strict=True)
+        if (text := exact_text(value)) is not None
+    )
+    connection.executemany("INSERT INTO exact VALUES (?, ?, ?)", exact)
+    cells = [map(_plain, values[name]) for name in columns]
     marks = ",".join("?" * (len(columns) + 1))
     connection.executemany(
         f"INSERT INTO products VALUES ({marks})",
@@ -90,17 +107,28 @@ def _insert(
 
 
 def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return BOOLEAN
     if pa.types.is_uint64(kind):
-        return ""  # beyond SQLite's integers a number is text
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return BIG_INTEGER
+    if pa.types.is_decimal(kind):
+        return declare_decimal(kind.scale)
+    if pa.types.is_integer(kind):
         return "INTEGER"
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
+
+
+def _is_exact(kind: pa.DataType) -> bool:
+    """Whether values of the type can have more digits than SQLite's numbers."""
+    return bool(pa.types.is_uint64(kind) or pa.types.is_decimal(kind))
 
 
 def _plain(value: object) -> object:
     """A value as SQLite keeps it."""
     if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
         return value.isoformat()
-    if isinstance(value, int) and abs(value) > LARGEST:
-        return str(value)
+    if isinstance(value, Decimal):
+        value = int(value) if value == value.to_integral_value() else format(value, "f")
+    if isinstance(value, int) and not fits_sqlite(value):
+        return float(value)
     return value

@@ -5,7 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodmatch.catalogue.images import MOST_BYTES, ImageFault, read_trusted_file
+from prodmatch.catalogue.image_files import read_trusted_file
+from prodmatch.catalogue.images import MOST_BYTES, ImageFault
 from prodmatch.errors import QueryError
 
 __all__ = ["Query", "read_picture", "read_queries", "read_records"]

@@ -1,0 +1,161 @@
+"""What a catalogue says of a picture, to its bytes: paths below a root, data URIs, base64."""
+
+import base64
+import binascii
+import contextlib
+import os
+import re
+import stat
+import unicodedata
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes
+
+from prodmatch.catalogue.images import MOST_BYTES, ImageFault
+
+MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
+DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
+FILE_URI = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|www\.", re.IGNORECASE)
+# How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64; a path would have a dot in it.
+BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
+BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")
+
+
+def read_image_cell(cell: object, root: Path | None) -> bytes | None:
+    """The bytes of the picture that a cell of a catalogue holds or names; None for an empty cell.
+
+    Args:
+        cell: bytes, a text (`read_image_text`), or a struct of `bytes` and `path`.
+        root: the directory that paths are below.
+
+    Raises:
+        ImageFault: as `read_image_text`.
+    """
+    if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, bytes):
+        if cell[:5].lower() != b"data:":
+            return cell or None
+        cell = cell.decode("ascii", "replace")
+    if cell is None or not str(cell).strip():
+        return None
+    return read_image_text(str(cell), root)
+
+
+def read_image_text(text: str, root: Path | None) -> bytes:
+    """The picture that a text is or names: a data URI, base64, a path or `file://` below `root`.
+
+    Raises:
+        ImageFault: `address` (no network is ever reached), `bad_base64`, `too_many_bytes`,
+            `path_without_root`, or as `read_image_file`.
+    """
+    start = text[:300].lstrip()
+    if is_inline(text):
+        return _decode_inline(text.strip())
+    if start[:5].lower() == "file:":
+        text = FILE_URI.sub("", text.strip(), count=1)
+    elif ADDRESS.match(start):
+        raise ImageFault("address", f"{text[:100]!r} is an address; nothing is fetched")
+    if root is None:
+        raise ImageFault("path_without_root", f"{text[:100]!r}; give `image_root`")
+    return read_image_file(text, root)
+
+
+def is_inline(text: str) -> bool:
+    """Whether a text is itself a picture: a data URI or base64."""
+    start = text[:300].lstrip()
+    if start[:5].lower() == "data:":
+        return True
+    return bool(BASE64_START.match(start) and BASE64.fullmatch(text.strip()))
+
+
+def needs_root(text: str) -> bool:
+    """Whether a text can only be a path of a picture."""
+    return not is_inline(text) and (
+        text[:5].lower() == "file:" or not ADDRESS.match(text[:300].lstrip())
+    )
+
+
+def _decode_inline(text: str) -> bytes:
+    if len(text) > MOST_TEXT:
+        raise ImageFault("too_many_bytes", f"{len(text)} characters, at most {MOST_TEXT}")
+    if text[:5].lower() == "data:":
+        head = DATA_URI.match(text)
+        if head is None:
+            raise ImageFault("bad_base64", f"{text[:60]!r} has no comma before its data")
+        text = text[head.end() :]
+        if not head[1].lower().rstrip().endswith("base64"):
+            return unquote_to_bytes(text)
+    text = "".join(unquote(text).split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageFault("bad_base64", f"{text[:40]!r}...: {error}") from error
+
+
+def read_image_file(path: str, root: Path) -> bytes:
+    """The bytes of a picture below `root`, named by a path relative to it or absolute.
+
+    Nothing but a regular file below `root` is opened, and links out of it are not followed. Where
+    there is no such file, its name is tried with accents composed and decomposed, as file systems
+    differ in them, with `/` for a backslash, and with `%20` and the like resolved.
+
+    Raises:
+        ImageFault: `bad_path`, `outside_root`, `missing`, `not_a_file`, `unreadable` or
+            `too_many_bytes`.
+    """
+    try:
+        return _read_below(path, root)
+    except ImageFault as error:
+        if error.reason != "missing":
+            raise
+        composed, apart = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
+        others = (composed, apart, path.replace("\\", "/"), unquote(path), path.strip())
+        for name in dict.fromkeys(others):
+            with contextlib.suppress(ImageFault):
+                return _read_below(name, root)
+        raise
+
+
+def _read_below(path: str, root: Path) -> bytes:
+    try:
+        base = root.resolve()
+        target = (base / path).resolve()
+        inside = target.is_relative_to(base)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise ImageFault("bad_path", f"{path!r}: {error}") from error
+    if not inside:
+        raise ImageFault("outside_root", repr(path))
+    return _read_regular(target, path, os.O_NOFOLLOW)
+
+
+def read_trusted_file(path: Path) -> bytes:
+    """The bytes of a picture that the person who asks has named, wherever it lies.
+
+    Raises:
+        ImageFault: as `read_image_file`; a pipe or a device is not waited for.
+    """
+    return _read_regular(path, str(path), 0)
+
+
+def _read_regular(target: Path, name: str, flags: int) -> bytes:
+    """Opens without waiting, and reads what is a regular file and not too large."""
+    try:
+        flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(target, flags)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageFault("missing", repr(name)) from error
+    except (OSError, ValueError) as error:
+        raise ImageFault("bad_path", f"{name!r}: {error}") from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ImageFault("not_a_file", repr(name))
+        if found.st_size > MOST_BYTES:
+            raise ImageFault("too_many_bytes", f"{name!r}: {found.st_size} bytes")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ImageFault("unreadable", f"{name!r}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)

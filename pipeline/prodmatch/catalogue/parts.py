@@ -1,0 +1,205 @@
+"""The files of a catalogue as parts of one table: their footers read, their columns united."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.catalogue.column_types import metadata_type, type_texts, unite_types
+from prodmatch.catalogue.files import FoundFile
+from prodmatch.catalogue.schema import id_kind, is_picture
+from prodmatch.errors import CatalogueError
+
+READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
+CONVERTED = (".csv", ".tsv", ".json", ".jsonl")
+Unite = Callable[[pa.DataType, pa.DataType], pa.DataType | None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a catalogue, as it was when the catalogue was opened."""
+
+    path: Path
+    row_count: int
+    schema: pa.Schema  # the file's
+    keys: Mapping[str, pa.Scalar]  # of its `key=value` folders, where the file has no such column
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The columns of the file and of its folders."""
+        return {
+            **{column.name: column.type for column in self.schema},
+            **{name: value.type for name, value in self.keys.items()},
+        }
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[pq.ParquetFile]:
+        """The file for reading.
+
+        Raises:
+            CatalogueError: it is damaged, or not the file that it was.
+        """
+        try:
+            with pq.ParquetFile(self.path, buffer_size=READ_BYTES, pre_buffer=False) as reader:
+                same = reader.metadata.num_rows == self.row_count
+                if not same or not reader.schema_arrow.equals(self.schema):
+                    raise CatalogueError(
+                        f"{self.path}: was replaced while the catalogue was read. Run again."
+                    )
+                yield reader
+        except (OSError, pa.ArrowException) as error:
+            raise CatalogueError(
+                f"{self.path}: is damaged and cannot be read to its end ({error}). Write it again."
+            ) from error
+
+    def check_count(self, read: int) -> None:
+        """Refuses a file whose footer claims other rows than were read.
+
+        Raises:
+            CatalogueError: names both counts.
+        """
+        if read != self.row_count:
+            raise CatalogueError(
+                f"{self.path}: is damaged: its footer claims {self.row_count} rows, {read} can be "
+                "read. Write it again."
+            )
+
+    def complete(self, record: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+        """Rows of the file with all of these columns: the folders' values, null where absent."""
+        if record.schema.names == list(columns):
+            return record
+        rows, found = len(record), set(record.schema.names)
+        arrays = [
+            record[name]
+            if name in found
+            else pa.repeat(self.keys[name], rows)
+            if name in self.keys
+            else pa.nulls(rows)
+            for name in columns
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+@dataclass(frozen=True)
+class UnitedSchema:
+    """The columns of all parts, and why some cannot be united."""
+
+    schema: pa.Schema
+    conflicts: Mapping[str, str]  # messages by column
+
+
+def open_parts(files: Sequence[FoundFile]) -> list[Part]:
+    """The parts in the order of the files.
+
+    Raises:
+        CatalogueError: a file is no Parquet file, or its footer contradicts itself.
+    """
+    footers = [_read_footer(file.path) for file in files]
+    schemas = [footer.schema.to_arrow_schema().remove_metadata() for footer in footers]
+    for file, schema in zip(files, schemas, strict=True):
+        twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
+        if twice:
+            raise CatalogueError(
+                f"{file.path}: column {twice[0]!r} stands twice. Rename one of them."
+            )
+    keys = _type_keys(files, schemas)
+    return [
+        Part(
+            file.path,
+            footer.num_rows,
+            schema,
+            {name: keys[name][place] for name in file.keys if name not in schema.names},
+        )
+        for place, (file, footer, schema) in enumerate(zip(files, footers, schemas, strict=True))
+    ]
+
+
+def _read_footer(path: Path) -> pq.FileMetaData:
+    try:
+        footer = pq.read_metadata(path)
+        claimed = sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
+    except (OSError, pa.ArrowException) as error:
+        hint = (
+            "Turn it into Parquet with 'prodmatch convert'."
+            if path.suffix.lower() in CONVERTED
+            else "CSV and JSON lines go in through 'prodmatch convert'."
+        )
+        raise CatalogueError(f"{path}: is not a readable Parquet file ({error}). {hint}") from error
+    if footer.num_rows != claimed:
+        raise CatalogueError(
+            f"{path}: is damaged: its footer claims {footer.num_rows} rows, its row groups "
+            f"{claimed}. Write it again."
+        )
+    return footer
+
+
+def _type_keys(files: Sequence[FoundFile], schemas: Sequence[pa.Schema]) -> dict[str, pa.Array]:
+    """The values of the `key=value` folders by key, one a file: numbers where all are."""
+    found = {}
+    for name in dict.fromkeys(name for file in files for name in file.keys):
+        texts = [file.keys.get(name) for file in files]
+        columns = [schema.field(name).type for schema in schemas if name in schema.names]
+        as_text = any(metadata_type(kind) == pa.string() for kind in columns)
+        found[name] = pa.array(texts, pa.string()) if as_text else pa.array(type_texts(texts))
+    return found
+
+
+def unite_parts(parts: Sequence[Part], columns: Mapping[str, str]) -> UnitedSchema:
+    """One schema for all parts, each column in the place where it occurs first.
+
+    Of a single part it is that part's. Where types differ, the column has the metadata type that
+    holds the values of all; ids and pictures are read from every part as they are there.
+    """
+    unite: dict[str, Unite] = {
+        columns.get("product_id", "product_id"): _unite_ids,
+        columns.get("image", "image"): _unite_pictures,
+    }
+    united: dict[str, pa.DataType] = {}
+    conflicts = {}
+    for name in dict.fromkeys(name for part in parts for name in part.types):
+        kinds: dict[pa.DataType, Path] = {}  # each with the first part that has it
+        for part in parts:
+            if name in part.types:
+                kinds.setdefault(part.types[name], part.path)
+        combine = unite.get(name, _unite_metadata)
+        kind, *others = kinds
+        for other in others:
+            both = combine(kind, other)
+            if both is None:
+                apart = next((one for one in kinds if combine(one, other) is None), other)
+                conflicts[name] = (
+                    f"{kinds[other]}: column {name!r} is of type {other}, but of type {apart} in "
+                    f"{kinds[apart]}. Write both with one type."
+                )
+                break
+            kind = both
+        united[name] = kind
+    return UnitedSchema(pa.schema(list(united.items())), conflicts)
+
+
+def _unite_ids(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_null(one) or pa.types.is_null(other):
+        return other if pa.types.is_null(one) else one
+    kinds = id_kind(one), id_kind(other)
+    if "integer" in kinds and any(map(pa.types.is_floating, (one, other))):
+        return pa.int64()  # as pandas writes integers among which one is missing
+    return one if kinds[0] == kinds[1] else None
+
+
+def _unite_pictures(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    if not (is_picture(one) and is_picture(other)):
+        return None
+    return other if pa.types.is_null(one) else one
+
+
+def _unite_metadata(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_null(one) or pa.types.is_null(other):
+        return other if pa.types.is_null(one) else one
+    left, right = metadata_type(one), metadata_type(other)
+    if left is None or right is None:
+        return one if left is right else None  # neither is used, or only one could be
+    return unite_types(left, right)

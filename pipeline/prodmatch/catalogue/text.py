@@ -1,0 +1,75 @@
+"""Texts as they are embedded and searched: without markup, in one kind of space."""
+
+import html
+import re
+import unicodedata
+from html.parser import HTMLParser
+
+MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
+CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
+MARKED = re.compile(r"<!\[CDATA\[|\]\]>|<!\[[^>]*>")
+UNREAD = ("script", "style")
+NAMES = """
+a abbr acronym address area article aside audio b base basefont bdi bdo big blockquote body br
+button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir
+div dl dt em embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6
+head header hgroup hr html i iframe img input ins kbd label legend li link main map mark marquee
+menu meta meter nav nobr noframes noscript object ol optgroup option output p param path picture
+pre progress q rp rt ruby s samp script search section select slot small source span strike strong
+style sub summary sup svg table tbody td template textarea tfoot th thead time title tr track tt u
+ul var video wbr
+"""
+ELEMENTS = frozenset(NAMES.split())  # of HTML
+
+
+def clean_text(text: str | None) -> str:
+    """Text as it is embedded and searched: no markup, no control characters, one kind of space."""
+    if not text:
+        return ""
+    text = text[: 2 * MOST_CHARACTERS]
+    if "&" in text:
+        text = html.unescape(text)
+    if "<" in text and ">" in text:
+        text = _strip_markup(text)
+    return " ".join(unicodedata.normalize("NFC", text.translate(CONTROL)).split())
+
+
+def _strip_markup(text: str) -> str:
+    """The text with a space for every tag; what only looks like one, as in `a<b`, stays."""
+    if "<![" in text:
+        text = MARKED.sub(" ", text)
+    end = text.rfind(">") + 1  # beyond it no tag is closed
+    parser = _Markup()
+    parser.feed(text[:end])
+    rest = "" if parser.unread else text[end:]
+    parser.close()
+    return "".join([*parser.parts, rest])
+
+
+class _Markup(HTMLParser):
+    """Gathers what a page shows of a text: no tags, no comments, no scripts, no styles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    @property
+    def unread(self) -> bool:
+        """Whether the parser is inside a script or a style."""
+        return self.cdata_elem in UNREAD
+
+    def handle_data(self, data: str) -> None:
+        if not self.unread:
+            self.parts.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        comparison = len(tag) == 1 and attrs and all(value is None for _, value in attrs)
+        known = tag in ELEMENTS or ":" in tag or "-" in tag
+        # `a<b and c>d` and `size <large>` are no tags.
+        self.parts.append((self.get_starttag_text() or "") if comparison or not known else " ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.parts.append(" ")
+
+    def handle_comment(self, data: str) -> None:
+        self.parts.append(" ")
