@@ -79,6 +79,7 @@ class EmbedReport:
     texts_per_second: float | None  # None where none was encoded
     images_per_second: float | None
     embeddings: str
+    warnings: list[str]  # what was passed over or guessed
 
 
 def plan_embedding(catalogue: Catalogue, model: Model, store: Path) -> EmbedPlan:
@@ -150,6 +151,7 @@ def embed_catalogue(
         texts_per_second=_rate(encoded.texts),
         images_per_second=_rate(encoded.images),
         embeddings=digest,
+        warnings=list(catalogue.warnings),
     )
 
 

@@ -1,6 +1,7 @@
 """Numbers and booleans of a catalogue compare as they are written, and come back as they came."""
 
 import random
+import sqlite3
 from decimal import Context, Decimal
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_every_price_is_found_by_its_digits_and_printed_with_them(
     prices = [Decimal(cents) / 100 for cents in range(1, 100_000)]
     products = save(tmp_path, pa.array(prices, pa.decimal128(12, 2)))
     assert list(map(str, values(products))) == [f"{price:.2f}" for price in prices]
-    found = products.connection.execute(
+    found = sqlite3.connect(products.path).execute(
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 99999) "
         "SELECT count(*) FROM c JOIN products ON row = n - 1 "
         "AND value = CAST(printf('%d.%02d', n / 100, n % 100) AS REAL)"
