@@ -34,11 +34,15 @@ def test_every_price_is_found_by_its_digits_and_printed_with_them(
     prices = [Decimal(cents) / 100 for cents in range(1, 100_000)]
     products = save(tmp_path, pa.array(prices, pa.decimal128(12, 2)))
     assert list(map(str, values(products))) == [f"{price:.2f}" for price in prices]
-    found = sqlite3.connect(products.path).execute(
-        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 99999) "
-        "SELECT count(*) FROM c JOIN products ON row = n - 1 "
-        "AND value = CAST(printf('%d.%02d', n / 100, n % 100) AS REAL)"
-    ).fetchone()
+    found = (
+        sqlite3.connect(products.path)
+        .execute(
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 99999) "
+            "SELECT count(*) FROM c JOIN products ON row = n - 1 "
+            "AND value = CAST(printf('%d.%02d', n / 100, n % 100) AS REAL)"
+        )
+        .fetchone()
+    )
     assert found == (99_999,)
     for row in (0, 8, 1998, 13_928, 99_998):
         assert products.rows_where(f"value = {prices[row]:.2f}").tolist() == [row]
