@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from prodmatch.catalogue.images import ImageFault, read_image_file
+from prodmatch.catalogue.image_files import read_image_file
+from prodmatch.catalogue.images import ImageFault
 from prodmatch.errors import CatalogueError
 from prodmatch.feeds.column_types import ColumnProfile, ColumnType
 from prodmatch.feeds.column_writer import make_batch, make_schema
