@@ -36,6 +36,12 @@ SHAPES = {
     "object.json": f'{{"total": 2, "products": {ARRAY}}}'.encode(),
     "deeper.json": f'{{"data": {{"page": 1, "items": {ARRAY}}}, "ok": true}}'.encode(),
     "beside.json": f'{{"tags": ["a"], "empty": [], "items": {ARRAY}}}'.encode(),
+    "keyed.json": json.dumps(
+        {p["product_id"]: {"product_id": p["product_id"], **p} for p in PRODUCTS}
+    ).encode(),
+    "frame.json": json.dumps(
+        {name: {str(row): p.get(name) for row, p in enumerate(PRODUCTS)} for name in PRODUCTS[1]}
+    ).encode(),
     "pretty.jsonl": "\n".join(json.dumps(product, indent=2) for product in PRODUCTS).encode(),
     "no-ending": LINES.encode(),
     "wrong.csv": ARRAY.encode(),
@@ -130,6 +136,7 @@ BAD = {
     "two.json": f'{{"a": {ARRAY}, "b": {ARRAY}}}',
     "deep.json": "[" + '{"a":' * 100_000,
     "empty.json": "[]",
+    "split.json": '{"columns": ["product_id", "title"], "index": [0], "data": [["1", "a"]]}',
     "line.jsonl": LINES + '\n{"product_id": oops}\n',
     "quote.jsonl": '{"title": "a\n',
 }

@@ -133,6 +133,10 @@ FORMS = {
     "atom.xml": '<?xml version="1.0"?>' + _xml("entry", atom=True),
     "rss.txt": _xml("item"),
     "rss.rss": "\n  " + _xml("item"),
+    "atom-prefix.xml": _xml("entry", atom=True)
+    .replace("<title>", "<a:title>")
+    .replace("</title>", "</a:title>")
+    .replace("xmlns:g", 'xmlns:a="http://www.w3.org/2005/Atom" xmlns:g'),
     "doctype.xml": '<!DOCTYPE rss SYSTEM "shop.dtd">' + _xml("item"),
 }
 
@@ -187,3 +191,19 @@ def test_nested_and_repeated_elements_are_kept(tmp_path: Path) -> None:
 def test_a_table_without_ids_says_how_to_name_them(tmp_path: Path, header: str, hint: str) -> None:
     _, report = convert(tmp_path, "p.csv", f"{header}\n1,a,b\n")
     assert f"no column is called product_id; embed it with `columns={hint}`" in report.warnings
+
+
+def test_ids_of_the_tables_own_stay_the_ids(tmp_path: Path) -> None:
+    rows, report = convert(
+        tmp_path, "p.csv", "product_id,id,title,link,gtin,price\nA,7,t,l,007,1.5\n"
+    )
+    assert report.layout == "table"
+    assert rows == [
+        {"product_id": "A", "id": "7", "title": "t", "link": "l", "gtin": "007", "price": 1.5}
+    ]
+    rows, report = convert(
+        tmp_path, "e.csv", "Handle,Title,Product ID,Variant SKU,Image\na,A,77,S1,x\n"
+    )
+    assert (rows[0]["product_id"], rows[0]["product_id_2"]) == ("S1", "77")
+    assert (rows[0]["image"], rows[0]["image_2"]) == (None, "x")
+    assert report.columns["image"] == "list<item: string>"

@@ -22,9 +22,13 @@ SHORT_EXPONENT = re.compile(r"(?<=\d)[eE](?=\d)")
 
 @dataclass(frozen=True)
 class _Json:
-    """Where the objects are: one after the other, in an array, or in an array of one object."""
+    """Where the objects are.
 
-    shape: str  # "lines", "array", "object"
+    One after the other, in an array, in an array of one object, as an object's values by product,
+    or apart by column, as pandas writes a frame.
+    """
+
+    shape: str  # "lines", "array", "object", "keyed", "columns"
     key: tuple[str, ...] = ()
 
 
@@ -39,6 +43,8 @@ def open_json(source: Source) -> Feed:
         "lines": "JSON lines",
         "array": "a JSON array",
         "object": f"the JSON array {'.'.join(shape.key)!r} of an object",
+        "keyed": "a JSON object of products by key",
+        "columns": "a JSON object of columns",
     }[shape.shape]
     return Feed(form="json", read_as=shown, rows=partial(_read_rows, source, shape))
 
@@ -61,7 +67,18 @@ def _find_shape(source: Source) -> _Json:
             f"{source.path}: holds {len(arrays)} arrays of objects: {named}. "
             "Write the one of the products to a file of its own."
         )
-    return _Json("object", arrays[0]) if arrays else _Json("lines")
+    if arrays:
+        return _Json("object", arrays[0])
+    inner = list(first.values())
+    if len(inner) > 1 and all(isinstance(value, dict) and value for value in inner):
+        keys = {tuple(value) for value in inner}
+        return _Json("columns" if len(keys) == 1 and all(map(str.isdecimal, *keys)) else "keyed")
+    if not any(isinstance(value, str | bool) for value in inner):
+        raise CatalogueError(
+            f"{source.path}: holds an object without an array of objects. Write an array of "
+            "products, or an object a line."
+        )
+    return _Json("lines")
 
 
 def _find_arrays(value: dict[str, object], key: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -75,8 +92,8 @@ def _find_arrays(value: dict[str, object], key: tuple[str, ...]) -> Iterator[tup
 def _read_rows(source: Source, shape: _Json) -> Iterator[Row]:
     with source.open_text() as text:
         values = _read_values(text, source, in_array=shape.shape == "array")
-        if shape.shape == "object":
-            values = iter(_walk(next(values), shape.key))
+        if shape.shape not in ("lines", "array"):
+            values = iter(_take_apart(next(values), shape))
         for number, value in enumerate(values, 1):
             if not isinstance(value, dict):
                 raise CatalogueError(
@@ -89,10 +106,17 @@ def _read_rows(source: Source, shape: _Json) -> Iterator[Row]:
             yield row
 
 
-def _walk(value: object, key: tuple[str, ...]) -> list[object]:
-    for name in key:
-        value = value[name] if isinstance(value, dict) else None
-    return value if isinstance(value, list) else []
+def _take_apart(value: object, shape: _Json) -> list[object]:
+    """The products of an object that holds all of them."""
+    if shape.shape == "object":
+        for name in shape.key:
+            value = value[name] if isinstance(value, dict) else None
+        return value if isinstance(value, list) else []
+    found = value.items() if isinstance(value, dict) else ()
+    if shape.shape == "keyed":
+        return [{"product_id": key, **inner} for key, inner in found]
+    columns = {name: list(cells.values()) for name, cells in found}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _flatten(name: str, value: object, row: Row) -> None:

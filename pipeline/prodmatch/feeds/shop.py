@@ -26,11 +26,10 @@ EXPORT_NAMES = {
     "variant_barcode": "barcode",
 }
 DEFAULT_OPTION = "default title"  # of a product without variants
-FEED_NAMES = frozenset(
+FEED_NAMES = frozenset(  # that a table of another kind seldom has two of
     (
-        "link", "image_link", "additional_image_link", "price", "sale_price", "availability",
-        "condition", "gtin", "mpn", "brand", "item_group_id", "google_product_category",
-        "product_type",
+        "link", "image_link", "additional_image_link", "sale_price", "availability", "condition",
+        "gtin", "mpn", "item_group_id", "google_product_category", "product_type",
     )
 )  # fmt: skip
 SINGLE = ("product_id", "title", "description", "brand", "price", "link", "item_group_id")
@@ -49,7 +48,7 @@ def arrange_products(feed: Feed) -> Feed:
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
-    if {"id", "title"} <= names and len(names & FEED_NAMES) >= 2:
+    if {"id", "title"} <= names and "product_id" not in names and len(names & FEED_NAMES) >= 2:
         return _arrange_feed(feed)
     return replace(feed, warnings=[*feed.warnings, *_suggest_names(sample)])
 
@@ -78,11 +77,11 @@ def _suggest_names(sample: Sequence[Row]) -> list[str]:
 
 
 class _Names:
-    """New names for columns, no two the same."""
+    """New names for columns, no two the same; some are taken from the start."""
 
-    def __init__(self, special: dict[str, str]) -> None:
+    def __init__(self, special: dict[str, str], *taken: str) -> None:
         self.special = special
-        self.names: dict[str, str] = {}
+        self.names = {f"\0{name}": name for name in taken}
 
     def __getitem__(self, name: str) -> str:
         if name not in self.names:
@@ -106,7 +105,7 @@ def _pictures(cell: Cell) -> list[str]:
 
 
 def _arrange_export(feed: Feed) -> Feed:
-    rename = _Names(EXPORT_NAMES)
+    rename = _Names(EXPORT_NAMES, "product_id", "image")
     shared: dict[str, Row] = {}
     pictures: dict[str, list[str]] = {}
     orphans = 0
@@ -159,7 +158,7 @@ def _export_rows(
             product.setdefault(name, cell)
         first = _pictures(product.pop("variant_image", None))
         product.pop("image_src", None)
-        product["image"] = list(dict.fromkeys([*first, *pictures[handle]])) or None
+        product["image"] = list(dict.fromkeys([*first, *pictures[handle]]))
         yield product
 
 
@@ -184,7 +183,7 @@ def _choose_id(row: Row, handle: str, used: set[str]) -> str:
 
 
 def _arrange_feed(feed: Feed) -> Feed:
-    rename = _Names({"id": "product_id"})
+    rename = _Names({"id": "product_id"}, "image")
     plain = partial(_feed_rows, feed, rename)
     incomplete = {
         str(row["item_group_id"])
@@ -216,7 +215,7 @@ def _feed_rows(feed: Feed, rename: _Names) -> Iterator[Row]:
                     product[ours if number == 1 else f"{ours}_{number}"] = part
             else:
                 product[ours] = cell
-        product["image"] = list(dict.fromkeys(images)) or None
+        product["image"] = list(dict.fromkeys(images))
         yield product
 
 

@@ -14,6 +14,7 @@ DEEPEST = 50
 MOST_CHARACTERS = 64 << 20  # of one item
 MOST_TAG_BYTES = 4 << 20  # expat begins a tag again with every block of it
 LINKS = ("href", "url")  # attributes that are an element's content
+ATOM = "http://www.w3.org/2005/Atom"
 GOOGLE = "http://base.google.com/ns/1.0"
 
 
@@ -79,7 +80,7 @@ class _Items:
         self.inner: list[str] = []  # names of the open elements inside the item
         self.text: list[str] = []
         self.characters = 0
-        self.google = "g"
+        self.google, self.atom = "g", "atom"
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -96,8 +97,9 @@ class _Items:
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         for name, value in attributes.items():
-            if value == GOOGLE and name.startswith("xmlns:"):
-                self.google = name[6:]
+            if name.startswith("xmlns:"):
+                self.google = name[6:] if value == GOOGLE else self.google
+                self.atom = name[6:] if value == ATOM else self.atom
         if self.item is None:
             if _local(tag) in ITEMS and self.path:
                 self.item, self.characters = {}, 0
@@ -148,7 +150,7 @@ class _Items:
         prefix, colon, local = tag.rpartition(":")
         if prefix == self.google:
             return f"g:{local}"
-        return f"{prefix}_{local}" if colon else local
+        return f"{prefix}_{local}" if colon and prefix != self.atom else local
 
 
 def _make_row(item: dict[str, list[str]]) -> Row:
