@@ -75,6 +75,12 @@ TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits 
 WHERE = click.option(
     "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
 )
+MIN_PROBABILITY = click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Leave out hits that match with a lower probability.",
+)
 WEIGHTS = click.option("--weights", help="Of the signals, such as lexical=0.5,text=0.2,image=0.3.")
 EXPLAIN = click.option(
     "--explain", is_flag=True, help="Show each signal's share of the score in the table."

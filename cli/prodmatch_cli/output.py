@@ -11,7 +11,6 @@ from decimal import Decimal
 
 import click
 
-from prodmatch.search.hits import Hit
 from prodmatch.search.scoring import SIGNALS
 
 HIT_COLUMNS = ("rank", "product_id", "title", "score", "probability")
@@ -57,19 +56,6 @@ def print_rows(rows: Sequence[Mapping[str, object]], form: str, columns: Sequenc
         _say(_csv(rows), nl=False)
     else:
         print_table(rows, columns)
-
-
-def print_hits(
-    found: Sequence[Sequence[Hit]], form: str, *, explain: bool = False, many: bool = False
-) -> None:
-    """The hits of one query, or of many, on stdout; with `explain` the table has the signals."""
-    rows = [hit.as_dict() for hits in found for hit in hits]
-    columns = [*(["query_id"] if many else []), *HIT_COLUMNS, *(SIGNALS if explain else ())]
-    if not any(row.get("title") for row in rows):
-        columns.remove("title")
-    print_rows(rows, form, columns)
-    if not rows and form == "table":
-        click.echo("no product matches", err=True)
 
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:

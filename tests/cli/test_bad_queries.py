@@ -93,12 +93,7 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         (b'{"text": "\xff"}\n', "line 1 is no JSON"),
         (b"[1]\n", "line 1 is no JSON object"),
         (b"[" * 100_000, "line 1 is no JSON"),
-        (b'{"name": "shirt"}\n', "has none of the fields"),
         (b'{"query_id": 1, "text": "a"}\n{"query_id": 1, "text": "b"}\n', "stands twice"),
-        (b'{"query_id": "x", "text": null}\n', "'x': has neither text nor picture"),
-        (b'{"query_id": "x", "image": "none.png"}\n', "query 1: none.png: there is no such file"),
-        (b'{"query_id": "x", "text": "a", "image": "/dev/zero"}\n', "is no regular file"),
-        (b'{"query_id": "x", "product_id": "a\\u0000b"}\n', "no product of this id"),
     ],
 )
 def test_queries_that_cannot_be_read_are_refused_in_one_line(
@@ -110,6 +105,32 @@ def test_queries_that_cannot_be_read_are_refused_in_one_line(
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"name": "shirt"}', "has none of the fields"),
+        (b'{"query_id": "x", "text": null}', "'x': has neither text nor picture"),
+        (b'{"query_id": "x", "image": "none.png"}', "query 2: none.png: there is no such file"),
+        (b'{"query_id": "x", "text": "a", "image": "/dev/zero"}', "is no regular file"),
+        (b'{"query_id": "x", "product_id": "a\\u0000b"}', "no product of this id"),
+        (b"{no json", "line 2 is no JSON"),
+    ],
+)
+def test_a_query_of_a_batch_that_cannot_be_answered_is_a_line_with_its_error(
+    shell: Shell, line: bytes, message: str
+) -> None:
+    given = b'{"query_id": "a", "text": "red shirt"}\n' + line + b'\n{"text": "blue mug"}\n'
+    done = shell("query", "--queries", "-", "--top", "1", "--format", "jsonl", given=given)
+    first, error, last = (json.loads(each) for each in done.out.splitlines())
+    assert (done.code, first["query_id"], last["query_id"]) == (1, "a", "3")
+    assert set(error) == {"query_id", "error"}
+    assert message in error["error"]
+    assert done.err == "error: 1 of 3 queries cannot be answered; their lines say why.\n"
+    for form in ("table", "csv", "json"):
+        again = shell("query", "--queries", "-", "--top", "1", "--format", form, given=given)
+        assert (again.code, "error" in again.out) == (1, True)
+
+
 def test_a_pipe_is_never_waited_for(shell: Shell, tmp_path: Path) -> None:
     pipe = str(tmp_path / "pipe")
     os.mkfifo(pipe)
@@ -118,18 +139,18 @@ def test_a_pipe_is_never_waited_for(shell: Shell, tmp_path: Path) -> None:
     for arguments, given, code in (
         (("query", "--image", pipe), b"", 2),
         (("query", "--queries", pipe), b"", 2),
-        (("query", "--queries", "-"), slot, 2),
+        (("query", "--queries", "-"), slot, 1),
         (("query", "shirt", *page), b"", 1),
         (("explain", "shirt", "p0001", "--image", pipe), b"", 2),
     ):
         done = shell(*arguments, given=given)
-        assert (done.code, done.out) == (code, "")
-        assert f"{pipe}: is no regular file" in done.err
+        assert done.code == code
+        assert f"{pipe}: is no regular file" in done.out + done.err
         assert len(done.err.splitlines()) == 1
 
 
 def test_standard_input_that_never_ends_is_refused(shell: Shell) -> None:
-    shell.patch.setattr("prodmatch.search.queries.MOST_LINES_BYTES", 10)
+    shell.patch.setattr("prodmatch.catalogue.records.MOST_LINES_BYTES", 10)
     done = shell("query", "--queries", "-", given=b'{"text": "red shirt"}\n')
     assert (done.code, done.out) == (2, "")
     assert "standard input is larger than" in done.err

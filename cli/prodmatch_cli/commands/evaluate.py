@@ -6,7 +6,7 @@ import click
 
 from prodmatch.evaluation.trec import read_qrels, read_run
 from prodmatch.search.product_index import open_index
-from prodmatch.search.queries import read_queries
+from prodmatch.search.queries import require_queries
 from prodmatch.storage.atomic import new_file, write_json
 from prodmatch_cli.options import FORMAT, PATH, STORE, read_weights
 from prodmatch_cli.output import print_json, print_table
@@ -46,7 +46,7 @@ def evaluate(
     )
     found = evaluate_index(
         open_index(store),
-        read_queries(queries),
+        require_queries(queries),
         read_qrels(qrels),
         settings,
         runs={path.stem: read_run(path) for path in runs},

@@ -1,19 +1,21 @@
 """The command `query`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from prodmatch.errors import QueryError
 from prodmatch.model.description import open_model
-from prodmatch.search.hits import Answer
+from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.product_index import open_index
-from prodmatch.search.queries import Query, read_picture, read_queries
+from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
 from prodmatch.search.searcher import SearchOptions
 from prodmatch.storage.atomic import new_file
+from prodmatch_cli.answers import print_answers, report_answer
 from prodmatch_cli.options import (
     EXPLAIN,
     HIT_FORMAT,
+    MIN_PROBABILITY,
     PATH,
     STORE,
     TOP,
@@ -23,9 +25,6 @@ from prodmatch_cli.options import (
     picture_options,
     read_weights,
 )
-from prodmatch_cli.output import print_hits
-
-MOST_SAID = 200  # letters, of what was searched for
 
 
 @click.command()
@@ -36,12 +35,14 @@ MOST_SAID = 200  # letters, of what was searched for
 @click.option(
     "--queries",
     type=PATH,
-    help="Parquet or JSON lines (- for standard input) with query_id and text, image (bytes or "
-    "path) or product_id.",
+    help="Parquet, CSV or JSON lines (- for standard input) with query_id and text, image (bytes "
+    "or path) or product_id, and perhaps a filter and top of its own.",
 )
 @TOP
 @WHERE
 @WEIGHTS
+@MIN_PROBABILITY
+@click.option("--exact", is_flag=True, help="Search every word as it is typed.")
 @HIT_FORMAT
 @EXPLAIN
 @click.option("--html", type=PATH, help="Write the answers as a page with pictures, too.")
@@ -56,6 +57,8 @@ def query(
     top: int,
     where: str | None,
     weights: str | None,
+    min_probability: float,
+    exact: bool,
     form: str,
     explain: bool,
     html: Path | None,
@@ -77,36 +80,54 @@ def query(
         given = [Query("q", text, picture, product_id)]
     expected = open_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
-    options = SearchOptions(where, top, read_weights(weights))
+    options = SearchOptions(
+        where, top, read_weights(weights), exact=exact, min_probability=min_probability
+    )
     answers = index.answer(given, options)
-    for answer in answers:
-        if answer.error is not None:
-            raise QueryError(answer.error)
-    corrected = None if queries is not None else _report_correction(answers[0])
-    found = [answer.hits for answer in answers]
+    if queries is None:
+        report_answer(answers[0])
     if html is not None:
-        from prodmatch.reports.answers_page import answers_page
-
+        pairs = _answered(given, answers)
         pictures = {}
         if catalogue is not None:
             from prodmatch_cli.opening import find_pictures
 
-            shown = {hit.product_id for hits in found for hit in hits}
+            shown = {hit.product_id for _, hits in pairs for hit in hits}
             pictures = find_pictures(catalogue, columns, image_root, shown)
         facts = {
-            "searched for": corrected,
+            "searched for": answers[0].searched_for if queries is None else None,
             "filter": where,
             "weights": weights,
             "generation": index.generation.number,
         }
-        facts = {name: value for name, value in facts.items() if value is not None}
-        with new_file(html) as file:
-            file.write(answers_page(given, found, pictures, facts=facts).encode())
-    print_hits(found, form, explain=explain, many=queries is not None)
+        _write_page(html, pairs, pictures, facts)
+    print_answers(answers, form, explain=explain, many=queries is not None)
 
 
-def _report_correction(answer: Answer) -> str | None:
-    """What was searched for instead of what was typed; None where it is the same."""
-    if answer.searched_for is not None:
-        click.echo(f"Searched for: {answer.searched_for}"[:MOST_SAID], err=True)
-    return answer.searched_for
+def _answered(
+    queries: Sequence[Query | RejectedQuery], answers: Sequence[Answer]
+) -> list[tuple[Query, list[Hit]]]:
+    """The queries that are answered, with their hits."""
+    return [
+        (query, answer.hits)
+        for query, answer in zip(queries, answers, strict=True)
+        if isinstance(query, Query) and answer.error is None
+    ]
+
+
+def _write_page(
+    path: Path,
+    pairs: Sequence[tuple[Query, list[Hit]]],
+    pictures: Mapping[str, bytes],
+    facts: Mapping[str, object],
+) -> None:
+    from prodmatch.reports.answers_page import answers_page
+
+    page = answers_page(
+        [query for query, _ in pairs],
+        [hits for _, hits in pairs],
+        pictures,
+        facts={name: value for name, value in facts.items() if value is not None},
+    )
+    with new_file(path) as file:
+        file.write(page.encode())

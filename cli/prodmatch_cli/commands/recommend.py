@@ -5,10 +5,19 @@ from pathlib import Path
 import click
 
 from prodmatch.recommend import recommend_products
+from prodmatch.search.hits import Answer
 from prodmatch.search.product_index import open_index
 from prodmatch.search.searcher import SearchOptions
-from prodmatch_cli.options import EXPLAIN, HIT_FORMAT, STORE, TOP, WHERE, read_weights
-from prodmatch_cli.output import print_hits
+from prodmatch_cli.answers import print_answers
+from prodmatch_cli.options import (
+    EXPLAIN,
+    HIT_FORMAT,
+    MIN_PROBABILITY,
+    STORE,
+    TOP,
+    WHERE,
+    read_weights,
+)
 
 
 @click.command()
@@ -18,6 +27,7 @@ from prodmatch_cli.output import print_hits
 @TOP
 @WHERE
 @click.option("--weights", help="Of the two parts, such as text=0.4,image=0.6.")
+@MIN_PROBABILITY
 @HIT_FORMAT
 @EXPLAIN
 def recommend(
@@ -27,10 +37,11 @@ def recommend(
     top: int,
     where: str | None,
     weights: str | None,
+    min_probability: float,
     form: str,
     explain: bool,
 ) -> None:
     """Find products near a history of liked ones; the history itself is left out."""
-    options = SearchOptions(where, top, read_weights(weights))
+    options = SearchOptions(where, top, read_weights(weights), min_probability=min_probability)
     found = recommend_products(open_index(store), liked, disliked, options)
-    print_hits([found], form, explain=explain, many=False)
+    print_answers([Answer("q", found)], form, explain=explain)

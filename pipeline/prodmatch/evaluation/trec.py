@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
-from prodmatch.search.queries import read_records
 from prodmatch.storage.atomic import new_file
 
 __all__ = ["Qrels", "Run", "read_qrels", "read_run", "write_run"]
@@ -17,7 +17,7 @@ TREC_SUFFIXES = (".txt", ".qrels", ".trec", ".run")
 
 
 def read_qrels(path: Path) -> Qrels:
-    """Graded qrels in Parquet, JSON lines (`query_id, product_id, relevance`) or TREC form.
+    """Graded qrels in Parquet, CSV, JSON lines (`query_id, product_id, relevance`) or TREC form.
 
     A file that ends in `.txt`, `.qrels` or `.trec` is TREC's: `query_id 0 product_id grade`.
     Equal lines count once; the grade may also be called `grade` or `label`.
@@ -25,7 +25,11 @@ def read_qrels(path: Path) -> Qrels:
     Raises:
         QueryError: a row lacks a field, a grade is no whole number, or two grades contradict.
     """
-    rows = _read_trec(path) if path.suffix in TREC_SUFFIXES else read_records(path, "--qrels")
+    rows = (
+        _read_trec(path)
+        if path.suffix in TREC_SUFFIXES
+        else read_records(path, "--qrels", numbers=GRADES)
+    )
     qrels: Qrels = {}
     for number, row in enumerate(rows, start=1):
         query_id, product_id, grade = _read_row(row, number, path)

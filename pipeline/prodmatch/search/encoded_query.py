@@ -36,6 +36,8 @@ class EncodedQuery:
     text: Vectors  # (dim,) unit, meets the text parts
     image: Vectors  # (dim,) unit, meets the image parts
     left_out: Rows = field(default_factory=_no_rows)  # rows that are no answer
+    where: tuple[str, ...] = ()  # SQL conditions that all hits meet, besides the search's own
+    top: int | None = None  # hits wanted; None for as many as the search gives
     searched_for: str | None = None  # the words, where they are not those typed
 
 
@@ -68,7 +70,7 @@ class QueryEncoder:
         try:
             typed = clean_text(query)
             words = typed if exact else typed and correct_spelling(typed, self._lexicon)
-            return _Understood(typed, words, self._preprocess(query))
+            return _Understood(query, typed, words, self._preprocess(query))
         except QueryError as error:
             return error
 
@@ -107,6 +109,7 @@ class QueryEncoder:
 class _Understood:
     """A query ready to be encoded."""
 
+    query: Query
     typed: str | None
     words: str | None
     pixels: Pixels | None
@@ -117,6 +120,8 @@ class _Understood:
             self.words,
             normalise(TEXT_WEIGHT * text + picture),
             normalise(TEXT_WEIGHT * penalised_image_query(text) + picture),
+            where=() if self.query.where is None else (self.query.where,),
+            top=self.query.top,
             searched_for=None if self.words == self.typed else self.words,
         )
 

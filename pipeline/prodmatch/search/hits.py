@@ -34,3 +34,12 @@ class Answer:
     hits: list[Hit] = field(default_factory=list)
     searched_for: str | None = None  # the text that was searched, where it is not the one typed
     error: str | None = None  # why the query cannot be answered
+
+    def as_rows(self) -> list[dict[str, object]]:
+        """The hits as names and values, or the error; the first says what was searched for."""
+        if self.error is not None:
+            return [{"query_id": self.query_id, "error": self.error}]
+        rows = [hit.as_dict() for hit in self.hits]
+        if rows and self.searched_for is not None:
+            rows[0]["searched_for"] = self.searched_for
+        return rows

@@ -8,7 +8,7 @@ from types import TracebackType
 from prodmatch.errors import MismatchError, QueryError
 from prodmatch.model.description import Model
 from prodmatch.search.hits import Answer, Hit
-from prodmatch.search.queries import Query
+from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.searcher import Searcher, SearchOptions
 from prodmatch.storage.generations import Generation, open_generation
 
@@ -114,7 +114,7 @@ class ProductIndex:
         return [answer.hits for answer in answers]
 
     def answer(
-        self, queries: Sequence[Query], options: SearchOptions | None = None
+        self, queries: Sequence[Query | RejectedQuery], options: SearchOptions | None = None
     ) -> list[Answer]:
         """What comes of each query, in order, all from one generation.
 

@@ -1,86 +1,87 @@
-"""Queries: what is asked, and files of them."""
+"""Queries, and files of them."""
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.catalogue.image_files import read_trusted_file
 from prodmatch.catalogue.images import MOST_BYTES, ImageFault
+from prodmatch.catalogue.records import PARQUET_SUFFIXES, TABLE_SUFFIXES, Record, parse_records
 from prodmatch.errors import QueryError
 
-__all__ = ["Query", "read_picture", "read_queries", "read_records"]
-
-STANDARD_INPUT = Path("-")
-MOST_LINES_BYTES = 1 << 30  # of standard input, which may never end
-FAULTS = {
+REASONS = {
     "missing": "there is no such file",
     "not_a_file": "is no regular file",
     "too_many_bytes": f"is larger than {MOST_BYTES >> 20} MiB",
 }
-FIELDS = ("query_id", "text", "image", "product_id")
+FIELDS = ("query_id", "text", "image", "product_id", "filter", "top")
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked: words, a picture's bytes, both, or products like the one of an id."""
+    """Words, a picture's bytes, both, or products like the one of an id.
+
+    Attributes:
+        where: an SQL condition that its hits must meet, besides that of the search.
+        top: how many hits it wants; as many as the search gives if None.
+    """
 
     query_id: str = "q"
     text: str | None = None
     image: bytes | None = None
     product_id: str | None = None
+    where: str | None = None
+    top: int | None = None
 
 
-def read_queries(path: Path) -> list[Query]:
-    """The queries in a Parquet or JSON lines file, or of `-`, standard input, in its order.
+@dataclass(frozen=True)
+class RejectedQuery:
+    """A line of a file of queries that is no query, and why."""
+
+    query_id: str
+    reason: str
+
+
+def read_queries(path: Path) -> list[Query | RejectedQuery]:
+    """The queries in a Parquet, CSV, TSV or JSON lines file, or of `-`, standard input, in order.
 
     A query has a `query_id` (its number where there is none) and `text`, `image` (bytes, or a
-    path relative to the file), both, or `product_id`.
+    path relative to the file), both, or `product_id`; and may have a `filter` and a `top`.
 
     Raises:
-        QueryError: the file cannot be read, an id stands twice, or a query asks nothing.
+        QueryError: the file cannot be read, none of its lines is a record, it has a column that
+            no query has, or two queries have one id.
     """
-    rows = read_records(path, "--queries")
-    queries = [_query(row, number, path) for number, row in enumerate(rows, start=1)]
-    seen: set[str] = set()
+    records = parse_records(path, "--queries", numbers=["top"])
+    if path.suffix.lower() in (*PARQUET_SUFFIXES, *TABLE_SUFFIXES):
+        _check_names(next(iter(records), {}), f"--queries {path}")
+    queries = [_read_query(record, number, path) for number, record in enumerate(records, start=1)]
+    known: set[str] = set()
     for query in queries:
-        if query.query_id in seen:
+        if query.query_id in known:
             raise QueryError(
                 f"--queries {path}: query_id {query.query_id!r} stands twice. "
                 "Give every query an id of its own."
             )
-        seen.add(query.query_id)
+        known.add(query.query_id)
     return queries
 
 
-def read_records(path: Path, option: str) -> list[dict[str, object]]:
-    """The rows of a Parquet or JSON lines file.
-
-    Args:
-        path: the file; what does not end in `.parquet` is read as JSON lines, as is `-`,
-            standard input.
-        option: the option that named it, for messages.
+def require_queries(path: Path) -> list[Query]:
+    """The queries of a file of which every line must be one.
 
     Raises:
-        QueryError: there is no such file, it cannot be read, or it has no rows.
+        QueryError: as `read_queries`, or a line is no query.
     """
-    if path == STANDARD_INPUT:
-        rows = _read_lines(_read_standard_input(option), path, option)
-    elif not path.exists():
-        raise QueryError(f"{option} {path}: there is no such file.")
-    elif not path.is_file():
-        raise QueryError(f"{option} {path}: is no regular file. Give one, or - and pipe it in.")
-    elif path.suffix == ".parquet":
-        rows = _read_parquet(path, option)
-    else:
-        rows = _read_lines(path.read_bytes(), path, option)
-    if not rows:
-        raise QueryError(f"{option} {path}: has no rows.")
-    return rows
+    queries = []
+    for query in read_queries(path):
+        if isinstance(query, RejectedQuery):
+            raise QueryError(query.reason)
+        queries.append(query)
+    return queries
 
 
-def read_picture(path: Path, option: str) -> bytes:
-    """The bytes of a picture to ask with.
+def read_picture(path: Path, name: str) -> bytes:
+    """The bytes of a picture to search with.
 
     Raises:
         QueryError: it cannot be read, or is no regular file: a pipe is never waited for.
@@ -88,68 +89,74 @@ def read_picture(path: Path, option: str) -> bytes:
     try:
         return read_trusted_file(path)
     except ImageFault as fault:
-        found = FAULTS.get(fault.reason, f"cannot be read ({fault.detail})")
+        found = REASONS.get(fault.reason, f"cannot be read ({fault.detail})")
         raise QueryError(
-            f"{option} {path}: {found}. Give a file with a JPEG, PNG, WebP or GIF."
+            f"{name} {path}: {found}. Give a file with a JPEG, PNG, WebP or GIF."
         ) from fault
 
 
-def _read_parquet(path: Path, option: str) -> list[dict[str, object]]:
-    import pyarrow as pa  # here, as a query in a shell does not need it
-    import pyarrow.parquet as pq
-
+def _read_query(record: Record | QueryError, number: int, path: Path) -> Query | RejectedQuery:
+    place = f"--queries {path}: query {number}"
+    query_id = str(number)
     try:
-        rows: list[dict[str, object]] = pq.read_table(path).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise QueryError(f"{option} {path}: cannot be read as Parquet ({error}).") from error
-    return rows
-
-
-def _read_standard_input(option: str) -> bytes:
-    content = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
-    if len(content) > MOST_LINES_BYTES:
-        raise QueryError(
-            f"{option} -: standard input is larger than {MOST_LINES_BYTES >> 20} MiB. "
-            "Ask in parts, or give a file."
+        if isinstance(record, QueryError):
+            raise record
+        if record.get("query_id") is not None:
+            query_id = _text(record["query_id"], "query_id", place) or query_id
+        _check_names(record, place)
+        text = _text(record.get("text"), "text", place)
+        image = _read_image(record.get("image"), path.parent, place)
+        if text is not None and image is not None:
+            text = text.strip() or None  # a table has no other way to leave it out
+        return Query(
+            query_id,
+            text,
+            image,
+            _text(record.get("product_id"), "product_id", place),
+            _text(record.get("filter"), "filter", place),
+            _read_top(record.get("top"), place),
         )
-    return content
+    except QueryError as error:
+        return RejectedQuery(query_id, str(error))
 
 
-def _read_lines(content: bytes, path: Path, option: str) -> list[dict[str, object]]:
-    rows = []
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise QueryError(f"{option} {path}: line {number} is no JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise QueryError(f"{option} {path}: line {number} is no JSON object.")
-        rows.append(row)
-    return rows
-
-
-def _query(row: dict[str, object], number: int, path: Path) -> Query:
-    if not set(FIELDS) & set(row):
+def _check_names(record: Record | QueryError, place: str) -> None:
+    names = set() if isinstance(record, QueryError) else set(record)
+    if names and not names & set(FIELDS):
         raise QueryError(
-            f"--queries {path}: query {number} has none of the fields {', '.join(FIELDS)}; "
-            f"found {', '.join(row)}."
+            f"{place} has none of the fields {', '.join(FIELDS)}; found {_list(names)}."
         )
-    image = row.get("image")
+    if unknown := names - set(FIELDS):
+        raise QueryError(f"{place}: a query has no {_list(unknown)}, but {', '.join(FIELDS)}.")
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))[:200]
+
+
+def _text(value: object, field: str, place: str) -> str | None:
+    """Text without parts of characters, which JSON can hold and nothing can print."""
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, str) and (not is_number or field == "filter"):
+        raise QueryError(f"{place}: {field} is {str(value)[:80]!r}. Give text.")
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _read_top(value: object, place: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+        raise QueryError(f"{place}: top is {str(value)[:80]!r}. Give a whole number.")
+    return int(value)
+
+
+def _read_image(image: object, folder: Path, place: str) -> bytes | None:
     if isinstance(image, dict):  # Hugging Face: the bytes, or else the path
         image = image.get("bytes") or image.get("path")
-    if isinstance(image, str):
-        image = read_picture(path.parent / image, f"--queries {path}: query {number}:")
-    text, product_id = row.get("text"), row.get("product_id")
-    return Query(
-        _mend(str(row.get("query_id", number))),
-        None if text is None else _mend(str(text)),
-        image if isinstance(image, bytes) and image else None,
-        None if product_id is None else _mend(str(product_id)),
-    )
-
-
-def _mend(text: str) -> str:
-    """Text without parts of characters, which JSON can hold and nothing can print."""
-    return text.encode("utf-8", "replace").decode()
+    if isinstance(image, str) and image:
+        return read_picture(folder / image, f"{place}:")
+    if image is not None and not isinstance(image, bytes | str):
+        raise QueryError(f"{place}: image is {str(image)[:80]!r}. Give bytes or a path.")
+    return image if isinstance(image, bytes) and image else None

@@ -3,8 +3,9 @@
 Read `Searcher.answer` first: the whole road is below it, in order.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +23,7 @@ from prodmatch.search.encoded_query import (
 )
 from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.product_db import Products
-from prodmatch.search.queries import Query
+from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.scoring import Ranked, Signals, bm25_scale, check_weights, rank
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation
@@ -41,12 +42,14 @@ class SearchOptions:
         top: hits of a query, 1 to 10,000; fewer come back where fewer exist.
         weights: of `lexical`, `text` and `image`; those of the index if None.
         exact: search every word as it was typed.
+        min_probability: hits that match with a lower one are left out.
     """
 
     where: str | None = None
     top: int = 10
     weights: Mapping[str, float] | None = None
     exact: bool = False
+    min_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,32 +103,49 @@ class Searcher:
     ) -> None:
         self.close()
 
-    def answer(self, queries: Sequence[Query], options: SearchOptions) -> list[Answer]:
+    def answer(
+        self, queries: Sequence[Query | RejectedQuery], options: SearchOptions
+    ) -> list[Answer]:
         """What comes of each query, in order; one that cannot be answered has an `error`.
 
         Raises:
             QueryError: the options cannot be used with any query.
         """
         self._check(options)
-        answers = []
-        for query, encoded in zip(queries, self.encode(queries, exact=options.exact), strict=True):
+        encoded = self.encode(queries, exact=options.exact)
+        return [
+            self._answer(query, each, options) for query, each in zip(queries, encoded, strict=True)
+        ]
+
+    def _answer(
+        self,
+        query: Query | RejectedQuery,
+        encoded: EncodedQuery | QueryError,
+        options: SearchOptions,
+    ) -> Answer:
+        try:
             if isinstance(encoded, QueryError):
-                answers.append(Answer(query.query_id, error=str(encoded)))
-                continue
+                raise encoded
             hits = self.find_hits(encoded, options, query_id=query.query_id)
-            answers.append(Answer(query.query_id, hits, encoded.searched_for))
-        return answers
+        except QueryError as error:
+            return Answer(query.query_id, error=str(error))
+        return Answer(query.query_id, hits, encoded.searched_for)
 
     def encode(
-        self, queries: Sequence[Query], *, exact: bool = False
+        self, queries: Sequence[Query | RejectedQuery], *, exact: bool = False
     ) -> list[EncodedQuery | QueryError]:
         """Each query encoded, in order, or the error that names what is wrong with it."""
-        by_content = [query for query in queries if query.product_id is None]
-        encoded = iter(self._encoder.encode(by_content, exact=exact))
-        return [
-            next(encoded) if query.product_id is None else self._encode_id(query)
-            for query in queries
+        by_content = [
+            query for query in queries if isinstance(query, Query) and query.product_id is None
         ]
+        encoded = iter(self._encoder.encode(by_content, exact=exact))
+        found: list[EncodedQuery | QueryError] = []
+        for query in queries:
+            if isinstance(query, RejectedQuery):
+                found.append(QueryError(query.reason))
+            else:
+                found.append(next(encoded) if query.product_id is None else self._encode_id(query))
+        return found
 
     def encode_one(self, query: Query, *, exact: bool = False) -> EncodedQuery:
         """A query encoded.
@@ -146,11 +166,13 @@ class Searcher:
         Raises:
             QueryError: the options cannot be used.
         """
+        if encoded.top is not None:
+            options = replace(options, top=encoded.top)
         self._check(options)
-        within = None if options.where is None else self.products.rows_where(options.where)
+        within = self._within([options.where, *encoded.where])
         count = max(CANDIDATES, 2 * options.top)
         ranked = self._rank(encoded, within, count, self._weights(options.weights))
-        return self._best(ranked, query_id, options.top)
+        return self._best(ranked, options, query_id)
 
     def items(self, product_ids: Sequence[str], name: str) -> Items:
         """The rows and parts of products, in order.
@@ -213,9 +235,17 @@ class Searcher:
     def _check(self, options: SearchOptions) -> None:
         if not 1 <= options.top <= MOST_HITS:
             raise QueryError(f"--top {options.top}: must be from 1 to {MOST_HITS}.")
+        if not 0 <= options.min_probability <= 1:
+            given = f"{options.min_probability:g}"
+            raise QueryError(f"--min-probability {given}: must be from 0 to 1.")
         self._weights(options.weights)
         if options.where is not None:
             self.products.rows_where(options.where)
+
+    def _within(self, conditions: Sequence[str | None]) -> Rows | None:
+        """The rows that all conditions hold for, ascending; None where there is no condition."""
+        found = [self.products.rows_where(each) for each in conditions if each is not None]
+        return functools.reduce(np.intersect1d, found) if found else None
 
     def _weights(self, weights: Mapping[str, float] | None) -> dict[str, float]:
         if weights is not None:
@@ -228,7 +258,8 @@ class Searcher:
             found = self.items([query.product_id or ""], "--id")
         except QueryError as error:
             return error
-        return encode_items(found.text[0], found.image[0], found.rows)
+        encoded = encode_items(found.text[0], found.image[0], found.rows)
+        return replace(encoded, where=() if query.where is None else (query.where,), top=query.top)
 
     def _rank(
         self,
@@ -277,14 +308,13 @@ class Searcher:
             has_words=encoded.words is not None,
         )
 
-    def _best(self, ranked: Ranked, query_id: str, top: int) -> list[Hit]:
-        """The first `top` hits; all that score as high as the last are ordered by their ids."""
-        if len(ranked.rows) > top:
-            least = np.partition(ranked.score, -top)[-top]
-            positions = np.flatnonzero(ranked.score >= least)
-        else:
-            positions = np.arange(len(ranked.rows))
-        return self._order(ranked, positions, query_id)[:top]
+    def _best(self, ranked: Ranked, options: SearchOptions, query_id: str) -> list[Hit]:
+        """The first hits; all that score as high as the last are ordered by their ids."""
+        positions = np.flatnonzero(ranked.probability >= options.min_probability)
+        if len(positions) > options.top:
+            scores = ranked.score[positions]
+            positions = positions[scores >= np.partition(scores, -options.top)[-options.top]]
+        return self._order(ranked, positions, query_id)[: options.top]
 
     def _order(self, ranked: Ranked, positions: Rows, query_id: str) -> list[Hit]:
         """Hits of these positions among the candidates: score descending, then product_id."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from prodmatch.catalogue.records import read_records
 from prodmatch.errors import ModelError, QueryError
-from prodmatch.search.queries import read_records
 
 FEWEST_LABELS = 50
 
@@ -22,7 +22,7 @@ class Label:
 
 
 def read_labels(path: Path) -> list[Label]:
-    """The labels in a Parquet or JSON lines file with `query`, `product_id` and `label`.
+    """The labels in a Parquet, CSV or JSON lines file with `query`, `product_id` and `label`.
 
     A label is a truth value or a number from 0 up, higher for a better fit.
 
@@ -31,7 +31,7 @@ def read_labels(path: Path) -> list[Label]:
             above 0, or all labels are equal and 0.
     """
     try:
-        rows = read_records(path, "--labels")
+        rows = read_records(path, "--labels", numbers=["label"])
     except QueryError as error:
         raise ModelError(str(error)) from error
     found = [_read_row(row, number, path) for number, row in enumerate(rows, start=1)]

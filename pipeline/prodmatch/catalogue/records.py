@@ -1,0 +1,149 @@
+"""Records in a file that a person or another program wrote: Parquet, CSV, TSV or JSON lines."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prodmatch.errors import QueryError
+
+STANDARD_INPUT = Path("-")
+MOST_LINES_BYTES = 1 << 30  # of standard input, which may never end
+MOST_CELL_CHARACTERS = 100 << 20  # of CSV; a picture may stand in one
+PARQUET_SUFFIXES = (".parquet", ".pq")
+TABLE_SUFFIXES = (".csv", ".tsv")
+DELIMITERS = ",;\t|"
+Record = dict[str, object]
+
+
+def read_records(path: Path, name: str, *, numbers: Sequence[str] = ()) -> list[Record]:
+    """The records of a file; its suffix says how it is read, JSON lines if it is no other.
+
+    Args:
+        path: the file, or `-`, standard input, which has JSON lines.
+        name: of the parameter that named the file, for messages.
+        numbers: the columns of CSV and TSV that are numbers; all others are text as it stands.
+
+    Raises:
+        QueryError: there is no such file, it cannot be read, or it has no records.
+    """
+    records = []
+    for record in parse_records(path, name, numbers=numbers):
+        if isinstance(record, QueryError):
+            raise record
+        records.append(record)
+    return records
+
+
+def parse_records(
+    path: Path, name: str, *, numbers: Sequence[str] = ()
+) -> list[Record | QueryError]:
+    """As `read_records`, with the error in the place of a line of JSON that is no record.
+
+    Raises:
+        QueryError: as `read_records`, or there are lines and none is a record.
+    """
+    if path == STANDARD_INPUT:
+        records = _read_lines(_read_standard_input(name), path, name)
+    elif not path.exists():
+        raise QueryError(f"{name} {path}: there is no such file.")
+    elif not path.is_file():
+        raise QueryError(f"{name} {path}: is no regular file. Give one, or - and pipe it in.")
+    elif path.suffix.lower() in PARQUET_SUFFIXES:
+        records = _read_parquet(path, name)
+    elif path.suffix.lower() in TABLE_SUFFIXES:
+        records = _read_table(path, name, numbers)
+    else:
+        records = _read_lines(path.read_bytes(), path, name)
+    if not records:
+        raise QueryError(f"{name} {path}: has no rows.")
+    errors = [record for record in records if isinstance(record, QueryError)]
+    if len(errors) == len(records):
+        raise errors[0]
+    return records
+
+
+def _read_parquet(path: Path, name: str) -> list[Record | QueryError]:
+    import pyarrow as pa  # here, as a query in a shell does not need it
+    import pyarrow.parquet as pq
+
+    try:
+        records: list[Record | QueryError] = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise QueryError(f"{name} {path}: cannot be read as Parquet ({error}).") from error
+    return records
+
+
+def _read_table(path: Path, name: str, numbers: Sequence[str]) -> list[Record | QueryError]:
+    """The rows of a CSV or TSV file; an empty cell is None."""
+    text = _decode(path.read_bytes())
+    first = text.partition("\n")[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count)
+    csv.field_size_limit(MOST_CELL_CHARACTERS)
+    records: list[Record | QueryError] = []
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        header = [cell.strip() for cell in next(rows, [])]
+        for row in rows:
+            if not any(row):
+                continue
+            if len(row) != len(header):
+                raise QueryError(
+                    f"{name} {path}: line {rows.line_num} has {len(row)} cells, the header has "
+                    f"{len(header)}: {', '.join(header)[:200]}. Quote cells with {delimiter!r}."
+                )
+            cells = zip(header, row, strict=True)
+            records.append(
+                {key: _number(cell) if key in numbers else cell or None for key, cell in cells}
+            )
+    except csv.Error as error:
+        raise QueryError(f"{name} {path}: cannot be read as CSV ({error}).") from error
+    return records
+
+
+def _decode(content: bytes) -> str:
+    """Text in UTF-8 or, by its mark, UTF-16; what is neither is read as Windows-1252."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _number(cell: str) -> object:
+    """A cell as a number, None where it is empty; text that is no number stays text."""
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "": None}.get(cell.strip().lower(), cell)
+
+
+def _read_standard_input(name: str) -> bytes:
+    content = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
+    if len(content) > MOST_LINES_BYTES:
+        raise QueryError(
+            f"{name} -: standard input is larger than {MOST_LINES_BYTES >> 20} MiB. "
+            "Give it in parts, or as a file."
+        )
+    return content
+
+
+def _read_lines(content: bytes, path: Path, name: str) -> list[Record | QueryError]:
+    records: list[Record | QueryError] = []
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            records.append(QueryError(f"{name} {path}: line {number} is no JSON ({error})."))
+            continue
+        if not isinstance(record, dict):
+            record = QueryError(f"{name} {path}: line {number} is no JSON object.")
+        records.append(record)
+    return records

@@ -1,0 +1,172 @@
+"""Files of queries: every line is read for itself, and every format gives the same queries."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import draw
+
+from prodmatch import ProductIndex, SearchOptions, open_index
+from prodmatch.catalogue.records import read_records
+from prodmatch.errors import QueryError
+from prodmatch.search.queries import Query, RejectedQuery, read_queries, require_queries
+
+GOOD = [
+    {"query_id": "first", "text": "red shirt"},
+    {"query_id": "last", "text": "mug", "filter": "price < 5", "top": 1},
+]
+BAD: list[tuple[object, str]] = [
+    ({"text": ""}, "has no word in it"),
+    ({"text": "  \t"}, "has no word in it"),
+    ({"text": None}, "has neither text nor picture nor id"),
+    ({}, "has neither text nor picture nor id"),
+    ({"text": "🎉🎉"}, "has no word in it"),
+    ({"text": "?!"}, "has no word in it"),
+    ({"text": "\u200b"}, "has no word in it"),
+    ({"text": True}, "text is 'True'"),
+    ({"text": ["shirt"]}, "text is"),
+    ({"text": {"en": "shirt"}}, "text is"),
+    ({"product_id": "delisted"}, "no product of this id"),
+    ({"product_id": ""}, "no product of this id"),
+    ({"product_id": "p0001", "text": "shirt"}, "not both"),
+    ({"image": "none.png"}, "there is no such file"),
+    ({"image": "text.png"}, "the picture cannot be used"),
+    ({"image": "."}, "is no regular file"),
+    ({"image": 7}, "image is '7'"),
+    ({"text": "shirt", "name": "x"}, "a query has no name"),
+    ({"text": "shirt", "Top": 3}, "a query has no Top"),
+    ({"query": "shirt"}, "a query has no query"),
+    ({"text": "shirt", "top": 0}, "must be from 1 to 10000"),
+    ({"text": "shirt", "top": "3"}, "top is '3'"),
+    ({"text": "shirt", "top": 2.5}, "top is '2.5'"),
+    ({"text": "shirt", "top": True}, "top is 'True'"),
+    ({"text": "shirt", "filter": "pric < 5"}, "pric"),
+    ({"text": "shirt", "filter": ""}, "filter"),
+    ({"text": "shirt", "filter": 5}, "filter is '5'"),
+    ("no json", "line 2 is no JSON"),
+    ([1], "line 2 is no JSON object"),
+]
+
+
+@pytest.fixture(scope="module")
+def index(base: Path) -> Iterator[ProductIndex]:
+    with open_index(base / "store") as opened:
+        yield opened
+
+
+def write_lines(path: Path, records: list[object]) -> Path:
+    lines = [each if isinstance(each, str) else json.dumps(each) for each in records]
+    path.write_text("\n".join(lines))
+    (path.parent / "text.png").write_text("no picture")
+    return path
+
+
+@pytest.mark.parametrize(("record", "reason"), BAD)
+def test_a_bad_line_is_answered_with_its_error_and_the_others_with_hits(
+    index: ProductIndex, tmp_path: Path, record: object, reason: str
+) -> None:
+    if isinstance(record, dict):
+        record = {"query_id": "bad", **record}
+    path = write_lines(tmp_path / "q.jsonl", [GOOD[0], record, GOOD[1]])
+    first, bad, last = index.answer(read_queries(path), SearchOptions(top=3))
+    assert [len(first.hits), len(bad.hits), len(last.hits)] == [3, 0, 1]
+    assert bad.query_id == ("bad" if isinstance(record, dict) else "2")
+    assert reason in str(bad.error)
+    assert first.error is last.error is None
+
+
+def test_a_line_has_a_filter_and_a_top_of_its_own(index: ProductIndex) -> None:
+    queries = [Query("a", "red", where="price < 7", top=2), Query("b", "red")]
+    own, other = index.answer(queries, SearchOptions("price > 3", top=4))
+    assert len(own.hits) == 2
+    assert all(3 < hit.metadata["price"] < 7 for hit in own.hits)  # type: ignore[operator]
+    assert len(other.hits) == 4
+    by_id = index.answer([Query("c", product_id="p0001", where="price = 2", top=1)])[0]
+    assert [hit.product_id for hit in by_id.hits] == ["p0002"]
+
+
+ROWS = [
+    {"query_id": "007", "text": "red, shirt", "product_id": None, "filter": None, "top": 2},
+    {"query_id": "7", "text": None, "product_id": "0042", "filter": "price < 5", "top": None},
+    {"query_id": "é\u4e2d", "text": 'a "b"', "product_id": None, "filter": None, "top": None},
+]
+
+
+def table_text(delimiter: str) -> str:
+    lines = [delimiter.join(ROWS[0])]
+    for row in ROWS:
+        cells = ["" if cell is None else str(cell).replace('"', '""') for cell in row.values()]
+        lines.append(delimiter.join(f'"{cell}"' if cell else "" for cell in cells))
+    return "\r\n".join(lines) + "\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("q.csv", table_text(",").encode()),
+        ("q.CSV", table_text(";").encode()),
+        ("q.csv", table_text("\t").encode("utf-8-sig")),
+        ("q.tsv", table_text("\t").encode("utf-16")),
+        ("q.jsonl", "\n".join(map(json.dumps, ROWS)).encode("utf-8-sig")),
+        ("q.json", "\n\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS).encode()),
+        ("q.parquet", b""),
+        ("q.PQ", b""),
+    ],
+)
+def test_every_format_gives_the_same_queries(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    if content:
+        path.write_bytes(content)
+    else:
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    assert require_queries(path) == [
+        Query("007", "red, shirt", top=2),
+        Query("7", product_id="0042", where="price < 5"),
+        Query("é\u4e2d", 'a "b"'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"query_id,text,brand\n1,shirt,x\n", "a query has no brand"),
+        (b"name\nshirt\n", "has none of the fields"),
+        (b"query_id,text\n1,red, shirt\n", "line 2 has 3 cells, the header has 2"),
+        (b'query_id,text\n1,"red\n', "cannot be read as CSV"),
+        (b"query_id,text\n", "has no rows"),
+        (b"", "has no rows"),
+        (b"query_id,text\n1,a\n1,b\n", "stands twice"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_as_one(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "q.csv").write_bytes(content)
+    with pytest.raises(QueryError, match=message):
+        read_queries(tmp_path / "q.csv")
+
+
+def test_a_picture_in_a_table_is_a_path_beside_it_and_blank_text_is_none(tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(draw((200, 20, 20), 1))
+    (tmp_path / "q.csv").write_text("text,image\n  ,red.png\n")
+    (query,) = read_queries(tmp_path / "q.csv")
+    assert query == Query("1", None, draw((200, 20, 20), 1))
+
+
+def test_grades_of_a_table_are_numbers_and_ids_stay_text(tmp_path: Path) -> None:
+    (tmp_path / "j.csv").write_text("query_id,product_id,label\n007,0042,1\n7,1e3,0.5\n8,9,true\n")
+    assert read_records(tmp_path / "j.csv", "--qrels", numbers=["label"]) == [
+        {"query_id": "007", "product_id": "0042", "label": 1},
+        {"query_id": "7", "product_id": "1e3", "label": 0.5},
+        {"query_id": "8", "product_id": "9", "label": True},
+    ]
+
+
+def test_a_file_of_which_all_lines_are_needed_names_the_first_bad_one(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "q.jsonl", [GOOD[0], {"text": "a", "x": 1}, {"y": 1}])
+    assert [isinstance(each, RejectedQuery) for each in read_queries(path)] == [False, True, True]
+    with pytest.raises(QueryError, match="query 2: a query has no x"):
+        require_queries(path)
