@@ -28,6 +28,7 @@ COMMANDS = (
     "gc",
     "generations",
     "index",
+    "pretrain",
     "query",
     "recommend",
     "rollback",

@@ -115,6 +115,20 @@ def picture_options(command: Command) -> Command:
     return command
 
 
+def training_options(command: Command) -> Command:
+    """Adds the options of both kinds of training."""
+    for option in (
+        click.option("--log-dir", type=PATH, help="Figures for TensorBoard."),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option(
+            "--dim", type=click.IntRange(2), default=256, show_default=True, help="Of one part."
+        ),
+        click.option("--out", type=PATH, required=True, help="Directory to make."),
+    ):
+        command = option(command)
+    return command
+
+
 def catalogue_options(command: Command) -> Command:
     """Adds the options that say how a catalogue is read."""
     for option in (

@@ -1,38 +1,49 @@
 """The command `train`."""
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from prodmatch.model.description import open_model
+from prodmatch_cli.commands.pretrain import pretrain
 from prodmatch_cli.opening import open_given
-from prodmatch_cli.options import CATALOGUE, DEVICE, PATH, QUIET, STORE, WORKERS, catalogue_options
+from prodmatch_cli.options import (
+    CATALOGUE,
+    DEVICE,
+    PATH,
+    QUIET,
+    STORE,
+    WORKERS,
+    catalogue_options,
+    training_options,
+)
 from prodmatch_cli.output import print_json
+
+OF_HEADS = (
+    "text_encoder", "image_encoder", "image_weights", "labels", "loss", "columns", "text_columns",
+    "image_root", "workers",
+)  # fmt: skip
+OF_ENCODERS = ("pairs", "texts")
 
 
 @click.command()
 @CATALOGUE
-@click.option("--out", type=PATH, required=True, help="Directory to make.")
 @click.option(
     "--encoders",
     type=click.Choice(["frozen", "scratch", "finetune"]),
     default="frozen",
     show_default=True,
-    help="Fit heads alone, or train encoders: small ones from scratch, or those of --model.",
+    help="scratch and finetune train encoders, as 'prodmatch pretrain' does.",
 )
-@click.option(
-    "--model",
-    default="compact",
-    show_default=True,
-    help="Whose encoders to keep, or to train further.",
-)
+@click.option("--model", default="compact", show_default=True, help="Whose encoders to use.")
 @click.option("--text-encoder", type=PATH, help="A Hugging Face directory.")
 @click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")
 @click.option("--image-weights", type=PATH, help="Its state_dict in a file.")
-@click.option("--pairs", type=PATH, help="Parquet of texts left, right (source).")
-@click.option("--texts", type=PATH, help="Parquet of loose text.")
+@click.option("--pairs", type=PATH, help="As of 'prodmatch pretrain'.")
+@click.option("--texts", type=PATH, help="As of 'prodmatch pretrain'.")
 @click.option("--labels", type=PATH, help="Of query, product_id, label.")
 @click.option(
     "--loss",
@@ -41,20 +52,16 @@ from prodmatch_cli.output import print_json
     show_default=True,
     help="Of the heads.",
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(0),
-    help="30 of heads, 9 of encoders if not given; 0 keeps encoders and fits words and heads.",
-)
-@click.option("--dim", type=click.IntRange(2), default=256, show_default=True, help="Of one half.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--log-dir", type=PATH, help="Figures for TensorBoard.")
+@click.option("--epochs", type=click.IntRange(0), help="Passes over the products.  [default: 30]")
+@training_options
 @catalogue_options
 @STORE
 @DEVICE
 @WORKERS
 @QUIET
+@click.pass_context
 def train(
+    context: click.Context,
     catalogue: Path,
     out: Path,
     encoders: str,
@@ -77,41 +84,45 @@ def train(
     device: str,
     workers: int,
 ) -> None:
-    """Fit heads on CATALOGUE, with --labels or without, or train encoders.
+    """Fit heads on CATALOGUE over frozen encoders, with --labels or without.
 
     The encoders are those of --model, or --text-encoder with --image-encoder and
-    --image-weights. Labels are Parquet or JSON lines of query, product_id and label (a grade, or
-    bought or not). To train encoders (scratch, finetune), CATALOGUE needs a column split (train
-    or val); where it has a column source, products are told from others of their source.
+    --image-weights. Labels are Parquet, CSV or JSON lines of query, product_id and label (a grade,
+    or bought or not).
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    from prodmatch.encoders.model_writer import EncoderFiles
-    from prodmatch.pretrain import encoder_settings, train_encoders
-    from prodmatch.train import HeadSettings, fit_heads
-
+    _refuse(context, encoders, OF_ENCODERS if encoders == "frozen" else OF_HEADS)
     if encoders != "frozen":
-        start = open_model(model) if encoders == "finetune" else None
-        if labels is not None:
-            raise click.UsageError("--labels fit heads; leave --encoders away.")
-        if epochs == 0 and start is None:
-            raise click.UsageError("--epochs 0: encoders from scratch need an epoch at least.")
-        options = {"epochs": 9 if epochs is None else epochs, "seed": seed, "dim": dim}
-        settings = encoder_settings(**options, device=device, start=start)
-        settings = replace(settings, log_dir=log_dir)
-        report = train_encoders(catalogue, out, settings, start=start, pairs=pairs, texts=texts)
-        print_json(asdict(report))
+        _refuse(context, encoders, ("model",) if encoders == "scratch" else ())
+        context.invoke(
+            pretrain,
+            data=catalogue,
+            model=model if encoders == "finetune" else None,
+            pairs=pairs,
+            texts=texts,
+            epochs=9 if epochs is None else epochs,
+            out=out,
+            dim=dim,
+            seed=seed,
+            log_dir=log_dir,
+            device=device,
+        )
         return
     if epochs == 0:
         raise click.UsageError("--epochs 0 is for --encoders finetune; heads need an epoch.")
     given = [text_encoder, image_encoder, image_weights]
     if any(given) and not all(given):
         raise click.UsageError("--text-encoder, --image-encoder and --image-weights go together.")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    from prodmatch.encoders.model_writer import EncoderFiles
+    from prodmatch.train import HeadSettings, fit_heads
+
     opened = open_given(catalogue, columns, text_columns, image_root)
     if text_encoder and image_encoder and image_weights:
+        _refuse(context, "frozen", ("model",))
         files = EncoderFiles.of_files(text_encoder, image_encoder, image_weights)
     else:
         files = EncoderFiles.of_model(open_model(model))
-    chosen = HeadSettings(
+    settings = HeadSettings(
         dim=dim,
         loss=loss,
         epochs=epochs or 30,
@@ -120,4 +131,12 @@ def train(
         workers=workers,
         log_dir=log_dir,
     )
-    print_json(asdict(fit_heads(opened, files, out, store, chosen, labels)))
+    print_json(asdict(fit_heads(opened, files, out, store, settings, labels)))
+
+
+def _refuse(context: click.Context, encoders: str, names: tuple[str, ...]) -> None:
+    """Refuses options that were given and would be ignored."""
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} has no use here (--encoders {encoders}).")

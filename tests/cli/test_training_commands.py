@@ -1,0 +1,62 @@
+"""`train` and `pretrain`: what an option cannot change is refused, not ignored."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from prodmatch_cli.main import cli
+
+HEADS_ONLY = [
+    ("--text-encoder", "bert"),
+    ("--image-encoder", "resnet18"),
+    ("--image-weights", "resnet.pth"),
+    ("--labels", "labels.parquet"),
+    ("--loss", "siglip"),
+    ("--columns", "title=name"),
+    ("--text-columns", "title"),
+    ("--image-root", "."),
+    ("--workers", "2"),
+]
+
+
+def usage_error(*arguments: str) -> str:
+    found = CliRunner().invoke(cli, [*arguments, "--out", "model"])
+    assert found.exit_code == 2, found.output
+    return found.output
+
+
+@pytest.mark.parametrize("encoders", ["scratch", "finetune"])
+@pytest.mark.parametrize(("option", "value"), HEADS_ONLY)
+def test_options_of_heads_are_refused_where_encoders_are_trained(
+    encoders: str, option: str, value: str
+) -> None:
+    found = usage_error("train", "c.parquet", "--encoders", encoders, option, value)
+    assert f"{option} has no use here (--encoders {encoders})" in found
+
+
+@pytest.mark.parametrize("option", ["--pairs", "--texts"])
+def test_options_of_encoders_are_refused_where_heads_are_fitted(option: str) -> None:
+    assert f"{option} has no use here (--encoders frozen)" in usage_error(
+        "train", "c.parquet", option, "x.parquet"
+    )
+
+
+def test_a_model_is_refused_where_encoders_begin_from_scratch() -> None:
+    found = usage_error("train", "c.parquet", "--encoders", "scratch", "--model", "compact")
+    assert "--model has no use here" in found
+
+
+def test_encoders_from_scratch_need_an_epoch() -> None:
+    assert "need an epoch" in usage_error("pretrain", "c.parquet", "--epochs", "0")
+
+
+def test_training_encoders_is_pretrain_under_its_other_name(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.parquet")
+    out = ["--out", str(tmp_path / "model")]
+    errors = [
+        CliRunner().invoke(cli, [*command, *out]).exception
+        for command in (["pretrain", missing], ["train", missing, "--encoders", "scratch"])
+    ]
+    assert "no readable column 'split'" in str(errors[0])
+    assert str(errors[0]) == str(errors[1])
