@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from prodmatch.catalogue.image_files import read_image_file
 from prodmatch.catalogue.images import ImageFault
+from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
+from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
-from prodmatch.feeds.column_types import ColumnProfile, ColumnType
-from prodmatch.feeds.column_writer import make_batch, make_schema
 from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
 from prodmatch.feeds.recognise import open_feed
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of

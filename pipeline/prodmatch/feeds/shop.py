@@ -26,7 +26,7 @@ EXPORT_NAMES = {
     "variant_barcode": "barcode",
 }
 DEFAULT_OPTION = "default title"  # of a product without variants
-FEED_NAMES = frozenset(  # that a table of another kind seldom has two of
+FEED_NAMES = frozenset(  # that tables of other kinds seldom have two of
     (
         "link", "image_link", "additional_image_link", "sale_price", "availability", "condition",
         "gtin", "mpn", "item_group_id", "google_product_category", "product_type",
@@ -48,7 +48,9 @@ def arrange_products(feed: Feed) -> Feed:
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
-    if {"id", "title"} <= names and "product_id" not in names and len(names & FEED_NAMES) >= 2:
+    marks = len(names & FEED_NAMES) + ("additional_image_link" in names)
+    marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)
+    if {"id", "title"} <= names and "product_id" not in names and marks >= 2:
         return _arrange_feed(feed)
     return replace(feed, warnings=[*feed.warnings, *_suggest_names(sample)])
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from prodmatch.feeds.amounts import NO_VALUE, read_amount
-from prodmatch.feeds.column_types import ColumnType
+from prodmatch.columns.amounts import NO_VALUE, read_amount
+from prodmatch.columns.inferred_types import ColumnType
 from prodmatch.feeds.rows import Cell, Row
 
 

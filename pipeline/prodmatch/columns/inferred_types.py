@@ -10,7 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.feeds.amounts import (
+from prodmatch.columns.amounts import (
     NO_VALUE,
     AmountStyle,
     is_measure,
