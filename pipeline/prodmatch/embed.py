@@ -1,6 +1,6 @@
 """Job: a catalogue to embeddings; encodes what is new, fuses every product, writes shards."""
 
-import logging
+import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -8,18 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.encode import EncodeCount, EncoderClasses, encode_missing
 from prodmatch.embedding.fuse import FuseResult, fuse
-from prodmatch.embedding.gate import Changes, compare_rows
+from prodmatch.embedding.gate import GateLimits, compare_nights, count_changes
+from prodmatch.embedding.night import (
+    LastNight,
+    Tonight,
+    fused_night,
+    read_last_night,
+    scanned_night,
+)
 from prodmatch.embedding.plan import Scan, plan_features
 from prodmatch.encoders.onnx_export import export_encoders
-from prodmatch.errors import CatalogueError, DamagedError
+from prodmatch.errors import CatalogueError
 from prodmatch.model.description import Model
 from prodmatch.storage.atomic import (
     digest_bytes,
@@ -28,20 +33,21 @@ from prodmatch.storage.atomic import (
     remove_leftovers,
     scratch_directory,
 )
-from prodmatch.storage.embeddings import open_embeddings, write_embeddings
-
-logger = logging.getLogger(__name__)
+from prodmatch.storage.embeddings import write_embeddings
 
 FORMAT = b"embeddings-1"  # raise it when the same features would give other embeddings
 
 
 @dataclass(frozen=True)
 class EmbedSettings:
-    """How an embedding run is done; `max_reject` apart, none of it changes what comes out."""
+    """How an embedding run is done, and what lets it through; none of it changes what comes out."""
 
     device: str = "auto"
     workers: int = 1
     max_reject: float = 0.01  # share of rows; above it no embeddings are written
+    max_removed: float = 0.2  # share of the products embedded before that may be gone
+    max_lost: float = 0.1  # share of those that stay that may be without their text or picture
+    accept_changes: bool = False  # lets one night through that the gate would refuse
 
 
 @dataclass(frozen=True)
@@ -79,20 +85,22 @@ class EmbedReport:
     texts_per_second: float | None  # None where none was encoded
     images_per_second: float | None
     embeddings: str
-    warnings: list[str]  # what was passed over or guessed
+    warnings: list[str]  # what was passed over, guessed, or noticed by the gate
 
 
 def plan_embedding(catalogue: Catalogue, model: Model, store: Path) -> EmbedPlan:
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
     with lock_store(store), scratch_directory(store) as scratch:
+        last = read_last_night(store)
         plan = plan_features(catalogue, model.encoders, store, scratch)
+        tonight = scanned_night(catalogue, plan.scan)
         return EmbedPlan(
             rows=catalogue.row_count,
             rejected=len(plan.scan.rejects),
             texts_to_encode=len(plan.new_texts),
             images_to_encode=len(plan.new_images),
             reused=plan.reused,
-            **asdict(_compare(plan.scan, store)),
+            **asdict(count_changes(last.night, tonight.night)),
         )
 
 
@@ -118,15 +126,19 @@ def embed_catalogue(
         classes: run the model's encoders; those of `prodmatch.encoders` by default.
 
     Raises:
-        CatalogueError: no row can be used, or too many are rejected; old embeddings stay.
+        CatalogueError: no row can be used, too many are rejected, or too much of what the
+            products embedded before had is gone; old embeddings stay.
         LockedError: another run writes to the store.
         StoreError: the store cannot be written.
     """
     settings, started = settings or EmbedSettings(), time.monotonic()
     with lock_store(store):
         remove_leftovers(store)
+        last = read_last_night(store)
         with scratch_directory(store) as scratch:
             plan = plan_features(catalogue, model.encoders, store, scratch)
+            check = _Check(catalogue, model, store, settings, last)
+            check(plan.scan, scanned_night(catalogue, plan.scan))  # before hours of encoding
             encoded = encode_missing(
                 catalogue,
                 model.encoders,
@@ -136,41 +148,83 @@ def embed_catalogue(
                 classes=classes,
             )
             fused = fuse(plan, model.heads, scratch)
-            changes = _compare(plan.scan, store, fused.embedded)
-            digest = _write(catalogue, model, store, fused, settings.max_reject)
+            tonight = fused_night(catalogue, fused)
+            warnings = check(plan.scan, tonight)
+            digest = _write(catalogue, model, store, fused, tonight)
     return EmbedReport(
-        **_counts(catalogue, fused),
-        images_unusable=_count(fused.images_unusable),
-        without_text=int((fused.embedded & ~fused.text.present).sum()),
-        without_image=int((fused.embedded & ~fused.image.present).sum()),
+        **_counts(catalogue, tonight),
+        images_unusable=_count(tonight.images_unusable),
+        without_text=tonight.night.text_keys.null_count,
+        without_image=tonight.night.image_keys.null_count,
         texts_encoded=encoded.texts.encoded,
         images_encoded=encoded.images.encoded,
         reused=plan.reused,
-        **asdict(changes),
+        **asdict(count_changes(last.night, tonight.night)),
         seconds=round(time.monotonic() - started, 2),
         texts_per_second=_rate(encoded.texts),
         images_per_second=_rate(encoded.images),
         embeddings=digest,
-        warnings=list(catalogue.warnings),
+        warnings=[*catalogue.warnings, *warnings],
     )
 
 
+@dataclass(frozen=True)
+class _Check:
+    """Whether a night may replace the one before; called before encoding, and before writing."""
+
+    catalogue: Catalogue
+    model: Model
+    store: Path
+    settings: EmbedSettings
+    last: LastNight
+
+    def __call__(self, scan: Scan, tonight: Tonight) -> list[str]:
+        """Lists the rejects, and gives warnings.
+
+        Raises:
+            CatalogueError: too many rows are rejected, or too much is gone.
+        """
+        digest = _digest(scan, self.model, tonight)
+        path = self.store / "rejects" / f"{digest}.parquet"
+        _write_rejects(path, tonight)
+        if not self.catalogue.row_count:  # opened as one that may be empty
+            return list(self.last.warnings)
+        _check_rejects(self.catalogue, tonight, path, self.settings.max_reject)
+        limits = GateLimits(self.settings.max_removed, self.settings.max_lost)
+        found = compare_nights(self.last.night, tonight.night, limits)
+        if found.refusals and not self.settings.accept_changes:
+            raise CatalogueError(
+                f"{self.catalogue.path}: refused: {'; '.join(found.refusals)}. The embeddings stay "
+                "as they were. Correct the catalogue, or let it through once with "
+                "`accept_changes`."
+            )
+        accepted = [f"accepted: {text}" for text in found.refusals]
+        return [*self.last.warnings, *accepted, *found.warnings]
+
+
+def _digest(scan: Scan, model: Model, tonight: Tonight) -> str:
+    """The name of the embeddings: what they, and the counts in their manifest, come from."""
+    parts = [FORMAT, scan.digest.encode(), model.fingerprint.encode()]
+    counts = [_count(tonight.rejects), _count(tonight.images_unusable)]
+    if any(counts):
+        parts.append(json.dumps(counts, sort_keys=True).encode())
+    return digest_bytes(*parts)[:32]
+
+
 def _write(
-    catalogue: Catalogue, model: Model, store: Path, fused: FuseResult, max_reject: float
+    catalogue: Catalogue, model: Model, store: Path, fused: FuseResult, tonight: Tonight
 ) -> str:
-    """Lists the rejects, and unless they are too many makes these embeddings the store's."""
-    catalogue_digest = fused.scan.digest
-    digest = digest_bytes(FORMAT, catalogue_digest.encode(), model.fingerprint.encode())[:32]
-    rejects = store / "rejects" / f"{digest}.parquet"
-    _write_rejects(rejects, fused)
-    _check_rejects(catalogue, fused, rejects, max_reject)
+    """Makes these embeddings the store's, and gives their name."""
     export_encoders(model, store / "encoders")
+    digest = _digest(fused.scan, model, tonight)
     manifest = {
-        **_counts(catalogue, fused),
+        **_counts(catalogue, tonight),
+        "images_unusable": dict(tonight.night.images_unusable),
         "dim": 2 * model.heads.dim,
         "model": model.description.name,
         "model_fingerprint": model.fingerprint,
-        "catalogue": catalogue_digest,
+        "features": fused.features,
+        "catalogue": fused.scan.digest,
     }
     write_embeddings(store / "embeddings", digest, fused.tables(), manifest)
     return digest
@@ -185,29 +239,18 @@ class _Counts(TypedDict):
     rejects: dict[str, int]
 
 
-def _counts(catalogue: Catalogue, fused: FuseResult) -> _Counts:
+def _counts(catalogue: Catalogue, tonight: Tonight) -> _Counts:
     return {
         "rows": catalogue.row_count,
-        "embedded": int(fused.embedded.sum()),
-        "rejected": len(fused.rejects),
-        "rejects": _count(fused.rejects),
+        "embedded": len(tonight.night),
+        "rejected": len(tonight.rejects),
+        "rejects": _count(tonight.rejects),
     }
 
 
-def _compare(scan: Scan, store: Path, embedded: npt.NDArray[np.bool_] | None = None) -> Changes:
-    ids, digests = scan.product_ids, scan.row_digests
-    if embedded is not None:
-        ids, digests = ids.filter(pa.array(embedded)), digests.filter(pa.array(embedded))
-    try:
-        return compare_rows(ids, digests, open_embeddings(store / "embeddings"))
-    except DamagedError as error:  # the set before is made again, whatever became of it
-        logger.warning("%s All products count as added.", error)
-        return compare_rows(ids, digests, None)
-
-
-def _write_rejects(path: Path, fused: FuseResult) -> None:
-    listed = [(reject, False) for reject in fused.rejects]
-    listed += [(reject, True) for reject in fused.images_unusable]
+def _write_rejects(path: Path, tonight: Tonight) -> None:
+    listed = [(reject, False) for reject in tonight.rejects]
+    listed += [(reject, True) for reject in tonight.images_unusable]
     listed.sort(key=lambda pair: pair[0].row)
     table = pa.table(
         {
@@ -222,10 +265,8 @@ def _write_rejects(path: Path, fused: FuseResult) -> None:
         pq.write_table(table, file)
 
 
-def _check_rejects(catalogue: Catalogue, fused: FuseResult, path: Path, limit: float) -> None:
-    rows, rejects = catalogue.row_count, fused.rejects
-    if not rows:  # opened as one that may be empty
-        return
+def _check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> None:
+    rows, rejects = catalogue.row_count, tonight.rejects
     if len(rejects) < rows and len(rejects) / rows <= limit:
         return
     reasons = ", ".join(f"{name} {count}" for name, count in _count(rejects).items())

@@ -32,7 +32,8 @@ from prodmatch.storage.vectors import Vectors
 __all__ = ["IndexReport", "index_embeddings"]
 
 MEASURED_QUERIES = 100  # each asks twice, of the texts and of the pictures
-LEFT_OUT = ("vector", "row_digest")  # of an embedding's columns, not of the catalogue's
+# Of an embedding's columns, not of the catalogue's.
+LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def index_embeddings(
                 "model": embeddings.manifest["model"],
                 "model_fingerprint": embeddings.manifest["model_fingerprint"],
                 "embeddings": embeddings.digest,
+                "features": embeddings.features,
                 "agreement": None if agreement is None else round(agreement, 4),
                 "weights": chosen,
             }

@@ -21,13 +21,15 @@ from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.features import FeatureStore
+from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
-    collect_garbage,
     open_generation,
     publish_generation,
     verify_generation,
 )
 from prodmatch.storage.vectors import normalise
+
+OF_NO_MODEL = {"dim": 2, "model": "none", "model_fingerprint": ""}
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +282,7 @@ def read_while_publishing(store: Path, publishes: int, *, at_least: int = 0) -> 
         for name in ("a", "b", "encoders/c"):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(number)
-        return {"products": int(number), "dim": 2}
+        return {**OF_NO_MODEL, "products": int(number)}
 
     reads: list[set[str]] = []
     failures: list[Exception] = []

@@ -20,8 +20,8 @@ from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.product_index import open_index
+from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
-    collect_garbage,
     list_generations,
     open_generation,
     publish_generation,
@@ -29,10 +29,12 @@ from prodmatch.storage.generations import (
     verify_generation,
 )
 
+OF_NO_MODEL = {"dim": 2, "model": "none", "model_fingerprint": ""}
+
 
 def fill(folder: Path) -> dict[str, object]:
     (folder / "file").write_text(folder.name[-6:])
-    return {"products": 1, "dim": 2}
+    return {**OF_NO_MODEL, "products": 1}
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_publishers_that_no_lock_holds_apart_never_overwrite(quick_disk: Path) -
         def fill_own(folder: Path) -> dict[str, object]:
             (folder / "file").write_text(own)
             together.wait()
-            return {"products": int(own), "dim": 2}
+            return {**OF_NO_MODEL, "products": int(own)}
 
         try:
             publish_generation(quick_disk, fill_own)

@@ -82,8 +82,8 @@ def embed(
     max_reject: float = 1.0,
     options: CatalogueOptions | None = None,
 ) -> EmbedReport:
-    """Embeds without workers, so that a test needs no other process."""
-    settings = EmbedSettings(workers=0, max_reject=max_reject)
+    """Embeds without workers, so that a test needs no other process, and without the gate."""
+    settings = EmbedSettings(workers=0, max_reject=max_reject, accept_changes=True)
     return embed_catalogue(open_catalogue(catalogue, options), model, store, settings)
 
 

@@ -171,12 +171,17 @@ def save_catalogue(path: Path, count: int, *, first: int = 0) -> Path:
     return path
 
 
+def lenient(workers: int = 0) -> EmbedSettings:
+    """Settings that let every night through."""
+    return EmbedSettings(device="cpu", workers=workers, max_reject=1.0, accept_changes=True)
+
+
 def embed_tiny(
     catalogue: Path | Catalogue, model: Model, store: Path, settings: EmbedSettings | None = None
 ) -> EmbedReport:
-    """Embeds with the tiny encoders; by default without workers and whatever is rejected."""
+    """Embeds with the tiny encoders; by default whatever is rejected or gone."""
     opened = catalogue if isinstance(catalogue, Catalogue) else open_catalogue(catalogue)
-    settings = settings or EmbedSettings(device="cpu", workers=0, max_reject=1.0)
+    settings = settings or lenient()
     return embed_catalogue(opened, model, store, settings, classes=TINY)
 
 
@@ -187,7 +192,7 @@ def contents(store: Path) -> tuple[object, object]:
 
 
 def night(catalogue: Path, model: Model, store: Path, workers: int = 0) -> IndexReport:
-    """The nightly run: embed, whatever is rejected, then index."""
-    settings = EmbedSettings(device="cpu", workers=workers, max_reject=1.0)
+    """The nightly run: embed, whatever is rejected or gone, then index."""
+    settings = lenient(workers)
     embed_tiny(catalogue, model, store, settings)
     return index_embeddings(store, model=model)

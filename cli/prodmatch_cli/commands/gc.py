@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from prodmatch.storage.generations import collect_garbage
+from prodmatch.storage.garbage import collect_garbage
 from prodmatch_cli.options import STORE
 from prodmatch_cli.output import print_json
 
@@ -17,9 +17,11 @@ from prodmatch_cli.output import print_json
     type=click.FloatRange(0),
     default=60,
     show_default=True,
-    help="Younger generations stay: a query may have them open.",
+    help="What is younger stays: a query or a training may use it.",
 )
 def gc(store: Path, keep: int, minutes: float) -> None:
-    """Remove generations and embeddings that nothing refers to; features are kept."""
+    """Remove what nothing refers to: old generations and embeddings, and the features, encoders
+    and lists of rejects that neither the newest embeddings nor a kept generation need.
+    """
     removed = collect_garbage(store, keep, seconds=60 * minutes)
     print_json({"removed": [str(path.relative_to(store)) for path in removed]})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from prodmatch.storage.generations import list_generations, open_generation_number
+from prodmatch.storage.generations import current_number, list_generations
 from prodmatch_cli.options import FORMAT, STORE
 from prodmatch_cli.output import print_rows
 
@@ -15,7 +15,7 @@ from prodmatch_cli.output import print_rows
 def generations(store: Path, form: str) -> None:
     """List the published generations of a store."""
     found = list_generations(store)
-    current = open_generation_number(store) if found else 0
+    current = current_number(store) if found else 0
     rows = [
         {
             "generation": generation.number,

@@ -50,6 +50,7 @@ class FuseResult:
     scan: Scan
     text: ModalityVectors
     image: ModalityVectors
+    features: list[str]  # the names of the feature stores, of the texts and of the pictures
 
     @cached_property
     def embedded(self) -> npt.NDArray[np.bool_]:
@@ -92,7 +93,7 @@ class FuseResult:
         vectors = join_parts(self.text.take(rows), self.image.take(rows))
         check_unit(vectors, "embeddings")
         table = pa.Table.from_batches([batch.take(pa.array(chosen))])
-        table = table.drop_columns(["text_key", "image_key", "row"])
+        table = table.drop_columns(["row"])
         own = {
             "product_id": table["product_id"],
             "vector": vector_array(vectors),
@@ -129,6 +130,7 @@ def fuse(plan: FeaturePlan, heads: Heads, scratch: Path) -> FuseResult:
         scan,
         project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32"),
         project_modality(plan.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32"),
+        [plan.texts.folder.name, plan.images.folder.name],
     )
 
 

@@ -1,13 +1,30 @@
-"""Tonight's catalogue against the products embedded last."""
+"""The gate: tonight's catalogue against the products embedded before, before it replaces them."""
 
+import difflib
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.embedding.plan import one_chunk
-from prodmatch.storage.embeddings import Embeddings
-from prodmatch.storage.features import KEY
+from prodmatch.embedding.night import Mask, Night
+
+Rows = npt.NDArray[np.int64]
+FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
+HALF = 0.5  # one that so many fill may not be empty
+NAMED = 5  # products, in a message
+MOST_NAMED = 20  # columns
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """What a night may lose and still be let through, as shares."""
+
+    max_removed: float = 0.2  # of the products
+    max_lost: float = 0.1  # of the products that stay: those without their text or picture
 
 
 @dataclass(frozen=True)
@@ -19,20 +36,271 @@ class Changes:
     removed: int
 
 
-def compare_rows(
-    product_ids: pa.StringArray, row_digests: pa.FixedSizeBinaryArray, before: Embeddings | None
-) -> Changes:
-    """Products added, changed in any column, and removed since the set `before`."""
-    if before is None:
-        return Changes(len(product_ids), 0, 0)
-    schema = pa.schema([("product_id", pa.string()), ("row_digest", KEY)])
-    table = pa.Table.from_batches(before.batches(schema.names), schema)
-    old_ids, old_digests = one_chunk(table["product_id"]), one_chunk(table["row_digest"])
-    indices = pc.index_in(product_ids, value_set=old_ids)
-    changed = pc.not_equal(row_digests, old_digests.take(indices))  # null where the id is new
-    kept = len(product_ids) - indices.null_count
+@dataclass(frozen=True)
+class GateReport:
+    """What was found: reasons to refuse the night, and what else a person may want to know."""
+
+    refusals: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two nights, and the products of both."""
+
+    last: Night
+    tonight: Night
+    before: Rows  # (n,) of `last`: the same product as `after` of `tonight`
+    after: Rows
+
+    @property
+    def removed(self) -> Mask:
+        """`(last,)`: which products are gone."""
+        gone = np.ones(len(self.last), np.bool_)
+        gone[self.before] = False
+        return gone
+
+    def ids(self, stayed: Mask) -> list[str]:
+        """The first ids of some of the products that stay."""
+        rows = self.after[np.flatnonzero(stayed)[:NAMED]]
+        return _names(self.tonight.product_ids.take(pa.array(rows)))
+
+
+def count_changes(last: Night | None, tonight: Night) -> Changes:
+    """Products added, changed in any column, and removed since the night before."""
+    if last is None or last.row_digests is None or tonight.row_digests is None:
+        return Changes(len(tonight), 0, 0)
+    pair = _pair(last, tonight)
+    before = last.row_digests.take(pa.array(pair.before))
+    after = tonight.row_digests.take(pa.array(pair.after))
     return Changes(
-        added=indices.null_count,
-        changed=int(pc.sum(changed).as_py() or 0),
-        removed=len(old_ids) - kept,
+        added=len(tonight) - len(pair.after),
+        changed=int(pc.sum(pc.not_equal(before, after)).as_py() or 0),
+        removed=len(last) - len(pair.before),
     )
+
+
+def compare_nights(last: Night | None, tonight: Night, limits: GateLimits) -> GateReport:
+    """What a catalogue has lost since the night before; pure.
+
+    Args:
+        last: the products embedded before; None on the first night.
+        tonight: the products to be embedded.
+        limits: what may be lost.
+    """
+    report = GateReport([], [])
+    for finding in _findings(last, tonight, limits):
+        (report.refusals if finding.refused else report.warnings).append(finding.text)
+    return report
+
+
+@dataclass(frozen=True)
+class _Finding:
+    refused: bool
+    text: str
+
+
+def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[_Finding]:
+    yield from _unusable_images(last, tonight, limits)
+    if last is None or not len(last):
+        yield from _empty_parts(tonight)
+        return
+    pair = _pair(last, tonight)
+    yield from _columns(pair)
+    yield from _values(pair, limits)
+    yield from _removed(pair, limits)
+    yield from _lost_parts(pair, limits)
+
+
+def _pair(last: Night, tonight: Night) -> _Pair:
+    found = pc.index_in(tonight.product_ids, value_set=last.product_ids)
+    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    after = np.flatnonzero(rows >= 0)
+    return _Pair(last, tonight, rows[after], after)
+
+
+def _unusable_images(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[_Finding]:
+    unusable = sum(tonight.images_unusable.values())
+    if not unusable:
+        return
+    share, usual = _unusable_share(tonight), 0.0 if last is None else _unusable_share(last)
+    reasons = ", ".join(f"{name} {count}" for name, count in tonight.images_unusable.items())
+    named = unusable + len(tonight.image_keys) - tonight.image_keys.null_count
+    text = f"{unusable} of {named} pictures cannot be used ({reasons})"
+    if usual:
+        text += f"; {usual:.0%} could not the night before"
+    yield _Finding(share - usual > limits.max_lost, text)
+
+
+def _unusable_share(night: Night) -> float:
+    unusable = sum(night.images_unusable.values())
+    return unusable / max(1, unusable + int(_valid(night.image_keys).sum()))
+
+
+def _empty_parts(tonight: Night) -> Iterator[_Finding]:
+    """On a first night: columns that give nothing."""
+    if not len(tonight):
+        return
+    if tonight.has_images and tonight.image_keys.null_count == len(tonight):
+        text = "no product has a picture that can be used, though there is a column of pictures"
+        yield _Finding(True, text)
+    for name, filled in tonight.filled.items():
+        if not filled.any():
+            yield _Finding(False, f"column {name!r} is empty")
+
+
+def _columns(pair: _Pair) -> Iterator[_Finding]:
+    """Columns gone, of another type, or new."""
+    last, tonight = pair.last, pair.tonight
+    new = [name for name in tonight.types if name not in last.types]
+    gone = [name for name in last.types if name not in tonight.types]
+    if last.has_images and not tonight.has_images:
+        gone.append("image")
+    if gone:
+        causes = [f"{name!r} {_likely_name(name, new, tonight)}".rstrip() for name in gone]
+        names = f"column{'s' if len(gone) > 1 else ''} gone: {', '.join(causes[:MOST_NAMED])}"
+        yield _Finding(True, f"{names} (found {', '.join(tonight.types) or 'none of metadata'})")
+    for name, kind in last.types.items():
+        found = tonight.types.get(name, kind)
+        if found == kind or not last.filled[name].any() or not tonight.filled[name].any():
+            continue  # a column without values has no type of its own
+        text = f"column {name!r} is of type {found} and was of type {kind}"
+        yield _Finding(_kind(found) != _kind(kind), text)
+    if new:
+        yield _Finding(False, f"new columns: {', '.join(map(repr, new[:MOST_NAMED]))}")
+
+
+def _likely_name(name: str, new: Sequence[str], tonight: Night) -> str:
+    if name in tonight.left_out:
+        return "(its type is none that metadata can have)"
+    folded = {other.casefold().strip(): other for other in new}
+    near = difflib.get_close_matches(name.casefold().strip(), folded, 1, 0.5)
+    if not near:
+        return ""
+    there = folded[near[0]]
+    return f"(there is a {there!r}: rename it, or map it with `columns`, {name}={there})"
+
+
+def _kind(column: pa.DataType) -> str:
+    if pa.types.is_string(column) or pa.types.is_large_string(column):
+        return "text"
+    if pa.types.is_boolean(column):
+        return "boolean"
+    return "date" if pa.types.is_temporal(column) else "number"
+
+
+def _values(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+    """Columns of metadata that have lost their values."""
+    for name in pair.last.types:
+        if name not in pair.tonight.types:
+            continue
+        had = pair.last.filled[name][pair.before]
+        lost = had & ~pair.tonight.filled[name][pair.after]
+        if not lost.any() or not len(had):
+            continue
+        share, filled = lost.sum() / had.sum(), had.mean()
+        if share <= limits.max_lost:
+            continue
+        empty = not pair.tonight.filled[name].any()
+        state = "is empty" if empty else f"has lost {lost.sum()} of {had.sum()} values"
+        text = f"column {name!r} {state} ({_list(pair.ids(lost), int(lost.sum()))})"
+        yield _Finding(bool(filled >= FULL or (empty and filled >= HALF)), text)
+
+
+def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+    gone = pair.removed
+    count, total = int(gone.sum()), len(pair.last)
+    if not count:
+        return
+    ids = _names(pair.last.product_ids.filter(pa.array(gone)))
+    if count / total > limits.max_removed:
+        text = f"{count} of {total} products are gone ({_list(ids, count)})"
+        limit = f", more than `max_removed={limits.max_removed:g}` allows"
+        yield _Finding(True, text + limit + _likely_removal(pair, gone, ids))
+
+
+def _likely_removal(pair: _Pair, gone: Mask, ids: Sequence[str]) -> str:
+    added = np.ones(len(pair.tonight), np.bool_)
+    added[pair.after] = False
+    new = _names(pair.tonight.product_ids.filter(pa.array(added)))
+    written = {_bare(name): name for name in new}
+    again = [(name, written[_bare(name)]) for name in ids if _bare(name) in written]
+    if len(again) > len(ids) / 2:
+        old, now = again[0]
+        return f"; {len(again)} of them are there under other ids: {old!r} is {now!r} now"
+    if len(new) >= len(ids):
+        return f"; {len(new)} others are new: it may be another catalogue, or have other ids"
+    if not gone.all() and gone[len(gone) - len(ids) :].all():
+        return "; they are the last ones of the night before: the catalogue may be cut off"
+    return ""
+
+
+def _bare(product_id: str) -> str:
+    """An id without what exports add and take away: case, zeros in front, `.0`, separators."""
+    name = re.sub(r"\.0+$", "", product_id.strip().casefold())
+    return re.sub(r"[\W_]+", "", name).lstrip("0")
+
+
+def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+    """Products that stay, and whose text or picture does not, or has become everybody's."""
+    total = len(pair.after)
+    lost = np.zeros(total, np.bool_)
+    parts: list[str] = []
+    for name, before, after in (
+        ("text", pair.last.text_keys, pair.tonight.text_keys),
+        ("picture", pair.last.image_keys, pair.tonight.image_keys),
+    ):
+        old, new = before.take(pa.array(pair.before)), after.take(pa.array(pair.after))
+        had, has = _valid(old), _valid(new)
+        without = had & ~has
+        if without.any():
+            parts.append(f"{without.sum()} have no {name} any more")
+        lost |= without
+        if pair.last.row_digests is not None:  # else contents are not known
+            alike = _grown_alike(old, new)
+            if alike.any():
+                parts.append(f"{alike.sum()} have the same {name} as others now")
+            lost |= alike
+            changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
+            if total and changed.sum() / total > HALF:
+                yield _Finding(False, f"the {name} of {changed.sum()} of {total} products is new")
+    if not lost.any():
+        return
+    text = (
+        f"{lost.sum()} of the {total} products that stay have lost their text or picture "
+        f"({', '.join(parts)}: {_list(pair.ids(lost), int(lost.sum()))})"
+    )
+    refused = bool(lost.sum() / total > limits.max_lost)
+    limit = f", more than `max_lost={limits.max_lost:g}` allows" if refused else ""
+    yield _Finding(refused, text + limit)
+
+
+def _grown_alike(old: pa.Array, new: pa.Array) -> Mask:
+    """Rows whose content is another one now, which rows of other contents have got as well."""
+    before, after = _codes(old), _codes(new)
+    both = (before >= 0) & (after >= 0)
+    pairs = np.unique(np.stack([after[both], before[both]]), axis=1)  # (2, distinct)
+    sources = np.bincount(pairs[0], minlength=len(new) + 1)  # of each content of tonight
+    changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
+    alike: Mask = both & changed & (sources[after] > 1)
+    return alike
+
+
+def _codes(keys: pa.Array) -> Rows:
+    """A number for each key, equal for equal keys; -1 for null."""
+    indices = pc.fill_null(keys.dictionary_encode().indices, -1)
+    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _valid(keys: pa.Array) -> Mask:
+    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _names(ids: pa.Array) -> list[str]:
+    return [str(name) for name in ids.to_pylist()]
+
+
+def _list(ids: Sequence[str], count: int) -> str:
+    """Up to five ids of so many."""
+    shown = ", ".join(repr(name) for name in ids[:NAMED])
+    return f"{shown}, ..." if count > NAMED else shown

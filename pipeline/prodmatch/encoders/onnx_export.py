@@ -19,7 +19,13 @@ from prodmatch.model.description import Model
 from prodmatch.model.heads import Projection
 from prodmatch.model.hubness import LARGEST_PENALTY, SCALE, SHARPNESS, QueryBank
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.storage.atomic import copy_file, keep_whole, list_files, new_directory, write_json
+from prodmatch.storage.atomic import (
+    copy_file,
+    list_files,
+    new_directory,
+    verify_or_remove,
+    write_json,
+)
 
 __all__ = ["export_encoders"]
 
@@ -81,7 +87,7 @@ def export_encoders(model: Model, root: Path) -> Path:
         ModelError: the exported encoders do not agree with torch.
     """
     folder = root / model.fingerprint[:32]
-    if keep_whole(folder):
+    if verify_or_remove(folder):
         return folder
     cpu, description = torch.device("cpu"), model.description
     encoders = model.encoders

@@ -25,26 +25,6 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, LockedError, StoreError
 
-__all__ = [
-    "check_files",
-    "copy_file",
-    "digest_bytes",
-    "digest_file",
-    "keep_whole",
-    "link_or_copy",
-    "list_files",
-    "lock_store",
-    "new_array",
-    "new_directory",
-    "new_file",
-    "new_scratch_file",
-    "read_json",
-    "remove_leftovers",
-    "remove_tree",
-    "scratch_directory",
-    "write_json",
-]
-
 logger = logging.getLogger(__name__)
 
 TEMPORARY = "_tmp-"
@@ -178,20 +158,24 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         file.write(b"\n")
 
 
-def read_json(path: Path) -> dict[str, object]:
+def read_json(path: Path, remedy: str = "Build it again.") -> dict[str, object]:
     """The JSON object in a file.
+
+    Args:
+        path: the file.
+        remedy: a sentence for the message: what to do about another file.
 
     Raises:
         DamagedError: the file is missing, is not JSON, or holds something else than an object.
     """
     if not path.is_file():  # a pipe would be waited for
-        raise DamagedError(f"{path}: is missing, or no plain file. Build it again.")
+        raise DamagedError(f"{path}: is missing, or no plain file. {remedy}")
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: cannot be read as JSON ({error}). Build it again.") from error
+        raise DamagedError(f"{path}: cannot be read as JSON ({error}). {remedy}") from error
     if not isinstance(content, dict):
-        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object.")
+        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object. {remedy}")
     return content
 
 
@@ -207,13 +191,16 @@ def list_files(root: Path, *, leave_out: str = "manifest.json") -> dict[str, dic
     }
 
 
-def check_files(root: Path, listed: Mapping[str, object], *, digests: bool) -> None:
+def check_files(
+    root: Path, listed: Mapping[str, object], *, digests: bool, remedy: str = "Build it again."
+) -> None:
     """Raise unless every file listed in a manifest is there with its size, and its digest.
 
     Args:
         root: the directory that the manifest's names are relative to.
         listed: what `list_files` gave.
         digests: compare the SHA-256 of all files, not only of those up to 4 MiB.
+        remedy: a sentence for the message: what to do about another file.
 
     Raises:
         DamagedError: names the first file at fault, and what was expected.
@@ -234,17 +221,16 @@ def check_files(root: Path, listed: Mapping[str, object], *, digests: bool) -> N
             raise DamagedError(f"{path}: cannot be read ({error.strerror}).") from error
         if size != entry.get("bytes"):
             raise DamagedError(
-                f"{path}: {entry.get('bytes')} bytes expected, found {size}. "
-                "Build it again, or go back with 'prodmatch rollback'."
+                f"{path}: {entry.get('bytes')} bytes expected, found {size}. {remedy}"
             )
         if not same:
             raise DamagedError(
                 f"{path}: its SHA-256 is not the one in the manifest, so its bytes changed. "
-                "Build it again, or go back with 'prodmatch rollback'."
+                f"{remedy}"
             )
 
 
-def keep_whole(folder: Path) -> bool:
+def verify_or_remove(folder: Path) -> bool:
     """Whether a directory is there and every byte of it is what its manifest says.
 
     A damaged one is removed, so that it can be made again; call it under the lock.
@@ -258,7 +244,7 @@ def keep_whole(folder: Path) -> bool:
         check_files(folder, files, digests=True)
     except DamagedError as error:
         logger.warning("%s Removed, to be made again.", error)
-        remove_tree(folder)
+        remove_path(folder)
         return False
     return True
 
@@ -288,6 +274,18 @@ def lock_store(store: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def ensure_unlocked(store: Path) -> None:
+    """Raise where another run writes to the store; what takes seconds to load can wait for it.
+
+    Raises:
+        LockedError: another run holds it.
+        StoreError: the store cannot be created or written.
+    """
+    if (store / ".lock").exists():
+        with lock_store(store):
+            pass
+
+
 def remove_leftovers(root: Path) -> None:
     """Removes what dead runs left below `root` under temporary names; call it under the lock."""
     with _writing(root):
@@ -298,8 +296,8 @@ def remove_leftovers(root: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def remove_tree(path: Path) -> None:
-    """Removes a directory and all below it; killed in between, its name is gone already.
+def remove_path(path: Path) -> None:
+    """Removes a file, or a directory and all below it; killed in between, its name is gone already.
 
     Raises:
         StoreError: it cannot be removed.
@@ -307,7 +305,10 @@ def remove_tree(path: Path) -> None:
     temporary = _temporary_name(path)
     with _writing(path):
         path.rename(temporary)
-        shutil.rmtree(temporary)
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -11,19 +12,31 @@ import pyarrow.parquet as pq
 from prodmatch.errors import DamagedError, StoreError
 from prodmatch.storage.atomic import (
     check_files,
-    digest_file,
-    keep_whole,
     list_files,
     new_directory,
     new_file,
     read_json,
+    remove_path,
+    verify_or_remove,
     write_json,
 )
+from prodmatch.storage.manifests import Named, Pointer, read_manifest
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["Embeddings", "open_embeddings", "vector_array", "vectors_of", "write_embeddings"]
-
-CURRENT = "CURRENT"
+FORMAT = 1  # of the manifest
+SHAPE = {
+    "rows": int,
+    "embedded": int,
+    "rejected": int,
+    "dim": int,
+    "model": str,
+    "model_fingerprint": str,
+    "catalogue": str,
+    "features": list,
+    "images_unusable": dict,
+    "files": dict,
+}
+REMEDY = "Run 'prodmatch embed' again; it encodes nothing twice."
 READ_ROWS = 8192  # in memory at a time, with their texts
 
 
@@ -31,8 +44,9 @@ READ_ROWS = 8192  # in memory at a time, with their texts
 class Embeddings:
     """One whole set of embeddings.
 
-    A row holds `product_id`, `vector` (unit, `[text half ; image half]`), `has_text`,
-    `has_image`, `text` (what is searched), `row_digest`, and the catalogue's other columns.
+    A row holds `product_id`, `vector` (unit, `[text part ; image part]`), `has_text`,
+    `has_image`, `text` (what is searched), `text_key`, `image_key`, `row_digest`, and the
+    catalogue's other columns.
     """
 
     folder: Path
@@ -49,15 +63,28 @@ class Embeddings:
         return int(str(self.manifest["embedded"]))
 
     @property
+    def files(self) -> dict[str, object]:
+        """The files with their sizes and digests."""
+        return cast(dict[str, object], self.manifest["files"])
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the feature stores that it was made from: of the texts, of the pictures."""
+        return cast(list[str], self.manifest["features"])
+
+    @property
+    def images_unusable(self) -> dict[str, int]:
+        """How many products named a picture that could not be used, by reason."""
+        return cast(dict[str, int], self.manifest["images_unusable"])
+
+    @property
     def schema(self) -> pa.Schema:
         """Names and types of a row."""
         return pq.read_schema(self.paths()[0])
 
     def paths(self) -> list[Path]:
         """The shards in the order of their rows."""
-        files = self.manifest["files"]
-        names = files if isinstance(files, dict) else {}
-        return [self.folder / name for name in sorted(names) if name.endswith(".parquet")]
+        return [self.folder / name for name in sorted(self.files) if name.endswith(".parquet")]
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows in order, some thousands at a time.
@@ -70,9 +97,7 @@ class Embeddings:
                 with pq.ParquetFile(path, page_checksum_verification=True) as reader:
                     yield from reader.iter_batches(READ_ROWS, columns=columns)
             except (OSError, pa.ArrowException) as error:
-                raise DamagedError(
-                    f"{path}: cannot be read ({error}). Run 'prodmatch embed' again."
-                ) from error
+                raise DamagedError(f"{path}: cannot be read ({error}). {REMEDY}") from error
 
 
 def vector_array(vectors: Vectors) -> pa.FixedSizeListArray:
@@ -90,25 +115,26 @@ def vectors_of(column: pa.FixedSizeListArray) -> Vectors:
 def write_embeddings(
     root: Path, digest: str, tables: Iterable[pa.Table], manifest: Mapping[str, object]
 ) -> Embeddings:
-    """Writes a set whole and makes it the current one; a whole set of that digest is kept.
+    """Writes a set and makes it the current one; an intact set of that digest is kept.
 
     Args:
         root: the store's `embeddings` directory.
         digest: the name of the set.
         tables: one table a shard; consumed only where the set is new.
-        manifest: what the set was made from; looked at after the tables are consumed, so
-            counts made on the way may be in it.
+        manifest: what the set was made from.
     """
     folder = root / digest
-    if not keep_whole(folder):
+    if verify_or_remove(folder) and read_json(folder / "manifest.json").get("format") != FORMAT:
+        remove_path(folder)  # of another version, so no reader takes it
+    if not folder.exists():
         with new_directory(folder) as temporary:
             for number, table in enumerate(tables):
                 with new_file(temporary / f"part-{number:05d}.parquet") as file:
                     pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             files = list_files(temporary)
-            write_json(temporary / "manifest.json", {**manifest, "files": files})
-    named = {"embeddings": digest, "manifest_sha256": digest_file(folder / "manifest.json")}
-    write_json(root / CURRENT, named)
+            content = {"format": FORMAT, **manifest, "files": files}
+            write_json(temporary / "manifest.json", content)
+    _pointer(root).write(digest, folder)
     return _open(folder)
 
 
@@ -117,20 +143,24 @@ def open_embeddings(root: Path) -> Embeddings | None:
 
     Raises:
         DamagedError: `CURRENT` or a file of the set is not what it should be.
+        MismatchError: another version of prodmatch wrote it.
     """
-    pointer = root / CURRENT
-    if not pointer.exists():
+    named = _read_pointer(root)
+    if named is None:
         return None
-    content = read_json(pointer)
-    name = str(content.get("embeddings"))
-    if not name.isalnum():
-        raise DamagedError(f"{pointer}: names no embeddings. Run 'prodmatch embed' again.")
-    embeddings, manifest = _open(root / name), root / name / "manifest.json"
-    if digest_file(manifest) != content.get("manifest_sha256"):
-        raise DamagedError(
-            f"{manifest}: is not the one that {pointer} names. Run 'prodmatch embed' again."
-        )
-    return embeddings
+    folder = root / named.name
+    _pointer(root).check(named, folder, REMEDY)
+    return _open(folder)
+
+
+def current_digest(root: Path) -> str | None:
+    """The name of the newest set below `root`, intact or not; None before the first.
+
+    Raises:
+        DamagedError: `CURRENT` names no embeddings.
+    """
+    named = _read_pointer(root)
+    return None if named is None else named.name
 
 
 def require_embeddings(store: Path) -> Embeddings:
@@ -139,21 +169,32 @@ def require_embeddings(store: Path) -> Embeddings:
     Raises:
         StoreError: nothing has been embedded into this store.
         DamagedError: a shard's bytes changed.
+        MismatchError: another version of prodmatch wrote them.
     """
     embeddings = open_embeddings(store / "embeddings")
     if embeddings is None:
         raise StoreError(
             f"{store}: holds no embeddings yet. Run 'prodmatch embed CATALOGUE' first."
         )
-    files = embeddings.manifest["files"]
-    check_files(embeddings.folder, files if isinstance(files, dict) else {}, digests=True)
+    check_files(embeddings.folder, embeddings.files, digests=True, remedy=REMEDY)
     return embeddings
 
 
+def _pointer(root: Path) -> Pointer:
+    return Pointer(root, "embeddings", str)
+
+
+def _read_pointer(root: Path) -> Named | None:
+    named = _pointer(root).read(REMEDY)
+    if named is not None and not named.name.isalnum():
+        raise DamagedError(f"{root / 'CURRENT'}: names no embeddings. {REMEDY}")
+    return named
+
+
 def _open(folder: Path) -> Embeddings:
-    manifest = read_json(folder / "manifest.json")
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not files:
-        raise DamagedError(f"{folder / 'manifest.json'}: lists no files. Run 'prodmatch embed'.")
-    check_files(folder, files, digests=False)
-    return Embeddings(folder, manifest)
+    path = folder / "manifest.json"
+    embeddings = Embeddings(folder, read_manifest(path, FORMAT, SHAPE, REMEDY))
+    if not embeddings.paths():
+        raise DamagedError(f"{path}: lists no shards. {REMEDY}")
+    check_files(folder, embeddings.files, digests=False, remedy=REMEDY)
+    return embeddings

@@ -16,8 +16,6 @@ from prodmatch.errors import DamagedError
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = ["KEY", "FeatureShard", "FeatureStore", "content_key"]
-
 KEY = pa.binary(16)
 NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{32})\.parquet")
 
@@ -85,16 +83,22 @@ class FeatureStore:
         Raises:
             DamagedError: a shard cannot be read; `read` alone compares every byte.
         """
-        columns = []
-        for name in self.names():
-            try:
-                table = pq.read_table(
-                    self.folder / name, columns=["key"], page_checksum_verification=True
-                )
-            except (OSError, pa.ArrowException, KeyError) as error:
-                raise self._damaged(name, str(error)) from error
-            columns.append(table["key"].combine_chunks())
+        columns = [self.shard_keys(name) for name in self.names()]
         return pa.concat_arrays(columns) if columns else pa.array([], KEY)
+
+    def shard_keys(self, name: str) -> pa.FixedSizeBinaryArray:
+        """The keys of one shard.
+
+        Raises:
+            DamagedError: it cannot be read; `read` alone compares every byte.
+        """
+        try:
+            table = pq.read_table(
+                self.folder / name, columns=["key"], page_checksum_verification=True
+            )
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise self._damaged(name, str(error)) from error
+        return table["key"].combine_chunks()
 
     def _damaged(self, name: str, found: str) -> DamagedError:
         return DamagedError(

@@ -1,36 +1,30 @@
 """Generations: what is published is whole or absent, and one command goes back."""
 
-import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from prodmatch.errors import DamagedError, StoreError
+from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import (
     check_files,
-    digest_file,
     list_files,
     lock_store,
     new_directory,
-    new_file,
-    read_json,
-    remove_leftovers,
-    remove_tree,
     write_json,
 )
+from prodmatch.storage.manifests import Named, Pointer, read_manifest
 
-__all__ = [
-    "Generation",
-    "collect_garbage",
-    "list_generations",
-    "open_generation",
-    "publish_generation",
-    "roll_back",
-    "verify_generation",
-]
-
-CURRENT = "CURRENT"
+FORMAT = 1  # of the manifest
+SHAPE = {
+    "generation": int,
+    "products": int,
+    "dim": int,
+    "model": str,
+    "model_fingerprint": str,
+    "files": dict,
+}
+PUBLISH = "Run 'prodmatch embed CATALOGUE' and 'prodmatch index'."
 
 
 @dataclass(frozen=True)
@@ -60,8 +54,7 @@ class Generation:
     @property
     def files(self) -> dict[str, object]:
         """The files with their sizes and digests."""
-        files = self.manifest.get("files")
-        return files if isinstance(files, dict) else {}
+        return cast(dict[str, object], self.manifest["files"])
 
 
 def publish_generation(store: Path, fill: Callable[[Path], Mapping[str, object]]) -> Generation:
@@ -75,15 +68,16 @@ def publish_generation(store: Path, fill: Callable[[Path], Mapping[str, object]]
         StoreError: it cannot be written; `CURRENT` is as it was.
     """
     root = store / "index"
-    number = max([0, *_numbers(root)]) + 1
+    number = max([0, *generation_numbers(root)]) + 1
     folder = root / f"{number:06d}"
     with new_directory(folder) as temporary:
         entries = fill(temporary)
-        manifest = {**entries, "generation": number, "files": list_files(temporary)}
+        files = list_files(temporary)
+        manifest = {**entries, "format": FORMAT, "generation": number, "files": files}
         write_json(temporary / "manifest.json", manifest)
     generation = _open(root, number)
-    check_files(folder, generation.files, digests=True)  # read back what was written
-    _point(root, generation)
+    verify_generation(generation)  # read back what was written
+    _pointer(root).write(number, folder)
     return generation
 
 
@@ -93,41 +87,43 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
     Raises:
         StoreError: nothing has been published, or no such generation exists.
         DamagedError: a file is not what the manifest says.
+        MismatchError: another version of prodmatch wrote it.
     """
     root = store / "index"
-    pointer = root / CURRENT
-    if number is None and not pointer.exists():
-        raise StoreError(
-            f"{store}: holds no index yet. Run 'prodmatch embed CATALOGUE' and 'prodmatch index'."
-        )
     if number is not None:
-        if number not in _numbers(root):
-            kept = ", ".join(str(kept) for kept in _numbers(root)) or "none"
+        if number not in generation_numbers(root):
+            kept = ", ".join(str(kept) for kept in generation_numbers(root)) or "none"
             raise StoreError(f"{store}: has no generation {number}; it has {kept}.")
         return _open(root, number)
-    named = _read_pointer(pointer)
+    named = _read_pointer(store)
     while True:
         try:
-            return _open_named(root, *named)
+            folder = root / f"{int(named.name):06d}"
+            _pointer(root).check(named, folder, _remedy(root, int(named.name)))
+            return _open(root, int(named.name))
         except (DamagedError, OSError):
-            before, named = named, _read_pointer(pointer)
+            before, named = named, _read_pointer(store)
             if before == named:  # else publishing and `gc` came between the two reads
                 raise
 
 
-def _open_named(root: Path, number: int, digest: str) -> Generation:
-    manifest = root / f"{number:06d}" / "manifest.json"
-    if manifest.is_file() and digest_file(manifest) != digest:
-        raise DamagedError(
-            f"{manifest}: is not the one that {root / CURRENT} names. "
-            "Go back with 'prodmatch rollback'."
-        )
-    return _open(root, number)
+def current_number(store: Path) -> int:
+    """The number of the current generation, whether it is intact or not.
+
+    Raises:
+        StoreError: nothing has been published.
+        DamagedError: `CURRENT` names no generation.
+    """
+    return int(_read_pointer(store).name)
 
 
 def list_generations(store: Path) -> list[Generation]:
-    """All generations that can be opened, oldest first."""
-    return [_open(store / "index", number) for number in _numbers(store / "index")]
+    """All generations, oldest first.
+
+    Raises:
+        DamagedError: one of them is damaged.
+    """
+    return [_open(store / "index", number) for number in generation_numbers(store / "index")]
 
 
 def verify_generation(generation: Generation) -> None:
@@ -136,89 +132,88 @@ def verify_generation(generation: Generation) -> None:
     Raises:
         DamagedError: names the first file whose bytes changed.
     """
-    check_files(generation.folder, generation.files, digests=True)
+    remedy = _remedy(generation.folder.parent, generation.number)
+    check_files(generation.folder, generation.files, digests=True, remedy=remedy)
 
 
 def roll_back(store: Path, number: int | None = None) -> Generation:
-    """Points `CURRENT` at the generation before the current one, or at that one.
+    """Points `CURRENT` at the newest intact generation before the current one, or at that one.
+
+    Where `CURRENT` is missing or names nothing, it is pointed at the newest intact generation.
 
     Raises:
         StoreError: there is no such generation.
-        DamagedError: it is not whole; `CURRENT` stays.
+        DamagedError: it is damaged; `CURRENT` stays.
     """
     root = store / "index"
     with lock_store(store):
-        if number is None:
-            current = open_generation_number(store)
-            earlier = [found for found in _numbers(root) if found < current]
-            if not earlier:
-                raise StoreError(f"{store}: there is no generation before {current}.")
-            number = earlier[-1]
-        generation = open_generation(store, number)
-        verify_generation(generation)
-        _point(root, generation)
-    return generation
+        chosen = [number] if number is not None else _earlier(store)
+        for candidate in chosen:
+            try:
+                generation = open_generation(store, candidate)
+                verify_generation(generation)
+            except (DamagedError, MismatchError):
+                if candidate == chosen[-1]:
+                    raise
+            else:
+                _pointer(root).write(generation.number, generation.folder)
+                return generation
+    raise StoreError(f"{store}: holds no index yet. {PUBLISH}")
 
 
-def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> list[Path]:
-    """Removes what nothing refers to, and gives the paths.
-
-    Kept are the current generation, the `keep` newest, those that were published within the
-    last `seconds`, which a query may have open, and the newest embeddings. Features are kept:
-    they are what makes a rebuild cheap.
-    """
-    with lock_store(store):
-        remove_leftovers(store)
-        root = store / "index"
-        current = open_generation_number(store) if (root / CURRENT).exists() else 0
-        numbers = _numbers(root)
-        old = [number for number in numbers[:-keep] if number != current]
-        folders = [root / f"{number:06d}" for number in old]
-        removed = [path for path in folders if time.time() - path.stat().st_mtime > seconds]
-        pointer = store / "embeddings" / CURRENT
-        newest = read_json(pointer).get("embeddings") if pointer.exists() else None
-        sets = [path for path in (store / "embeddings").glob("*") if path.is_dir()]
-        removed += [path for path in sets if path.name != newest]
-        for path in removed:
-            remove_tree(path)
-    return removed
+def _earlier(store: Path) -> list[int]:
+    """The generations to go back to, the best first."""
+    numbers = generation_numbers(store / "index")[::-1]
+    try:
+        current = current_number(store)
+    except DamagedError:
+        return numbers
+    earlier = [number for number in numbers if number < current]
+    if not earlier:
+        raise StoreError(
+            f"{store}: there is no generation before {current}. {_remedy(store / 'index', current)}"
+        )
+    return earlier
 
 
-def open_generation_number(store: Path) -> int:
-    """The number that `CURRENT` names."""
-    number = read_json(store / "index" / CURRENT).get("generation")
-    if not isinstance(number, int):
-        raise DamagedError(f"{store / 'index' / CURRENT}: names no generation.")
-    return number
+def _pointer(root: Path) -> Pointer:
+    return Pointer(root, "generation", int)
 
 
-def _point(root: Path, generation: Generation) -> None:
-    pointer = {
-        "generation": generation.number,
-        "manifest_sha256": digest_file(generation.folder / "manifest.json"),
-    }
-    with new_file(root / CURRENT) as file:
-        file.write(json.dumps(pointer, sort_keys=True).encode() + b"\n")
+def _read_pointer(store: Path) -> Named:
+    root = store / "index"
+    named = _pointer(root).read(_remedy(root, None))
+    if named is not None:
+        return named
+    if generation_numbers(root):
+        raise DamagedError(f"{root / 'CURRENT'}: is missing. {_remedy(root, None)}")
+    raise StoreError(f"{store}: holds no index yet. {PUBLISH}")
 
 
 def _open(root: Path, number: int) -> Generation:
-    folder = root / f"{number:06d}"
-    generation = Generation(number, folder, read_json(folder / "manifest.json"))
-    if generation.manifest.get("generation") != number or not generation.files:
-        raise DamagedError(f"{folder / 'manifest.json'}: is not the manifest of this generation.")
-    check_files(folder, generation.files, digests=False)
+    path, remedy = root / f"{number:06d}" / "manifest.json", _remedy(root, number)
+    generation = Generation(number, path.parent, read_manifest(path, FORMAT, SHAPE, remedy))
+    if generation.manifest["generation"] != number or not generation.files:
+        raise DamagedError(f"{path}: is not the manifest of this generation. {remedy}")
+    check_files(path.parent, generation.files, digests=False, remedy=remedy)
     return generation
 
 
-def _numbers(root: Path) -> list[int]:
+def _remedy(root: Path, number: int | None) -> str:
+    """What to do about a damaged generation, or, where None, about a damaged pointer."""
+    numbers = generation_numbers(root)
+    if any(number is None or other < number for other in numbers):
+        return "Go back with 'prodmatch rollback', or publish a new one with 'prodmatch index'."
+    others = [other for other in numbers if other != number]
+    if others:
+        return (
+            f"Go to another with 'prodmatch rollback --to {others[-1]}', or publish a new one with "
+            "'prodmatch index'."
+        )
+    return "Publish a new one with 'prodmatch index'."
+
+
+def generation_numbers(root: Path) -> list[int]:
+    """The numbers of all generations below a store's `index`, ascending; not all may be intact."""
     names = [path.name for path in root.glob("*") if path.is_dir()]
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
-
-
-def _read_pointer(pointer: Path) -> tuple[int, str]:
-    """The number of the published generation, and the digest of its manifest."""
-    content = read_json(pointer)
-    current, digest = content.get("generation"), content.get("manifest_sha256")
-    if not isinstance(current, int) or not isinstance(digest, str):
-        raise DamagedError(f"{pointer}: names no generation. Run 'prodmatch rollback'.")
-    return current, digest

@@ -1,20 +1,11 @@
-"""Arrays of vectors: unit length, and the layout `[text half ; image half]`."""
+"""Arrays of vectors: unit length, and the layout `[text part ; image part]`."""
 
 import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import ProdmatchError
 
-__all__ = [
-    "Vectors",
-    "blank_missing_parts",
-    "check_unit",
-    "join_parts",
-    "normalise",
-    "split_parts",
-]
-
-SHORTEST_PART = 0.25  # of one that is there: it is 0.7 long, or 1 beside none
+SHORTEST_PART = 0.25  # of a part that is there: it is 0.7 long, or 1 alone
 
 Vectors = npt.NDArray[np.float32]
 
@@ -42,23 +33,23 @@ def split_parts(vectors: Vectors) -> tuple[Vectors, Vectors]:
 
 
 def blank_missing_parts(vectors: Vectors) -> Vectors:
-    """Halves of `(n, 2 * dim)` that codes made nearly zeros as the zeros that they stand for."""
+    """Parts of `(n, 2 * dim)` that codes made nearly zeros as the zeros that they stand for."""
     parts = vectors.reshape(len(vectors), 2, -1)
     lengths = np.linalg.norm(parts, axis=-1, keepdims=True)  # (n, 2, 1)
     return np.where(lengths < SHORTEST_PART, np.float32(0), parts).reshape(vectors.shape)
 
 
-def check_unit(vectors: Vectors, place: str) -> None:
+def check_unit(vectors: Vectors, origin: str) -> None:
     """Raise unless every row of `(n, dim)` is finite and of unit length within 1e-3.
 
     Raises:
-        ProdmatchError: names `place` and the first row at fault.
+        ProdmatchError: names `origin` and the first row at fault.
     """
     norms = np.linalg.norm(vectors, axis=-1)
     wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= 1e-3))  # NaN compares false, so it is caught
     if wrong.size:
         row = int(wrong[0])
         raise ProdmatchError(
-            f"{place}: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
+            f"{origin}: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
             "Rebuild it with 'prodmatch embed'."
         )

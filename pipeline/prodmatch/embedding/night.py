@@ -1,0 +1,176 @@
+"""What the products of a night have, for the gate: tonight's, and those embedded before."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.embedding.fuse import FuseResult
+from prodmatch.embedding.plan import OWN, Scan, one_chunk, read_rows
+from prodmatch.errors import DamagedError, MismatchError, StoreError
+from prodmatch.storage.embeddings import Embeddings, open_embeddings
+from prodmatch.storage.features import KEY, content_key
+from prodmatch.storage.generations import open_generation
+
+Mask = npt.NDArray[np.bool_]
+FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
+NOT_METADATA = {*OWN.names, "vector", "has_text", "has_image"}
+
+
+@dataclass(frozen=True)
+class Night:
+    """Products with what they have; the arrays run over them in the catalogue's order."""
+
+    product_ids: pa.StringArray
+    text_keys: pa.Array  # null where a product has no text
+    image_keys: pa.Array  # null where a product has no picture that can be used
+    types: Mapping[str, pa.DataType]  # of the metadata
+    filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
+    has_images: bool  # whether there is a column of pictures
+    images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
+    left_out: Sequence[str] = ()  # columns that cannot be metadata
+    row_digests: pa.Array | None = None  # None where only a generation is left of the night
+
+    def __len__(self) -> int:
+        return len(self.product_ids)
+
+
+@dataclass(frozen=True)
+class LastNight:
+    """The products embedded last; None before the first night, or where nothing can be read."""
+
+    night: Night | None
+    warnings: Sequence[str] = ()
+
+
+def read_last_night(store: Path) -> LastNight:
+    """The products embedded last, or, where these are damaged, the published ones."""
+    try:
+        embeddings = open_embeddings(store / "embeddings")
+        return LastNight(None if embeddings is None else _embedded_night(embeddings))
+    except (DamagedError, MismatchError) as error:
+        damage = f"{error} All products count as added"
+    try:
+        generation = open_generation(store)
+        table = pq.read_table(generation.folder / "products.parquet")
+        compared = f"compared with the published generation {generation.number}"
+        return LastNight(_published_night(table), [f"{damage}; {compared}."])
+    except (DamagedError, MismatchError, StoreError, OSError, pa.ArrowException):
+        return LastNight(None, [f"{damage}; there is nothing to compare this catalogue with."])
+
+
+@dataclass(frozen=True)
+class Tonight:
+    """Tonight's products, the rows that are rejected, and the pictures that cannot be used."""
+
+    night: Night
+    rejects: list[Reject]
+    images_unusable: list[Reject]
+
+
+def scanned_night(catalogue: Catalogue, scan: Scan) -> Tonight:
+    """Tonight's products before anything is encoded: every picture that was read counts."""
+    everything = np.ones(len(scan.product_ids), np.bool_)
+    night = _select(catalogue, scan, everything, scan.text_keys, scan.image_keys)
+    return _with_rejects(night, list(scan.rejects), list(scan.image_faults))
+
+
+def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
+    """Tonight's products as they would be embedded."""
+    texts = _null_unless(fused.text.present, fused.scan.text_keys)
+    images = _null_unless(fused.image.present, fused.scan.image_keys)
+    night = _select(catalogue, fused.scan, fused.embedded, texts, images)
+    return _with_rejects(night, fused.rejects, fused.images_unusable)
+
+
+def _with_rejects(night: Night, rejects: list[Reject], images_unusable: list[Reject]) -> Tonight:
+    reasons = (fault.reason for fault in [*rejects, *images_unusable])
+    images = Counter(reason for reason in reasons if reason.startswith("image_"))
+    night = replace(night, images_unusable=dict(images.most_common()))
+    return Tonight(night, rejects, images_unusable)
+
+
+def _select(
+    catalogue: Catalogue, scan: Scan, chosen: Mask, text_keys: pa.Array, image_keys: pa.Array
+) -> Night:
+    rows = pa.array(chosen)
+    types = {column.name: column.type for column in catalogue.schema}
+    filled = _find_filled(read_rows(scan, list(types)), types)
+    return Night(
+        product_ids=scan.product_ids.filter(rows),
+        text_keys=text_keys.filter(rows),
+        image_keys=image_keys.filter(rows),
+        types=types,
+        filled={name: mask[chosen] for name, mask in filled.items()},
+        has_images=catalogue.layout.image is not None,
+        left_out=catalogue.layout.left_out,
+        row_digests=scan.row_digests.filter(rows),
+    )
+
+
+def _embedded_night(embeddings: Embeddings) -> Night:
+    own = pa.Table.from_batches(
+        embeddings.batches(FROM_EMBEDDINGS),
+        pa.schema(map(embeddings.schema.field, FROM_EMBEDDINGS)),
+    )
+    columns = {name: one_chunk(own[name]) for name in FROM_EMBEDDINGS}
+    types = _metadata_types(embeddings.schema)
+    image_keys = _null_unless(columns["has_image"], columns["image_key"])
+    return Night(
+        product_ids=columns["product_id"],
+        text_keys=_null_unless(columns["has_text"], columns["text_key"]),
+        image_keys=image_keys,
+        types=types,
+        filled=_find_filled(embeddings.batches(list(types)), types),
+        has_images=bool(image_keys.null_count < len(image_keys) or embeddings.images_unusable),
+        images_unusable=embeddings.images_unusable,
+        row_digests=columns["row_digest"],
+    )
+
+
+def _published_night(products: pa.Table) -> Night:
+    """What a generation tells of a night: not which pictures were the same."""
+    types = _metadata_types(products.schema)
+    ids = one_chunk(products["product_id"])
+    keys = pa.array([content_key(name.encode()) for name in ids.to_pylist()], KEY)
+    has_image = one_chunk(products["has_image"])
+    return Night(
+        product_ids=ids,
+        text_keys=_null_unless(one_chunk(products["has_text"]), keys),
+        image_keys=_null_unless(has_image, keys),
+        types=types,
+        filled=_find_filled(products.select(list(types)).to_batches(), types),
+        has_images=bool(pc.any(has_image).as_py()),
+    )
+
+
+def _metadata_types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    return {column.name: column.type for column in schema if column.name not in NOT_METADATA}
+
+
+def _null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
+    return pc.if_else(pa.array(present), keys, None)
+
+
+def _find_filled(
+    batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataType]
+) -> dict[str, Mask]:
+    """Which rows have a value: no null, and no empty text."""
+    if not types:
+        return {}
+    masks: dict[str, list[Mask]] = {name: [np.zeros(0, np.bool_)] for name in types}
+    for batch in batches:
+        for name, kind in types.items():
+            filled = batch[name].is_valid()
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                empty = pc.equal(pc.utf8_trim_whitespace(batch[name]), "")
+                filled = pc.and_(filled, pc.invert(pc.fill_null(empty, True)))
+            masks[name].append(filled.to_numpy(zero_copy_only=False))
+    return {name: np.concatenate(parts) for name, parts in masks.items()}

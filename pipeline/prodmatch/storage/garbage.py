@@ -1,0 +1,108 @@
+"""What nothing refers to in a store: old generations, embeddings, encoders, features, rejects."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.storage.atomic import lock_store, remove_leftovers, remove_path
+from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
+from prodmatch.storage.features import KEY, FeatureStore
+from prodmatch.storage.generations import current_number, generation_numbers, open_generation
+
+logger = logging.getLogger(__name__)
+
+
+def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> list[Path]:
+    """Removes what nothing refers to, and gives the paths.
+
+    Kept are the current generation, the `keep` newest, the newest embeddings, and the encoders,
+    features and rejects that these refer to; and whatever was written within the last `seconds`,
+    which a query or a training may have in use. Where something kept is damaged, so that nobody
+    knows what it refers to, only old generations and old embeddings are removed.
+
+    Raises:
+        LockedError: another run writes to the store.
+        DamagedError: `CURRENT` of the generations or of the embeddings names nothing.
+        StoreError: something cannot be removed.
+    """
+    with lock_store(store):
+        remove_leftovers(store)
+        numbers = generation_numbers(store / "index")
+        kept = {*numbers[-keep:], *([current_number(store)] if numbers else [])}
+        old = [store / "index" / f"{number:06d}" for number in numbers if number not in kept]
+        removed = list(_older(old, seconds))
+        kept |= {int(path.name) for path in old if path not in removed}
+        removed += _old_embeddings(store / "embeddings")
+        references = _read_references(store, sorted(kept))
+        if references is not None:
+            removed += _older(_unused(store, references), seconds)
+        for path in removed:
+            remove_path(path)
+    return removed
+
+
+def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
+    """Those that were not written within the last seconds."""
+    return (path for path in paths if time.time() - path.stat().st_mtime > seconds)
+
+
+def _old_embeddings(root: Path) -> list[Path]:
+    newest = current_digest(root)
+    return [path for path in sorted(root.glob("*")) if path.is_dir() and path.name != newest]
+
+
+@dataclass(frozen=True)
+class _References:
+    """What the newest embeddings and the generations kept were made from."""
+
+    embeddings: Embeddings
+    manifests: Sequence[Mapping[str, object]]
+
+    def names(self, key: str) -> set[str]:
+        """What the manifests hold under a key; of a list, each."""
+        values = [manifest.get(key) for manifest in self.manifests]
+        lists = [value if isinstance(value, list) else [value] for value in values]
+        return {str(name) for names in lists for name in names}
+
+
+def _read_references(store: Path, generations: Sequence[int]) -> _References | None:
+    """None where something kept cannot be read, so that what it refers to is not known."""
+    try:
+        embeddings = open_embeddings(store / "embeddings")
+        manifests = [open_generation(store, number).manifest for number in generations]
+    except (DamagedError, MismatchError) as error:
+        logger.warning("%s So encoders, features and rejects are kept.", error)
+        return None
+    if embeddings is None:
+        return None
+    return _References(embeddings, [embeddings.manifest, *manifests])
+
+
+def _unused(store: Path, references: _References) -> Iterator[Path]:
+    encoders = {fingerprint[:32] for fingerprint in references.names("model_fingerprint")}
+    yield from (path for path in store.glob("encoders/*") if path.name not in encoders)
+    rejects = {references.embeddings.digest, *references.names("embeddings")}
+    yield from (path for path in store.glob("rejects/*.parquet") if path.stem not in rejects)
+    features = references.names("features")
+    for folder in sorted(store.glob("features/*")):
+        if folder.name not in features:
+            yield folder
+        elif folder.name in references.embeddings.features:
+            yield from _unused_shards(folder, references.embeddings)
+
+
+def _unused_shards(folder: Path, embeddings: Embeddings) -> Iterator[Path]:
+    """The shards that hold no text, and no picture, of the newest embeddings."""
+    column = f"{folder.name.split('-')[0]}_key"
+    batches = [batch[column] for batch in embeddings.batches([column])]
+    used = pa.chunked_array(batches, KEY).unique()
+    features = FeatureStore(folder)
+    for name in features.names():
+        if not pc.any(pc.is_in(features.shard_keys(name), value_set=used)).as_py():
+            yield folder / name
