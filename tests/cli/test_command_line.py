@@ -277,10 +277,10 @@ def test_rollback_goes_back_and_answers_as_before(
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(night, store)
-    catalogue = write(tmp_path / "less.parquet", products(10))
+    catalogue = write(tmp_path / "less.parquet", products(34))
     run("embed", catalogue, "--store", store, "--model", model.folder)
     assert run("index", "--store", store).last["generation"] == 2
-    assert open_index(store).generation.product_count == 10
+    assert open_index(store).generation.product_count == 34
     assert run("rollback", "--store", store).code == 0
     assert open_index(store).generation.product_count == 40
     listed = run("generations", "--store", store).out
