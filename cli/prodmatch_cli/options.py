@@ -64,6 +64,27 @@ MAX_REJECT = click.option(
     show_default=True,
     help="Share of rows that may be rejected; above it no embeddings are written.",
 )
+GATE = (
+    click.option(
+        "--accept-changes",
+        is_flag=True,
+        help="Let this night through, whatever it lost of what the night before had.",
+    ),
+    click.option(
+        "--max-lost",
+        type=click.FloatRange(0, 1),
+        default=0.1,
+        show_default=True,
+        help="Share of the products that stay that may be without the text or picture they had.",
+    ),
+    click.option(
+        "--max-removed",
+        type=click.FloatRange(0, 1),
+        default=0.2,
+        show_default=True,
+        help="Share of the products that may be gone.",
+    ),
+)
 QUIET = click.option(
     "--quiet",
     is_flag=True,
@@ -152,6 +173,7 @@ def embed_options(command: Command) -> Command:
             is_flag=True,
             help="Take a catalogue without rows: every product is gone.",
         ),
+        *GATE,
         MAX_REJECT,
         WORKERS,
         DEVICE,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from prodmatch.storage.atomic import ensure_unlocked
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     CATALOGUE,
@@ -16,7 +17,7 @@ from prodmatch_cli.options import (
     index_options,
     read_weights,
 )
-from prodmatch_cli.output import print_json
+from prodmatch_cli.output import print_json, print_warnings
 
 if TYPE_CHECKING:
     from prodmatch.search.vector_index import Kind  # loads FAISS, and torch comes first
@@ -39,6 +40,9 @@ def build(
     device: str,
     workers: int,
     max_reject: float,
+    max_removed: float,
+    max_lost: float,
+    accept_changes: bool,
     allow_empty: bool,
     weights: str | None,
     kind: "Kind",
@@ -47,14 +51,23 @@ def build(
 
     Ends with a line of JSON: the keys of both, the seconds of both together.
     """
+    ensure_unlocked(store)
     options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
     chosen = read_weights(weights)
     from prodmatch.build import BuildSettings
     from prodmatch.build import build as build_store
     from prodmatch.embed import EmbedSettings
 
-    embedding = EmbedSettings(device=device, workers=workers, max_reject=max_reject)
+    embedding = EmbedSettings(
+        device=device,
+        workers=workers,
+        max_reject=max_reject,
+        max_removed=max_removed,
+        max_lost=max_lost,
+        accept_changes=accept_changes,
+    )
     settings = BuildSettings(embedding, weights=chosen, kind=kind)
     report = build_store(catalogue, store, model=model, options=options, settings=settings)
+    print_warnings(report.embed.warnings)
     seconds = round(report.embed.seconds + report.index.seconds, 2)
     print_json({**asdict(report.embed), **asdict(report.index), "seconds": seconds})

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from prodmatch.model.description import open_model
+from prodmatch.storage.atomic import ensure_unlocked
 from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import CATALOGUE, QUIET, STORE, catalogue_options, embed_options
-from prodmatch_cli.output import print_json
+from prodmatch_cli.output import print_json, print_warnings
 
 
 @click.command()
@@ -28,6 +29,9 @@ def embed(
     device: str,
     workers: int,
     max_reject: float,
+    max_removed: float,
+    max_lost: float,
+    accept_changes: bool,
     allow_empty: bool,
     dry_run: bool,
 ) -> None:
@@ -35,6 +39,7 @@ def embed(
 
     Ends with a line of JSON: rows == embedded + rejected, always.
     """
+    ensure_unlocked(store)
     opened = open_given(catalogue, columns, text_columns, image_root, allow_empty=allow_empty)
     chosen = open_model(model)
     from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
@@ -42,5 +47,14 @@ def embed(
     if dry_run:
         print_json(asdict(plan_embedding(opened, chosen, store)))
         return
-    settings = EmbedSettings(device=device, workers=workers, max_reject=max_reject)
-    print_json(asdict(embed_catalogue(opened, chosen, store, settings)))
+    settings = EmbedSettings(
+        device=device,
+        workers=workers,
+        max_reject=max_reject,
+        max_removed=max_removed,
+        max_lost=max_lost,
+        accept_changes=accept_changes,
+    )
+    report = embed_catalogue(opened, chosen, store, settings)
+    print_warnings(report.warnings)
+    print_json(asdict(report))

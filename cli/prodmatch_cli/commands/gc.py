@@ -20,8 +20,10 @@ from prodmatch_cli.output import print_json
     help="What is younger stays: a query or a training may use it.",
 )
 def gc(store: Path, keep: int, minutes: float) -> None:
-    """Remove what nothing refers to: old generations and embeddings, and the features, encoders
-    and lists of rejects that neither the newest embeddings nor a kept generation need.
+    """Remove what nothing refers to.
+
+    These are old generations and embeddings, and the features, encoders and lists of rejects that
+    neither the newest embeddings nor a kept generation were made with.
     """
     removed = collect_garbage(store, keep, seconds=60 * minutes)
     print_json({"removed": [str(path.relative_to(store)) for path in removed]})
