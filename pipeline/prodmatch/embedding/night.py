@@ -109,8 +109,8 @@ def _select(
         image_keys=image_keys.filter(rows),
         types=types,
         filled={name: mask[chosen] for name, mask in filled.items()},
-        has_images=catalogue.layout.image is not None,
-        left_out=catalogue.layout.left_out,
+        has_images=catalogue.mapping.image is not None,
+        left_out=catalogue.mapping.left_out,
         row_digests=scan.row_digests.filter(rows),
     )
 
