@@ -1,14 +1,16 @@
 """Answers on stdout and what to know of them on stderr."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from prodmatch.errors import QueryError
 from prodmatch.search.hits import Answer
 from prodmatch.search.scoring import SIGNALS
-from prodmatch_cli.output import HIT_COLUMNS, print_rows
+from prodmatch_cli.messages import print_error, translate
+from prodmatch_cli.output import HIT_COLUMNS, print_lines, print_rows
+from prodmatch_cli.text import one_line
 
 MOST_CHARACTERS = 200  # of what was searched for
 
@@ -22,7 +24,7 @@ def report_answer(answer: Answer) -> None:
     if answer.error is not None:
         raise QueryError(answer.error)
     if answer.searched_for is not None:
-        click.echo(f"Searched for: {answer.searched_for}"[:MOST_CHARACTERS], err=True)
+        click.echo(one_line(f"Searched for: {answer.searched_for}")[:MOST_CHARACTERS], err=True)
 
 
 def print_answers(
@@ -38,31 +40,38 @@ def print_answers(
         explain: whether the table shows each signal's share of the score.
         many: whether the queries come from a file; then errors end the program with status 1.
     """
-    rows = [row for answer in answers for row in answer.as_rows()]
-    errors = [row for row in rows if "error" in row]
+    errors = {
+        answer.query_id: one_line(translate(answer.error)) for answer in answers if answer.error
+    }
     if form == "table":
-        _print_table([row for row in rows if "error" not in row], errors, explain, many)
+        hits = [row for answer in answers if not answer.error for row in answer.as_rows()]
+        _print_table(hits, errors, explain=explain, many=many)
     else:
-        print_rows(rows, form, ())
+        print_rows(
+            [
+                {**row, "error": errors[answer.query_id]} if answer.error else row
+                for answer in answers
+                for row in answer.as_rows()
+            ],
+            form,
+            (),
+        )
     if errors:
-        counts = f"{len(errors)} of {len(answers)} queries"
-        click.echo(f"error: {counts} cannot be answered; their lines say why.", err=True)
+        print_error(
+            f"{len(errors)} of {len(answers)} queries cannot be answered; their lines say why."
+        )
         sys.exit(1)
 
 
 def _print_table(
-    rows: Sequence[dict[str, object]],
-    errors: Sequence[dict[str, object]],
-    explain: bool,
-    many: bool,
+    rows: Sequence[Mapping[str, object]], errors: Mapping[str, str], *, explain: bool, many: bool
 ) -> None:
-    """Hits as a table, and errors below it, which are not cut to the width of a column."""
+    """Hits as a table, and below it a line for each query that has an error."""
     columns = [*(["query_id"] if many else []), *HIT_COLUMNS, *(SIGNALS if explain else ())]
     if not any(row.get("title") for row in rows):
         columns.remove("title")
     if rows or not errors:
         print_rows(rows, "table", columns)
-    for row in errors:
-        click.echo(f"{row['query_id']}  error: {row['error']}")
+    print_lines(f"{query_id}  error: {error}" for query_id, error in errors.items())
     if not rows and not errors:
         click.echo("no product matches", err=True)

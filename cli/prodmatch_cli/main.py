@@ -1,6 +1,7 @@
 """The entry point: the group of commands, and what becomes of failures."""
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ import click
 
 import prodmatch
 from prodmatch.errors import ProdmatchError
+from prodmatch_cli.messages import print_error, translate
+from prodmatch_cli.text import OneLine
 
 # What the light half of the dependencies leaves out; see pyproject.toml.
 HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
@@ -39,6 +42,13 @@ COMMANDS = (
 
 class _Commands(click.Group):
     """The commands; each is imported when it is asked for, so that a query waits for no other."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ProdmatchError as error:  # the command is known here, and so are its options
+            print_error(translate(str(error)))
+            sys.exit(error.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *super().list_commands(ctx)})
@@ -73,31 +83,42 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries ask a hub for nothing
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if logging.lastResort is not None:  # what writes warnings of libraries to stderr
+        logging.lastResort.setFormatter(OneLine("warning: %(message)s"))
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
+        cli.main(prog_name="prodmatch", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print_error(_describe(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(128 + signal.SIGINT)
-    except ProdmatchError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is None:  # no file's: a bug, to be seen as one
             raise
-        sys.stderr.write(f"error: {error.filename}: {error.strerror}.\n")
+        print_error(f"{error.filename}: {error.strerror}.")
         sys.exit(1)
     except ModuleNotFoundError as error:
         if error.name not in HEAVY:
             raise
-        sys.stderr.write(
-            f"error: {error.name!r} is not installed here; asking works without it, this command "
-            "does not. Run 'pip install prodmatch'.\n"
+        print_error(
+            f"{error.name!r} is not installed here; queries work without it, this command does "
+            "not. Run 'pip install prodmatch'."
         )
         sys.exit(1)
+
+
+def _describe(error: click.ClickException) -> str:
+    """What click says, and where the usage stands."""
+    message = error.format_message()
+    if not message.endswith((".", "?")):
+        message += "."
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} See '{context.command_path} --help'." if context else message
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -1,83 +1,75 @@
-"""Answers on stdout: tables for people, JSON and CSV for programs."""
+"""Answers on stdout: tables for people, JSON and CSV for programs.
+
+Files and pipes get data byte for byte, in UTF-8; a terminal gets control characters as escapes.
+"""
 
 import csv
 import io
 import json
+import math
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-import click
-
 from prodmatch.search.scoring import SIGNALS
+from prodmatch_cli.text import CONTROL, cut, harmless, unbroken, width
 
 HIT_COLUMNS = ("rank", "product_id", "title", "score", "probability")
+IDS = ("query_id", "product_id")  # never cut
+NARROWEST = 8  # columns of a cell that is cut
+Row = Mapping[str, object]
 
 
 def print_json(content: object) -> None:
     """One line of JSON on stdout."""
-    _say(_json(content))
+    text = _json(content)
+    if _on_terminal():  # what json leaves as it is
+        text = CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    _write(text + "\n")
 
 
-def print_warnings(warnings: Iterable[str]) -> None:
-    """What a report warns of, a line each on stderr."""
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-
-
-def print_report(report: Mapping[str, object], form: str) -> None:
+def print_report(report: Row, form: str) -> None:
     """A report on stdout: as JSON, or a line for each figure, what is nested below it."""
     if form == "json":
         print_json(report)
         return
-    width = max(map(len, report)) + 2
-    for name, value in report.items():
-        if isinstance(value, Mapping):
-            _say(name if value else f"{name:{width}}none")
-            for key, found in value.items():
-                shown = "; ".join(map(str, found)) if isinstance(found, list) else found
-                _say(f"  {key:{width - 2}}{shown}")
-        elif isinstance(value, list):
-            _say(f"{name:{width}}{'; '.join(map(str, value)) or 'none'}")
-        else:
-            _say(f"{name:{width}}{value}")
+    print_lines(_report_lines(report))
 
 
-def print_rows(rows: Sequence[Mapping[str, object]], form: str, columns: Sequence[str]) -> None:
+def print_rows(rows: Sequence[Row], form: str, columns: Sequence[str]) -> None:
     """Rows on stdout as `table`, `json`, `jsonl` or `csv`; the columns matter to the table."""
     if form == "json":
-        _say(_json(list(rows)))
+        print_json(list(rows))
     elif form == "jsonl":
         for row in rows:
             print_json(row)
     elif form == "csv":
-        _say(_csv(rows), nl=False)
+        _write(_csv(rows))
     else:
         print_table(rows, columns)
 
 
-def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
-    """An aligned table that fits the terminal, or 80 columns off a terminal."""
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    seen = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed from the start
-    room = shutil.get_terminal_size((80, 24)).columns if seen else 80
-    while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
+def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """An aligned table. On a terminal texts are cut so that it fits; ids and numbers never are."""
     numeric = [
         all(isinstance(row.get(name), int | float | Decimal) for row in rows) for name in columns
     ]
-    for line in [list(columns), *cells]:
-        parts = (
-            _fit(text, width, right=right)
-            for text, width, right in zip(line, widths, numeric, strict=True)
-        )
-        _say("  ".join(parts).rstrip())
+    lines = [list(columns), *([_cell(row.get(name), name) for name in columns] for row in rows)]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+    if _on_terminal():
+        texts = [
+            place
+            for place, name in enumerate(columns)
+            if not numeric[place] and name not in IDS and widths[place] > NARROWEST
+        ]
+        room = shutil.get_terminal_size((80, 24)).columns - 2 * (len(widths) - 1)
+        _shrink(widths, texts, room)
+    _write("".join(f"{_line(line, widths, numeric)}\n" for line in lines))
 
 
-def print_explanation(found: Mapping[str, object], form: str) -> None:
+def print_explanation(found: Row, form: str) -> None:
     """An explanation on stdout: as JSON, or its score and two tables of words."""
     if form == "json":
         print_json(found)
@@ -87,22 +79,32 @@ def print_explanation(found: Mapping[str, object], form: str) -> None:
     cosines = [
         f"{signal} cosine {_cell(found[f'{signal}_cosine']) or 'none'}" for signal in SIGNALS[1:]
     ]
-    _say(f"\n{cosines[0]}, {cosines[1]}, BM25 {_cell(found['bm25'])}")
+    _write(f"\n{cosines[0]}, {cosines[1]}, BM25 {_cell(found['bm25'])}\n")
     for title, name in (("query", "query_words"), ("product", "product_words")):
         words = found[name]
         if isinstance(words, list) and words:
-            _say(f"\nwhat is lost without a word of the {title}")
+            _write(f"\nwhat is lost without a word of the {title}\n")
             print_table(words, list(words[0]))
 
 
-def _say(text: str, *, nl: bool = True) -> None:
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines on stdout."""
+    _write("".join(f"{_shown(line)}\n" for line in lines))
+
+
+def _write(text: str) -> None:
     """Text on stdout; ends the program well where nobody reads on, as in `| head`.
 
     Raises:
         OSError: names stdout; the disk that it goes to is full.
     """
+    if sys.stdout is None:  # it was closed from the start
+        return
     try:
-        click.echo(text, nl=nl)
+        sys.stdout.flush()
+        # Half a character, which UTF-8 has no bytes for, becomes an escape, which JSON knows.
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
         if isinstance(error, BrokenPipeError):
@@ -110,22 +112,68 @@ def _say(text: str, *, nl: bool = True) -> None:
         raise OSError(error.errno, error.strerror, "standard output") from error
 
 
-def _fit(text: str, width: int, *, right: bool) -> str:
-    if len(text) > width:
-        text = text[: width - 1] + "…"
-    return text.rjust(width) if right else text.ljust(width)
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _cell(value: object) -> str:
+def _report_lines(report: Row, indent: str = "") -> list[str]:
+    """A line for each entry, its value in a column of its own; nested entries are indented."""
+    names = {name: _shown(name) for name in report}
+    column = max((width(shown) for shown in names.values()), default=0) + 2
+    lines = []
+    for name, shown in names.items():
+        value = report[name]
+        start = f"{indent}{shown}{' ' * (column - width(shown))}"
+        if isinstance(value, Mapping) and value:
+            lines += [f"{indent}{shown}", *_report_lines(value, indent + "  ")]
+        elif isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
+            lines.append(f"{indent}{shown}")
+            for one in value:
+                nested = _report_lines(one if isinstance(one, Mapping) else {"": one}, "")
+                lines += [f"{indent}  {'- ' if not at else '  '}{x}" for at, x in enumerate(nested)]
+        elif isinstance(value, list | tuple | Mapping):
+            lines.append(start + ("; ".join(map(_shown, value)) or "none"))
+        else:
+            lines.append(start + _shown(value))
+    return lines
+
+
+def _shown(value: object) -> str:
+    return harmless(str(value)) if _on_terminal() else unbroken(str(value))
+
+
+def _shrink(widths: list[int], texts: Sequence[int], room: int) -> None:
+    """Takes columns of texts down, the widest first, until all fit or none can give more."""
+    while sum(widths) > room and texts:
+        widest = max(texts, key=lambda place: widths[place])
+        if widths[widest] <= NARROWEST:
+            return
+        widths[widest] -= 1
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    parts = []
+    for text, columns, right in zip(cells, widths, numeric, strict=True):
+        text = cut(text, columns)
+        space = " " * (columns - width(text))
+        parts.append(space + text if right else text + space)
+    return "  ".join(parts).rstrip(" ")
+
+
+def _cell(value: object, name: str = "") -> str:
+    """A value in one line: white space of a text is joined, an id stays as it is."""
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
-    return " ".join(str(value).split())
+    return _shown(value if name in IDS else " ".join(str(value).split()))
 
 
 def _json(content: object) -> str:
-    return json.dumps(content, ensure_ascii=False, default=_plain)
+    try:
+        return json.dumps(content, ensure_ascii=False, default=_plain, allow_nan=False)
+    except ValueError:  # NaN is no JSON
+        return json.dumps(_finite(content), ensure_ascii=False, default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -135,11 +183,26 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _csv(rows: Iterable[Mapping[str, object]]) -> str:
+def _finite(content: object) -> object:
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content
+
+
+def _csv(rows: Iterable[Row]) -> str:
+    """Rows under the names of all; a field with a line break of any kind in it is quoted."""
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    lines = []
+    for row in ({name: name for name in names}, *rows):
+        buffer = io.StringIO()
+        cells = [row.get(name) for name in names]
+        if _on_terminal():
+            cells = [harmless(cell) if isinstance(cell, str) else cell for cell in cells]
+        csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # quotes what holds either
+        lines.append(buffer.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)

@@ -80,9 +80,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     done = shell("query", *arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
-    lines = [line for line in done.err.splitlines() if line.strip()]
-    assert len(lines) == 1 or lines[0].startswith("Usage:")
-    assert len(lines[-1].encode("utf-8", "replace")) < 1000
+    assert len(done.err.splitlines()) == 1
+    assert len(done.err.encode("utf-8", "replace")) < 1000
 
 
 @pytest.mark.parametrize(
@@ -204,12 +203,6 @@ def test_an_empty_store_names_the_commands_that_fill_it(shell: Shell, tmp_path: 
         assert (done.code, done.out) == (1, "")
         assert "Run 'prodmatch embed CATALOGUE' and 'prodmatch index'" in done.err
         assert len(done.err.splitlines()) == 1
-
-
-def test_tables_fit_eighty_columns(shell: Shell) -> None:
-    done = shell("query", "red shirt", "--explain")
-    again = shell("recommend", "--liked", "p0003", "--explain")
-    assert max(map(len, (done.out + again.out).splitlines())) <= 80
 
 
 def test_a_closed_output_is_silent(shell: Shell) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from prodmatch.storage.atomic import ensure_unlocked
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     CATALOGUE,
@@ -17,7 +18,7 @@ from prodmatch_cli.options import (
     index_options,
     read_weights,
 )
-from prodmatch_cli.output import print_json, print_warnings
+from prodmatch_cli.output import print_json
 
 if TYPE_CHECKING:
     from prodmatch.search.vector_index import Kind  # loads FAISS, and torch comes first

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from prodmatch.convert import ConvertSettings, convert_catalogue
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import PATH, QUIET, check_target
-from prodmatch_cli.output import print_json, print_warnings
+from prodmatch_cli.output import print_json
 
 TAB = ("\\t", "tab")  # as a shell passes it on
 

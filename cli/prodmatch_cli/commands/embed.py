@@ -7,9 +7,10 @@ import click
 
 from prodmatch.model.description import open_model
 from prodmatch.storage.atomic import ensure_unlocked
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import CATALOGUE, QUIET, STORE, catalogue_options, embed_options
-from prodmatch_cli.output import print_json, print_warnings
+from prodmatch_cli.output import print_json
 
 
 @click.command()

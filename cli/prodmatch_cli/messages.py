@@ -1,0 +1,66 @@
+"""Messages on stderr: a line each, without control bytes; the library's parameters as options."""
+
+import re
+from collections.abc import Iterable
+
+import click
+
+from prodmatch_cli.text import one_line
+
+PARAMETER = re.compile(r"`(?P<name>[a-z][a-z_]*)(?:=(?P<value>[^`]*))?`")
+SWITCHES = ("True", "False")  # a flag's values, which the command line does not write
+
+
+def print_error(message: str) -> None:
+    """A failure, as one line on stderr."""
+    click.echo(f"error: {one_line(message)}", err=True)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """What a report warns of, a line each on stderr."""
+    for warning in warnings:
+        click.echo(f"warning: {one_line(translate(warning))}", err=True)
+
+
+def translate(message: str) -> str:
+    """A message of the library, `top=0` in it as `--top 0`, as the current command calls it.
+
+    Only what is code-quoted and is the parameter of an option, or an argument, is replaced:
+    options of the current command first, then those that other commands have.
+    """
+    names: dict[str, str] = {}
+
+    def option(match: re.Match[str]) -> str:
+        if not names:
+            names.update(_names())
+        name, value = match["name"], match["value"]
+        if name not in names:
+            return match[0]
+        return " ".join([names[name], *([] if value in (None, *SWITCHES) else [_quoted(value)])])
+
+    return PARAMETER.sub(option, message)
+
+
+def _names() -> dict[str, str]:
+    """The option of every parameter that the command line has, and the current one's arguments."""
+    context = click.get_current_context()
+    root = context.find_root()
+    if not isinstance(root.command, click.Group):
+        return {}
+    running = root.invoked_subcommand or ""
+    names = {}
+    for command in sorted(root.command.list_commands(root), key=lambda name: name == running):
+        found = root.command.get_command(root, command)
+        for parameter in found.params if found else []:
+            if isinstance(parameter, click.Option):
+                names[str(parameter.name)] = parameter.opts[-1]
+            elif command == running:
+                names[str(parameter.name)] = parameter.human_readable_name
+    return names
+
+
+def _quoted(value: str) -> str:
+    """A value as a shell would take it in; one with quotes around it stays."""
+    if value[:1] in ("'", '"') or (value and not re.search(r"\s", value)):
+        return value
+    return f"'{value}'"
