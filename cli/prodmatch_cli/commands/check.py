@@ -8,7 +8,7 @@ from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import CATALOGUE, FORMAT, MAX_REJECT, WORKERS, catalogue_options
-from prodmatch_cli.output import print_report
+from prodmatch_cli.output import print_report, print_warnings
 
 
 @click.command()
@@ -32,6 +32,7 @@ def check(
     opened = open_given(catalogue, columns, text_columns, image_root)
     report = check_catalogue(opened, decode=not no_decode, workers=workers, max_reject=max_reject)
     print_report(report.as_dict(), form)
+    print_warnings(report.warnings)
     if report.refused:
         raise CatalogueError(
             f"{catalogue}: would be refused; {report.rows - report.embeddable} of {report.rows} "

@@ -153,6 +153,9 @@ def unite_parts(parts: Sequence[Part], columns: Mapping[str, str]) -> UnitedSche
 
     Of a single part it is that part's. Where types differ, the column has the metadata type that
     holds the values of all; ids and pictures are read from every part as they are there.
+
+    Raises:
+        CatalogueError: ids or pictures cannot be united.
     """
     unite: dict[str, Unite] = {
         columns.get("product_id", "product_id"): _unite_ids,
@@ -175,6 +178,9 @@ def unite_parts(parts: Sequence[Part], columns: Mapping[str, str]) -> UnitedSche
                     f"{kinds[other]}: column {name!r} is of type {other}, but of type {apart} in "
                     f"{kinds[apart]}. Write both with one type."
                 )
+                if name in unite:  # these are always used
+                    raise CatalogueError(conflicts[name])
+                kind = other if metadata_type(kind) is None else kind  # one that would be used
                 break
             kind = both
         united[name] = kind

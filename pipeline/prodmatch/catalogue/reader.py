@@ -199,7 +199,7 @@ class Catalogue:
             texts=[texts[position] for position in kept],
             images=images,
             image_faults=faults,
-            metadata=self.mapping.select_metadata(chosen),
+            metadata=self.mapping.select_metadata(chosen, part.path),
             rejects=rejects,
         )
 

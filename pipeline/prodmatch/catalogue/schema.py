@@ -53,8 +53,8 @@ class SchemaMapping:
         images = [self.image] if self.image else []
         return list(dict.fromkeys([self.product_id, *self.texts, *images, *self.sources]))
 
-    def select_metadata(self, record: pa.RecordBatch) -> pa.RecordBatch:
-        """The metadata columns of some rows, under our names and of our types.
+    def select_metadata(self, record: pa.RecordBatch, path: Path) -> pa.RecordBatch:
+        """The metadata columns of some rows of a file, under our names and of our types.
 
         Raises:
             CatalogueError: a value cannot be kept exactly in the type that unites the files.
@@ -65,8 +65,8 @@ class SchemaMapping:
                 columns.append(convert_column(record[source], column.type))
             except pa.ArrowException as error:
                 raise CatalogueError(
-                    f"column {source!r} is of type {record[source].type} in some files and "
-                    f"becomes {column.type}, but {error}. Write all with one type."
+                    f"{path}: column {source!r} is of type {record[source].type} and becomes "
+                    f"{column.type}, as in other files, but {error}. Write all with one type."
                 ) from error
         return pa.RecordBatch.from_arrays(columns, schema=self.metadata)
 
