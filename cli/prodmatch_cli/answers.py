@@ -40,6 +40,8 @@ def print_answers(
         explain: whether the table shows each signal's share of the score.
         many: whether the queries come from a file; then errors end the program with status 1.
     """
+    for hint in dict.fromkeys(hint for answer in answers for hint in answer.hints):
+        click.echo(f"hint: {one_line(translate(hint))}", err=True)
     errors = {
         answer.query_id: one_line(translate(answer.error)) for answer in answers if answer.error
     }

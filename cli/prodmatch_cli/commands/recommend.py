@@ -43,5 +43,7 @@ def recommend(
 ) -> None:
     """Find products near a history of liked ones; the history itself is left out."""
     options = SearchOptions(where, top, read_weights(weights), min_probability=min_probability)
-    found = recommend_products(open_index(store), liked, disliked, options)
-    print_answers([Answer("q", found)], form, explain=explain)
+    index = open_index(store)
+    found = recommend_products(index, liked, disliked, options)
+    hints = () if found else index.searcher.hints([where])
+    print_answers([Answer("q", found, hints=hints)], form, explain=explain)

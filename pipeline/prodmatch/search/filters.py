@@ -1,13 +1,20 @@
 """Filters: SQL conditions over the catalogue's columns, and what is wrong with those that fail."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
+from prodmatch.search.conditions import (
+    Column,
+    compared_texts,
+    explain_error,
+    find_mistake,
+    nearest_values,
+)
 
 # Beyond comparisons and arithmetic, which every condition may use.
 SAFE_FUNCTIONS = frozenset(
@@ -17,33 +24,98 @@ SAFE_FUNCTIONS = frozenset(
         *("substr", "substring", "trim", "typeof", "upper"),
     ]
 )
+OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
+MOST_VALUES = 10_000  # of a column, to look for the one that is meant
 GO_BACK = "Go back with 'prodmatch rollback'."
 
 
-def find_rows(path: Path, columns: Sequence[str], condition: str) -> npt.NDArray[np.int64]:
+def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
     """The rows of a product file that an SQL condition holds for, ascending.
 
     Only comparisons, arithmetic and harmless functions are let through.
 
     Raises:
-        QueryError: the condition is no such condition, or names an unknown column.
+        QueryError: the condition is no such condition, names an unknown column, or compares a
+            column with what it does not hold.
         DamagedError: the file cannot be read.
     """
     connection = connect(path)
-    connection.set_authorizer(_AllowReading())
+    columns: dict[str, Column] = {}
     try:
+        columns = _read_columns(connection)
+        if (mistake := find_mistake(condition, columns)) is not None:
+            raise QueryError(_message(condition, mistake, columns))
+        connection.set_authorizer(_AllowReading())
         rows = connection.execute(f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
     except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
         if _is_damage(error):
             raise DamagedError(f"{path}: cannot be read ({error}). {GO_BACK}") from error
-        reason = _describe(connection, condition, error)
-        raise QueryError(
-            f"--filter {condition[:200]!r}: {reason}. Write an SQL condition over "
-            f"{', '.join(columns)}, such as \"price < 50 AND colour = 'red'\"."
-        ) from error
+        reason = explain_error(condition, _describe(connection, condition, error), columns)
+        raise QueryError(_message(condition, reason, columns)) from error
     finally:
         connection.close()
+
+
+def suggest_values(path: Path, condition: str) -> list[str]:
+    """For each text that a condition wants and no product has, the values that may be meant."""
+    connection = connect(path)
+    try:
+        columns = _read_columns(connection)
+        hints = []
+        for wanted in compared_texts(condition, columns):
+            name = quote_name(wanted.column)
+            known = _distinct(connection, name)
+            if wanted.value in known or len(known) > MOST_VALUES:
+                continue
+            near = " or ".join(map(repr, nearest_values(wanted.value, known)))
+            hint = f"; there is {near}" if near else ""
+            hints.append(f"no product has {wanted.column} = {wanted.value!r}{hint}")
+        return hints
+    finally:
+        connection.close()
+
+
+def _distinct(connection: sqlite3.Connection, name: str) -> list[str]:
+    """The values of a column, up to one more than are compared, commonest first."""
+    found = connection.execute(
+        f"SELECT {name} FROM products WHERE {name} IS NOT NULL GROUP BY {name} "
+        f"ORDER BY count(*) DESC, {name} LIMIT {MOST_VALUES + 1}"
+    )
+    return [str(value) for (value,) in found]
+
+
+def _read_columns(connection: sqlite3.Connection) -> dict[str, Column]:
+    """The columns of the catalogue by their names in small letters."""
+    declared = connection.execute("SELECT name, type FROM pragma_table_info('products')").fetchall()
+    columns = {}
+    for name, kind in declared:
+        if name in OWN:
+            continue
+        sample = ""
+        if kind == "TEXT":
+            quoted = quote_name(name)
+            found = connection.execute(
+                f"SELECT {quoted} FROM products WHERE {quoted} IS NOT NULL LIMIT 1"
+            ).fetchone()
+            sample = str(found[0])[:40] if found else ""
+        kinds = {"TEXT": "text", "BOOLEAN": "boolean"}
+        columns[name.lower()] = Column(name, kinds.get(kind, "number"), sample)
+    return columns
+
+
+def _message(condition: str, reason: str, columns: Mapping[str, Column]) -> str:
+    names = ", ".join(column.name for column in columns.values())
+    return (
+        f"--filter {condition[:200]!r}: {reason}. Write an SQL condition over {names}, such as "
+        "\"price < 50 AND colour = 'red'\"."
+    )
+
+
+def quote_name(name: str) -> str:
+    """A column's name as SQL has it, whatever is in it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -33,6 +33,7 @@ class Answer:
     query_id: str
     hits: list[Hit] = field(default_factory=list)
     searched_for: str | None = None  # the text that was searched, where it is not the one typed
+    hints: tuple[str, ...] = ()  # what to know of the query or its filter
     error: str | None = None  # why the query cannot be answered
 
     def as_rows(self) -> list[dict[str, object]]:

@@ -17,9 +17,8 @@ from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.low_information import prose_weights
 from prodmatch.lexical.terms import query_terms
 from prodmatch.search.column_storage import restorer
-from prodmatch.search.filters import GO_BACK, connect, find_rows
+from prodmatch.search.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
 
-OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_TERMS = 64  # of a query
 # That count in full, the twelfth by half, and so on; prose takes up its weight of a place. By BM25
 # alone 635 descriptions find their titles among 2,370 with an RR of .894 (.796 where all words
@@ -104,11 +103,15 @@ class Products:
             QueryError: the condition is no such condition, or names an unknown column.
             DamagedError: the file cannot be read.
         """
-        rows = find_rows(self.path, self.columns, condition)
+        rows = find_rows(self.path, condition)
         if np.any((rows < 0) | (rows >= self.row_count)):
             raise DamagedError(f"{self.path}: holds rows beyond its own count. {GO_BACK}")
         rows.flags.writeable = False  # it is shared
         return rows
+
+    def suggest_values(self, condition: str) -> list[str]:
+        """For each text that a condition wants and no product has, the values that may be meant."""
+        return suggest_values(self.path, condition)
 
     def metadata(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, object]]:
         """The catalogue's columns of these rows, in their order."""
@@ -216,9 +219,3 @@ class _Reader:
 
 def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def quote_name(name: str) -> str:
-    """A column's name as SQL has it, whatever is in it."""
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'

@@ -21,7 +21,7 @@ from prodmatch.search.column_storage import (
     exact_text,
     fits_sqlite,
 )
-from prodmatch.search.product_db import quote_name
+from prodmatch.search.filters import quote_name
 
 
 def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:

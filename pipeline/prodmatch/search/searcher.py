@@ -129,7 +129,13 @@ class Searcher:
             hits = self.find_hits(encoded, options, query_id=query.query_id)
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
-        return Answer(query.query_id, hits, encoded.searched_for)
+        hints = () if hits else self.hints([options.where, *encoded.where])
+        return Answer(query.query_id, hits, encoded.searched_for, hints)
+
+    def hints(self, conditions: Sequence[str | None]) -> tuple[str, ...]:
+        """Values that may be meant by texts in conditions that no product has."""
+        wanted = [each for each in conditions if each is not None]
+        return tuple(hint for each in wanted for hint in self.products.suggest_values(each))
 
     def encode(
         self, queries: Sequence[Query | RejectedQuery], *, exact: bool = False

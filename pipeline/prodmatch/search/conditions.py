@@ -1,0 +1,277 @@
+"""What is wrong with an SQL condition over the catalogue's columns, said before SQLite is silent.
+
+SQLite compares text with a number without a word, takes an unknown name in double quotes for a
+text, and holds `colour = 'red' OR 'blue'` for half of what it says. Pure: knows no file.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
+    |(?P<text>'(?:[^']|'')*')
+    |(?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\])
+    |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<word>[^\W\d]\w*)
+    |(?P<variable>[$:@?\#]\w*)
+    |(?P<sign><=|>=|<>|!=|==|\|\||&&|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+COMPARISONS = frozenset(["=", "==", "!=", "<>", "<", "<=", ">", ">=", "is"])
+ARITHMETIC = frozenset(["+", "-", "*", "/", "%", "||", "."])
+CONSTANTS = frozenset(["true", "false"])
+KEYWORDS = frozenset(
+    """abort action add after all alter always analyze and as asc attach autoincrement before begin
+    between by cascade case cast check collate column commit conflict constraint create cross
+    current current_date current_time current_timestamp database default deferrable deferred delete
+    desc detach distinct do drop each else end escape except exclude exclusive exists explain fail
+    false filter first following for foreign from full generated glob group groups having if ignore
+    immediate in index indexed initially inner insert instead intersect into is isnull join key last
+    left like limit match materialized natural no not nothing notnull null nulls of offset on or
+    order others outer over partition plan pragma preceding primary query raise range recursive
+    references regexp reindex release rename replace restrict returning right rollback row rows
+    savepoint select set table temp temporary then ties to transaction trigger true unbounded union
+    unique update using vacuum values view virtual when where window with without""".split()  # noqa: SIM905
+)
+MOST_HINTS = 3
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the catalogue, as a condition may use it."""
+
+    name: str
+    kind: str  # `text`, `number` or `boolean`
+    sample: str = ""  # a value that stands in it
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a condition; `value` is a word in small letters, a name or text unquoted."""
+
+    kind: str  # as in `TOKEN`; `column` for a name of one
+    value: str
+    shown: str
+
+
+@dataclass(frozen=True)
+class TextComparison:
+    """A text column that a condition compares with a text."""
+
+    column: str
+    value: str
+
+
+def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token]:
+    """The pieces of a condition in order.
+
+    Args:
+        condition: SQL.
+        columns: by their names in small letters.
+    """
+    tokens = []
+    for found in TOKEN.finditer(condition):
+        kind, shown = str(found.lastgroup), found.group()
+        value = shown
+        if kind == "text":
+            value = shown[1:-1].replace("''", "'")
+        elif kind == "name":
+            value = shown[1:-1].replace('""', '"')
+            kind = "column" if value.lower() in columns else kind
+            value = columns[value.lower()].name if kind == "column" else value
+        elif kind == "word":
+            value = shown.lower()
+            if value in columns and value not in KEYWORDS:
+                kind, value = "column", columns[value].name
+        if kind != "space":
+            tokens.append(Token(kind, value, shown))
+    return tokens
+
+
+def find_mistake(condition: str, columns: Mapping[str, Column]) -> str | None:
+    """What is wrong with a condition that SQLite would take without a word; None if nothing is."""
+    tokens = split_condition(condition, columns)
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1] if index else None
+        after = tokens[index + 1] if index + 1 < len(tokens) else None
+        mistake = (
+            _unknown_name(token, before, columns)
+            or _lone_text(token, before, after)
+            or _wrong_operator(token, before, after)
+        )
+        if mistake:
+            return mistake
+    for column, operator, literal in _comparisons(tokens):
+        mistake = _wrong_type(columns[column.value.lower()], operator, literal)
+        if mistake:
+            return mistake
+    return None
+
+
+def explain_error(condition: str, message: str, columns: Mapping[str, Column]) -> str:
+    """What SQLite says of a condition that it refuses, and what to do about it.
+
+    Args:
+        condition: SQL.
+        message: SQLite's.
+        columns: by their names in small letters.
+    """
+    tokens = split_condition(condition, columns)
+    if re.search(r"\w'\w", condition) and (
+        condition.count("'") % 2 or "syntax" in message or "unrecognized" in message
+    ):
+        return f"{message}. Write an apostrophe inside a text twice: '%men''s%'"
+    for column in columns.values():
+        if (quoted := _needs_quotes(column.name)) and _stands_bare(column.name, condition):
+            return (
+                f"{message}. The column {column.name!r} is {quoted}: write it in double quotes, "
+                f'"{column.name}"'
+            )
+    if number := re.search(r"\d+(?:,\d{3})+\b", condition):
+        return f"{message}. Write {number[0].replace(',', '')}, without commas"
+    unknown = re.fullmatch(r"no such column: (.+)", message)
+    if unknown:
+        return f"{message}. {_hint_unknown(unknown[1], tokens, columns)}".rstrip(". ")
+    for token in tokens:
+        if token.kind == "variable":
+            return f"{token.shown!r} is no value. Write a number alone, or text in single quotes"
+        if token.shown == "&&":
+            return f"{message}. Write AND"
+    return message
+
+
+def compared_texts(condition: str, columns: Mapping[str, Column]) -> list[TextComparison]:
+    """The texts that a condition wants text columns to be equal to."""
+    return [
+        TextComparison(column.value, literal.value)
+        for column, operator, literal in _comparisons(split_condition(condition, columns))
+        if operator in ("=", "==", "is", "in", "like")
+        and literal.kind in ("text", "name")
+        and columns[column.value.lower()].kind == "text"
+        and "%" not in literal.value
+    ]
+
+
+def nearest_values(value: str, known: Sequence[str]) -> list[str]:
+    """Known values that may be meant: equal but for case and spaces, else nearly equal."""
+    plain = _plain(value)
+    same = [each for each in known if _plain(each) == plain]
+    if same or not plain:
+        return same[:MOST_HINTS]
+    by_plain = {_plain(each): each for each in reversed(known)}
+    near = difflib.get_close_matches(plain, list(by_plain), MOST_HINTS, 0.75)
+    return [by_plain[each] for each in near]
+
+
+def _plain(value: str) -> str:
+    return " ".join(value.casefold().split())
+
+
+def _comparisons(tokens: Sequence[Token]) -> list[tuple[Token, str, Token]]:
+    """Each column that is compared with a literal: the column, the operator, the literal."""
+    found = []
+    for index, token in enumerate(tokens):
+        if token.kind != "column" or (index and tokens[index - 1].value in ARITHMETIC):
+            continue
+        if index > 1 and tokens[index - 1].value in COMPARISONS and _is_literal(tokens[index - 2]):
+            found.append((token, tokens[index - 1].value, tokens[index - 2]))
+        rest = [each for each in tokens[index + 1 : index + 3] if each.value != "not"]
+        operator = rest[0].value if rest else ""
+        start = index + 1 + tokens[index + 1 : index + 3].index(rest[0]) + 1 if rest else 0
+        if start < len(tokens) and tokens[start].value == "not":  # IS NOT
+            start += 1
+        literals = _literals_after(tokens, start, operator)
+        found += [(token, operator, literal) for literal in literals]
+    return found
+
+
+def _literals_after(tokens: Sequence[Token], start: int, operator: str) -> list[Token]:
+    """The literals that an operator compares with; `start` is the position behind it."""
+    rest = [token for token in tokens[start:] if token.value not in ("+", "-")]
+    if operator in COMPARISONS or operator == "like":
+        return [token for token in rest[:1] if _is_literal(token)]
+    if operator == "between":
+        return [token for token in (*rest[:1], *rest[2:3]) if _is_literal(token)]
+    if operator == "in" and rest and rest[0].value == "(":
+        closing = next((at for at, token in enumerate(rest) if token.value == ")"), len(rest))
+        return [token for token in rest[:closing] if _is_literal(token)]
+    return []
+
+
+def _is_literal(token: Token) -> bool:
+    is_word = token.kind == "word" and token.value in CONSTANTS
+    return token.kind in ("text", "number", "name") or is_word
+
+
+def _wrong_type(column: Column, operator: str, literal: Token) -> str | None:
+    name = column.name
+    is_text = literal.kind in ("text", "name")
+    if column.kind == "text" and not is_text:
+        return f"{name} is text ({column.sample!r}); compare with quotes or convert the column"
+    if column.kind == "text" or not is_text or operator == "like":
+        return None
+    if column.kind == "boolean":
+        return f"{name} is true or false; write {name} = true, without quotes"
+    bare = literal.value if re.fullmatch(r"[+-]?\d+(\.\d+)?", literal.value.strip()) else "50"
+    sign = operator if operator in COMPARISONS else "="
+    return (
+        f"{name} is a number, {literal.shown} is text; write {name} {sign.upper()} {bare}, "
+        "without quotes"
+    )
+
+
+def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Column]) -> str | None:
+    """A name in double quotes that is no column: SQLite takes it for a text."""
+    is_value = before is not None and (
+        before.value in COMPARISONS or before.value in ("like", "(", ",", "glob", "and", "between")
+    )
+    if token.kind != "name" or is_value:
+        return None
+    hint = _nearest_columns(token.value, columns)
+    return f"there is no column {token.value!r}" + (f"; there is {hint}" if hint else "")
+
+
+def _lone_text(token: Token, before: Token | None, after: Token | None) -> str | None:
+    """A text that is a condition by itself, as in `colour = 'red' OR 'blue'`: never true."""
+    starts = before is None or before.value in ("or", "not")
+    ends = after is None or after.value in ("and", "or", ")")
+    if token.kind == "text" and starts and ends and before is not None:
+        return f"{token.shown} stands alone; repeat the column: colour = {token.shown}"
+    return None
+
+
+def _wrong_operator(token: Token, before: Token | None, after: Token | None) -> str | None:
+    if token.value == "null" and before is not None and before.value in COMPARISONS - {"is"}:
+        return "nothing is equal to NULL; write IS NULL or IS NOT NULL"
+    if token.value == "||" and before is not None and after is not None:
+        joins = {before.kind, after.kind} & {"text"} or before.value == ")"
+        return None if joins else "|| joins texts; write OR"
+    return None
+
+
+def _needs_quotes(name: str) -> str:
+    if name.lower() in KEYWORDS:
+        return "a word of SQL"
+    return "" if re.fullmatch(r"[^\W\d]\w*", name) else "no plain word"
+
+
+def _stands_bare(name: str, condition: str) -> bool:
+    """Whether a name stands in a condition outside quotes."""
+    outside = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]", " ", condition)
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", outside, re.IGNORECASE) is not None
+
+
+def _hint_unknown(name: str, tokens: Sequence[Token], columns: Mapping[str, Column]) -> str:
+    shown = [token.value for token in tokens]
+    at = shown.index(name.lower()) if name.lower() in shown else 0
+    if at and (shown[at - 1] in COMPARISONS or shown[at - 1] in ("like", "(", ",")):
+        return f"Text stands in single quotes: '{name}'"
+    hint = _nearest_columns(name, columns)
+    return f"There is {hint}" if hint else ""
+
+
+def _nearest_columns(name: str, columns: Mapping[str, Column]) -> str:
+    near = difflib.get_close_matches(name.lower(), list(columns), MOST_HINTS, 0.6)
+    return ", ".join(columns[each].name for each in near)

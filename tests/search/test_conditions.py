@@ -1,0 +1,156 @@
+"""Filters: what SQLite would take without a word is refused, and messages say what to write."""
+
+
+import pyarrow as pa
+import pytest
+
+from prodmatch.errors import QueryError
+from prodmatch.search.product_db import Products
+from prodmatch.search.product_db_writer import write_products
+
+
+@pytest.fixture(scope="module")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Products:
+    table = pa.table(
+        {
+            "product_id": ["a", "b", "c"],
+            "text": ["x", "y", "z"],
+            "title": ["men's shoe", "lamp", "mug"],
+            "price": [1.5, 20.0, 99.0],
+            "paid": pa.array(["19.99", "0.10", "5.00"]).cast(pa.decimal128(8, 2)),
+            "listed": ["1,299.00", "20", "30"],
+            "colour": ["Red", "Blue", "navy blue"],
+            "in_stock": [True, False, True],
+            "order": [1, 2, 3],
+            "group": ["x", "y", "z"],
+            "desc": ["d1", "d2", "d3"],
+            "index": ["1", "2", "3"],
+            "sale price": [1.0, 2.0, 3.0],
+            "unit-price": [1.0, 2.0, 3.0],
+        }
+    )
+    path = tmp_path_factory.mktemp("products") / "products.sqlite"
+    write_products(path, table.schema, table.to_batches())
+    return Products(path)
+
+
+TEXT = r"listed is text \('1,299.00'\); compare with quotes or convert the column"
+REFUSED = [
+    ("listed < 50", TEXT),
+    ("50 > listed", TEXT),
+    ("listed BETWEEN 10 AND 20", TEXT),
+    ("listed IN (1, 2)", TEXT),
+    ("NOT listed < 50", TEXT),
+    ("listed = -5", TEXT),
+    ("listed IS 5", TEXT),
+    ("LISTED >= 5.5 AND price < 9", TEXT),
+    ("price < 9 OR (listed<>5)", TEXT),
+    ("listed = true", TEXT),
+    ("colour in ('Red', 5)", "colour is text"),
+    ("product_id = 007", r"product_id is text \('a'\)"),
+    ("price < '50'", "price is a number, '50' is text; write price < 50, without quotes"),
+    ("price = '19.99'", "write price = 19.99, without quotes"),
+    ('price = "50"', "write price = 50, without quotes"),
+    ("price IN ('1', '2')", "price is a number, '1' is text"),
+    ("price NOT BETWEEN '1' AND '2'", "price is a number, '1' is text"),
+    ("paid < '5'", "paid is a number"),
+    ("'5' < paid", "paid is a number"),
+    ("in_stock = 'true'", "in_stock is true or false; write in_stock = true"),
+    ("colour = 'Red' OR 'Blue'", "'Blue' stands alone"),
+    ("colour = NULL", "write IS NULL"),
+    ("price != null", "write IS NULL"),
+    ("price < 50 || colour = 'Red'", "write OR"),
+    ("price < 50 && colour = 'Red'", "Write AND"),
+    ("pric < 5", "no such column: pric. There is price"),
+    ('"pric" < 5', "there is no column 'pric'; there is price"),
+    ("colr = 'Red'", "There is colour"),
+    ("color = 'Red'", "There is colour"),
+    ("colour = Red", "Text stands in single quotes: 'Red'"),
+    ("colour IN (Red)", "Text stands in single quotes: 'Red'"),
+    ("title LIKE '%men's%'", "Write an apostrophe inside a text twice"),
+    ("title = 'men's'", "Write an apostrophe inside a text twice"),
+    ("order = 1", 'write it in double quotes, "order"'),
+    ("group = 'x'", 'write it in double quotes, "group"'),
+    ("index = '1'", 'write it in double quotes, "index"'),
+    ("price < 5 AND order > 1", 'write it in double quotes, "order"'),
+    ("sale price < 5", 'write it in double quotes, "sale price"'),
+    ("unit-price < 5", 'write it in double quotes, "unit-price"'),
+    ("price < $50", "is no value"),
+    ("price < ?", "is no value"),
+    ("price < 1,299", "Write 1299, without commas"),
+    ("price <", "incomplete input"),
+]
+
+
+@pytest.mark.parametrize(("condition", "message"), REFUSED)
+def test_a_mistaken_condition_is_refused_with_the_remedy(
+    products: Products, condition: str, message: str
+) -> None:
+    with pytest.raises(QueryError, match=message) as caught:
+        products.rows_where(condition)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        ("price < 50", [0, 1]),
+        ("50 > price", [0, 1]),
+        ("PRICE < 5 and COLOUR = 'Red'", [0]),
+        ("paid = 19.99", [0]),
+        ("paid = 0.1 OR paid = 5", [1, 2]),
+        ("CAST(listed AS REAL) < 25", [0, 1]),
+        ("replace(listed, ',', '') + 0 > 1000", [0]),
+        ("listed = '20'", [1]),
+        ("in_stock", [0, 2]),
+        ("in_stock = true", [0, 2]),
+        ("in_stock = FALSE", [1]),
+        ("in_stock = 1 AND NOT price > 50", [0]),
+        ("colour NOT IN ('Red')", [1, 2]),
+        ("colour NOT LIKE '%blue%'", [0]),
+        ("colour IS NOT NULL", [0, 1, 2]),
+        ("lower(colour) = 'blue'", [1]),
+        ("title LIKE '%men''s%'", [0]),
+        ('"order" = 1', [0]),
+        ("\"group\" = 'x'", [0]),
+        ("desc = 'd1'", [0]),
+        ('"sale price" < 2.5', [0, 1]),
+        ("[unit-price] >= 2 AND `unit-price` < 3", [1]),
+        ("(price < 50) AND (colour = 'Red' OR colour = 'Blue')", [0, 1]),
+        ("colour || ' ' || title LIKE '%x%'", []),
+        ("price < 5 -- cheap", [0]),
+        ("price BETWEEN 20 AND 99", [1, 2]),
+        ("title = 'don''t 5' OR colour = 'Red'", [0]),
+    ],
+)
+def test_a_right_condition_finds_its_rows(
+    products: Products, condition: str, rows: list[int]
+) -> None:
+    assert products.rows_where(condition).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("condition", "hints"),
+    [
+        ("colour = 'blue'", ["no product has colour = 'blue'; there is 'Blue'"]),
+        ("colour = ' RED '", ["no product has colour = ' RED '; there is 'Red'"]),
+        ("colour = 'Navy  Blue'", ["no product has colour = 'Navy  Blue'; there is 'navy blue'"]),
+        ("colour = 'navy bleu'", ["no product has colour = 'navy bleu'; there is 'navy blue'"]),
+        ('colour = "red"', ["no product has colour = 'red'; there is 'Red'"]),
+        ("colour = 'purple'", ["no product has colour = 'purple'"]),
+        ("colour = 'Red' AND title = 'lamp'", []),
+        ("colour LIKE '%green%'", []),
+        (
+            "colour IN ('blue', 'red')",
+            [
+                "no product has colour = 'blue'; there is 'Blue'",
+                "no product has colour = 'red'; there is 'Red'",
+            ],
+        ),
+    ],
+)
+def test_a_value_that_no_product_has_is_hinted_at(
+    products: Products, condition: str, hints: list[str]
+) -> None:
+    assert products.rows_where(condition).tolist() == []
+    assert products.suggest_values(condition) == hints
