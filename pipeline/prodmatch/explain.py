@@ -96,7 +96,7 @@ def explain_product(
     """
     searcher = index.searcher
     encoded = searcher.encode_one(query)
-    found = searcher.items([product_id], "PRODUCT_ID")
+    found = searcher.items([product_id], "product_id")
     row = int(found.rows[0])
     parts = [normalise(found.text[0]), normalise(found.image[0])]
     text, image = (part if part.any() else None for part in parts)

@@ -40,11 +40,11 @@ def recommend_products(
     """
     searcher = index.searcher
     if not liked:
-        raise QueryError("--liked: names no product. Give the id of at least one.")
+        raise QueryError("`liked`: names no product. Give the id of at least one.")
     both = sorted(set(liked) & set(disliked))
     if both:
-        raise QueryError(f"--liked and --disliked: both name {', '.join(both)}. Choose one.")
-    near, far = searcher.items(liked, "--liked"), searcher.items(disliked, "--disliked")
+        raise QueryError(f"`liked` and `disliked`: both name {', '.join(both)}. Choose one.")
+    near, far = searcher.items(liked, "liked"), searcher.items(disliked, "disliked")
     taste = encode_items(
         _mean(near.text) - DISLIKED_SHARE * _mean(far.text),
         _mean(near.image) - DISLIKED_SHARE * _mean(far.image),

@@ -79,8 +79,8 @@ def test_a_liked_product_without_a_picture_has_no_say_in_the_pictures(
     ("liked", "disliked", "message"),
     [
         ([], [], "names no product"),
-        (["nobody"], [], "--liked nobody: the index has no product of this id"),
-        (["p0001"], ["nobody"], "--disliked nobody"),
+        (["nobody"], [], "`liked=nobody`: the index has no product of this id"),
+        (["p0001"], ["nobody"], "`disliked=nobody`"),
         (["p0001", "p0002"], ["p0002"], "both name p0002"),
     ],
 )

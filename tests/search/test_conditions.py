@@ -1,6 +1,5 @@
 """Filters: what SQLite would take without a word is refused, and messages say what to write."""
 
-
 import pyarrow as pa
 import pytest
 

@@ -6,9 +6,10 @@ import click
 
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import CATALOGUE, FORMAT, MAX_REJECT, WORKERS, catalogue_options
-from prodmatch_cli.output import print_report, print_warnings
+from prodmatch_cli.output import print_report
 
 
 @click.command()

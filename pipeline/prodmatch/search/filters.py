@@ -107,7 +107,7 @@ def _read_columns(connection: sqlite3.Connection) -> dict[str, Column]:
 def _message(condition: str, reason: str, columns: Mapping[str, Column]) -> str:
     names = ", ".join(column.name for column in columns.values())
     return (
-        f"--filter {condition[:200]!r}: {reason}. Write an SQL condition over {names}, such as "
+        f"`where` {condition[:200]!r}: {reason}. Write an SQL condition over {names}, such as "
         "\"price < 50 AND colour = 'red'\"."
     )
 

@@ -51,15 +51,15 @@ def read_queries(path: Path) -> list[Query | RejectedQuery]:
         QueryError: the file cannot be read, none of its lines is a record, it has a column that
             no query has, or two queries have one id.
     """
-    records = parse_records(path, "--queries", numbers=["top"])
+    records = parse_records(path, "`queries`", numbers=["top"])
     if path.suffix.lower() in (*PARQUET_SUFFIXES, *TABLE_SUFFIXES):
-        _check_names(next(iter(records), {}), f"--queries {path}")
+        _check_names(next(iter(records), {}), f"`queries` {path}")
     queries = [_read_query(record, number, path) for number, record in enumerate(records, start=1)]
     known: set[str] = set()
     for query in queries:
         if query.query_id in known:
             raise QueryError(
-                f"--queries {path}: query_id {query.query_id!r} stands twice. "
+                f"`queries` {path}: query_id {query.query_id!r} stands twice. "
                 "Give every query an id of its own."
             )
         known.add(query.query_id)
@@ -96,7 +96,7 @@ def read_picture(path: Path, name: str) -> bytes:
 
 
 def _read_query(record: Record | QueryError, number: int, path: Path) -> Query | RejectedQuery:
-    place = f"--queries {path}: query {number}"
+    place = f"`queries` {path}: query {number}"
     query_id = str(number)
     try:
         if isinstance(record, QueryError):

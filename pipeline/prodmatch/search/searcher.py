@@ -195,7 +195,7 @@ class Searcher:
             row = self.products.row_of(product_id)
             if row is None:
                 raise QueryError(
-                    f"{name} {product_id[:80]}: the index has no product of this id. "
+                    f"`{name}={product_id[:80]}`: the index has no product of this id. "
                     "Take one from the answers of 'prodmatch query'."
                 )
             rows[position] = row
@@ -240,10 +240,10 @@ class Searcher:
 
     def _check(self, options: SearchOptions) -> None:
         if not 1 <= options.top <= MOST_HITS:
-            raise QueryError(f"--top {options.top}: must be from 1 to {MOST_HITS}.")
+            raise QueryError(f"`top={options.top}`: must be from 1 to {MOST_HITS}.")
         if not 0 <= options.min_probability <= 1:
             given = f"{options.min_probability:g}"
-            raise QueryError(f"--min-probability {given}: must be from 0 to 1.")
+            raise QueryError(f"`min_probability={given}`: must be from 0 to 1.")
         self._weights(options.weights)
         if options.where is not None:
             self.products.rows_where(options.where)
@@ -261,7 +261,7 @@ class Searcher:
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
             clean_text(query)
-            found = self.items([query.product_id or ""], "--id")
+            found = self.items([query.product_id or ""], "product_id")
         except QueryError as error:
             return error
         encoded = encode_items(found.text[0], found.image[0], found.rows)
