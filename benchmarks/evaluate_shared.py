@@ -8,7 +8,7 @@ import argparse
 import json
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -157,7 +157,7 @@ def measure(asked: EvaluationSet, out: Path) -> Evaluation:
     found = evaluate_index(open_index(out / "store"), queries, qrels, settings, out=folder)
     with new_file(folder / "evaluation.html") as file:
         file.write(evaluation_page(found, asked.name).encode())
-    write_json(folder / "evaluation.json", found.as_dict())
+    write_json(folder / "evaluation.json", asdict(found))
     return found
 
 

@@ -1,29 +1,30 @@
 """Job: how well an index answers judged queries; each signal alone, the hybrid, and other runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ir_measures
 import numpy as np
-import numpy.typing as npt
 from ir_measures import RR, Measure, P, R, Success, nDCG
 
 from prodmatch.errors import QueryError
+from prodmatch.evaluation.statistics import (
+    Figure,
+    Values,
+    bootstrap_mean,
+    brier_score,
+    expected_calibration_error,
+    randomisation_test,
+)
 from prodmatch.evaluation.trec import Qrels, Run, write_run
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
 
-__all__ = ["EvaluateSettings", "Evaluation", "Figure", "Gain", "evaluate_index"]
-
 HYBRID = "hybrid"
-PERMUTATIONS = 10_000
-RESAMPLES = 2_000
-BINS = 10
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
-Values = npt.NDArray[np.float64]  # (queries,)
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,6 @@ class EvaluateSettings:
         rel = self.relevant
         cutoffs = [P(rel=rel) @ 1, P(rel=rel) @ 10, R(rel=rel) @ 10, R(rel=rel) @ 100]
         return [nDCG @ 10, RR(rel=rel), *cutoffs, Success(rel=rel) @ 10]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """The mean of a measure over the queries, and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -83,13 +75,9 @@ class Evaluation:
     figures: dict[str, dict[str, Figure]]  # system -> measure -> figure
     gains: dict[str, Gain]  # measure -> hybrid against the best signal
     at_threshold: Cut
-    brier: float  # mean squared error of the probability over the hybrid's first ten hits
-    ece: float  # their expected calibration error over ten bins
+    brier: float | None  # of the probabilities of the hybrid's first ten hits; None without a hit
+    ece: float | None  # their expected calibration error over ten bins
     cuts: list[Cut] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
 
 
 def evaluate_index(
@@ -101,59 +89,52 @@ def evaluate_index(
     runs: Mapping[str, Run] | None = None,
     out: Path | None = None,
 ) -> Evaluation:
-    """Asks every judged query of each signal and of the hybrid, and measures the answers.
+    """Searches for every judged query by each signal and by the hybrid, and measures the hits.
 
     Queries without a relevant product are left out: nothing could be found for them.
 
     Args:
         index: the generation to measure.
-        queries: what is asked.
+        queries: texts, pictures or items.
         qrels: grades of products; what is not judged counts as no match.
         settings: measures and weights.
-        runs: rankings of other programs, measured beside ours.
+        runs: rankings of other programs, measured in the same table.
         out: a directory for our runs in TREC's form.
 
     Raises:
         QueryError: qrels and queries, or qrels and products, have nothing in common.
     """
-    settings = settings or EvaluateSettings()
-    if taken := sorted({*SIGNALS, HYBRID} & set(runs or {})):
-        raise QueryError(f"--run: {taken[0]!r} is the name of one of ours. Rename the file.")
-    asked = _judged_queries(index, queries, qrels, settings)
-    hits = {name: _ask(index, asked, name, settings) for name in (*SIGNALS, HYBRID)}
+    settings, runs = settings or EvaluateSettings(), runs or {}
+    if taken := sorted({*SIGNALS, HYBRID} & set(runs)):
+        raise QueryError(f"`runs`: {taken[0]!r} is the name of one of ours. Rename the file.")
+    judged = _judged_queries(index, queries, qrels, settings)
+    hits = {name: _search(index, judged, name, settings) for name in (*SIGNALS, HYBRID)}
     if out is not None:
         for name, found in hits.items():
-            ranked = [
-                (query.query_id, [(hit.product_id, hit.score) for hit in answer])
-                for query, answer in zip(asked, found, strict=True)
-            ]
-            write_run(out / f"{name}.run", ranked)
+            write_run(out / f"{name}.run", _scored(judged, found))
     rankings = {
         name: {
-            query.query_id: [hit.product_id for hit in answer]
-            for query, answer in zip(asked, found, strict=True)
+            query_id: [product for product, _ in ranked]
+            for query_id, ranked in _scored(judged, found)
         }
         for name, found in hits.items()
     }
-    query_ids = [query.query_id for query in asked]
-    values = {
-        name: _values(run, query_ids, qrels, settings)
-        for name, run in {**rankings, **(runs or {})}.items()
-    }
-    cuts = [_cut(asked, hits[HYBRID], qrels, settings.relevant, at) for at in THRESHOLDS]
-    brier, ece = _calibration_errors(asked, hits[HYBRID], qrels, settings.relevant)
-    grades = [grade for query_id in query_ids for grade in qrels[query_id].values()]
+    qrels = {query.query_id: qrels[query.query_id] for query in judged}
+    values = {name: _measure(run, qrels, settings) for name, run in {**rankings, **runs}.items()}
+    grades = [grade for products in qrels.values() for grade in products.values()]
+    cuts = [_cut(hits[HYBRID], qrels, settings.relevant, at) for at in THRESHOLDS]
+    brier, ece = _calibration_errors(hits[HYBRID], qrels, settings.relevant)
     return Evaluation(
-        queries=len(asked),
+        queries=len(judged),
         judged=len(grades),
         relevant=sum(grade >= settings.relevant for grade in grades),
         judged_at_10=_judged_share(rankings[HYBRID], qrels),
         figures={
-            name: {measure: _figure(found, settings.seed) for measure, found in each.items()}
+            name: {measure: bootstrap_mean(each[measure], settings.seed) for measure in each}
             for name, each in values.items()
         },
         gains=_gains(values, settings.seed),
-        at_threshold=_cut(asked, hits[HYBRID], qrels, settings.relevant, settings.threshold),
+        at_threshold=_cut(hits[HYBRID], qrels, settings.relevant, settings.threshold),
         brier=brier,
         ece=ece,
         cuts=cuts,
@@ -166,59 +147,58 @@ def _judged_queries(
     qrels: Qrels,
     settings: EvaluateSettings,
 ) -> list[Query]:
-    asked = [
+    judged = [
         query
         for query in queries
         if any(g >= settings.relevant for g in qrels.get(query.query_id, {}).values())
     ]
-    if not asked:
+    if not judged:
         raise QueryError(
-            f"--qrels: none of the {len(queries)} queries has a product judged "
-            f"{settings.relevant} or higher. Compare the query ids, or lower --relevant."
+            f"`qrels`: none of the {len(queries)} queries has a product judged "
+            f"{settings.relevant} or higher. Compare the query ids, or lower `relevant`."
         )
-    named = [p for query in asked for p in qrels[query.query_id]]
-    if not any(product in index for product in dict.fromkeys(named)):
+    named = list(dict.fromkeys(p for query in judged for p in qrels[query.query_id]))
+    if not any(product in index for product in named):
         raise QueryError(
-            f"--qrels: none of the {len(set(named))} products judged is in the index, such as "
+            f"`qrels`: none of the {len(named)} products judged is in the index, such as "
             f"{named[0]!r}. Compare the product ids."
         )
-    return asked
+    return judged
 
 
-def _ask(
-    index: ProductIndex, asked: Sequence[Query], name: str, settings: EvaluateSettings
+def _search(
+    index: ProductIndex, queries: Sequence[Query], name: str, settings: EvaluateSettings
 ) -> list[list[Hit]]:
+    """The hits of each query by one signal, or by the hybrid."""
     weights = settings.weights if name == HYBRID else {name: 1.0}
-    found = index.search_many(asked, where=settings.where, top=settings.depth, weights=weights)
+    found = index.search_many(queries, where=settings.where, top=settings.depth, weights=weights)
     if name == HYBRID:
         return found
     return [[hit for hit in hits if hit.score != 0] for hits in found]  # 0: the signal is silent
 
 
-def _values(
-    run: Run, query_ids: Sequence[str], qrels: Qrels, settings: EvaluateSettings
-) -> dict[str, Values]:
-    """Every measure of every query."""
+def _scored(
+    queries: Sequence[Query], hits: Sequence[Sequence[Hit]]
+) -> list[tuple[str, list[tuple[str, float]]]]:
+    """The id of each query, and the ids and scores of its hits."""
+    return [
+        (query.query_id, [(hit.product_id, hit.score) for hit in found])
+        for query, found in zip(queries, hits, strict=True)
+    ]
+
+
+def _measure(run: Run, qrels: Qrels, settings: EvaluateSettings) -> dict[str, Values]:
+    """Every measure of every query, in the order of the qrels."""
     scored = {
-        query_id: {
-            product: 1.0 / place for place, product in enumerate(run.get(query_id, []), start=1)
-        }
-        for query_id in query_ids
+        query_id: {product: 1.0 / rank for rank, product in enumerate(run.get(query_id, []), 1)}
+        for query_id in qrels
     }
-    qrels = {query_id: qrels[query_id] for query_id in query_ids}
     measures = settings.measures()
-    values = {str(measure): np.zeros(len(query_ids)) for measure in measures}
-    places = {query_id: place for place, query_id in enumerate(query_ids)}
+    values = {str(measure): np.zeros(len(qrels)) for measure in measures}
+    positions = {query_id: position for position, query_id in enumerate(qrels)}
     for found in ir_measures.iter_calc(measures, qrels, scored):
-        values[str(found.measure)][places[found.query_id]] = found.value
+        values[str(found.measure)][positions[found.query_id]] = found.value
     return values
-
-
-def _figure(values: Values, seed: int) -> Figure:
-    rng = np.random.default_rng(seed)
-    means = [rng.choice(values, len(values)).mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Figure(*(round(float(value), 7) for value in (values.mean(), low, high)))
 
 
 def _gains(values: Mapping[str, Mapping[str, Values]], seed: int) -> dict[str, Gain]:
@@ -231,27 +211,10 @@ def _gains(values: Mapping[str, Mapping[str, Values]], seed: int) -> dict[str, G
     return gains
 
 
-def randomisation_test(differences: Values, seed: int) -> float:
-    """The two-sided p of paired differences `(queries,)`: how often random signs do as much."""
-    rng = np.random.default_rng(seed)
-    seen = abs(differences.mean()) - 1e-12
-    extreme = 0
-    for _ in range(PERMUTATIONS // 1000):
-        signs = rng.choice([-1.0, 1.0], (1000, len(differences)))  # (trials, queries)
-        extreme += int((np.abs((signs * differences).mean(axis=1)) >= seen).sum())
-    return (1 + extreme) / (1 + PERMUTATIONS)
-
-
-def _cut(
-    asked: Sequence[Query],
-    hits: Sequence[Sequence[Hit]],
-    qrels: Qrels,
-    relevant: int,
-    threshold: float,
-) -> Cut:
+def _cut(hits: Sequence[Sequence[Hit]], qrels: Qrels, relevant: int, threshold: float) -> Cut:
+    """Precision, recall and F1 of hits in the order of the qrels."""
     rows = []
-    for query, found in zip(asked, hits, strict=True):
-        grades = qrels[query.query_id]
+    for grades, found in zip(qrels.values(), hits, strict=True):
         wanted = {product for product, grade in grades.items() if grade >= relevant}
         kept = {hit.product_id for hit in found if hit.probability >= threshold}
         right = len(kept & wanted)
@@ -262,22 +225,21 @@ def _cut(
 
 
 def _calibration_errors(
-    asked: Sequence[Query],
-    hits: Sequence[Sequence[Hit]],
-    qrels: Qrels,
-    relevant: int,
-) -> tuple[float, float]:
+    hits: Sequence[Sequence[Hit]], qrels: Qrels, relevant: int
+) -> tuple[float | None, float | None]:
     """Brier score and expected calibration error of the probabilities of the first ten hits."""
-    shown = [
-        (hit.probability, qrels[query.query_id].get(hit.product_id, 0) >= relevant)
-        for query, found in zip(asked, hits, strict=True)
+    first = [
+        (hit.probability, grades.get(hit.product_id, 0) >= relevant)
+        for grades, found in zip(qrels.values(), hits, strict=True)
         for hit in found[:10]
     ]
-    said, matches = (np.array(column, np.float64) for column in zip(*shown, strict=True))
-    bins = np.minimum((said * BINS).astype(np.int64), BINS - 1)
-    gaps = np.bincount(bins, weights=said - matches, minlength=BINS)
-    brier = float(np.mean((said - matches) ** 2))
-    return round(brier, 4), round(float(np.abs(gaps).sum()) / len(said), 4)
+    if not first:
+        return None, None
+    probabilities, matches = (np.array(column, np.float64) for column in zip(*first, strict=True))
+    return (
+        round(brier_score(probabilities, matches), 4),
+        round(expected_calibration_error(probabilities, matches), 4),
+    )
 
 
 def _judged_share(run: Run, qrels: Qrels) -> float:

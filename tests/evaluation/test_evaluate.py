@@ -12,7 +12,8 @@ import pytest
 from small import run
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index, randomisation_test
+from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
+from prodmatch.evaluation.statistics import randomisation_test
 from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
 from prodmatch.reports.evaluation_page import evaluation_page
 from prodmatch.search.product_index import open_index
@@ -205,3 +206,10 @@ def test_probabilities_are_held_against_the_judgements(
         for number in range(10)
     ]
     assert evaluated[0].ece == pytest.approx(sum(gaps) / len(said), abs=1e-4)
+
+
+def test_a_filter_that_leaves_no_product_is_measured_as_zero(published: Path) -> None:
+    settings = EvaluateSettings(where="price < -1")
+    found = evaluate_index(open_index(published), QUERIES, JUDGED, settings)
+    assert (found.brier, found.ece, found.judged_at_10) == (None, None, 0.0)
+    assert {figure.value for figure in found.figures["hybrid"].values()} == {0.0}

@@ -1,5 +1,6 @@
 """The command `evaluate`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -53,13 +54,13 @@ def evaluate(
         out=out,
     )
     if out is not None:
-        write_json(out / "evaluation.json", found.as_dict())
+        write_json(out / "evaluation.json", asdict(found))
         from prodmatch.reports.evaluation_page import evaluation_page
 
         with new_file(out / "evaluation.html") as file:
             file.write(evaluation_page(found, f"{queries.name} on {store}").encode())
     if form == "json":
-        print_json(found.as_dict())
+        print_json(asdict(found))
         return
     rows = [
         {"measure": measure, **{name: found.figures[name][measure].value for name in found.figures}}

@@ -8,8 +8,6 @@ from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
 from prodmatch.storage.atomic import new_file
 
-__all__ = ["Qrels", "Run", "read_qrels", "read_run", "write_run"]
-
 Qrels = dict[str, dict[str, int]]  # query_id -> product_id -> grade, 0 for no match
 Run = dict[str, list[str]]  # query_id -> product_ids, best first
 GRADES = ("relevance", "grade", "label")
@@ -27,8 +25,8 @@ def read_qrels(path: Path) -> Qrels:
     """
     rows = (
         _read_trec(path)
-        if path.suffix in TREC_SUFFIXES
-        else read_records(path, "--qrels", numbers=GRADES)
+        if path.suffix.lower() in TREC_SUFFIXES
+        else read_records(path, "`qrels`", numbers=GRADES)
     )
     qrels: Qrels = {}
     for number, row in enumerate(rows, start=1):
@@ -36,7 +34,7 @@ def read_qrels(path: Path) -> Qrels:
         known = qrels.setdefault(query_id, {})
         if known.setdefault(product_id, grade) != grade:
             raise QueryError(
-                f"--qrels {path}: row {number}: {query_id!r} and {product_id!r} have the grades "
+                f"`qrels` {path}: row {number}: {query_id!r} and {product_id!r} have the grades "
                 f"{known[product_id]} and {grade}. Keep one."
             )
     return qrels
@@ -46,30 +44,30 @@ def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, 
     named = next((name for name in GRADES if name in row), None)
     if named is None or row.get("query_id") is None or row.get("product_id") is None:
         raise QueryError(
-            f"--qrels {path}: row {number} needs query_id, product_id and relevance; "
+            f"`qrels` {path}: row {number} needs query_id, product_id and relevance; "
             f"found {', '.join(row)}."
         )
     grade = row[named]
     if isinstance(grade, bool | int) or (isinstance(grade, float) and grade.is_integer()):
         return str(row["query_id"]), str(row["product_id"]), int(grade)
     raise QueryError(
-        f"--qrels {path}: row {number}: {named} is {grade!r}; grades are whole numbers, "
+        f"`qrels` {path}: row {number}: {named} is {grade!r}; grades are whole numbers, "
         "0 for no match."
     )
 
 
 def _read_trec(path: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for number, fields in _read_fields(path, "--qrels", 4):
+    for number, fields in _read_fields(path, "`qrels`", 4):
         try:
             grade = int(fields[3])
         except ValueError as error:
             raise QueryError(
-                f"--qrels {path}: line {number}: the grade {fields[3]!r} is no whole number."
+                f"`qrels` {path}: line {number}: the grade {fields[3]!r} is no whole number."
             ) from error
         rows.append({"query_id": fields[0], "product_id": fields[2], "relevance": grade})
     if not rows:
-        raise QueryError(f"--qrels {path}: has no rows.")
+        raise QueryError(f"`qrels` {path}: has no rows.")
     return rows
 
 
@@ -80,12 +78,12 @@ def read_run(path: Path) -> Run:
         QueryError: a line has other fields than these six, or a score is no number.
     """
     scored: dict[str, list[tuple[float, str]]] = {}
-    for number, fields in _read_fields(path, "--run", 6):
+    for number, fields in _read_fields(path, "`runs`", 6):
         try:
             score = float(fields[4])
         except ValueError as error:
             raise QueryError(
-                f"--run {path}: line {number}: the score {fields[4]!r} is no number."
+                f"`runs` {path}: line {number}: the score {fields[4]!r} is no number."
             ) from error
         scored.setdefault(fields[0], []).append((-score, fields[2]))
     return {query: [product for _, product in sorted(rows)] for query, rows in scored.items()}
@@ -110,17 +108,17 @@ def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]
                 file.write(line.encode())
 
 
-def _read_fields(path: Path, option: str, count: int) -> list[tuple[int, list[str]]]:
+def _read_fields(path: Path, name: str, count: int) -> list[tuple[int, list[str]]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise QueryError(f"{option} {path}: cannot be read as text ({error}).") from error
+        raise QueryError(f"{name} {path}: cannot be read as text ({error}).") from error
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
         if fields and len(fields) != count:
             raise QueryError(
-                f"{option} {path}: line {number} has {len(fields)} fields; TREC's form has {count}."
+                f"{name} {path}: line {number} has {len(fields)} fields; TREC's form has {count}."
             )
         if fields:
             found.append((number, fields))

@@ -3,7 +3,8 @@
 import html
 from collections.abc import Mapping, Sequence
 
-from prodmatch.evaluate import Cut, Evaluation, Figure
+from prodmatch.evaluate import Cut, Evaluation
+from prodmatch.evaluation.statistics import Figure
 
 __all__ = ["evaluation_page"]
 
