@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
+from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.errors import ProdmatchError
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import read_names, read_pairs
 
 
@@ -30,14 +33,26 @@ def read_options(
     """How a catalogue is read, from the values of `catalogue_options`."""
     return CatalogueOptions(
         columns=read_pairs(columns, "--columns"),
-        text_columns=read_names(text_columns) or CatalogueOptions().text_columns,
+        text_columns=read_names(text_columns),
         image_root=image_root,
         allow_empty=allow_empty,
     )
 
 
 def find_pictures(
-    catalogue: Path, columns: str | None, image_root: Path | None, product_ids: set[str]
+    store: Path, catalogue: Path | None, options: CatalogueOptions, product_ids: set[str]
 ) -> dict[str, bytes]:
-    """The pictures of some products, by id."""
-    return open_given(catalogue, columns, None, image_root).find_pictures(product_ids)
+    """The pictures of some products by id, from the catalogue given, or the one of the store.
+
+    Without a catalogue given, one that cannot be read is a warning: the answer needs none.
+    """
+    try:
+        found = open_remembered(store, catalogue, options).find_pictures(product_ids)
+    except ProdmatchError as error:
+        if catalogue is not None:
+            raise
+        print_warnings([f"no pictures are shown: {error}"])
+        return {}
+    if product_ids and not found:
+        print_warnings(["no pictures are shown: the catalogue has none of these products"])
+    return found

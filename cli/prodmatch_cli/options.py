@@ -18,6 +18,7 @@ def _disable_progress(context: click.Context, option: click.Parameter, quiet: bo
 
 
 CATALOGUE = click.argument("catalogue", type=PATH)
+KNOWN_CATALOGUE = click.argument("catalogue", type=PATH, required=False)
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=True),
@@ -39,9 +40,7 @@ COLUMNS = click.option(
 )
 MODEL = click.option(
     "--model",
-    default="compact",
-    show_default=True,
-    help="A shipped model's name, or a model directory.",
+    help="A shipped model's name, or a directory.  [default: the store's, else compact]",
 )
 DEVICE = click.option(
     "--device",
@@ -129,7 +128,7 @@ def picture_options(command: Command) -> Command:
         click.option(
             "--catalogue",
             type=PATH,
-            help="The catalogue that the index was made from, for its pictures.",
+            help="Where the pictures are.  [default: what the store was made from]",
         ),
     ):
         command = option(command)
@@ -157,7 +156,7 @@ def catalogue_options(command: Command) -> Command:
         click.option(
             "--text-columns",
             metavar="NAME,...",
-            help="The columns embedded and searched as text.  [default: title,description]",
+            help="Embedded and searched as text.  [default: the store's, else title,description]",
         ),
         COLUMNS,
     ):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions
+from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.index import IndexReport, index_embeddings
 from prodmatch.model.description import open_model
@@ -32,10 +33,10 @@ class BuildReport:
 
 
 def build(
-    catalogue: Path,
+    catalogue: Path | None,
     store: Path,
     *,
-    model: str = "compact",
+    model: str | None = None,
     options: CatalogueOptions | None = None,
     settings: BuildSettings | None = None,
 ) -> BuildReport:
@@ -46,11 +47,14 @@ def build(
     3. Every product's features are fused into its embedding; rejects are listed with reasons.
     4. An index over the embeddings is built, measured, and published complete.
 
+    Catalogue, model and options are those that the store was last made with where they are None.
+
     Raises:
         ProdmatchError: any step fails; what was published before stays as it was.
     """
     settings = settings or BuildSettings()
-    opened = open_catalogue(catalogue, options)
-    embedded = embed_catalogue(opened, open_model(model), store, settings.embed)
+    opened = open_remembered(store, catalogue, options)
+    chosen = open_model(model or remembered_model(store))
+    embedded = embed_catalogue(opened, chosen, store, settings.embed)
     indexed = index_embeddings(store, weights=settings.weights, kind=settings.kind)
     return BuildReport(embedded, indexed)

@@ -24,7 +24,7 @@ from prodmatch.embedding.night import (
 )
 from prodmatch.embedding.plan import Scan, plan_features
 from prodmatch.encoders.onnx_export import export_encoders
-from prodmatch.errors import CatalogueError
+from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
 from prodmatch.storage.atomic import (
     digest_bytes,
@@ -34,6 +34,7 @@ from prodmatch.storage.atomic import (
     scratch_directory,
 )
 from prodmatch.storage.embeddings import write_embeddings
+from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
 FORMAT = b"embeddings-1"  # raise it when the same features would give other embeddings
 
@@ -150,6 +151,7 @@ def embed_catalogue(
             fused = fuse(plan, model.heads, scratch)
             tonight = fused_night(catalogue, fused)
             warnings = check(plan.scan, tonight)
+            warnings += _remember(catalogue, model, store)
             digest = _write(catalogue, model, store, fused, tonight)
     return EmbedReport(
         **_counts(catalogue, tonight),
@@ -200,6 +202,28 @@ class _Check:
             )
         accepted = [f"accepted: {text}" for text in found.refusals]
         return [*self.last.warnings, *accepted, *found.warnings]
+
+
+def _remember(catalogue: Catalogue, model: Model, store: Path) -> list[str]:
+    """Writes what the store is made with from now on, and gives what of it is another."""
+    options = catalogue.options
+    settings = StoreSettings(
+        model=model.reference,
+        catalogue=catalogue.path.resolve(),
+        columns=options.columns,
+        text_columns=options.text_columns,
+        image_root=options.image_root.resolve() if options.image_root else None,
+    )
+    try:
+        before = read_settings(store)
+    except (DamagedError, MismatchError) as error:
+        write_settings(store, settings)
+        return [f"{error} Written again."]
+    if before == settings:
+        return []
+    write_settings(store, settings)
+    differences = [] if before is None else before.differences(settings)
+    return [f"from now on: {text}" for text in differences]
 
 
 def _digest(scan: Scan, model: Model, tonight: Tonight) -> str:

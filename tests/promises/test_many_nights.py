@@ -81,7 +81,7 @@ def test_an_empty_catalogue_is_refused_or_where_allowed_empties_the_index(
     catalogue = tmp_path / "c.parquet"
     night(save_catalogue(catalogue, 9), tiny, store)
     save_catalogue(catalogue, 0)
-    with pytest.raises(CatalogueError, match=r"has no rows\. .*--allow-empty"):
+    with pytest.raises(CatalogueError, match=r"has no rows\. .*`allow_empty`"):
         open_catalogue(catalogue)
     for number in (2, 3):  # and once more over an empty one
         empty = open_catalogue(catalogue, CatalogueOptions(allow_empty=True))

@@ -10,7 +10,7 @@ from prodmatch.storage.atomic import ensure_unlocked
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
-    CATALOGUE,
+    KNOWN_CATALOGUE,
     QUIET,
     STORE,
     catalogue_options,
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@CATALOGUE
+@KNOWN_CATALOGUE
 @catalogue_options
 @STORE
 @embed_options
 @index_options
 @QUIET
 def build(
-    catalogue: Path,
+    catalogue: Path | None,
     columns: str | None,
     text_columns: str | None,
     image_root: Path | None,
     store: Path,
-    model: str,
+    model: str | None,
     device: str,
     workers: int,
     max_reject: float,
@@ -49,6 +49,8 @@ def build(
     kind: "Kind",
 ) -> None:
     """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
+
+    Catalogue, columns and model are remembered, so that later runs need not be given them again.
 
     Ends with a line of JSON: the keys of both, the seconds of both together.
     """

@@ -5,28 +5,29 @@ from pathlib import Path
 
 import click
 
+from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.model.description import open_model
 from prodmatch.storage.atomic import ensure_unlocked
 from prodmatch_cli.messages import print_warnings
-from prodmatch_cli.opening import open_given
-from prodmatch_cli.options import CATALOGUE, QUIET, STORE, catalogue_options, embed_options
+from prodmatch_cli.opening import read_options
+from prodmatch_cli.options import KNOWN_CATALOGUE, QUIET, STORE, catalogue_options, embed_options
 from prodmatch_cli.output import print_json
 
 
 @click.command()
-@CATALOGUE
+@KNOWN_CATALOGUE
 @catalogue_options
 @STORE
 @embed_options
 @click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
 @QUIET
 def embed(
-    catalogue: Path,
+    catalogue: Path | None,
     columns: str | None,
     text_columns: str | None,
     image_root: Path | None,
     store: Path,
-    model: str,
+    model: str | None,
     device: str,
     workers: int,
     max_reject: float,
@@ -38,11 +39,14 @@ def embed(
 ) -> None:
     """Encode what is new in CATALOGUE, and write the embedding of every product.
 
+    Catalogue, columns and model are remembered, so that later runs need not be given them again.
+
     Ends with a line of JSON: rows == embedded + rejected, always.
     """
     ensure_unlocked(store)
-    opened = open_given(catalogue, columns, text_columns, image_root, allow_empty=allow_empty)
-    chosen = open_model(model)
+    options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
+    opened = open_remembered(store, catalogue, options)
+    chosen = open_model(model or remembered_model(store))
     from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 
     if dry_run:

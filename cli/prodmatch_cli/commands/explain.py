@@ -9,7 +9,7 @@ from prodmatch.explain import explain_product, paint
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
 from prodmatch.storage.atomic import new_file
-from prodmatch_cli.opening import find_pictures
+from prodmatch_cli.opening import find_pictures, read_options
 from prodmatch_cli.options import (
     FORMAT,
     PATH,
@@ -49,19 +49,22 @@ def explain(
 ) -> None:
     """Say why the product PRODUCT_ID answers QUERY: the score's parts, words, a heat map.
 
-    The heat map needs the product's picture, and so --catalogue.
+    The heat map needs the product's picture, which is looked up in the catalogue that the store
+    was made from, or in --catalogue, for --html and --png.
     """
-    if png is not None and catalogue is None:
-        raise click.UsageError("--png needs the product's picture: give --catalogue.")
     check_target(html, "--html")
     check_target(png, "--png")
     query = Query("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
     picture = None
-    if catalogue is not None:
-        picture = find_pictures(catalogue, columns, image_root, {product_id}).get(product_id)
-    if catalogue is not None and picture is None:
-        raise QueryError(f"--catalogue {catalogue}: has no picture of the product {product_id!r}.")
+    if catalogue is not None or html is not None or png is not None:
+        reading = read_options(columns, None, image_root)
+        picture = find_pictures(store, catalogue, reading, {product_id}).get(product_id)
+    if picture is None and (catalogue is not None or png is not None):
+        raise QueryError(
+            f"{catalogue or 'the catalogue'}: has no picture of the product {product_id!r}. "
+            "Give `catalogue` that has one."
+        )
     found = explain_product(
         index, query, product_id, picture=picture, weights=read_weights(weights)
     )

@@ -88,12 +88,11 @@ def query(
         report_answer(answers[0])
     if html is not None:
         pairs = _answered(given, answers)
-        pictures = {}
-        if catalogue is not None:
-            from prodmatch_cli.opening import find_pictures
+        from prodmatch_cli.opening import find_pictures, read_options
 
-            shown = {hit.product_id for _, hits in pairs for hit in hits}
-            pictures = find_pictures(catalogue, columns, image_root, shown)
+        shown = {hit.product_id for _, hits in pairs for hit in hits}
+        reading = read_options(columns, None, image_root)
+        pictures = find_pictures(store, catalogue, reading, shown)
         facts = {
             "searched for": answers[0].searched_for if queries is None else None,
             "filter": where,

@@ -17,7 +17,7 @@ from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.image_files import needs_root, read_image_cell
 from prodmatch.catalogue.images import ImageFault
 from prodmatch.catalogue.parts import Part, open_parts, unite_parts
-from prodmatch.catalogue.schema import SchemaMapping, map_schema
+from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError
 
@@ -35,7 +35,7 @@ class CatalogueOptions:
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    text_columns: tuple[str, ...] = ("title", "description")
+    text_columns: tuple[str, ...] = ()  # those of DEFAULT_TEXTS that there are
     image_root: Path | None = None
     allow_empty: bool = False
 
@@ -240,7 +240,9 @@ def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catal
     parts = open_parts(found.files)
     united = unite_parts(parts, options.columns)
     named = parts[0].path if len(parts) == 1 else path
-    mapping = map_schema(united.schema, options.columns, options.text_columns, named)
+    mapping = map_schema(
+        united.schema, options.columns, options.text_columns or DEFAULT_TEXTS, named
+    )
     for name in mapping.needed:
         if name in united.conflicts:
             raise CatalogueError(united.conflicts[name])

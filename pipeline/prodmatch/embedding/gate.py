@@ -120,6 +120,9 @@ def _pair(last: Night, tonight: Night) -> _Pair:
 
 
 def _unusable_images(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[_Finding]:
+    if tonight.addresses:
+        text = f"{tonight.addresses} products name their picture by an address; nothing is fetched"
+        yield _Finding(False, text)
     unusable = sum(tonight.images_unusable.values())
     if not unusable:
         return
@@ -141,7 +144,8 @@ def _empty_parts(tonight: Night) -> Iterator[_Finding]:
     """On a first night: columns that give nothing."""
     if not len(tonight):
         return
-    if tonight.has_images and tonight.image_keys.null_count == len(tonight):
+    without = tonight.image_keys.null_count == len(tonight)
+    if tonight.has_images and without and not tonight.addresses:
         text = "no product has a picture that can be used, though there is a column of pictures"
         yield _Finding(True, text)
     for name, filled in tonight.filled.items():
@@ -173,7 +177,7 @@ def _columns(pair: _Pair) -> Iterator[_Finding]:
 def _likely_name(name: str, new: Sequence[str], tonight: Night) -> str:
     if name in tonight.left_out:
         return "(its type is none that metadata can have)"
-    folded = {other.casefold().strip(): other for other in new}
+    folded = {other.casefold().strip(): other for other in (*new, *tonight.left_out)}
     near = difflib.get_close_matches(name.casefold().strip(), folded, 1, 0.5)
     if not near:
         return ""
@@ -238,7 +242,7 @@ def _likely_removal(pair: _Pair, gone: Mask, ids: Sequence[str]) -> str:
 def _bare(product_id: str) -> str:
     """An id without what exports add and take away: case, zeros in front, `.0`, separators."""
     name = re.sub(r"\.0+$", "", product_id.strip().casefold())
-    return re.sub(r"[\W_]+", "", name).lstrip("0")
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]+", "", name))
 
 
 def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:

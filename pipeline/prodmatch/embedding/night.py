@@ -21,6 +21,7 @@ from prodmatch.storage.generations import open_generation
 
 Mask = npt.NDArray[np.bool_]
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
+ADDRESS = "image_address"  # not lost: there never was a file
 NOT_METADATA = {*OWN.names, "vector", "has_text", "has_image"}
 
 
@@ -35,6 +36,7 @@ class Night:
     filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
     has_images: bool  # whether there is a column of pictures
     images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
+    addresses: int = 0  # rows that name their picture by an address, which nothing fetches
     left_out: Sequence[str] = ()  # columns that cannot be metadata
     row_digests: pa.Array | None = None  # None where only a generation is left of the night
 
@@ -93,7 +95,8 @@ def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
 def _with_rejects(night: Night, rejects: list[Reject], images_unusable: list[Reject]) -> Tonight:
     reasons = (fault.reason for fault in [*rejects, *images_unusable])
     images = Counter(reason for reason in reasons if reason.startswith("image_"))
-    night = replace(night, images_unusable=dict(images.most_common()))
+    addresses = images.pop(ADDRESS, 0)
+    night = replace(night, images_unusable=dict(images.most_common()), addresses=addresses)
     return Tonight(night, rejects, images_unusable)
 
 

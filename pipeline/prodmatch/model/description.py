@@ -76,6 +76,12 @@ class Model:
         return EncoderPair(self.folder / "text", self.folder / "image", text, image)
 
     @property
+    def reference(self) -> str:
+        """What `open_model` opens it by from anywhere: a shipped model's name, or a directory."""
+        shipped = self.folder.parent == SHIPPED
+        return self.folder.name if shipped else str(self.folder.resolve())
+
+    @property
     def label(self) -> str:
         """The model's name and the start of its fingerprint, for messages."""
         return f"the model {self.description.name!r} ({self.fingerprint[:12]})"

@@ -1,0 +1,83 @@
+"""What a store is made with: `store.json`, so that later runs need not be given it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prodmatch.errors import DamagedError
+from prodmatch.storage.atomic import write_json
+from prodmatch.storage.manifests import read_manifest
+
+NAME = "store.json"
+FORMAT = 1
+SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
+REMEDY = "Remove the file, and give `model`, `catalogue` and `columns` once more."
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """The model and the catalogue of a store, and how the catalogue is read."""
+
+    model: str  # a shipped model's name, or a directory
+    catalogue: Path
+    columns: Mapping[str, str]  # our names of columns to the catalogue's, where they differ
+    text_columns: tuple[str, ...]  # none where they are the usual ones
+    image_root: Path | None = None
+
+    def differences(self, other: "StoreSettings") -> list[str]:
+        """What is another in `other`, for a person; the catalogue's path may be one every night."""
+        return [
+            f"{name} {_show(new)} (the store was made with {_show(old)})"
+            for name, old, new in (
+                ("model", self.model, other.model),
+                ("columns", self.columns, other.columns),
+                ("text columns", self.text_columns, other.text_columns),
+            )
+            if old != new
+        ]
+
+
+def read_settings(store: Path) -> StoreSettings | None:
+    """What the store was last made with; None before its first embeddings.
+
+    Raises:
+        DamagedError: the file is not what it should be.
+        MismatchError: another version of prodmatch wrote it.
+    """
+    path = store / NAME
+    if not path.exists():
+        return None
+    content = read_manifest(path, FORMAT, SHAPE, REMEDY)
+    columns, texts, root = (content.get(n) for n in ("columns", "text_columns", "image_root"))
+    if not isinstance(columns, dict) or not isinstance(texts, list):
+        raise DamagedError(f"{path}: names no columns. {REMEDY}")
+    if not all(isinstance(name, str) for name in [*columns.values(), *texts, root or ""]):
+        raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
+    return StoreSettings(
+        model=str(content["model"]),
+        catalogue=Path(str(content["catalogue"])),
+        columns=columns,
+        text_columns=tuple(texts),
+        image_root=Path(str(root)) if root else None,
+    )
+
+
+def write_settings(store: Path, settings: StoreSettings) -> None:
+    """Remembers what the store is made with; whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "model": settings.model,
+        "catalogue": str(settings.catalogue),
+        "columns": dict(settings.columns),
+        "text_columns": list(settings.text_columns),
+        "image_root": str(settings.image_root) if settings.image_root else None,
+    }
+    write_json(store / NAME, content)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{ours}={theirs}" for ours, theirs in value.items()) or "as they are"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "title, description"
+    return repr(value)

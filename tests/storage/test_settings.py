@@ -1,0 +1,123 @@
+"""What a store is made with is remembered, and what changes it is told."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import SCHEMA, products
+from tiny import embed_tiny, save_query_encoders, save_tiny_model
+
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
+from prodmatch.catalogue.remembered import open_remembered, remembered_model
+from prodmatch.embed import EmbedSettings
+from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
+from prodmatch.model.description import Model, open_model
+from prodmatch.storage.settings import read_settings
+
+OPTIONS = CatalogueOptions(columns={"title": "name"}, text_columns=("title", "colour"))
+
+
+@pytest.fixture
+def store(tiny: Model, tmp_path: Path) -> Path:
+    save_query_encoders(tmp_path / "store", tiny)
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    table = pa.Table.from_pylist(products(9), schema=SCHEMA)
+    names = ["name" if name == "title" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), tmp_path / "c.parquet")
+    return tmp_path / "c.parquet"
+
+
+def test_a_later_run_needs_neither_catalogue_nor_columns_nor_model(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    first = embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    assert first.warnings == []
+    again = embed_tiny(open_remembered(store), open_model(remembered_model(store)), store)
+    assert again.embeddings == first.embeddings
+    assert again.warnings == []
+    assert open_remembered(store).options.text_columns == ("title", "colour")
+
+
+def test_what_is_given_goes_before_what_is_remembered(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    given = CatalogueOptions(text_columns=("description",))
+    other = shutil.copy(catalogue, store.parent / "other.parquet")
+    opened = open_remembered(store, Path(other), given)
+    assert (opened.options.text_columns, opened.path) == (("description",), Path(other))
+    assert opened.options.columns == {"title": "name"}
+
+
+def test_another_model_and_other_text_columns_are_told_once_and_remembered(
+    store: Path, catalogue: Path, tiny: Model, tmp_path: Path
+) -> None:
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    other = save_tiny_model(tmp_path / "other", name="other")
+    save_query_encoders(store, other)
+    given = CatalogueOptions(text_columns=("description",))
+    report = embed_tiny(open_remembered(store, options=given), other, store)
+    told = [text for text in report.warnings if text.startswith("from now on: ")]
+    assert told == [
+        f"from now on: model {str(other.folder)!r} (the store was made with {str(tiny.folder)!r})",
+        "from now on: text columns description (the store was made with title, colour)",
+    ]
+    assert remembered_model(store) == str(other.folder)
+    assert embed_tiny(open_remembered(store), other, store).warnings == []
+
+
+def test_a_refused_night_is_not_remembered(store: Path, catalogue: Path, tiny: Model) -> None:
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    before = (store / "store.json").read_bytes()
+    strict = EmbedSettings(device="cpu", workers=0)
+    with pytest.raises(CatalogueError, match="column gone: 'title'"):
+        embed_tiny(open_catalogue(catalogue), tiny, store, strict)
+    assert (store / "store.json").read_bytes() == before
+
+
+def test_a_store_that_knows_nothing_has_the_shipped_model_and_needs_a_catalogue(
+    tmp_path: Path,
+) -> None:
+    assert remembered_model(tmp_path) == "compact"
+    with pytest.raises(StoreError, match="Give `catalogue`"):
+        open_remembered(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"format": 2}, MismatchError),
+        ({"format": None}, MismatchError),
+        ({"format": True}, MismatchError),
+        ({"model": None}, DamagedError),
+        ({"model": 3}, DamagedError),
+        ({"catalogue": None}, DamagedError),
+        ({"columns": ["title"]}, DamagedError),
+        ({"columns": {"title": 3}}, DamagedError),
+        ({"text_columns": "title"}, DamagedError),
+        ({"text_columns": [1]}, DamagedError),
+        ({"image_root": 5}, DamagedError),
+    ],
+)
+def test_a_store_file_of_another_shape_is_named(
+    change: dict[str, object],
+    error: type[Exception],
+    store: Path,
+    catalogue: Path,
+    tiny: Model,
+) -> None:
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    path = store / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(error, match=r"store\.json: .*Remove the file"):
+        read_settings(store)
+    report = embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)  # told all: written anew
+    assert any(text.endswith("Written again.") for text in report.warnings)
+    assert read_settings(store) is not None
