@@ -54,6 +54,9 @@ def animation(form: str) -> bytes:
 GREY = Image.fromarray(np.linspace(0, 65520, 256).astype(np.uint16).reshape(16, 16))
 BOMB = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(80_000_000)))
 JPEG = draw((200, 10, 10), 3, form="JPEG", side=64)
+AVIF = draw((200, 10, 10), 3, form="AVIF", side=64)
+SIZE = b"ispe" + bytes(4) + struct.pack(">II", 64, 64)
+HUGE = bytes(4) + struct.pack(">II", 16_000, 16_000)
 EXIF = b"\xff\xe1" + struct.pack(">H", 40) + b"Exif\0\0MM\0*" + b"\xff" * 28
 
 TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63" + bytes(7)
@@ -85,6 +88,10 @@ HARMFUL: dict[str, tuple[bytes, str]] = {
     "profile bomb": (png(4, 4, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(80_000_000)))), "*"),
     "cut jpeg": (JPEG[: len(JPEG) // 2], "broken"),
     "cut webp": (save(Image.new("RGB", (64, 64), "red"), "WEBP")[:-20], "*"),
+    "cut avif": (AVIF[:-20], "broken"),
+    "avif header alone": (AVIF[:40], "broken"),
+    "huge avif": (AVIF.replace(SIZE, SIZE[:4] + HUGE), "*"),
+    "avif of no size": (AVIF.replace(SIZE, SIZE[:4] + bytes(12)), "broken"),
     "cut png": (draw((1, 2, 3), 1)[:-200], "broken"),
     "wrong checksum": (draw((1, 2, 3), 1).replace(b"IDAT", b"IDAX"), "*"),
     "jpeg header alone": (JPEG[:20], "*"),
@@ -96,6 +103,7 @@ USABLE: dict[str, tuple[bytes, tuple[int, int, int]]] = {
     "16-bit grey scaled, not clipped": (save(GREY, "PNG"), (127, 127, 127)),
     "an animated gif, first frame": (animation("GIF"), (255, 0, 0)),
     "an animated webp, first frame": (animation("WEBP"), (255, 0, 0)),
+    "an animated avif, first frame": (animation("AVIF"), (255, 0, 0)),
     "an animated png, first frame": (animation("PNG"), (255, 0, 0)),
     "exif of garbage": (JPEG[:2] + EXIF + JPEG[2:], (200, 10, 10)),
     "an exif turn beyond 8": (
@@ -128,7 +136,7 @@ def test_an_odd_picture_gives_its_documented_pixels(name: str, count_cases: Coun
 
 def test_no_flip_of_a_picture_raises_anything_but_a_fault(count_cases: Counting) -> None:
     rng, count = random.Random(0), 0
-    for form in ("JPEG", "PNG", "WEBP", "GIF"):
+    for form in ("JPEG", "PNG", "WEBP", "GIF", "AVIF"):
         data = draw((200, 10, 10), 3, form=form, side=24)
         for _ in range(60):
             changed = bytearray(data)

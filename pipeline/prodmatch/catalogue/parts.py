@@ -16,6 +16,8 @@ from prodmatch.errors import CatalogueError
 
 READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
 CONVERTED = (".csv", ".tsv", ".json", ".jsonl")
+# What pyarrow raises for damaged bytes.
+UNREADABLE = (OSError, ValueError, LookupError, MemoryError, pa.ArrowException)
 Unite = Callable[[pa.DataType, pa.DataType], pa.DataType | None]
 
 
@@ -51,7 +53,7 @@ class Part:
                         f"{self.path}: was replaced while the catalogue was read. Run again."
                     )
                 yield reader
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise CatalogueError(
                 f"{self.path}: is damaged and cannot be read to its end ({error}). Write it again."
             ) from error
@@ -122,7 +124,7 @@ def _read_footer(path: Path) -> pq.FileMetaData:
     try:
         footer = pq.read_metadata(path)
         claimed = sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         hint = (
             "Turn it into Parquet with 'prodmatch convert'."
             if path.suffix.lower() in CONVERTED
