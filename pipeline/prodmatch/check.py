@@ -4,15 +4,17 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
+import pyarrow as pa
 from tqdm import tqdm
 
+from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.columns.placeholders import Placeholders
+from prodmatch.columns.searchable import TextStatistics
 from prodmatch.storage.features import content_key
-
-__all__ = ["CheckReport", "check_catalogue"]
 
 EXAMPLES = 5  # of rows, for each reason
 SMALL_PIXELS = 64  # a shorter side than this says little
@@ -34,13 +36,14 @@ class CheckReport:
     equal_products: int  # both
     small_images: int
     columns: dict[str, str]  # what each column is used as
+    text_columns: list[str]  # what is embedded and searched
+    could_be_searched: dict[str, str]  # text columns that are not, but look like it, and why
+    placeholder_values: dict[str, dict[str, int]]  # such as a literal nan, by text column
+    frequent_titles: dict[str, int]  # that a large share of the products has
+    frequent_pictures: dict[str, int]  # under many products, by the first one's id
     examples: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     refused: bool = False  # embed with the same limit would write nothing
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
 
 
 def check_catalogue(
@@ -58,6 +61,7 @@ def check_catalogue(
         CatalogueError: a file cannot be read to its end.
     """
     tally = _Tally()
+    columns = _Columns(catalogue)
     bar = tqdm(total=catalogue.row_count, desc="rows", unit="row", disable=None)
     context = multiprocessing.get_context("forkserver")
     with bar, context.Pool(workers) if decode and workers else nullcontext() as pool:
@@ -69,8 +73,9 @@ def check_catalogue(
             for key, reason, side in inspected:
                 tally.pictures[key] = (reason, side)
             tally.add(batch)
+            columns.add(batch)
             bar.update(len(batch.rows) + len(batch.rejects))
-    return _report(catalogue, tally, max_reject)
+    return _report(catalogue, tally, columns, max_reject)
 
 
 def _inspect(picture: tuple[bytes, bytes]) -> tuple[bytes, str, int]:
@@ -94,6 +99,7 @@ class _Tally:
         self.rejects: Counter[str] = Counter()
         self.unusable: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
+        self.placeholders = Placeholders()
 
     def new_pictures(self, batch: Batch) -> Iterator[tuple[bytes, bytes]]:
         for data in batch.images:
@@ -125,19 +131,20 @@ class _Tally:
             if fault is not None:
                 self.unusable[fault.reason] += 1
                 self._show(fault)
-            self._compare(text, key)
+            self._compare(text, key, product_id)
 
-    def _compare(self, text: str, image: bytes | None) -> None:
-        said = content_key(text.encode()) if text else None
-        self.counts["without_text"] += said is None
+    def _compare(self, text: str, image: bytes | None, product_id: str) -> None:
+        text_key = content_key(text.encode()) if text else None
+        self.counts["without_text"] += text_key is None
         self.counts["without_image"] += image is None
-        if said is not None:
-            self.counts["equal_texts"] += said in self.texts
-            self.texts.add(said)
+        if text_key is not None:
+            self.counts["equal_texts"] += text_key in self.texts
+            self.texts.add(text_key)
         if image is not None:
             self.counts["equal_images"] += image in self.images
             self.images.add(image)
-        both = (said or b"-") + (image or b"-")
+            self.placeholders.add_picture(image, text_key or b"-", product_id)
+        both = (text_key or b"-") + (image or b"-")
         self.counts["equal_products"] += both in self.products
         self.products.add(both)
 
@@ -152,9 +159,44 @@ class _Tally:
             shown.append(f"{named}: {reject.detail}" if reject.detail else named)
 
 
-def _report(catalogue: Catalogue, tally: _Tally, max_reject: float) -> CheckReport:
+class _Columns:
+    """What is in the text columns, of those that are searched and of the others."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        mapping = catalogue.mapping
+        self.names = dict(zip(mapping.metadata.names, mapping.sources, strict=True))
+        self.searched = [name for name, source in self.names.items() if source in mapping.texts]
+        self.others = {
+            name: TextStatistics(name)
+            for name, source in self.names.items()
+            if source not in mapping.texts and is_text(mapping.metadata.field(name).type)
+        }
+        self.placeholders = Placeholders()
+
+    def add(self, batch: Batch) -> None:
+        """Adds the products of a batch."""
+        for name, statistics in self.others.items():
+            statistics.add(batch.metadata[name].cast(pa.string()), batch.texts)
+        for place, name in enumerate(self.searched):
+            cells = batch.metadata[name].cast(pa.string()).to_pylist()
+            for text, product_id in zip(cells, batch.product_ids, strict=True):
+                if text:
+                    self.placeholders.add_text(name, text, product_id)
+                    if place == 0:
+                        self.placeholders.titles[text.strip()[:100]] += 1
+
+    def could_be_searched(self) -> dict[str, str]:
+        """Columns that look as if they should be searched, and why."""
+        found = ((name, column.explain()) for name, column in self.others.items())
+        return {name: reason for name, reason in found if reason}
+
+
+def _report(
+    catalogue: Catalogue, tally: _Tally, columns: _Columns, max_reject: float
+) -> CheckReport:
     counts, rejected = tally.counts, tally.rejects.total()
-    rows = catalogue.row_count
+    rows, products = counts["embeddable"] + rejected, counts["embeddable"]
+    pictures = tally.placeholders.frequent_pictures(products)
     return CheckReport(
         rows=rows,
         embeddable=counts["embeddable"],
@@ -168,9 +210,23 @@ def _report(catalogue: Catalogue, tally: _Tally, max_reject: float) -> CheckRepo
         equal_products=counts["equal_products"],
         small_images=counts["small_images"],
         columns=_uses(catalogue),
+        text_columns=columns.searched,
+        could_be_searched=columns.could_be_searched(),
+        placeholder_values={
+            name: dict(found.most_common()) for name, found in columns.placeholders.values.items()
+        },
+        frequent_titles=columns.placeholders.frequent_titles(products),
+        frequent_pictures=pictures,
         examples=tally.examples,
-        warnings=_warnings(catalogue, counts),
-        refused=not counts["embeddable"] or rejected / rows > max_reject,
+        warnings=[
+            *_warnings(catalogue, counts),
+            *_column_warnings(columns, products),
+            *(
+                f"one picture under {count} products, such as {product_id}: a placeholder?"
+                for product_id, count in pictures.items()
+            ),
+        ],
+        refused=not products or rejected / rows > max_reject,
     )
 
 
@@ -202,4 +258,25 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         share = counts[name] / embeddable
         if share >= 0.2 and not (name == "without_text" and not mapping.texts):
             warnings.append(f"{share:.0%} of the products {what}")
+    return warnings
+
+
+def _column_warnings(columns: _Columns, products: int) -> list[str]:
+    """What to change about the text columns."""
+    warnings = []
+    if missing := columns.could_be_searched():
+        option = ",".join([*columns.searched, *missing])
+        warnings.append(
+            f"columns not searched that look as if they should be: {', '.join(missing)}; "
+            f"give `text_columns={option}`"
+        )
+    for name, found in columns.placeholders.values.items():
+        shown = ", ".join(f"{count} x {text!r}" for text, count in found.most_common(3))
+        examples = ", ".join(columns.placeholders.examples[name])
+        warnings.append(f"{name}: {shown} stand for no text, such as in {examples}")
+    for title, count in columns.placeholders.frequent_titles(products).items():
+        if {title} - set().union(*columns.placeholders.values.values()):
+            warnings.append(
+                f"{columns.searched[0]}: {count} of {products} products are called {title[:60]!r}"
+            )
     return warnings

@@ -1,5 +1,6 @@
 """The command `check`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -32,10 +33,10 @@ def check(
     """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused."""
     opened = open_given(catalogue, columns, text_columns, image_root)
     report = check_catalogue(opened, decode=not no_decode, workers=workers, max_reject=max_reject)
-    print_report(report.as_dict(), form)
+    print_report(asdict(report), form)
     print_warnings(report.warnings)
     if report.refused:
         raise CatalogueError(
             f"{catalogue}: would be refused; {report.rows - report.embeddable} of {report.rows} "
-            "rows cannot be embedded. Mend the rows above, or raise --max-reject."
+            "rows cannot be embedded. Correct the rows above, or raise `max_reject`."
         )

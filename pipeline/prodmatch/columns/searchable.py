@@ -1,0 +1,85 @@
+"""Which columns look as if their text should be searched: by their names, and by what they hold."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.columns.amounts import name_words
+from prodmatch.columns.inferred_types import is_id_name, is_image_name
+
+ATTRIBUTE = re.compile(
+    r"brands?|manufacturer|vendor|maker|marke|marque|marca|hersteller|colou?rs?|farbe|couleur|"
+    r"colore?|categor(y|ies)|kategorie|cat[ée]gorie|categor[ií]a|types?|subtype|typ|materials?|"
+    r"fabric|sizes?|gr(ö|oe)(ß|ss)e|gender|sex|geschlecht|tags?|keywords?|styles?|patterns?|finish|"
+    r"shape|flavou?r|scent|department|collection|series|subtitle|features?|bullets?|author|artist|"
+    r"publisher|mpn|model|theme|season|occasion|ingredients"
+)
+NO_ATTRIBUTE = re.compile(
+    r"split|status|availability|currency|condition|published|active|enabled|language|locale|"
+    r"country|source|link|url|uri|path|file|date|time|unit|units|warehouse|seo|hash|digest|key|"
+    r"email|policy|service|name"
+)
+ADDRESS = r"^\s*(?i:[a-z][a-z0-9+.-]*://|www\.|/|data:)"
+MOST_WORDS, MOST_CHARACTERS = 8, 80  # of a short text, on average
+MOST_COMPARED = 5000  # products
+DISTINCT_COUNTED = 1000
+
+
+@dataclass
+class TextStatistics:
+    """What is in a text column that is not searched."""
+
+    name: str
+    values: int = 0
+    words: int = 0
+    characters: int = 0
+    letters: int = 0
+    addresses: int = 0
+    distinct: dict[str, None] = field(default_factory=dict)  # no more than are counted
+    compared: int = 0
+    repeated: int = 0  # values, of those compared, that the searched text holds too
+
+    def add(self, column: pa.Array, searched: Sequence[str]) -> None:
+        """Adds the column's next cells, and the text that is searched of the same products."""
+        if self.compared < MOST_COMPARED:
+            for value, text in zip(column.to_pylist(), searched, strict=True):
+                if value and value.strip():
+                    self.compared += 1
+                    self.repeated += value.strip().casefold() in text.casefold()
+        texts = column.drop_null()
+        texts = texts.filter(pc.match_substring_regex(texts, r"\S"))
+        self.values += len(texts)
+        if not len(texts):
+            return
+        self.words += pc.sum(pc.count_substring_regex(texts, r"[^\s,/>|]+")).as_py()
+        self.characters += pc.sum(pc.utf8_length(texts)).as_py()
+        self.letters += pc.sum(pc.count_substring_regex(texts, r"\p{L}")).as_py()
+        self.addresses += pc.sum(pc.match_substring_regex(texts, ADDRESS)).as_py()
+        if len(self.distinct) < DISTINCT_COUNTED:
+            self.distinct.update(dict.fromkeys(texts.unique().to_pylist()[:DISTINCT_COUNTED]))
+
+    def explain(self) -> str | None:
+        """Why the column should be searched; None where it should not."""
+        if not self.values or 10 * self.addresses > self.values or is_image_name(self.name):
+            return None
+        words = name_words(self.name)
+        known = any(map(ATTRIBUTE.fullmatch, words)) and not {"id", "ids"} & set(words)
+        counted = len(self.distinct)
+        shown = f"{counted} values" if counted < DISTINCT_COUNTED else "many values"
+        examples = ", ".join(list(self.distinct)[:2])
+        share = self.repeated / max(1, self.compared)
+        found = f"{shown} ({examples[:40]}), {share:.0%} of them searched already"
+        if counted < 2 < self.values:
+            return None
+        if known:
+            return found if self.letters or "size" in words else None
+        if is_id_name(self.name) or any(map(NO_ATTRIBUTE.fullmatch, words)):
+            return None
+        short = (
+            self.words <= MOST_WORDS * self.values
+            and self.characters <= MOST_CHARACTERS * self.values
+        )
+        return found if short and 2 * self.letters > self.characters else None

@@ -1,0 +1,194 @@
+"""`check` says what is searched, what looks as if it should be, and what stands for nothing."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import draw, run
+
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
+from prodmatch.check import CheckReport, check_catalogue
+
+TITLES = ("red shirt", "blue mug", "green chair", "lamp", "boot", "table", "vase", "rug")
+
+
+def check(folder: Path, columns: dict[str, Sequence[object]], **options: object) -> CheckReport:
+    """The report on a catalogue of these columns; ids and titles are added."""
+    rows = len(next(iter(columns.values())))
+    table = {
+        "product_id": [f"p{row}" for row in range(rows)],
+        "title": [f"{TITLES[row % 8]} {row}" for row in range(rows)],
+        **columns,
+    }
+    pq.write_table(pa.table(table), folder / "c.parquet")
+    opened = open_catalogue(folder / "c.parquet", CatalogueOptions(**options))  # type: ignore[arg-type]
+    return check_catalogue(opened, workers=0)
+
+
+SEARCHABLE = {
+    "brand": ["Acme", "Zenith"], "Brand": ["Acme", "Zenith"], "colour": ["red", "blue"],
+    "color": ["red", "blue"], "Farbe": ["rot", "blau"], "category": ["Home > Box", "Home > Bed"],
+    "product_type": ["box", "bed"], "type": ["box", "bed"], "mpn": ["AB-12", "CD-34"],
+    "model": ["XPS 13", "XPS 15"], "material": ["oak", "pine"], "size": ["36", "38"],
+    "gender": ["men", "women"], "tags": ["new, red", "sale"], "keywords": ["a b", "c d"],
+    "vendor": ["Acme", "Zenith"], "google_product_category": ["Home", "Garden"],
+    "primaryColor": ["red", "blue"], "style": ["modern", "antique"], "scent": ["rose", "oak"],
+    "holzart": ["Eiche", "Buche"], "attribute_3": ["dark oak", "pale pine"],
+}  # fmt: skip
+NOT_SEARCHABLE = {
+    "link": ["https://x/1", "https://x/2"], "thing": ["https://x/1", "www.x.com"],
+    "parent_id": ["A1", "B2"], "sku": ["A1", "B2"], "gtin": ["012", "013"], "price": ["1", "2"],
+    "shown_price": ["19.99 USD", "5.00 USD"], "status": ["live", "off"], "split": ["train", "val"],
+    "availability": ["in stock", "out of stock"], "currency": ["EUR", "USD"],
+    "image_alt": ["a", "b"],
+    "added": ["2024-01-01", "2024-01-02"], "brand": ["", ""], "material": ["oak", "oak"],
+    "category_id": ["c1", "c2"], "photo": ["a.jpg", "b.jpg"], "dimensions": ["10x20", "20x30"],
+    "story": ["a word " * 40, "more of it " * 40], "language": ["de", "en"],
+    "phone": ["+49 1", "+49 2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEARCHABLE)
+def test_a_column_that_looks_like_words_to_search_is_named(tmp_path: Path, name: str) -> None:
+    report = check(tmp_path, {name: SEARCHABLE[name] * 5})
+    assert list(report.could_be_searched) == [name]
+    assert report.could_be_searched[name].startswith("2 values (")
+    assert (
+        f"columns not searched that look as if they should be: {name}; "
+        f"give `text_columns=title,{name}`"
+    ) in report.warnings
+
+
+@pytest.mark.parametrize("name", NOT_SEARCHABLE)
+def test_any_other_column_is_not(tmp_path: Path, name: str) -> None:
+    report = check(tmp_path, {name: NOT_SEARCHABLE[name] * 5})
+    assert report.could_be_searched == {}
+
+
+def test_what_is_searched_is_listed_and_not_proposed(tmp_path: Path) -> None:
+    columns = {"colour": ["red", "blue"] * 5, "stock": [1, 2] * 5}
+    report = check(tmp_path, columns, text_columns=("title", "colour"))
+    assert report.text_columns == ["title", "colour"]
+    assert report.could_be_searched == {}
+    assert report.columns["colour"] == "text"
+
+
+def test_how_much_is_searched_already_is_told(tmp_path: Path) -> None:
+    report = check(tmp_path, {"kind": ["red shirt", "cup"] * 4})
+    assert report.could_be_searched["kind"].endswith("12% of them searched already")
+
+
+PLACEHOLDERS = (
+    "nan", "NaN", "None", "none", "N/A", "n/a", "NA", "null", "NULL", "-", "--", "TBD", "tbd",
+    "undefined", "(null)", "<none>", "Untitled", "unknown", "???", "xxx", "To be defined", " nan ",
+    "[object Object]", "#N/A", "#REF!", "placeholder",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PLACEHOLDERS)
+def test_titles_that_stand_for_none_are_counted(tmp_path: Path, text: str) -> None:
+    report = check(tmp_path, {"title": ["red shirt", text, "blue mug", text]})
+    assert report.placeholder_values == {"title": {text.strip(): 2}}
+    assert f"title: 2 x {text.strip()!r} stand for no text, such as in p1, p3" in report.warnings
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Nana", "Nan bread", "None of the above", "N", "A-", "Null Object T-Shirt", "NA 500 amplifier",
+     "Unknown Pleasures", "-5 freezer", "XX", "Dummy for babies", "A", "7"],
+)  # fmt: skip
+def test_titles_that_look_alike_are_titles(tmp_path: Path, text: str) -> None:
+    report = check(tmp_path, {"title": ["red shirt", text, "blue mug", text]})
+    assert report.placeholder_values == {}
+
+
+def test_other_text_columns_are_looked_through_too(tmp_path: Path) -> None:
+    report = check(tmp_path, {"description": ["nan", "a shirt", "NaN", "nan"]})
+    assert report.placeholder_values == {"description": {"nan": 2, "NaN": 1}}
+
+
+@pytest.mark.parametrize(
+    ("equal", "rows", "named"), [(5, 20, True), (4, 20, False), (5, 200, False)]
+)
+def test_one_title_for_many_products_is_named(
+    tmp_path: Path, equal: int, rows: int, named: bool
+) -> None:
+    titles = ["New product"] * equal + [f"mug {row}" for row in range(rows - equal)]
+    report = check(tmp_path, {"title": titles})
+    assert report.frequent_titles == ({"New product": equal} if named else {})
+    found = [text for text in report.warnings if "are called 'New product'" in text]
+    assert bool(found) == named
+
+
+@pytest.mark.parametrize(
+    ("equal", "titles", "named"), [(6, 6, True), (6, 2, False), (4, 4, False), (0, 0, False)]
+)
+def test_one_picture_for_many_products_is_named(
+    tmp_path: Path, equal: int, titles: int, named: bool
+) -> None:
+    pictures = [draw((9, 9, 9), max(0, row - equal + 1), side=8) for row in range(20)]
+    texts = [f"chair {row % titles if row < equal else row}" for row in range(20)]
+    report = check(tmp_path, {"title": texts, "image": pictures})
+    assert report.frequent_pictures == ({"p0": equal} if named else {})
+    assert any("such as p0: a placeholder?" in text for text in report.warnings) == named
+
+
+def test_columns_never_run_into_each_other(tmp_path: Path) -> None:
+    names = [f"{'long_' * size}name_{size}" for size in range(1, 12)]
+    table = {"product_id": ["1", "2"], "title": ["red shirt", "blue mug"]}
+    table |= {name: ["oak", "pine"] for name in names}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    done = run("check", tmp_path / "c.parquet", "--no-decode")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    start = lines.index("columns") + 1
+    uses = list(itertools.takewhile(lambda line: line.startswith(" "), lines[start:]))
+    words = " ".join(uses).split()
+    assert words == [word for name in ("product_id", "title") for word in
+                     (name, "id" if name == "product_id" else "text")] + [
+        word for name in names for word in (name, "metadata")]  # fmt: skip
+
+
+def test_json_holds_all_of_the_report(tmp_path: Path) -> None:
+    table = {"product_id": ["1", "2"], "title": ["nan", "b"], "colour": ["red", "blue"]}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    report = json.loads(run("check", tmp_path / "c.parquet", "--format", "json").out)
+    assert set(report) == set(CheckReport.__dataclass_fields__)
+    assert report["rows"] == report["embeddable"] + report["rejected"] == 2
+    assert report["text_columns"] == ["title"]
+    assert list(report["could_be_searched"]) == ["colour"]
+    assert report["placeholder_values"] == {"title": {"nan": 1}}
+
+
+HOSTILE = {
+    "empty": b"", "zeros": bytes(5000), "only the mark": b"PAR1", "two marks": b"PAR1PAR1",
+    "a CSV": b"product_id,title\n1,a\n", "text": b"hello\n" * 99,
+    "control": b"PAR1\x1b[31m\x07PAR1",
+    "a footer of 2 GiB": b"PAR1" + b"\xff\xff\xff\x7fPAR1", "a ZIP": b"PK\x03\x04" + bytes(99),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_file_that_is_no_catalogue_is_one_line(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "c.parquet").write_bytes(HOSTILE[kind])
+    done = run("check", tmp_path / "c.parquet")
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert done.err.isprintable() or done.err[:-1].isprintable()
+    assert done.err.startswith(f"error: {tmp_path / 'c.parquet'}: ")
+
+
+@pytest.mark.parametrize("cut", range(50, 1000, 150))
+def test_a_damaged_catalogue_is_one_line(tmp_path: Path, cut: int) -> None:
+    rows = {"product_id": [str(n) for n in range(500)], "title": [f"mug {n}" for n in range(500)]}
+    pq.write_table(pa.table(rows), tmp_path / "c.parquet", compression="zstd")
+    content = bytearray((tmp_path / "c.parquet").read_bytes())
+    content[cut : cut + 40] = b"\xff" * 40
+    (tmp_path / "c.parquet").write_bytes(content)
+    done = run("check", tmp_path / "c.parquet")
+    assert "Traceback" not in done.err
+    assert (done.code, len(done.err.splitlines())) in ((0, 0), (1, 1))
