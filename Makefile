@@ -4,16 +4,18 @@ CATALOGUE ?= sample_data/catalogue.parquet
 STORE ?= store
 MODEL ?= compact
 COUNT ?= 1000000
+DRAWINGS ?= 2500
+OPTIONS ?=
 DATA ?= ../shared/data
 PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/.ready
-MATERIAL := build/material/products.parquet --pairs build/material/pairs.parquet \
-	--texts build/material/texts.parquet
+TRAINING_DATA := build/training_data/products.parquet --pairs build/training_data/pairs.parquet \
+	--texts build/training_data/texts.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-ask evaluate model prose clean
+.PHONY: help embed index test test-all check format bench bench-ask evaluate model terms clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,36 +50,38 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format
 
 bench: $(READY) ## measure speed and memory of the main job
-	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE)
+	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE) $(OPTIONS)
 
-build/peer/.ready: $(READY) # sentence-transformers beside our own packages, which it shares
+build/peer/.ready: $(READY) # sentence-transformers, in an environment that shares our packages
 	$(PYTHON) -m venv --clear build/peer
 	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
 		> $$(echo build/peer/lib/python3*/site-packages)/ours.pth
 	build/peer/bin/python -m pip install --quiet 'sentence-transformers>=6,<7'
 	@touch $@
 
-bench-ask: $(READY) build/peer/.ready ## measure asking COUNT products, which takes minutes to make once
-	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE) --count $(COUNT)
+bench-ask: $(READY) build/peer/.ready ## measure queries over COUNT products; the first call makes the index
+	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE) --count $(COUNT) $(OPTIONS)
 
 evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
-	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA); \
+	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA) $(OPTIONS); \
 	else echo "$(DATA)/eval is not there; set DATA to the folder of the evaluation sets"; fi
 
 model: $(READY) ## train the shipped model on DATA, to build/compact: from scratch, then further
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
-	$(BIN)/python sample_data/draw.py --seed 101 --count 2500 --out build/drawn.parquet
-	$(BIN)/python benchmarks/train_compact.py --data $(DATA) --drawings build/drawn.parquet \
-		--out build/material
-	$(BIN)/prodmatch train $(MATERIAL) --encoders scratch --epochs 2 --out build/first
-	$(BIN)/prodmatch train $(MATERIAL) --encoders finetune --model build/first --epochs 3 \
+	$(BIN)/python recipes/sample_catalogue/draw.py --seed 101 --count $(DRAWINGS) \
+		--out build/drawn.parquet
+	$(BIN)/python recipes/compact/prepare_data.py --data $(DATA) --drawings build/drawn.parquet \
+		--out build/training_data
+	$(BIN)/prodmatch train $(TRAINING_DATA) --encoders scratch --epochs 2 --out build/first
+	$(BIN)/prodmatch train $(TRAINING_DATA) --encoders finetune --model build/first --epochs 3 \
 		--out build/second
-	$(BIN)/prodmatch train $(MATERIAL) --encoders finetune --model build/second --epochs 3 \
+	$(BIN)/prodmatch train $(TRAINING_DATA) --encoders finetune --model build/second --epochs 3 \
 		--out build/compact
 
-prose: $(READY) ## count in DATA which words of a question tell little
+terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
-	$(BIN)/python benchmarks/count_prose.py --data $(DATA) --out pipeline/prodmatch/lexical/low_information_terms.json
+	$(BIN)/python recipes/compact/low_information_terms.py --data $(DATA) \
+		--out pipeline/prodmatch/lexical/low_information_terms.json
 
 clean: ## remove what was made, the environment included
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

@@ -1,10 +1,10 @@
-"""Speed and memory of asking a large index: whole processes, and one that stays (`--help`).
+"""Speed and memory of queries over a large index: cold processes, and a warm one (`--help`).
 
-The index is made once below `--store`: real titles repeated, and vectors drawn around the
-encoder's own vectors of some of these titles, so that words, lists and queries are alike to a
-shop's. A second one differs in its text encoder alone: a BERT of the base size with drawn
-weights. The peer is `ask_plain.py`, run by `--peer`, an environment with sentence-transformers;
-`make bench-ask` makes it. Nothing here can fail a build.
+The index is made once below `--store`: real titles repeated, and random vectors around the
+encoder's vectors of some of these titles, so that words, lists and queries resemble a shop's. A
+second index differs in its text encoder alone: a BERT of the base size with random weights. The
+baseline is `ask_plain.py`, run by `--peer`, an environment with sentence-transformers, which
+`make bench-ask` makes. Nothing here can fail a build.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ NOISE = 0.7  # length of what is added to a centre of length 1
 
 @dataclass(frozen=True)
 class Source:
-    """Real rows to repeat, and the vectors that the drawn ones lie around."""
+    """Real rows to repeat, and the vectors that random ones lie around."""
 
     rows: pa.Table
     centres: np.ndarray  # (centres, dim) unit
@@ -62,13 +62,13 @@ class Source:
         buckets = np.random.default_rng(1).permutation(self.count)
         for start in range(0, self.count, BLOCK):
             numbers = np.arange(start, min(start + BLOCK, self.count))
-            found = self.rows.take(pa.array(numbers % len(self.rows))).combine_chunks()
-            columns = {name: found[name] for name in self.rows.schema.names}
-            said = zip(
+            rows = self.rows.take(pa.array(numbers % len(self.rows))).combine_chunks()
+            columns = {name: rows[name] for name in self.rows.schema.names}
+            texts = zip(
                 columns["title"].to_pylist(), columns["description"].to_pylist(), strict=True
             )
             columns["product_id"] = pa.array([f"X{number:07d}" for number in numbers])
-            columns["text"] = pa.array([". ".join(filter(None, pair)) for pair in said])
+            columns["text"] = pa.array([". ".join(filter(None, pair)) for pair in texts])
             columns["bucket"] = pa.array(buckets[numbers])
             yield from pa.table(columns).to_batches()
 
@@ -94,8 +94,8 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     source = Source(rows, encoders.texts(titles[::step]), count)
     index = build_index(source.vectors, count, 2 * encoders.dim)
     parts = encoders.texts(QUERIES)
-    nothing = np.zeros_like(parts)
-    queries = np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
+    zeros = np.zeros_like(parts)
+    queries = np.concatenate([np.hstack([parts, zeros]), np.hstack([zeros, parts])])
     recall = tune_index(index, queries, source.vectors, 10)
 
     def fill(target: Path) -> Mapping[str, object]:
@@ -129,11 +129,12 @@ def link_all(source: Path, target: Path) -> None:
             link_or_copy(path, target / path.name)
 
 
-def build_base(store: Path, small: Path, model_name: str) -> None:
-    """Publishes the generation of `small` once more, asked through a BERT of the base size."""
+def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
+    """Publishes the generation of `small` again with another text encoder: a BERT, 768 wide."""
     import torch
     from transformers import BertConfig, BertModel
 
+    from prodmatch.encoders.encoders import WORDS as TOKEN_BAG
     from prodmatch.encoders.model_writer import EncoderFiles
     from prodmatch.encoders.onnx_export import export_encoders
     from prodmatch.model.description import open_model, write_description
@@ -143,18 +144,19 @@ def build_base(store: Path, small: Path, model_name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     EncoderFiles.of_model(model).write(folder)
+    (folder / "text" / TOKEN_BAG).unlink(missing_ok=True)  # the features are the BERT's alone
     write_description(folder, replace(model.description, name="base"))
     torch.manual_seed(0)
-    base = BertModel(BertConfig(vocab_size=30_522), add_pooling_layer=False)
-    base.save_pretrained(folder / "text")
+    config = BertConfig(vocab_size=30_522, num_hidden_layers=layers)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder / "text")
     image, rng = model.heads.image, np.random.default_rng(0)
-    dim = image.rotation.shape[1]
-    weight = (rng.normal(size=(768, dim)) / np.sqrt(768)).astype(np.float32)
-    nothing, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
-    text, bank = Projection(weight, nothing, nothing, eye), model.heads.bank
+    width, dim = config.hidden_size, image.rotation.shape[1]
+    weight = (rng.normal(size=(width, dim)) / np.sqrt(width)).astype(np.float32)
+    zeros, eye = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+    text, bank = Projection(weight, zeros, zeros, eye), model.heads.bank
     Heads(text, image, bank).save(folder / "heads.safetensors")
-    made = open_model(str(folder))
-    encoders = export_encoders(made, store / "encoders")
+    base = open_model(str(folder))
+    encoders = export_encoders(base, store / "encoders")
     from prodmatch.storage.generations import open_generation, publish_generation
 
     source = open_generation(small)
@@ -162,7 +164,7 @@ def build_base(store: Path, small: Path, model_name: str) -> None:
     def fill(target: Path) -> Mapping[str, object]:
         link_all(source.folder, target)
         link_all(encoders, target / "encoders")
-        return {**source.manifest, "model": "base", "model_fingerprint": made.fingerprint}
+        return {**source.manifest, "model": "base", "model_fingerprint": base.fingerprint}
 
     publish_generation(store, fill)
 
@@ -170,7 +172,7 @@ def build_base(store: Path, small: Path, model_name: str) -> None:
 @dataclass(frozen=True)
 class Measured:
     seconds: float
-    cpu_seconds: float  # on a machine that others use, the steadier figure
+    cpu_seconds: float  # steadier than wall time on a machine that others use
     peak_mb: float
 
 
@@ -196,11 +198,11 @@ def run(*command: str) -> Measured:
 
 
 def measure_cold(stores: Mapping[str, tuple[Path, Path]], peer: Path, rounds: int) -> None:
-    """Whole processes, ours and the peer's in turn.
+    """Cold processes, ours and the baseline in turn.
 
     Args:
         stores: by a text encoder's name, the store it is in and the folder that the peer loads.
-        peer: the peer's Python.
+        peer: the Python that runs the baseline; where it does not exist, ours run alone.
         rounds: of each.
     """
     from prodmatch.storage.generations import open_generation
@@ -209,32 +211,36 @@ def measure_cold(stores: Mapping[str, tuple[Path, Path]], peer: Path, rounds: in
     for name, (store, encoder) in stores.items():
         ours = [sys.executable, "-m", "prodmatch_cli", "query", "red t-shirt", "--store"]
         commands[f"prodmatch query, {name}"] = [*ours, str(store)]
+        if not peer.exists():
+            continue
         folder = open_generation(store).folder
         theirs = [str(peer), str(Path(__file__).with_name("ask_plain.py"))]
-        commands[f"the ordinary way, {name}"] = [*theirs, str(folder), str(encoder), "red t-shirt"]
-    found: dict[str, list[Measured]] = {name: [] for name in commands}
+        commands[f"baseline, {name}"] = [*theirs, str(folder), str(encoder), "red t-shirt"]
+    if not peer.exists():
+        report(f"{peer} does not exist: no baseline; 'make bench-ask' makes it")
+    measured: dict[str, list[Measured]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            found[name].append(run(*command))
-    say(f"{'whole process':28}{'median s':>10}{'CPU s':>8}{'peak MB':>9}")
-    for name, runs in found.items():
+            measured[name].append(run(*command))
+    report(f"{'cold process':40}{'median s':>10}{'CPU s':>8}{'peak MB':>9}")
+    for name, runs in measured.items():
         seconds = statistics.median(each.seconds for each in runs)
         cpu_seconds = statistics.median(each.cpu_seconds for each in runs)
         peak = max(each.peak_mb for each in runs)
-        say(f"{name:28}{seconds:10.2f}{cpu_seconds:8.2f}{peak:9.0f}")
+        report(f"{name:40}{seconds:10.2f}{cpu_seconds:8.2f}{peak:9.0f}")
 
 
 def measure_warm(store: Path, seconds: float) -> None:
     """One process: queries per second, and how long one takes, by threads and by filter.
 
-    Per second are those of wall time; the CPU's milliseconds are of the whole process, for each.
+    Queries a second are of wall time; CPU milliseconds are of the whole process, for each query.
     """
     from prodmatch.search.product_index import open_index
 
     index = open_index(store)
     count = index.generation.product_count
-    say(
-        f"\n{'one process':20}{'threads':>8}{'per s':>8}{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}"
+    report(
+        f"\n{'warm process':20}{'threads':>8}{'per s':>8}{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}"
         f"{'first ms':>9}"
     )
     for share in (None, *SHARES):
@@ -244,35 +250,39 @@ def measure_warm(store: Path, seconds: float) -> None:
         first = 1000 * (time.perf_counter() - started)
         for threads in (1, 2):
             used = time.process_time()
-            taken = ask_for(seconds, threads, lambda text, w=where: index.search(text, where=w))
-            p50, p99 = (1000 * float(np.quantile(taken, at)) for at in (0.5, 0.99))
-            used = 1000 * (time.process_time() - used) / len(taken)
-            rate = len(taken) / seconds
+            times = time_queries(
+                seconds, threads, lambda text, where=where: index.search(text, where=where)
+            )
+            p50, p99 = (1000 * float(np.quantile(times, at)) for at in (0.5, 0.99))
+            used = 1000 * (time.process_time() - used) / len(times)
+            rate = len(times) / seconds
             name = "no filter" if share is None else f"filter of {share:.2%}"
-            say(f"{name:20}{threads:8}{rate:8.0f}{p50:8.1f}{p99:8.1f}{used:8.1f}{first:9.0f}")
+            report(f"{name:20}{threads:8}{rate:8.0f}{p50:8.1f}{p99:8.1f}{used:8.1f}{first:9.0f}")
 
 
-def ask_for(seconds: float, threads: int, ask: object) -> list[float]:
-    """Seconds of each query asked by some threads for a while."""
-    taken: list[float] = []
+def time_queries(seconds: float, threads: int, search: Callable[[str], object]) -> list[float]:
+    """Seconds of each query that some threads run for a while, at least one a thread."""
+    times: list[float] = []
     until = time.perf_counter() + seconds
 
-    def work(place: int) -> None:
-        while time.perf_counter() < until:
+    def work(number: int) -> None:
+        while True:
             started = time.perf_counter()
-            ask(QUERIES[place % len(QUERIES)])  # type: ignore[operator]
-            taken.append(time.perf_counter() - started)
-            place += 1
+            search(QUERIES[number % len(QUERIES)])
+            times.append(time.perf_counter() - started)
+            number += 1
+            if time.perf_counter() >= until:
+                return
 
     workers = [threading.Thread(target=work, args=(7 * number,)) for number in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return taken
+    return times
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -288,23 +298,24 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, default=Path("build/peer/bin/python"))
     parser.add_argument("--rounds", type=int, default=5, help="Of whole processes.")
     parser.add_argument("--seconds", type=float, default=10, help="Of each line of the second.")
+    parser.add_argument("--layers", type=int, default=12, help="Of the second text encoder.")
     options = parser.parse_args()
     small, base = (options.store / f"{options.count}{kind}" for kind in ("", "-base"))
     if not (small / "index" / "CURRENT").exists():
         build(small, options.catalogue, options.model, options.count)
     if not (base / "index" / "CURRENT").exists():
-        build_base(base, small, options.model)
+        build_base(base, small, options.model, options.layers)
     from prodmatch.model.description import open_model
     from prodmatch.storage.generations import open_generation
 
     kind = open_generation(small).manifest["type"]
-    say(
+    report(
         f"{options.count:,} products, {kind}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
     if options.rounds:
         encoders = {
-            options.model: (small, open_model(options.model).folder / "text"),
-            "BERT base": (base, base / "model" / "text"),
+            Path(options.model).name: (small, open_model(options.model).folder / "text"),
+            f"BERT of {options.layers} layers": (base, base / "model" / "text"),
         }
         measure_cold(encoders, options.peer, options.rounds)
     if options.seconds:

@@ -1,4 +1,4 @@
-"""The peer of `ask.py`: a text query the ordinary way: sentence-transformers, FAISS, pandas."""
+"""The baseline of `ask.py`: a text query by sentence-transformers, FAISS and pandas."""
 
 import sys
 
@@ -6,11 +6,11 @@ import faiss
 import pandas as pd
 from sentence_transformers import SentenceTransformer
 
-generation, encoder, asked = sys.argv[1:]
+generation, encoder, text = sys.argv[1:]
 model = SentenceTransformer(encoder, device="cpu", model_kwargs={"dtype": "float32"})
 index = faiss.read_index(f"{generation}/index.faiss")
 products = pd.read_parquet(f"{generation}/products.parquet", columns=["product_id", "title"])
-vector = model.encode([asked], normalize_embeddings=True)
+vector = model.encode([text], normalize_embeddings=True)
 query = vector.repeat(-(-index.d // vector.shape[1]), axis=1)[:, : index.d]  # no head: its width
 scores, rows = index.search(query, 10)
 sys.stdout.write(products.iloc[rows[0]].assign(score=scores[0]).to_string() + "\n")

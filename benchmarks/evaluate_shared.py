@@ -1,6 +1,6 @@
 """Retrieval of each signal and of the hybrid on the evaluation sets of DATA (`make evaluate`).
 
-Every set is embedded, indexed and asked by the program itself; a match is a product of the
+Every set is embedded, indexed and searched by the program itself; a match is a product of the
 highest grade, and nDCG counts all grades.
 """
 
@@ -58,8 +58,8 @@ def read_sets(data: Path, split: str) -> list[EvaluationSet]:
     for column in ("title", "title_half", "title_none"):
         titles = shop["title"]
         if column != "title":
-            said = hidden.set_index("product_id")[column]
-            titles = shop["product_id"].map(said).fillna(titles)
+            shortened = hidden.set_index("product_id")[column]
+            titles = shop["product_id"].map(shortened).fillna(titles)
         catalogue = shop[["product_id", "image"]].assign(title=titles)
         sets.append(_read_set(data, f"{split}.attributes", catalogue, f" ({column})"))
     sets.append(_read_set(data, f"{split}.title_to_image", shop[["product_id", "image"]]))
@@ -73,7 +73,7 @@ def _read_set(data: Path, name: str, catalogue: pd.DataFrame, note: str = "") ->
 
 
 def remove_parts(catalogue: pd.DataFrame, share: float, column: str) -> pd.DataFrame:
-    """The catalogue with a share of one column emptied, told by a seed."""
+    """The catalogue with a share of one column emptied, the same share at every call."""
     gone = catalogue.sample(frac=share, random_state=0).index
     changed = catalogue.copy()
     changed[column] = changed[column].where(~changed.index.isin(gone), None)
@@ -81,19 +81,20 @@ def remove_parts(catalogue: pd.DataFrame, share: float, column: str) -> pd.DataF
 
 
 def disturb(text: str, how: str, rng: random.Random) -> str:
-    """The same query, asked otherwise: other order, plural, or one typo."""
+    """The same query in other words: another order, plurals, or one typo."""
     words = text.split()
     if how == "order":
         rng.shuffle(words)
     if how == "plural":
         words = [f"{word}s" if word[-1:] not in "s" else word[:-1] for word in words]
     if how == "typo":
-        place = rng.choice([n for n, word in enumerate(words) if len(word) == max(map(len, words))])
-        word = words[place]
+        longest = max(map(len, words))
+        position = rng.choice([n for n, word in enumerate(words) if len(word) == longest])
+        word = words[position]
         at = rng.randrange(1, len(word) - 1)
         typos = (word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:])
         swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-        words[place] = rng.choice([*typos, swapped])
+        words[position] = rng.choice([*typos, swapped])
     return " ".join(words)
 
 
@@ -121,13 +122,13 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for split in options.splits:
-        for asked in read_sets(options.data, split):
+        for evaluated in read_sets(options.data, split):
             if options.disturb:
                 rng = random.Random(0)
-                asked.queries["text"] = [
-                    disturb(text, options.disturb, rng) for text in asked.queries["text"]
+                evaluated.queries["text"] = [
+                    disturb(text, options.disturb, rng) for text in evaluated.queries["text"]
                 ]
-            catalogue = asked.catalogue
+            catalogue = evaluated.catalogue
             if "title" in catalogue:
                 catalogue = remove_parts(catalogue, options.without_images, "image")
                 catalogue = remove_parts(catalogue, options.without_texts, "title")
@@ -135,30 +136,37 @@ def main() -> None:
             catalogue.to_parquet(path)
             settings = BuildSettings(EmbedSettings(max_reject=1.0))
             build(path, options.out / "store", model=options.model, settings=settings)
-            found = measure(asked, options.out)
-            for system, figures in found.figures.items():
+            measured = measure(evaluated, options.out)
+            for system, figures in measured.figures.items():
                 values = {name: round(figure.value, 4) for name, figure in figures.items()}
-                row = {"set": asked.name, "system": system, "queries": found.queries, **values}
+                row = {
+                    "set": evaluated.name,
+                    "system": system,
+                    "queries": measured.queries,
+                    **values,
+                }
                 sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
 
 
-def measure(asked: EvaluationSet, out: Path) -> Evaluation:
+def measure(evaluated: EvaluationSet, out: Path) -> Evaluation:
     """The figures of one set, and its report and runs below `out`."""
     queries = [
         Query(str(query), text)
-        for query, text in zip(asked.queries["query_id"], asked.queries["text"], strict=True)
+        for query, text in zip(
+            evaluated.queries["query_id"], evaluated.queries["text"], strict=True
+        )
     ]
     qrels: Qrels = {}
-    for row in asked.qrels.itertuples():
+    for row in evaluated.qrels.itertuples():
         qrels.setdefault(str(row.query_id), {})[str(row.product_id)] = int(row.grade)
-    settings = EvaluateSettings(relevant=int(asked.qrels["grade"].max()))
-    folder = out / asked.name.replace(" ", "_")
-    found = evaluate_index(open_index(out / "store"), queries, qrels, settings, out=folder)
+    settings = EvaluateSettings(relevant=int(evaluated.qrels["grade"].max()))
+    folder = out / evaluated.name.replace(" ", "_")
+    measured = evaluate_index(open_index(out / "store"), queries, qrels, settings, out=folder)
     with new_file(folder / "evaluation.html") as file:
-        file.write(evaluation_page(found, asked.name).encode())
-    write_json(folder / "evaluation.json", asdict(found))
-    return found
+        file.write(evaluation_page(measured, evaluated.name).encode())
+    write_json(folder / "evaluation.json", asdict(measured))
+    return measured
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peer of `make bench`: the same model and the same work, written the ordinary way.
+"""The baseline of `make bench`: the same model and the same work, written plainly.
 
 transformers and torchvision in float32, batches in the catalogue's order, pictures decoded
 between the batches, everything in memory, one FAISS index written at the end.
@@ -7,75 +7,99 @@ between the batches, everything in memory, one FAISS index written at the end.
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 import torchvision
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
 
 from prodmatch.model.spatial import Layout, LayoutComponents, layout_features, look
 
-BATCH = 64
+BATCH_ROWS = 64
+
+
+class PlainModel:
+    """The encoders and heads of the shipped model."""
+
+    def __init__(self, folder: Path) -> None:
+        image = json.loads((folder / "model.json").read_text())["image"]
+        self.tokenizer = AutoTokenizer.from_pretrained(folder / "text")
+        self.bert = AutoModel.from_pretrained(folder / "text", dtype=torch.float32).eval()
+        table = load_file(folder / "text" / "words.safetensors")
+        self.token_bag = table["rows"].float() * table["scale"]  # (tokens, width)
+        self.resnet = getattr(torchvision.models, image["architecture"])()
+        self.resnet.fc = torch.nn.Identity()
+        weights = load_file(folder / "image" / "model.safetensors")
+        self.resnet.load_state_dict({name: value.float() for name, value in weights.items()})
+        self.resnet.eval()
+        path = folder / "image" / "layout.safetensors"
+        self.spatial = LayoutComponents(Layout.open(path, layout_features(self.resnet)))
+        self.heads = load_file(folder / "heads.safetensors")
+        self.side = image["crop_pixels"]
+        self.mean = torch.tensor(image["mean"]).view(3, 1, 1)
+        self.std = torch.tensor(image["std"]).view(3, 1, 1)
+
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """`(n, text features)`."""
+        tokens = self.tokenizer(
+            texts, return_tensors="pt", padding=True, truncation=True, max_length=64
+        )
+        states = self.bert(**tokens).last_hidden_state
+        both = torch.cat([states, self.token_bag[tokens["input_ids"]]], dim=2)
+        mask = tokens["attention_mask"].unsqueeze(-1)
+        return (both * mask).sum(1) / mask.sum(1)
+
+    def image_features(self, images: Sequence[bytes]) -> Tensor:
+        """`(n, image features)`."""
+        pixels = torch.stack([self._pixels(data) for data in images])
+        pictures = (pixels.permute(0, 3, 1, 2) / 255 - self.mean) / self.std
+        pooled, middle = look(self.resnet, pictures)
+        return torch.cat([pooled, self.spatial(pixels, middle)], dim=1)
+
+    def project(self, name: str, features: Tensor) -> Tensor:
+        """Unit rows of a modality."""
+        weight, bias, centre, rotation = (
+            self.heads[f"{name}.{part}"].float()
+            for part in ("weight", "bias", "centre", "rotation")
+        )
+        return normalize((normalize(features @ weight + bias, dim=-1) - centre) @ rotation, dim=-1)
+
+    def _pixels(self, data: bytes) -> Tensor:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        picture.thumbnail((self.side, self.side))
+        canvas = Image.new("RGB", (self.side, self.side), "white")
+        left, top = (self.side - picture.width) // 2, (self.side - picture.height) // 2
+        canvas.paste(picture, (left, top))
+        return torch.from_numpy(np.asarray(canvas).copy())
+
+
+@torch.inference_mode()
+def embed(model: PlainModel, rows: Sequence[dict[str, object]]) -> np.ndarray:
+    """Unit rows `[text part ; image part]`."""
+    parts = []
+    for start in range(0, len(rows), BATCH_ROWS):
+        batch = rows[start : start + BATCH_ROWS]
+        texts = [". ".join(filter(None, (row["title"], row["description"]))) for row in batch]
+        text = model.project("text", model.text_features(texts))
+        image = model.project("image", model.image_features([row["image"] for row in batch]))
+        parts.append(torch.cat([text, image], dim=1))
+    return normalize(torch.cat(parts), dim=-1).numpy()
 
 
 def main() -> None:
     """Runs as plain.py CATALOGUE MODEL OUT."""
-    catalogue, model, out = (Path(argument) for argument in sys.argv[1:])
-    settings = json.loads((model / "model.json").read_text())
-    heads = load_file(model / "heads.safetensors")
-    tokenizer = AutoTokenizer.from_pretrained(model / "text")
-    bert = AutoModel.from_pretrained(model / "text", dtype=torch.float32).eval()
-    resnet = getattr(torchvision.models, settings["image"]["architecture"])()
-    resnet.fc = torch.nn.Identity()
-    table = load_file(model / "text" / "words.safetensors")
-    words = table["rows"].float() * table["scale"]
-    weights = load_file(model / "image" / "model.safetensors")
-    resnet.load_state_dict({name: value.float() for name, value in weights.items()})
-    resnet.eval()
-    path = model / "image" / "layout.safetensors"
-    layout = LayoutComponents(Layout.open(path, layout_features(resnet)))
-    mean = torch.tensor(settings["image"]["mean"]).view(3, 1, 1)
-    std = torch.tensor(settings["image"]["std"]).view(3, 1, 1)
-    side = settings["image"]["crop_pixels"]
+    catalogue, folder, out = (Path(argument) for argument in sys.argv[1:])
     rows = pq.read_table(catalogue, columns=["title", "description", "image"]).to_pylist()
-    parts: dict[str, list[torch.Tensor]] = {"text": [], "image": []}
-    with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
-            said = [". ".join(filter(None, (row["title"], row["description"]))) for row in batch]
-            tokens = tokenizer(
-                said, return_tensors="pt", padding=True, truncation=True, max_length=64
-            )
-            states = bert(**tokens).last_hidden_state
-            mask = tokens["attention_mask"].unsqueeze(-1)
-            both = torch.cat([states, words[tokens["input_ids"]]], dim=2)
-            parts["text"].append((both * mask).sum(1) / mask.sum(1))
-            pictures, pixels = [], []
-            for row in batch:
-                picture = Image.open(io.BytesIO(row["image"])).convert("RGB")
-                picture.thumbnail((side, side))
-                canvas = Image.new("RGB", (side, side), "white")
-                canvas.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-                pixels.append(torch.from_numpy(np.asarray(canvas).copy()))
-                pictures.append((pixels[-1].permute(2, 0, 1) / 255 - mean) / std)
-            pooled, middle = look(resnet, torch.stack(pictures))
-            seen = layout(torch.stack(pixels), middle)
-            parts["image"].append(torch.cat([pooled, seen], dim=1))
-    parts = []
-    for name, features in parts.items():
-        stacked = (
-            torch.cat(features) @ heads[f"{name}.weight"].float() + heads[f"{name}.bias"].float()
-        )
-        inner = torch.nn.functional.normalize(stacked, dim=-1) - heads[f"{name}.centre"].float()
-        parts.append(
-            torch.nn.functional.normalize(inner @ heads[f"{name}.rotation"].float(), dim=-1)
-        )
-    vectors = torch.nn.functional.normalize(torch.cat(parts, dim=1), dim=-1).numpy()
+    vectors = embed(PlainModel(folder), rows)
+    import faiss  # after torch
+
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     faiss.write_index(index, str(out))

@@ -1,7 +1,7 @@
-"""Speed and memory of the main job, beside the same work written the ordinary way (`make bench`).
+"""Speed and memory of the main job and of a plain baseline of the same work (`make bench`).
 
-Commands run one after another, ours and the peer's in turn, each in a process of its own; what
-is printed are medians over the rounds, and ratios within one run. Nothing here can fail a build.
+Commands run one after another, ours and the baseline in turn, each in a process of its own;
+printed are medians over the rounds, and ratios within one run. Nothing here can fail a build.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def measure_round(catalogue: Path, model: str, folder: Path) -> dict[str, Measur
         "embed, nothing new": run(*embed),
         "index": run(*PROGRAM, "index", "--store", store, "--quiet"),
         "query, from the shell": run(*PROGRAM, "query", "red t-shirt", "--store", store),
-        "the ordinary way": run(*plain, catalogue, model_folder, folder / "plain.faiss"),
+        "baseline": run(*plain, catalogue, model_folder, folder / "plain.faiss"),
     }
 
 
@@ -70,12 +70,12 @@ def main() -> None:
             measure_round(options.catalogue, options.model, Path(folder) / "round")
             for _ in range(options.rounds)
         ]
-    base = statistics.median(found["the ordinary way"].seconds for found in rounds)
+    base = statistics.median(measured["baseline"].seconds for measured in rounds)
     sys.stdout.write(f"{count} products, medians of {options.rounds} rounds\n")
     sys.stdout.write(f"{'':24}{'seconds':>9}{'ratio':>8}{'peak MB':>9}{'products/s':>12}\n")
     for name in rounds[0]:
-        seconds = statistics.median(found[name].seconds for found in rounds)
-        peak = statistics.median(found[name].peak_mb for found in rounds)
+        seconds = statistics.median(measured[name].seconds for measured in rounds)
+        peak = statistics.median(measured[name].peak_mb for measured in rounds)
         sys.stdout.write(
             f"{name:24}{seconds:9.2f}{seconds / base:8.2f}{peak:9.0f}{count / seconds:12.0f}\n"
         )

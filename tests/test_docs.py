@@ -1,7 +1,6 @@
 """The documents tell the truth: commands run, options exist, links lead somewhere."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -9,14 +8,18 @@ from pathlib import Path
 
 import click
 import pytest
+from checkout import ROOT, link_checkout, make, plain_environment
 from click.testing import CliRunner
 
 from prodmatch_cli.main import cli
 
 COMMANDS = cli.list_commands(click.Context(cli))
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    *("README.md", "sample_data/README.md", ".github/CONTRIBUTING.md", "recipes/compact/LOG.md"),
+    "pipeline/prodmatch/models/compact/README.md",
+]
 OURS = [
     path
     for pattern in ("*.md", "*.toml", "Makefile", ".ci/*", ".github/*", "*/*.md", "*/**/*.py")
@@ -37,22 +40,6 @@ def console_blocks() -> list[tuple[str, list[str]]]:
     return shown
 
 
-def plain_environment() -> dict[str, str]:
-    """The environment without what an outer `make` put there."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-
-
-def sandbox(folder: Path) -> Path:
-    """A clone as a user has it after the first `make`: the same files, the environment ready."""
-    for path in ROOT.iterdir():
-        if path.name not in (".venv", ".git", "store"):
-            (folder / path.name).symlink_to(path)
-    (folder / ".venv").mkdir()
-    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    (folder / ".venv" / ".ready").touch()
-    return folder
-
-
 def shape(line: str) -> object:
     """What must stay the same of a line of output: JSON's fields, a table's words."""
     if line.startswith("{"):
@@ -66,7 +53,7 @@ def test_every_command_of_the_readme_runs_and_prints_what_is_shown(tmp_path: Pat
     script = "set -e\n" + "".join(f"{command}\necho {mark}\n" for command in commands)
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=sandbox(tmp_path),
+        cwd=link_checkout(tmp_path),
         env=plain_environment(),
         capture_output=True,
         text=True,
@@ -117,14 +104,7 @@ def test_every_command_says_what_it_does(command: str) -> None:
 def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    listed = subprocess.run(
-        ["make", "help"],
-        cwd=ROOT,
-        env=plain_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listed = make(ROOT, "help")
     assert {line.split()[0] for line in listed.stdout.splitlines()} == targets
 
 
@@ -134,10 +114,12 @@ def test_the_makefile_runs_files_that_exist() -> None:
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-@pytest.mark.parametrize("path", ["README.md", "sample_data/README.md", ".github/CONTRIBUTING.md"])
+@pytest.mark.parametrize("path", DOCUMENTS)
 def test_files_named_in_the_documents_exist(path: str) -> None:
     text = (ROOT / path).read_text()
-    named = re.findall(r"`((?:pipeline|cli|tests|sample_data|benchmarks|\.github)/[\w./-]+)`", text)
+    named = re.findall(
+        r"`((?:pipeline|cli|tests|sample_data|benchmarks|recipes|\.github)/[\w./-]+)`", text
+    )
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

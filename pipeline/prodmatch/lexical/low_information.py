@@ -12,8 +12,8 @@ __all__ = ["prose_weights"]
 def prose_weights() -> Mapping[str, float]:
     """The weight of a word in a long query, for those that weigh less than 1.
 
-    Counted by `benchmarks/count_prose.py` in English titles and descriptions; words of other
-    languages are not among them, and weigh 1.
+    Counted by `recipes/compact/low_information_terms.py` in English titles and descriptions; words
+    of other languages are not among them, and weigh 1.
     """
     weights: dict[str, float] = json.loads(
         Path(__file__).with_name("low_information_terms.json").read_bytes()

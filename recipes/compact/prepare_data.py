@@ -1,7 +1,7 @@
-"""Assembles the training material of the shipped model from the shared data.
+"""Writes the training data of the shipped model, from the catalogues and texts in DATA.
 
-Writes three Parquet files: a catalogue of products (with a `split` column), pairs of texts that
-say the same product, and loose texts. `make model` then runs `prodmatch train` on them.
+Three Parquet files: a catalogue of products (with a `split` column), pairs of texts that
+describe the same product, and single texts. `make model` then runs `prodmatch train` on them.
 """
 
 import argparse
@@ -26,7 +26,7 @@ COLUMNS = [
     "image",
     "split",
 ]
-# Other words for the same thing, so that a query's word need not be the shop's.
+# Synonyms, so that the word of a query need not be the shop's.
 SYNONYMS = {
     "tshirts": "t-shirt|tshirt|tee|t shirt",
     "trousers": "trousers|pants",
@@ -54,7 +54,7 @@ SYNONYMS = {
 }
 # A title, a kind in a few words, and a description: "Rope Clock. clock. Add a touch of ..."
 DESCRIBED = re.compile(r"\W*(.{3,90}?)\W*\. [\w &/'-]{2,40}\. (.{40,})$", re.DOTALL)
-FEWEST_WORDS = 6  # of a sentence that says something of its product
+FEWEST_WORDS = 6  # of a sentence that describes its product
 KEPT_PLURAL = ("shorts", "jeans", "leggings", "jeggings", "tights", "shoes", "heels", "flats")
 GARMENT = re.compile(
     r"\b(t-shirt|tee|tank top|tank|blouse|shirt|tunic|polo|sweater|cardigan|camisole|vest|dress"
@@ -63,8 +63,8 @@ GARMENT = re.compile(
 GENDERS = {"men": "men|mens|man", "women": "women|womens|ladies", "unisex": "unisex"}
 
 
-def say_type(name: object) -> str | None:
-    """A shop's type in the words of a query, alternatives separated by `|`."""
+def type_words(name: object) -> str | None:
+    """A shop's type in the words of a query; alternatives are separated by `|`."""
     if not isinstance(name, str) or not name.strip():
         return None
     words = name.strip().lower()
@@ -81,15 +81,15 @@ def read_products(folder: Path) -> pd.DataFrame:
     for name in ("fashion", "tops", "electronics"):  # home is non-commercial: never trained on
         rows = pd.read_parquet(folder / "catalogue" / f"{name}.parquet")
         rows = rows[rows["split"].isin(["train", "val"])].assign(source=name)
-        rows["colour"] = [_say_colour(colour) for colour in rows["colour"]]
-        # the tops' types are the marketplace's own codes, often wrong; their titles say the type
+        rows["colour"] = [_colour_words(colour) for colour in rows["colour"]]
+        # types of tops are codes of the marketplace, often wrong; their titles name the type
         if name == "fashion":
-            rows["type"] = [say_type(kind) for kind in rows["type"]]
+            rows["type"] = [type_words(kind) for kind in rows["type"]]
         else:
             rows["type"] = [
                 _find_garment(title) if name == "tops" else None for title in rows["title"]
             ]
-        rows["gender"] = [_say_gender(gender) for gender in rows["gender"]]
+        rows["gender"] = [_gender_words(gender) for gender in rows["gender"]]
         parts.append(rows)
     photographs = pd.read_parquet(folder / "pretrain" / "clothing_5k.parquet")
     labels = photographs["label"]
@@ -99,7 +99,7 @@ def read_products(folder: Path) -> pd.DataFrame:
                 "product_id": [f"clothing-{row}" for row in range(len(photographs))],
                 "source": "clothing",
                 "title": labels,
-                "type": [say_type(label) for label in labels],
+                "type": [type_words(label) for label in labels],
                 "image": photographs["image"],
                 "split": "train",
             }
@@ -109,21 +109,18 @@ def read_products(folder: Path) -> pd.DataFrame:
 
 
 def _find_garment(title: str) -> str | None:
-    found = GARMENT.findall(title.lower())
-    return (
-        {"t-shirt": "t-shirt|tee|top", "tee": "tee|t-shirt|top"}.get(found[-1], found[-1])
-        if found
-        else "top"
-    )
+    garments = GARMENT.findall(title.lower()) or ["top"]
+    last = garments[-1]
+    return {"t-shirt": "t-shirt|tee|top", "tee": "tee|t-shirt|top"}.get(last, last)
 
 
-def _say_gender(gender: object) -> str | None:
+def _gender_words(gender: object) -> str | None:
     if not isinstance(gender, str) or not gender:
         return None
     return GENDERS.get(gender.lower(), gender.lower())
 
 
-def _say_colour(colour: object) -> str | None:
+def _colour_words(colour: object) -> str | None:
     if not isinstance(colour, str) or not re.fullmatch(r"[A-Za-z ]{3,16}", colour):
         return None
     words = colour.lower()
@@ -135,7 +132,7 @@ def _say_colour(colour: object) -> str | None:
 
 
 def read_drawings(paths: list[Path]) -> pd.DataFrame:
-    """Products drawn by `sample_data/draw.py` with seeds of their own."""
+    """Products drawn by `recipes/sample_catalogue/draw.py` with other seeds than the sample's."""
     drawings = pd.concat([pd.read_parquet(path) for path in paths])
     drawings["product_id"] = [f"drawn-{row}" for row in range(len(drawings))]
     drawings["source"] = "drawn"
@@ -145,20 +142,20 @@ def read_drawings(paths: list[Path]) -> pd.DataFrame:
 
 
 def read_texts(folder: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Pairs of texts that say the same product, and all loose texts."""
+    """Pairs of texts of the same product, and all single texts."""
     pairs = pd.read_parquet(folder / "text" / "same_product_pairs.parquet")[["left", "right"]]
     texts = pd.read_parquet(folder / "text" / "product_texts.parquet")["text"].tolist()
     described = []
-    for found in filter(None, map(DESCRIBED.match, texts)):
-        title, description = found.groups()
+    for match in filter(None, map(DESCRIBED.match, texts)):
+        title, description = match.groups()
         sentences = re.split(r"(?<=[.!?])\s+", description)
-        described += [(said, title) for said in sentences if len(said.split()) >= FEWEST_WORDS]
+        described += [(part, title) for part in sentences if len(part.split()) >= FEWEST_WORDS]
     sources = {
         "offers": pairs,
         "descriptions": pd.DataFrame(described, columns=["left", "right"]),
     }
-    said = pd.concat([rows.assign(source=source) for source, rows in sources.items()])
-    return said, [*texts, *pairs["left"], *pairs["right"]]
+    both = pd.concat([rows.assign(source=source) for source, rows in sources.items()])
+    return both, [*texts, *pairs["left"], *pairs["right"]]
 
 
 def main() -> None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 Point = tuple[float, float]
 Outline = list[Point]
 
-__all__ = ["KINDS", "Kind", "Shape"]
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -26,15 +24,15 @@ class Kind:
     """A kind of product: its words, what it is made of, its usual price, and how it looks."""
 
     name: str
-    words: tuple[str, ...]  # how a title may say it
+    words: tuple[str, ...]  # how a title may name it
     category: str
     materials: tuple[str, ...]
     price: float
     draw: Callable[[float, float], Shape]  # of a width and a length about 1
 
 
-def _mirror(half: Outline) -> Outline:
-    return half + [(100 - x, y) for x, y in reversed(half)]
+def _mirror(left: Outline) -> Outline:
+    return left + [(100 - x, y) for x, y in reversed(left)]
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> Outline:
@@ -83,42 +81,42 @@ def jacket(w: float, h: float) -> Shape:
 
 
 def dress(w: float, h: float) -> Shape:
-    half = [(44, 18), (40, 8), (36, 8), (36, 24), (40, 42), (50 - 26 * w, 30 + 58 * h)]
-    return Shape([_mirror(half)], lines=[([(40, 42), (60, 42)], 1.6)])
+    left_side = [(44, 18), (40, 8), (36, 8), (36, 24), (40, 42), (50 - 26 * w, 30 + 58 * h)]
+    return Shape([_mirror(left_side)], lines=[([(40, 42), (60, 42)], 1.6)])
 
 
 def skirt(w: float, h: float) -> Shape:
-    half = [(38, 24), (50 - 30 * w, 30 + 44 * h)]
+    left_side = [(38, 24), (50 - 30 * w, 30 + 44 * h)]
     pleats = [([(50 + x / 2, 32), (50 + x * w, 30 + 44 * h)], 1.0) for x in (-16, 0, 16)]
-    return Shape([_mirror(half)], dark=[_box(38, 22, 62, 27)], lines=pleats)
+    return Shape([_mirror(left_side)], dark=[_box(38, 22, 62, 27)], lines=pleats)
 
 
 def trousers(w: float, h: float) -> Shape:
-    leg, end = 18 * w, 22 + 68 * h
+    trouser, end = 18 * w, 22 + 68 * h
     outline = [
-        (50 - leg, 10),
-        (50 + leg, 10),
-        (52 + leg, end),
+        (50 - trouser, 10),
+        (50 + trouser, 10),
+        (52 + trouser, end),
         (54, end),
         (50, 36),
         (46, end),
-        (48 - leg, end),
+        (48 - trouser, end),
     ]
-    return Shape([outline], dark=[_box(50 - leg, 9, 50 + leg, 13)])
+    return Shape([outline], dark=[_box(50 - trouser, 9, 50 + trouser, 13)])
 
 
 def shorts(w: float, h: float) -> Shape:
-    leg, end = 22 * w, 34 + 34 * h
+    trouser, end = 22 * w, 34 + 34 * h
     outline = [
-        (50 - leg, 26),
-        (50 + leg, 26),
-        (56 + leg, end),
+        (50 - trouser, 26),
+        (50 + trouser, 26),
+        (56 + trouser, end),
         (53, end),
         (50, 46),
         (47, end),
-        (44 - leg, end),
+        (44 - trouser, end),
     ]
-    return Shape([outline], dark=[_box(50 - leg, 25, 50 + leg, 30)])
+    return Shape([outline], dark=[_box(50 - trouser, 25, 50 + trouser, 30)])
 
 
 def sneakers(w: float, h: float) -> Shape:
@@ -231,8 +229,8 @@ def wallet(w: float, h: float) -> Shape:
 
 
 def umbrella(w: float, h: float) -> Shape:
-    half = [(50, 10), (34, 14), (18, 28), (8, 48), (20, 44), (30, 50), (40, 45)]
-    canopy = [*half, (50, 50), *[(100 - x, y) for x, y in reversed(half)]]
+    left_side = [(50, 10), (34, 14), (18, 28), (8, 48), (20, 44), (30, 50), (40, 45)]
+    canopy = [*left_side, (50, 50), *[(100 - x, y) for x, y in reversed(left_side)]]
     shaft = ([(50, 48), (50, 86), (54, 91), (60, 88), (60, 84)], 2.2)
     return Shape([canopy], lines=[shaft, ([(50, 10), (30, 50)], 0.8), ([(50, 10), (70, 50)], 0.8)])
 
@@ -262,8 +260,8 @@ def bottle(w: float, h: float) -> Shape:
 
 
 def vase(w: float, h: float) -> Shape:
-    half = [(42, 10), (44, 24), (50 - 26 * w, 48), (50 - 24 * w, 70), (40, 90)]
-    return Shape([_mirror(half)], lines=[([(44, 24), (56, 24)], 1.2)])
+    left_side = [(42, 10), (44, 24), (50 - 26 * w, 48), (50 - 24 * w, 70), (40, 90)]
+    return Shape([_mirror(left_side)], lines=[([(44, 24), (56, 24)], 1.2)])
 
 
 def lamp(w: float, h: float) -> Shape:
@@ -296,8 +294,8 @@ def table(w: float, h: float) -> Shape:
 
 
 def cushion(w: float, h: float) -> Shape:
-    half = [(50, 20), (32, 19), (14, 14), (20, 36), (20, 62), (14, 86), (32, 80), (50, 79)]
-    return Shape([[*half, *[(100 - x, y) for x, y in reversed(half)]]])
+    left_side = [(50, 20), (32, 19), (14, 14), (20, 36), (20, 62), (14, 86), (32, 80), (50, 79)]
+    return Shape([[*left_side, *[(100 - x, y) for x, y in reversed(left_side)]]])
 
 
 def watch(w: float, h: float) -> Shape:

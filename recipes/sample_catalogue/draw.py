@@ -1,9 +1,9 @@
-"""Draws a catalogue: products in colours and patterns, half of whose titles do not say the colour.
+"""Draws a catalogue: products in colours and patterns, half of whose titles do not name the colour.
 
-    python sample_data/draw.py --seed 7 --count 616 --out sample_data/catalogue.parquet
+    python recipes/sample_catalogue/draw.py --seed 7 --count 616 --out sample_data/catalogue.parquet
 
-Beside the catalogue it writes queries.jsonl and qrels.parquet: "red t-shirt" and the like, with
-every drawn product that fits, told from how it was drawn and not from what its title says.
+Next to the catalogue it writes queries.jsonl and qrels.parquet: "red t-shirt" and the like, with
+every product that matches. Relevance comes from the drawing, not from the title.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from shapes import KINDS, Kind, Outline, Shape
 
 Colour = tuple[int, int, int]
 
+SAMPLE = Path(__file__).parents[2] / "sample_data/catalogue.parquet"
 SIDE, SCALE = 96, 3  # pixels of a picture; drawn larger and reduced, which smooths the edges
 COLOURS: dict[str, Colour] = {
     "red": (200, 28, 36),
@@ -49,31 +50,31 @@ OCCASIONS = ("every day", "the weekend", "travelling", "work", "a gift", "long e
 
 @dataclass(frozen=True)
 class Design:
-    """What is drawn, before any word is said about it."""
+    """What is drawn, before it is described."""
 
     kind: Kind
     colour: str
     pattern: str
     brand: str
     gender: str | None
-    says_colour: bool
+    names_colour: bool
 
 
 def main() -> None:
-    """Draws the catalogue and writes it with its queries and judgements."""
+    """Draws the catalogue and writes it with its queries and qrels."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--count", type=int, default=616)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "catalogue.parquet")
+    parser.add_argument("--out", type=Path, default=SAMPLE)
     options = parser.parse_args()
     rows = draw_catalogue(options.seed, options.count)
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, options.out, row_group_size=200)
-    queries, judgements = _judge(rows)
+    queries, qrels = _judge(rows)
     lines = [json.dumps(query) + "\n" for query in queries]
     (options.out.parent / "queries.jsonl").write_text("".join(lines))
-    pq.write_table(pa.Table.from_pylist(judgements), options.out.parent / "qrels.parquet")
+    pq.write_table(pa.Table.from_pylist(qrels), options.out.parent / "qrels.parquet")
     sys.stderr.write(f"{len(rows)} products, {len(queries)} queries -> {options.out}\n")
 
 
@@ -104,15 +105,15 @@ SCHEMA = pa.schema(
 def _draw_design(row: int, rng: np.random.Generator) -> Design:
     """The design of a row: every kind in every colour before one comes again."""
     colours = list(COLOURS)
-    turn, place = divmod(row, len(RANGE))
-    kind = RANGE[place]
-    copy = RANGE[:place].count(kind)
-    colour = colours[(turn + place - copy) % len(colours)]
-    says_colour = (turn + place) % 2 == 0  # the other half keeps silent about it
+    cycle, position = divmod(row, len(RANGE))
+    kind = RANGE[position]
+    copy = RANGE[:position].count(kind)
+    colour = colours[(cycle + position - copy) % len(colours)]
+    names_colour = (cycle + position) % 2 == 0  # every other title does not name it
     gender = rng.choice(GENDERS[kind.category]) if kind.category in GENDERS else None
     pattern = PATTERNS[rng.integers(len(PATTERNS))]
     brand = BRANDS[rng.integers(len(BRANDS))]
-    return Design(kind, colour, pattern, brand, str(gender) if gender else None, says_colour)
+    return Design(kind, colour, pattern, brand, str(gender) if gender else None, names_colour)
 
 
 def _describe(row: int, design: Design, rng: np.random.Generator) -> dict[str, object]:
@@ -120,7 +121,7 @@ def _describe(row: int, design: Design, rng: np.random.Generator) -> dict[str, o
     words = [design.brand]
     if design.gender and rng.random() < 0.6:
         words.append(f"{design.gender}'s" if design.gender != "Unisex" else "Unisex")
-    if design.says_colour:
+    if design.names_colour:
         words.append(design.colour.title())
     if design.pattern != "solid" and rng.random() < 0.5:
         words.append(design.pattern.title())
@@ -245,13 +246,13 @@ def _judge(
                 text = f"{row[trait]} {row['type']}"
                 wanted.setdefault(text, []).append(str(row["product_id"]))
     texts = sorted(wanted)
-    queries = [{"query_id": f"q{place:03d}", "text": text} for place, text in enumerate(texts)]
-    judgements: list[dict[str, object]] = [
+    queries = [{"query_id": f"q{number:03d}", "text": text} for number, text in enumerate(texts)]
+    qrels: list[dict[str, object]] = [
         {"query_id": query["query_id"], "product_id": product, "relevance": 1}
         for query in queries
         for product in wanted[query["text"]]
     ]
-    return queries, judgements
+    return queries, qrels
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+"""Benchmarks, recipes and evaluation run to their ends by `make`, on a few generated products."""
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from checkout import link_checkout, make
+from shared_data import save_shared_data
+from small import products, write
+
+from prodmatch.model.description import Model, open_model
+
+# Stands where the baseline's own encoder does, which takes a download to install.
+SENTENCE_TRANSFORMERS = """
+import numpy as np
+
+class SentenceTransformer:
+    def __init__(self, encoder, **options):
+        assert encoder.endswith("text")
+
+    def encode(self, texts, **options):
+        return np.full((len(texts), 768), 768**-0.5, np.float32)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "checkout").mkdir()
+    return link_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    return f"DATA={save_shared_data(tmp_path / 'data')}"
+
+
+@pytest.mark.slow
+def test_bench_measures_every_job_and_the_baseline(checkout: Path) -> None:
+    catalogue = write(checkout / "few.parquet", products(20))
+    done = make(checkout, "bench", f"CATALOGUE={catalogue}", "OPTIONS=--rounds 1")
+    assert (done.returncode, done.stderr) == (0, "")
+    count, _, *rows = done.stdout.splitlines()[-7:]
+    assert count == "20 products, medians of 1 rounds"
+    assert [row[:24].strip() for row in rows] == [
+        "embed, new store",
+        "embed, nothing new",
+        "index",
+        "query, from the shell",
+        "baseline",
+    ]
+
+
+@pytest.mark.slow
+def test_bench_ask_measures_both_text_encoders_and_the_baseline(
+    checkout: Path, tmp_path: Path, model: Model
+) -> None:
+    catalogue = write(checkout / "few.parquet", products(20))
+    peer = checkout / "build" / "peer"
+    (peer / "bin").mkdir(parents=True)
+    (peer / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (peer / "bin" / "python").chmod(0o755)
+    (peer / ".ready").touch()
+    (tmp_path / "sentence_transformers.py").write_text(SENTENCE_TRANSFORMERS)
+    options = f"OPTIONS=--rounds 1 --seconds 0.1 --layers 1 --model {model.folder}"
+    done = make(
+        checkout, "bench-ask", f"CATALOGUE={catalogue}", "COUNT=300", options,
+        PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [row[:40].strip() for row in done.stdout.splitlines()]
+    for name in (model.folder.name, "BERT of 1 layers"):
+        assert {f"prodmatch query, {name}", f"baseline, {name}"} <= set(rows), rows
+    assert sum("filter" in row for row in rows) == 10
+
+
+@pytest.mark.slow
+def test_evaluate_measures_every_signal_on_every_set(
+    checkout: Path, data: str, model: Model
+) -> None:
+    done = make(checkout, "evaluate", data, f"OPTIONS=--model {model.folder}")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len({row["set"] for row in rows}) == 4
+    assert {row["system"] for row in rows} == {"lexical", "text", "image", "hybrid"}
+    (full,) = (
+        row for row in rows if row["set"] == "val.attributes (title)" and row["system"] == "lexical"
+    )
+    assert full["RR(rel=3)"] == 1.0
+
+
+@pytest.mark.slow
+def test_model_trains_a_model_that_opens(checkout: Path, data: str) -> None:
+    done = make(checkout, "model", data, "DRAWINGS=72")
+    assert done.returncode == 0, done.stderr
+    assert open_model(str(checkout / "build" / "compact")).heads.bank is not None
+    splits = pq.read_table(checkout / "build/training_data/products.parquet")["split"]
+    assert set(splits.to_pylist()) == {"train", "val"}
+
+
+@pytest.mark.parametrize("target", ["evaluate", "model", "terms"])
+def test_a_target_says_which_data_are_missing(checkout: Path, target: str) -> None:
+    done = make(checkout, target, "DATA=nowhere")
+    assert "nowhere/" in done.stdout + done.stderr
+    assert "set DATA" in done.stdout + done.stderr
