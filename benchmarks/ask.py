@@ -134,7 +134,6 @@ def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
-    from prodmatch.encoders.encoders import WORDS as TOKEN_BAG
     from prodmatch.encoders.model_writer import EncoderFiles
     from prodmatch.encoders.onnx_export import export_encoders
     from prodmatch.model.description import open_model, write_description
@@ -144,7 +143,8 @@ def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     EncoderFiles.of_model(model).write(folder)
-    (folder / "text" / TOKEN_BAG).unlink(missing_ok=True)  # the features are the BERT's alone
+    token_bag = folder / "text" / "words.safetensors"
+    token_bag.unlink(missing_ok=True)  # the features are the BERT's alone
     write_description(folder, replace(model.description, name="base"))
     torch.manual_seed(0)
     config = BertConfig(vocab_size=30_522, num_hidden_layers=layers)

@@ -1,5 +1,7 @@
 """The documents tell the truth: commands run, options exist, links lead somewhere."""
 
+import ast
+import importlib
 import json
 import re
 import subprocess
@@ -20,6 +22,7 @@ DOCUMENTS = [
     *("README.md", "sample_data/README.md", ".github/CONTRIBUTING.md", "recipes/compact/LOG.md"),
     "pipeline/prodmatch/models/compact/README.md",
 ]
+SCRIPTS = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("recipes/*/*.py")]
 OURS = [
     path
     for pattern in ("*.md", "*.toml", "Makefile", ".ci/*", ".github/*", "*/*.md", "*/**/*.py")
@@ -112,6 +115,23 @@ def test_the_makefile_runs_files_that_exist() -> None:
     named = re.findall(r"python (\S+\.py)", (ROOT / "Makefile").read_text())
     assert named
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("path", sorted(path.name for path in SCRIPTS))
+def test_scripts_import_what_the_library_has(path: str) -> None:
+    (script,) = (script for script in SCRIPTS if script.name == path)
+    imports = [
+        node
+        for node in ast.walk(ast.parse(script.read_text()))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("prodmatch.")
+    ]
+    missing = [
+        f"{node.module}.{alias.name}"
+        for node in imports
+        for alias in node.names
+        if not hasattr(importlib.import_module(str(node.module)), alias.name)
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
