@@ -17,7 +17,7 @@ from prodmatch.build import BuildSettings, build
 from prodmatch.embed import EmbedSettings
 from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
 from prodmatch.evaluation.trec import Qrels
-from prodmatch.reports.evaluation_page import evaluation_page
+from prodmatch.reports.html import evaluation_page
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 from prodmatch.storage.atomic import new_file, write_json

@@ -19,7 +19,7 @@ from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product, paint
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.reports.answers_page import answers_page, explanation_page
+from prodmatch.reports.html import answers_page, explanation_page
 from prodmatch.search.hits import Hit
 from prodmatch.storage.vectors import normalise, split_parts
 

@@ -74,7 +74,7 @@ def test_asking_runs_where_nothing_else_is_installed(
 
 
 def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published: Path) -> None:
-    idle = ["pyarrow", "prodmatch.catalogue.reader", "prodmatch_cli.commands.embed"]
+    idle = ["pyarrow", "jinja2", "prodmatch.catalogue.reader", "prodmatch_cli.commands.embed"]
     done = run_without([], [["query", "red shirt", "--store", str(published)]], absent_after=idle)
     assert (done.returncode, done.stderr) == (0, "")
 

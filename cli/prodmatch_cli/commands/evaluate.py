@@ -55,7 +55,7 @@ def evaluate(
     )
     if out is not None:
         write_json(out / "evaluation.json", asdict(found))
-        from prodmatch.reports.evaluation_page import evaluation_page
+        from prodmatch.reports.html import evaluation_page
 
         with new_file(out / "evaluation.html") as file:
             file.write(evaluation_page(found, f"{queries.name} on {store}").encode())

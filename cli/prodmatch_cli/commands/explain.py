@@ -69,7 +69,7 @@ def explain(
         index, query, product_id, picture=picture, weights=read_weights(weights)
     )
     if html is not None:
-        from prodmatch.reports.answers_page import explanation_page
+        from prodmatch.reports.html import explanation_page
 
         with new_file(html) as file:
             file.write(explanation_page(found).encode())

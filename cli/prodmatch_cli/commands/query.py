@@ -120,7 +120,7 @@ def _write_page(
     pictures: Mapping[str, bytes],
     facts: Mapping[str, object],
 ) -> None:
-    from prodmatch.reports.answers_page import answers_page
+    from prodmatch.reports.html import answers_page
 
     page = answers_page(
         [query for query, _ in pairs],

@@ -1,0 +1,122 @@
+"""HTML reports that a person looks at: one file each, no script, nothing loaded from elsewhere."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+
+from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.evaluate import Evaluation
+from prodmatch.explain import Explanation, paint
+from prodmatch.search.hits import Hit
+from prodmatch.search.queries import Query
+from prodmatch.search.scoring import SIGNALS
+
+LEFT = 15  # percent of a bar that lie left of its zero; right of it, a score of 1 is full
+SHOWN_PIXELS = 192  # of a picture's longer side
+HEAT_PIXELS = 320
+MOST_CHARACTERS = 300  # of a value
+CHART = {
+    "width": 720,
+    "height": 260,
+    "colours": ("#8c6d31", "#1f77b4", "#2ca02c", "#d62728", "#9467bd", "#7f7f7f"),
+}
+
+
+def answers_page(
+    queries: Sequence[Query],
+    found: Sequence[Sequence[Hit]],
+    pictures: Mapping[str, bytes],
+    *,
+    facts: Mapping[str, object],
+) -> str:
+    """The hits of each query with their pictures and the split of their scores.
+
+    Args:
+        queries: texts, pictures or items.
+        found: the hits of each.
+        pictures: those of the products that there are, by id; a broken one is left out.
+        facts: what else the reader should know, such as the filter; shown under the title.
+    """
+    answers = list(zip(queries, found, strict=True))
+    return _render("answers.html", answers=answers, pictures=pictures, facts=facts, signals=SIGNALS)
+
+
+def explanation_page(explanation: Explanation) -> str:
+    """Why a product answers a query: the score, the words, and the heat over the picture."""
+    shares = [*explanation.query_words, *explanation.product_words]
+    heat, heat_map = None, explanation.heat_map
+    if heat_map is not None:
+        pixels = Image.fromarray(heat_map.pixels).resize((HEAT_PIXELS, HEAT_PIXELS))
+        painted = paint(heat_map, HEAT_PIXELS)
+        heat = {"pixels": _jpeg(pixels), "painted": _jpeg(painted), "cosine": heat_map.cosine}
+    return _render(
+        "explanation.html",
+        hit=explanation.hit,
+        query=explanation.query,
+        sources={
+            "lexical": f"BM25 {explanation.bm25:.3f}",
+            "text": _cosine(explanation.text_cosine),
+            "image": _cosine(explanation.image_cosine),
+        },
+        words={
+            "Words of the query": explanation.query_words,
+            "Words of the product": explanation.product_words,
+        },
+        most=max((abs(share.text) for share in shares), default=0.0) or 1.0,
+        heat=heat,
+    )
+
+
+def evaluation_page(evaluation: Evaluation, title: str) -> str:
+    """An evaluation: a table of the measures, bars with intervals, curves over the probability."""
+    return _render("evaluation.html", found=evaluation, title=title, **CHART)
+
+
+def _render(name: str, **values: object) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["left"] = LEFT
+    environment.filters |= {
+        "short": _short,
+        "thumbnail": _thumbnail,
+        "shares": lambda hit: {signal: float(getattr(hit, signal)) for signal in SIGNALS},
+        "figure": lambda value, digits: "unknown" if value is None else f"{value:.{digits}f}",
+    }
+    return environment.get_template(name).render(values)
+
+
+def _short(value: object) -> str:
+    """Any value as text of a page; titles come from strangers."""
+    return " ".join(str(value).split())[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
+
+
+def _thumbnail(data: bytes | None) -> str | None:
+    """A picture, small, in base64; None where there is none or it is broken."""
+    if data is None:
+        return None
+    try:
+        picture = decode_image(data)
+    except ImageFault:
+        return None
+    picture.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
+    return _jpeg(picture)
+
+
+def _jpeg(picture: Image.Image) -> str:
+    """A picture made anew, in base64: the bytes that came in are never passed on."""
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=80)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def _cosine(value: float | None) -> str:
+    return "not there" if value is None else f"cosine {value:.3f}"
