@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from product_files import convert, write_csv
 from small import draw
 
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.convert import ConvertSettings
 from prodmatch.errors import CatalogueError
 
@@ -119,3 +122,58 @@ def test_a_column_or_folder_that_is_not_there_is_named(
     settings = ConvertSettings(images=tmp_path / folder, match=match)
     with pytest.raises(CatalogueError, match=r"no such column|no directory"):
         convert(tmp_path, "p.csv", "product_id,title\nA,a\n", settings)
+
+
+@pytest.mark.parametrize("paths", [False, True])
+def test_the_catalogue_is_read_with_the_first_picture_of_each(tmp_path: Path, paths: bool) -> None:
+    pictures = _fill(tmp_path / "pictures", ("A.jpg", "A_2.jpg", "B_1.jpg"))
+    settings = ConvertSettings(images=tmp_path / "pictures", image_paths=paths)
+    convert(tmp_path, "p.csv", "product_id,title\nA,a\nB,b\nC,c\n", settings)
+    options = CatalogueOptions(image_root=tmp_path / "pictures" if paths else None)
+    (batch,) = open_catalogue(tmp_path / "catalogue.parquet", options).batches()
+    assert batch.images == [pictures["A.jpg"], pictures["B_1.jpg"], None]
+    assert batch.image_faults == [None, None, None]
+
+
+def test_paths_without_their_folder_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    _fill(tmp_path / "pictures", ("A.jpg",))
+    settings = ConvertSettings(images=tmp_path / "pictures", image_paths=True)
+    convert(tmp_path, "p.csv", "product_id,title\nA,a\n", settings)
+    with pytest.raises(CatalogueError, match="below with `image_root`"):
+        open_catalogue(tmp_path / "catalogue.parquet")
+
+
+def test_addresses_are_no_pictures_and_no_reason_to_refuse(tmp_path: Path) -> None:
+    convert(
+        tmp_path, "e.csv", "Handle,Title,Variant SKU,Image Src\na,A,1,https://x/1.jpg\nb,B,2,\n"
+    )
+    (batch,) = open_catalogue(tmp_path / "catalogue.parquet").batches()
+    assert batch.images == [None, None]
+    assert [fault and fault.reason for fault in batch.image_faults] == ["image_address", None]
+
+
+def test_of_a_list_the_first_that_can_be_fetched_is_taken(tmp_path: Path) -> None:
+    pictures = _fill(tmp_path / "pictures", ("A.jpg",))
+    cells = [["https://x/1.jpg", "missing.jpg", "A.jpg"], ["missing.jpg"], [], [None, ""], None]
+    ids = [str(row) for row in range(5)]
+    pq.write_table(
+        pa.table(
+            {"product_id": ids, "title": ids, "image": pa.array(cells, pa.list_(pa.string()))}
+        ),
+        tmp_path / "c.parquet",
+    )
+    options = CatalogueOptions(image_root=tmp_path / "pictures")
+    (batch,) = open_catalogue(tmp_path / "c.parquet", options).batches()
+    assert batch.images == [pictures["A.jpg"], None, None, None, None]
+    found = [fault and fault.reason for fault in batch.image_faults]
+    assert found == [None, "image_missing", None, None, None]
+
+
+def test_a_list_of_texts_that_are_not_utf8_is_no_traceback(tmp_path: Path) -> None:
+    raw = pa.array([[b"\xff\xfe"], [b"a.jpg"]], pa.list_(pa.binary()))
+    broken = pa.ListArray.from_arrays(raw.offsets, raw.values.view(pa.string()))
+    table = pa.table({"product_id": ["1", "2"], "title": ["a", "b"], "image": broken})
+    pq.write_table(table, tmp_path / "c.parquet")
+    options = CatalogueOptions(image_root=tmp_path)
+    (batch,) = open_catalogue(tmp_path / "c.parquet", options).batches()
+    assert batch.images[0] in (None, b"\xff\xfe")

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -24,13 +25,17 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")
 def read_image_cell(cell: object, root: Path | None) -> bytes | None:
     """The bytes of the picture that a cell of a catalogue holds or names; None for an empty cell.
 
+    Of a list it is the first that can be fetched.
+
     Args:
-        cell: bytes, a text (`read_image_text`), or a struct of `bytes` and `path`.
+        cell: bytes, a text (`read_image_text`), a struct of `bytes` and `path`, or a list of these.
         root: the directory that paths are below.
 
     Raises:
         ImageFault: as `read_image_text`.
     """
+    if isinstance(cell, list):
+        return _read_first(cell, root)
     if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes):
@@ -40,6 +45,26 @@ def read_image_cell(cell: object, root: Path | None) -> bytes | None:
     if cell is None or not str(cell).strip():
         return None
     return read_image_text(str(cell), root)
+
+
+def _read_first(cells: Sequence[object], root: Path | None) -> bytes | None:
+    """The first picture of a list; where none can be fetched, the first one's fault is raised."""
+    first: ImageFault | None = None
+    for cell in cells:
+        try:
+            if data := read_image_cell(cell, root):
+                return data
+        except ImageFault as fault:
+            first = first or fault
+    if first is not None:
+        raise first
+    return None
+
+
+def flatten_cells(cells: Iterable[object]) -> Iterator[object]:
+    """Cells of pictures one by one, those of lists too."""
+    for cell in cells:
+        yield from cell if isinstance(cell, list) else (cell,)
 
 
 def read_image_text(text: str, root: Path | None) -> bytes:

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.image_files import needs_root, read_image_cell
+from prodmatch.catalogue.image_files import flatten_cells, needs_root, read_image_cell
 from prodmatch.catalogue.images import ImageFault
 from prodmatch.catalogue.parts import Part, open_parts, unite_parts
-from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema
+from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError
 
@@ -279,6 +279,7 @@ def _check_parts(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]
 
 def holds_paths(kind: pa.DataType) -> bool:
     """Whether a column of pictures holds paths of files, or texts at least."""
+    kind = picture_type(kind)
     if pa.types.is_struct(kind):
         return bool(kind.get_field_index("bytes") < 0)
     return is_text(kind)
@@ -293,9 +294,9 @@ def _check_paths(parts: Sequence[Part], mapping: SchemaMapping) -> None:
             continue
         with part.open() as reader:
             cells = next(reader.iter_batches(PATH_ROWS, columns=[name]), pa.table({name: []}))
-        for cell in cells[name].to_pylist():
+        for cell in flatten_cells(cells[name].to_pylist()):
             text = cell.get("path") if isinstance(cell, dict) else cell
-            if text and needs_root(text):
+            if isinstance(text, str) and text and needs_root(text):
                 raise CatalogueError(
                     f"{part.path}: column {name!r} holds paths of pictures. "
                     "Give the directory that they are below with `image_root`."
@@ -308,7 +309,11 @@ def _replace_bad_utf8(record: pa.RecordBatch) -> pa.RecordBatch:
         record.validate(full=True)
     except pa.ArrowInvalid:
         columns = [
-            _decode(column) if column.type in (pa.string(), pa.large_string()) else column
+            _decode(column)
+            if column.type in (pa.string(), pa.large_string())
+            else column.cast(pa.list_(pa.binary()))
+            if column.type == pa.list_(pa.string())
+            else column
             for column in record.columns
         ]
         return pa.RecordBatch.from_arrays(columns, names=record.schema.names)

@@ -99,7 +99,7 @@ def map_schema(
     if image is not None and not is_picture(schema.field(image).type):
         raise CatalogueError(
             f"{path}: column {image!r} is of type {schema.field(image).type}; pictures are bytes, "
-            "a struct of bytes and path, or a path below `image_root`."
+            "a struct of bytes and path, a path below `image_root`, or a list of these."
         )
     if not texts and image is None:
         raise CatalogueError(
@@ -200,10 +200,17 @@ def id_kind(kind: pa.DataType) -> str | None:
 
 
 def is_picture(kind: pa.DataType) -> bool:
-    """Whether a column of this type can hold pictures, or where they lie."""
+    """Whether a column of this type can hold pictures, or where they lie, or lists of these."""
+    kind = picture_type(kind)
     if pa.types.is_struct(kind):
         return bool({kind.field(place).name for place in range(kind.num_fields)} & PICTURE_FIELDS)
     return is_bytes(kind) or is_text(kind) or pa.types.is_null(kind)
+
+
+def picture_type(kind: pa.DataType) -> pa.DataType:
+    """The type of one picture, in a column of pictures or of lists of them."""
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return kind.value_type if listed or pa.types.is_fixed_size_list(kind) else kind
 
 
 def is_bytes(kind: pa.DataType) -> bool:

@@ -72,7 +72,7 @@ class TextStatistics:
         examples = ", ".join(list(self.distinct)[:2])
         share = self.repeated / max(1, self.compared)
         found = f"{shown} ({examples[:40]}), {share:.0%} of them searched already"
-        if counted < 2 < self.values:
+        if counted < 2:
             return None
         if known:
             return found if self.letters or "size" in words else None
