@@ -25,6 +25,8 @@ def report_answer(answer: Answer) -> None:
         raise QueryError(answer.error)
     if answer.searched_for is not None:
         click.echo(one_line(f"Searched for: {answer.searched_for}")[:MOST_CHARACTERS], err=True)
+    if answer.understood is not None:
+        click.echo(f"Understood: {answer.understood}"[:MOST_CHARACTERS], err=True)
 
 
 def print_answers(

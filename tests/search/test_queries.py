@@ -44,7 +44,7 @@ BAD: list[tuple[object, str]] = [
     ({"text": "shirt", "top": 2.5}, "top is '2.5'"),
     ({"text": "shirt", "top": True}, "top is 'True'"),
     ({"text": "shirt", "filter": "pric < 5"}, "pric"),
-    ({"text": "shirt", "filter": ""}, "filter"),
+    ({"text": "shirt", "filter": ""}, "incomplete input"),
     ({"text": "shirt", "filter": 5}, "filter is '5'"),
     ("no json", "line 2 is no JSON"),
     ([1], "line 2 is no JSON object"),

@@ -42,7 +42,11 @@ from prodmatch_cli.options import (
 @WHERE
 @WEIGHTS
 @MIN_PROBABILITY
-@click.option("--exact", is_flag=True, help="Search every word as it is typed.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Search every word as it is typed, and understand nothing else of it.",
+)
 @HIT_FORMAT
 @EXPLAIN
 @click.option("--html", type=PATH, help="Write the answers as a page with pictures, too.")
@@ -95,6 +99,7 @@ def query(
         pictures = find_pictures(store, catalogue, reading, shown)
         facts = {
             "searched for": answers[0].searched_for if queries is None else None,
+            "understood": answers[0].understood if queries is None else None,
             "filter": where,
             "weights": weights,
             "generation": index.generation.number,

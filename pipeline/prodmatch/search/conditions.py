@@ -36,6 +36,10 @@ KEYWORDS = frozenset(
     unique update using vacuum values view virtual when where window with without""".split()  # noqa: SIM905
 )
 MOST_HINTS = 3
+PRICE_WORDS = frozenset(["price", "prices", "cost", "amount", "msrp", "rrp", "preis", "prix"])
+NO_PRICE_WORDS = frozenset(
+    ["shipping", "delivery", "id", "count", "tax", "currency", "range", "level", "per", "stock"]
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,13 @@ class TextComparison:
 
     column: str
     value: str
+
+
+def is_price(name: str) -> bool:
+    """Whether a column is a price by its name: `price`, `salePrice`, `amount_eur`."""
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    words = set(re.split(r"[\W_]+", snake))
+    return bool(words & PRICE_WORDS) and not words & NO_PRICE_WORDS
 
 
 def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token]:
@@ -249,6 +260,11 @@ def _wrong_operator(token: Token, before: Token | None, after: Token | None) -> 
         joins = {before.kind, after.kind} & {"text"} or before.value == ")"
         return None if joins else "|| joins texts; write OR"
     return None
+
+
+def quote_plain(name: str) -> str:
+    """A column's name as a person would write it in a condition."""
+    return f'"{name}"' if _needs_quotes(name) else name
 
 
 def _needs_quotes(name: str) -> str:

@@ -1,7 +1,7 @@
 """Encoded queries: a query as the words and the unit vectors that the signals search with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ from prodmatch.lexical.spelling import correct_spelling
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
+from prodmatch.search.conditions import quote_plain
 from prodmatch.search.product_db import Products
 from prodmatch.search.queries import Query
+from prodmatch.search.understanding import Understanding, understand
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
@@ -38,7 +40,19 @@ class EncodedQuery:
     left_out: Rows = field(default_factory=_no_rows)  # rows that are no answer
     where: tuple[str, ...] = ()  # SQL conditions that all hits meet, besides the search's own
     top: int | None = None  # hits wanted; None for as many as the search gives
+    without: tuple["Excluded", ...] = ()  # what hits must not contain or show
+    knowledge: float = 1.0  # share of the text that the encoder knows
     searched_for: str | None = None  # the words, where they are not those typed
+    understood: str | None = None  # what the text says besides words
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """What hits must not contain or show: words, and their vector `(dim,)`."""
+
+    words: str
+    text: Vectors
 
 
 @dataclass(frozen=True)
@@ -57,22 +71,63 @@ class QueryEncoder:
             queries: texts, pictures, or both.
             exact: whether every word is searched as it was typed.
         """
-        understood = [self._understand(query, exact) for query in queries]
-        good = [each for each in understood if not isinstance(each, QueryError)]
+        read = [self._read(query, exact) for query in queries]
+        good = [each for each in read if not isinstance(each, QueryError)]
         texts = iter(self._encode_texts([each.words for each in good]))
         pictures = iter(self._encode_pictures([each.pixels for each in good]))
         return [
-            each if isinstance(each, QueryError) else each.encoded(next(texts), next(pictures))
-            for each in understood
+            each
+            if isinstance(each, QueryError)
+            else self._encode(each, next(texts), next(pictures))
+            for each in read
         ]
 
-    def _understand(self, query: Query, exact: bool) -> "_Understood | QueryError":
+    def _encode(self, read: "_ReadQuery", text: Vectors, picture: Vectors) -> EncodedQuery:
+        """A query with its vectors `(dim,)`, which are zeros where it has no text or picture."""
+        phrases, query = read.understanding.without, read.query
+        vectors = self._encode_texts(phrases)
+        return EncodedQuery(
+            read.words,
+            normalise(TEXT_WEIGHT * text + picture),
+            normalise(TEXT_WEIGHT * penalised_image_query(text) + picture),
+            where=(*read.where, *(() if query.where is None else (query.where,))),
+            top=query.top,
+            without=tuple(map(Excluded, phrases, vectors)),
+            searched_for=None if read.words == read.typed else read.words,
+            understood=read.understood,
+            hints=read.hints,
+        )
+
+    def _read(self, query: Query, exact: bool) -> "_ReadQuery | QueryError":
         try:
             typed = clean_text(query)
-            words = typed if exact else typed and correct_spelling(typed, self._lexicon)
-            return _Understood(query, typed, words, self._preprocess(query))
+            if typed is None or exact:
+                return _ReadQuery(query, typed, Understanding(typed or ""), self._preprocess(query))
+            column = self._price_column
+            hints: tuple[str, ...] = ()
+            read = understand(typed, self.products.contains_phrase)
+            if read.limits and column is None:
+                hints = (self._limit_hint(read),)
+                read = understand(typed, self.products.contains_phrase, limits=False)
+            words = correct_spelling(read.words, self._lexicon)
+            where = tuple(limit.condition(quote_plain(column or "")) for limit in read.limits)
+            return _ReadQuery(
+                query, typed, replace(read, words=words), self._preprocess(query), where, hints
+            )
         except QueryError as error:
             return error
+
+    @property
+    def _price_column(self) -> str | None:
+        """The only column of prices; None where there is none, or several."""
+        columns = self.products.price_columns
+        return columns[0] if len(columns) == 1 else None
+
+    def _limit_hint(self, read: Understanding) -> str:
+        columns = self.products.price_columns
+        said = " and ".join(limit.condition("price") for limit in read.limits)
+        found = f"are several, {', '.join(columns)}" if columns else "is no column of prices"
+        return f"{said}: not applied, as there {found}. Give a condition with `where`"
 
     @property
     def _lexicon(self) -> "_Lexicon":
@@ -106,24 +161,26 @@ class QueryEncoder:
 
 
 @dataclass(frozen=True)
-class _Understood:
+class _ReadQuery:
     """A query ready to be encoded."""
 
     query: Query
     typed: str | None
-    words: str | None
+    understanding: Understanding
     pixels: Pixels | None
+    where: tuple[str, ...] = ()  # conditions of the limits that its text says
+    hints: tuple[str, ...] = ()
 
-    def encoded(self, text: Vectors, picture: Vectors) -> EncodedQuery:
-        """The query with its vectors `(dim,)`, which are zeros where it has no text or picture."""
-        return EncodedQuery(
-            self.words,
-            normalise(TEXT_WEIGHT * text + picture),
-            normalise(TEXT_WEIGHT * penalised_image_query(text) + picture),
-            where=() if self.query.where is None else (self.query.where,),
-            top=self.query.top,
-            searched_for=None if self.words == self.typed else self.words,
-        )
+    @property
+    def words(self) -> str | None:
+        """What is searched for; None where the query has no text."""
+        return None if self.typed is None else self.understanding.words
+
+    @property
+    def understood(self) -> str | None:
+        """What its text says besides words, for a person."""
+        said = [f"without {phrase}" for phrase in self.understanding.without]
+        return "; ".join([*said, *self.where]) or None
 
 
 def clean_text(query: Query) -> str | None:

@@ -33,6 +33,7 @@ class Answer:
     query_id: str
     hits: list[Hit] = field(default_factory=list)
     searched_for: str | None = None  # the text that was searched, where it is not the one typed
+    understood: str | None = None  # what is understood of its text besides words
     hints: tuple[str, ...] = ()  # what to know of the query or its filter
     error: str | None = None  # why the query cannot be answered
 
@@ -43,4 +44,6 @@ class Answer:
         rows = [hit.as_dict() for hit in self.hits]
         if rows and self.searched_for is not None:
             rows[0]["searched_for"] = self.searched_for
+        if rows and self.understood is not None:
+            rows[0]["understood"] = self.understood
         return rows

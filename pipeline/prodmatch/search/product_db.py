@@ -1,6 +1,7 @@
 """Products in SQLite: the catalogue's columns, filters over them, and BM25 over the text."""
 
 import functools
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,9 @@ import numpy.typing as npt
 from prodmatch.errors import DamagedError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.low_information import prose_weights
-from prodmatch.lexical.terms import query_terms
+from prodmatch.lexical.terms import query_terms, split_terms
 from prodmatch.search.column_storage import restorer
+from prodmatch.search.conditions import is_price
 from prodmatch.search.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
 
 MOST_TERMS = 64  # of a query
@@ -26,6 +28,8 @@ MOST_TERMS = 64  # of a query
 # title another shop's of the same product .555 (.523). With seven, and all words in full places:
 # .902, .185, .379, .551. On training texts, as no model is in it; prose of others than these.
 FIRST_TERMS = 6
+MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
+NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
 
@@ -108,6 +112,32 @@ class Products:
             raise DamagedError(f"{self.path}: holds rows beyond its own count. {GO_BACK}")
         rows.flags.writeable = False  # it is shared
         return rows
+
+    @cached_property
+    def price_columns(self) -> list[str]:
+        """The columns of numbers that are prices by their names."""
+        with self._connection() as connection:
+            declared = connection.execute("SELECT name, type FROM pragma_table_info('products')")
+            return [name for name, kind in declared if kind != "TEXT" and is_price(name)]
+
+    def rows_with(self, words: str) -> npt.NDArray[np.int64]:
+        """The rows that contain all these words in any form, ascending."""
+        with self._postings() as postings:
+            found = [postings.rows_of(term) for term in split_terms(words)]
+        return functools.reduce(np.intersect1d, found).astype(np.int64) if found else NO_ROWS
+
+    def contains_phrase(self, words: Sequence[str]) -> bool:
+        """Whether a product contains these words one behind the other, as they are typed."""
+        if len(words) == 1:
+            return self.says(words[0])
+        rows = self.rows_with(" ".join(words))[:MOST_LOOKED_AT]
+        joined = r"[^\w]+".join(map(re.escape, words))
+        phrase = re.compile(rf"(?<!\w){joined}(?!\w)", re.IGNORECASE)
+        return any(
+            isinstance(value, str) and phrase.search(value)
+            for found in self.metadata(rows)
+            for value in found.values()
+        )
 
     def suggest_values(self, condition: str) -> list[str]:
         """For each text that a condition wants and no product has, the values that may be meant."""

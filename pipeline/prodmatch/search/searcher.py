@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import Matches
+from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.encoded_query import (
     EncodedQuery,
@@ -31,6 +33,7 @@ from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 CANDIDATES = 200  # of each signal; all signals score the union
 MOST_HITS = 10_000
+MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,13 @@ class Searcher:
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
         hints = () if hits else self.hints([options.where, *encoded.where])
-        return Answer(query.query_id, hits, encoded.searched_for, hints)
+        return Answer(
+            query.query_id,
+            hits,
+            encoded.searched_for,
+            encoded.understood,
+            (*encoded.hints, *hints),
+        )
 
     def hints(self, conditions: Sequence[str | None]) -> tuple[str, ...]:
         """Values that may be meant by texts in conditions that no product has."""
@@ -175,7 +184,7 @@ class Searcher:
         if encoded.top is not None:
             options = replace(options, top=encoded.top)
         self._check(options)
-        within = self._within([options.where, *encoded.where])
+        within = self._without(self._within([options.where, *encoded.where]), encoded)
         count = max(CANDIDATES, 2 * options.top)
         ranked = self._rank(encoded, within, count, self._weights(options.weights))
         return self._best(ranked, options, query_id)
@@ -253,6 +262,35 @@ class Searcher:
         found = [self.products.rows_where(each) for each in conditions if each is not None]
         return functools.reduce(np.intersect1d, found) if found else None
 
+    def _without(self, within: Rows | None, encoded: EncodedQuery) -> Rows | None:
+        """The rows of these, or of all, that contain nothing that the query excludes."""
+        if not encoded.without:
+            return within
+        rows = np.arange(self.generation.product_count) if within is None else within
+        for excluded in encoded.without:
+            rows = np.setdiff1d(rows, self.products.rows_with(excluded.words), assume_unique=True)
+        return rows
+
+    def _shown(self, rows: Rows, encoded: EncodedQuery) -> npt.NDArray[np.bool_]:
+        """Which of the rows show what the query excludes: are as near as those that contain it."""
+        shown = np.zeros(len(rows), np.bool_)
+        text, image = split_parts(self.ann.vectors(rows))
+        for excluded in encoded.without:
+            known = self.products.rows_with(f"{encoded.words} {excluded.words}")
+            if len(known) < MIN_KNOWN:
+                known = self.products.rows_with(excluded.words)
+            if len(known) < MIN_KNOWN:
+                continue
+            sample = known[:: -(-len(known) // MOST_KNOWN)]
+            own = split_parts(self.ann.vectors(sample))
+            queries = (excluded.text, penalised_image_query(excluded.text))
+            for query, parts, examples in zip(queries, (text, image), own, strict=True):
+                cosines, reference = _cosines(parts, query), _cosines(examples, query)
+                limit = (cosines.mean() + reference.mean()) / 2
+                if reference.mean() > cosines.mean():
+                    shown |= (cosines > limit) & parts.any(axis=1)
+        return shown
+
     def _weights(self, weights: Mapping[str, float] | None) -> dict[str, float]:
         if weights is not None:
             return check_weights(weights)
@@ -282,6 +320,8 @@ class Searcher:
         if also is not None:
             rows = np.union1d(rows, [also])
         rows = rows[~np.isin(rows, encoded.left_out)]
+        if encoded.without:
+            rows = rows[~self._shown(rows, encoded)]
         if not len(rows):
             none = np.zeros(0, np.float32)
             return Ranked(rows, none, none, none, none, none)

@@ -1,0 +1,232 @@
+"""What a query says besides words: negations, limits of a price, and what only looks like one."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import SCHEMA, products
+from tiny import night, save_query_encoders
+
+from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.model.description import Model
+from prodmatch.search.conditions import is_price
+from prodmatch.search.understanding import understand
+
+PHRASES = [
+    "non stick",
+    "nonslip",
+    "no show",
+    "max 90",
+    "max 97",
+    "under 14",
+    "over 9000",
+    "not rated",
+]
+
+
+def contains(words: Sequence[str]) -> bool:
+    return " ".join(words) in PHRASES
+
+
+NEGATIONS = [
+    ("shirt not blue", "shirt", ["blue"]),
+    ("shirt -blue", "shirt", ["blue"]),
+    ("red shirt -blue -striped", "red shirt", ["blue", "striped"]),
+    ("-blue shirt", "shirt", ["blue"]),
+    ("shirt \u2212blue", "shirt", ["blue"]),
+    ("not blue shirt", "shirt", ["blue"]),
+    ("Shirt NOT Blue", "Shirt", ["blue"]),
+    ("shirt not blue or red", "shirt", ["blue", "red"]),
+    ("shirt not blue, cotton", "shirt cotton", ["blue"]),
+    ("shirt, not blue", "shirt,", ["blue"]),
+    ("shirt but not blue", "shirt", ["blue"]),
+    ("shirt not in blue", "shirt", ["blue"]),
+    ("shirt not the blue one", "shirt one", ["blue"]),
+    ("shirt not dark blue", "shirt", ["dark blue"]),
+    ("watch not made of plastic", "watch", ["plastic"]),
+    ("shoes not for kids", "shoes", ["kids"]),
+    ("shirt not blue not red", "shirt", ["blue", "red"]),
+    ("shirt without collar", "shirt", ["collar"]),
+    ("dress without long sleeves", "dress", ["long sleeves"]),
+    ("dress without any lace", "dress", ["lace"]),
+    ("jacket without hood and zip", "jacket", ["hood", "zip"]),
+    ("jacket without hood or fur", "jacket", ["hood", "fur"]),
+    ("jacket without hood in black", "jacket in black", ["hood"]),
+    ("without hood jacket", "jacket", ["hood"]),
+    ("shoes without laces for men", "shoes for men", ["laces"]),
+    ("shirt w/o buttons", "shirt", ["buttons"]),
+    ("shirt except blue", "shirt", ["blue"]),
+    ("shirts except for blue", "shirts", ["blue"]),
+    ("shirt excluding red", "shirt", ["red"]),
+    ("shirt exclude red", "shirt", ["red"]),
+    ("shoes no laces", "shoes", ["laces"]),
+    ("no collar shirt", "shirt", ["collar"]),
+    ("kurta no print no embroidery", "kurta", ["print", "embroidery"]),
+    ("non leather shoes", "shoes", ["leather"]),
+    ("non-leather shoes", "shoes", ["leather"]),
+    ("Non-Leather belt", "belt", ["leather"]),
+    ("bag not leather under $50", "bag", ["leather"]),
+    ("t-shirt not v-neck", "t-shirt", ["v-neck"]),
+    ("jeans not children's", "jeans", ["children's"]),
+    ("lamp nor? not red!", "lamp nor?", ["red"]),
+    ("robe -\u00e9carlate", "robe", ["\u00e9carlate"]),
+]
+LIMITS = [
+    ("shoes under $50", ["< 50"]),
+    ("shoes under 50", ["< 50"]),
+    ("shoes under 50 for women", ["< 50"]),
+    ("shoes under 49.99", ["< 49.99"]),
+    ("shoes under $ 50", ["< 50"]),
+    ("shoes under 50$", ["< 50"]),
+    ("shoes < $50", ["< 50"]),
+    ("shoes below 50 eur", ["< 50"]),
+    ("shoes less than 50 dollars", ["< 50"]),
+    ("shoes for less than 50 bucks", ["< 50"]),
+    ("cheaper than 30 shoes", ["< 30"]),
+    ("shoes up to 40", ["<= 40"]),
+    ("shoes at most 40", ["<= 40"]),
+    ("shoes max 30", ["<= 30"]),
+    ("shoes maximum 30 euro", ["<= 30"]),
+    ("shoes no more than 50", ["<= 50"]),
+    ("shoes not over 50", ["<= 50"]),
+    ("shoes over 20", ["> 20"]),
+    ("shoes above \u00a320", ["> 20"]),
+    ("shoes more than 20 usd", ["> 20"]),
+    ("shoes at least 30", [">= 30"]),
+    ("shoes min 30", [">= 30"]),
+    ("shoes not under 20", [">= 20"]),
+    ("shoes from $20", [">= 20"]),
+    ("shoes starting at 20 eur", [">= 20"]),
+    ("shoes between 20 and 40", [">= 20", "<= 40"]),
+    ("shoes between $40 and $20", [">= 20", "<= 40"]),
+    ("shoes 20-40 dollars", [">= 20", "<= 40"]),
+    ("shoes $20-$40", [">= 20", "<= 40"]),
+    ("shoes $20 to $40", [">= 20", "<= 40"]),
+    ("shoes 20 \u2013 40 eur", [">= 20", "<= 40"]),
+    ("shoes from 20 to 40 euros", [">= 20", "<= 40"]),
+    ("shoes priced between 20 and 40", [">= 20", "<= 40"]),
+    ("price under 30 shoes", ["< 30"]),
+    ("shoes budget 20-40", [">= 20", "<= 40"]),
+    ("shoes 50 dollars or less", ["<= 50"]),
+    ("shoes $50 and under", ["<= 50"]),
+    ("shoes $20+", [">= 20"]),
+    ("shoes $20 and up", [">= 20"]),
+    ("shoes under 2k", ["< 2000"]),
+    ("shoes over 1,299.50 usd", ["> 1299.5"]),
+    ("shoes under \u20ac1.299,00", ["< 1299"]),
+    ("shoes over $20 under $40", ["> 20", "< 40"]),
+    ("shoes under rs. 500", ["< 500"]),
+]
+WORDS_ONLY = [
+    "non stick pan", "non-stick pan", "nonslip mat", "non slip mat", "non-slip mat",
+    "no show socks", "no iron shirt", "no-iron shirt", "no-show socks",
+    "not your daughter's jeans", "without you tee", "doctors without borders mug",
+    "cordless drill", "shirt - blue", "t-shirt", "t -shirt", "v-neck shirt", "x-box one",
+    "knot dress", "knitted nothing tee", "chanel no 5", "chanel no. 5", "no 7 serum",
+    "to be or not to be mug", "why not tee", "-20 sleeping bag", "\"not blue\" shirt",
+    "shirt \"without collar\"", "\u201cnot blue\u201d shirt", "not blue", "without", "not", "-",
+    "no",
+    "shirt not", "not for profit tee", "size 40 - 42", "non-fiction books", "not rated dvd",
+    "blue-green shirt", "off-white shirt", "no more tears shampoo",
+    # no prices
+    "under 5 inch heels", "size 40 to 42", "shoes size 40 to 42", "50 ml perfume", "40-42 shoes",
+    "between 2 and 4 people tent", "tent between 2 and 4 people", "iphone 12 under cover",
+    "nike air max 90", "nike air max 97", "under armour shirt", "shoes for kids under 5",
+    "over the knee boots", "up to 50% off shoes", "over 40 cream", "tv over 55 inch",
+    "crossover bag", "gifts for women over 50", "games under 14", "32-40 inch tv", "pack of 2-4",
+    "over 50 ml bottle", "under sink organizer", "wd-40", "2 to 4 years dress", "over 9000 tee",
+    "shoes size under 42", "2-in-1 laptop", "from 20 seeds", "50 or less", "iphone 13 pro max 256",
+    "under 50", "max 30", "16 to 18 gauge wire", "size 7 and up", "usb 3.0 hub", "mini 40 lamp",
+    "shirt under50", "dumbbell over 20 kg", "charger at least 65 w", "cable up to 3m",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words", "without"), NEGATIONS)
+def test_a_negation_is_understood(text: str, words: str, without: list[str]) -> None:
+    found = understand(text, contains)
+    assert (found.words.replace(",", ""), list(found.without)) == (words.replace(",", ""), without)
+
+
+@pytest.mark.parametrize(("text", "limits"), LIMITS)
+def test_a_limit_of_a_price_is_understood(text: str, limits: list[str]) -> None:
+    found = understand(text, contains)
+    assert [limit.condition("price") for limit in found.limits] == [f"price {x}" for x in limits]
+    kept = [word for word in text.split() if word in ("shoes", "for", "women") and found.words]
+    assert found.words.split()[0] == "shoes"
+    assert set(found.words.split()) <= set(kept)
+    assert understand(text, contains, limits=False).limits == ()
+
+
+@pytest.mark.parametrize("text", WORDS_ONLY)
+def test_what_only_looks_like_one_stays_words(text: str) -> None:
+    found = understand(text, contains)
+    assert (found.words, found.without, found.limits) == (text, (), ())
+
+
+def test_a_text_that_a_product_contains_is_never_understood() -> None:
+    assert understand("Tee Not Blue", lambda words: words == ["tee", "not", "blue"]).without == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("price", True),
+        ("sale_price", True),
+        ("salePrice", True),
+        ("Amount EUR", True),
+        ("cost", True),
+        ("prices", True),
+        ("shipping_cost", False),
+        ("priceless", False),
+        ("product_id", False),
+        ("price_currency", False),
+        ("price_per_kg", False),
+    ],
+)
+def test_a_price_is_known_by_its_name(name: str, expected: bool) -> None:
+    assert is_price(name) is expected
+
+
+@pytest.fixture(scope="module")
+def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
+    """Sixty products in three colours; the prices of "red shirt number 30" and so on."""
+    folder = tmp_path_factory.mktemp("understood")
+    save_query_encoders(folder / "store", tiny)
+    pq.write_table(pa.Table.from_pylist(products(60), SCHEMA), folder / "c.parquet")
+    night(folder / "c.parquet", tiny, folder / "store")
+    with open_index(folder / "store") as opened:
+        yield opened
+
+
+def test_hits_neither_contain_what_is_not_wanted_nor_pass_the_limit(index: ProductIndex) -> None:
+    (answer,) = index.answer([Query("a", "shirt not red under $30")])
+    assert (answer.searched_for, answer.understood) == ("shirt", "without red; price < 30")
+    assert answer.hits
+    for hit in answer.hits:
+        assert hit.metadata["colour"] != "red"
+        assert float(str(hit.metadata["price"])) < 30
+    rows = answer.as_rows()
+    assert rows[0]["understood"] == "without red; price < 30"
+    assert "understood" not in rows[1]
+
+
+def test_an_exact_search_understands_nothing(index: ProductIndex) -> None:
+    (answer,) = index.answer([Query("a", "shirt not red under $30")], SearchOptions(exact=True))
+    assert (answer.searched_for, answer.understood) == (None, None)
+    assert answer.hits[0].metadata["colour"] == "red"
+
+
+def test_a_limit_without_a_column_of_prices_is_hinted_at(tiny: Model, tmp_path: Path) -> None:
+    save_query_encoders(tmp_path / "store", tiny)
+    table = pa.Table.from_pylist(products(9), SCHEMA).rename_columns(
+        ["product_id", "title", "description", "colour", "weight", "image"]
+    )
+    pq.write_table(table, tmp_path / "c.parquet")
+    night(tmp_path / "c.parquet", tiny, tmp_path / "store")
+    (answer,) = open_index(tmp_path / "store").answer([Query("a", "shirt under $30")])
+    assert answer.understood is None
+    assert answer.hints == (
+        "price < 30: not applied, as there is no column of prices. Give a condition with `where`",
+    )
