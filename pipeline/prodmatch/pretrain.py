@@ -17,7 +17,7 @@ from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.model.spatial import Layout, LayoutFeatures, fit_layout, look, settle_layout
 from prodmatch.pretraining.augment import mirror_and_crop
 from prodmatch.pretraining.contrastive import ContrastSettings, TrainingSet, Work, title_to_picture
-from prodmatch.pretraining.data import check_splits, read_text_rows
+from prodmatch.pretraining.data import check_splits, read_text_pairs, read_text_rows
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.pretraining.head_fitting import FrozenFeatures, fit_ensemble
 from prodmatch.pretraining.job import (
@@ -33,7 +33,6 @@ from prodmatch.storage.vectors import Vectors
 from prodmatch.train import MOST_QUERIES, TrainReport, calibrate, check_new, make_report
 from prodmatch.training.metrics import Calibrated, HeldOut, draw_queries
 from prodmatch.training.model_card import Fitted, encoders_card
-from prodmatch.training.pairs import TextPair
 from prodmatch.training.progress import LogFigure, open_log
 from prodmatch.training.query_bank import add_query_bank
 
@@ -101,12 +100,8 @@ def train_encoders(
     """
     check_new(out)
     check_splits(catalogue)
-    text_pairs = [
-        TextPair(row["left"], row["right"], str(row.get("source") or ""))
-        for row in read_text_rows(pairs, ["left", "right"], ["source"])
-    ]
     loose_texts = [row["text"] for row in read_text_rows(texts, ["text"])]
-    data = read_training_set(catalogue, "train", text_pairs)
+    data = read_training_set(catalogue, "train", read_text_pairs(pairs))
     held_out = read_training_set(catalogue, "val", [])
     work = out.with_name(f"{out.name}.work")
     with open_log(settings.log_dir) as log_figure, scratch_directory(work) as scratch:

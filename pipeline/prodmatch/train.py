@@ -88,6 +88,55 @@ def fit_heads(
     """
     settings = settings or HeadSettings()
     check_new(out)
+    description = ModelDescription(out.name, files.text, files.image)
+    data = _read_data(catalogue, files, store, settings, labels, description)
+    heads, fitted = best_heads(data.train, data.sets, data.measure, settings)
+    # Without labels the figures are of one draw of products: a standard error at most is let go.
+    slack = 0.0 if labels else 0.5 / len(data.held_out.positions) ** 0.5
+    measures = data.measure, words_measure(data.query_vectors, data.held_out)
+    heads, fitted = keep_texts(heads, fitted, data.train, measures, slack)
+    calibrated = data.calibrate(heads, description.weights)
+    description = replace(description, calibration=calibrated.calibration)
+    pairs, recall = len(data.train.positions), pair_measure(data.held_out)(heads)
+    card = heads_card(out.name, fitted, pairs=pairs, recall=recall, calibrated=calibrated)
+    model = write_model(out, files, heads, description, card)
+    held_out = len(data.held_out.positions)
+    return make_report(model, fitted, calibrated, pairs=pairs, held_out=held_out, recall=recall)
+
+
+@dataclass(frozen=True)
+class _TrainingData:
+    """Features of the products that heads are fitted on, and of those that they are judged by."""
+
+    train: PairSet
+    held_out: PairSet
+    sets: list[Examples]  # that are trained on in turn
+    measure: Measure  # that epochs are chosen by
+    texts: list[str]  # of the first held-out products
+    queries: list[str]  # a few words of each of these texts
+    query_vectors: Vectors  # (queries, text features)
+
+    def calibrate(self, heads: Heads, weights: Mapping[str, float]) -> Calibrated:
+        """The probability of a match, fitted on the held-out products."""
+        first = slice(len(self.texts))
+        products = HeldOut(
+            self.texts,
+            heads.texts(self.held_out.text[first]),
+            heads.pictures(self.held_out.image[first]),
+            self.held_out.text_groups[first],
+        )
+        return calibrate(products, self.queries, heads.texts(self.query_vectors), weights)
+
+
+def _read_data(
+    catalogue: Catalogue,
+    files: EncoderFiles,
+    store: Path,
+    settings: HeadSettings,
+    labels: Path | None,
+    description: ModelDescription,
+) -> _TrainingData:
+    """Encodes what the store lacks, and holds out a tenth of the products."""
     judged = read_labels(labels) if labels else []
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
@@ -95,41 +144,18 @@ def fit_heads(
         encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
         pairs = read_pairs_dataset(plan, catalogue.path)
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
-        kept, held_out = pairs.take(~held), pairs.take(held)
+        train, held_out = pairs.take(~held), pairs.take(held)
         encoder = TextEncoder(pair.text_folder, pair.text, choose_device(settings.device))
         texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.positions)))).texts(plan)
         queries = draw_queries(texts)
-        query_vectors = encoder.encode(queries, query=True)
-        sets, measure = [kept.examples()], pair_measure(held_out)
+        sets, measure = [train.examples()], pair_measure(held_out)
         if labels:
-            weights = ModelDescription(out.name, files.text, files.image).weights
+            weights = description.weights
             share = weights["text"] / (weights["text"] + weights["image"])
             labelled = read_labelled_dataset(plan, judged, encoder, share, labels)
             sets, measure = split_labelled(labelled, sets[0], HELD_OUT)
-    heads, fitted = best_heads(kept, sets, measure, settings)
-    slack = 0.0 if labels else 0.5 / len(held_out.positions) ** 0.5  # a standard error at most
-    measures = measure, words_measure(query_vectors, held_out)
-    heads, fitted = keep_texts(heads, fitted, kept, measures, slack)
-    recall = pair_measure(held_out)(heads)
-    products = HeldOut(
-        texts,
-        heads.texts(held_out.text[: len(texts)]),
-        heads.pictures(held_out.image[: len(texts)]),
-        held_out.text_groups[: len(texts)],
-    )
-    description = ModelDescription(out.name, files.text, files.image)
-    found = calibrate(products, queries, heads.texts(query_vectors), description.weights)
-    description = replace(description, calibration=found.calibration)
-    card = heads_card(out.name, fitted, pairs=len(kept.positions), recall=recall, calibrated=found)
-    model = write_model(out, files, heads, description, card)
-    return make_report(
-        model,
-        fitted,
-        found,
-        pairs=len(kept.positions),
-        held_out=len(held_out.positions),
-        recall=recall,
-    )
+        vectors = encoder.encode(queries, query=True)
+    return _TrainingData(train, held_out, sets, measure, texts, queries, vectors)
 
 
 def best_heads(

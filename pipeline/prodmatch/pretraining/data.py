@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.errors import ModelError
+from prodmatch.training.pairs import TextPair
 
 
 def read_text_rows(
@@ -41,6 +42,18 @@ def read_text_rows(
             )
     rows: list[dict[str, str]] = table.to_pylist()
     return [row for row in rows if all(row[name] for name in columns)]
+
+
+def read_text_pairs(path: Path | None) -> list[TextPair]:
+    """Pairs of texts of one product, none where there is no file.
+
+    Raises:
+        ModelError: it cannot be read, or lacks `left` or `right`.
+    """
+    return [
+        TextPair(row["left"], row["right"], str(row.get("source") or ""))
+        for row in read_text_rows(path, ["left", "right"], ["source"])
+    ]
 
 
 def check_splits(catalogue: Path) -> None:
