@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.encoders.encoders import image_fingerprint, text_fingerprint
+from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
@@ -90,7 +91,13 @@ def plan_features(
 
 
 def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
-    """Reads the whole catalogue once, by row groups, and keeps what later steps need."""
+    """Reads the whole catalogue once, by row groups, and keeps what later steps need.
+
+    Raises:
+        CatalogueError: a file is damaged, or was replaced on the way, so that rows of two
+            catalogues could be mixed.
+    """
+    before = _file_states(catalogue)
     rows_path = scratch / "rows.parquet"
     parts: list[pa.RecordBatch] = []
     rows: list[npt.NDArray[np.int64]] = []
@@ -108,6 +115,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
             writer.write_batch(record)
             parts.append(record.select(KEPT))
             rows.append(batch.rows)
+    _check_read(catalogue, before, sum(map(len, rows)) + len(rejects))
     table = pa.Table.from_batches(parts, pa.schema([OWN.field(name) for name in KEPT]))
     return Scan(
         rows_path,
@@ -119,6 +127,28 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         rejects,
         image_faults,
     )
+
+
+def _file_states(catalogue: Catalogue) -> list[tuple[int, int, int]]:
+    """Which file each part of a catalogue is, how large, and when it was last written."""
+    states = [part.path.stat() for part in catalogue.parts]
+    return [(state.st_ino, state.st_size, state.st_mtime_ns) for state in states]
+
+
+def _check_read(catalogue: Catalogue, before: list[tuple[int, int, int]], rows_read: int) -> None:
+    try:
+        same = _file_states(catalogue) == before
+    except OSError:
+        same = False
+    if not same:
+        raise CatalogueError(
+            f"{catalogue.path}: was replaced while it was read. Run again when it is written."
+        )
+    if rows_read != catalogue.row_count:
+        raise CatalogueError(
+            f"{catalogue.path}: {catalogue.row_count} rows are claimed, {rows_read} were read. "
+            "Write it again."
+        )
 
 
 def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
