@@ -1,0 +1,115 @@
+"""gc removes what nothing refers to, and nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny import embed_tiny, night, save_catalogue, save_query_encoders, save_tiny_model
+
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
+from prodmatch.errors import DamagedError
+from prodmatch.index import index_embeddings
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+from prodmatch.storage.garbage import collect_garbage
+from prodmatch.storage.generations import open_generation, verify_generation
+
+
+@pytest.fixture
+def store(tiny: Model, quick_disk: Path) -> Path:
+    save_query_encoders(quick_disk / "store", tiny)
+    return quick_disk / "store"
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    return save_catalogue(tmp_path / "c.parquet", 9)
+
+
+def other_model(store: Path, folder: Path) -> Model:
+    """A model of other encoders, so that its features are others too."""
+    model = save_tiny_model(folder, name="other")
+    for part in ("text", "image"):
+        (folder / part / "config.json").write_text('{"of": "another"}')
+    save_query_encoders(store, model)
+    return model
+
+
+def names(store: Path) -> dict[str, int]:
+    kinds = ("index", "embeddings", "encoders", "features", "rejects")
+    return {
+        kind: len([p for p in (store / kind).glob("*") if p.name != "CURRENT"]) for kind in kinds
+    }
+
+
+def test_what_a_former_model_needed_goes_when_its_generations_go(
+    store: Path, catalogue: Path, tiny: Model, tmp_path: Path
+) -> None:
+    night(catalogue, tiny, store)
+    other = other_model(store, tmp_path / "other")
+    night(catalogue, other, store)
+    before = {"index": 2, "embeddings": 2, "encoders": 2, "features": 4, "rejects": 2}
+    assert names(store) == before
+    collect_garbage(store, keep=2, seconds=-1)  # both generations are kept, and what they need
+    assert names(store) == {**before, "embeddings": 1}
+    removed = collect_garbage(store, keep=1, seconds=-1)
+    assert names(store) == dict.fromkeys(before, 1) | {"features": 2}
+    assert len(removed) == 5
+    verify_generation(open_generation(store))
+    report = embed_tiny(catalogue, other, store)
+    assert (report.texts_encoded, report.images_encoded) == (0, 0)
+    assert index_embeddings(store).products == 9
+    assert open_index(store).search("red shirt")
+
+
+def test_shards_of_former_text_columns_go(store: Path, catalogue: Path, tiny: Model) -> None:
+    night(catalogue, tiny, store)
+    opened = open_catalogue(catalogue, CatalogueOptions(text_columns=("colour",)))
+    embed_tiny(opened, tiny, store)
+    index_embeddings(store)
+    (texts,) = store.glob("features/text-*")
+    (pictures,) = store.glob("features/image-*")
+    (former, newer) = sorted(texts.iterdir())
+    kept = list(pictures.iterdir())
+    assert former in collect_garbage(store, keep=1, seconds=-1)
+    assert list(texts.iterdir()) == [newer]
+    assert list(pictures.iterdir()) == kept
+    report = embed_tiny(opened, tiny, store)
+    assert (report.texts_encoded, report.images_encoded) == (0, 0)
+
+
+def test_what_is_young_stays(store: Path, catalogue: Path, tiny: Model, tmp_path: Path) -> None:
+    night(catalogue, tiny, store)
+    night(catalogue, other_model(store, tmp_path / "other"), store)
+    before = names(store)
+    collect_garbage(store, keep=1, seconds=3600)
+    assert names(store) == {**before, "embeddings": 1}
+
+
+def test_where_references_cannot_be_read_what_they_may_name_stays(
+    store: Path, catalogue: Path, tiny: Model, tmp_path: Path
+) -> None:
+    night(catalogue, tiny, store)
+    night(catalogue, other_model(store, tmp_path / "other"), store)
+    before = names(store)
+    for manifest in (store / "index").glob("*/manifest.json"):
+        shutil.copy(manifest, tmp_path / "kept")
+        manifest.unlink()
+        manifest.write_text("{")
+        collect_garbage(store, keep=2, seconds=-1)
+        assert names(store) == {**before, "embeddings": 1}
+        manifest.write_bytes((tmp_path / "kept").read_bytes())
+    (store / "index" / "CURRENT").write_text("{}")
+    with pytest.raises(DamagedError, match="prodmatch rollback"):
+        collect_garbage(store, keep=1, seconds=-1)
+    assert names(store) == {**before, "embeddings": 1}
+
+
+def test_rejects_that_a_refused_night_names_stay_while_they_are_young(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    night(catalogue, tiny, store)
+    foreign = store / "rejects" / "0123.parquet"
+    foreign.write_bytes(b"")
+    assert collect_garbage(store) == []
+    assert collect_garbage(store, seconds=-1) == [foreign]
