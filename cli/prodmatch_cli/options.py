@@ -1,5 +1,6 @@
 """Options that several commands share, and how their values are read."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,42 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-PATH = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path; not the empty word, which `--store "$UNSET"` gives, and which would mean `.`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("it is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _Name(click.types.StringParamType):
+    """A word that is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word."""
+        if value == "":
+            self.fail("it is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FloatRange(click.FloatRange):
+    """A range of numbers that NaN, which is neither below nor above any, is not in."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{found} is no number.", param, ctx)
+        return found
+
+
+PATH = _Path(path_type=Path)
+NAME = _Name()
 
 
 def _disable_progress(context: click.Context, option: click.Parameter, quiet: bool) -> None:
@@ -21,7 +57,7 @@ CATALOGUE = click.argument("catalogue", type=PATH)
 KNOWN_CATALOGUE = click.argument("catalogue", type=PATH, required=False)
 STORE = click.option(
     "--store",
-    type=click.Path(path_type=Path, file_okay=True),
+    type=PATH,
     default=Path("store"),
     envvar="PRODMATCH_STORE",
     show_default=True,
@@ -40,6 +76,7 @@ COLUMNS = click.option(
 )
 MODEL = click.option(
     "--model",
+    type=NAME,
     help="A shipped model's name, or a directory.  [default: the store's, else compact]",
 )
 DEVICE = click.option(
@@ -58,7 +95,7 @@ WORKERS = click.option(
 )
 MAX_REJECT = click.option(
     "--max-reject",
-    type=click.FloatRange(0, 1),
+    type=FloatRange(0, 1),
     default=0.01,
     show_default=True,
     help="Share of rows that may be rejected; above it no embeddings are written.",
@@ -71,14 +108,14 @@ GATE = (
     ),
     click.option(
         "--max-lost",
-        type=click.FloatRange(0, 1),
+        type=FloatRange(0, 1),
         default=0.1,
         show_default=True,
         help="Share of the products that stay that may be without the text or picture they had.",
     ),
     click.option(
         "--max-removed",
-        type=click.FloatRange(0, 1),
+        type=FloatRange(0, 1),
         default=0.2,
         show_default=True,
         help="Share of the products that may be gone.",
@@ -97,7 +134,7 @@ WHERE = click.option(
 )
 MIN_PROBABILITY = click.option(
     "--min-probability",
-    type=click.FloatRange(0, 1),
+    type=FloatRange(0, 1),
     default=0.0,
     help="Leave out hits that match with a lower probability.",
 )

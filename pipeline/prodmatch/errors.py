@@ -10,17 +10,6 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 └── LockedError             4  another run holds the store
 """
 
-__all__ = [
-    "CatalogueError",
-    "DamagedError",
-    "LockedError",
-    "MismatchError",
-    "ModelError",
-    "ProdmatchError",
-    "QueryError",
-    "StoreError",
-]
-
 
 class ProdmatchError(Exception):
     """A failure with a message for the person who can mend it."""

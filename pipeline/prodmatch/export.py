@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Literal
 
 import numpy as np
@@ -15,31 +16,9 @@ from prodmatch.storage.atomic import new_directory, new_file
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.generations import Generation
 
-__all__ = ["ExportReport", "Form", "export_embeddings"]
-
 Form = Literal["npy", "parquet", "hf"]
 BATCH_ROWS = 8192
-CARD = """\
----
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/*.parquet
----
-# Embeddings of {count} products
-
-Made by prodmatch with the model `{model}`. Each row is a product: `product_id`, its catalogue's
-columns, and `vector`, {dim} numbers of float32: a text half and a picture half of {half} each, in
-one shared space; zeros stand for a text or a picture that is missing, and the whole is of unit
-length. The inner product of two vectors is their similarity: higher is better.
-
-```python
-from datasets import load_dataset
-
-products = load_dataset(".", split="train").with_format("numpy")
-```
-"""
+CARD = Path(__file__).parent / "search" / "dataset_card.md"  # of a Hugging Face data set
 
 
 @dataclass(frozen=True)
@@ -50,10 +29,6 @@ class ExportReport:
     products: int
     dim: int
     generation: int
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return dict(vars(self))
 
 
 def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportReport:
@@ -79,11 +54,11 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
             _write_parquet(generation, index, folder / "embeddings.parquet")
         else:
             _write_parquet(generation, index, folder / "data" / "train-00000-of-00001.parquet")
-            card = CARD.format(
-                count=index.row_count,
+            card = Template(CARD.read_text(encoding="utf-8")).substitute(
+                products=index.row_count,
                 model=generation.manifest["model"],
                 dim=index.dim,
-                half=index.dim // 2,
+                part=index.dim // 2,
             )
             with new_file(folder / "README.md") as file:
                 file.write(card.encode())

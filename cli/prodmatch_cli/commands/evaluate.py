@@ -9,7 +9,7 @@ from prodmatch.evaluation.trec import read_qrels, read_run
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import require_queries
 from prodmatch.storage.atomic import new_file, write_json
-from prodmatch_cli.options import FORMAT, PATH, STORE, read_weights
+from prodmatch_cli.options import FORMAT, PATH, STORE, FloatRange, read_weights
 from prodmatch_cli.output import print_json, print_table
 
 
@@ -18,7 +18,7 @@ from prodmatch_cli.output import print_json, print_table
 @click.option("--queries", type=PATH, required=True, help="As for query.")
 @click.option("--qrels", type=PATH, required=True, help="Qrels: Parquet, JSON lines or TREC.")
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade of a match.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--threshold", type=FloatRange(0, 1), default=0.5, show_default=True)
 @click.option("--filter", "where", help="SQL condition, as for query.")
 @click.option("--weights", help="Of the hybrid, as for query.")
 @click.option("--run", "runs", type=PATH, multiple=True, help="Another program's run, TREC's form.")

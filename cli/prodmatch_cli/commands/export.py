@@ -1,5 +1,6 @@
 """The command `export`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -24,4 +25,4 @@ from prodmatch_cli.output import print_json
 @GENERATION
 def export(out: Path, store: Path, form: Form, number: int | None) -> None:
     """Write every product's embedding to a new directory OUT, for other programs."""
-    print_json(export_embeddings(open_generation(store, number), form, out).as_dict())
+    print_json(asdict(export_embeddings(open_generation(store, number), form, out)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from prodmatch.storage.garbage import collect_garbage
-from prodmatch_cli.options import STORE
+from prodmatch_cli.options import STORE, FloatRange
 from prodmatch_cli.output import print_json
 
 
@@ -14,7 +14,7 @@ from prodmatch_cli.output import print_json
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True)
 @click.option(
     "--minutes",
-    type=click.FloatRange(0),
+    type=FloatRange(0),
     default=60,
     show_default=True,
     help="What is younger stays: a query or a training may use it.",

@@ -6,13 +6,13 @@ import click
 
 from prodmatch.model.description import open_model
 from prodmatch.search.vector_index import Kind
-from prodmatch_cli.options import QUIET, STORE, index_options, read_weights
+from prodmatch_cli.options import NAME, QUIET, STORE, index_options, read_weights
 from prodmatch_cli.output import print_json
 
 
 @click.command()
 @STORE
-@click.option("--model", help="Refuse unless the embeddings were made with this model.")
+@click.option("--model", type=NAME, help="Refuse unless the embeddings were made with this model.")
 @index_options
 @QUIET
 def index(store: Path, model: str | None, weights: str | None, kind: Kind) -> None:

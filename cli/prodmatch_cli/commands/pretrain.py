@@ -7,13 +7,15 @@ from pathlib import Path
 import click
 
 from prodmatch.model.description import open_model
-from prodmatch_cli.options import DEVICE, PATH, QUIET, training_options
+from prodmatch_cli.options import DEVICE, NAME, PATH, QUIET, training_options
 from prodmatch_cli.output import print_json
 
 
 @click.command()
 @click.argument("data", type=PATH)
-@click.option("--model", help="Whose encoders to fine-tune.  [default: train small ones]")
+@click.option(
+    "--model", type=NAME, help="Whose encoders to fine-tune.  [default: train small ones]"
+)
 @click.option("--pairs", type=PATH, help="Parquet of texts left, right of one product (source).")
 @click.option("--texts", type=PATH, help="Parquet of further text, for the vocabulary.")
 @click.option(

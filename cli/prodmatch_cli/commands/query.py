@@ -16,6 +16,7 @@ from prodmatch_cli.options import (
     EXPLAIN,
     HIT_FORMAT,
     MIN_PROBABILITY,
+    NAME,
     PATH,
     STORE,
     TOP,
@@ -51,7 +52,7 @@ from prodmatch_cli.options import (
 @EXPLAIN
 @click.option("--html", type=PATH, help="Write the answers as a page with pictures, too.")
 @picture_options
-@click.option("--model", help="Refuse unless the index was made with this model.")
+@click.option("--model", type=NAME, help="Refuse unless the index was made with this model.")
 def query(
     text: str | None,
     store: Path,
