@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from prepare_data import read_products, read_texts
 
-from prodmatch.lexical.bm25 import Stemmer
+from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import query_terms
 from prodmatch.storage.atomic import new_file
 
@@ -54,7 +54,7 @@ def weigh_terms(
 def _words(texts: Iterable[str]) -> list[set[str]]:
     """The words of each distinct text."""
     distinct = dict.fromkeys(texts)
-    return [{group[0] for group in query_terms(text, lambda _: 0)} for text in distinct]
+    return [{term.typed[0] for term in query_terms(text, lambda _: 0)} for text in distinct]
 
 
 def main() -> None:

@@ -5,24 +5,29 @@ quarter of a million products. Here the scores are computed once, when the index
 query adds a few arrays.
 
 The weight of a word is that of Lucene, log(1 + odds), not SQLite's, log(odds) cut at 0, for which
-a word that every second product says counts for nothing: "women" in a shop of clothes (RR of BM25
-alone on the val queries .851 against .831).
+a word that every second product says counts for nothing: "women" in a shop of clothes.
 """
 
 import sqlite3
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Matches", "PostingsBuilder", "PostingsReader", "Stemmer"]
+from prodmatch.lexical.low_information import low_information_weights
+from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.lexical.terms import PREFIX_LENGTH, QueryTerm, is_code, query_terms
 
 K1, B = 1.2, 0.75  # of BM25, the usual ones
-# Terms come split already, so the tokenizer keeps every letter and mark, and only stems.
-TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
+MAX_TERMS = 64  # of a query
+# Of a query that count in full, the twelfth by half, and so on: a title or a description names the
+# thing first. A low-information term takes up its weight of a position.
+FIRST_TERMS = 6
+FEW_PRODUCTS = 10  # a code that no more of them say names these products
+MAX_PREFIXED = 20  # codes that a code without its end may be
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Matches:
 
     rows: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
+    has_rare_code: bool = False  # whether the query has a code that few products say
 
     def best(self, count: int) -> npt.NDArray[np.int64]:
         """The `count` rows of the highest scores, in no order; of equal ones the first rows."""
@@ -45,78 +51,52 @@ class Matches:
         """The scores of these rows, 0 where no word matches."""
         if not len(self.rows):
             return np.zeros(len(rows), np.float32)
-        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return np.asarray(self.scores[places] * (self.rows[places] == rows))
-
-
-class Stemmer:
-    """Terms to their stems, by SQLite's Porter stemmer: there is no second one to agree with."""
-
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect(
-            ":memory:", isolation_level=None, check_same_thread=False
-        )
-        self._connection.execute(
-            f'CREATE VIRTUAL TABLE said USING fts5 (terms, tokenize="{TOKENIZER}")'
-        )
-        self._connection.execute("CREATE VIRTUAL TABLE stems USING fts5vocab (said, instance)")
-
-    def stems(self, terms: Sequence[str]) -> list[str]:
-        """The stem of each term, in order."""
-        self._connection.execute("BEGIN")
-        rows = ((number, term) for number, term in enumerate(terms))
-        self._connection.executemany("INSERT INTO said (rowid, terms) VALUES (?, ?)", rows)
-        stems = [""] * len(terms)
-        for number, part in self._connection.execute(
-            "SELECT doc, term FROM stems ORDER BY doc, offset"
-        ):
-            stems[number] += part
-        self._connection.execute("ROLLBACK")
-        return [stem or term for stem, term in zip(stems, terms, strict=True)]
+        positions = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.asarray(self.scores[positions] * (self.rows[positions] == rows))
 
 
 class PostingsBuilder:
-    """Collects what every row says; six bytes for each different word of a row."""
+    """Collects the terms of every row; six bytes for each different term of a row."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[array[int], array[int]]] = {}
+        self._postings: dict[str, tuple[array[int], array[int]]] = {}
         self._lengths = array("i")
 
     @property
     def vocabulary(self) -> dict[str, int]:
         """Each term with the number of rows that say it."""
-        return {term: len(rows) for term, (rows, _) in self._said.items()}
+        return {term: len(rows) for term, (rows, _) in self._postings.items()}
 
     def add(self, terms: Sequence[str]) -> None:
         """Adds the next row."""
         row = len(self._lengths)
         self._lengths.append(len(terms))
         for term, times in Counter(terms).items():
-            rows, counts = self._said.setdefault(term, (array("i"), array("H")))
+            rows, counts = self._postings.setdefault(term, (array("i"), array("H")))
             rows.append(row)
             counts.append(min(times, 65_535))
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Writes the table `postings`: a stem, its rows as int32, their scores as float32."""
         connection.execute("CREATE TABLE postings (stem TEXT PRIMARY KEY, rows BLOB, scores BLOB)")
-        connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", self._postings())
+        connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", self._scored())
 
-    def _postings(self) -> Iterator[tuple[str, bytes, bytes]]:
+    def _scored(self) -> Iterator[tuple[str, bytes, bytes]]:
         lengths = np.frombuffer(self._lengths, np.int32)
         relative = lengths / max(float(lengths.mean()), 1e-9) if len(lengths) else lengths
         for stem, terms in self._by_stem():
-            parts = [self._said[term] for term in terms]
+            parts = [self._postings[term] for term in terms]
             rows = np.concatenate([np.frombuffer(rows, np.int32) for rows, _ in parts])
             counts = np.concatenate([np.frombuffer(counts, np.uint16) for _, counts in parts])
-            rows, places = np.unique(rows, return_inverse=True)
-            times = np.bincount(places, counts)
+            rows, positions = np.unique(rows, return_inverse=True)
+            times = np.bincount(positions, counts)
             idf = np.log1p((len(lengths) - len(rows) + 0.5) / (len(rows) + 0.5))
             damped = times + K1 * (1 - B + B * relative[rows])
             scores = idf * times * (K1 + 1) / damped
             yield stem, rows.astype("<i4").tobytes(), scores.astype("<f4").tobytes()
 
     def _by_stem(self) -> Iterator[tuple[str, list[str]]]:
-        terms = sorted(self._said)
+        terms = sorted(self._postings)
         groups: dict[str, list[str]] = {}
         for stem, term in zip(Stemmer().stems(terms), terms, strict=True):
             groups.setdefault(stem, []).append(term)
@@ -124,7 +104,7 @@ class PostingsBuilder:
 
 
 class PostingsReader:
-    """Reads the table `postings` through one connection."""
+    """Reads the table `postings` through one connection; for use in one thread."""
 
     def __init__(self, connection: sqlite3.Connection, row_count: int) -> None:
         self._connection = connection
@@ -133,30 +113,63 @@ class PostingsReader:
 
     def rows_of(self, term: str) -> npt.NDArray[np.int32]:
         """The rows that say the term's stem, ascending."""
-        found = self._connection.execute(
-            "SELECT rows FROM postings WHERE stem = ?", self._stemmer.stems([term])
-        ).fetchone()
-        return np.frombuffer(b"" if found is None else found[0], "<i4")
+        found = self._read("rows", term)
+        return np.frombuffer(found if isinstance(found, bytes) else b"", "<i4")
 
-    def match(
-        self, terms: Mapping[str, float], within: npt.NDArray[np.int64] | None = None
-    ) -> Matches:
-        """The rows that say any of the terms; of those with one stem the first counts.
+    def count_of(self, term: str) -> int:
+        """How many rows say the term's stem."""
+        found = self._read("length(rows) / 4", term)
+        return found if isinstance(found, int) else 0
+
+    def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
+        """The rows that say a term of the query.
+
+        Of a long query the first terms count most, and its low-information terms less. A code that
+        no product says stands for those that begin with it.
 
         Args:
-            terms: split already, each with what its BM25 scores are multiplied by.
+            query: what is searched for.
             within: ascending rows; others are left out.
         """
-        weights: dict[str, float] = {}
-        for stem, weight in zip(self._stemmer.stems(list(terms)), terms.values(), strict=True):
-            weights.setdefault(stem, weight)
+        terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
         scores = np.zeros(self._row_count, np.float32)
-        for stem, weight in weights.items():
+        for stem, weight in self._weigh(terms).items():
             found = self._connection.execute(
                 "SELECT rows, scores FROM postings WHERE stem = ?", (stem,)
             ).fetchone()
             if found is not None:
-                said = np.frombuffer(found[1], "<f4") * np.float32(weight)
-                scores[np.frombuffer(found[0], "<i4")] += said
+                added = np.frombuffer(found[1], "<f4") * np.float32(weight)
+                scores[np.frombuffer(found[0], "<i4")] += added
         rows = np.flatnonzero(scores) if within is None else within[scores[within] > 0]
-        return Matches(rows, scores[rows])
+        codes = {form for term in terms for form in term.typed if is_code(form)}
+        rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
+        return Matches(rows, scores[rows], rare)
+
+    def _weigh(self, terms: Sequence[QueryTerm]) -> dict[str, float]:
+        """The stems of the terms' forms with their weights; of those with one stem the first."""
+        low, weights = low_information_weights(), dict[str, float]()
+        position = 1.0
+        for term in terms:
+            information = low.get(term.typed[0], 1.0) if len(terms) > FIRST_TERMS else 1.0
+            for stem in self._stemmer.stems(term.forms):
+                weights.setdefault(
+                    stem, term.weight * information * min(1.0, FIRST_TERMS / position)
+                )
+            position += information
+        return weights
+
+    def _complete(self, term: QueryTerm) -> QueryTerm:
+        code = max(filter(is_code, term.typed), key=len, default="")
+        if len(code) < PREFIX_LENGTH or any(map(self.count_of, term.forms)):
+            return term
+        longer = self._connection.execute(
+            "SELECT stem FROM postings WHERE stem > ? AND stem < ? LIMIT ?",
+            (code, code + "\U0010ffff", MAX_PREFIXED),
+        )
+        return replace(term, typed=(*term.typed, *(str(stem) for (stem,) in longer)))
+
+    def _read(self, column: str, term: str) -> object:
+        found = self._connection.execute(
+            f"SELECT {column} FROM postings WHERE stem = ?", (self._stemmer.stem(term),)
+        ).fetchone()
+        return None if found is None else found[0]

@@ -1,15 +1,13 @@
-"""Prose: words that descriptions say and titles do not, and how little each tells in a query."""
+"""Low-information terms: words that descriptions say and titles do not."""
 
 import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["prose_weights"]
-
 
 @functools.cache
-def prose_weights() -> Mapping[str, float]:
+def low_information_weights() -> Mapping[str, float]:
     """The weight of a word in a long query, for those that weigh less than 1.
 
     Counted by `recipes/compact/low_information_terms.py` in English titles and descriptions; words

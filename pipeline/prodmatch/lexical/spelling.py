@@ -7,7 +7,8 @@ says finds nothing by words, and is broken by the encoder into pieces that mean 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms, within_edits
+from prodmatch.lexical.edits import within_edits
+from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms
 
 __all__ = ["Lexicon", "correct_spelling"]
 

@@ -1,27 +1,34 @@
 """Text to the terms that the lexical signal counts; the same rules for products and for queries."""
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
-__all__ = ["is_spelled", "query_terms", "split_terms", "within_edits"]
+from prodmatch.lexical.folding import Quantity, find_quantities, fold
 
 # Signs that belong to the letter before them; the combining marks of Latin are dropped instead.
 MARKS = "\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 LETTERS = rf"(?:[^\W_]|[{MARKS}])+"
-COMPOUND = re.compile(rf"{LETTERS}(?:[-_./]{LETTERS})*")
-PART = re.compile(LETTERS)
-POSSESSIVE = re.compile(r"(?<=[^\W_])['\u2019]s\b")
+COMPOUND = re.compile(rf"{LETTERS}(?:[-_./']{LETTERS})*")
+PART = re.compile(rf"\d+(?:\.\d+)+[a-z]*|{LETTERS}")  # a decimal number is one part
+# All but the signs of "3.5" and "3/4".
+JOINT = re.compile(r"(?<!\d)[-_./']|[-_'](?=\d)|[-_./'](?!\d)")
+DECIMAL = re.compile(r"(\d+)\.\d+")
 # Scripts written without spaces: their words are found by pairs of neighbouring letters.
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-MOST_LOOKED_AT = 250  # compounds of a query; each letter among them is looked up
-MOST_PARTS = 16  # of a compound
+LETTERS_OR_DIGITS = re.compile(r"[a-z]+|\d+")
+MAX_COMPOUNDS = 250  # of a query; each letter among them is looked up
+MAX_PARTS = 16  # of a compound
+MAX_PIECES = 3  # of a word of letters and digits
+MAX_JOINED = 3  # neighbours that may be one code
+PIECE_WEIGHT = 0.5  # of "iphone" and of "13" in "iphone13": together no more than the word itself
 ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
-LATIN_MARKS = re.compile("[\u0300-\u036f]")
+CODE_LENGTH = 2  # of a word with digits, from which on it may name one thing
+PREFIX_LENGTH = 5  # of a code, from which on it may be the beginning of a longer one
 STOP_WORDS = frozenset(
     [
         "a",
@@ -68,42 +75,71 @@ STOP_WORDS = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class QueryTerm:
+    """A term of a query, in every form that it may have in the catalogue."""
+
+    typed: tuple[str, ...]  # the term, and the compound that it is a part of
+    joined: tuple[str, ...] = ()  # it as one word with its neighbours
+    weight: float = 1.0
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """All of them, the term itself first."""
+        return self.typed + self.joined
+
+
+@dataclass(frozen=True)
+class Compound:
+    """A run of letters and digits: the parts between hyphens and the like, and all as one word."""
+
+    parts: tuple[str, ...]
+    whole: str
+    quantity: Quantity | None = None  # that begins with it
+
+
 def split_terms(text: str) -> list[str]:
     """The terms of a product's text, in order.
 
-    A compound gives its parts and the whole without its joints: "long-sleeve" is found by "long
-    sleeve" and by "longsleeve", "T-Shirt" by "t-shirt", "tshirt", "t shirt" and "shirt".
+    A compound gives its parts and itself without its joints: "long-sleeve" is found by "long
+    sleeve" and by "longsleeve", "T-Shirt" by "t-shirt", "tshirt", "t shirt" and "shirt". A quantity
+    is a term and so is its number, as is the integer of a decimal number: "480 GB" is found by
+    "480gb", "Bluetooth 5.3" by "bluetooth 5". A code that is no part of a compound counts twice.
     """
-    return [term for parts in _compounds(text) for term in _say(parts)]
+    return [term for compound in _compounds(text) for term in _product_terms(compound)]
 
 
-def query_terms(text: str, count_of: Callable[[str], int]) -> list[list[str]]:
-    """The terms of a query, each as a list of ways to say the same.
+def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
+    """The terms of a query, each in all its forms.
 
     Stop words are left out, unless there is nothing else. A single letter belongs to the word
     behind it where the products say that as one ("t shirt" is "t-shirt", "a red shirt" is no
     "ared"), and neighbours may be one word in the catalogue.
 
     Args:
-        text: what a person asks.
+        text: what is searched for.
         count_of: how many products say a term.
     """
-    compounds = list(_join_letters(islice(_compounds(text), MOST_LOOKED_AT), count_of))
-    kept = [parts for parts in compounds if len(parts) > 1 or parts[0] not in STOP_WORDS]
-    compounds = kept or compounds
-    groups: list[list[str]] = []
-    for place, parts in enumerate(compounds):
-        if len(parts) > 1:
-            joined = "".join(parts)
-            groups += [[part, joined] for part in parts]
+    compounds = list(_join_letters(islice(_compounds(text), MAX_COMPOUNDS), count_of))
+    compounds = [each for each in compounds if each.whole not in STOP_WORDS] or compounds
+    terms: list[QueryTerm] = []
+    for position, compound in enumerate(compounds):
+        joined = _joined_forms(compounds, position)
+        if compound.quantity:
+            joined = (compound.quantity.term, *joined)
+        if len(compound.parts) > 1 or compound.parts[0] != compound.whole:
+            terms += [QueryTerm((part, compound.whole), joined) for part in compound.parts]
             continue
-        behind = compounds[place + 1 : place + 2]
-        ahead = compounds[place - 1 : place] if place else []
-        neighbours = [parts[0] + other[0] for other in behind if len(other) == 1]
-        neighbours += [other[0] + parts[0] for other in ahead if len(other) == 1]
-        groups.append([*_pairs(parts[0])[:1], *neighbours])
-        groups += [[pair] for pair in _pairs(parts[0])[1:]]
-    return groups
+        first, *others = _pairs(compound.whole)
+        terms.append(QueryTerm((first,), joined))
+        terms += [QueryTerm((pair,)) for pair in others]
+        terms += [QueryTerm((piece,), weight=PIECE_WEIGHT) for piece in _pieces(compound.whole)]
+    return terms
+
+
+def is_code(term: str) -> bool:
+    """Whether a term may name one thing, as a model number does: it has a digit."""
+    return len(term) >= CODE_LENGTH and any(map(str.isdigit, term))
 
 
 def is_spelled(term: str) -> bool:
@@ -111,71 +147,79 @@ def is_spelled(term: str) -> bool:
     return len(term) >= 4 and term.isalpha() and not UNSPACED.search(term)
 
 
-def within_edits(one: str, other: str, most: int) -> int | None:
-    """The count of edits between two words where it is at most `most`, else None.
-
-    An edit is a letter more, less, changed, or swapped with its neighbour
-    (restricted Damerau-Levenshtein).
-    """
-    if abs(len(one) - len(other)) > most:
-        return None
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
-        oldest, before, row = before, row, [i]
-        for j, found in enumerate(other, start=1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != found))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == found:
-                cost = min(cost, oldest[j - 2] + 1)
-            row.append(cost)
-        if min(row) > most:
-            return None
-    return row[-1] if row[-1] <= most else None
-
-
-def _compounds(text: str) -> Iterator[list[str]]:
-    """Runs of letters and digits, as the parts between hyphens, dots and the like."""
-    folded = LATIN_MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold()
-    folded = POSSESSIVE.sub("", unicodedata.normalize("NFC", folded))
+def _compounds(text: str) -> Iterator[Compound]:
+    folded = fold(text)
+    quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
     for found in COMPOUND.finditer(folded):
-        yield PART.findall(found.group())
+        parts = tuple(PART.findall(found.group()))
+        whole = JOINT.sub("", found.group())
+        if "'" in found.group():  # the letter of "l'oreal" is no word
+            parts = tuple(part for part in parts if not _is_letter(part)) or (whole,)
+        yield Compound(parts, whole, quantities.get(found.start()))
 
 
 def _join_letters(
-    compounds: Iterable[list[str]], count_of: Callable[[str], int]
-) -> Iterator[list[str]]:
+    compounds: Iterable[Compound], count_of: Callable[[str], int]
+) -> Iterator[Compound]:
     """Compounds with a letter in front as one word or as two, whichever the products say."""
-    letter: list[str] = []
-    for parts in compounds:
-        together, letter = [*letter, *parts[:MOST_PARTS]], []
+    letter: tuple[str, ...] = ()
+    for compound in compounds:
+        parts = compound.parts[:MAX_PARTS]
+        together, letter = (*letter, *parts), ()
         while len(together) > 1 and _is_letter(together[0]):
             if _is_one_word(together, count_of):
-                together = ["".join(together)]
+                together = ("".join(together),)
             else:
-                yield together[:1]
+                yield Compound(together[:1], together[0])
                 together = together[1:]
         if _is_letter(together[0]):  # it may belong to what follows
             letter = together
+        elif together == parts:
+            yield Compound(parts, compound.whole, compound.quantity)
         else:
-            yield together
+            yield Compound(together, "".join(together))
     if letter:
-        yield letter
+        yield Compound(letter, letter[0])
 
 
 def _is_letter(part: str) -> bool:
     return len(part) == 1 and part.isascii() and part.isalpha()
 
 
-def _is_one_word(parts: list[str], count_of: Callable[[str], int]) -> bool:
+def _is_one_word(parts: Sequence[str], count_of: Callable[[str], int]) -> bool:
     joined = count_of("".join(parts))
     return joined > 0 and joined >= ONE_WORD_SHARE * max(map(count_of, parts[1:]))
 
 
-def _say(parts: list[str]) -> list[str]:
-    terms = [pair for part in parts for pair in _pairs(part)]
-    if len(parts) > 1:
-        terms.append("".join(parts))
-    return terms
+def _joined_forms(compounds: Sequence[Compound], position: int) -> tuple[str, ...]:
+    """A compound as one word with a neighbour; with up to two where there are digits."""
+    forms: list[str] = []
+    for length in range(2, MAX_JOINED + 1):
+        for start in range(max(0, position - length + 1), position + 1):
+            run = [compound.whole for compound in compounds[start : start + length]]
+            joined = "".join(run)
+            if len(run) == length and (length == 2 or is_code(joined)):
+                forms.append(joined)
+    return tuple(forms)
+
+
+def _product_terms(compound: Compound) -> list[str]:
+    terms = [pair for part in compound.parts for pair in _pairs(part)]
+    if compound.parts != (compound.whole,) or is_code(compound.whole):
+        terms.append(compound.whole)
+    if compound.quantity:
+        found = (compound.quantity.term, compound.quantity.number)
+        terms += [term for term in found if term not in compound.parts]
+    decimal = DECIMAL.fullmatch(compound.whole)
+    return [*terms, decimal[1]] if decimal else terms
+
+
+def _pieces(word: str) -> list[str]:
+    """Letters and digits of a word apart, without single signs; none of a word of one kind."""
+    pieces = LETTERS_OR_DIGITS.findall(word)
+    if not 1 < len(pieces) <= MAX_PIECES or "".join(pieces) != word:
+        return []
+    return [piece for piece in pieces if len(piece) > 1]
 
 
 def _pairs(part: str) -> list[str]:

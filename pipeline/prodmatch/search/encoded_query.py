@@ -45,6 +45,7 @@ class EncodedQuery:
     searched_for: str | None = None  # the words, where they are not those typed
     understood: str | None = None  # what the text says besides words
     hints: tuple[str, ...] = ()
+    has_image: bool = False  # whether the query has a picture
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class QueryEncoder:
             searched_for=None if read.words == read.typed else read.words,
             understood=read.understood,
             hints=read.hints,
+            has_image=read.pixels is not None,
         )
 
     def _read(self, query: Query, exact: bool) -> "_ReadQuery | QueryError":

@@ -49,7 +49,7 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         rows = connection.execute(f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
     except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
-        if _is_damage(error):
+        if _is_damage(error) or not columns:
             raise DamagedError(f"{path}: cannot be read ({error}). {GO_BACK}") from error
         reason = explain_error(condition, _describe(connection, condition, error), columns)
         raise QueryError(_message(condition, reason, columns)) from error

@@ -15,19 +15,11 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
-from prodmatch.lexical.low_information import prose_weights
-from prodmatch.lexical.terms import query_terms, split_terms
+from prodmatch.lexical.terms import split_terms
 from prodmatch.search.column_storage import restorer
 from prodmatch.search.conditions import is_price
 from prodmatch.search.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
 
-MOST_TERMS = 64  # of a query
-# That count in full, the twelfth by half, and so on; prose takes up its weight of a place. By BM25
-# alone 635 descriptions find their titles among 2,370 with an RR of .894 (.796 where all words
-# count alike), from the second sentence on .191 (.174), one sentence .373 (.366), and a shop's
-# title another shop's of the same product .555 (.523). With seven, and all words in full places:
-# .902, .185, .379, .551. On training texts, as no model is in it; prose of others than these.
-FIRST_TERMS = 6
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
 NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
@@ -81,24 +73,12 @@ class Products:
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that contain a word of the query.
 
-        Of a long query the first words count most: a title or a description names the thing first
-        and goes on to what is true of many. Its prose counts less, and takes up less room.
-
         Args:
-            query: what a person asks.
+            query: what is searched for.
             within: ascending rows; others are left out.
         """
-        prose = prose_weights()
-        weights: dict[str, float] = {}
-        position = 1.0
         with self._postings() as postings:
-            terms = query_terms(query, lambda term: len(postings.rows_of(term)))
-            for ways in terms[:MOST_TERMS]:
-                weight = prose.get(ways[0], 1.0) if len(terms) > FIRST_TERMS else 1.0
-                for term in ways:
-                    weights.setdefault(term, weight * min(1.0, FIRST_TERMS / position))
-                position += weight
-            return postings.match(weights, within)
+            return postings.match(query, within)
 
     def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.
@@ -188,7 +168,7 @@ class Products:
     def says(self, word: str) -> bool:
         """Whether a product contains the word or another of its stem."""
         with self._postings() as postings:
-            return len(postings.rows_of(word)) > 0
+            return postings.count_of(word) > 0
 
     def count_of_both(self, one: str, other: str) -> int:
         """How many products contain both words, in any form."""

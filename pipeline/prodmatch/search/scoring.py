@@ -10,27 +10,31 @@ import numpy.typing as npt
 from prodmatch.errors import QueryError
 from prodmatch.model.description import Calibration
 
-__all__ = ["SIGNALS", "Ranked", "Signals", "bm25_scale", "check_weights", "rank"]
-
 SIGNALS = ("lexical", "text", "image")
 LEXICAL, TEXT, IMAGE = range(3)
-FEWEST_WHOLE = 10  # candidates with both parts, to tell how a half is spread
-STANDING_OF_PICTURE = 0.65
-STANDING_OF_TEXT = 0.85
+MIN_COMPLETE = 10  # candidates with both parts, to estimate the deviation of a part
+IMPUTED_IMAGE = 0.65  # of a product's z-score by its text, for a picture it lacks
+IMPUTED_TEXT = 0.85  # of its z-score by its picture, for words and text
+FIRST_HITS = 200  # of a signal, whose words are compared
+FULL_AGREEMENT = {"text": 0.5, "image": 0.25}  # from which a signal counts in full
+AGREEMENT_POWER = {"text": 1.0, "image": 2.0}
+MOVED_TO_WORDS = 0.5  # of what the vectors lose
+CODE_FACTOR = 0.1  # of the vectors, where a code names few products
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Signals:
-    """What each signal says of the candidates of one query; all arrays are `(candidates,)`."""
+    """What each signal gives the candidates of one query; all arrays are `(candidates,)`."""
 
     lexical: Floats  # BM25 in units of `bm25_scale`, 0 where no word matches
-    text: Floats  # cosine in [-1, 1] to the text half, 0 where there is none
-    image: Floats  # cosine in [-1, 1] to the picture half, 0 where there is none
+    text: Floats  # cosine in [-1, 1] to the text part, 0 where there is none
+    image: Floats  # cosine in [-1, 1] to the image part, 0 where there is none
     has_text: Flags
     has_image: Flags
     has_words: bool  # whether the query has words at all
+    has_rare_code: bool = False  # whether one of them is a code that few products say
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,7 @@ class Ranked:
 def bm25_scale(product_count: int) -> float:
     """The BM25 score that counts as much as a cosine of 1: about that of two rare words found.
 
-    It grows with the catalogue as a rare word's weight does. A fixed unit lets a long query that
-    a product answers word by word count for more than one word of three; scaled to the best of
-    each query, both count alike (RR on the val queries with colour hidden in all titles .649
-    against .673, and the same where the titles say all).
+    It grows with the catalogue as a rare word's weight does, and not with the length of a query.
     """
     return 1.5 * math.log(product_count + 1.0)
 
@@ -74,6 +75,35 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     return values
 
 
+def query_weights(weights: Mapping[str, float], signals: Signals) -> dict[str, float]:
+    """The weights of a query of words alone, from how far the vectors know these words.
+
+    A signal knows them as far as its first hits say them, compared with the products that say
+    them best. Text vectors lose weight below an agreement of .5, pictures below .25 and by its
+    square; half of what they lose goes to the words. A code that few products say is no matter of
+    likeness: vectors then only order what is equal by words.
+    """
+    if not signals.has_words or not signals.lexical.any():
+        return dict(weights)
+    changed = dict(weights)
+    for name, scores in (("text", signals.text), ("image", signals.image)):
+        known = min(1.0, _agreement(signals.lexical, scores) / FULL_AGREEMENT[name])
+        changed[name] *= known ** AGREEMENT_POWER[name]
+        if signals.has_rare_code:
+            changed[name] *= CODE_FACTOR
+    lost = sum(weights[name] - changed[name] for name in ("text", "image"))
+    changed["lexical"] += MOVED_TO_WORDS * lost
+    return changed
+
+
+def _agreement(lexical: Floats, scores: Floats) -> float:
+    """How much of a query's words the first hits of a signal say, of what any as many could."""
+    count = min(FIRST_HITS, len(scores))
+    first = np.argpartition(-scores, count - 1)[:count]
+    most = float(np.partition(lexical, -count)[-count:].sum())
+    return float(lexical[first].sum()) / max(most, 1e-9)
+
+
 def rank(
     rows: npt.NDArray[np.int64],
     signals: Signals,
@@ -82,8 +112,8 @@ def rank(
 ) -> Ranked:
     """The convex combination of the signals: BM25 in units of the catalogue's, and two cosines.
 
-    What a missing picture or text would have brought is estimated from how the product stands
-    by its other half, and counted with that half: see `_stand_in`.
+    What a missing picture or text would have brought is imputed from the product's other part,
+    and counted with that part: see `_impute_missing`.
     """
     words = weights["lexical"] if signals.has_words else 0.0
     total = max(words + weights["text"] + weights["image"], 1e-9)
@@ -94,7 +124,7 @@ def rank(
             weights["image"] / total * signals.image,
         ]
     ).astype(np.float64)  # (3, candidates)
-    _stand_in(parts, signals)
+    _impute_missing(parts, signals)
     parts = parts.astype(np.float32)
     return Ranked(
         rows,
@@ -106,34 +136,31 @@ def rank(
     )
 
 
-def _stand_in(parts: npt.NDArray[np.float64], signals: Signals) -> None:
-    """Adds to a product's only half what the half it lacks would have brought, in place.
+def _impute_missing(parts: npt.NDArray[np.float64], signals: Signals) -> None:
+    """Adds to a product's only part what the part it lacks would have brought, in place.
 
-    That is the mean of the candidates that have both parts, moved by the product's own standing
-    among them, in standard deviations: .65 as far for a picture, .85 for words and text.
-    On the val queries with 30 % of the pictures, or of the texts, removed, such products are
-    .90 to 1.05 times as often among the first ten as among the relevant; moving the weight
-    instead gave 1.1 to 2.1 (pictures) and 0.1 to 0.6 (texts), and a lower nDCG@10 too.
-    A half that the weights leave out stands in for nothing.
+    That is the mean of the candidates that have both parts, moved by the product's own z-score
+    among them: .65 as far for a picture, .85 for words and text. Nothing is imputed from a signal
+    that the weights leave out.
 
     Args:
         parts: `(3, candidates)`, the weighted signals.
-        signals: says which parts there are.
+        signals: which parts there are.
     """
     both = signals.has_text & signals.has_image
-    if both.sum() < FEWEST_WHOLE or both.all():
+    if both.sum() < MIN_COMPLETE or both.all():
         return
-    for own, lacking, present, moved in (
-        (TEXT, (IMAGE,), signals.has_text & ~signals.has_image, STANDING_OF_PICTURE),
-        (IMAGE, (LEXICAL, TEXT), signals.has_image & ~signals.has_text, STANDING_OF_TEXT),
+    for own, lacking, present, share in (
+        (TEXT, (IMAGE,), signals.has_text & ~signals.has_image, IMPUTED_IMAGE),
+        (IMAGE, (LEXICAL, TEXT), signals.has_image & ~signals.has_text, IMPUTED_TEXT),
     ):
         if not parts[own].any():
             continue
-        spread = max(float(parts[own][both].std()), 1e-9)
-        standing = (parts[own] - parts[own][both].mean()) / spread  # (candidates,)
+        deviation = max(float(parts[own][both].std()), 1e-9)
+        z_scores = (parts[own] - parts[own][both].mean()) / deviation  # (candidates,)
         for signal in lacking:
-            mean, deviation = parts[signal][both].mean(), parts[signal][both].std()
-            parts[own] += np.where(present, mean + moved * deviation * standing, 0.0)
+            mean, other = parts[signal][both].mean(), parts[signal][both].std()
+            parts[own] += np.where(present, mean + share * other * z_scores, 0.0)
 
 
 def _probability(

@@ -26,7 +26,14 @@ from prodmatch.search.encoded_query import (
 from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.product_db import Products
 from prodmatch.search.queries import Query, RejectedQuery
-from prodmatch.search.scoring import Ranked, Signals, bm25_scale, check_weights, rank
+from prodmatch.search.scoring import (
+    Ranked,
+    Signals,
+    bm25_scale,
+    check_weights,
+    query_weights,
+    rank,
+)
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
@@ -186,7 +193,7 @@ class Searcher:
         self._check(options)
         within = self._without(self._within([options.where, *encoded.where]), encoded)
         count = max(CANDIDATES, 2 * options.top)
-        ranked = self._rank(encoded, within, count, self._weights(options.weights))
+        ranked = self._rank(encoded, within, count, options.weights)
         return self._best(ranked, options, query_id)
 
     def items(self, product_ids: Sequence[str], name: str) -> Items:
@@ -218,7 +225,7 @@ class Searcher:
         Raises:
             QueryError: the weights cannot be used.
         """
-        ranked = self._rank(encoded, None, CANDIDATES, self._weights(weights), also=row)
+        ranked = self._rank(encoded, None, CANDIDATES, weights, also=row)
         (position,) = np.flatnonzero(ranked.rows == row)
         rivals = np.flatnonzero(ranked.score >= ranked.score[position])
         hits = self._order(ranked, rivals, "q")
@@ -253,7 +260,8 @@ class Searcher:
         if not 0 <= options.min_probability <= 1:
             given = f"{options.min_probability:g}"
             raise QueryError(f"`min_probability={given}`: must be from 0 to 1.")
-        self._weights(options.weights)
+        if options.weights is not None:
+            check_weights(options.weights)
         if options.where is not None:
             self.products.rows_where(options.where)
 
@@ -291,10 +299,14 @@ class Searcher:
                     shown |= (cosines > limit) & parts.any(axis=1)
         return shown
 
-    def _weights(self, weights: Mapping[str, float] | None) -> dict[str, float]:
-        if weights is not None:
-            return check_weights(weights)
-        return {**self.encoders.description.weights, **self.generation.weights}
+    def _weights(
+        self, given: Mapping[str, float] | None, encoded: EncodedQuery, signals: Signals
+    ) -> dict[str, float]:
+        """Those given; else the index's, as far as each signal knows the words of the query."""
+        if given is not None:
+            return check_weights(given)
+        weights = {**self.encoders.description.weights, **self.generation.weights}
+        return weights if encoded.has_image else query_weights(weights, signals)
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
@@ -310,7 +322,7 @@ class Searcher:
         encoded: EncodedQuery,
         within: Rows | None,
         count: int,
-        weights: Mapping[str, float],
+        weights: Mapping[str, float] | None,
         *,
         also: int | None = None,
     ) -> Ranked:
@@ -326,7 +338,8 @@ class Searcher:
             none = np.zeros(0, np.float32)
             return Ranked(rows, none, none, none, none, none)
         signals = self._signals(encoded, rows, matches)
-        return rank(rows, signals, weights, self.encoders.description.calibration)
+        chosen = self._weights(weights, encoded, signals)
+        return rank(rows, signals, chosen, self.encoders.description.calibration)
 
     def _candidates(
         self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
@@ -352,6 +365,7 @@ class Searcher:
             has_text=np.asarray(text.any(axis=1)),
             has_image=np.asarray(image.any(axis=1)),
             has_words=encoded.words is not None,
+            has_rare_code=matches is not None and matches.has_rare_code,
         )
 
     def _best(self, ranked: Ranked, options: SearchOptions, query_id: str) -> list[Hit]:

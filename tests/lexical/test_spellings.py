@@ -1,0 +1,122 @@
+"""One thing in many spellings: each of the ways to type a thing finds the products that say it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from prodmatch.lexical.folding import UNIT_NAMES, find_quantities, fold
+from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.search.product_db import Products
+from prodmatch.search.product_db_writer import write_products
+
+MODELS = ["iphone 13", "galaxy 22", "kindle 11", "hero 9", "pixel 7"]
+CODES = ["WH-1000XM5", "SM-X205N", "DCD-996B", "EOS-R50", "MX-518", "BT-3203", "UA55AUE65"]
+NAMES = ["L'Oreal", "O'Neill", "D'Addario", "L'Occitane", "O'Brien", "D'Arcy", "Arc'teryx"]
+LONG_CODES = ["UA55AUE65AKXXL", "SDCZ73064GB46", "KX-TGD592B", "OLED55C3PUA", "GTR-8812AU"]
+POSSESSIVES = ["children's", "men's", "women's", "baby's", "kid's", "ladies'"]
+CHARACTERS = {
+    "cr\u00e8me": "creme",
+    "\u00f8rsted": "orsted",
+    "stra\u00dfe": "strasse",
+    "na\u00efve": "naive",
+    "\uff14\uff18\uff10 lamp": "480 lamp",
+    "lamp\u2122": "lamp",
+    "\ufb01lter": "filter",
+    "o\ufb03ce": "office",
+    "\ufb02ask": "flask",
+    "\u0153uvre": "oeuvre",
+}
+
+
+def models() -> Iterator[tuple[str, str]]:
+    for model in MODELS:
+        joined = model.replace(" ", "")
+        yield from ((model, joined), (joined, model), (model, joined.upper()))
+        yield model.replace(" ", "-"), joined
+
+
+def codes() -> Iterator[tuple[str, str]]:
+    for code in CODES:
+        plain = code.replace("-", "")
+        for typed in (plain, plain.lower(), code.replace("-", " "), code.swapcase()):
+            yield code, typed
+        yield plain, code
+
+
+def units() -> Iterator[tuple[str, str]]:
+    for unit, spellings in UNIT_NAMES.items():
+        for spelling in spellings.split()[:3]:
+            yield from ((f"480 {spelling}", f"480{unit}"), (f"480{unit}", f"480-{spelling}"))
+    for typed in ('55"', "55 inch", "55in", "55 inches", "55-inch", "55\u2033", "55''", "55\u201d"):
+        yield from (("55inch", typed), (typed, "55 inch"))
+
+
+def apostrophes() -> Iterator[tuple[str, str]]:
+    for name in NAMES:
+        plain = name.replace("'", "")
+        for quote in "'\u2019\u2018\u02bc\u00b4`":
+            yield from ((name.replace("'", quote), plain), (plain, name.replace("'", quote)))
+    for word in POSSESSIVES:
+        plain = word.replace("'", "")
+        yield from ((word, plain), (plain, word), (plain, word.replace("'", "\u2019")))
+
+
+def prefixes() -> Iterator[tuple[str, str]]:
+    return ((code, code[:-cut]) for code in LONG_CODES for cut in range(1, 5))
+
+
+def characters() -> Iterator[tuple[str, str]]:
+    for said, typed in CHARACTERS.items():
+        yield from ((said, typed), (typed, said), (typed.upper(), said))
+
+
+KINDS = (models, codes, units, apostrophes, prefixes, characters)
+CASES = [(kind.__name__, *case) for kind in KINDS for case in kind()]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Products:
+    folder = tmp_path_factory.mktemp("spellings")
+    texts = [said for _, said, _ in CASES] + ["red shirt", "oak table", "usb cable"]
+    table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
+    write_products(folder / "products.sqlite", table.schema, table.to_batches())
+    return Products(folder / "products.sqlite")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
+def test_finds_what_is_spelled_another_way(
+    shop: Products, kind: Callable[[], Iterator[tuple[str, str]]]
+) -> None:
+    cases = [(row, case) for row, case in enumerate(CASES) if case[0] == kind.__name__]
+    missed = [case for row, case in cases if not shop.match(case[2]).of(np.array([row]))[0]]
+    assert len(cases) >= 20
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("5 in 1 tool, 3-in-1", []),
+        ("size 8 in black", []),
+        ("4g phone 3 m", ["4g", "3m"]),
+        ("6.5 mm by 12.50 cm", ["6.5mm", "12.50cm"]),
+        ("mk2 gb, x480gb", []),
+        ("2 x 8 GB", ["8gb"]),
+    ],
+)
+def test_quantities_are_numbers_with_units(text: str, found: list[str]) -> None:
+    assert [quantity.term for quantity in find_quantities(fold(text))] == found
+
+
+def test_decimal_numbers_are_not_the_numbers_without_the_point(tmp_path: Path) -> None:
+    table = pa.table({"product_id": ["a", "b", "c"], "text": ["4.5 cup", "45 cup", "4 5 cup"]})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    assert Products(tmp_path / "p.sqlite").match("4.5").rows.tolist() == [0]
+    assert Products(tmp_path / "p.sqlite").match("45").rows.tolist() == [1]
+
+
+def test_codes_are_not_stemmed() -> None:
+    assert Stemmer().stems(["shirts", "y12s", "4ms", "xs"]) == ["shirt", "y12s", "4ms", "xs"]

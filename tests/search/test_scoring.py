@@ -1,0 +1,88 @@
+"""Weights that depend on the query."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from prodmatch.search.product_db import Products
+from prodmatch.search.product_db_writer import write_products
+from prodmatch.search.scoring import FIRST_HITS, Signals, query_weights
+
+WEIGHTS = {"lexical": 0.15, "text": 0.3, "image": 0.55}
+COUNT = 3 * FIRST_HITS
+
+
+def signals(**changes: object) -> Signals:
+    """The first products say the words; text and image put the products in this order, too."""
+    lexical = np.zeros(COUNT, np.float32)
+    lexical[:FIRST_HITS] = 0.5
+    falling = np.linspace(0.9, 0.1, COUNT, dtype=np.float32)
+    present = np.ones(COUNT, np.bool_)
+    parts = {
+        "lexical": lexical,
+        "text": falling,
+        "image": falling,
+        "has_text": present,
+        "has_image": present,
+        "has_words": True,
+    }
+    return Signals(**{**parts, **changes})  # type: ignore[arg-type]
+
+
+def agreeing(share: float) -> np.ndarray:
+    """Scores whose first hits are by this share those that say the words."""
+    scores = np.zeros(COUNT, np.float32)
+    right = round(share * FIRST_HITS)
+    scores[:right] = 1.0
+    scores[FIRST_HITS : 2 * FIRST_HITS - right] = 1.0
+    return scores
+
+
+def test_signals_that_know_the_words_count_in_full() -> None:
+    assert query_weights(WEIGHTS, signals()) == WEIGHTS
+    enough = signals(text=agreeing(0.5), image=agreeing(0.25))
+    assert query_weights(WEIGHTS, enough) == pytest.approx(WEIGHTS)
+
+
+@pytest.mark.parametrize("known", [0.0, 0.2, 0.4, 0.6, 0.8])
+def test_a_signal_that_does_not_know_the_words_loses_weight_to_them(known: float) -> None:
+    found = query_weights(WEIGHTS, signals(image=agreeing(0.25 * known)))
+    image = 0.55 * known**2
+    assert found == pytest.approx(
+        {"lexical": 0.15 + 0.5 * (0.55 - image), "text": 0.3, "image": image}
+    )
+    found = query_weights(WEIGHTS, signals(text=agreeing(0.5 * known)))
+    assert (found["text"], found["image"]) == pytest.approx((0.3 * known, 0.55))
+
+
+def test_words_that_nobody_says_change_nothing() -> None:
+    nothing = np.zeros(COUNT, np.float32)
+    assert query_weights(WEIGHTS, signals(lexical=nothing, image=agreeing(0.0))) == WEIGHTS
+    assert query_weights(WEIGHTS, signals(has_words=False, image=agreeing(0.0))) == WEIGHTS
+
+
+def test_a_rare_code_leaves_the_vectors_a_tenth() -> None:
+    found = query_weights(WEIGHTS, signals(has_rare_code=True))
+    assert (found["text"], found["image"]) == pytest.approx((0.03, 0.055))
+    assert found["lexical"] > 0.5
+
+
+def test_fewer_candidates_than_first_hits_tell_nothing() -> None:
+    few = 5
+    short = {name: getattr(signals(), name)[:few] for name in ("lexical", "text", "image")}
+    present = np.ones(few, np.bool_)
+    found = signals(**short, has_text=present, has_image=present)
+    assert query_weights(WEIGHTS, found) == WEIGHTS
+
+
+def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
+    texts = ["MX-518 mouse", *["GT-730 card"] * 11, "galaxy 22", "red mouse", *["cable"] * 9]
+    table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    shop = Products(tmp_path / "p.sqlite")
+    for query in ("MX-518", "mx518", "mouse mx 518", "GALAXY 22", "mx518 gt-730"):
+        assert shop.match(query).has_rare_code, query
+    for query in ("gt-730", "gt730", "mouse", "red galaxy", "mx-777"):
+        assert not shop.match(query).has_rare_code, query
