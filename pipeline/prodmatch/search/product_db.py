@@ -59,7 +59,10 @@ class Products:
         """The names of the catalogue's columns, `product_id` first."""
         with self._connection() as connection:
             found = connection.execute("SELECT name FROM pragma_table_info('products')")
-            return [name for (name,) in found if name not in OWN]
+            names = [name for (name,) in found if name not in OWN]
+            if not names:
+                raise LookupError("it has no table of products")
+            return names
 
     @cached_property
     def _restorers(self) -> dict[str, Callable[[object, str | None], object]]:
