@@ -15,10 +15,10 @@ from prodmatch.errors import ProdmatchError
 from prodmatch_cli.messages import print_error, translate
 from prodmatch_cli.text import OneLine
 
-# What the light half of the dependencies leaves out; see pyproject.toml.
+# What the light dependencies leave out; see pyproject.toml.
 HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
 
-LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is whole at any instant
+LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
 
 COMMANDS = (
     "build",
@@ -41,7 +41,7 @@ COMMANDS = (
 
 
 class _Commands(click.Group):
-    """The commands; each is imported when it is asked for, so that a query waits for no other."""
+    """The commands; each is imported when it is called, so that a query waits for no other."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -69,8 +69,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Find and match products by what they say and what they look like.
 
-    A nightly run is `prodmatch build CATALOGUE`, or its halves `prodmatch embed CATALOGUE` and
-    `prodmatch index`; then ask with `prodmatch query "red t-shirt"`. Answers go to stdout,
+    A nightly run is `prodmatch build CATALOGUE`, or its steps `prodmatch embed CATALOGUE` and
+    `prodmatch index`; then search with `prodmatch query "red t-shirt"`. Answers go to stdout,
     everything else to stderr.
 
     Exit status: 0 done, 1 a named failure, 2 wrong usage, 3 a damaged or mismatched artifact,
@@ -80,7 +80,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line and exits with the contract's status."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries ask a hub for nothing
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries request nothing from a hub
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if logging.lastResort is not None:  # what writes warnings of libraries to stderr

@@ -241,7 +241,7 @@ def index_options(command: Command) -> Command:
 
 
 def check_target(path: Path | None, option: str) -> None:
-    """A file is replaced whole: a device, such as /dev/null, would be gone.
+    """A file is replaced: a device, such as /dev/null, would be gone.
 
     Raises:
         click.UsageError: the path is there, and is no regular file.

@@ -60,9 +60,9 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     if _on_terminal():
         texts = [
-            place
-            for place, name in enumerate(columns)
-            if not numeric[place] and name not in IDS and widths[place] > NARROWEST
+            number
+            for number, name in enumerate(columns)
+            if not numeric[number] and name not in IDS and widths[number] > NARROWEST
         ]
         room = shutil.get_terminal_size((80, 24)).columns - 2 * (len(widths) - 1)
         _shrink(widths, texts, room)
@@ -145,7 +145,7 @@ def _shown(value: object) -> str:
 def _shrink(widths: list[int], texts: Sequence[int], room: int) -> None:
     """Takes columns of texts down, the widest first, until all fit or none can give more."""
     while sum(widths) > room and texts:
-        widest = max(texts, key=lambda place: widths[place])
+        widest = max(texts, key=lambda number: widths[number])
         if widths[widest] <= NARROWEST:
             return
         widths[widest] -= 1

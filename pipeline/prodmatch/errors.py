@@ -4,7 +4,7 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 ├── CatalogueError          1  a catalogue that cannot be used as a whole
 ├── ModelError              1  a model directory or encoder that cannot be used
 ├── StoreError              1  a store that cannot be written, or has nothing to read yet
-├── QueryError              2  a query that cannot be asked
+├── QueryError              2  a query that cannot be answered
 ├── DamagedError            3  bytes on disk that are not what their manifest says
 ├── MismatchError           3  two artifacts that were not made for each other
 └── LockedError             4  another run holds the store
@@ -12,7 +12,7 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 
 
 class ProdmatchError(Exception):
-    """A failure with a message for the person who can mend it."""
+    """A failure with a message for the person who can correct it."""
 
     exit_code = 1
 
@@ -30,7 +30,7 @@ class StoreError(ProdmatchError):
 
 
 class QueryError(ProdmatchError):
-    """A query that cannot be asked: blank text, an unknown id, a bad filter."""
+    """A query that cannot be answered: blank text, an unknown id, a bad filter."""
 
     exit_code = 2
 

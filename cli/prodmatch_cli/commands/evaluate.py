@@ -16,7 +16,7 @@ from prodmatch_cli.output import print_json, print_table
 @click.command()
 @STORE
 @click.option("--queries", type=PATH, required=True, help="As for query.")
-@click.option("--qrels", type=PATH, required=True, help="Qrels: Parquet, JSON lines or TREC.")
+@click.option("--qrels", type=PATH, required=True, help="Qrels: Parquet, CSV, JSON lines or TREC.")
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade of a match.")
 @click.option("--threshold", type=FloatRange(0, 1), default=0.5, show_default=True)
 @click.option("--filter", "where", help="SQL condition, as for query.")

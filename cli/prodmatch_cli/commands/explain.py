@@ -28,7 +28,9 @@ HEAT_PIXELS = 320  # of a side of the heat map's picture
 @click.argument("text", metavar="QUERY")
 @click.argument("product_id")
 @STORE
-@click.option("--image", type=PATH, help="A picture to ask with, beside QUERY or, if '', alone.")
+@click.option(
+    "--image", type=PATH, help="A picture to search with, with QUERY or, if that is '', alone."
+)
 @WEIGHTS
 @FORMAT
 @click.option("--html", type=PATH, help="Write a page, too.")

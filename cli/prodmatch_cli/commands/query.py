@@ -31,7 +31,7 @@ from prodmatch_cli.options import (
 @click.command()
 @click.argument("text", required=False)
 @STORE
-@click.option("--image", type=PATH, help="A picture to ask with.")
+@click.option("--image", type=PATH, help="A picture to search with.")
 @click.option("--id", "product_id", help="Products like this one of the index.")
 @click.option(
     "--queries",

@@ -13,6 +13,6 @@ from prodmatch_cli.output import print_json
 @STORE
 @click.option("--to", "number", type=int, help="The generation to go to.  [default: the last one]")
 def rollback(store: Path, number: int | None) -> None:
-    """Go back to an earlier generation, after checking that it is whole."""
+    """Go back to an earlier generation, after checking that it is intact."""
     generation = roll_back(store, number)
     print_json({"generation": generation.number, "products": generation.product_count})

@@ -90,7 +90,7 @@ def read_run(path: Path) -> Run:
 
 
 def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]]) -> None:
-    """Writes rankings in TREC's form, whole or not at all.
+    """Writes rankings in TREC's form, complete or not at all.
 
     Programs that read it go by the scores, and order equal ones in their own ways: a score that
     is no less than the one before it is written as the least step below.
