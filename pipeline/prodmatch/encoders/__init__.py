@@ -1,1 +1,7 @@
 """Text and image encoders in torch, and how they are exported."""
+
+import os
+
+# Read when transformers is loaded. Encoders are directories; nothing is fetched by name.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -8,7 +8,6 @@ that it would get in a build from scratch.
 import contextlib
 import functools
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -260,7 +259,6 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Raises:
         ModelError: there is none, or it cannot be loaded without code of its own.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing. "

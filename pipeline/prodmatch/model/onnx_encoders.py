@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from PIL import Image
 from tokenizers import Tokenizer
 
-from prodmatch.errors import DamagedError
 from prodmatch.model.description import ModelDescription, read_description
+from prodmatch.model.onnx_session import Session, open_session
 from prodmatch.model.preprocessing import Pixels, preprocess_image
 from prodmatch.storage.atomic import read_json
 from prodmatch.storage.vectors import Vectors
@@ -38,7 +37,7 @@ class QueryEncoders:
             self.content, folder / "encoders.json"
         )
         self._loading = threading.Lock()
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._sessions: dict[str, Session] = {}
 
     @property
     def model_fingerprint(self) -> str:
@@ -102,21 +101,10 @@ class QueryEncoders:
         tokenizer.enable_padding(pad_id=int(str(self.content["pad_id"])))
         return tokenizer
 
-    def _session(self, name: str) -> onnxruntime.InferenceSession:
+    def _session(self, name: str) -> Session:
         with self._loading:
             if name not in self._sessions:
-                self._sessions[name] = _open_session(self.folder / name, self._long_lived)
+                self._sessions[name] = open_session(
+                    self.folder / name, long_lived=self._long_lived
+                )
             return self._sessions[name]
-
-
-def _open_session(path: Path, long_lived: bool) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Idle threads would spin for the next batch, and burn what other processes could use.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not long_lived:
-        options.add_session_config_entry("session.disable_prepacking", "1")
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error

@@ -1,0 +1,37 @@
+"""The one place that loads onnxruntime, and tells it to send nothing."""
+
+import os
+from pathlib import Path
+
+from prodmatch.errors import DamagedError
+
+# Read once, when the library is loaded. Without it the first session looks its maker's host up and
+# keeps a device id and a database of events in the home folder.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime  # noqa: E402 - the line above must come first
+
+Session = onnxruntime.InferenceSession
+
+
+def open_session(path: Path, *, long_lived: bool) -> Session:
+    """An ONNX file ready to run on the processor.
+
+    Args:
+        path: the file; its weights may lie beside it.
+        long_lived: whether it will run many times; for a single run, arranging the weights for
+            speed takes longer than it saves.
+
+    Raises:
+        DamagedError: the file is no ONNX file that can be run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Idle threads would spin for the next batch, and burn what other processes could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not long_lived:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        return Session(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error
