@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     encoders = save_encoders(folder)
     catalogue = open_catalogue(write(folder / "catalogue.parquet", products(90)))
     files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
-    settings = HeadSettings(dim=8, workers=0)
+    settings = HeadSettings(dim=8, workers=0, precision="float32")
     fit_heads(catalogue, files, folder / "small", folder / "store", settings)
     shrink_pictures(folder / "small", 32)
     return open_model(str(folder / "small"))
@@ -89,10 +89,29 @@ def store(exported: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def published(exported: Path, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with sixty products published; tests read it only."""
-    store = tmp_path_factory.mktemp("published") / "store"
+    """A store with sixty products published, encoded in float32; tests read it only."""
+    return _publish(tmp_path_factory.mktemp("published"), exported, model, "float32")
+
+
+@pytest.fixture(scope="session", params=["float32", "bf16"])
+def published_in_each(
+    request: pytest.FixtureRequest,
+    published: Path,
+    exported: Path,
+    model: Model,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """As `published`, in each precision; every processor computes or emulates both."""
+    if request.param == "float32":
+        return published
+    return _publish(tmp_path_factory.mktemp("published"), exported, model, request.param)
+
+
+def _publish(folder: Path, exported: Path, model: Model, precision: str) -> Path:
+    store = folder / "store"
     shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
-    embed(write(store.with_name("sixty.parquet"), products(60)), model, store)
+    catalogue = write(store.with_name("sixty.parquet"), products(60))
+    embed(catalogue, model, store, precision=precision)
     index_embeddings(store)
     return store
 

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
 from types import FrameType
 
@@ -84,7 +83,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries request nothing from a hub
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # torch makes this folder when it is loaded; one that is there is left as it is
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TMPDIR", "/tmp"))
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if logging.lastResort is not None:  # what writes warnings of libraries to stderr
         logging.lastResort.setFormatter(OneLine("warning: %(message)s"))

@@ -86,6 +86,13 @@ DEVICE = click.option(
     show_default=True,
     help="Where the encoders run.",
 )
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="That the encoders run in; auto is the store's, and of a new store the device's quickest.",
+)
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(0, 64),
@@ -212,6 +219,7 @@ def embed_options(command: Command) -> Command:
         *GATE,
         MAX_REJECT,
         WORKERS,
+        PRECISION,
         DEVICE,
         MODEL,
     ):

@@ -1,10 +1,11 @@
 """Job: a catalogue to embeddings; encodes what is new, fuses every product, writes shards."""
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -23,6 +24,7 @@ from prodmatch.embedding.night import (
     scanned_night,
 )
 from prodmatch.embedding.plan import Scan, plan_features
+from prodmatch.encoders.device import Precision, choose_device, choose_precision, has_bf16
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
@@ -36,14 +38,17 @@ from prodmatch.storage.atomic import (
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
+logger = logging.getLogger(__name__)
+
 FORMAT = b"embeddings-1"  # raise it when the same features would give other embeddings
 
 
 @dataclass(frozen=True)
 class EmbedSettings:
-    """How an embedding run is done, and what lets it through; none of it changes what comes out."""
+    """How a run is done, and what lets it through; only `precision` changes what comes out."""
 
     device: str = "auto"
+    precision: str = "auto"  # float32, bf16, or the store's, else the quickest
     workers: int = 1
     max_reject: float = 0.01  # share of rows; above it no embeddings are written
     max_removed: float = 0.2  # share of the products embedded before that may be gone
@@ -85,15 +90,19 @@ class EmbedReport:
     seconds: float
     texts_per_second: float | None  # None where none was encoded
     images_per_second: float | None
+    precision: str  # that the encoders ran in
     embeddings: str
     warnings: list[str]  # what was passed over, guessed, or noticed by the gate
 
 
-def plan_embedding(catalogue: Catalogue, model: Model, store: Path) -> EmbedPlan:
+def plan_embedding(
+    catalogue: Catalogue, model: Model, store: Path, settings: EmbedSettings | None = None
+) -> EmbedPlan:
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
     with lock_store(store), scratch_directory(store) as scratch:
         last = read_last_night(store)
-        plan = plan_features(catalogue, model.encoders, store, scratch)
+        precision = _choose_precision(settings or EmbedSettings(), store)
+        plan = plan_features(catalogue, model.encoders, store, scratch, precision)
         tonight = scanned_night(catalogue, plan.scan)
         return EmbedPlan(
             rows=catalogue.row_count,
@@ -137,7 +146,9 @@ def embed_catalogue(
         remove_leftovers(store)
         last = read_last_night(store)
         with scratch_directory(store) as scratch:
-            plan = plan_features(catalogue, model.encoders, store, scratch)
+            precision = _choose_precision(settings, store)
+            settings = replace(settings, precision=precision)
+            plan = plan_features(catalogue, model.encoders, store, scratch, precision)
             check = _Check(catalogue, model, store, settings, last)
             check(plan.scan, scanned_night(catalogue, plan.scan))  # before hours of encoding
             encoded = encode_missing(
@@ -151,8 +162,8 @@ def embed_catalogue(
             fused = fuse(plan, model.heads, scratch)
             tonight = fused_night(catalogue, fused)
             warnings = check(plan.scan, tonight)
-            warnings += _remember(catalogue, model, store)
-            digest = _write(catalogue, model, store, fused, tonight)
+            warnings += _remember(catalogue, model, store, precision)
+            digest = _write(catalogue, model, store, fused, tonight, precision)
     return EmbedReport(
         **_counts(catalogue, tonight),
         images_unusable=_count(tonight.images_unusable),
@@ -165,6 +176,7 @@ def embed_catalogue(
         seconds=round(time.monotonic() - started, 2),
         texts_per_second=_rate(encoded.texts),
         images_per_second=_rate(encoded.images),
+        precision=precision,
         embeddings=digest,
         warnings=[*catalogue.warnings, *warnings],
     )
@@ -186,7 +198,7 @@ class _Check:
         Raises:
             CatalogueError: too many rows are rejected, or too much is gone.
         """
-        digest = _digest(scan, self.model, tonight)
+        digest = _digest(scan, self.model, self.settings.precision, tonight)
         path = self.store / "rejects" / f"{digest}.parquet"
         _write_rejects(path, tonight)
         if not self.catalogue.row_count:  # opened as one that may be empty
@@ -204,7 +216,25 @@ class _Check:
         return [*self.last.warnings, *accepted, *found.warnings]
 
 
-def _remember(catalogue: Catalogue, model: Model, store: Path) -> list[str]:
+def _choose_precision(settings: EmbedSettings, store: Path) -> Precision:
+    """The one given; else the store's, so that machines agree; else the device's quickest."""
+    device, name = choose_device(settings.device), settings.precision
+    if name == "auto":
+        try:
+            remembered = read_settings(store)
+        except (DamagedError, MismatchError):  # reported where it is written again
+            remembered = None
+        name = (remembered and remembered.precision) or name
+    precision = choose_precision(name, device)
+    if precision == "bf16" and not has_bf16(device):
+        logger.warning(
+            "bf16 is emulated on this processor, some fifteen times slower than "
+            "`precision=float32`, which would encode everything again."
+        )
+    return precision
+
+
+def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precision) -> list[str]:
     """Writes what the store is made with from now on, and gives what of it is another."""
     options = catalogue.options
     settings = StoreSettings(
@@ -213,6 +243,7 @@ def _remember(catalogue: Catalogue, model: Model, store: Path) -> list[str]:
         columns=options.columns,
         text_columns=options.text_columns,
         image_root=options.image_root.resolve() if options.image_root else None,
+        precision=precision,
     )
     try:
         before = read_settings(store)
@@ -226,27 +257,35 @@ def _remember(catalogue: Catalogue, model: Model, store: Path) -> list[str]:
     return [f"from now on: {text}" for text in differences]
 
 
-def _digest(scan: Scan, model: Model, tonight: Tonight) -> str:
+def _digest(scan: Scan, model: Model, precision: str, tonight: Tonight) -> str:
     """The name of the embeddings: what they, and the counts in their manifest, come from."""
     parts = [FORMAT, scan.digest.encode(), model.fingerprint.encode()]
     counts = [_count(tonight.rejects), _count(tonight.images_unusable)]
+    if precision != "float32":  # which had no name of its own before there was another
+        parts.append(precision.encode())
     if any(counts):
         parts.append(json.dumps(counts, sort_keys=True).encode())
     return digest_bytes(*parts)[:32]
 
 
 def _write(
-    catalogue: Catalogue, model: Model, store: Path, fused: FuseResult, tonight: Tonight
+    catalogue: Catalogue,
+    model: Model,
+    store: Path,
+    fused: FuseResult,
+    tonight: Tonight,
+    precision: Precision,
 ) -> str:
     """Makes these embeddings the store's, and gives their name."""
     export_encoders(model, store / "encoders")
-    digest = _digest(fused.scan, model, tonight)
+    digest = _digest(fused.scan, model, precision, tonight)
     manifest = {
         **_counts(catalogue, tonight),
         "images_unusable": dict(tonight.night.images_unusable),
         "dim": 2 * model.heads.dim,
         "model": model.description.name,
         "model_fingerprint": model.fingerprint,
+        "precision": precision,
         "features": fused.features,
         "catalogue": fused.scan.digest,
     }

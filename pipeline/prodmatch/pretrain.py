@@ -9,8 +9,10 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from prodmatch.encoders.encoders import ImageEncoder, TextEncoder, autocast, choose_device
+from prodmatch.encoders.device import Compute, autocast, choose_device, choose_precision
+from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import EncoderPair, Model, ModelDescription
 from prodmatch.model.heads import Heads, compact_heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
@@ -237,8 +239,10 @@ class _Encode:
     """Features of texts and of a training set's pictures, as a model's files give them."""
 
     def __init__(self, pair: EncoderPair, device: str) -> None:
-        self.text = TextEncoder(pair.text_folder, pair.text, choose_device(device))
-        self.image = ImageEncoder(pair.image_folder, pair.image, choose_device(device))
+        on = choose_device(device)
+        compute = Compute(on, choose_precision("auto", on))
+        self.text = TextEncoder(pair.text_folder, pair.text, compute)
+        self.image = ImageEncoder(pair.image_folder, pair.image, compute)
 
     @property
     def layout(self) -> Layout:

@@ -9,8 +9,9 @@ import numpy as np
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.encode import encode_missing
 from prodmatch.embedding.plan import plan_features
-from prodmatch.encoders.encoders import TextEncoder, choose_device
+from prodmatch.encoders.device import Compute, choose_device, choose_precision
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import StoreError
 from prodmatch.model.description import Calibration, Model, ModelDescription
 from prodmatch.model.heads import Heads, fit_cca
@@ -54,13 +55,14 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """How heads are fitted; device and workers matter to the encoding before it alone."""
+    """How heads are fitted; device, precision and workers matter to the encoding before it."""
 
     dim: int = 256  # of the shared space
     loss: str = "infonce"
     epochs: int = 30
     seed: int = 0
     device: str = "auto"
+    precision: str = "auto"
     workers: int = 1
     log_dir: Path | None = None  # for TensorBoard
 
@@ -137,15 +139,17 @@ def _read_data(
     description: ModelDescription,
 ) -> _TrainingData:
     """Encodes what the store lacks, and holds out a tenth of the products."""
+    device = choose_device(settings.device)
+    compute = Compute(device, choose_precision(settings.precision, device))
     judged = read_labels(labels) if labels else []
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
-        plan = plan_features(catalogue, pair, store, scratch)
+        plan = plan_features(catalogue, pair, store, scratch, compute.precision)
         encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
         pairs = read_pairs_dataset(plan, catalogue.path)
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
         train, held_out = pairs.take(~held), pairs.take(held)
-        encoder = TextEncoder(pair.text_folder, pair.text, choose_device(settings.device))
+        encoder = TextEncoder(pair.text_folder, pair.text, compute)
         texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.positions)))).texts(plan)
         queries = draw_queries(texts)
         sets, measure = [train.examples()], pair_measure(held_out)

@@ -13,13 +13,15 @@ from small import embed, products, run, save_encoders, write
 from transformers import AutoModel, BertConfig, BertModel
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders.encoders import ImageEncoder, TextEncoder, text_fingerprint
+from prodmatch.encoders.fingerprint import text_fingerprint
+from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.model_writer import (
     EncoderFiles,
     find_image_spec,
     find_text_spec,
     read_image_weights,
 )
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Calibration, Model, open_model
@@ -28,8 +30,6 @@ from prodmatch.search.product_index import open_index
 from prodmatch.search.scoring import Signals, rank
 from prodmatch.train import HeadSettings, fit_heads
 
-CPU = torch.device("cpu")
-
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,7 +37,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_mean_pooling_leaves_padding_out(bert: Path) -> None:
-    encoder = TextEncoder(bert, TextSpec(pooling="mean", max_tokens=32), CPU)
+    encoder = TextEncoder(bert, TextSpec(pooling="mean", max_tokens=32))
     texts = ["red shirt", "green chair number 12 and a blue lamp"]
     found = encoder.encode(texts)
     model = AutoModel.from_pretrained(bert).eval()
@@ -45,11 +45,11 @@ def test_mean_pooling_leaves_padding_out(bert: Path) -> None:
         ids = torch.tensor([encoder.tokenizer(text)["input_ids"]])
         with torch.no_grad():
             expected = model(ids).last_hidden_state.mean(dim=1)[0].numpy()
-        np.testing.assert_allclose(vector, expected, atol=0.03)  # bf16 where the CPU has it
+        np.testing.assert_allclose(vector, expected, atol=1e-5)
 
 
 def test_a_feature_does_not_depend_on_its_neighbours(bert: Path) -> None:
-    encoder = TextEncoder(bert, TextSpec(max_tokens=32), CPU)
+    encoder = TextEncoder(bert, TextSpec(max_tokens=32))
     texts = [
         f"{row['title']} {'and more ' * (number % 5)}" for number, row in enumerate(products(90))
     ]
@@ -79,7 +79,7 @@ def test_prefixes_and_pooling_are_those_of_the_models_own_configuration(
 
 def test_of_a_long_query_the_first_words_are_read(bert: Path) -> None:
     spec = TextSpec(max_tokens=32, passage_prefix="p: ", query_prefix="q: ", query_words=3)
-    encoder = TextEncoder(bert, spec, CPU)
+    encoder = TextEncoder(bert, spec)
     long, short = "red  shirt for a chair", "red  shirt, blue"
     assert spec.query(long) == "q: red shirt for"
     assert spec.query(short) == f"q: {short}"
@@ -116,7 +116,7 @@ def test_picture_features_are_pooled_and_not_class_scores(tmp_path: Path) -> Non
     save_file(dict(read_image_weights(tmp_path / "w.pth")), folder / "model.safetensors")
     spec = ImageSpec(architecture="resnet18", resize_pixels=32, crop_pixels=32)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    found = ImageEncoder(folder, spec, CPU).encode(pixels)
+    found = ImageEncoder(folder, spec).encode(pixels)
     resnet.fc = torch.nn.Identity()
     shown = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)

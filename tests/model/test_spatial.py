@@ -11,9 +11,9 @@ import torchvision
 from small import products
 from training_data import SHAPE, training_rows
 
-from prodmatch.encoders import encoders
-from prodmatch.encoders.encoders import ImageEncoder, TextEncoder
+from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.onnx_export import export_encoders
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, Projection
@@ -186,15 +186,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_features_are_states_and_words_and_pooled_maps_and_layout(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encoders, "_cpu_has_bf16", lambda: False)
+def test_features_are_states_and_words_and_pooled_maps_and_layout(trained: Path) -> None:
     model = open_model(str(trained / "model"))
     pair = model.encoders
     assert (pair.text_folder / "words.safetensors").is_file()
     assert (pair.image_folder / "layout.safetensors").is_file()
-    text = TextEncoder(pair.text_folder, pair.text, torch.device("cpu"))
+    text = TextEncoder(pair.text_folder, pair.text)
     table = text.model.words
     assert table is not None
     titles = ["red shirt", "a blue chair that is blue"]
@@ -203,7 +200,7 @@ def test_features_are_states_and_words_and_pooled_maps_and_layout(
     for row, ids in zip(features, text.tokenize(titles), strict=True):
         mean = table.weight[torch.tensor(ids)].mean(0)
         np.testing.assert_allclose(row[-8:], mean.detach().numpy(), rtol=1e-4, atol=1e-5)
-    image = ImageEncoder(pair.image_folder, pair.image, torch.device("cpu"))
+    image = ImageEncoder(pair.image_folder, pair.image)
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
     layout = image.model.layout
     assert layout is not None
@@ -217,19 +214,16 @@ def test_features_are_states_and_words_and_pooled_maps_and_layout(
     np.testing.assert_allclose(seen[:, 512:], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_query_encoders_give_the_same_halves(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encoders, "_cpu_has_bf16", lambda: False)  # exported ones are in float32
+def test_query_encoders_give_the_same_halves(trained: Path, tmp_path: Path) -> None:
     model = open_model(str(trained / "model"))
     exported = QueryEncoders(export_encoders(model, tmp_path))
     pair = model.encoders
-    text = TextEncoder(pair.text_folder, pair.text, torch.device("cpu"))
+    text = TextEncoder(pair.text_folder, pair.text)
     titles = ["red shirt", "a blue chair that is blue"]
     np.testing.assert_allclose(
         exported.texts(titles), model.heads.texts(text.encode(titles)), atol=0.01
     )
-    image = ImageEncoder(pair.image_folder, pair.image, torch.device("cpu"))
+    image = ImageEncoder(pair.image_folder, pair.image)
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
     pixels[1:, :16], pixels[2] = 255, 255  # nothing to see in parts, or at all
     np.testing.assert_allclose(

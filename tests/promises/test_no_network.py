@@ -15,7 +15,8 @@ from prodmatch.model.description import Model
 
 PIPELINE = Path(__file__).parents[2] / "pipeline" / "prodmatch"
 CALLS = "network,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink"
-INTERNET = re.compile(r"AF_INET|sin_port|sin6_port")
+# Of an address or a name; libuuid opens a socket only to read the machine's own interfaces.
+INTERNET = re.compile(r"(connect|bind|send\w*|recv\w*)\(.*sin6?_port")
 PATHS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 UNFINISHED = re.compile(r"^(\d+)\s+(.*) <unfinished \.\.\.>$")
 RESUMED = re.compile(r"^(\d+)\s+<\.\.\. \w+ resumed>(.*)$")
@@ -59,7 +60,7 @@ def finished_calls(text: str) -> list[str]:
 
 
 def made_outside(calls: list[str], store: Path, folder: Path) -> list[str]:
-    """The calls that make or name something that lies outside the store and the temporary folder."""
+    """The calls that make something outside the store and the temporary folder."""
     allowed = (str(store), str(folder / "tmp"), *HARMLESS)
     outside = []
     for call in calls:

@@ -81,9 +81,12 @@ def embed(
     *,
     max_reject: float = 1.0,
     options: CatalogueOptions | None = None,
+    precision: str = "float32",
 ) -> EmbedReport:
-    """Embeds without workers, so that a test needs no other process, and without the gate."""
-    settings = EmbedSettings(workers=0, max_reject=max_reject, accept_changes=True)
+    """Embeds as any processor would, without another process and without the gate."""
+    settings = EmbedSettings(
+        workers=0, max_reject=max_reject, accept_changes=True, precision=precision
+    )
     return embed_catalogue(open_catalogue(catalogue, options), model, store, settings)
 
 

@@ -13,7 +13,8 @@ import torch
 from small import COLOURS, KINDS, embed, products, write
 from training_data import SHAPE, training_rows
 
-from prodmatch.encoders.encoders import WORDS, TextEncoder, load_resnet, load_words, save_words
+from prodmatch.encoders.image import load_resnet
+from prodmatch.encoders.text import WORDS, TextEncoder, load_words, save_words
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, add_residual_texts
@@ -130,7 +131,7 @@ def test_a_model_is_trained_further_from_where_it_was(
     rows = tokenize(dual_encoder.tokenizer, [product.title for product in data.products])
     with torch.no_grad():
         text = dual_encoder.model.eval().encode_texts(rows).numpy()
-    encoder = TextEncoder(start.encoders.text_folder, start.encoders.text, torch.device("cpu"))
+    encoder = TextEncoder(start.encoders.text_folder, start.encoders.text)
     features = encoder.encode([product.title for product in data.products])
     expected = normalise(features @ start.heads.text.weight + start.heads.text.bias)
     np.testing.assert_allclose(text, expected, atol=0.01)

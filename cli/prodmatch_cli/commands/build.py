@@ -39,6 +39,7 @@ def build(
     store: Path,
     model: str | None,
     device: str,
+    precision: str,
     workers: int,
     max_reject: float,
     max_removed: float,
@@ -63,6 +64,7 @@ def build(
 
     embedding = EmbedSettings(
         device=device,
+        precision=precision,
         workers=workers,
         max_reject=max_reject,
         max_removed=max_removed,

@@ -29,6 +29,7 @@ def embed(
     store: Path,
     model: str | None,
     device: str,
+    precision: str,
     workers: int,
     max_reject: float,
     max_removed: float,
@@ -49,17 +50,18 @@ def embed(
     chosen = open_model(model or remembered_model(store))
     from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 
-    if dry_run:
-        print_json(asdict(plan_embedding(opened, chosen, store)))
-        return
     settings = EmbedSettings(
         device=device,
+        precision=precision,
         workers=workers,
         max_reject=max_reject,
         max_removed=max_removed,
         max_lost=max_lost,
         accept_changes=accept_changes,
     )
+    if dry_run:
+        print_json(asdict(plan_embedding(opened, chosen, store, settings)))
+        return
     report = embed_catalogue(opened, chosen, store, settings)
     print_warnings(report.warnings)
     print_json(asdict(report))

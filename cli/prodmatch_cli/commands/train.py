@@ -57,6 +57,7 @@ OF_ENCODERS = ("pairs", "texts")
 @catalogue_options
 @STORE
 @DEVICE
+@PRECISION
 @WORKERS
 @QUIET
 @click.pass_context
@@ -82,6 +83,7 @@ def train(
     image_root: Path | None,
     store: Path,
     device: str,
+    precision: str,
     workers: int,
 ) -> None:
     """Fit heads on CATALOGUE over frozen encoders, with --labels or without.
@@ -128,6 +130,7 @@ def train(
         epochs=epochs or 30,
         seed=seed,
         device=device,
+        precision=precision,
         workers=workers,
         log_dir=log_dir,
     )

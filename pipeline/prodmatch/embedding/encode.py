@@ -15,7 +15,9 @@ from tqdm import tqdm
 
 from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.encoders.encoders import IMAGE_ROWS, ImageEncoder, TextEncoder, choose_device
+from prodmatch.encoders.device import Compute, choose_device
+from prodmatch.encoders.image import IMAGE_ROWS, ImageEncoder
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.features import FeatureStore
@@ -58,8 +60,8 @@ class EncodeResult:
 class EncoderClasses:
     """What runs the encoders of a model directory; tests hand in small ones."""
 
-    text: Callable[[Path, TextSpec, torch.device], TextEncoder] = TextEncoder
-    image: Callable[[Path, ImageSpec, torch.device], ImageEncoder] = ImageEncoder
+    text: Callable[[Path, TextSpec, Compute], TextEncoder] = TextEncoder
+    image: Callable[[Path, ImageSpec, Compute], ImageEncoder] = ImageEncoder
 
 
 class Encoder(Protocol[Items]):
@@ -82,10 +84,11 @@ def encode_missing(
     classes: EncoderClasses | None = None,
 ) -> EncodeResult:
     """Encodes what the store lacks, shard by shard; a killed run loses one shard at most."""
-    on, classes = choose_device(device), classes or EncoderClasses()
+    compute = Compute(choose_device(device), plan.precision)
+    classes = classes or EncoderClasses()
     texts, images = EncodeCount(), EncodeCount()
     if len(plan.new_texts):
-        text_encoder = classes.text(encoders.text_folder, encoders.text, on)
+        text_encoder = classes.text(encoders.text_folder, encoders.text, compute)
         contents = new_texts(plan.scan, plan.new_texts)
         texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
     if len(plan.new_images):
@@ -93,7 +96,7 @@ def encode_missing(
             catalogue,
             plan.scan.rows[plan.new_images],
             plan.scan.image_keys.take(pa.array(plan.new_images)).to_pylist(),
-            classes.image(encoders.image_folder, encoders.image, on),
+            classes.image(encoders.image_folder, encoders.image, compute),
             plan.images,
             workers=workers,
         )

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
-from prodmatch.encoders.encoders import image_fingerprint, text_fingerprint
+from prodmatch.encoders.device import Precision
+from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
 from prodmatch.storage.atomic import new_scratch_file
@@ -64,6 +65,7 @@ class FeaturePlan:
     images: FeatureStore
     new_texts: npt.NDArray[np.int64]
     new_images: npt.NDArray[np.int64]
+    precision: Precision  # of all features that the plan names
 
     @property
     def reused(self) -> int:
@@ -73,11 +75,18 @@ class FeaturePlan:
 
 
 def plan_features(
-    catalogue: Catalogue, encoders: EncoderPair, store: Path, scratch: Path
+    catalogue: Catalogue,
+    encoders: EncoderPair,
+    store: Path,
+    scratch: Path,
+    precision: Precision = "float32",
 ) -> FeaturePlan:
-    """Scans a catalogue and decides what has to be encoded; writes to `scratch` alone."""
-    text = text_fingerprint(encoders.text_folder, encoders.text)
-    image = image_fingerprint(encoders.image_folder, encoders.image)
+    """Scans a catalogue and decides what has to be encoded; writes to `scratch` alone.
+
+    Features of another precision have another name, and count as missing.
+    """
+    text = text_fingerprint(encoders.text_folder, encoders.text, precision)
+    image = image_fingerprint(encoders.image_folder, encoders.image, precision)
     texts = FeatureStore(store / "features" / f"text-{text[:32]}")
     images = FeatureStore(store / "features" / f"image-{image[:32]}")
     scan = scan_catalogue(catalogue, scratch)
@@ -87,6 +96,7 @@ def plan_features(
         images,
         new_contents(scan.text_keys, texts.keys()),
         new_contents(scan.image_keys, images.keys()),
+        precision,
     )
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prodmatch.encoders.encoders import ImageEncoder, TextEncoder
+from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.heads import Projection
@@ -89,10 +90,9 @@ def export_encoders(model: Model, root: Path) -> Path:
     folder = root / model.fingerprint[:32]
     if verify_or_remove(folder):
         return folder
-    cpu, description = torch.device("cpu"), model.description
-    encoders = model.encoders
-    text = TextEncoder(encoders.text_folder, encoders.text, cpu)
-    image = ImageEncoder(encoders.image_folder, encoders.image, cpu)
+    description, encoders = model.description, model.encoders
+    text = TextEncoder(encoders.text_folder, encoders.text)
+    image = ImageEncoder(encoders.image_folder, encoders.image)
     with new_directory(folder) as temporary:
         ids = torch.randint(5, 50, (2, 8))
         rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")

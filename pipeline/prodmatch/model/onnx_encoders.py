@@ -104,7 +104,5 @@ class QueryEncoders:
     def _session(self, name: str) -> Session:
         with self._loading:
             if name not in self._sessions:
-                self._sessions[name] = open_session(
-                    self.folder / name, long_lived=self._long_lived
-                )
+                self._sessions[name] = open_session(self.folder / name, long_lived=self._long_lived)
             return self._sessions[name]

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TypeAlias
 
 from prodmatch.errors import DamagedError
 
@@ -9,9 +10,9 @@ from prodmatch.errors import DamagedError
 # keeps a device id and a database of events in the home folder.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime  # noqa: E402 - the line above must come first
+import onnxruntime
 
-Session = onnxruntime.InferenceSession
+Session: TypeAlias = onnxruntime.InferenceSession
 
 
 def open_session(path: Path, *, long_lived: bool) -> Session:
@@ -32,6 +33,7 @@ def open_session(path: Path, *, long_lived: bool) -> Session:
     if not long_lived:
         options.add_session_config_entry("session.disable_prepacking", "1")
     try:
-        return Session(path, options, providers=["CPUExecutionProvider"])
+        session: Session = Session(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error
+    return session

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from prodmatch.encoders.encoders import autocast
+from prodmatch.encoders.device import autocast
 from prodmatch.pretraining.augment import ImageAugmentation, TextAugmentation
 from prodmatch.pretraining.dual_encoder import DualEncoder, tokenize
 from prodmatch.storage.atomic import new_file

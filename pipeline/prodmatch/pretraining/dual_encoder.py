@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from prodmatch.encoders.encoders import pool_states
+from prodmatch.encoders.text import pool_states
 from prodmatch.model.heads import Heads
 from prodmatch.model.spatial import Layout, LayoutComponents, look
 

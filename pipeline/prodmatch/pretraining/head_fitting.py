@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prodmatch.encoders.encoders import TextEncoder
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.pretraining.augment import TextAugmentation
 from prodmatch.pretraining.contrastive import TrainingSet

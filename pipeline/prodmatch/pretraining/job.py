@@ -13,7 +13,8 @@ from PIL import Image
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from prodmatch.catalogue.images import ImageFault, decode_image
-from prodmatch.encoders.encoders import load_bert, load_layout, load_resnet, load_words
+from prodmatch.encoders.image import load_layout, load_resnet
+from prodmatch.encoders.text import load_bert, load_words
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.pretraining.contrastive import (

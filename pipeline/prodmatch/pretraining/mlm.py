@@ -13,7 +13,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from prodmatch.encoders.encoders import autocast
+from prodmatch.encoders.device import autocast
 
 LOG = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from prodmatch.encoders.encoders import WORDS, save_words
 from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.text import WORDS, save_words
 from prodmatch.model.heads import Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.model.spatial import Layout

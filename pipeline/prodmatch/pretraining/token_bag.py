@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from prodmatch.encoders.encoders import TextEncoder
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.pairs import TextPair, join_pairs
 

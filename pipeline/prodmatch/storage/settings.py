@@ -23,6 +23,7 @@ class StoreSettings:
     columns: Mapping[str, str]  # our names of columns to the catalogue's, where they differ
     text_columns: tuple[str, ...]  # none where they are the usual ones
     image_root: Path | None = None
+    precision: str | None = None  # that its features were encoded in
 
     def differences(self, other: "StoreSettings") -> list[str]:
         """What is another in `other`, for a person; the catalogue's path may be one every night."""
@@ -32,8 +33,9 @@ class StoreSettings:
                 ("model", self.model, other.model),
                 ("columns", self.columns, other.columns),
                 ("text columns", self.text_columns, other.text_columns),
+                ("precision", self.precision, other.precision),
             )
-            if old != new
+            if old is not None and old != new
         ]
 
 
@@ -49,9 +51,12 @@ def read_settings(store: Path) -> StoreSettings | None:
         return None
     content = read_manifest(path, FORMAT, SHAPE, REMEDY)
     columns, texts, root = (content.get(n) for n in ("columns", "text_columns", "image_root"))
+    precision = content.get("precision")
     if not isinstance(columns, dict) or not isinstance(texts, list):
         raise DamagedError(f"{path}: names no columns. {REMEDY}")
-    if not all(isinstance(name, str) for name in [*columns.values(), *texts, root or ""]):
+    if not all(
+        isinstance(name, str) for name in [*columns.values(), *texts, root or "", precision or ""]
+    ):
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
     return StoreSettings(
         model=str(content["model"]),
@@ -59,6 +64,7 @@ def read_settings(store: Path) -> StoreSettings | None:
         columns=columns,
         text_columns=tuple(texts),
         image_root=Path(str(root)) if root else None,
+        precision=str(precision) if precision else None,
     )
 
 
@@ -71,6 +77,7 @@ def write_settings(store: Path, settings: StoreSettings) -> None:
         "columns": dict(settings.columns),
         "text_columns": list(settings.text_columns),
         "image_root": str(settings.image_root) if settings.image_root else None,
+        "precision": settings.precision,
     }
     write_json(store / NAME, content)
 

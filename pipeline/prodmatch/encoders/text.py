@@ -1,104 +1,30 @@
-"""The frozen encoders: a BERT for texts and a ResNet for pictures, to features.
+"""The frozen text encoder: a BERT and its pooling, texts to features.
 
-A feature depends on its own content alone: a text's batch shape follows from its own length,
-and every batch of pictures has the same shape, so a product added at night gets the vector
-that it would get in a build from scratch.
+A feature depends on its own content alone: a text's batch shape follows from its own length, so
+a product added at night gets the vector that it would get in a build from scratch.
 """
 
 import contextlib
-import functools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from prodmatch.encoders.device import CPU, Compute
 from prodmatch.errors import ModelError
-from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
-from prodmatch.model.spatial import Layout, LayoutComponents, layout_features, look
-from prodmatch.storage.atomic import digest_bytes, digest_file, new_file
+from prodmatch.model.preprocessing import TextSpec
+from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-__all__ = [
-    "WORDS",
-    "ImageEncoder",
-    "ResnetFeatures",
-    "TextEncoder",
-    "TextFeatures",
-    "autocast",
-    "choose_device",
-    "image_fingerprint",
-    "load_bert",
-    "load_layout",
-    "load_resnet",
-    "load_words",
-    "pool_states",
-    "save_words",
-    "text_fingerprint",
-]
-
-FORMAT = b"features-1"  # raise it when the same files would give other features
 WORDS = "words.safetensors"
 STEPS = 127  # of a number in a table of words, on either side of 0
 TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
 TEXT_ROWS = 64
-IMAGE_ROWS = 64
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
-
-    Raises:
-        ModelError: `cuda` was asked for and there is none.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ModelError("--device cuda: no CUDA device was found. Use --device auto or cpu.")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")
-
-
-def text_fingerprint(folder: Path, spec: TextSpec) -> str:
-    """What text features depend on, as 64 hexadecimal digits: files, pooling and prefix."""
-    of_queries = ("query_prefix", "query_words")
-    kept = {name: value for name, value in spec.as_dict().items() if name not in of_queries}
-    return _fingerprint(folder, kept)
-
-
-def image_fingerprint(folder: Path, spec: ImageSpec) -> str:
-    """What picture features depend on, as 64 hexadecimal digits: weights and preprocessing."""
-    return _fingerprint(folder, spec.as_dict())
-
-
-def _fingerprint(folder: Path, spec: dict[str, object]) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
-    parts = [FORMAT, json.dumps(spec, sort_keys=True).encode()]
-    for path in files:
-        parts += [path.relative_to(folder).as_posix().encode(), digest_file(path).encode()]
-    return digest_bytes(*parts)
-
-
-@contextlib.contextmanager
-def _fast(device: torch.device) -> Iterator[None]:
-    """Inference in bf16 where the hardware has it, else in float32."""
-    with torch.inference_mode(), autocast(device):
-        yield
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """A context that computes in bf16 where the hardware has it, else in float32."""
-    fast = device.type == "cuda" or _cpu_has_bf16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
-
-
-@functools.cache
-def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported())  # emulated bf16 is 15 times slower
 
 
 class TextFeatures(nn.Module):
@@ -142,48 +68,25 @@ def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str
     return pooled
 
 
-class ResnetFeatures(nn.Module):
-    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
-
-    Where a model has a `layout`, its components stand beside the pooled features.
-    """
-
-    def __init__(self, resnet: nn.Module, spec: ImageSpec, layout: Layout | None = None) -> None:
-        super().__init__()
-        self.resnet = resnet
-        self.layout = None if layout is None else LayoutComponents(layout)
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
-        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """The pooled features before the classifier, and the layout's, `(n, dim)`."""
-        images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        features, middle = look(self.resnet, images)
-        if self.layout is not None:
-            features = torch.cat([features, self.layout(pixels, middle)], dim=1)
-        return features
-
-
 class TextEncoder:
     """Texts to features, through a model directory in the Hugging Face layout."""
 
-    def __init__(self, folder: Path, spec: TextSpec, device: torch.device) -> None:
+    def __init__(self, folder: Path, spec: TextSpec, compute: Compute = CPU) -> None:
         encoder, tokenizer = load_bert(folder)
         limit = getattr(encoder.config, "max_position_embeddings", spec.max_tokens)
         self.max_tokens = min(spec.max_tokens, limit)
         self.spec = spec
-        self.device = device
+        self.compute = compute
         self.tokenizer = tokenizer
         words = load_words(folder)
-        self.model = TextFeatures(encoder, spec.pooling, words).to(device).eval()
+        self.model = TextFeatures(encoder, spec.pooling, words).to(compute.device).eval()
         self.dim = int(encoder.config.hidden_size) + (0 if words is None else words.shape[1])
         self.rows = TEXT_ROWS
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
         rows, tokens = self.rows, self.tokenize(texts, query=query)
+        device = self.compute.device
         features = np.zeros((len(texts), self.dim), dtype=np.float32)
         for batch, length in self._batches(tokens, rows):
             ids = torch.full((rows, length), self.pad_id)
@@ -192,8 +95,8 @@ class TextEncoder:
                 ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
                 mask[place, : len(tokens[row])] = 1
             mask[len(batch) :, 0] = 1  # rows that only fill the shape: no division by zero
-            with _fast(self.device):
-                found = self.model(ids.to(self.device), mask.to(self.device))
+            with self.compute.inference():
+                found = self.model(ids.to(device), mask.to(device))
             features[batch] = found[: len(batch)].float().cpu().numpy()
         return features
 
@@ -225,32 +128,6 @@ class TextEncoder:
     def pad_id(self) -> int:
         """The token id that fills short rows."""
         return int(self.tokenizer.pad_token_id or 0)
-
-
-class ImageEncoder:
-    """Preprocessed pictures to pooled features, through a torchvision ResNet."""
-
-    def __init__(self, folder: Path, spec: ImageSpec, device: torch.device) -> None:
-        resnet, pooled = load_resnet(folder, spec.architecture)
-        layout = load_layout(folder, resnet)
-        self.dim = pooled + (0 if layout is None else layout.dim)
-        self.rows = IMAGE_ROWS
-        self.device = device
-        self.spec = spec
-        resnet = resnet.to(memory_format=torch.channels_last)
-        self.model = ResnetFeatures(resnet, spec, layout).to(device).eval()
-
-    def encode(self, pixels: Pixels) -> Vectors:
-        """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
-        parts, rows = [], self.rows
-        for start in range(0, len(pixels), rows):
-            part = pixels[start : start + rows]
-            batch = np.zeros((rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always
-            batch[: len(part)] = part
-            with _fast(self.device):
-                found = self.model(torch.from_numpy(batch).to(self.device))
-            parts.append(found[: len(part)].float().cpu().numpy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
 
 
 def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -301,45 +178,6 @@ def load_words(folder: Path) -> Tensor | None:
         raise ModelError(
             f"{path}: does not hold a table of words ({error}). Train the model again."
         ) from error
-
-
-def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
-    """A torchvision ResNet without its classifier, in float32, and the width of its features.
-
-    Raises:
-        ModelError: torchvision has none of that name, or the weights are of another.
-    """
-    if "resne" not in architecture or architecture not in torchvision.models.list_models():
-        raise ModelError(
-            f"{folder}: {architecture!r} is no ResNet of torchvision; name one such as resnet18."
-        )
-    weights = folder / "model.safetensors"
-    resnet = torchvision.models.get_model(architecture, weights=None)
-    dim = int(resnet.fc.in_features)
-    resnet.fc = nn.Identity()
-    try:
-        state = load_file(weights)
-        state = {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in state.items()
-            if not name.startswith("fc.")
-        }
-        resnet.load_state_dict(state)
-    except FileNotFoundError as error:
-        raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
-    except Exception as error:
-        raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
-    return resnet, dim
-
-
-def load_layout(folder: Path, resnet: nn.Module) -> Layout | None:
-    """The layout beside a ResNet, if there is one.
-
-    Raises:
-        ModelError: the file holds something else, or is for another ResNet.
-    """
-    path = folder / "layout.safetensors"
-    return Layout.open(path, layout_features(resnet)) if path.exists() else None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,72 @@
+"""Where an encoder runs, and in which precision."""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from prodmatch.errors import ModelError
+
+Precision = Literal["float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and a precision; bf16 works everywhere, and is slow where it is emulated."""
+
+    device: torch.device
+    precision: Precision = "float32"
+
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[None]:
+        """A context in which encoders run."""
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            yield
+
+
+CPU = Compute(torch.device("cpu"))
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
+
+    Raises:
+        ModelError: `cuda` was asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ModelError("`device=cuda`: no CUDA device was found. Use `device=auto` or `cpu`.")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The precision called `auto`, `float32` or `bf16`; `auto` is what the device is quickest in.
+
+    Raises:
+        ModelError: there is no such precision.
+    """
+    named: dict[str, Precision] = {"float32": "float32", "bf16": "bf16"}
+    if name == "auto":
+        return "bf16" if has_bf16(device) else "float32"
+    if name in named:
+        return named[name]
+    raise ModelError(f"`precision={name}`: must be auto, float32 or bf16.")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 itself; emulated, it is 15 times slower."""
+    return device.type == "cuda" or _cpu_has_bf16()
+
+
+@functools.cache
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
+    """A context that computes in a precision; `auto` is bf16 where the hardware has it."""
+    bf16 = choose_precision(precision, device) == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)

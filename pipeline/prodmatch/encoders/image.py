@@ -1,0 +1,110 @@
+"""The frozen picture encoder: a ResNet, pictures to features.
+
+A feature depends on its own content alone: every batch of pictures has the same shape, so a
+product added at night gets the vector that it would get in a build from scratch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from prodmatch.encoders.device import CPU, Compute
+from prodmatch.errors import ModelError
+from prodmatch.model.preprocessing import ImageSpec, Pixels
+from prodmatch.model.spatial import Layout, LayoutComponents, layout_features, look
+from prodmatch.storage.vectors import Vectors
+
+IMAGE_ROWS = 64
+
+
+class ResnetFeatures(nn.Module):
+    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
+
+    Where a model has a `layout`, its components stand beside the pooled features.
+    """
+
+    def __init__(self, resnet: nn.Module, spec: ImageSpec, layout: Layout | None = None) -> None:
+        super().__init__()
+        self.resnet = resnet
+        self.layout = None if layout is None else LayoutComponents(layout)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The pooled features before the classifier, and the layout's, `(n, dim)`."""
+        images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        features, middle = look(self.resnet, images)
+        if self.layout is not None:
+            features = torch.cat([features, self.layout(pixels, middle)], dim=1)
+        return features
+
+
+class ImageEncoder:
+    """Preprocessed pictures to pooled features, through a torchvision ResNet."""
+
+    def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
+        resnet, pooled = load_resnet(folder, spec.architecture)
+        layout = load_layout(folder, resnet)
+        self.dim = pooled + (0 if layout is None else layout.dim)
+        self.rows = IMAGE_ROWS
+        self.compute = compute
+        self.spec = spec
+        resnet = resnet.to(memory_format=torch.channels_last)
+        self.model = ResnetFeatures(resnet, spec, layout).to(compute.device).eval()
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
+        parts, rows = [], self.rows
+        for start in range(0, len(pixels), rows):
+            part = pixels[start : start + rows]
+            batch = np.zeros((rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always
+            batch[: len(part)] = part
+            with self.compute.inference():
+                found = self.model(torch.from_numpy(batch).to(self.compute.device))
+            parts.append(found[: len(part)].float().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
+
+
+def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
+    """A torchvision ResNet without its classifier, in float32, and the width of its features.
+
+    Raises:
+        ModelError: torchvision has none of that name, or the weights are of another.
+    """
+    if "resne" not in architecture or architecture not in torchvision.models.list_models():
+        raise ModelError(
+            f"{folder}: {architecture!r} is no ResNet of torchvision; name one such as resnet18."
+        )
+    weights = folder / "model.safetensors"
+    resnet = torchvision.models.get_model(architecture, weights=None)
+    dim = int(resnet.fc.in_features)
+    resnet.fc = nn.Identity()
+    try:
+        state = load_file(weights)
+        state = {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in state.items()
+            if not name.startswith("fc.")
+        }
+        resnet.load_state_dict(state)
+    except FileNotFoundError as error:
+        raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
+    except Exception as error:
+        raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
+    return resnet, dim
+
+
+def load_layout(folder: Path, resnet: nn.Module) -> Layout | None:
+    """The layout beside a ResNet, if there is one.
+
+    Raises:
+        ModelError: the file holds something else, or is for another ResNet.
+    """
+    path = folder / "layout.safetensors"
+    return Layout.open(path, layout_features(resnet)) if path.exists() else None
