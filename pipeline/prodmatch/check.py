@@ -1,9 +1,7 @@
 """Job: a catalogue's fitness, told without a model: rejects by reason, gaps, repeats, pictures."""
 
-import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -14,6 +12,8 @@ from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
+from prodmatch.embedding.image_loader import PICTURE_SECONDS
+from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.storage.features import content_key
 
 EXAMPLES = 5  # of rows, for each reason
@@ -63,28 +63,25 @@ def check_catalogue(
     tally = _Tally()
     columns = _Columns(catalogue)
     bar = tqdm(total=catalogue.row_count, desc="rows", unit="row", disable=None)
-    context = multiprocessing.get_context("forkserver")
-    with bar, context.Pool(workers) if decode and workers else nullcontext() as pool:
+    with bar, IsolatedPool(_inspect, workers, PICTURE_SECONDS) as pool:
         for batch in catalogue.batches():
-            pictures = list(tally.new_pictures(batch)) if decode else []
-            inspected: Iterable[tuple[bytes, str, int]] = (
-                pool.imap(_inspect, pictures, chunksize=16) if pool else map(_inspect, pictures)
-            )
-            for key, reason, side in inspected:
-                tally.pictures[key] = (reason, side)
+            pictures = dict(tally.new_pictures(batch)) if decode else {}
+            for key, found in zip(pictures, pool.map(pictures.values()), strict=True):
+                if isinstance(found, ChildFailure):
+                    found = found.reason, 0
+                tally.pictures[key] = found
             tally.add(batch)
             columns.add(batch)
             bar.update(len(batch.rows) + len(batch.rejects))
     return _report(catalogue, tally, columns, max_reject)
 
 
-def _inspect(picture: tuple[bytes, bytes]) -> tuple[bytes, str, int]:
-    """A picture's key, what is wrong with it ("" if nothing), and its shorter side."""
-    key, data = picture
+def _inspect(data: bytes) -> tuple[str, int]:
+    """What is wrong with a picture ("" if nothing), and its shorter side."""
     try:
-        return key, "", min(decode_image(data).size)
+        return "", min(decode_image(data).size)
     except ImageFault as fault:
-        return key, fault.reason, 0
+        return fault.reason, 0
 
 
 class _Tally:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.embedding.image_loader import preprocess_isolated
 from prodmatch.errors import QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.search.encoded_query import EncodedQuery
@@ -151,10 +151,10 @@ def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:
 def _heat_map(
     searcher: Searcher, encoded: EncodedQuery, stored: Vectors | None, picture: bytes
 ) -> HeatMap:
-    try:
-        pixels = searcher.encoders.frame([decode_image(picture)])[0]
-    except ImageFault as fault:
-        raise QueryError(f"the product's picture cannot be used ({fault}).") from fault
+    (found,) = preprocess_isolated([picture], searcher.encoders.description.image)
+    if found.pixels is None:
+        raise QueryError(f"the product's picture cannot be used ({found.reason}).")
+    pixels = found.pixels
     part = searcher.encoders.pictures(pixels[None])[0]
     similarity = 0.0 if stored is None else float(part @ stored)
     if similarity < SAME_PICTURE:

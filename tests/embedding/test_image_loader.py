@@ -15,10 +15,14 @@ from conftest import Counting
 from deadly import HARMS, Gallery, deadly
 from small import COLOURS, draw
 
-from prodmatch.embedding import image_loader as decode
 from prodmatch.embedding.encode import encode_within_memory
-from prodmatch.embedding.image_loader import DecodedPictures, PictureBatches, decoded_batches
-from prodmatch.embedding.isolation import preprocess_bytes, preprocess_isolated
+from prodmatch.embedding.image_loader import (
+    DecodedPictures,
+    PictureBatches,
+    decoded_batches,
+    preprocess_bytes,
+    preprocess_isolated,
+)
 from prodmatch.errors import CatalogueError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.features import content_key
@@ -31,7 +35,7 @@ def decode_all(cells: Sequence[bytes], workers: int) -> list[DecodedPictures]:
     keys = [content_key(cell) for cell in cells]
     rows = np.arange(len(cells))
     pictures = PictureBatches(Gallery(tuple(cells)), rows, keys, SPEC, 8)
-    return list(decoded_batches(pictures, workers))
+    return list(decoded_batches(pictures, workers, stall_seconds=5.0))
 
 
 def good(count: int) -> list[bytes]:
@@ -41,11 +45,11 @@ def good(count: int) -> list[bytes]:
 def test_what_kills_its_decoder_costs_one_picture(count_cases: Counting) -> None:
     cells = [*good(3), deadly("segv"), b"no picture", deadly("stop"), draw((1, 2, 3), 9)]
     found = list(preprocess_isolated(cells, SPEC, seconds=3.0))
-    assert [preprocessed.fault for preprocessed in found] == [
+    assert [preprocessed.reason for preprocessed in found] == [
         None, None, None, "crashed", "not_an_image", "too_slow", None,
     ]  # fmt: skip
     for cell, preprocessed in zip(cells, found, strict=True):
-        if preprocessed.fault is None:
+        if preprocessed.reason is None:
             assert preprocessed.pixels is not None
             np.testing.assert_array_equal(preprocessed.pixels, preprocess_bytes(cell, SPEC).pixels)
     assert not multiprocessing.active_children()
@@ -53,9 +57,8 @@ def test_what_kills_its_decoder_costs_one_picture(count_cases: Counting) -> None
 
 
 def test_a_dead_worker_costs_the_picture_that_killed_it(
-    monkeypatch: pytest.MonkeyPatch, count_cases: Counting
+    count_cases: Counting,
 ) -> None:
-    monkeypatch.setattr(decode, "STALL_SECONDS", 5.0)  # a DataLoader notices a death no sooner
     check_harm("kill", 1)
     count_cases("pictures that kill or stop their decoder", 1)
 
@@ -64,9 +67,8 @@ def test_a_dead_worker_costs_the_picture_that_killed_it(
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_any_harm_to_a_worker_costs_the_picture_that_does_it(
-    harm: str, workers: int, monkeypatch: pytest.MonkeyPatch, count_cases: Counting
+    harm: str, workers: int, count_cases: Counting
 ) -> None:
-    monkeypatch.setattr(decode, "STALL_SECONDS", 5.0)
     check_harm(harm, workers)
     count_cases("pictures that kill or stop their decoder", 1)
 
@@ -77,8 +79,8 @@ def test_workers_give_the_pictures_in_their_order(workers: int) -> None:
     cells[20] = b"no picture"
     found = decode_all(cells, workers)
     assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
-    faults = [fault for batch in found for fault in batch.faults]
-    assert faults == ["not_an_image" if place == 20 else None for place in range(60)]
+    reasons = [reason for batch in found for reason in batch.reasons]
+    assert reasons == ["not_an_image" if place == 20 else None for place in range(60)]
 
 
 def test_a_picture_that_changed_is_named_without_a_workers_traceback() -> None:
@@ -95,8 +97,8 @@ def check_harm(harm: str, workers: int) -> None:
     cells[70] = deadly(harm)
     found = decode_all(cells, workers)
     assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
-    faults = [fault for batch in found for fault in batch.faults]
-    assert faults == [
+    reasons = [reason for batch in found for reason in batch.reasons]
+    assert reasons == [
         ("too_slow" if harm in ("stop", "sleep") else "crashed") if place == 70 else None
         for place in range(150)
     ]
@@ -111,41 +113,36 @@ def check_harm(harm: str, workers: int) -> None:
 ORPHANS = """
 import multiprocessing, os, signal, sys
 sys.path[:0] = sys.argv[2:]
+from functools import partial
 import numpy as np
 from deadly import Gallery, deadly
-from prodmatch.embedding.isolation import Child, _preprocess_each
-from prodmatch.embedding.image_loader import PictureBatches, decoded_batches
+from prodmatch.engines.local import Child, _work_on_each
+from prodmatch.embedding.image_loader import PictureBatches, decoded_batches, preprocess_bytes
 from prodmatch.storage.features import content_key
 from prodmatch.model.preprocessing import ImageSpec
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Loader
 spec, cells = ImageSpec(resize_pixels=16, crop_pixels=16), (b"no picture",) * 400
 if sys.argv[1] == "worker":
     keys = [content_key(cell) for cell in cells]
     batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
     next(batches)
-elif sys.argv[1] == "new worker":
-    Loader._try_put_index = lambda loader: None  # it is never given work
-    Loader._next_data = lambda loader: None
-    keys = [content_key(cell) for cell in cells]
-    batches = decoded_batches(PictureBatches(Gallery(cells), np.arange(400), keys, spec, 8), 1)
-    next(batches)
 else:
-    child = Child(_preprocess_each, spec)
-    child.send(deadly("sleep"))
+    child = Child(_work_on_each, partial(preprocess_bytes, spec=spec))
+    if sys.argv[1] == "decoder":
+        child.send(deadly("sleep"))
 print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("kind", ["worker", "new worker", "decoder"])
+@pytest.mark.parametrize("kind", ["worker", "idle", "decoder"])
 def test_a_run_that_is_killed_leaves_no_process_behind(kind: str, tmp_path: Path) -> None:
-    with (tmp_path / "said").open("w") as said:  # of a pipe, an orphan would hold the end
+    with (tmp_path / "output").open("w") as output:  # of a pipe, an orphan would hold the end
         done = subprocess.run(
             [sys.executable, "-c", ORPHANS, kind, *sys.path],
-            stdout=said, stderr=said, check=False,
+            stdout=output, stderr=output, check=False,
         )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    *_, pid = (tmp_path / "said").read_text().split()
+    *_, pid = (tmp_path / "output").read_text().split()
     deadline = time.monotonic() + 30
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, "it waits for a parent that is dead"
@@ -191,7 +188,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_order(
     encoder, items = Hungry(fits, FAILURES[failure]), numbered(130)
     found = encode_within_memory(encoder, items)
     np.testing.assert_array_equal(found.vectors, items.reshape(130, -1)[:, :2])
-    assert found.faults == [None] * 130
+    assert found.reasons == [None] * 130
     halved = [64 >> step for step in range(7) if 64 >> step > fits]
     assert encoder.tried[: len(halved) + 1] == [*halved, fits]
     assert encoder.rows == fits
@@ -202,7 +199,7 @@ def test_an_item_that_never_fits_is_rejected_alone() -> None:
     encoder, items = Hungry(64, FAILURES["cuda"]), numbered(20)
     items[7] = 255
     found = encode_within_memory(encoder, items)
-    assert found.faults == [None] * 7 + ["oom"] + [None] * 12
+    assert found.reasons == [None] * 7 + ["oom"] + [None] * 12
     np.testing.assert_array_equal(found.vectors[8:], items[8:].reshape(12, -1)[:, :2])
     assert encoder.rows == 64
 

@@ -14,6 +14,7 @@ from prodmatch_cli.options import (
     CATALOGUE,
     DEVICE,
     PATH,
+    PRECISION,
     QUIET,
     STORE,
     WORKERS,

@@ -36,7 +36,7 @@ class EncodeCount:
     """What an encoding did."""
 
     encoded: int = 0
-    faulty: int = 0
+    unusable: int = 0
     seconds: float = 0.0
 
 
@@ -45,7 +45,7 @@ class Encoded:
     """Features, one row an item, and why an item has none."""
 
     vectors: Vectors  # (n, dim)
-    faults: list[str | None]
+    reasons: list[str | None]
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,14 @@ def encode_pictures(
     with tqdm(total=len(rows), desc="pictures", unit="picture", disable=None) as progress:
         for decoded in decoded_batches(pictures, workers):
             features = np.zeros((len(decoded.keys), encoder.dim), dtype=np.float32)
-            faults = list(decoded.faults)
-            usable = [place for place, fault in enumerate(faults) if fault is None]
+            reasons = list(decoded.reasons)
+            usable = [position for position, reason in enumerate(reasons) if reason is None]
             if usable:
                 encoded = encode_within_memory(encoder, decoded.pixels)
                 features[usable] = encoded.vectors
-                for place, fault in zip(usable, encoded.faults, strict=True):
-                    faults[place] = fault
-            writer.add(decoded.keys, features, faults)
+                for position, reason in zip(usable, encoded.reasons, strict=True):
+                    reasons[position] = reason
+            writer.add(decoded.keys, features, reasons)
             progress.update(len(decoded.keys))
     return writer.close(started)
 
@@ -164,14 +164,14 @@ def _encode_block(
     pairs: list[tuple[bytes, str]], encoder: TextEncoder, writer: "_ShardWriter"
 ) -> None:
     encoded = encode_within_memory(encoder, [text for _, text in pairs])
-    writer.add([key for key, _ in pairs], encoded.vectors, encoded.faults)
+    writer.add([key for key, _ in pairs], encoded.vectors, encoded.reasons)
 
 
 def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
     """Features of `items`, in order; where memory runs out, by half the rows at a time.
 
     The encoder keeps the batches that fit. At one row a batch, an item that still does not fit
-    has the fault `oom`. Results differ in the sixth digit from those of whole batches.
+    has the reason `oom`. Results differ in the sixth digit from those of whole batches.
     """
     started = encoder.rows
     while True:
@@ -186,16 +186,16 @@ def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
             logger.warning("memory ran out: from here on %d rows at a time", encoder.rows)
         torch.cuda.empty_cache()
     vectors = np.zeros((len(items), encoder.dim), dtype=np.float32)
-    faults: list[str | None] = [None] * len(items)
-    for place in range(len(items)):
+    reasons: list[str | None] = [None] * len(items)
+    for position in range(len(items)):
         try:
-            vectors[place] = encoder.encode(items[place : place + 1])[0]
+            vectors[position] = encoder.encode(items[position : position + 1])[0]
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-            faults[place] = "oom"
+            reasons[position] = "oom"
     encoder.rows = started  # it was some items, not the batch
-    return Encoded(vectors, faults)
+    return Encoded(vectors, reasons)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -205,36 +205,36 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 class _ShardWriter:
-    """Gathers features until a shard is full; what is not finite becomes a fault."""
+    """Gathers features until a shard is full; what is not finite is given a reason."""
 
     def __init__(self, store: FeatureStore, dim: int) -> None:
         self.store = store
         self.dim = dim
         self.keys: list[bytes] = []
         self.vectors: list[Vectors] = []
-        self.faults: list[str | None] = []
+        self.reasons: list[str | None] = []
         self.encoded = 0
-        self.faulty = 0
+        self.unusable = 0
 
-    def add(self, keys: Sequence[bytes], vectors: Vectors, faults: Sequence[str | None]) -> None:
+    def add(self, keys: Sequence[bytes], vectors: Vectors, reasons: Sequence[str | None]) -> None:
         finite = np.asarray(np.abs(vectors).max(axis=1) <= LARGEST)  # false for NaN
         self.keys += keys
         self.vectors.append(np.where(finite[:, None], vectors, 0.0).astype(np.float32))
-        self.faults += [
-            fault or (None if fine else "nonfinite")
-            for fault, fine in zip(faults, finite, strict=True)
+        self.reasons += [
+            reason or (None if fine else "nonfinite")
+            for reason, fine in zip(reasons, finite, strict=True)
         ]
         if len(self.keys) >= SHARD_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        self.store.append(self.keys, np.concatenate(self.vectors), self.faults)
+        self.store.append(self.keys, np.concatenate(self.vectors), self.reasons)
         self.encoded += len(self.keys)
-        self.faulty += sum(fault is not None for fault in self.faults)
-        self.keys, self.vectors, self.faults = [], [], []
+        self.unusable += sum(reason is not None for reason in self.reasons)
+        self.keys, self.vectors, self.reasons = [], [], []
 
     def close(self, started: float) -> EncodeCount:
         """Writes what is left, and counts."""
         if self.keys:
             self._flush()
-        return EncodeCount(self.encoded, self.faulty, time.monotonic() - started)
+        return EncodeCount(self.encoded, self.unusable, time.monotonic() - started)

@@ -1,33 +1,54 @@
-"""Pictures of a catalogue, decoded by workers in batches; a picture that kills one is left out."""
+"""Pictures of strangers, decoded by processes that may die: the one loader of them."""
 
 import logging
-import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from prodmatch.embedding.isolation import (
-    Child,
-    ChildFailure,
-    Pipe,
-    end_with_parent,
-    preprocess_bytes,
-    preprocess_isolated,
-)
+from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.engines.local import Child, ChildFailure, IsolatedPool, Pipe
 from prodmatch.errors import CatalogueError, ProdmatchError
-from prodmatch.model.preprocessing import ImageSpec, Pixels
+from prodmatch.model.preprocessing import ImageSpec, Pixels, preprocess_image
 from prodmatch.storage.features import content_key
 
-__all__ = ["DecodedPictures", "PictureBatches", "PictureSource", "decoded_batches"]
-
+PICTURE_SECONDS = 10.0  # for one picture; the largest that is let through takes about two
 STALL_SECONDS = 180.0  # without a batch; 64 of the largest pictures take less
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """A picture as its encoder sees it, or why there is none."""
+
+    pixels: Pixels | None
+    reason: str | None = None
+
+
+def preprocess_bytes(data: bytes, spec: ImageSpec) -> Preprocessed:
+    """The square of an untrusted picture that the encoder sees, decoded in this process."""
+    try:
+        return Preprocessed(preprocess_image(decode_image(data), spec))
+    except ImageFault as fault:
+        return Preprocessed(None, fault.reason)
+
+
+def preprocess_isolated(
+    pictures: Iterable[bytes], spec: ImageSpec, *, seconds: float = PICTURE_SECONDS
+) -> Iterator[Preprocessed]:
+    """As `preprocess_bytes` for each picture, in order, decoded in another process.
+
+    One that kills the process is `crashed`, one that takes longer than `seconds` is `too_slow`;
+    a new process decodes the next.
+    """
+    with IsolatedPool(partial(preprocess_bytes, spec=spec), 1, seconds) as pool:
+        for found in pool.map(pictures):
+            yield Preprocessed(None, found.reason) if isinstance(found, ChildFailure) else found
 
 
 class PictureSource(Protocol):
@@ -46,7 +67,7 @@ class DecodedPictures:
     """A batch: the keys of its pictures, why each is unusable or None, and the usable ones."""
 
     keys: list[bytes]
-    faults: list[str | None]  # one a key
+    reasons: list[str | None]  # one a key
     pixels: Pixels  # (usable, side, side, 3)
 
 
@@ -74,8 +95,8 @@ class PictureBatches:
         reading = self.source.pictures(rows)
         for span in spans:
             keys, data = list(self.keys[span]), []
-            for key in keys:
-                row, found = next(reading)
+            for row, key in zip(self.rows[span].tolist(), keys, strict=True):
+                _, found = next(reading, (row, None))
                 if found is None or content_key(found) != key:
                     raise CatalogueError(
                         f"{self.source.path}: row {row} changed while it was read. Run embed again."
@@ -92,22 +113,24 @@ class PictureBatches:
                 if isolated
                 else (preprocess_bytes(picture, self.spec) for picture in data)
             )
-            faults: list[str | None] = []
+            reasons: list[str | None] = []
             pixels = [np.zeros((0, side, side, 3), np.uint8)]
             for found in preprocessed:
-                faults.append(found.fault)
+                reasons.append(found.reason)
                 if found.pixels is not None:
                     pixels.append(found.pixels[None])
-            yield DecodedPictures(keys, faults, np.concatenate(pixels))
+            yield DecodedPictures(keys, reasons, np.concatenate(pixels))
 
 
-def decoded_batches(pictures: PictureBatches, workers: int) -> Iterator[DecodedPictures]:
+def decoded_batches(
+    pictures: PictureBatches, workers: int, *, stall_seconds: float = STALL_SECONDS
+) -> Iterator[DecodedPictures]:
     """All pictures in order, decoded by workers while the caller encodes.
 
-    The workers are a DataLoader's. It cannot tell which batch killed one, and its workers share
-    a pipe that a death can spoil, so where one dies or stands still, processes that are watched
-    one by one take over, and the picture at fault alone is lost. Without workers nothing stands
-    between a picture and this process.
+    Each worker reads and decodes every n-th batch, and is one batch ahead. Where one dies or
+    stands still, its batch is decoded again one picture at a time, the picture at fault alone is
+    lost, and another worker takes its place. Without workers nothing stands between a picture and
+    this process.
 
     Raises:
         CatalogueError: a picture changed since the catalogue was scanned.
@@ -115,74 +138,18 @@ def decoded_batches(pictures: PictureBatches, workers: int) -> Iterator[DecodedP
     if not workers:
         yield from pictures.decode(range(len(pictures)))
         return
-    due = 0
-    try:
-        for found in _loaded(pictures, min(workers, len(pictures))):
-            if isinstance(found, ProdmatchError):
-                raise found
-            due += 1
-            yield found
-    except RuntimeError as error:  # a DataLoader's word for a dead or silent worker
-        logger.warning("batch %d of pictures, or one soon after it: %s", due, error)
-        yield from _watched(pictures, due, workers)
-
-
-class _Share(IterableDataset[DecodedPictures | ProdmatchError]):
-    """What one worker of a DataLoader decodes: every n-th batch."""
-
-    def __init__(self, pictures: PictureBatches) -> None:
-        self.pictures = pictures
-
-    def __iter__(self) -> Iterator[DecodedPictures | ProdmatchError]:
-        worker = get_worker_info()
-        number, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        try:
-            yield from self.pictures.decode(range(number, len(self.pictures), step))
-        except ProdmatchError as error:
-            yield error  # to be raised where no worker's traceback is wrapped around it
-
-
-def _begin_worker(number: int) -> None:
-    end_with_parent()
-
-
-def _loaded(pictures: PictureBatches, workers: int) -> Iterator[DecodedPictures | ProdmatchError]:
-    others = set(multiprocessing.active_children())
-    loader = DataLoader(
-        _Share(pictures),
-        batch_size=None,
-        num_workers=workers,
-        multiprocessing_context="forkserver",  # fork hangs after OpenMP
-        timeout=STALL_SECONDS,
-        worker_init_fn=_begin_worker,  # before it waits for work, which may never come
-    )
-    try:
-        yield from loader
-    finally:
-        for child in set(multiprocessing.active_children()) - others:
-            child.kill()  # a stopped one does not hear of an end
-            child.join()
-
-
-def _watched(pictures: PictureBatches, first: int, workers: int) -> Iterator[DecodedPictures]:
-    """The batches from one on, each decoded by a process with a pipe of its own.
-
-    Each process decodes every n-th batch, and is one batch ahead. Where one dies or stands
-    still, its batch is decoded again one picture at a time, and another takes its place.
-    """
-    workers = min(workers, len(pictures) - first)
+    workers = min(workers, len(pictures))
     children: dict[int, Child] = {}  # by the next batch that each gives
     try:
-        for batch in range(first, first + workers):
+        for batch in range(workers):
             children[batch] = _start(pictures, batch, workers)
-        for batch in range(first, len(pictures)):
-            child = children.pop(batch)
-            following = batch + workers
+        for batch in range(len(pictures)):
+            child, following = children.pop(batch), batch + workers
             try:
-                found = child.receive(STALL_SECONDS)
+                found = child.receive(stall_seconds)
             except ChildFailure as failure:
                 child.kill()
-                logger.warning("batch %d of pictures: its worker %s", batch, failure.fault)
+                logger.warning("batch %d of pictures: its worker %s", batch, failure.reason)
                 (found,) = pictures.decode(range(batch, batch + 1), isolated=True)
                 if following < len(pictures):
                     children[following] = _start(pictures, following, workers)

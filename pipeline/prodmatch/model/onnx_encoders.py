@@ -71,9 +71,9 @@ class QueryEncoders:
         ]
         return np.concatenate(parts)
 
-    def frame(self, pictures: Sequence[Image.Image]) -> Pixels:
-        """RGB pictures as the squares that the encoder sees."""
-        return np.stack([preprocess_image(p, self.description.image) for p in pictures])
+    def preprocess(self, picture: Image.Image) -> Pixels:
+        """The square of an RGB picture that the encoder sees, `(side, side, 3)`."""
+        return preprocess_image(picture, self.description.image)
 
     def knows(self, word: str) -> bool:
         """Whether the text encoder has a token for the whole word, not only for its pieces."""

@@ -13,8 +13,10 @@ from PIL import Image
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.embedding.image_loader import PICTURE_SECONDS
 from prodmatch.encoders.image import load_layout, load_resnet
 from prodmatch.encoders.text import load_bert, load_words
+from prodmatch.engines.local import IsolatedPool
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.pretraining.contrastive import (
@@ -138,18 +140,19 @@ def read_training_set(path: Path, split: str, text_pairs: Sequence[TextPair]) ->
     pictures: list[npt.NDArray[np.uint8]] = []
     digests: list[bytes] = []
     sources: list[bytes] = []
-    for row in _read_rows(path, split):
+    rows = [
+        row for row in _read_rows(path, split) if isinstance(row["image"], bytes) and row["title"]
+    ]
+    with IsolatedPool(_decode_square, 1, PICTURE_SECONDS) as pool:
+        squares = list(pool.map(row["image"] for row in rows))
+    for row, picture in zip(rows, squares, strict=True):
         data = row["image"]
-        if not isinstance(data, bytes) or not row["title"]:
-            continue
-        try:
-            picture = decode_image(data)
-        except ImageFault:
+        if not isinstance(picture, np.ndarray) or not isinstance(data, bytes):
             continue  # a training catalogue is only drawn from
         attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
         description = str(row.get("description") or "")
         products.append(TrainingProduct(str(row["title"]), description, attributes))
-        pictures.append(pad_to_square(picture, STORED_PIXELS))
+        pictures.append(picture)
         digests.append(data)
         sources.append(str(row.get("source") or "").encode())
     if not products:
@@ -170,6 +173,13 @@ def _read_rows(path: Path, split: str) -> Iterator[dict[str, object]]:
         for row in batch.to_pylist():
             if row["split"] == split:
                 yield row
+
+
+def _decode_square(data: object) -> npt.NDArray[np.uint8] | None:
+    try:
+        return pad_to_square(decode_image(data), STORED_PIXELS) if isinstance(data, bytes) else None
+    except ImageFault:
+        return None
 
 
 def pad_to_square(picture: Image.Image, side: int) -> npt.NDArray[np.uint8]:

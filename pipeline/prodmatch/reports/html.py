@@ -1,16 +1,15 @@
 """HTML reports that a person looks at: one file each, no script, nothing loaded from elsewhere."""
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 from PIL import Image
 
-from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.evaluate import Evaluation
 from prodmatch.explain import Explanation, paint
+from prodmatch.reports.thumbnails import make_thumbnails, save_jpeg
 from prodmatch.search.hits import Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
@@ -42,7 +41,11 @@ def answers_page(
         facts: what else the reader should know, such as the filter; shown under the title.
     """
     answers = list(zip(queries, found, strict=True))
-    return _render("answers.html", answers=answers, pictures=pictures, facts=facts, signals=SIGNALS)
+    jpegs = make_thumbnails(pictures, SHOWN_PIXELS)
+    thumbnails = {product_id: _in_base64(jpeg) for product_id, jpeg in jpegs.items()}
+    return _render(
+        "answers.html", answers=answers, thumbnails=thumbnails, facts=facts, signals=SIGNALS
+    )
 
 
 def explanation_page(explanation: Explanation) -> str:
@@ -52,7 +55,11 @@ def explanation_page(explanation: Explanation) -> str:
     if heat_map is not None:
         pixels = Image.fromarray(heat_map.pixels).resize((HEAT_PIXELS, HEAT_PIXELS))
         painted = paint(heat_map, HEAT_PIXELS)
-        heat = {"pixels": _jpeg(pixels), "painted": _jpeg(painted), "cosine": heat_map.cosine}
+        heat = {
+            "pixels": _in_base64(save_jpeg(pixels)),
+            "painted": _in_base64(save_jpeg(painted)),
+            "cosine": heat_map.cosine,
+        }
     return _render(
         "explanation.html",
         hit=explanation.hit,
@@ -99,23 +106,13 @@ def _short(value: object) -> str:
     return " ".join(str(value).split())[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
 
 
-def _thumbnail(data: bytes | None) -> str | None:
-    """A picture, small, in base64; None where there is none or it is broken."""
-    if data is None:
-        return None
-    try:
-        picture = decode_image(data)
-    except ImageFault:
-        return None
-    picture.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
-    return _jpeg(picture)
+def _thumbnail(data: bytes) -> str | None:
+    """A query's picture, small, in base64; None where it is broken."""
+    return next(map(_in_base64, make_thumbnails({"": data}, SHOWN_PIXELS).values()), None)
 
 
-def _jpeg(picture: Image.Image) -> str:
-    """A picture made anew, in base64: the bytes that came in are never passed on."""
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=80)
-    return base64.b64encode(out.getvalue()).decode()
+def _in_base64(jpeg: bytes) -> str:
+    return base64.b64encode(jpeg).decode()
 
 
 def _cosine(value: float | None) -> str:

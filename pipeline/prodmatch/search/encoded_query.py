@@ -139,7 +139,7 @@ class QueryEncoder:
         if query.image is None:
             return None
         try:
-            return np.asarray(self.encoders.frame([decode_image(query.image)])[0])
+            return self.encoders.preprocess(decode_image(query.image))
         except ImageFault as fault:
             raise QueryError(
                 f"query {query.query_id!r}: the picture cannot be used ({fault}). "

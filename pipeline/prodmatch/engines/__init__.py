@@ -1,0 +1,1 @@
+"""What runs work over tasks; knows nothing of products."""
