@@ -18,7 +18,7 @@ SAMPLE = Path(__file__).parents[1] / "sample_data"
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> ProductIndex:
     store = tmp_path_factory.mktemp("sample") / "store"
-    settings = BuildSettings(EmbedSettings(workers=0))
+    settings = BuildSettings(EmbedSettings(workers=0, precision="float32"))
     report = build(SAMPLE / "catalogue.parquet", store, settings=settings)
     assert (report.embed.embedded, report.embed.rejected, report.index.products) == (616, 0, 616)
     return open_index(store)

@@ -4,11 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from prodmatch.catalogue.reader import Batch, Catalogue
 
 HARMS = ("segv", "kill", "stop", "exit", "sleep")
 
@@ -49,3 +51,34 @@ class Gallery:
         """The pictures of these rows."""
         for row in rows.tolist():
             yield row, self.cells[row]
+
+
+class Spoiled(Catalogue):
+    """A catalogue one of whose pictures does harm to its decoder; for the jobs that read one."""
+
+    row: int
+    harm: str
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows, with the harmful picture."""
+        start = 0
+        for batch in super().batches():
+            images = [
+                deadly(self.harm) if row == self.row else data
+                for row, data in zip(batch.rows.tolist(), batch.images, strict=True)
+            ]
+            yield replace(batch, images=images)
+            start += len(batch.rows)
+
+    def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
+        """The pictures, with the harmful one."""
+        for row, data in super().pictures(rows):
+            yield row, deadly(self.harm) if row == self.row else data
+
+
+def spoil(catalogue: Catalogue, row: int, harm: str) -> Spoiled:
+    """The catalogue with a picture that does harm."""
+    spoiled = Spoiled(**{part.name: getattr(catalogue, part.name) for part in fields(catalogue)})
+    object.__setattr__(spoiled, "row", row)
+    object.__setattr__(spoiled, "harm", harm)
+    return spoiled

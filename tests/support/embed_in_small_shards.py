@@ -11,5 +11,5 @@ from prodmatch.model.description import open_model
 if __name__ == "__main__":
     encode.SHARD_ROWS = 64
     catalogue, store, model = sys.argv[1:]
-    settings = EmbedSettings(workers=0)
+    settings = EmbedSettings(workers=0, precision="float32")
     embed_catalogue(open_catalogue(Path(catalogue)), open_model(model), Path(store), settings)

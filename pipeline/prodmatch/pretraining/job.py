@@ -1,7 +1,7 @@
 """Encoders from scratch: vocabulary and masked words from texts, then contrast from products."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
 from prodmatch.encoders.image import load_layout, load_resnet
 from prodmatch.encoders.text import load_bert, load_words
-from prodmatch.engines.local import IsolatedPool
+from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.pretraining.contrastive import (
@@ -143,11 +143,9 @@ def read_training_set(path: Path, split: str, text_pairs: Sequence[TextPair]) ->
     rows = [
         row for row in _read_rows(path, split) if isinstance(row["image"], bytes) and row["title"]
     ]
-    with IsolatedPool(_decode_square, 1, PICTURE_SECONDS) as pool:
-        squares = list(pool.map(row["image"] for row in rows))
-    for row, picture in zip(rows, squares, strict=True):
+    for row, picture in zip(rows, decode_squares(row["image"] for row in rows), strict=True):
         data = row["image"]
-        if not isinstance(picture, np.ndarray) or not isinstance(data, bytes):
+        if picture is None or not isinstance(data, bytes):
             continue  # a training catalogue is only drawn from
         attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
         description = str(row.get("description") or "")
@@ -173,6 +171,16 @@ def _read_rows(path: Path, split: str) -> Iterator[dict[str, object]]:
         for row in batch.to_pylist():
             if row["split"] == split:
                 yield row
+
+
+def decode_squares(pictures: Iterable[object]) -> Iterator[npt.NDArray[np.uint8] | None]:
+    """Each picture padded to a square, in order; None for one that cannot be used.
+
+    They are decoded by another process, which a picture of a stranger may end.
+    """
+    with IsolatedPool(_decode_square, 1, PICTURE_SECONDS) as pool:
+        for found in pool.map(pictures):
+            yield None if isinstance(found, ChildFailure) else found
 
 
 def _decode_square(data: object) -> npt.NDArray[np.uint8] | None:

@@ -1,0 +1,55 @@
+"""A pool whose processes may die: each item costs itself alone, whatever its neighbours do."""
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from prodmatch.engines.local import ChildFailure, IsolatedPool
+
+
+def work(item: int) -> int:
+    """Doubles a number; -1 ends its process, -2 holds it up."""
+    if item == -1:
+        os._exit(3)
+    if item == -2:
+        time.sleep(1000)
+    return 2 * item
+
+
+def results(items: list[int], workers: int, seconds: float = 30.0) -> list[int | str]:
+    with IsolatedPool(work, workers, seconds) as pool:
+        return [
+            found.reason if isinstance(found, ChildFailure) else found for found in pool.map(items)
+        ]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_item_that_ends_its_process_costs_itself_alone(workers: int) -> None:
+    items = [1, 2, -1, 3, -1, -1, 4, 5, 6, 7]
+    expected = ["crashed" if item == -1 else 2 * item for item in items]
+    assert results(items, workers) == expected
+    assert not multiprocessing.active_children()
+
+
+def test_an_item_that_holds_up_its_process_is_given_up() -> None:
+    assert results([1, -2, 3], 2, seconds=2.0) == [2, "too_slow", 6]
+
+
+def test_without_workers_the_work_is_done_here() -> None:
+    with IsolatedPool(_own_pid, 0, 1.0) as here, IsolatedPool(_own_pid, 1, 30.0) as there:
+        assert list(here.map([0])) == [os.getpid()] != list(there.map([0]))
+
+
+def test_a_process_that_died_with_nothing_to_do_costs_no_item() -> None:
+    with IsolatedPool(work, 1, 30.0) as pool:
+        assert list(pool.map([1])) == [2]
+        (child,) = multiprocessing.active_children()
+        child.kill()
+        child.join()
+        assert list(pool.map([2, 3])) == [4, 6]
+
+
+def _own_pid(_: int) -> int:
+    return os.getpid()
