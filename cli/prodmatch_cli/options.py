@@ -240,6 +240,13 @@ def index_options(command: Command) -> Command:
             "bytes (sq8).",
         ),
         click.option(
+            "--min-recall",
+            type=click.FloatRange(0, 1),
+            default=0.95,
+            show_default=True,
+            help="Of the ten nearest products; below it nothing is published.",
+        ),
+        click.option(
             "--weights",
             help="Of the signals, where a query names none; set by the catalogue if not given.",
         ),

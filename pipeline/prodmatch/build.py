@@ -22,6 +22,7 @@ class BuildSettings:
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     weights: Mapping[str, float] | None = None  # of the signals, for queries that name none
     kind: Kind = "auto"  # of the index over the vectors
+    min_recall: float = 0.95  # below it nothing is published
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,7 @@ def build(
     opened = open_remembered(store, catalogue, options)
     chosen = open_model(model or remembered_model(store))
     embedded = embed_catalogue(opened, chosen, store, settings.embed)
-    indexed = index_embeddings(store, weights=settings.weights, kind=settings.kind)
+    indexed = index_embeddings(
+        store, weights=settings.weights, kind=settings.kind, min_recall=settings.min_recall
+    )
     return BuildReport(embedded, indexed)

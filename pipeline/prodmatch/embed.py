@@ -277,7 +277,7 @@ def _write(
     precision: Precision,
 ) -> str:
     """Makes these embeddings the store's, and gives their name."""
-    export_encoders(model, store / "encoders")
+    export_encoders(model, store / "encoders", precision)
     digest = _digest(fused.scan, model, precision, tonight)
     manifest = {
         **_counts(catalogue, tonight),

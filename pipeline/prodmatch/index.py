@@ -1,11 +1,12 @@
 """Job: embeddings to a published generation; builds, measures, then publishes."""
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,11 +28,11 @@ from prodmatch.storage.atomic import (
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import publish_generation
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-__all__ = ["IndexReport", "index_embeddings"]
-
-MEASURED_QUERIES = 100  # each asks twice, of the texts and of the pictures
+QUERIES = 100  # that tune an index, and as many others that measure it
+NEIGHBOURS = 10
+NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
 # Of an embedding's columns, not of the catalogue's.
 LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
 
@@ -44,16 +45,12 @@ class IndexReport:
     products: int
     type: str
     dim: int
-    recall_at_10: float  # of both parts of text queries, against the exact neighbours
+    recall_at_10: float | None  # of queries that did not tune it; None where none can be made
     agreement: float | None  # of texts and pictures: how well the model knows the catalogue
     weights: Mapping[str, float]  # of the signals, for queries that name none
     bytes: int
     seconds: float
     model: str
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
 
 
 def index_embeddings(
@@ -62,8 +59,12 @@ def index_embeddings(
     model: Model | None = None,
     weights: Mapping[str, float] | None = None,
     kind: Kind = "auto",
+    min_recall: float = 0.95,
 ) -> IndexReport:
     """Builds an index over a store's newest embeddings, measures it, and publishes it.
+
+    How much of the index a query looks at is tuned on some queries, and its recall measured on
+    others.
 
     Args:
         store: what `embed_catalogue` filled.
@@ -71,10 +72,13 @@ def index_embeddings(
         weights: of the signals, for queries that name none. If None, those of the model, its
             vectors counted as far as it knows the catalogue (`measure_alignment`).
         kind: of the index over the vectors; `auto` is exact up to 200,000 products.
+        min_recall: share of the ten nearest that queries must find; below it nothing is
+            published.
 
     Raises:
         QueryError: the weights cannot be used.
-        StoreError: there are no embeddings, or the store cannot be written.
+        StoreError: there are no embeddings, the store cannot be written, or the index finds too
+            little; the generation published before stays.
         MismatchError: the embeddings are another model's.
         DamagedError: a file's bytes changed since they were written.
         LockedError: another run writes to the store.
@@ -89,6 +93,7 @@ def index_embeddings(
         rows, dim = embeddings.row_count, 2 * encoders.dim
         index = build_index(lambda: _vectors(embeddings), rows, dim, kind)
         recall = _measure(index, embeddings, encoders)
+        _check_recall(index, recall, min_recall)
         agreement = measure_alignment(embeddings)
         chosen = chosen or weights_for(encoders.description.weights, agreement)
 
@@ -102,7 +107,7 @@ def index_embeddings(
                 "products": embeddings.row_count,
                 "dim": index.dim,
                 "type": index.kind,
-                "recall_at_10": round(recall, 4),
+                "recall_at_10": recall,
                 "model": embeddings.manifest["model"],
                 "model_fingerprint": embeddings.manifest["model_fingerprint"],
                 "embeddings": embeddings.digest,
@@ -120,7 +125,7 @@ def index_embeddings(
         products=generation.product_count,
         type=index.kind,
         dim=index.dim,
-        recall_at_10=round(recall, 4),
+        recall_at_10=recall,
         agreement=None if agreement is None else round(agreement, 4),
         weights=chosen,
         bytes=sum(path.stat().st_size for path in generation.folder.rglob("*") if path.is_file()),
@@ -163,32 +168,79 @@ def _vectors(embeddings: Embeddings) -> Iterator[Vectors]:
         yield vectors_of(batch["vector"])
 
 
-def _measure(index: AnnIndex, embeddings: Embeddings, encoders: QueryEncoders) -> float:
-    """Recall@10 of a few words of some products, as a person would ask: not stored vectors."""
-    texts = _sample_queries(embeddings)
-    if not texts:
-        return 1.0  # pictures alone: the exact index has nothing to miss
+def _measure(index: AnnIndex, embeddings: Embeddings, encoders: QueryEncoders) -> float | None:
+    """Tunes an index and measures its recall@10; None where no query can be made."""
+    texts = _sample_texts(embeddings)
+    pictures = _picture_queries(embeddings, 2 * QUERIES - len(texts), index.dim)
+    tuning, measuring = (
+        np.concatenate([_text_queries(texts[first::2], encoders), pictures[first::2]])
+        for first in (0, 1)
+    )
+    if not len(measuring):
+        return None
+    recall = tune_index(index, tuning, measuring, lambda: _vectors(embeddings), NEIGHBOURS)
+    return round(recall, 4)
+
+
+def _check_recall(index: AnnIndex, recall: float | None, min_recall: float) -> None:
+    if recall is not None and recall < min_recall:
+        others = "`kind=flat`" if index.is_coded else "`kind=flat`, or `kind=sq8` for large ones"
+        raise StoreError(
+            f"the index ({index.kind}) finds {recall:.3f} of the {NEIGHBOURS} nearest products of "
+            f"queries that did not tune it, less than `min_recall={min_recall:g}`; nothing is "
+            f"published. Use {others}, or lower `min_recall`."
+        )
+
+
+def _text_queries(texts: Sequence[str], encoders: QueryEncoders) -> Vectors:
+    """As the signals ask: each text against the text parts, and then against the image parts."""
     parts = encoders.texts(texts)
     nothing = np.zeros_like(parts)
-    # As a query is asked: its vector against the texts, and then against the pictures.
-    queries = np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
-    return tune_index(index, queries, lambda: _vectors(embeddings), 10)
+    return np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
 
 
-def _sample_queries(embeddings: Embeddings) -> list[str]:
-    rng = np.random.default_rng(0)
-    wanted = set(
-        np.linspace(0, embeddings.row_count - 1, MEASURED_QUERIES, dtype=np.int64).tolist()
-    )
-    queries, start = [], 0
+def _sample_texts(embeddings: Embeddings) -> list[str]:
+    """A few words of products all over the catalogue, as a person would ask; none twice."""
+    rng, queries = np.random.default_rng(0), []
+    chosen = _spread(_rows_with(embeddings, "has_text"), 2 * QUERIES)
+    start = 0
     for batch in embeddings.batches(["text"]):
-        for row in sorted(row for row in wanted if start <= row < start + len(batch)):
+        for row in chosen[(chosen >= start) & (chosen < start + len(batch))].tolist():
             words = (batch["text"][row - start].as_py() or "").split()[:20]
             if words:
                 first = int(rng.integers(len(words)))
                 queries.append(" ".join(words[first : first + int(rng.integers(1, 5))]))
         start += len(batch)
-    return queries
+    return list(dict.fromkeys(queries))
+
+
+def _picture_queries(embeddings: Embeddings, count: int, dim: int) -> Vectors:
+    """The image parts of products all over the catalogue, each moved at random: `(n, dim)`.
+
+    Stored vectors themselves would be found too easily.
+    """
+    chosen = _spread(_rows_with(embeddings, "has_image"), max(0, count))
+    queries, start = np.zeros((len(chosen), dim), np.float32), 0
+    for batch in embeddings.batches(["vector"]) if len(chosen) else ():
+        inside = (chosen >= start) & (chosen < start + len(batch))
+        rows = pa.array(chosen[inside] - start)
+        queries[inside] = vectors_of(batch["vector"].take(rows))
+        start += len(batch)
+    _, image = split_parts(queries)
+    noise = normalise(np.random.default_rng(0).normal(size=image.shape))
+    moved = normalise(normalise(image) + NOISE * noise)
+    return np.hstack([np.zeros_like(moved), moved])
+
+
+def _rows_with(embeddings: Embeddings, column: str) -> npt.NDArray[np.int64]:
+    masks = [batch[column].to_numpy(zero_copy_only=False) for batch in embeddings.batches([column])]
+    return np.flatnonzero(np.concatenate(masks)) if masks else np.zeros(0, np.int64)
+
+
+def _spread(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """At most `count` of these ascending rows, at even distances."""
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)
+    return rows[chosen]
 
 
 def _write_products(embeddings: Embeddings, folder: Path) -> None:

@@ -42,7 +42,7 @@ def opened(
 ) -> Searcher:
     """A generation of 20,000 drawn products, under an index of each kind."""
     index = build_index(lambda: [rows], COUNT, 16, request.param)
-    tune_index(index, halved(np.random.default_rng(2), 50), lambda: [rows], 10)
+    tune_index(index, halved(np.random.default_rng(2), 50), rows[:9], lambda: [rows], 10)
     rng = np.random.default_rng(1)
     table = pa.table(
         {

@@ -46,7 +46,7 @@ def built(kind: Kind) -> tuple[AnnIndex, Vectors]:
     rows[::10, 8:] = 0.0
     rows = normalise(rows)
     index = build_index(lambda: np.array_split(rows, 5), len(rows), 16, kind)
-    tune_index(index, random_rows(20, 16, seed=1), lambda: [rows], 10)
+    tune_index(index, random_rows(20, 16, seed=1), random_rows(20, 16, seed=3), lambda: [rows], 10)
     return index, rows
 
 
@@ -98,7 +98,7 @@ def test_the_recall_of_codes_is_that_of_the_true_vectors() -> None:
     rows = random_rows(3000, 64)
     rows = normalise(rows[:1] + 0.05 * rows)  # about as near to each other as codes are wide
     index = build_index(lambda: [rows], 3000, 64, "sq8")
-    recall = tune_index(index, rows[:50], lambda: np.array_split(rows, 7), 10)
+    recall = tune_index(index, rows[50:99], rows[:50], lambda: np.array_split(rows, 7), 10)
     truth = exact_neighbours([rows], rows[:50], 10)
     pairs = zip(index.search(rows[:50], 10), truth, strict=True)
     both = [len(np.intersect1d(ours.rows, true.rows)) / 10 for ours, true in pairs]

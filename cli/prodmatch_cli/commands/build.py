@@ -47,6 +47,7 @@ def build(
     accept_changes: bool,
     allow_empty: bool,
     weights: str | None,
+    min_recall: float,
     kind: "Kind",
 ) -> None:
     """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
@@ -71,7 +72,7 @@ def build(
         max_lost=max_lost,
         accept_changes=accept_changes,
     )
-    settings = BuildSettings(embedding, weights=chosen, kind=kind)
+    settings = BuildSettings(embedding, weights=chosen, kind=kind, min_recall=min_recall)
     report = build_store(catalogue, store, model=model, options=options, settings=settings)
     print_warnings(report.embed.warnings)
     seconds = round(report.embed.seconds + report.index.seconds, 2)

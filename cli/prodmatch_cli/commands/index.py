@@ -1,5 +1,6 @@
 """The command `index`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -15,7 +16,9 @@ from prodmatch_cli.output import print_json
 @click.option("--model", type=NAME, help="Refuse unless the embeddings were made with this model.")
 @index_options
 @QUIET
-def index(store: Path, model: str | None, weights: str | None, kind: Kind) -> None:
+def index(
+    store: Path, model: str | None, weights: str | None, min_recall: float, kind: Kind
+) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
     Up to 200,000 products auto is flat, and ivf beyond. sq8 needs a quarter of the room and moves
@@ -27,4 +30,7 @@ def index(store: Path, model: str | None, weights: str | None, kind: Kind) -> No
     from prodmatch.index import index_embeddings
 
     chosen = read_weights(weights)
-    print_json(index_embeddings(store, model=expected, weights=chosen, kind=kind).as_dict())
+    report = index_embeddings(
+        store, model=expected, weights=chosen, kind=kind, min_recall=min_recall
+    )
+    print_json(asdict(report))

@@ -5,6 +5,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
@@ -20,6 +22,7 @@ from prodmatch.model.description import Model
 from prodmatch.model.heads import Projection
 from prodmatch.model.hubness import LARGEST_PENALTY, SCALE, SHARPNESS, QueryBank
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.model.preprocessing import Pixels
 from prodmatch.storage.atomic import (
     copy_file,
     list_files,
@@ -27,11 +30,14 @@ from prodmatch.storage.atomic import (
     verify_or_remove,
     write_json,
 )
+from prodmatch.storage.vectors import Vectors
 
-__all__ = ["export_encoders"]
+logger = logging.getLogger(__name__)
 
 SAMPLE_TEXTS = ("red t-shirt", "women's leather handbag, black", "usb-c cable 2 m", "stuhl")
 COSINE = 0.999  # what an exported encoder must reach against torch
+BF16_COSINE = 0.98  # what bf16 should reach against float32; below it a warning says so
+ABSURD_COSINE = 0.8
 
 
 class _Projected(nn.Module):
@@ -77,15 +83,20 @@ class _Unusual(nn.Module):
         return (SCALE * (self.usual - nearness)).clamp(-LARGEST_PENALTY, LARGEST_PENALTY)
 
 
-def export_encoders(model: Model, root: Path) -> Path:
+def export_encoders(model: Model, root: Path, precision: str = "float32") -> Path:
     """The directory below `root` with the model's query encoders; made once for each model.
 
     It holds `text.onnx` (ids, mask -> unit half), `image.onnx` (bytes `(n, side, side, 3)` ->
     unit half), the weights of each beside it in `.onnx.data`, which are mapped and not read,
     `tokenizer.json`, and `encoders.json`, which says how to use them.
 
+    Args:
+        model: whose encoders.
+        root: the store's directory of query encoders.
+        precision: that products are encoded in; what bf16 loses is logged when it is made.
+
     Raises:
-        ModelError: the exported encoders do not agree with torch.
+        ModelError: the exported encoders do not agree with torch, or bf16 not with float32.
     """
     folder = root / model.fingerprint[:32]
     if verify_or_remove(folder):
@@ -122,7 +133,7 @@ def export_encoders(model: Model, root: Path) -> Path:
             },
         )
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-        _compare(temporary, model, text, image)
+        _compare(temporary, model, text, image, precision)
     return folder
 
 
@@ -159,20 +170,61 @@ def _quiet() -> Iterator[None]:
         logging.disable(previous)
 
 
-def _compare(folder: Path, model: Model, text: TextEncoder, image: ImageEncoder) -> None:
-    exported = QueryEncoders(folder)
+@dataclass(frozen=True)
+class _Samples:
+    """What encoders are compared on, through torch: unit parts of texts and of pictures."""
+
+    texts: Vectors
+    pictures: Vectors
+
+    @classmethod
+    def encode(
+        cls, model: Model, text: TextEncoder, image: ImageEncoder, pixels: Pixels
+    ) -> "_Samples":
+        return cls(
+            model.heads.texts(text.encode(SAMPLE_TEXTS, query=True)),
+            model.heads.pictures(image.encode(pixels)),
+        )
+
+    def cosines(self, other: "_Samples") -> dict[str, float]:
+        """The lowest cosine of each kind with that of the same sample in another."""
+        return {
+            "text": float((self.texts * other.texts).sum(axis=1).min()),
+            "image": float((self.pictures * other.pictures).sum(axis=1).min()),
+        }
+
+
+def _compare(
+    folder: Path, model: Model, text: TextEncoder, image: ImageEncoder, precision: str
+) -> None:
+    """Compares float32 with float32 whatever the processor; what bf16 loses is another figure."""
     side = model.description.image.crop_pixels
     pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
     pixels[1:, : side // 2] = 255  # most products stand on plain white
-    texts, pictures = text.encode(SAMPLE_TEXTS, query=True), image.encode(pixels)
-    pairs = {
-        "text.onnx": (exported.texts(SAMPLE_TEXTS), model.heads.texts(texts)),
-        "image.onnx": (exported.pictures(pixels), model.heads.pictures(pictures)),
-    }
-    for name, (ours, torchs) in pairs.items():
-        lowest = float((ours * torchs).sum(axis=1).min())
+    text.rows, image.rows = len(SAMPLE_TEXTS), len(pixels)
+    exact = _Samples.encode(model, text, image, pixels)
+    exported = QueryEncoders(folder)
+    ours = _Samples(exported.texts(SAMPLE_TEXTS), exported.pictures(pixels))
+    for name, lowest in ours.cosines(exact).items():
         if not lowest >= COSINE:  # nor what is no number
             raise ModelError(
-                f"{model.folder}: the exported {name} agrees with torch only to a cosine of "
+                f"{model.folder}: the exported {name}.onnx agrees with torch only to a cosine of "
                 f"{lowest:.5f}; {COSINE} is needed."
             )
+    if precision == "bf16":
+        text.compute = image.compute = Compute(CPU.device, "bf16")
+        check_bf16(model, exact.cosines(_Samples.encode(model, text, image, pixels)))
+
+
+def check_bf16(model: Model, cosines: dict[str, float]) -> None:
+    """Logs what products' features lose in bf16, while queries are encoded in float32.
+
+    Raises:
+        ModelError: they lose nearly everything.
+    """
+    for name, lowest in cosines.items():
+        found = f"{model.folder}: in bf16 the {name} encoder agrees with float32 to a cosine of"
+        if not lowest >= ABSURD_COSINE:
+            raise ModelError(f"{found} {lowest:.3f}. Embed with `precision=float32`.")
+        level = logging.INFO if lowest >= BF16_COSINE else logging.WARNING
+        logger.log(level, "%s %.4f; `precision=float32` loses nothing.", found, lowest)

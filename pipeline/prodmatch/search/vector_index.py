@@ -13,16 +13,6 @@ from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors, blank_missing_parts
 
-__all__ = [
-    "AnnIndex",
-    "Kind",
-    "Neighbours",
-    "build_index",
-    "exact_neighbours",
-    "recall_at",
-    "tune_index",
-]
-
 Kind = Literal["auto", "flat", "ivf", "hnsw", "sq8"]
 Read = Callable[[], Iterable[Vectors]]
 
@@ -229,19 +219,31 @@ def _new_lists(read: Read, row_count: int, dim: int) -> faiss.IndexIVFFlat:
     return index
 
 
-def tune_index(index: AnnIndex, queries: Vectors, read: Read, count: int) -> float:
-    """Looks at more of the index until the wanted recall is reached; gives the recall@`count`.
+def tune_index(
+    index: AnnIndex, tuning: Vectors, measuring: Vectors, read: Read, count: int
+) -> float:
+    """Looks at more of the index until it reaches the wanted recall; gives the recall@`count`.
 
     The truth is what numpy finds among all vectors, scores and all.
+
+    Args:
+        index: the one to tune.
+        tuning: queries `(n, dim)` that decide how much of it is looked at.
+        measuring: other queries `(m, dim)`, which the recall is measured with.
+        read: gives the indexed vectors in row order, in blocks; called once, or twice for codes.
+        count: of neighbours.
     """
+    queries = np.concatenate([tuning, measuring])
     truth = exact_neighbours(read(), queries, count)
-    while True:
-        found = index.search(queries, count)
-        if index.is_coded:
-            found = _true_scores(read(), queries, found)
-        recall = recall_at(found, truth)
-        if recall >= WANTED_RECALL or not index.widen():
-            return recall
+    ours, theirs = slice(None, len(tuning)), slice(len(tuning), None)
+    if not index.is_coded:
+        while recall_at(index.search(tuning, count), truth[ours]) < WANTED_RECALL:
+            if not index.widen():
+                break
+    found = index.search(measuring, count)
+    if index.is_coded:
+        found = _true_scores(read(), measuring, found)
+    return recall_at(found, truth[theirs])
 
 
 def _true_scores(

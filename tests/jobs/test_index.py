@@ -1,0 +1,112 @@
+"""An index is tuned on some queries, measured on others, and refused where it finds too little."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small import run
+from tiny import save_query_encoders
+
+from prodmatch.errors import StoreError
+from prodmatch.index import index_embeddings
+from prodmatch.model.description import Model
+from prodmatch.search.vector_index import AnnIndex, build_index, exact_neighbours, recall_at
+from prodmatch.storage.atomic import list_files, write_json
+from prodmatch.storage.embeddings import vector_array, write_embeddings
+from prodmatch.storage.generations import open_generation
+from prodmatch.storage.vectors import Vectors, join_parts, normalise
+
+ROWS, DIM = 6_000, 32
+
+
+def save_embeddings(store: Path, model: Model, image: Vectors, name: str = "ab") -> Vectors:
+    """A store of products with pictures alone, whose image parts are these; gives the vectors."""
+    encoders = save_query_encoders(store, model)
+    content = json.loads((encoders / "encoders.json").read_text())
+    write_json(encoders / "encoders.json", {**content, "dim": image.shape[1]})
+    (encoders / "manifest.json").unlink()
+    write_json(encoders / "manifest.json", {"files": list_files(encoders)})
+    vectors = join_parts(np.zeros_like(image), image)
+    count = len(image)
+    table = pa.table(
+        {
+            "product_id": [f"p{row}" for row in range(count)],
+            "vector": vector_array(vectors),
+            "has_text": np.zeros(count, bool),
+            "has_image": np.ones(count, bool),
+            "text": pa.array([None] * count, pa.string()),
+            "row_digest": pa.array([row.to_bytes(16, "big") for row in range(count)]),
+        }
+    )
+    manifest = {
+        "rows": count,
+        "embedded": count,
+        "rejected": 0,
+        "dim": vectors.shape[1],
+        "catalogue": "",
+        "features": [],
+        "images_unusable": {},
+        "model": "tiny",
+        "model_fingerprint": model.fingerprint,
+    }
+    write_embeddings(store / "embeddings", name, [table], manifest)
+    return vectors
+
+
+def random_parts(count: int, seed: int) -> Vectors:
+    return normalise(np.random.default_rng(seed).normal(size=(count, DIM)))
+
+
+def collapsed_parts() -> Vectors:
+    """Pictures nearer to each other than codes of a byte tell apart, and two far from all."""
+    rng = np.random.default_rng(0)
+    near = normalise(np.eye(1, DIM) + 1e-4 * rng.normal(size=(600, DIM)))
+    return np.concatenate([near, -np.eye(1, DIM), normalise(np.ones((1, DIM)) - np.eye(1, DIM))])
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_index_of_pictures_alone_is_tuned_and_measured_with_moved_pictures(
+    kind: str, tmp_path: Path, tiny: Model
+) -> None:
+    vectors = save_embeddings(tmp_path / "store", tiny, random_parts(ROWS, 0))
+    queries = np.hstack([np.zeros((300, DIM), np.float32), random_parts(300, 9)])
+    truth = exact_neighbours([vectors], queries, 10)
+    if kind == "ivf":  # HNSW over so few is good as it is
+        untuned = build_index(lambda: [vectors], ROWS, 2 * DIM, "ivf")
+        assert recall_at(untuned.search(queries, 10), truth) < 0.7
+    report = index_embeddings(tmp_path / "store", kind=kind)  # type: ignore[arg-type]
+    assert report.recall_at_10 is not None
+    assert report.recall_at_10 >= 0.95
+    folder = open_generation(tmp_path / "store").folder
+    tuned = AnnIndex.open(folder / "index.faiss", row_count=ROWS, dim=2 * DIM)
+    assert recall_at(tuned.search(queries, 10), truth) == pytest.approx(
+        report.recall_at_10, abs=0.05
+    )
+
+
+def test_an_index_that_finds_too_little_is_not_published(tmp_path: Path, tiny: Model) -> None:
+    store = tmp_path / "store"
+    save_embeddings(store, tiny, collapsed_parts())
+    assert index_embeddings(store).recall_at_10 == 1.0
+    with pytest.raises(StoreError, match=r"finds 0\.\d+ of the 10 .* less than `min_recall=0.95`"):
+        index_embeddings(store, kind="sq8")
+    assert open_generation(store).number == 1
+    assert index_embeddings(store, kind="sq8", min_recall=0.0).generation == 2
+
+
+def test_the_command_says_in_one_line_what_to_do(tmp_path: Path, tiny: Model) -> None:
+    store = tmp_path / "store"
+    save_embeddings(store, tiny, collapsed_parts())
+    done = run("index", "--store", store, "--type", "sq8")
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert "nothing is published. Use" in done.err
+    assert not (store / "index").exists()
+    assert run("index", "--store", store, "--type", "sq8", "--min-recall", "0").code == 0
+
+
+def test_without_products_no_recall_is_claimed(tmp_path: Path, tiny: Model) -> None:
+    save_embeddings(tmp_path / "store", tiny, np.zeros((0, DIM), np.float32))
+    assert index_embeddings(tmp_path / "store").recall_at_10 is None
