@@ -1,0 +1,63 @@
+"""The night from a shell: what is remembered, what is refused, and who holds the store."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from small import products, run, write
+
+from prodmatch.model.description import Model
+from prodmatch.storage.atomic import lock_store
+
+
+def test_a_store_remembers_and_its_gate_is_heard(
+    exported: Path, model: Model, tmp_path: Path
+) -> None:
+    store, catalogue = tmp_path / "store", tmp_path / "c.parquet"
+    shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
+    write(catalogue, products(20))
+    first = run("build", catalogue, "--store", store, "--model", model.folder)
+    assert (first.code, first.last["embedded"], first.last["warnings"]) == (0, 20, [])
+    again = run("build", "--store", store)
+    assert (again.code, again.last["reused"], again.last["generation"]) == (0, 40, 2)
+    write(catalogue, products(15))
+    refused = run("build", "--store", store)
+    assert (refused.code, refused.out) == (1, "")
+    assert "5 of 20 products are gone ('p0015', " in refused.err
+    assert "--max-removed 0.2" in refused.err
+    assert "--accept-changes" in refused.err
+    assert run("embed", "--store", store, "--max-removed", "0.3").code == 0
+    write(catalogue, products(5))
+    accepted = run("embed", "--store", store, "--accept-changes")
+    assert (accepted.code, accepted.last["removed"]) == (0, 10)
+    assert "warning: accepted: 10 of 15 products are gone" in accepted.err
+    page = tmp_path / "page.html"
+    asked = run("query", "red shirt", "--store", store, "--html", page)
+    assert (asked.code, "data:image/" in page.read_text()) == (0, True)
+    catalogue.unlink()
+    asked = run("query", "red shirt", "--store", store, "--html", page)
+    assert asked.code == 0
+    assert f"warning: no pictures are shown: {catalogue}: there is no such file" in asked.err
+
+
+def test_a_store_without_a_catalogue_says_so(tmp_path: Path) -> None:
+    done = run("embed", "--store", tmp_path / "store")
+    assert (done.code, done.out) == (1, "")
+    assert "was made from no catalogue yet" in done.err
+
+
+def test_a_locked_store_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    catalogue = write(tmp_path / "c.parquet", products(3))
+    with lock_store(tmp_path / "store"):
+        for command in ("embed", "build"):
+            done = subprocess.run(
+                [sys.executable, "-X", "importtime", "-m", "prodmatch_cli", command, catalogue,
+                    "--store", tmp_path / "store"],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 4
+            assert "another run is writing to this store" in done.stderr
+            assert "| torch\n" not in done.stderr
+            assert "click" in done.stderr
