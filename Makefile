@@ -15,7 +15,7 @@ TRAINING_DATA := build/training_data/products.parquet --pairs build/training_dat
 	--texts build/training_data/texts.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-ask evaluate model terms clean
+.PHONY: help embed index test test-all check format bench bench-ask evaluate model terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -82,6 +82,10 @@ terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
 	$(BIN)/python recipes/compact/low_information_terms.py --data $(DATA) \
 		--out pipeline/prodmatch/lexical/low_information_terms.json
+
+sbom: ## write the bill of materials of constraints.txt to build/sbom.json
+	@mkdir -p build
+	$(PYTHON) .ci/sbom.py constraints.txt > build/sbom.json
 
 clean: ## remove what was made, the environment included
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

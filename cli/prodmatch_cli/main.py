@@ -15,8 +15,15 @@ from prodmatch.errors import ProdmatchError
 from prodmatch_cli.messages import print_error, translate
 from prodmatch_cli.text import OneLine
 
-# What the light dependencies leave out; see pyproject.toml.
-HEAVY = ("ir_measures", "onnx", "onnxscript", "pandas", "torch", "torchvision", "transformers")
+# The extra of pyproject.toml that installs a module.
+EXTRAS = {
+    "ir_measures": "evaluate",
+    "onnx": "embed",
+    "onnxscript": "embed",
+    "torch": "embed",
+    "torchvision": "embed",
+    "transformers": "embed",
+}
 
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
 
@@ -105,11 +112,11 @@ def main() -> None:
         print_error(f"{error.filename}: {error.strerror}.")
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name not in HEAVY:
+        if error.name not in EXTRAS:
             raise
         print_error(
             f"{error.name!r} is not installed here; queries work without it, this command does "
-            "not. Run 'pip install prodmatch'."
+            f"not. Run \"pip install 'prodmatch[{EXTRAS[error.name]}]'\"."
         )
         sys.exit(1)
 

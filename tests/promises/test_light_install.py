@@ -1,4 +1,4 @@
-"""Asking needs the light half of the dependencies alone."""
+"""Queries need the base dependencies alone: no torch, and a fraction of the size."""
 
 import json
 import subprocess
@@ -11,9 +11,8 @@ import pytest
 from prodmatch_cli import main
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-ALL = set(PROJECT["project"]["dependencies"])
-LIGHT = set(PROJECT["dependency-groups"]["query"])
-MODULES = {"faiss-cpu": "faiss", "pillow": "PIL", "ir-measures": "ir_measures"}
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+HEAVY = sorted({"pandas", *main.EXTRAS})
 PROGRAM = """
 import json, sys
 
@@ -35,24 +34,17 @@ for command in json.loads(sys.argv[2]):
 """
 
 
-def module_of(requirement: str) -> str:
-    name = requirement.split(">")[0]
-    return MODULES.get(name, name)
-
-
-HEAVY = sorted(module_of(requirement) for requirement in ALL - LIGHT)
-
-
-def test_the_light_half_is_a_part_of_the_whole_with_the_same_bounds() -> None:
-    assert LIGHT < ALL
-    assert set(main.HEAVY) == set(HEAVY)
-    assert {"torch", "torchvision", "transformers", "pandas", "onnx"} <= {
-        module_of(requirement) for requirement in ALL - LIGHT
+def test_every_extra_is_named_where_its_modules_are_missing() -> None:
+    named = {
+        requirement.split(">")[0].replace("-", "_"): extra
+        for extra in ("embed", "evaluate")
+        for requirement in EXTRAS[extra]
     }
+    assert named == main.EXTRAS
 
 
 @pytest.mark.parametrize("help_alone", [True, False], ids=["help", "commands"])
-def test_asking_runs_where_nothing_else_is_installed(
+def test_queries_run_where_nothing_else_is_installed(
     published: Path, tmp_path: Path, help_alone: bool
 ) -> None:
     store, catalogue = ["--store", str(published)], str(published.with_name("sixty.parquet"))
@@ -67,8 +59,8 @@ def test_asking_runs_where_nothing_else_is_installed(
         ["export", str(tmp_path / "out"), *store],
         ["check", catalogue, "--workers", "0"],
     ]
-    asked = [["--help"], ["query", "--help"], ["index", "--help"]] if help_alone else commands
-    done = run_without(HEAVY, asked)
+    chosen = [["--help"], ["query", "--help"], ["index", "--help"]] if help_alone else commands
+    done = run_without(HEAVY, chosen)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
@@ -79,12 +71,12 @@ def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_command_of_the_other_half_says_what_is_missing(published: Path) -> None:
+def test_a_command_that_encodes_says_which_extra_is_missing(published: Path) -> None:
     catalogue = str(published.with_name("sixty.parquet"))
     done = run_without(HEAVY, [["embed", catalogue, "--store", str(published)]])
     assert (done.returncode, done.stdout) == (1, "")
     assert "is not installed here" in done.stderr
-    assert "Run 'pip install prodmatch'" in done.stderr
+    assert "pip install 'prodmatch[embed]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
