@@ -3,16 +3,19 @@
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 from PIL import Image
 
-from prodmatch.evaluate import Evaluation
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.thumbnails import make_thumbnails, save_jpeg
 from prodmatch.search.hits import Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
+
+if TYPE_CHECKING:  # its measures need an extra, the page of answers does not
+    from prodmatch.evaluate import Evaluation
 
 LEFT = 15  # percent of a bar that lie left of its zero; right of it, a score of 1 is full
 SHOWN_PIXELS = 192  # of a picture's longer side
@@ -78,7 +81,7 @@ def explanation_page(explanation: Explanation) -> str:
     )
 
 
-def evaluation_page(evaluation: Evaluation, title: str) -> str:
+def evaluation_page(evaluation: "Evaluation", title: str) -> str:
     """An evaluation: a table of the measures, bars with intervals, curves over the probability."""
     return _render("evaluation.html", found=evaluation, title=title, **CHART)
 
