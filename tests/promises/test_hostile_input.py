@@ -251,7 +251,7 @@ def test_any_question_is_answered_or_refused_by_rule(
     def check(text: str) -> None:
         asked.append(text)
         found = answer(lambda: index.search(text, top=3))
-        assert found == 2 or (isinstance(found, list) and len(found) == 3)
+        assert found == 2 or (isinstance(found, list) and len(found) <= 3)
 
     check()
     for text in (

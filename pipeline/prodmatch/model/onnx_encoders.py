@@ -1,5 +1,6 @@
 """Query encoders: texts and pictures to unit parts by onnxruntime; torch is not imported."""
 
+import re
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,6 +17,9 @@ from prodmatch.storage.atomic import read_json
 from prodmatch.storage.vectors import Vectors
 
 ROWS = 32
+UNKNOWN_TOKENS = ("[UNK]", "<unk>")
+SIGNS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # of Chinese, Japanese, Korean
+MIN_SIGNS = 2_000  # in the vocabulary of an encoder that knows them
 
 
 class QueryEncoders:
@@ -78,6 +82,33 @@ class QueryEncoders:
     def knows(self, word: str) -> bool:
         """Whether the text encoder has a token for the whole word, not only for its pieces."""
         return word in self._words
+
+    def knowledge(self, text: str) -> float:
+        """The share of a text's letters and digits in tokens that mean something, in 0..1.
+
+        Unknown tokens mean nothing, nor do single letters, which any text can be spelled from,
+        unless it is a script of which the encoder knows thousands of signs.
+        """
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        known = total = 0
+        for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+            piece = text[start:end]
+            count = sum(map(str.isalnum, piece))
+            inside = start > 0 and text[start - 1].isalnum()
+            is_code = inside and any(map(str.isdigit, piece))
+            total += count
+            if token not in UNKNOWN_TOKENS and not is_code and (count > 1 or self._is_sign(piece)):
+                known += count
+        return known / total if total else 0.0
+
+    def _is_sign(self, piece: str) -> bool:
+        """Whether a single letter is a word of a script that the encoder knows."""
+        return bool(SIGNS.fullmatch(piece)) and self._knows_signs
+
+    @cached_property
+    def _knows_signs(self) -> bool:
+        tokens = self._tokenizer.get_vocab(with_added_tokens=False)
+        return sum(bool(SIGNS.search(token)) for token in tokens) >= MIN_SIGNS
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[str]:
         """Whole words that it knows, with that first letter and of these lengths."""

@@ -23,6 +23,7 @@ MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
 # 5.9 at 1.4; of its type in any colour 6.4, 6.2 and 6.1.
 TEXT_WEIGHT = 1.2
+MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 Rows = npt.NDArray[np.int64]
 
 
@@ -86,6 +87,9 @@ class QueryEncoder:
     def _encode(self, read: "_ReadQuery", text: Vectors, picture: Vectors) -> EncodedQuery:
         """A query with its vectors `(dim,)`, which are zeros where it has no text or picture."""
         phrases, query = read.understanding.without, read.query
+        knowledge = self.encoders.knowledge(read.words) if read.words else 1.0
+        if knowledge < MIN_KNOWLEDGE:
+            text = np.zeros_like(text)
         vectors = self._encode_texts(phrases)
         return EncodedQuery(
             read.words,
@@ -94,6 +98,7 @@ class QueryEncoder:
             where=(*read.where, *(() if query.where is None else (query.where,))),
             top=query.top,
             without=tuple(map(Excluded, phrases, vectors)),
+            knowledge=knowledge if read.pixels is None else 1.0,
             searched_for=None if read.words == read.typed else read.words,
             understood=read.understood,
             hints=read.hints,

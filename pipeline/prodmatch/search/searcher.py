@@ -17,6 +17,7 @@ from prodmatch.lexical.bm25 import Matches
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.encoded_query import (
+    MIN_KNOWLEDGE,
     EncodedQuery,
     QueryEncoder,
     Rows,
@@ -140,6 +141,8 @@ class Searcher:
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
         hints = () if hits else self.hints([options.where, *encoded.where])
+        if not hits and encoded.knowledge < MIN_KNOWLEDGE:
+            hints += ("no product contains these words, and the model does not know them",)
         return Answer(
             query.query_id,
             hits,
@@ -225,6 +228,7 @@ class Searcher:
         Raises:
             QueryError: the weights cannot be used.
         """
+        encoded = replace(encoded, without=())  # it may be what the query excludes
         ranked = self._rank(encoded, None, CANDIDATES, weights, also=row)
         (position,) = np.flatnonzero(ranked.rows == row)
         rivals = np.flatnonzero(ranked.score >= ranked.score[position])
@@ -339,17 +343,21 @@ class Searcher:
             return Ranked(rows, none, none, none, none, none)
         signals = self._signals(encoded, rows, matches)
         chosen = self._weights(weights, encoded, signals)
-        return rank(rows, signals, chosen, self.encoders.description.calibration)
+        ranked = rank(rows, signals, chosen, self.encoders.description.calibration)
+        return replace(ranked, probability=np.minimum(ranked.probability, encoded.knowledge))
 
     def _candidates(
         self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
     ) -> Rows:
         """Rows that any signal finds, ascending; each signal may bring `count`."""
         zeros = np.zeros_like(encoded.text)
-        queries = np.stack(
-            [np.concatenate([encoded.text, zeros]), np.concatenate([zeros, encoded.image])]
-        )
-        found = [near.rows for near in self.ann.search(queries, count, within=within)]
+        pairs = ([encoded.text, zeros], [zeros, encoded.image])
+        queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
+        found = [np.zeros(0, np.int64)]
+        if queries:
+            found += [
+                near.rows for near in self.ann.search(np.stack(queries), count, within=within)
+            ]
         if matches is not None:
             found.append(matches.best(count))
         return np.unique(np.concatenate(found))

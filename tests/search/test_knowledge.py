@@ -1,0 +1,109 @@
+"""A text that the encoder does not know has no vector, and no probability comes of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import draw
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.model.onnx_encoders import QueryEncoders
+
+PIECES = ["[PAD]", "[UNK]", "red", "shirt", "b", "##0", "##7", "##x"]
+PIECES += ["x", "wh", "1000", "##m", "##63"]
+
+
+@pytest.fixture(scope="module")
+def index(base: Path) -> Iterator[ProductIndex]:
+    with open_index(base / "store") as opened:
+        yield opened
+
+
+def knowledge_of(index: ProductIndex, tokens: list[str], text: str) -> float:
+    """What encoders with a vocabulary of pieces of words know of a text."""
+    encoders = QueryEncoders(index.searcher.encoders.folder)
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    vars(encoders)["_tokenizer"] = tokenizer
+    return encoders.knowledge(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red shirt", 1.0),
+        ("red zzz", 0.5),
+        ("\u0639\u0637\u0631", 0.0),
+        ("\u886c\u886b", 0.0),
+        ("\U0001f389\U0001f389", 0.0),
+        ("b07x", 0.0),  # spelled letter by letter
+        ("x", 0.0),
+        ("x red", 0.75),
+        ("wh-1000xm", 6 / 8),
+        ("100063", 4 / 6),  # digits in the middle of a word mean nothing
+        ("", 0.0),
+        ("-", 0.0),
+    ],
+)
+def test_knowledge_is_the_share_of_letters_in_tokens_that_mean_something(
+    index: ProductIndex, text: str, expected: float
+) -> None:
+    assert knowledge_of(index, PIECES, text) == pytest.approx(expected)
+
+
+def test_a_sign_is_known_to_an_encoder_of_its_script(index: ProductIndex) -> None:
+    signs = [chr(0x4E00 + number) for number in range(3000)]
+    assert knowledge_of(index, ["[PAD]", "[UNK]", *signs], "\u4e01\u4e02") == 1.0
+    assert knowledge_of(index, ["[PAD]", "[UNK]", *signs[:90]], "\u4e01\u4e02") == 0.0
+
+
+UNKNOWN = [
+    "\u0639\u0637\u0631",
+    "\u886c\u886b",
+    "\u0440\u0443\u0431\u0430\u0448\u043a\u0430",
+    "\U0001f389q",
+    "B07XJ8C8F5",
+    "zzzz",
+    "4006381333931",
+    "\u03a6\u03cc\u03c1\u03b5\u03bc\u03b1",
+    "xq-77",
+]
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_an_unknown_text_has_no_vector_and_finds_nothing_by_likeness(
+    index: ProductIndex, text: str
+) -> None:
+    encoded = index.searcher.encode_one(Query(text=text), exact=True)
+    assert not encoded.text.any()
+    assert not encoded.image.any()
+    (answer,) = index.answer([Query(text=text)])
+    assert answer.hits == []
+    assert "the model does not know" in answer.hints[0]
+
+
+def test_a_picture_beside_an_unknown_text_is_searched_alone(index: ProductIndex) -> None:
+    picture = draw((200, 20, 20), 1)
+    both, alone = index.searcher.encode([Query(text="zzzz", image=picture), Query(image=picture)])
+    np.testing.assert_array_equal(both.image, alone.image)  # type: ignore[union-attr]
+
+
+def test_a_probability_is_never_above_the_share_that_is_known(index: ProductIndex) -> None:
+    half = index.answer([Query(text="red zzz")])[0].hits
+    full = index.answer([Query(text="red")])[0].hits
+    assert max(hit.probability for hit in half) <= 0.5
+    assert max(hit.probability for hit in full) > 0.5
+
+
+def test_hits_below_the_least_probability_are_left_out(index: ProductIndex) -> None:
+    every = index.answer([Query(text="red shirt")])[0].hits
+    least = sorted(hit.probability for hit in every)[len(every) // 2]
+    options = SearchOptions(min_probability=least)
+    some = index.answer([Query(text="red shirt")], options)[0].hits
+    kept = [hit.product_id for hit in every if hit.probability >= least]
+    assert [hit.product_id for hit in some] == kept
+    assert 0 < len(some) < len(every)
