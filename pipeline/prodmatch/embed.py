@@ -108,7 +108,7 @@ def plan_embedding(
             rows=catalogue.row_count,
             rejected=len(plan.scan.rejects),
             texts_to_encode=len(plan.new_texts),
-            images_to_encode=len(plan.new_images),
+            images_to_encode=plan.images_to_encode,
             reused=plan.reused,
             **asdict(count_changes(last.night, tonight.night)),
         )

@@ -7,7 +7,8 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -22,20 +23,40 @@ BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eX
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures that a cell holds or names, in its order, and why one is not among them."""
+
+    found: list[bytes]
+    error: ImageFault | None = None
+
+
+def read_image_cells(cell: object, root: Path | None) -> Pictures:
+    """The pictures of a cell that holds one or a list of them, by `read_image_cell`."""
+    found: list[bytes] = []
+    error: ImageFault | None = None
+    if cell is None:
+        return Pictures(found)
+    for each in flatten_cells([cell]):
+        try:
+            data = read_image_cell(each, root)
+        except ImageFault as fault:
+            error = error or fault
+        else:
+            found += [] if data is None else [data]
+    return Pictures(found, error)
+
+
 def read_image_cell(cell: object, root: Path | None) -> bytes | None:
     """The bytes of the picture that a cell of a catalogue holds or names; None for an empty cell.
 
-    Of a list it is the first that can be fetched.
-
     Args:
-        cell: bytes, a text (`read_image_text`), a struct of `bytes` and `path`, or a list of these.
+        cell: bytes, a text (`read_image_text`), or a struct of `bytes` and `path`.
         root: the directory that paths are below.
 
     Raises:
         ImageFault: as `read_image_text`.
     """
-    if isinstance(cell, list):
-        return _read_first(cell, root)
     if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes):
@@ -45,20 +66,6 @@ def read_image_cell(cell: object, root: Path | None) -> bytes | None:
     if cell is None or not str(cell).strip():
         return None
     return read_image_text(str(cell), root)
-
-
-def _read_first(cells: Sequence[object], root: Path | None) -> bytes | None:
-    """The first picture of a list; where none can be fetched, the first one's fault is raised."""
-    first: ImageFault | None = None
-    for cell in cells:
-        try:
-            if data := read_image_cell(cell, root):
-                return data
-        except ImageFault as fault:
-            first = first or fault
-    if first is not None:
-        raise first
-    return None
 
 
 def flatten_cells(cells: Iterable[object]) -> Iterator[object]:
@@ -94,8 +101,11 @@ def is_inline(text: str) -> bool:
     return bool(BASE64_START.match(start) and BASE64.fullmatch(text.strip()))
 
 
-def needs_root(text: str) -> bool:
-    """Whether a text can only be a path of a picture."""
+def needs_root(cell: object) -> bool:
+    """Whether a cell, a text or a struct of one, can only be a path of a picture."""
+    text = cell.get("path") if isinstance(cell, dict) else cell
+    if not text or not isinstance(text, str):
+        return False
     return not is_inline(text) and (
         text[:5].lower() == "file:" or not ADDRESS.match(text[:300].lstrip())
     )

@@ -26,6 +26,10 @@ OTHERS = {
     "tiff": rb"II[*+]\0|MM\0[*+]",
     "heic": rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)",
     "avif": rb"....ftypavi[fs]",
+    "jpeg": rb"\xff\xd8\xff",
+    "png": rb"\x89PNG",
+    "gif": rb"GIF8",
+    "webp": rb"RIFF....WEBP",
     "jpeg_xl": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "jpeg_2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
 }
@@ -85,7 +89,7 @@ def decode_image(data: bytes) -> Image.Image:
 def _name_content(data: bytes) -> str:
     start = data[:NAMED_BYTES]
     found = next((name for name, kind in OTHER.items() if kind.match(start)), "not_an_image")
-    return "broken" if found.upper() in FORMATS else found
+    return "broken" if found.upper() in FORMATS else found  # of a format that is read
 
 
 @contextlib.contextmanager

@@ -14,8 +14,12 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.image_files import flatten_cells, needs_root, read_image_cell
-from prodmatch.catalogue.images import ImageFault
+from prodmatch.catalogue.image_files import (
+    Pictures,
+    flatten_cells,
+    needs_root,
+    read_image_cells,
+)
 from prodmatch.catalogue.parts import Part, open_parts, unite_parts
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
@@ -57,7 +61,8 @@ class Batch:
     rows: npt.NDArray[np.int64]  # row numbers in the whole catalogue
     product_ids: list[str]
     texts: list[str]  # cleaned and joined; "" where there is none
-    images: list[bytes | None]
+    images: list[bytes | None]  # of a list the first that can be fetched
+    more_images: dict[int, list[bytes]]  # the others of a list, by the index of their product
     image_faults: list[Reject | None]  # why a picture named could not be fetched
     metadata: pa.RecordBatch  # the other columns, under our names
     rejects: list[Reject]
@@ -101,6 +106,11 @@ class Catalogue:
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
         """(row, bytes) of these ascending rows; None where the row has no usable picture."""
+        for row, found in self.all_pictures(rows):
+            yield row, next(iter(found), None)
+
+    def all_pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, list[bytes]]]:
+        """(row, pictures) of these ascending rows, in the order of their list."""
         start = 0
         columns = [self.mapping.image] if self.mapping.image else []
         for part in self.parts:
@@ -110,7 +120,7 @@ class Catalogue:
                 if len(inside):
                     cells = record[self.mapping.image].take(pa.array(inside - start)).to_pylist()
                     for row, cell in zip(inside.tolist(), cells, strict=True):
-                        yield row, self._fetch(cell, row, None)[0]
+                        yield row, self._fetch(cell).found
                 start = end
 
     def find_pictures(self, product_ids: Collection[str]) -> dict[str, bytes]:
@@ -131,7 +141,7 @@ class Catalogue:
                     cells = self._cells(reader, group, np.array(positions, np.int64))
                     for position, cell in zip(positions, cells, strict=True):
                         name = str(names[position])
-                        found.setdefault(name, self._fetch(cell, 0, name)[0])
+                        found.setdefault(name, next(iter(self._fetch(cell).found), None))
         return {name: data for name, data in found.items() if data}
 
     def _cells(
@@ -178,17 +188,24 @@ class Catalogue:
         cells = record[image].to_pylist() if image else [None] * len(record)
         kept: list[int] = []
         images: list[bytes | None] = []
+        more_images: dict[int, list[bytes]] = {}
         faults: list[Reject | None] = []
         rejects: list[Reject] = []
         for position, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
             row = start + position
-            data, fault = self._fetch(cell, row, product_id)
+            found = self._fetch(cell)
+            data, fault = next(iter(found.found), None), None
+            if data is None and found.error is not None:
+                reason = f"image_{found.error.reason}"
+                fault = Reject(row, product_id, reason, found.error.detail)
             reject = _check_id(product_id, row, earlier_ids) or _check_content(
                 text, data, fault, row, product_id
             )
             if reject is not None:
                 rejects.append(reject)
                 continue
+            if len(found.found) > 1:
+                more_images[len(kept)] = found.found[1:]
             kept.append(position)
             images.append(data)
             faults.append(fault)
@@ -198,6 +215,7 @@ class Catalogue:
             product_ids=[ids[position] or "" for position in kept],
             texts=[texts[position] for position in kept],
             images=images,
+            more_images=more_images,
             image_faults=faults,
             metadata=self.mapping.select_metadata(chosen, part.path),
             rejects=rejects,
@@ -212,16 +230,8 @@ class Catalogue:
             for parts in zip(*columns, strict=True)
         ]
 
-    def _fetch(
-        self, cell: object, row: int, product_id: str | None
-    ) -> tuple[bytes | None, Reject | None]:
-        """A picture cell's bytes, or why there are none; (None, None) for an empty cell."""
-        if cell is None:
-            return None, None
-        try:
-            return read_image_cell(cell, self.options.image_root), None
-        except ImageFault as fault:
-            return None, Reject(row, product_id, f"image_{fault.reason}", fault.detail)
+    def _fetch(self, cell: object) -> Pictures:
+        return read_image_cells(cell, self.options.image_root)
 
 
 def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catalogue:
@@ -295,8 +305,7 @@ def _check_paths(parts: Sequence[Part], mapping: SchemaMapping) -> None:
         with part.open() as reader:
             cells = next(reader.iter_batches(PATH_ROWS, columns=[name]), pa.table({name: []}))
         for cell in flatten_cells(cells[name].to_pylist()):
-            text = cell.get("path") if isinstance(cell, dict) else cell
-            if isinstance(text, str) and text and needs_root(text):
+            if needs_root(cell):
                 raise CatalogueError(
                     f"{part.path}: column {name!r} holds paths of pictures. "
                     "Give the directory that they are below with `image_root`."

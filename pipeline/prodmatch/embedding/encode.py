@@ -13,7 +13,9 @@ import pyarrow as pa
 import torch
 from tqdm import tqdm
 
+from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
+from prodmatch.embedding.picture_lists import OtherPictureSource
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.device import Compute, choose_device
 from prodmatch.encoders.image import IMAGE_ROWS, ImageEncoder
@@ -38,6 +40,13 @@ class EncodeCount:
     encoded: int = 0
     unusable: int = 0
     seconds: float = 0.0
+
+    def __add__(self, other: "EncodeCount") -> "EncodeCount":
+        return EncodeCount(
+            self.encoded + other.encoded,
+            self.unusable + other.unusable,
+            self.seconds + other.seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Encoder(Protocol[Items]):
 
 
 def encode_missing(
-    catalogue: PictureSource,
+    catalogue: Catalogue,
     encoders: EncoderPair,
     plan: FeaturePlan,
     *,
@@ -91,15 +100,26 @@ def encode_missing(
         text_encoder = classes.text(encoders.text_folder, encoders.text, compute)
         contents = new_texts(plan.scan, plan.new_texts)
         texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
-    if len(plan.new_images):
-        images = encode_pictures(
-            catalogue,
-            plan.scan.rows[plan.new_images],
-            plan.scan.image_keys.take(pa.array(plan.new_images)).to_pylist(),
-            classes.image(encoders.image_folder, encoders.image, compute),
-            plan.images,
-            workers=workers,
-        )
+    if plan.images_to_encode:
+        image_encoder = classes.image(encoders.image_folder, encoders.image, compute)
+        others = plan.scan.others
+        sources: list[tuple[PictureSource, npt.NDArray[np.int64], pa.Array]] = [
+            (
+                catalogue,
+                plan.scan.rows[plan.new_images],
+                plan.scan.image_keys.take(pa.array(plan.new_images)),
+            ),
+            (
+                OtherPictureSource(catalogue),
+                others.numbers[plan.new_others],
+                others.keys.take(pa.array(plan.new_others)),
+            ),
+        ]
+        for source, numbers, keys in sources:
+            if len(numbers):
+                images += encode_pictures(
+                    source, numbers, keys.to_pylist(), image_encoder, plan.images, workers=workers
+                )
     return EncodeResult(texts, images)
 
 

@@ -1,5 +1,6 @@
 """Features to embeddings: every product of a catalogue, in bounded memory."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Reject
+from prodmatch.embedding.picture_lists import BLOCK_ROWS, average_pictures
 from prodmatch.embedding.plan import FeaturePlan, Scan, read_rows
 from prodmatch.model.heads import Heads
 from prodmatch.storage.atomic import new_array
@@ -129,9 +131,31 @@ def fuse(plan: FeaturePlan, heads: Heads, scratch: Path) -> FuseResult:
     return FuseResult(
         scan,
         project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32"),
-        project_modality(plan.images, heads.pictures, dim, scan.image_keys, scratch / "image.f32"),
+        _project_pictures(plan, heads, scratch),
         [plan.texts.folder.name, plan.images.folder.name],
     )
+
+
+def _project_pictures(plan: FeaturePlan, heads: Heads, scratch: Path) -> ModalityVectors:
+    """The picture of every row; of a list of pictures their mean, in rows after the features."""
+    scan, others = plan.scan, plan.scan.others
+    products = np.unique(others.indices)
+    project = functools.partial(project_modality, plan.images, heads.pictures, heads.dim)
+    image = project(scan.image_keys, scratch / "image.f32", len(products))
+    if not len(products):
+        return image
+    more = project(others.keys, scratch / "others.f32")
+    indices, start = image.indices.copy(), len(image.vectors) - len(products)
+    for block in range(0, len(products), BLOCK_ROWS):
+        rows = products[block : block + BLOCK_ROWS]
+        first, last = np.searchsorted(others.indices, [rows[0], rows[-1] + 1])
+        owners = np.searchsorted(rows, others.indices[first:last])
+        means = average_pictures(image.take(rows), more.take(np.arange(first, last)), owners)
+        places = np.arange(len(rows)) + start + block
+        image.vectors[places] = means
+        usable = means.any(axis=1)
+        indices[rows[usable]] = places[usable]
+    return ModalityVectors(image.vectors, indices, image.errors)
 
 
 def project_modality(
@@ -140,6 +164,7 @@ def project_modality(
     dim: int,
     row_keys: pa.FixedSizeBinaryArray,
     path: Path,
+    more_rows: int = 0,
 ) -> ModalityVectors:
     """Projects the features that the rows need, shard by shard, into a memory map at `path`.
 
@@ -149,9 +174,10 @@ def project_modality(
         dim: of a part.
         row_keys: the content key of every row, null where there is none.
         path: a file to make; the map lives as long as the result.
+        more_rows: zeros at the end of the map, for the caller.
     """
     keys = row_keys.unique().drop_null()
-    vectors = new_array(path, (max(1, len(keys)), dim))
+    vectors = new_array(path, (max(1, len(keys)) + more_rows, dim))
     missing = np.ones(len(keys) + 1, dtype=np.bool_)  # the last is of index -1, no key
     errors: dict[int, str] = {}
     for shard in store.shards():

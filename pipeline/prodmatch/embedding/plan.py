@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.embedding.picture_lists import OtherPictures
 from prodmatch.encoders.device import Precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.errors import CatalogueError
@@ -49,6 +50,7 @@ class Scan:
     row_digests: pa.FixedSizeBinaryArray  # of everything known about the product
     rejects: Sequence[Reject]
     image_faults: Sequence[Reject]  # pictures that could not be fetched; the text serves
+    others: OtherPictures  # of products with a list of pictures
 
     @property
     def digest(self) -> str:
@@ -65,13 +67,20 @@ class FeaturePlan:
     images: FeatureStore
     new_texts: npt.NDArray[np.int64]
     new_images: npt.NDArray[np.int64]
+    new_others: npt.NDArray[np.int64]  # indices of `scan.others`
     precision: Precision  # of all features that the plan names
 
     @property
     def reused(self) -> int:
         """Distinct texts and pictures of the catalogue that the store holds already."""
-        distinct = count_distinct(self.scan.text_keys) + count_distinct(self.scan.image_keys)
-        return distinct - len(self.new_texts) - len(self.new_images)
+        images = pa.concat_arrays([self.scan.image_keys, self.scan.others.keys])
+        distinct = count_distinct(self.scan.text_keys) + count_distinct(images)
+        return distinct - len(self.new_texts) - self.images_to_encode
+
+    @property
+    def images_to_encode(self) -> int:
+        """Distinct pictures that the store lacks."""
+        return len(self.new_images) + len(self.new_others)
 
 
 def plan_features(
@@ -90,12 +99,15 @@ def plan_features(
     texts = FeatureStore(store / "features" / f"text-{text[:32]}")
     images = FeatureStore(store / "features" / f"image-{image[:32]}")
     scan = scan_catalogue(catalogue, scratch)
+    known = images.keys()
+    firsts = pa.concat_arrays([known, scan.image_keys])
     return FeaturePlan(
         scan,
         texts,
         images,
         new_contents(scan.text_keys, texts.keys()),
-        new_contents(scan.image_keys, images.keys()),
+        new_contents(scan.image_keys, known),
+        new_contents(scan.others.keys, firsts),
         precision,
     )
 
@@ -113,6 +125,8 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     rows: list[npt.NDArray[np.int64]] = []
     rejects: list[Reject] = []
     image_faults: list[Reject] = []
+    others: list[tuple[int, int, int, bytes]] = []
+    count = 0
     schema = pa.schema([*OWN, *catalogue.schema])
     with (
         new_scratch_file(rows_path) as file,
@@ -121,7 +135,14 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         for batch in catalogue.batches():
             rejects += batch.rejects
             image_faults += [fault for fault in batch.image_faults if fault is not None]
-            record = _describe(batch, schema)
+            keys = _other_keys(batch)
+            others += [
+                (count + index, int(batch.rows[index]), position, key)
+                for index, found in keys.items()
+                for key, position in found.items()
+            ]
+            count += len(batch.rows)
+            record = _describe(batch, keys, schema)
             writer.write_batch(record)
             parts.append(record.select(KEPT))
             rows.append(batch.rows)
@@ -136,6 +157,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         one_chunk(table["row_digest"]),
         rejects,
         image_faults,
+        OtherPictures.gather(others),
     )
 
 
@@ -161,7 +183,22 @@ def _check_read(catalogue: Catalogue, before: list[tuple[int, int, int]], rows_r
         )
 
 
-def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
+def _other_keys(batch: Batch) -> dict[int, dict[bytes, int]]:
+    """The distinct pictures after the first, with their positions, by the index of the product."""
+    found = {}
+    for index, pictures in batch.more_images.items():
+        first = content_key(batch.images[index] or b"")
+        keys: dict[bytes, int] = {}
+        for position, data in enumerate(pictures, 1):
+            keys.setdefault(content_key(data), position)
+        keys.pop(first, None)
+        found[index] = keys
+    return found
+
+
+def _describe(
+    batch: Batch, other_keys: Mapping[int, Mapping[bytes, int]], schema: pa.Schema
+) -> pa.RecordBatch:
     text_keys = [content_key(text.encode()) if text else None for text in batch.texts]
     image_keys = [content_key(data) if data is not None else None for data in batch.images]
     columns = batch.metadata.num_columns  # without any, a batch has no rows either
@@ -169,9 +206,12 @@ def _describe(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
     metadata = (
         json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode() for row in known
     )
+    pictures = [key or b"" for key in image_keys]
+    for index, keys in other_keys.items():
+        pictures[index] += b"".join(keys)
     digests = [
-        content_key(b"\0".join([i.encode(), t or b"", p or b"", m]))
-        for i, t, p, m in zip(batch.product_ids, text_keys, image_keys, metadata, strict=True)
+        content_key(b"\0".join([i.encode(), t or b"", p, m]))
+        for i, t, p, m in zip(batch.product_ids, text_keys, pictures, metadata, strict=True)
     ]
     columns = [
         pa.array(batch.product_ids, pa.string()),

@@ -1,0 +1,88 @@
+"""Products with a list of pictures: the first is kept as of any product, the others here."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from prodmatch.storage.features import KEY
+from prodmatch.storage.vectors import Vectors
+
+Rows = npt.NDArray[np.int64]
+POSITION_BITS = 16  # of a list; its pictures after the 65,536th are not read
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class OtherPictures:
+    """The pictures after the first of all products; none for most catalogues.
+
+    The arrays run over these pictures, by the rows of their products.
+    """
+
+    indices: Rows  # (n,) of the product among the usable rows
+    numbers: Rows  # (n,) the row in the catalogue and the position in the list, ascending
+    keys: pa.FixedSizeBinaryArray  # (n,)
+
+    @classmethod
+    def gather(cls, pictures: Sequence[tuple[int, int, int, bytes]]) -> "OtherPictures":
+        """Of (index, row, position, key), in this order."""
+        kept = [picture for picture in pictures if picture[2] < 1 << POSITION_BITS]
+        return cls(
+            np.array([index for index, _, _, _ in kept], np.int64),
+            np.array([row << POSITION_BITS | place for _, row, place, _ in kept], np.int64),
+            pa.array([key for _, _, _, key in kept], KEY),
+        )
+
+
+class AllPictures(Protocol):
+    """A catalogue, which gives all pictures of a row."""
+
+    @property
+    def path(self) -> Path:
+        """Where they come from, for messages."""
+
+    def all_pictures(self, rows: Rows) -> Iterator[tuple[int, list[bytes]]]:
+        """(row, pictures) of these ascending rows."""
+
+
+@dataclass(frozen=True)
+class OtherPictureSource:
+    """The other pictures of a catalogue by their numbers, as the workers read them."""
+
+    catalogue: AllPictures
+
+    @property
+    def path(self) -> Path:
+        """Where they come from, for messages."""
+        return self.catalogue.path
+
+    def pictures(self, rows: Rows) -> Iterator[tuple[int, bytes | None]]:
+        """(number, bytes) of these ascending numbers."""
+        reading = self.catalogue.all_pictures(np.unique(rows >> POSITION_BITS))
+        row, found = -1, list[bytes]()
+        for number in rows.tolist():
+            while row != number >> POSITION_BITS:
+                row, found = next(reading)
+            position = number & ((1 << POSITION_BITS) - 1)
+            yield number, found[position] if position < len(found) else None
+
+
+def average_pictures(first: Vectors, others: Vectors, owners: Rows) -> Vectors:
+    """Unit means `(n, dim)` of the pictures of products; what is unusable is a zero vector.
+
+    Args:
+        first: `(n, dim)` unit vectors of the first pictures.
+        others: `(m, dim)` unit vectors of the others.
+        owners: `(m,)` the product of each of the others.
+    """
+    sums = np.array(first, np.float64)
+    np.add.at(sums, owners, others)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    fine = lengths > 1e-6  # opposites leave nothing; then the first stands for all
+    means = np.where(fine, sums / np.maximum(lengths, 1e-6), first)
+    return np.asarray(means, np.float32)
