@@ -188,7 +188,7 @@ def project_modality(
             continue
         indices = indices[used]
         projected = project(shard.vectors[used].astype(np.float32))
-        reasons = _unusable(projected, [shard.faults[row] for row in used.tolist()])
+        reasons = _unusable(projected, [shard.errors[row] for row in used.tolist()])
         projected[list(reasons)] = 0.0
         vectors[indices] = projected
         missing[indices] = False

@@ -1,4 +1,4 @@
-"""Files and directories that are whole or absent, their digests, and the lock of a store.
+"""Files and directories that are complete or absent, their digests, and the lock of a store.
 
 Nothing else in the program writes a file. A name appears only when everything below it has
 been flushed to disk: content, then the directory that holds it, then the rename, then the
@@ -134,7 +134,7 @@ def new_array(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """The bytes of `source` in the new file `target`, in a directory that appears whole."""
+    """The bytes of `source` in the new file `target`, in a directory that appears complete."""
     with _writing(target):
         _make_directory(target.parent)
         with source.open("rb") as old, _create(target) as new:
@@ -152,7 +152,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Writes `content` as indented JSON with sorted keys, whole or not at all."""
+    """Writes `content` as indented JSON with sorted keys, complete or not at all."""
     with new_file(path) as file:
         file.write(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode())
         file.write(b"\n")
@@ -203,7 +203,7 @@ def check_files(
         remedy: a sentence for the message: what to do about another file.
 
     Raises:
-        DamagedError: names the first file at fault, and what was expected.
+        DamagedError: names the first file that is wrong, and what was expected.
     """
     for name, entry in listed.items():
         path = root / name
@@ -319,10 +319,10 @@ def _writing(path: Path) -> Iterator[None]:
     except (ConnectionError, ChildProcessError):  # of another process, not of a disk
         raise
     except OSError as error:
-        place = UNIQUE.sub("", str(error.filename or path))
+        origin = UNIQUE.sub("", str(error.filename or path))
         raise StoreError(
-            f"{place}: cannot be written ({error.strerror or error}). "
-            "Make room or give a place you may write to, then run again."
+            f"{origin}: cannot be written ({error.strerror or error}). "
+            "Make room or give a directory you may write to, then run again."
         ) from error
 
 

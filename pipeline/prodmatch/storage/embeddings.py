@@ -42,7 +42,7 @@ READ_ROWS = 8192  # in memory at a time, with their texts
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One whole set of embeddings.
+    """One complete set of embeddings.
 
     A row holds `product_id`, `vector` (unit, `[text part ; image part]`), `has_text`,
     `has_image`, `text` (what is searched), `text_key`, `image_key`, `row_digest`, and the

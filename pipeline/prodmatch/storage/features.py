@@ -27,19 +27,19 @@ def content_key(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class FeatureShard:
-    """Keys with their vectors; where a content cannot be encoded, its fault and a zero vector."""
+    """Keys with their vectors; where a content cannot be encoded, why, and a zero vector."""
 
     keys: pa.FixedSizeBinaryArray
     vectors: npt.NDArray[np.float16]  # (n, dim)
-    faults: Sequence[str | None]
+    errors: Sequence[str | None]
 
 
 @dataclass(frozen=True)
 class FeatureStore:
     """Shards of features of one encoder, in `folder`.
 
-    A shard's name ends in the SHA-256 of its bytes, so it is known to be whole by its name
-    and content alone, and what a dead run left half-written was never named.
+    A shard's name ends in the SHA-256 of its bytes, so it is known to be intact by its name
+    and content alone, and what a dead run left unfinished was never named.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ class FeatureStore:
         return FeatureShard(
             keys=table["key"].combine_chunks(),
             vectors=flat.reshape(len(table), -1),
-            faults=table["fault"].to_pylist(),
+            errors=table["fault"].to_pylist(),
         )
 
     def shards(self) -> Iterator[FeatureShard]:
@@ -112,30 +112,30 @@ class FeatureStore:
         A key may stand more than once. A key that the store lacks is not usable.
         """
         parts: list[Vectors] = []
-        places = np.full(len(keys), -1, dtype=np.int64)
+        indices = np.full(len(keys), -1, dtype=np.int64)
         start = 0
         for shard in self.shards():
-            fine = np.array([fault is None for fault in shard.faults])
+            fine = np.array([error is None for error in shard.errors])
             found = pc.fill_null(pc.index_in(keys, value_set=shard.keys), -1)
             inside = found.to_numpy(zero_copy_only=False)
             hit = (inside >= 0) & fine[np.maximum(inside, 0)]
             needed, back = np.unique(inside[hit], return_inverse=True)
             parts.append(shard.vectors[needed].astype(np.float32))
-            places[hit] = start + back
+            indices[hit] = start + back
             start += len(needed)
-        usable = places >= 0
+        usable = indices >= 0
         stacked = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
         if not usable.any():
             return np.zeros((len(keys), stacked.shape[1]), np.float32), usable
-        return stacked[np.maximum(places, 0)], usable
+        return stacked[np.maximum(indices, 0)], usable
 
-    def append(self, keys: Sequence[bytes], vectors: Vectors, faults: Sequence[str | None]) -> str:
-        """Adds a shard, whole or not at all, and gives its name.
+    def append(self, keys: Sequence[bytes], vectors: Vectors, errors: Sequence[str | None]) -> str:
+        """Adds a shard, complete or not at all, and gives its name.
 
         Args:
             keys: one key a row; none may be in the store.
             vectors: `(n, dim)`; kept as float16.
-            faults: why a content could not be encoded, or None.
+            errors: why a content could not be encoded, or None.
         """
         rows = np.ascontiguousarray(vectors, dtype=np.float16)
         table = pa.table(
@@ -144,7 +144,7 @@ class FeatureStore:
                 "vector": pa.FixedSizeListArray.from_arrays(
                     pa.array(rows.reshape(-1)), rows.shape[1]
                 ),
-                "fault": pa.array(faults, pa.string()),
+                "fault": pa.array(errors, pa.string()),
             }
         )
         sink = pa.BufferOutputStream()

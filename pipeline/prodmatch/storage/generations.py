@@ -1,4 +1,4 @@
-"""Generations: what is published is whole or absent, and one command goes back."""
+"""Generations: what is published is complete or absent, and one command goes back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Generation:
 
 
 def publish_generation(store: Path, fill: Callable[[Path], Mapping[str, object]]) -> Generation:
-    """Makes the next generation and points `CURRENT` at it once it is whole.
+    """Makes the next generation and points `CURRENT` at it once it is complete.
 
     Args:
         store: the store, whose lock the caller holds.

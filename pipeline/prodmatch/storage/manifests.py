@@ -45,7 +45,7 @@ def check_shape(path: Path, content: Mapping[str, object], shape: Shape, remedy:
     """Raise unless every field is there and of its type; whole numbers are never negative.
 
     Raises:
-        DamagedError: names the file, the first field at fault, and what was found.
+        DamagedError: names the file, the first field that is wrong, and what was found.
     """
     for name, kind in shape.items():
         value = content.get(name)

@@ -69,7 +69,7 @@ def read_settings(store: Path) -> StoreSettings | None:
 
 
 def write_settings(store: Path, settings: StoreSettings) -> None:
-    """Remembers what the store is made with; whole or not at all."""
+    """Remembers what the store is made with; complete or not at all."""
     content = {
         "format": FORMAT,
         "model": settings.model,

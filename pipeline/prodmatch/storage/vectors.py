@@ -43,7 +43,7 @@ def check_unit(vectors: Vectors, origin: str) -> None:
     """Raise unless every row of `(n, dim)` is finite and of unit length within 1e-3.
 
     Raises:
-        ProdmatchError: names `origin` and the first row at fault.
+        ProdmatchError: names `origin` and the first row that is wrong.
     """
     norms = np.linalg.norm(vectors, axis=-1)
     wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= 1e-3))  # NaN compares false, so it is caught
