@@ -12,7 +12,9 @@ from typing import TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encode import EncodeCount, EncoderClasses, encode_missing
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.gate import GateLimits, compare_nights, count_changes
@@ -163,6 +165,8 @@ def embed_catalogue(
             tonight = fused_night(catalogue, fused)
             warnings = check(plan.scan, tonight)
             warnings += _remember(catalogue, model, store, precision)
+            if last.night is None:
+                warnings += _name_unsearched(catalogue)
             digest = _write(catalogue, model, store, fused, tonight, precision)
     return EmbedReport(
         **_counts(catalogue, tonight),
@@ -232,6 +236,26 @@ def _choose_precision(settings: EmbedSettings, store: Path) -> Precision:
             "`precision=float32`, which would encode everything again."
         )
     return precision
+
+
+def _name_unsearched(catalogue: Catalogue) -> list[str]:
+    """Text columns that look as if they should be searched, where none were chosen."""
+    mapping = catalogue.mapping
+    columns = dict(zip(mapping.metadata.names, mapping.sources, strict=True))
+    found = [
+        name
+        for name, source in columns.items()
+        if source not in mapping.texts
+        and is_text(mapping.metadata.field(name).type)
+        and is_attribute_name(name)
+    ]
+    if catalogue.options.text_columns or not found:
+        return []
+    searched = [name for name, source in columns.items() if source in mapping.texts]
+    return [
+        f"columns not searched that look as if they should be: {', '.join(found)}; "
+        f"give `text_columns={','.join([*searched, *found])}` (`check` says what is in them)"
+    ]
 
 
 def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precision) -> list[str]:

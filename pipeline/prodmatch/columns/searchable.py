@@ -28,6 +28,12 @@ MOST_COMPARED = 5000  # products
 DISTINCT_COUNTED = 1000
 
 
+def is_attribute_name(name: str) -> bool:
+    """Whether a column of this name holds words that a product is searched by."""
+    words = name_words(name)
+    return any(map(ATTRIBUTE.fullmatch, words)) and not {"id", "ids"} & set(words)
+
+
 @dataclass
 class TextStatistics:
     """What is in a text column that is not searched."""
@@ -66,7 +72,7 @@ class TextStatistics:
         if not self.values or 10 * self.addresses > self.values or is_image_name(self.name):
             return None
         words = name_words(self.name)
-        known = any(map(ATTRIBUTE.fullmatch, words)) and not {"id", "ids"} & set(words)
+        known = is_attribute_name(self.name)
         counted = len(self.distinct)
         shown = f"{counted} values" if counted < DISTINCT_COUNTED else "many values"
         examples = ", ".join(list(self.distinct)[:2])
