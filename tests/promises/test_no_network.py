@@ -110,6 +110,5 @@ def test_onnxruntime_is_loaded_in_one_place() -> None:
         path.relative_to(PIPELINE).as_posix()
         for path in sorted(PIPELINE.rglob("*.py"))
         if re.search(r"^\s*(import|from) onnxruntime", path.read_text(), re.MULTILINE)
-        and path.name != "generation_readme.py"  # in the text of a program
     ]
     assert loading == ["model/onnx_session.py"]
