@@ -141,13 +141,13 @@ def bad_catalogues(folder: Path) -> dict[str, tuple[Path, str]]:
         "not parquet": (folder / "text.parquet", "not a readable Parquet file"),
         "no bytes": (folder / "empty.parquet", "not a readable Parquet file"),
         "no file": (folder / "none.parquet", "no such file"),
-        "no file in the folder": (folder / "folder", "no *.parquet file"),
+        "no file in the folder": (folder / "folder", "holds no file that ends in .parquet or .pq"),
         "no id": (folder / "named.parquet", "column 'product_id' is missing; found title,"),
         "no content": (
             folder / "bare.parquet",
             "neither text nor picture; found product_id, price",
         ),
-        "ids of lists": (folder / "list.parquet", "product ids are strings or integers"),
+        "ids of lists": (folder / "list.parquet", "product ids are strings, integers or UUIDs"),
         "titles of numbers": (folder / "number.parquet", "column 'title' is of type double"),
         "no rows": (write(folder / "zero.parquet", []), "has no rows"),
         "no good row": (
