@@ -20,7 +20,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
 
-from prodmatch.model.spatial import Layout, LayoutComponents, layout_features, look
+from prodmatch.model.spatial import (
+    SpatialComponents,
+    SpatialProjection,
+    pooled_and_grid,
+    spatial_feature_count,
+)
 
 BATCH_ROWS = 64
 
@@ -40,7 +45,9 @@ class PlainModel:
         self.resnet.load_state_dict({name: value.float() for name, value in weights.items()})
         self.resnet.eval()
         path = folder / "image" / "layout.safetensors"
-        self.spatial = LayoutComponents(Layout.open(path, layout_features(self.resnet)))
+        self.spatial = SpatialComponents(
+            SpatialProjection.open(path, spatial_feature_count(self.resnet))
+        )
         self.heads = load_file(folder / "heads.safetensors")
         self.side = image["crop_pixels"]
         self.mean = torch.tensor(image["mean"]).view(3, 1, 1)
@@ -60,7 +67,7 @@ class PlainModel:
         """`(n, image features)`."""
         pixels = torch.stack([self._pixels(data) for data in images])
         pictures = (pixels.permute(0, 3, 1, 2) / 255 - self.mean) / self.std
-        pooled, middle = look(self.resnet, pictures)
+        pooled, middle = pooled_and_grid(self.resnet, pictures)
         return torch.cat([pooled, self.spatial(pixels, middle)], dim=1)
 
     def project(self, name: str, features: Tensor) -> Tensor:

@@ -16,7 +16,13 @@ from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import EncoderPair, Model, ModelDescription
 from prodmatch.model.heads import Heads, compact_heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.model.spatial import Layout, LayoutFeatures, fit_layout, look, settle_layout
+from prodmatch.model.spatial import (
+    SpatialFeatures,
+    SpatialProjection,
+    fit_spatial,
+    pooled_and_grid,
+    reduce_spatial,
+)
 from prodmatch.pretraining.augment import mirror_and_crop
 from prodmatch.pretraining.contrastive import ContrastSettings, TrainingSet, Work, title_to_picture
 from prodmatch.pretraining.data import check_splits, read_text_pairs, read_text_rows
@@ -39,8 +45,8 @@ from prodmatch.training.progress import LogFigure, open_log
 from prodmatch.training.query_bank import add_query_bank
 
 MOST_CENTRED = 20_000  # that the centre and the rotation of heads are taken from
-LAYOUT_DIM = 384  # of a picture's layout, as a model keeps it
-WIDE_DIM = 2048  # of the layout that heads are fitted over
+SPATIAL_DIM = 384  # of a picture's spatial features, as a model keeps them
+WIDE_DIM = 2048  # of the spatial features that heads are fitted over
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
 
 
@@ -185,8 +191,8 @@ class _Finishing:
     def fit(self, data: TrainingSet, held_out: TrainingSet, log_figure: LogFigure) -> _Finished:
         """Fits heads, compares them with those of the dual encoder, and writes the files."""
         dual, settings = self.trained, self.settings
-        wide = _wide_layout(dual.model, data, settings.contrast.side_pixels)
-        bare = encoder_files(dual, self.text, self.image, layout=wide)
+        wide = _wide_spatial(dual.model, data, settings.contrast.side_pixels)
+        bare = encoder_files(dual, self.text, self.image, spatial=wide)
         encode = self._open(bare, "bare")
         train, val = encode.features(data, augmented=True), encode.features(held_out)
         ensemble = fit_ensemble(encode.text, train, val, settings.head_fitting, log_figure)
@@ -195,9 +201,9 @@ class _Finishing:
         after = max(before, ensemble.figure)
         fitted = Fitted("encoders", "infonce", before, after, figures)
         if ensemble.figure >= before:
-            layout, heads = settle_layout(encode.layout, ensemble.heads, LAYOUT_DIM)
+            spatial, heads = reduce_spatial(encode.spatial, ensemble.heads, SPATIAL_DIM)
             words = torch.from_numpy(ensemble.words)
-            files = encoder_files(dual, self.text, self.image, words=words, layout=layout)
+            files = encoder_files(dual, self.text, self.image, words=words, spatial=spatial)
             return _Finished(files, heads, self._open(files, "whole"), fitted)
         files = encoder_files(dual, self.text, self.image, **concatenated_of(dual.model))
         encode = self._open(files, "whole")
@@ -208,19 +214,19 @@ class _Finishing:
         return _Encode(files.write(self.scratch / name), self.settings.device)
 
 
-def _wide_layout(model: DualEncoder, data: TrainingSet, side: int) -> Layout:
+def _wide_spatial(model: DualEncoder, data: TrainingSet, side: int) -> SpatialProjection:
     """The principal components of training pictures, so many that heads miss nothing."""
     chosen = data.pictures[:: -(-len(data.pictures) // MOST_CENTRED)]
-    features, device = LayoutFeatures(), model.log_scale.device
+    features, device = SpatialFeatures(), model.log_scale.device
     found = []
     model.eval()
     with torch.inference_mode(), autocast(device):
         for block in np.array_split(chosen, -(-len(chosen) // 100)):
             pixels = torch.from_numpy(_resize(block, side))
             images = (pixels.permute(0, 3, 1, 2) / 255.0).to(device)
-            _, middle = look(model.image, model.normalise(images))
+            _, middle = pooled_and_grid(model.image, model.normalise(images))
             found.append(np.concatenate([features(pixels).numpy(), middle.cpu().numpy()], axis=1))
-    return fit_layout(np.concatenate(found), WIDE_DIM)
+    return fit_spatial(np.concatenate(found), WIDE_DIM)
 
 
 def _dual_encoder_heads(
@@ -245,12 +251,12 @@ class _Encode:
         self.image = ImageEncoder(pair.image_folder, pair.image, compute)
 
     @property
-    def layout(self) -> Layout:
+    def spatial(self) -> SpatialProjection:
         """The spatial features' projection, as it came back from its file."""
-        layout = self.image.model.layout
-        if layout is None:
-            raise ValueError("encoders without a layout")
-        return layout.of
+        spatial = self.image.model.spatial
+        if spatial is None:
+            raise ValueError("encoders without spatial features")
+        return spatial.projection
 
     def features(self, data: TrainingSet, *, augmented: bool = False) -> FrozenFeatures:
         """Image features of a training set, and of augmented pictures where wanted."""

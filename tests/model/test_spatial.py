@@ -1,4 +1,4 @@
-"""What stands beside the encoders: the layout of a picture, and a table of words."""
+"""Spatial features and the token embedding bag."""
 
 from pathlib import Path
 
@@ -25,15 +25,15 @@ from prodmatch.model.spatial import (
     LARGEST,
     MASK_CELLS,
     MIDDLE,
-    Layout,
-    LayoutComponents,
-    LayoutFeatures,
-    fit_layout,
-    layout_features,
-    look,
-    settle_layout,
+    SpatialComponents,
+    SpatialFeatures,
+    SpatialProjection,
+    fit_spatial,
+    pooled_and_grid,
+    reduce_spatial,
+    spatial_feature_count,
 )
-from prodmatch.pretrain import LAYOUT_DIM, train_encoders
+from prodmatch.pretrain import SPATIAL_DIM, train_encoders
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.head_fitting import HeadFittingSettings
 from prodmatch.pretraining.job import ScratchSettings
@@ -45,7 +45,7 @@ COLOURS = CELLS**2 * 3
 
 def parts_of(picture: np.ndarray) -> dict[str, np.ndarray]:
     """The parts of a picture's features."""
-    found = LayoutFeatures()(torch.from_numpy(picture[None]))[0].numpy()
+    found = SpatialFeatures()(torch.from_numpy(picture[None]))[0].numpy()
     positions = np.cumsum([EDGES, COLOURS, MASK_CELLS**2])
     edges, colours, solid, histograms = np.split(found, positions)
     return {
@@ -100,24 +100,24 @@ def test_a_picture_of_another_size_is_told_alike() -> None:
 
 def test_components_keep_what_varies_and_come_back_from_the_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    causes = rng.normal(size=(300, 3)) @ rng.normal(size=(3, LayoutFeatures.dim))
+    causes = rng.normal(size=(300, 3)) @ rng.normal(size=(3, SpatialFeatures.dim))
     rows = (causes + 0.01 * rng.normal(size=causes.shape)).astype(np.float32)
-    layout = fit_layout(rows, 3)
-    scaled = (rows - layout.mean) / layout.spread
-    found = scaled @ layout.components
+    spatial = fit_spatial(rows, 3)
+    scaled = (rows - spatial.mean) / spatial.deviation
+    found = scaled @ spatial.components
     back = np.linalg.lstsq(found, scaled, rcond=None)[0]
     assert np.linalg.norm(found @ back - scaled) < 0.05 * np.linalg.norm(scaled)
-    layout.save(tmp_path / "layout.safetensors")
-    opened = Layout.open(tmp_path / "layout.safetensors", LayoutFeatures.dim)
+    spatial.save(tmp_path / "layout.safetensors")
+    opened = SpatialProjection.open(tmp_path / "layout.safetensors", SpatialFeatures.dim)
     assert opened is not None
     pixels, middle = torch.from_numpy(half_red()[None]), torch.zeros(1, 0)
     torch.testing.assert_close(
-        LayoutComponents(opened)(pixels, middle),
-        LayoutComponents(layout)(pixels, middle),
+        SpatialComponents(opened)(pixels, middle),
+        SpatialComponents(spatial)(pixels, middle),
         rtol=0.01,
         atol=0.05,
     )
-    assert Layout.open(tmp_path / "none.safetensors", LayoutFeatures.dim) is None
+    assert SpatialProjection.open(tmp_path / "none.safetensors", SpatialFeatures.dim) is None
 
 
 def small_resnet() -> torchvision.models.ResNet:
@@ -133,9 +133,9 @@ def test_middle_maps_are_told_on_a_grid_beside_what_the_resnet_gives() -> None:
     images = torch.randn(2, 3, 256, 256)
     images[1, :, :, :192] = images[0, :, :, :192]  # they differ in their right quarter
     with torch.inference_mode():
-        pooled, middle = look(resnet, images)
+        pooled, middle = pooled_and_grid(resnet, images)
         torch.testing.assert_close(pooled, resnet(images))
-    assert layout_features(resnet) == LayoutFeatures.dim + middle.shape[1]
+    assert spatial_feature_count(resnet) == SpatialFeatures.dim + middle.shape[1]
     side = MIDDLE["layer2"]
     cells = middle[:, : 128 * side**2].view(2, 128, side, side)
     unlike = (cells[0] - cells[1]).abs().amax((0, 1))  # by column
@@ -145,36 +145,36 @@ def test_middle_maps_are_told_on_a_grid_beside_what_the_resnet_gives() -> None:
 
 def test_heads_over_many_components_are_the_same_over_the_layout_that_they_need() -> None:
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(400, LayoutFeatures.dim)).astype(np.float32)
-    wide = fit_layout(rows, 60)
+    rows = rng.normal(size=(400, SpatialFeatures.dim)).astype(np.float32)
+    wide = fit_spatial(rows, 60)
     pooled = rng.normal(size=(400, 5)).astype(np.float32)
     weight = rng.normal(size=(65, 12)).astype(np.float32)
     zeros, eye = np.zeros(12, np.float32), np.eye(12, dtype=np.float32)
     head = Projection(weight, zeros, zeros, eye)
-    layout, heads = settle_layout(wide, Heads(head, head), 20)
-    assert layout.dim == 20
+    spatial, heads = reduce_spatial(wide, Heads(head, head), 20)
+    assert spatial.dim == 20
     assert heads.text is head
-    scaled = np.clip((rows - wide.mean) / wide.spread, -LARGEST, LARGEST)
+    scaled = np.clip((rows - wide.mean) / wide.deviation, -LARGEST, LARGEST)
     before = head(np.concatenate([pooled, scaled @ wide.components], axis=1))
-    after = heads.image(np.concatenate([pooled, scaled @ layout.components], axis=1))
+    after = heads.image(np.concatenate([pooled, scaled @ spatial.components], axis=1))
     np.testing.assert_allclose(before, after, atol=1e-5)
-    np.testing.assert_array_equal(layout.components[:, 12:], wide.components[:, :8])
+    np.testing.assert_array_equal(spatial.components[:, 12:], wide.components[:, :8])
 
 
 def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "layout.safetensors"
-    path.write_bytes(b"no layout")
-    with pytest.raises(ModelError, match="does not hold a layout"):
-        Layout.open(path, LayoutFeatures.dim)
+    path.write_bytes(b"no spatial")
+    with pytest.raises(ModelError, match="does not hold a spatial"):
+        SpatialProjection.open(path, SpatialFeatures.dim)
     few = np.ones((5, 2), np.float32)
-    Layout(few[:, 0], few[:, 0], few).save(path)
+    SpatialProjection(few[:, 0], few[:, 0], few).save(path)
     with pytest.raises(ModelError, match="is for 5 features; with this ResNet there are 1946"):
-        Layout.open(path, LayoutFeatures.dim)
+        SpatialProjection.open(path, SpatialFeatures.dim)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model with a layout and a table of words."""
+    """A small model with a spatial and a table of words."""
     folder = tmp_path_factory.mktemp("trained")
     pq.write_table(training_rows(150), folder / "products.parquet")
     contrast = ContrastSettings(epochs=1, batch_rows=32, side_pixels=32, early_side_pixels=32)
@@ -202,15 +202,15 @@ def test_features_are_states_and_words_and_pooled_maps_and_layout(trained: Path)
         np.testing.assert_allclose(row[-8:], mean.detach().numpy(), rtol=1e-4, atol=1e-5)
     image = ImageEncoder(pair.image_folder, pair.image)
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
-    layout = image.model.layout
-    assert layout is not None
+    spatial = image.model.spatial
+    assert spatial is not None
     seen = image.encode(pixels)
-    assert seen.shape == (3, 512 + layout.of.dim)
-    assert layout.of.dim <= LAYOUT_DIM
+    assert seen.shape == (3, 512 + spatial.projection.dim)
+    assert spatial.projection.dim <= SPATIAL_DIM
     with torch.inference_mode():
         images = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - image.model.mean) / image.model.std
-        _, middle = look(image.model.resnet, images)
-        expected = layout(torch.from_numpy(pixels), middle).numpy()
+        _, middle = pooled_and_grid(image.model.resnet, images)
+        expected = spatial(torch.from_numpy(pixels), middle).numpy()
     np.testing.assert_allclose(seen[:, 512:], expected, rtol=1e-3, atol=1e-3)
 
 

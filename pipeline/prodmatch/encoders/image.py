@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
-from prodmatch.model.spatial import Layout, LayoutComponents, layout_features, look
+from prodmatch.model.spatial import (
+    SpatialComponents,
+    SpatialProjection,
+    pooled_and_grid,
+    spatial_feature_count,
+)
 from prodmatch.storage.vectors import Vectors
 
 IMAGE_ROWS = 64
@@ -24,13 +29,15 @@ IMAGE_ROWS = 64
 class ResnetFeatures(nn.Module):
     """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
 
-    Where a model has a `layout`, its components stand beside the pooled features.
+    Where a model has `spatial` features, they are concatenated with the pooled ones.
     """
 
-    def __init__(self, resnet: nn.Module, spec: ImageSpec, layout: Layout | None = None) -> None:
+    def __init__(
+        self, resnet: nn.Module, spec: ImageSpec, spatial: SpatialProjection | None = None
+    ) -> None:
         super().__init__()
         self.resnet = resnet
-        self.layout = None if layout is None else LayoutComponents(layout)
+        self.spatial = None if spatial is None else SpatialComponents(spatial)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
@@ -39,9 +46,9 @@ class ResnetFeatures(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """The pooled features before the classifier, and the layout's, `(n, dim)`."""
         images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        features, middle = look(self.resnet, images)
-        if self.layout is not None:
-            features = torch.cat([features, self.layout(pixels, middle)], dim=1)
+        features, middle = pooled_and_grid(self.resnet, images)
+        if self.spatial is not None:
+            features = torch.cat([features, self.spatial(pixels, middle)], dim=1)
         return features
 
 
@@ -50,13 +57,13 @@ class ImageEncoder:
 
     def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
         resnet, pooled = load_resnet(folder, spec.architecture)
-        layout = load_layout(folder, resnet)
-        self.dim = pooled + (0 if layout is None else layout.dim)
+        spatial = load_spatial(folder, resnet)
+        self.dim = pooled + (0 if spatial is None else spatial.dim)
         self.rows = IMAGE_ROWS
         self.compute = compute
         self.spec = spec
         resnet = resnet.to(memory_format=torch.channels_last)
-        self.model = ResnetFeatures(resnet, spec, layout).to(compute.device).eval()
+        self.model = ResnetFeatures(resnet, spec, spatial).to(compute.device).eval()
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
@@ -100,11 +107,11 @@ def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
     return resnet, dim
 
 
-def load_layout(folder: Path, resnet: nn.Module) -> Layout | None:
-    """The layout beside a ResNet, if there is one.
+def load_spatial(folder: Path, resnet: nn.Module) -> SpatialProjection | None:
+    """The projection of spatial features of a model, if it has one.
 
     Raises:
         ModelError: the file holds something else, or is for another ResNet.
     """
     path = folder / "layout.safetensors"
-    return Layout.open(path, layout_features(resnet)) if path.exists() else None
+    return SpatialProjection.open(path, spatial_feature_count(resnet)) if path.exists() else None

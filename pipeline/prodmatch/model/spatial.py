@@ -1,8 +1,7 @@
-"""Where things lie in a picture: fixed features and a ResNet's middle maps, beside its pooled ones.
+"""Spatial features of a picture: fixed ones and a ResNet's middle maps, on a grid.
 
-Pooled features of a ResNet know what is in a picture and little of where. These know where. The
-fixed ones, and hardly less the middle maps, have learned nothing of single products, so heads
-over them cannot lean on what an encoder remembers of its training pictures.
+Pooled features of a ResNet keep what is in a picture and little of where. The fixed features, and
+almost as much the middle maps, are not fitted to single products, so heads over them overfit less.
 """
 
 import copy
@@ -25,17 +24,17 @@ from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
 SIDE = 80  # pixels; other sizes are scaled to it
-CELLS = 10  # a side of the grid that colours and edges are told on
+CELLS = 10  # a side of the grid of colours and edges
 MASK_CELLS = 16
 DIRECTIONS = 9
 BINS = (5, 7, 7)  # of lightness, red against green, yellow against blue
 WHITE = 0.95  # the darkest channel of a background
-LARGEST = 4.0  # spreads from the mean at which a feature is cut
-MIDDLE = {"layer2": 4, "layer3": 3}  # a side of the grid that each middle map is told on
+LARGEST = 4.0  # standard deviations from the mean at which a feature is cut
+MIDDLE = {"layer2": 4, "layer3": 3}  # a side of the grid of each middle map
 STEPS = 127  # of a component, on either side of 0, in a file
 
 
-class LayoutFeatures(nn.Module):
+class SpatialFeatures(nn.Module):
     """Colours and edges on a grid, the outline, and the colours of it all.
 
     Edges are histograms of oriented gradients (Dalal & Triggs 2005), their bins smooth.
@@ -89,13 +88,13 @@ def _pool(images: Tensor, cells: int) -> Tensor:
 def _histograms(opponents: Tensor, solid: Tensor) -> Tensor:
     """Roots of the shares of colours, of the whole product and of its middle: `(n, 2, bins)`."""
     small, shown = _pool(opponents, SIDE // 2), _pool(solid, SIDE // 2)  # pixels of two by two
-    spread = [
+    binned = [
         _soft_bins(channel, low, high, count)
         for channel, (low, high), count in zip(
             small.unbind(1), ((0.0, 1.0), (0.2, 0.8), (0.2, 0.8)), BINS, strict=True
         )
     ]
-    light, red, yellow = spread  # each (n, bins, side, side)
+    light, red, yellow = binned  # each (n, bins, side, side)
     hues = (red.unsqueeze(2) * yellow.unsqueeze(1)).flatten(1, 2)
     weighted = light * shown
     parts = []
@@ -115,7 +114,7 @@ def _soft_bins(channel: Tensor, low: float, high: float, count: int) -> Tensor:
     return (1 - (place - bins).abs()).clamp(min=0)
 
 
-def look(resnet: ResNet, images: Tensor) -> tuple[Tensor, Tensor]:
+def pooled_and_grid(resnet: ResNet, images: Tensor) -> tuple[Tensor, Tensor]:
     """A ResNet's pooled features `(n, features)`, and its middle maps on a grid `(n, dim)`.
 
     Args:
@@ -143,19 +142,19 @@ def _cells(side: int, count: int, device: torch.device) -> Tensor:
     return inside / inside.sum(1, keepdim=True)
 
 
-def layout_features(resnet: ResNet) -> int:
-    """How many features a layout beside this ResNet is made of: the fixed ones, the maps'."""
+def spatial_feature_count(resnet: ResNet) -> int:
+    """How many spatial features there are with this ResNet: the fixed ones and its maps'."""
     with torch.inference_mode():
-        _, middle = look(copy.deepcopy(resnet).cpu().eval(), torch.zeros(1, 3, 32, 32))
-    return LayoutFeatures.dim + middle.shape[1]
+        _, middle = pooled_and_grid(copy.deepcopy(resnet).cpu().eval(), torch.zeros(1, 3, 32, 32))
+    return SpatialFeatures.dim + middle.shape[1]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Directions of layout features that say most, as a model keeps them."""
+class SpatialProjection:
+    """The principal directions of spatial features, as a model keeps them."""
 
     mean: Vectors  # (features,)
-    spread: Vectors  # (features,)
+    deviation: Vectors  # (features,)
     components: Vectors  # (features, dim)
 
     @property
@@ -164,11 +163,11 @@ class Layout:
         return int(self.components.shape[1])
 
     def save(self, path: Path) -> None:
-        """Writes mean and spread in half precision, each component in bytes and its scale."""
+        """Writes mean and deviation in half precision, each component in bytes and its scale."""
         scale = np.maximum(np.abs(self.components).max(0), 1e-12) / STEPS  # (dim,)
         arrays = {
             "mean": self.mean.astype(np.float16),
-            "spread": self.spread.astype(np.float16),
+            "spread": self.deviation.astype(np.float16),
             "components": np.rint(self.components / scale).astype(np.int8),
             "scale": scale.astype(np.float32),
         }
@@ -188,7 +187,7 @@ class Layout:
         """
         try:
             arrays = load(path.read_bytes())
-            mean, spread, components, scale = (
+            mean, deviation, components, scale = (
                 arrays[name].astype(np.float32)
                 for name in ("mean", "spread", "components", "scale")
             )
@@ -196,48 +195,48 @@ class Layout:
             return None
         except (SafetensorError, KeyError) as error:
             raise ModelError(
-                f"{path}: does not hold a layout ({error}). Train the model again."
+                f"{path}: does not hold spatial features ({error}). Train the model again."
             ) from error
         if len(components) != features:
             raise ModelError(
                 f"{path}: is for {len(components)} features; with this ResNet there are "
                 f"{features}. Train the model again."
             )
-        return cls(mean, spread, components * scale)
+        return cls(mean, deviation, components * scale)
 
 
-class LayoutComponents(nn.Module):
-    """Pictures and their middle maps to the components of a layout."""
+class SpatialComponents(nn.Module):
+    """Pictures and their middle maps to the components of the spatial features."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, spatial: SpatialProjection) -> None:
         super().__init__()
-        self.of = layout
-        self.features = LayoutFeatures()
+        self.projection = spatial
+        self.features = SpatialFeatures()
         self.mean: Tensor
-        self.spread: Tensor
+        self.deviation: Tensor
         self.components: Tensor
-        for name in ("mean", "spread", "components"):
-            self.register_buffer(name, torch.from_numpy(getattr(layout, name)))
+        for name in ("mean", "deviation", "components"):
+            self.register_buffer(name, torch.from_numpy(getattr(spatial, name)))
 
     def forward(self, pixels: Tensor, middle: Tensor) -> Tensor:
-        """Components `(n, dim)` of `(n, side, side, 3)` bytes and `look`'s maps, in float32."""
+        """Components `(n, dim)` of `(n, side, side, 3)` bytes and the middle maps, in float32."""
         with torch.autocast(pixels.device.type, enabled=False):
-            seen = torch.cat([self.features(pixels), middle], dim=1)
-            rows = (seen - self.mean) / self.spread
+            features = torch.cat([self.features(pixels), middle], dim=1)
+            rows = (features - self.mean) / self.deviation
             found: Tensor = rows.clamp(-LARGEST, LARGEST) @ self.components
             return found
 
 
-def fit_layout(features: Vectors, dim: int) -> Layout:
-    """The principal components of `(n, features)` rows, each feature in spreads from its mean.
+def fit_spatial(features: Vectors, dim: int) -> SpatialProjection:
+    """The principal components of `(n, features)` rows, every feature standardised.
 
-    All components are given the spread of the first in common, so that they keep their weights.
+    All components are divided by the standard deviation of the first, so they keep their weights.
     """
-    mean, spread = features.mean(0), features.std(0)
-    for part in (slice(LayoutFeatures.dim), slice(LayoutFeatures.dim, None)):
-        if len(spread[part]):  # what hardly varies beside others of its kind says little
-            spread[part] += 0.2 * spread[part].mean() + 1e-4
-    rows = np.clip((features - mean) / spread, -LARGEST, LARGEST)
+    mean, deviation = features.mean(0), features.std(0)
+    for part in (slice(SpatialFeatures.dim), slice(SpatialFeatures.dim, None)):
+        if len(deviation[part]):  # what hardly varies beside others of its kind says little
+            deviation[part] += 0.2 * deviation[part].mean() + 1e-4
+    rows = np.clip((features - mean) / deviation, -LARGEST, LARGEST)
     if len(rows) < rows.shape[1]:
         _, lengths, directions = np.linalg.svd(rows, full_matrices=False)
         values, directions = lengths**2 / len(rows), directions.T
@@ -245,25 +244,27 @@ def fit_layout(features: Vectors, dim: int) -> Layout:
         values, directions = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
     kept = np.argsort(-values)[:dim]
     components = directions[:, kept] / np.sqrt(values[kept[0]])
-    return Layout(mean, spread, components.astype(np.float32))
+    return SpatialProjection(mean, deviation, components.astype(np.float32))
 
 
-def settle_layout(layout: Layout, heads: Heads, dim: int) -> tuple[Layout, Heads]:
-    """A smaller layout for heads that were fitted over all components of another.
+def reduce_spatial(
+    spatial: SpatialProjection, heads: Heads, dim: int
+) -> tuple[SpatialProjection, Heads]:
+    """A smaller projection for heads that were fitted over all components of another.
 
     It has the directions that the head of pictures takes, which are all that it needs, and the
     leading components up to `dim`, for heads to come.
     """
-    pooled = len(heads.image.weight) - layout.dim
+    pooled = len(heads.image.weight) - spatial.dim
     weight = heads.image.weight[pooled:]  # (components, inner)
     lengths = np.maximum(np.linalg.norm(weight, axis=0), 1e-12)
-    others = max(0, min(dim, layout.dim) - len(lengths))
+    others = max(0, min(dim, spatial.dim) - len(lengths))
     components = np.concatenate(
-        [layout.components @ (weight / lengths), layout.components[:, :others]], axis=1
+        [spatial.components @ (weight / lengths), spatial.components[:, :others]], axis=1
     )
     unused = np.zeros((others, len(lengths)), np.float32)
     weight = np.concatenate(
         [heads.image.weight[:pooled], np.diag(lengths), unused], dtype=np.float32
     )
-    settled = replace(layout, components=components.astype(np.float32))
+    settled = replace(spatial, components=components.astype(np.float32))
     return settled, replace(heads, image=replace(heads.image, weight=weight))

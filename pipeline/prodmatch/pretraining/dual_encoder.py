@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedToken
 
 from prodmatch.encoders.text import pool_states
 from prodmatch.model.heads import Heads
-from prodmatch.model.spatial import Layout, LayoutComponents, look
+from prodmatch.model.spatial import SpatialComponents, SpatialProjection, pooled_and_grid
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -70,7 +70,7 @@ class DualEncoder(nn.Module):
         features: int,
         dim: int,
         words: Tensor | None = None,
-        layout: Layout | None = None,
+        spatial: SpatialProjection | None = None,
     ) -> None:
         super().__init__()
         self.text = text
@@ -79,8 +79,8 @@ class DualEncoder(nn.Module):
         self.pooling, self.pad_id = spec.pooling, spec.pad_id
         self.image = resnet.to(memory_format=torch.channels_last)
         self.words = None if words is None else nn.Embedding.from_pretrained(words, freeze=False)
-        self.layout = None if layout is None else LayoutComponents(layout)
-        features += 0 if layout is None else layout.dim
+        self.spatial = None if spatial is None else SpatialComponents(spatial)
+        features += 0 if spatial is None else spatial.dim
         hidden = text.config.hidden_size + (0 if words is None else words.shape[1])
         self.text_head = nn.Linear(hidden, dim)
         self.image_norm = nn.BatchNorm1d(features)
@@ -155,9 +155,9 @@ class DualEncoder(nn.Module):
         return scaled.contiguous(memory_format=torch.channels_last)
 
     def _features(self, pictures: Tensor) -> Tensor:
-        features, middle = look(self.image, self.normalise(pictures))
-        if self.layout is not None:
-            seen = self.layout(pictures.permute(0, 2, 3, 1) * 255.0, middle)
+        features, middle = pooled_and_grid(self.image, self.normalise(pictures))
+        if self.spatial is not None:
+            seen = self.spatial(pictures.permute(0, 2, 3, 1) * 255.0, middle)
             features = torch.cat([features, seen], dim=1)
         return features
 

@@ -14,7 +14,7 @@ from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTok
 
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
-from prodmatch.encoders.image import load_layout, load_resnet
+from prodmatch.encoders.image import load_resnet, load_spatial
 from prodmatch.encoders.text import load_bert, load_words
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.errors import ModelError
@@ -103,7 +103,7 @@ def train_further(
         features=features,
         dim=dim,
         words=load_words(encoders.text_folder),
-        layout=load_layout(encoders.image_folder, resnet),
+        spatial=load_spatial(encoders.image_folder, resnet),
     )
     model.to(settings.device).eval()
     tokenizer.model_max_length = encoders.text.max_tokens

@@ -12,7 +12,7 @@ from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.encoders.text import WORDS, save_words
 from prodmatch.model.heads import Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.model.spatial import Layout
+from prodmatch.model.spatial import SpatialProjection
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.pretraining.job import TrainedDualEncoder
 from prodmatch.storage.atomic import new_file
@@ -36,13 +36,13 @@ class Concatenated(TypedDict):
     """What stands beside the encoders."""
 
     words: Tensor | None
-    layout: Layout | None
+    spatial: SpatialProjection | None
 
 
 def concatenated_of(model: DualEncoder) -> Concatenated:
-    """The words and the layout that dual encoder were trained with."""
+    """The token embeddings and spatial features that the encoders were trained with."""
     words = None if model.words is None else model.words.weight.detach()
-    return {"words": words, "layout": None if model.layout is None else model.layout.of}
+    return {"words": words, "spatial": None if model.spatial is None else model.spatial.projection}
 
 
 def encoder_files(
@@ -51,7 +51,7 @@ def encoder_files(
     image: ImageSpec,
     *,
     words: Tensor | None = None,
-    layout: Layout | None = None,
+    spatial: SpatialProjection | None = None,
 ) -> EncoderFiles:
     """The dual encoder' encoders, and what stands beside them, to be written in half precision."""
 
@@ -70,8 +70,8 @@ def encoder_files(
         }
         with new_file(folder / "model.safetensors") as file:
             file.write(save(state))
-        if layout is not None:
-            layout.save(folder / "layout.safetensors")
+        if spatial is not None:
+            spatial.save(folder / "layout.safetensors")
 
     return EncoderFiles(text, image, write_text, write_image)
 
