@@ -164,7 +164,7 @@ def test_heads_over_many_components_are_the_same_over_the_layout_that_they_need(
 def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "layout.safetensors"
     path.write_bytes(b"no spatial")
-    with pytest.raises(ModelError, match="does not hold a spatial"):
+    with pytest.raises(ModelError, match="does not hold spatial features"):
         SpatialProjection.open(path, SpatialFeatures.dim)
     few = np.ones((5, 2), np.float32)
     SpatialProjection(few[:, 0], few[:, 0], few).save(path)
