@@ -59,7 +59,9 @@ def opened(
         (folder / "encoders").mkdir()
         for path in (source.folder / "encoders").iterdir():
             (folder / "encoders" / path.name).write_bytes(path.read_bytes())
-        kept = {"model_fingerprint": source.manifest["model_fingerprint"]}
+        kept = {
+            name: source.manifest[name] for name in ("model", "model_fingerprint", "embeddings")
+        }
         return {**kept, "products": COUNT, "dim": 16}
 
     store = tmp_path_factory.mktemp("drawn")
