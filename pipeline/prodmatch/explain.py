@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from prodmatch.embedding.image_loader import preprocess_isolated
-from prodmatch.errors import QueryError
+from prodmatch.errors import DamagedError, QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.hits import Hit
@@ -131,7 +134,7 @@ def _query_shares(
 
 
 def _product_shares(searcher: Searcher, encoded: EncodedQuery, row: int) -> list[WordShare]:
-    words = searcher.text_of(row).split()
+    words = _product_text(searcher.generation.folder, row).split()
     rests = _without_each(words[:MOST_WORDS], words[MOST_WORDS:])
     texts = [" ".join(words), *(rest or " " for rest in rests)]
     cosines = searcher.encoders.texts(texts, passage=True) @ encoded.text
@@ -139,6 +142,22 @@ def _product_shares(searcher: Searcher, encoded: EncodedQuery, row: int) -> list
         cosines[1] = 0.0  # nothing is left, and nothing is near to nothing
     shares = zip(words, cosines[0] - cosines[1:], strict=False)
     return [WordShare(word, _round(share)) for word, share in shares]
+
+
+def _product_text(folder: Path, row: int) -> str:
+    """What was embedded and searched as the text of a product."""
+    path = folder / "products.parquet"
+    try:
+        with pq.ParquetFile(path) as reader:
+            for group in range(reader.num_row_groups):
+                count = reader.metadata.row_group(group).num_rows
+                if row < count:
+                    cells = reader.read_row_group(group, columns=["text"])["text"]
+                    return str(cells[row].as_py() or "")
+                row -= count
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedError(f"{path}: cannot be read ({error}).") from error
+    raise DamagedError(f"{path}: has fewer rows than the manifest says.")
 
 
 def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:

@@ -58,6 +58,15 @@ class Excluded:
 
 
 @dataclass(frozen=True)
+class Items:
+    """Products of the index: their rows and their two parts, in the order of their ids."""
+
+    rows: Rows
+    text: Vectors  # (n, dim), rows of zeros where a product has no text
+    image: Vectors  # (n, dim), likewise
+
+
+@dataclass(frozen=True)
 class QueryEncoder:
     """Encodes queries with the encoders of a generation and the words of its products."""
 

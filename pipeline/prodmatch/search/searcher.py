@@ -19,6 +19,7 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.encoded_query import (
     MIN_KNOWLEDGE,
     EncodedQuery,
+    Items,
     QueryEncoder,
     Rows,
     clean_text,
@@ -61,15 +62,6 @@ class SearchOptions:
     weights: Mapping[str, float] | None = None
     exact: bool = False
     min_probability: float = 0.0
-
-
-@dataclass(frozen=True)
-class Items:
-    """Products of the index: their rows and their two parts, in the order of their ids."""
-
-    rows: Rows
-    text: Vectors  # (n, dim), rows of zeros where a product has no text
-    image: Vectors  # (n, dim), likewise
 
 
 class Searcher:
@@ -240,24 +232,6 @@ class Searcher:
         """The BM25 score of a product for these words, 0 where none matches."""
         return float(self.products.match(words).of(np.array([row]))[0]) if words else 0.0
 
-    def text_of(self, row: int) -> str:
-        """What was embedded and searched as the text of a product."""
-        import pyarrow as pa  # here, as only explanations need it
-        import pyarrow.parquet as pq
-
-        path = self.generation.folder / "products.parquet"
-        try:
-            with pq.ParquetFile(path) as reader:
-                for group in range(reader.num_row_groups):
-                    count = reader.metadata.row_group(group).num_rows
-                    if row < count:
-                        cells = reader.read_row_group(group, columns=["text"])["text"]
-                        return str(cells[row].as_py() or "")
-                    row -= count
-        except (OSError, pa.ArrowException) as error:
-            raise DamagedError(f"{path}: cannot be read ({error}).") from error
-        raise DamagedError(f"{path}: has fewer rows than the manifest says.")
-
     def _check(self, options: SearchOptions) -> None:
         if not 1 <= options.top <= MOST_HITS:
             raise QueryError(f"`top={options.top}`: must be from 1 to {MOST_HITS}.")
@@ -355,9 +329,8 @@ class Searcher:
         queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
         found = [np.zeros(0, np.int64)]
         if queries:
-            found += [
-                near.rows for near in self.ann.search(np.stack(queries), count, within=within)
-            ]
+            nearest = self.ann.search(np.stack(queries), count, within=within)
+            found += [near.rows for near in nearest]
         if matches is not None:
             found.append(matches.best(count))
         return np.unique(np.concatenate(found))
