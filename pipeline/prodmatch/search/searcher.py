@@ -236,8 +236,7 @@ class Searcher:
         if not 1 <= options.top <= MOST_HITS:
             raise QueryError(f"`top={options.top}`: must be from 1 to {MOST_HITS}.")
         if not 0 <= options.min_probability <= 1:
-            given = f"{options.min_probability:g}"
-            raise QueryError(f"`min_probability={given}`: must be from 0 to 1.")
+            raise QueryError(f"`min_probability={options.min_probability:g}`: must be 0 to 1.")
         if options.weights is not None:
             check_weights(options.weights)
         if options.where is not None:
