@@ -153,20 +153,15 @@ def embed_catalogue(
             plan = plan_features(catalogue, model.encoders, store, scratch, precision)
             check = _Check(catalogue, model, store, settings, last)
             check(plan.scan, scanned_night(catalogue, plan.scan))  # before hours of encoding
+            device, workers = settings.device, settings.workers
             encoded = encode_missing(
-                catalogue,
-                model.encoders,
-                plan,
-                device=settings.device,
-                workers=settings.workers,
-                classes=classes,
+                catalogue, model.encoders, plan, device=device, workers=workers, classes=classes
             )
             fused = fuse(plan, model.heads, scratch)
             tonight = fused_night(catalogue, fused)
             warnings = check(plan.scan, tonight)
             warnings += _remember(catalogue, model, store, precision)
-            if last.night is None:
-                warnings += _name_unsearched(catalogue)
+            warnings += _name_unsearched(catalogue) if last.night is None else []
             digest = _write(catalogue, model, store, fused, tonight, precision)
     return EmbedReport(
         **_counts(catalogue, tonight),

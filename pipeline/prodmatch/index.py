@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,42 +98,49 @@ def index_embeddings(
         _check_recall(index, recall, min_recall)
         agreement = measure_alignment(embeddings)
         chosen = chosen or weights_for(encoders.description.weights, agreement)
-
-        def fill(folder: Path) -> Mapping[str, object]:
-            index.save(folder / "index.faiss")
-            _write_products(embeddings, folder)
-            for path in sorted(encoders.folder.iterdir()):
-                if path.name != "manifest.json":
-                    link_or_copy(path, folder / "encoders" / path.name)
-            entries = {
-                "products": embeddings.row_count,
-                "dim": index.dim,
-                "type": index.kind,
-                "recall_at_10": recall,
-                "model": embeddings.manifest["model"],
-                "model_fingerprint": embeddings.manifest["model_fingerprint"],
-                "embeddings": embeddings.digest,
-                "features": embeddings.features,
-                "agreement": None if agreement is None else round(agreement, 4),
-                "weights": chosen,
-            }
-            with new_file(folder / "README.md") as file:
-                file.write(generation_readme(entries).encode())
-            return entries
-
+        measured: dict[str, Any] = {
+            "type": index.kind,
+            "dim": index.dim,
+            "recall_at_10": recall,
+            "agreement": None if agreement is None else round(agreement, 4),
+            "weights": chosen,
+            "model": embeddings.manifest["model"],
+        }
+        fill = partial(_fill, index, embeddings, encoders, measured)
         generation = publish_generation(store, fill)
+    files = [path for path in generation.folder.rglob("*") if path.is_file()]
     return IndexReport(
         generation=generation.number,
         products=generation.product_count,
-        type=index.kind,
-        dim=index.dim,
-        recall_at_10=recall,
-        agreement=None if agreement is None else round(agreement, 4),
-        weights=chosen,
-        bytes=sum(path.stat().st_size for path in generation.folder.rglob("*") if path.is_file()),
+        bytes=sum(path.stat().st_size for path in files),
         seconds=round(time.monotonic() - started, 2),
-        model=str(embeddings.manifest["model"]),
+        **measured,
     )
+
+
+def _fill(
+    index: AnnIndex,
+    embeddings: Embeddings,
+    encoders: QueryEncoders,
+    measured: Mapping[str, object],
+    folder: Path,
+) -> Mapping[str, object]:
+    """Writes the files of a generation; gives the entries of its manifest."""
+    index.save(folder / "index.faiss")
+    _write_products(embeddings, folder)
+    for path in sorted(encoders.folder.iterdir()):
+        if path.name != "manifest.json":
+            link_or_copy(path, folder / "encoders" / path.name)
+    entries = {
+        **measured,
+        "products": embeddings.row_count,
+        "model_fingerprint": embeddings.manifest["model_fingerprint"],
+        "embeddings": embeddings.digest,
+        "features": embeddings.features,
+    }
+    with new_file(folder / "README.md") as file:
+        file.write(generation_readme(entries).encode())
+    return entries
 
 
 def _find_encoders(store: Path, embeddings: Embeddings) -> QueryEncoders:
@@ -159,7 +168,7 @@ def _check_model(embeddings: Embeddings, model: Model | None) -> None:
         raise MismatchError(
             f"{embeddings.folder}: was made with the model {embeddings.manifest['model']!r} "
             f"({found[:12]}), not with {model.label}. "
-            "Embed the catalogue with this model first, or index without --model."
+            "Embed the catalogue with this model first, or leave `model` away."
         )
 
 

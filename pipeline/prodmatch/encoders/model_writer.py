@@ -128,7 +128,7 @@ def find_image_spec(architecture: str) -> ImageSpec:
     """
     if "resne" not in architecture or architecture not in torchvision.models.list_models():
         raise ModelError(
-            f"--image-encoder {architecture}: is no ResNet of torchvision; try resnet18, resnet50."
+            f"`image_encoder={architecture}`: is no ResNet of torchvision; try resnet18, resnet50."
         )
     preset = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
     return ImageSpec(

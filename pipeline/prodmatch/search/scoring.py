@@ -66,12 +66,12 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     unknown = sorted(set(weights) - set(SIGNALS))
     if unknown:
         raise QueryError(
-            f"--weights: {', '.join(unknown)} is no signal; there are {', '.join(SIGNALS)}."
+            f"`weights`: {', '.join(unknown)} is no signal; there are {', '.join(SIGNALS)}."
         )
     values = {signal: float(weights.get(signal, 0.0)) for signal in SIGNALS}
     if not min(values.values()) >= 0 or not 0 < sum(values.values()) < float("inf"):
         given = ", ".join(f"{signal}={value:g}" for signal, value in values.items())
-        raise QueryError(f"--weights: {given} must not be negative, nor all be zero.")
+        raise QueryError(f"`weights`: {given} must not be negative, nor all be zero.")
     return values
 
 

@@ -31,7 +31,7 @@ def read_labels(path: Path) -> list[Label]:
             above 0, or all labels are equal and 0.
     """
     try:
-        rows = read_records(path, "--labels", numbers=["label"])
+        rows = read_records(path, "`labels`", numbers=["label"])
     except QueryError as error:
         raise ModelError(str(error)) from error
     found = [_read_row(row, number, path) for number, row in enumerate(rows, start=1)]
@@ -39,7 +39,7 @@ def read_labels(path: Path) -> list[Label]:
     positive = sum(label.label > 0 for label in found)
     if positive < FEWEST_LABELS:
         raise ModelError(
-            f"--labels {path}: {positive} of {len(found)} labels are above 0; heads need at least "
+            f"`labels` {path}: {positive} of {len(found)} labels are above 0; heads need at least "
             f"{FEWEST_LABELS} products that fit. Give more, or train without labels."
         )
     return [Label(label.query, label.product_id, label.label / highest) for label in found]
@@ -49,12 +49,12 @@ def _read_row(row: Mapping[str, object], number: int, path: Path) -> Label:
     query, product_id, label = (row.get(name) for name in ("query", "product_id", "label"))
     if not isinstance(query, str) or not query.strip() or product_id is None:
         raise ModelError(
-            f"--labels {path}: row {number} needs query, product_id and label; "
+            f"`labels` {path}: row {number} needs query, product_id and label; "
             f"found {', '.join(row)} with {query!r} and {product_id!r}."
         )
     if not isinstance(label, bool | int | float) or not 0 <= label < np.inf:
         raise ModelError(
-            f"--labels {path}: row {number}: the label is {label!r}; labels are true or false, "
+            f"`labels` {path}: row {number}: the label is {label!r}; labels are true or false, "
             "or numbers from 0 up."
         )
     return Label(query, str(product_id), float(label))

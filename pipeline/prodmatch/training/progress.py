@@ -30,7 +30,7 @@ def open_log(folder: Path | None) -> Iterator[LogFigure]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ModelError(
-            f"--log-dir {folder}: TensorBoard is not installed. "
+            f"`log_dir={folder}`: TensorBoard is not installed. "
             "Run \"pip install 'prodmatch[train]'\"."
         ) from error
     with SummaryWriter(str(folder)) as writer:
