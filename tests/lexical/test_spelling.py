@@ -1,6 +1,8 @@
 """Mistyped words, joined words and other forms of words, in terms that are known."""
 
 import json
+import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import run
 
-from prodmatch.lexical.spelling import correct_spelling
+from prodmatch.lexical.known_words import level_of, pack_words
+from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 
@@ -28,7 +31,11 @@ SAID = {
     "wrist": 9,
     "bag": 30,
     "hand": 2,
-    "kurta": 20,
+    "zorbik": 20,
+    "park": 20,
+    "dome": 20,
+    "brass": 20,
+    "watches": 20,
     "back": 7,
     "slack": 7,
     "headphones": 3,
@@ -71,8 +78,8 @@ class Words:
         ("sun glasses for men", "sunglasses for men"),
         ("hand bag", "handbag"),  # though bags are said more than handbags
         ("wrist watch", "wrist watch"),  # more products say both than "wristwatch"
-        ("kurtas", "kurta"),
-        ("sneaker", "sneakers"),  # much more often said
+        ("zorbiks", "zorbik"),  # in far more products, and the other form in no vocabulary
+        ("sneaker", "sneaker"),  # a right word, though fewer products contain it
         ("black shirt", "black shirt"),  # known to the encoder, though "back" is near
         ("blakc shirt", "black shirt"),
         ("crimson", "crimson"),
@@ -82,25 +89,88 @@ class Words:
     ],
 )
 def test_says_what_was_meant(typed: str, meant: str) -> None:
-    assert correct_spelling(typed, Words()) == meant
+    assert correct_spelling(typed, Words()).text == meant
 
 
 def test_of_equally_near_words_takes_that_of_the_most_products() -> None:
-    assert correct_spelling("slacka", Words(known=frozenset())) == "slack"
+    assert correct_spelling("slacka", Words(known=frozenset())).text == "slack"
     said = {"coat": 3, "goat": 9, "coal": 5}
-    assert correct_spelling("coar", Words(said)) == "coal"
+    assert correct_spelling("coar", Words(said)).text == "coal"
 
 
 def test_known_words_stay_as_they_were_typed() -> None:
-    assert correct_spelling("Shirt  (Men's)", Words()) == "Shirt (Men's)"
+    assert correct_spelling("Shirt  (Men's)", Words()).text == "Shirt (Men's)"
+
+
+RIGHT_WORDS = (
+    "braun parka dove soap shaver loreal daddario oneill nespresso fender trowel "
+    "brogues crocs casio nikon garmin tefal anorak futon sconce pergola ukulele oboe "
+    "kayak zester "
+)
+
+
+@pytest.mark.parametrize("word", RIGHT_WORDS.split())
+def test_right_words_stay_whatever_the_catalogue_has_near_them(word: str) -> None:
+    near = {word[:-1]: 50, word[:2] + word[3:]: 50, word + "a": 50, word[:-1] + "x": 50, "dome": 9}
+    assert correct_spelling(word, Words({**SAID, **near})) == Correction(word)
+
+
+def slips() -> list[tuple[str, str]]:
+    """Common words with a letter left out, doubled, changed, or swapped with its neighbour."""
+    rng = random.Random(0)
+    cases = []
+    for word in ("sneakers", "shirt", "sunglasses", "handbag", "headphones", "watches"):
+        for at in range(1, len(word) - 1):
+            cases += [
+                (word[:at] + word[at + 1 :], word),
+                (word[:at] + word[at] + word[at:], word),
+                (word[:at] + word[at + 1] + word[at] + word[at + 2 :], word),
+                (word[:at] + rng.choice("qxz") + word[at + 1 :], word),
+            ]
+    return [case for case in cases if case[0] != case[1]]
+
+
+def test_slips_are_corrected() -> None:
+    missed = [case for case in slips() if correct_spelling(case[0], Words()).text != case[1]]
+    assert len(slips()) > 100
+    assert len(missed) <= 0.05 * len(slips()), missed
+
+
+@pytest.mark.parametrize("text", ['"red sneekers"', "\u201csneekers\u201d red", 'red "sneekers"'])
+def test_what_stands_in_quotes_stays(text: str) -> None:
+    assert correct_spelling(text, Words()) == Correction(text)
+
+
+def test_an_inch_sign_is_no_quote() -> None:
+    assert correct_spelling('55" sneekers 32"', Words()).text == '55" sneakers 32"'
+
+
+def test_says_what_was_changed_and_what_is_unknown() -> None:
+    found = correct_spelling("zyqqvex red sneekers", Words())
+    assert found == Correction("zyqqvex red sneakers", (("sneekers", "sneakers"),), ("zyqqvex",))
+
+
+def test_a_rare_word_beside_a_common_one_is_a_slip_of_it() -> None:
+    assert level_of("dres") is not None
+    assert correct_spelling("dres", Words({"dress": 9})).text == "dress"
+    assert correct_spelling("dres", Words({"dress": 1})).text == "dres"
+    assert correct_spelling("parka", Words({"park": 900})).text == "parka"
+
+
+def test_the_list_of_words_is_read_letter_for_letter(tmp_path: Path) -> None:
+    assert level_of("sony") == pytest.approx(4.4, abs=0.3)
+    for word in ("son", "sonyy", "sonY", "caf\u00e9", "", "zzzzqqq", "so\nny"):
+        assert level_of(word) is None
+    levels = {"lamp": 3.0, "lamps": 1.7}
+    assert zlib.decompress(pack_words(levels)) == b"\nlampJ\nlampsF\n"
 
 
 @given(st.text(max_size=80))
 @settings(max_examples=300, derandomize=True, deadline=None)
 def test_any_text_can_be_mended(text: str) -> None:
-    corrected = correct_spelling(text, Words())
+    corrected = correct_spelling(text, Words()).text
     assert bool(corrected) == bool(text.split())
-    assert correct_spelling("", Words()) == ""
+    assert correct_spelling("", Words()).text == ""
 
 
 def test_words_and_vector_of_a_query_are_of_what_was_meant(published: Path) -> None:

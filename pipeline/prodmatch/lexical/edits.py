@@ -21,3 +21,14 @@ def within_edits(one: str, other: str, most: int) -> int | None:
         if min(row) > most:
             return None
     return row[-1] if row[-1] <= most else None
+
+
+def is_slip(one: str, other: str) -> bool:
+    """Whether words one edit apart differ by neighbours swapped, or by a letter doubled or not."""
+    if len(one) == len(other):
+        return sorted(one) == sorted(other)
+    return _undoubled(one) == _undoubled(other)
+
+
+def _undoubled(word: str) -> str:
+    return "".join(letter for at, letter in enumerate(word) if word[at - 1 : at] != letter)

@@ -1,33 +1,39 @@
-"""Spelling: what a person typed, in words that the catalogue or the text encoder knows.
+"""Spelling: the words of a query, in spellings that the catalogue or the text encoder knows.
 
-Both the words and the vector of a query are made from what comes out: a typed word that nobody
-says finds nothing by words, and is broken by the encoder into pieces that mean nothing.
+Both the words and the vector of a query are made from what comes out: a mistyped word finds
+nothing by words, and is broken by the encoder into pieces that mean nothing. A word that any
+vocabulary holds is right, but for one that is hardly ever used beside a near one that is common.
 """
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from prodmatch.lexical.edits import within_edits
+from prodmatch.lexical.edits import is_slip, within_edits
+from prodmatch.lexical.known_words import level_of
 from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms
 
-__all__ = ["Lexicon", "correct_spelling"]
-
-MOST_WORDS = 64  # of a query that are looked at
+MAX_WORDS = 64  # of a query that are looked at
 LONG_LETTERS = 8  # a word from here on may have two mistakes
-MUCH_MORE = 5  # times that another form of a word is said, to stand in for it
+MUCH_MORE = 5  # times that another form of a word is in products, to stand in for it
+MIN_PRODUCTS = 2  # that contain the word that a known one is taken for
+# Powers of ten by which it must be more common: a letter swapped or doubled is a frequent slip.
+LIKELIER, LIKELIER_SLIP = 3.0, 2.0
+QUOTED = re.compile(r"""(?<!\w)(?:"[^"]*"|\u201c[^\u201d]*\u201d)(?!\w)""")
 
 
 class Lexicon(Protocol):
-    """Words that are known, and how many products say each."""
+    """Words that are known, and how many products contain each."""
 
     def counts(self, words: Sequence[str]) -> list[int]:
-        """How many products say each word, letter for letter."""
+        """How many products contain each word, letter for letter."""
 
     def count_of_both(self, one: str, other: str) -> int:
-        """How many products say both words, in any form."""
+        """How many products contain both words, in any form."""
 
     def says(self, word: str) -> bool:
-        """Whether a product says the word or another form of it."""
+        """Whether a product contains the word or another form of it."""
 
     def knows(self, word: str) -> bool:
         """Whether the text encoder has a meaning of its own for the word."""
@@ -36,27 +42,56 @@ class Lexicon(Protocol):
         """Words of that first letter and of these lengths, with the count of their products."""
 
 
-def correct_spelling(text: str, lexicon: Lexicon) -> str:
+@dataclass(frozen=True)
+class Correction:
+    """What is searched for, and how it differs from what was typed."""
+
+    text: str
+    changed: tuple[tuple[str, str], ...] = ()  # typed, corrected
+    unknown: tuple[str, ...] = ()  # in no vocabulary, and near to no word of one
+
+
+def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
     """The text with mistyped words replaced by the nearest known ones; else as it is.
 
-    Two words are joined where more products say them as one than say both ("sun glasses"). A word
-    that the encoder does not know gets the form that the catalogue says most ("kurtis" or
-    "kurti"). A word that neither knows gets the nearest one of the same first letter, at most one
-    edit away and from eight letters on two; of equally near ones, that of the most products.
+    Two words are joined where more products contain them as one than both ("sun glasses"). A word
+    that no vocabulary holds gets the form that most products contain ("kurtis" or "kurti"), else
+    the nearest word of the same first letter, at most one edit away and from eight letters on two;
+    of equally near ones, that of the most products. What stands in quotes stays.
     """
     words = text.split()
-    terms = [_plain_word(word) for word in words[:MOST_WORDS]]
+    terms = [_plain_word(word) for word in words[:MAX_WORDS]]
+    quoted = _quoted(text)
     corrected: list[str] = []
-    place = 0
-    while place < len(terms):
-        joined = _join(terms[place : place + 2], lexicon)
-        if joined:
+    changed: list[tuple[str, str]] = []
+    unknown: list[str] = []
+    position = 0
+    while position < len(terms):
+        pair = [] if quoted & {position, position + 1} else terms[position : position + 2]
+        if joined := _join(pair, lexicon):
+            changed.append((" ".join(words[position : position + 2]), joined))
             corrected.append(joined)
-            place += 2
+            position += 2
             continue
-        corrected.append(_spell(terms[place], lexicon) or words[place])
-        place += 1
-    return " ".join([*corrected, *words[MOST_WORDS:]])
+        term = "" if position in quoted else terms[position]
+        found = _spell(term, lexicon)
+        if found:
+            changed.append((words[position], found))
+        elif found is None:
+            unknown.append(words[position])
+        corrected.append(found or words[position])
+        position += 1
+    text = " ".join([*corrected, *words[MAX_WORDS:]])
+    return Correction(text, tuple(changed), tuple(unknown))
+
+
+def _quoted(text: str) -> set[int]:
+    """The positions of the words that stand in quotes."""
+    positions: set[int] = set()
+    for found in QUOTED.finditer(text):
+        first = len(text[: found.start()].split())
+        positions.update(range(first, first + len(found.group().split())))
+    return positions
 
 
 def _plain_word(word: str) -> str:
@@ -66,7 +101,7 @@ def _plain_word(word: str) -> str:
 
 
 def _join(pair: Sequence[str], lexicon: Lexicon) -> str:
-    """A pair as one word where more products say that than say both words."""
+    """A pair as one word where more products contain that than both words."""
     if any(len(word) < 2 or word in STOP_WORDS for word in pair) or len(pair) < 2:
         return ""
     joined = "".join(pair)
@@ -74,15 +109,18 @@ def _join(pair: Sequence[str], lexicon: Lexicon) -> str:
     return joined if together and together > lexicon.count_of_both(*pair) else ""
 
 
-def _spell(term: str, lexicon: Lexicon) -> str:
-    """Another spelling of the term, empty where its own is right or none is near."""
+def _spell(term: str, lexicon: Lexicon) -> str | None:
+    """Another spelling of the term, empty where its own is right, None where none is known."""
     if not is_spelled(term) or lexicon.knows(term):
         return ""
+    level = level_of(term)
     forms = _forms(term)
-    said, *others = lexicon.counts([term, *forms])
-    if max(others) >= MUCH_MORE * max(said, 1):
+    count, *others = lexicon.counts([term, *forms])
+    if level is None and max(others) >= MUCH_MORE * max(count, 1):
         return forms[others.index(max(others))]
-    return "" if said or lexicon.says(term) else _nearest(term, lexicon)
+    if count or lexicon.says(term):
+        return ""
+    return _nearest(term, lexicon) if level is None else _likelier(term, level, lexicon)
 
 
 def _forms(term: str) -> list[str]:
@@ -93,11 +131,22 @@ def _forms(term: str) -> list[str]:
     return [form for form in forms if form != term]
 
 
-def _nearest(term: str, lexicon: Lexicon) -> str:
+def _nearest(term: str, lexicon: Lexicon) -> str | None:
     most = 1 if len(term) < LONG_LETTERS else 2
     found = []
     for word, count in lexicon.words_like(term[0], len(term) - most, len(term) + most):
         edits = within_edits(term, word, most)
         if edits is not None:
             found.append((edits, -count, word))
-    return min(found)[2] if found else ""
+    return min(found)[2] if found else None
+
+
+def _likelier(term: str, level: float, lexicon: Lexicon) -> str:
+    """The word one edit away that is so common that a known, rare one is a slip of it."""
+    found = []
+    for word, count in lexicon.words_like(term[0], len(term) - 1, len(term) + 1):
+        if count >= MIN_PRODUCTS and within_edits(term, word, 1) == 1:
+            ratio = (level_of(word) or 0.0) - level
+            if ratio >= (LIKELIER_SLIP if is_slip(term, word) else LIKELIER):
+                found.append((-count, word))
+    return min(found)[1] if found else ""

@@ -125,11 +125,11 @@ class QueryEncoder:
             if read.limits and column is None:
                 hints = (self._limit_hint(read),)
                 read = understand(typed, self.products.contains_phrase, limits=False)
-            words = correct_spelling(read.words, self._lexicon)
+            correction = correct_spelling(read.words, self._lexicon)
+            hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
             where = tuple(limit.condition(quote_plain(column or "")) for limit in read.limits)
-            return _ReadQuery(
-                query, typed, replace(read, words=words), self._preprocess(query), where, hints
-            )
+            read = replace(read, words=correction.text)
+            return _ReadQuery(query, typed, read, self._preprocess(query), where, hints)
         except QueryError as error:
             return error
 
