@@ -70,8 +70,10 @@ class PostingsBuilder:
     def add(self, terms: Sequence[str]) -> None:
         """Adds the next row."""
         row = len(self._lengths)
-        self._lengths.append(len(terms))
-        for term, times in Counter(terms).items():
+        counted = Counter(terms)
+        repeated_codes = sum(times - 1 for term, times in counted.items() if is_code(term))
+        self._lengths.append(len(terms) - repeated_codes)  # which make no text longer
+        for term, times in counted.items():
             rows, counts = self._postings.setdefault(term, (array("i"), array("H")))
             rows.append(row)
             counts.append(min(times, 65_535))
