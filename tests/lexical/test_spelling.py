@@ -85,6 +85,8 @@ class Words:
         ("crimson", "crimson"),
         ("t-shirt WH-1000XM4 4k", "t-shirt WH-1000XM4 4k"),
         ("zanzibar", "zanzibar"),
+        ("Red T-shrit", "Red t-shirt"),
+        ("T-Shirt mp3-player e-bike", "T-Shirt mp3-player e-bike"),
         ("red bak", "red bak"),  # so short a word may be anything
     ],
 )

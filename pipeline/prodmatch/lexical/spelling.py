@@ -75,6 +75,8 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
             continue
         term = "" if position in quoted else terms[position]
         found = _spell(term, lexicon)
+        if "-" in words[position] and position not in quoted:
+            found = _spell_compound(words[position], lexicon)
         if found:
             changed.append((words[position], found))
         elif found is None:
@@ -121,6 +123,15 @@ def _spell(term: str, lexicon: Lexicon) -> str | None:
     if count or lexicon.says(term):
         return ""
     return _nearest(term, lexicon) if level is None else _likelier(term, level, lexicon)
+
+
+def _spell_compound(word: str, lexicon: Lexicon) -> str:
+    """Another spelling of a compound of words of letters, empty where its own is right."""
+    parts = word.casefold().split("-")
+    if not all(map(str.isalpha, parts)) or lexicon.says("".join(parts)):
+        return ""
+    spelled = [_spell(part, lexicon) or part for part in parts]
+    return "-".join(spelled) if spelled != parts else ""
 
 
 def _forms(term: str) -> list[str]:
