@@ -81,7 +81,7 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     model = open_model(model_name)
     folder = export_encoders(model, store / "encoders")
     from prodmatch.model.onnx_encoders import QueryEncoders
-    from prodmatch.search.product_db_writer import write_products
+    from prodmatch.products.product_db_writer import write_products
     from prodmatch.search.vector_index import build_index, tune_index
     from prodmatch.storage.atomic import new_file
     from prodmatch.storage.generations import publish_generation

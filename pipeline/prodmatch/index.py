@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.products.product_db_writer import write_products
 from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
-from prodmatch.search.product_db_writer import write_products
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.vector_index import AnnIndex, Kind, build_index, tune_index
 from prodmatch.storage.atomic import (

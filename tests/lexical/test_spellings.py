@@ -9,8 +9,8 @@ import pytest
 
 from prodmatch.lexical.folding import UNIT_NAMES, find_quantities, fold
 from prodmatch.lexical.stemmer import Stemmer
-from prodmatch.search.product_db import Products
-from prodmatch.search.product_db_writer import write_products
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
 
 MODELS = ["iphone 13", "galaxy 22", "kindle 11", "hero 9", "pixel 7"]
 CODES = ["WH-1000XM5", "SM-X205N", "DCD-996B", "EOS-R50", "MX-518", "BT-3203", "UA55AUE65"]

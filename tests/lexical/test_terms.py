@@ -16,9 +16,9 @@ from prodmatch.lexical.edits import within_edits
 from prodmatch.lexical.low_information import low_information_weights
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import query_terms, split_terms
-from prodmatch.search.filters import connect
-from prodmatch.search.product_db import Products
-from prodmatch.search.product_db_writer import write_products
+from prodmatch.products.filters import connect
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
 
 TEXTS = [
     "Men's Red T-Shirt",

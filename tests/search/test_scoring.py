@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch.search.product_db import Products
-from prodmatch.search.product_db_writer import write_products
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
 from prodmatch.search.scoring import FIRST_HITS, Signals, query_weights
 
 WEIGHTS = {"lexical": 0.15, "text": 0.3, "image": 0.55}

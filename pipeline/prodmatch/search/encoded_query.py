@@ -9,13 +9,13 @@ import numpy.typing as npt
 from prodmatch.catalogue.images import ImageFault, decode_image
 from prodmatch.errors import QueryError
 from prodmatch.lexical.spelling import correct_spelling
+from prodmatch.lexical.understanding import Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.search.conditions import quote_plain
-from prodmatch.search.product_db import Products
+from prodmatch.products.conditions import quote_plain
+from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query
-from prodmatch.search.understanding import Understanding, understand
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read

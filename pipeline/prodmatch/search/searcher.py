@@ -16,6 +16,7 @@ from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import Matches
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.products.product_db import Products
 from prodmatch.search.encoded_query import (
     MIN_KNOWLEDGE,
     EncodedQuery,
@@ -26,7 +27,6 @@ from prodmatch.search.encoded_query import (
     encode_items,
 )
 from prodmatch.search.hits import Answer, Hit
-from prodmatch.search.product_db import Products
 from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.scoring import (
     Ranked,

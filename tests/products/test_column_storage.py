@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from conftest import Counting
 
-from prodmatch.search.product_db import Products
-from prodmatch.search.product_db_writer import write_products
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
 
 WIDE = Context(prec=80)
 

@@ -10,9 +10,9 @@ from small import SCHEMA, products
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.lexical.understanding import understand
 from prodmatch.model.description import Model
-from prodmatch.search.conditions import is_price
-from prodmatch.search.understanding import understand
+from prodmatch.products.conditions import is_price
 
 PHRASES = [
     "non stick",

@@ -14,14 +14,14 @@ import pyarrow as pa
 from prodmatch.errors import StoreError
 from prodmatch.lexical.bm25 import PostingsBuilder
 from prodmatch.lexical.terms import split_terms
-from prodmatch.search.column_storage import (
+from prodmatch.products.column_storage import (
     BIG_INTEGER,
     BOOLEAN,
     declare_decimal,
     exact_text,
     fits_sqlite,
 )
-from prodmatch.search.filters import quote_name
+from prodmatch.products.filters import quote_name
 
 
 def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:

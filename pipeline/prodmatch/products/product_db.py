@@ -16,9 +16,9 @@ import numpy.typing as npt
 from prodmatch.errors import DamagedError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.terms import split_terms
-from prodmatch.search.column_storage import restorer
-from prodmatch.search.conditions import is_price
-from prodmatch.search.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
+from prodmatch.products.column_storage import restorer
+from prodmatch.products.conditions import is_price
+from prodmatch.products.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
 
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
 NO_ROWS = np.zeros(0, np.int64)

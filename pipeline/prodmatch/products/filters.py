@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
-from prodmatch.search.conditions import (
+from prodmatch.products.conditions import (
     Column,
     compared_texts,
     explain_error,

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from prodmatch.errors import QueryError
-from prodmatch.search.product_db import Products
-from prodmatch.search.product_db_writer import write_products
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
 
 
 @pytest.fixture(scope="module")

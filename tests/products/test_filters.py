@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from prodmatch.products.product_db_writer import write_products
 from prodmatch.search import vector_index as ann
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.hits import Hit
-from prodmatch.search.product_db_writer import write_products
 from prodmatch.search.searcher import Searcher, SearchOptions
 from prodmatch.search.vector_index import build_index, exact_neighbours, tune_index
 from prodmatch.storage.generations import open_generation, publish_generation

@@ -1,0 +1,1 @@
+"""The products of a generation in SQLite: columns, filters and words."""
