@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
 
-from prodmatch.model.spatial import (
+from prodmatch.encoders.spatial import (
     SpatialComponents,
     SpatialProjection,
     pooled_and_grid,

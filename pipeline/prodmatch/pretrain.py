@@ -12,17 +12,17 @@ from PIL import Image
 from prodmatch.encoders.device import Compute, autocast, choose_device, choose_precision
 from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
-from prodmatch.encoders.text import TextEncoder
-from prodmatch.model.description import EncoderPair, Model, ModelDescription
-from prodmatch.model.heads import Heads, compact_heads
-from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.model.spatial import (
+from prodmatch.encoders.spatial import (
     SpatialFeatures,
     SpatialProjection,
     fit_spatial,
     pooled_and_grid,
     reduce_spatial,
 )
+from prodmatch.encoders.text import TextEncoder
+from prodmatch.model.description import EncoderPair, Model, ModelDescription
+from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.pretraining.augment import mirror_and_crop
 from prodmatch.pretraining.contrastive import ContrastSettings, TrainingSet, Work, title_to_picture
 from prodmatch.pretraining.data import check_splits, read_text_pairs, read_text_rows

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.errors import ModelError
-from prodmatch.model.preprocessing import ImageSpec, Pixels
-from prodmatch.model.spatial import (
+from prodmatch.encoders.spatial import (
     SpatialComponents,
     SpatialProjection,
     pooled_and_grid,
     spatial_feature_count,
 )
+from prodmatch.errors import ModelError
+from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.vectors import Vectors
 
 IMAGE_ROWS = 64

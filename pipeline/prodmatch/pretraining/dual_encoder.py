@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from prodmatch.encoders.spatial import SpatialComponents, SpatialProjection, pooled_and_grid
 from prodmatch.encoders.text import pool_states
 from prodmatch.model.heads import Heads
-from prodmatch.model.spatial import SpatialComponents, SpatialProjection, pooled_and_grid
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

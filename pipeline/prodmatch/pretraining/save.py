@@ -9,10 +9,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.spatial import SpatialProjection
 from prodmatch.encoders.text import WORDS, save_words
 from prodmatch.model.heads import Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.model.spatial import SpatialProjection
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.pretraining.job import TrainedDualEncoder
 from prodmatch.storage.atomic import new_file

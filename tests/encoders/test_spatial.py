@@ -13,12 +13,7 @@ from training_data import SHAPE, training_rows
 
 from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.onnx_export import export_encoders
-from prodmatch.encoders.text import TextEncoder
-from prodmatch.errors import ModelError
-from prodmatch.model.description import open_model
-from prodmatch.model.heads import Heads, Projection
-from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.model.spatial import (
+from prodmatch.encoders.spatial import (
     BINS,
     CELLS,
     DIRECTIONS,
@@ -33,6 +28,11 @@ from prodmatch.model.spatial import (
     reduce_spatial,
     spatial_feature_count,
 )
+from prodmatch.encoders.text import TextEncoder
+from prodmatch.errors import ModelError
+from prodmatch.model.description import open_model
+from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.pretrain import SPATIAL_DIM, train_encoders
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.head_fitting import HeadFittingSettings
