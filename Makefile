@@ -2,7 +2,7 @@
 
 CATALOGUE ?= sample_data/catalogue.parquet
 STORE ?= store
-MODEL ?= compact
+MODEL ?=
 COUNT ?= 1000000
 DRAWINGS ?= 2500
 OPTIONS ?=
@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 embed: $(READY) ## encode what is new in CATALOGUE into STORE with MODEL
-	@$(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE) --model $(MODEL)
+	@$(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE) $(if $(MODEL),--model $(MODEL))
 
 index: $(READY) ## build, measure and publish an index over the newest embeddings
 	@$(BIN)/prodmatch index --store $(STORE)
@@ -72,11 +72,9 @@ model: $(READY) ## train the shipped model on DATA, to build/compact: from scrat
 		--out build/drawn.parquet
 	$(BIN)/python recipes/compact/prepare_data.py --data $(DATA) --drawings build/drawn.parquet \
 		--out build/training_data
-	$(BIN)/prodmatch train $(TRAINING_DATA) --encoders scratch --epochs 2 --out build/first
-	$(BIN)/prodmatch train $(TRAINING_DATA) --encoders finetune --model build/first --epochs 3 \
-		--out build/second
-	$(BIN)/prodmatch train $(TRAINING_DATA) --encoders finetune --model build/second --epochs 3 \
-		--out build/compact
+	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --epochs 2 --out build/first
+	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/first --epochs 3 --out build/second
+	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/second --epochs 3 --out build/compact
 
 terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
