@@ -110,8 +110,11 @@ def docstrings(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def private_phrases(text: str) -> list[str]:
-    return [f"{match[0]!r}: {PHRASES[pattern]}" for pattern in PHRASES
-            for match in re.finditer(pattern, text, re.IGNORECASE)]
+    return [
+        f"{match[0]!r}: {PHRASES[pattern]}"
+        for pattern in PHRASES
+        for match in re.finditer(pattern, text, re.IGNORECASE)
+    ]
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -120,8 +123,9 @@ def test_code_uses_the_words_of_the_field(path: Path) -> None:
     used = {(name, word) for name, _ in names(tree) for word in private_parts(name)}
     modules = {(path.stem, word) for word in private_parts(path.stem)}
     assert sorted(used | modules) == []
-    assert [(line, phrase) for text, line in docstrings(tree)
-            for phrase in private_phrases(text)] == []
+    assert [
+        (line, phrase) for text, line in docstrings(tree) for phrase in private_phrases(text)
+    ] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -133,4 +137,7 @@ def test_private_words_are_recognised() -> None:
     assert private_parts("asked_count") == ["asked"]
     assert private_parts("ImageFault") == ["fault"]
     assert private_parts("default") == []
-    assert private_phrases("Both legs, beside it.") == ["'legs': signal", "'beside': next to, concatenated with"]
+    assert private_phrases("Both legs, beside it.") == [
+        "'legs': signal",
+        "'beside': next to, concatenated with",
+    ]
