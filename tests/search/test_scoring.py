@@ -86,3 +86,18 @@ def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
         assert shop.match(query).has_rare_code, query
     for query in ("gt-730", "gt730", "mouse", "red galaxy", "mx-777"):
         assert not shop.match(query).has_rare_code, query
+
+
+def test_a_product_is_found_by_its_id_typed_as_text(tmp_path: Path) -> None:
+    ids = ["sku-77", "0012345678905", "red-lamp", "A1", "\u7ea2-9"]
+    texts = ["red lamp", "a1 lamp 0012345678905", "oak", "red red red lamp", "sku-77 case"]
+    table = pa.table({"product_id": ids, "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    shop = Products(tmp_path / "p.sqlite")
+    for row, product_id in enumerate(ids):
+        found = shop.match(product_id)
+        assert found.rows[np.argmax(found.scores)] == row
+        assert found.has_rare_code
+        assert found.rows.tolist() == sorted(set(found.rows.tolist()))
+        others = np.array([other for other in range(len(ids)) if other != row])
+        assert row not in shop.match(product_id, others).rows

@@ -27,6 +27,7 @@ MAX_TERMS = 64  # of a query
 # thing first. A low-information term takes up its weight of a position.
 FIRST_TERMS = 6
 FEW_PRODUCTS = 10  # a code that no more of them say names these products
+NAMED_SCORE = 10.0  # about that of a term that one product of many thousands contains
 MAX_PREFIXED = 20  # codes that a code without its end may be
 
 
@@ -53,6 +54,17 @@ class Matches:
             return np.zeros(len(rows), np.float32)
         positions = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         return np.asarray(self.scores[positions] * (self.rows[positions] == rows))
+
+    def with_named(self, row: int) -> "Matches":
+        """These and a row that the query names, before all others, as by a rare code."""
+        others = self.rows != row
+        position = int(np.searchsorted(self.rows[others], row))
+        first = self.scores.max(initial=0.0) + NAMED_SCORE
+        return Matches(
+            np.insert(self.rows[others], position, row),
+            np.insert(self.scores[others], position, np.float32(first)),
+            has_rare_code=True,
+        )
 
 
 class PostingsBuilder:

@@ -74,14 +74,18 @@ class Products:
         return {name: restore for name, restore in found.items() if restore is not None}
 
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
-        """The rows that contain a word of the query.
+        """The rows that contain a word of the query, and the product that has it for its id.
 
         Args:
             query: what is searched for.
             within: ascending rows; others are left out.
         """
         with self._postings() as postings:
-            return postings.match(query, within)
+            matches = postings.match(query, within)
+        named = self.row_of(query)
+        if named is None or (within is not None and named not in within):
+            return matches
+        return matches.with_named(named)
 
     def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.
