@@ -49,12 +49,12 @@ def test_signals_that_know_the_words_count_in_full() -> None:
 @pytest.mark.parametrize("known", [0.0, 0.2, 0.4, 0.6, 0.8])
 def test_a_signal_that_does_not_know_the_words_loses_weight_to_them(known: float) -> None:
     found = query_weights(WEIGHTS, signals(image=agreeing(0.25 * known)))
-    image = 0.55 * known**2
+    image = 0.55 * max(0.05, known**2)
     assert found == pytest.approx(
         {"lexical": 0.15 + 0.5 * (0.55 - image), "text": 0.3, "image": image}
     )
     found = query_weights(WEIGHTS, signals(text=agreeing(0.5 * known)))
-    assert (found["text"], found["image"]) == pytest.approx((0.3 * known, 0.55))
+    assert (found["text"], found["image"]) == pytest.approx((0.3 * max(0.05, known), 0.55))
 
 
 def test_words_that_nobody_says_change_nothing() -> None:

@@ -18,6 +18,7 @@ IMPUTED_TEXT = 0.85  # of its z-score by its picture, for words and text
 FIRST_HITS = 200  # of a signal, whose words are compared
 FULL_AGREEMENT = {"text": 0.5, "image": 0.25}  # from which a signal counts in full
 AGREEMENT_POWER = {"text": 1.0, "image": 2.0}
+MIN_SHARE = 0.05  # of a vector's weight that is left, to order what no word tells apart
 MOVED_TO_WORDS = 0.5  # of what the vectors lose
 CODE_FACTOR = 0.1  # of the vectors, where a code names few products
 Floats = npt.NDArray[np.float32]
@@ -88,7 +89,7 @@ def query_weights(weights: Mapping[str, float], signals: Signals) -> dict[str, f
     changed = dict(weights)
     for name, scores in (("text", signals.text), ("image", signals.image)):
         known = min(1.0, _agreement(signals.lexical, scores) / FULL_AGREEMENT[name])
-        changed[name] *= known ** AGREEMENT_POWER[name]
+        changed[name] *= max(MIN_SHARE, known ** AGREEMENT_POWER[name])
         if signals.has_rare_code:
             changed[name] *= CODE_FACTOR
     lost = sum(weights[name] - changed[name] for name in ("text", "image"))
