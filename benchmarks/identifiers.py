@@ -34,8 +34,8 @@ def draw_identifiers(titles: Iterable[str], count: int, seed: int) -> list[str]:
             titles_of[folded] = titles_of.get(folded, 0) + 1
     codes = sorted(
         spelled[folded]
-        for folded, said in titles_of.items()
-        if said <= MOST_TITLES and any(c.isdigit() for c in folded) and len(folded) >= 3
+        for folded, count_of in titles_of.items()
+        if count_of <= MOST_TITLES and any(c.isdigit() for c in folded) and len(folded) >= 3
     )
     return random.Random(seed).sample(codes, min(count, len(codes)))
 
@@ -46,8 +46,8 @@ def measure(index: ProductIndex, rows: pd.DataFrame, identifiers: list[str]) -> 
     wanted = {
         identifier: {
             product_id
-            for product_id, said in zip(rows["product_id"], words, strict=True)
-            if identifier.casefold() in said
+            for product_id, title_words in zip(rows["product_id"], words, strict=True)
+            if identifier.casefold() in title_words
         }
         for identifier in identifiers
     }

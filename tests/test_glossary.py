@@ -28,7 +28,6 @@ NAMES = {
     "fault": "reason, error",
     "featured": "result",
     "gallery": "report",
-    "gather": "dataset",
     "halves": "parts",
     "hear": "log",
     "hub": "hubness",
@@ -38,8 +37,6 @@ NAMES = {
     "lasting": "long_lived",
     "leg": "signal",
     "legs": "signals",
-    "manual": "generation_readme",
-    "material": "dataset",
     "meant": "corrected",
     "mend": "correct",
     "mended": "corrected",
@@ -77,7 +74,6 @@ PHRASES = {
     r"\bmended\b": "corrected, fixed",
     r"\bbeside\b": "next to, concatenated with",
 }
-PROGRAM_WORDS = {"frame_size"}
 
 
 def names(tree: ast.AST) -> Iterator[tuple[str, int]]:

@@ -1,6 +1,6 @@
 """The nightly run, all jobs in order: read this first.
 
-A catalogue goes in; a published generation that can be asked comes out.
+A catalogue goes in; a published generation, ready for queries, comes out.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Job: a catalogue's fitness, told without a model: rejects by reason, gaps, repeats, pictures."""
+"""Job: a catalogue's fitness, without a model: rejects by reason, gaps, repeats, pictures."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
@@ -80,8 +80,8 @@ def _inspect(data: bytes) -> tuple[str, int]:
     """What is wrong with a picture ("" if nothing), and its shorter side."""
     try:
         return "", min(decode_image(data).size)
-    except ImageFault as fault:
-        return fault.reason, 0
+    except UnusableImage as error:
+        return error.reason, 0
 
 
 class _Tally:
@@ -112,22 +112,22 @@ class _Tally:
             batch.product_ids,
             batch.texts,
             batch.images,
-            batch.image_faults,
+            batch.image_rejects,
             strict=True,
         )
-        for row, product_id, text, data, fault in rows:
+        for row, product_id, text, data, image_reject in rows:
             key = content_key(data) if data is not None else None
             reason, side = self.pictures.get(key, ("", SMALL_PIXELS)) if key else ("", SMALL_PIXELS)
             if reason:
-                fault, key = Reject(row, product_id, f"image_{reason}"), None
-            if not text and key is None and fault is not None:
-                self._reject(fault)
+                image_reject, key = Reject(row, product_id, f"image_{reason}"), None
+            if not text and key is None and image_reject is not None:
+                self._reject(image_reject)
                 continue
             self.counts["embeddable"] += 1
             self.counts["small_images"] += 0 < side < SMALL_PIXELS
-            if fault is not None:
-                self.unusable[fault.reason] += 1
-                self._show(fault)
+            if image_reject is not None:
+                self.unusable[image_reject.reason] += 1
+                self._show(image_reject)
             self._compare(text, key, product_id)
 
     def _compare(self, text: str, image: bytes | None, product_id: str) -> None:

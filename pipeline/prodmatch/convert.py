@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from prodmatch.catalogue.image_files import read_image_file
-from prodmatch.catalogue.images import ImageFault
+from prodmatch.catalogue.images import UnusableImage
 from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
 from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
@@ -26,7 +26,7 @@ BATCH_BYTES = 32 << 20  # about, of long texts and pictures
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """What is not to be told from the file, and the folder of its pictures.
+    """What the file does not say, and the folder of its pictures.
 
     A picture's bytes go into the catalogue, which then needs no other file; with `image_paths` its
     path below `images` does, and `image_root` says where that is.
@@ -61,9 +61,9 @@ def convert_catalogue(
 ) -> ConvertReport:
     """Writes the rows of `source` to the Parquet file `target`.
 
-    The types of columns are told from all rows, in a pass of their own: an identifier is text, and
-    what is not plainly of another type is text too. The target is whole or absent; memory does not
-    grow with the rows of a plain table.
+    The types of columns are inferred from all rows, in a pass of their own: an identifier is text,
+    and what is not plainly of another type is text too. The target is complete or absent; memory
+    does not grow with the rows of a plain table.
 
     Raises:
         CatalogueError: the source cannot be read; names the line where that is known.
@@ -173,8 +173,8 @@ class _Pictures:
         for path in paths:
             try:
                 yield read_image_file(path, self.folder)
-            except ImageFault as fault:
-                self.unreadable.append(f"{path} ({fault.reason})")
+            except UnusableImage as error:
+                self.unreadable.append(f"{path} ({error.reason})")
 
     def counts(self) -> dict[str, int | str]:
         """What became of the files and the products."""

@@ -94,7 +94,7 @@ def explain_product(
         weights: as for a query.
 
     Raises:
-        QueryError: the query cannot be asked, the id is unknown, or the picture is not the
+        QueryError: the query cannot be answered, the id is unknown, or the picture is not the
             one that the product was embedded with.
     """
     searcher = index.searcher

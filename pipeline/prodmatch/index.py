@@ -211,7 +211,7 @@ def _text_queries(texts: Sequence[str], encoders: QueryEncoders) -> Vectors:
 def _sample_texts(embeddings: Embeddings) -> list[str]:
     """A few words of products all over the catalogue, as a person would ask; none twice."""
     rng, queries = np.random.default_rng(0), []
-    chosen = _spread(_rows_with(embeddings, "has_text"), 2 * QUERIES)
+    chosen = _evenly_spaced(_rows_with(embeddings, "has_text"), 2 * QUERIES)
     start = 0
     for batch in embeddings.batches(["text"]):
         for row in chosen[(chosen >= start) & (chosen < start + len(batch))].tolist():
@@ -228,7 +228,7 @@ def _picture_queries(embeddings: Embeddings, count: int, dim: int) -> Vectors:
 
     Stored vectors themselves would be found too easily.
     """
-    chosen = _spread(_rows_with(embeddings, "has_image"), max(0, count))
+    chosen = _evenly_spaced(_rows_with(embeddings, "has_image"), max(0, count))
     queries, start = np.zeros((len(chosen), dim), np.float32), 0
     for batch in embeddings.batches(["vector"]) if len(chosen) else ():
         inside = (chosen >= start) & (chosen < start + len(batch))
@@ -246,7 +246,7 @@ def _rows_with(embeddings: Embeddings, column: str) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.concatenate(masks)) if masks else np.zeros(0, np.int64)
 
 
-def _spread(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+def _evenly_spaced(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     """At most `count` of these ascending rows, at even distances."""
     chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)
     return rows[chosen]

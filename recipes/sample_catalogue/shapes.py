@@ -272,13 +272,13 @@ def lamp(w: float, h: float) -> Shape:
 def chair(w: float, h: float) -> Shape:
     back = _box(30, 12, 68, 46)
     seat = [(26, 52), (72, 52), (78, 62), (22, 62)]
-    legs = [_box(24, 62, 28, 92), _box(72, 62, 76, 92), _box(32, 46, 35, 54), _box(63, 46, 66, 54)]
-    return Shape([back, seat], dark=legs)
+    feet = [_box(24, 62, 28, 92), _box(72, 62, 76, 92), _box(32, 46, 35, 54), _box(63, 46, 66, 54)]
+    return Shape([back, seat], dark=feet)
 
 
 def stool(w: float, h: float) -> Shape:
-    legs = [[(34, 44), (39, 44), (30, 92), (25, 92)], [(61, 44), (66, 44), (75, 92), (70, 92)]]
-    return Shape([], ovals=[(22, 32, 78, 50)], dark=legs, lines=[([(31, 72), (69, 72)], 2.4)])
+    feet = [[(34, 44), (39, 44), (30, 92), (25, 92)], [(61, 44), (66, 44), (75, 92), (70, 92)]]
+    return Shape([], ovals=[(22, 32, 78, 50)], dark=feet, lines=[([(31, 72), (69, 72)], 2.4)])
 
 
 def sofa(w: float, h: float) -> Shape:
@@ -289,8 +289,8 @@ def sofa(w: float, h: float) -> Shape:
 
 def table(w: float, h: float) -> Shape:
     board = [(16, 36), (84, 36), (94, 50), (6, 50)]
-    legs = [_box(9, 50, 14, 88), _box(86, 50, 91, 88), _box(22, 50, 26, 78), _box(74, 50, 78, 78)]
-    return Shape([board], dark=legs)
+    feet = [_box(9, 50, 14, 88), _box(86, 50, 91, 88), _box(22, 50, 26, 78), _box(74, 50, 78, 78)]
+    return Shape([board], dark=feet)
 
 
 def cushion(w: float, h: float) -> Shape:

@@ -15,7 +15,7 @@ from conftest import Counting
 from PIL import Image
 from small import draw
 
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, CatalogueOptions, open_catalogue
 from prodmatch.errors import CatalogueError
 
@@ -129,7 +129,7 @@ def test_a_picture_out_of_reach_has_its_reason(
     cell, reason = LOST[name]
     batch = read(tmp_path, cell(tmp_path / "pictures"))
     assert batch.images == [None]
-    (fault,) = batch.image_faults
+    (fault,) = batch.image_rejects
     assert fault is not None
     assert fault.reason == f"image_{reason}"
     count_cases("pictures given", 1)
@@ -171,14 +171,14 @@ NAMED: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", NAMED)
 def test_what_is_no_picture_is_called_what_it_is(name: str, count_cases: Counting) -> None:
     data, reason = NAMED[name]
-    with pytest.raises(ImageFault) as fault:
+    with pytest.raises(UnusableImage) as fault:
         decode_image(data)
     assert fault.value.reason == reason
     count_cases("pictures given", 1)
 
 
 def test_comments_before_a_page_cost_no_time() -> None:
-    with pytest.raises(ImageFault, match="not_an_image"):
+    with pytest.raises(UnusableImage, match="not_an_image"):
         decode_image(b"<!---->" * 150)
 
 

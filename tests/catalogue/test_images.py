@@ -11,7 +11,7 @@ from PIL import Image
 from small import draw
 
 from prodmatch.catalogue.image_files import read_image_file, read_image_text
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.model.preprocessing import ImageSpec, preprocess_image
 
 
@@ -81,7 +81,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("reason", sorted(BROKEN))
 def test_a_picture_that_cannot_be_used_has_a_reason(reason: str) -> None:
-    with pytest.raises(ImageFault) as fault:
+    with pytest.raises(UnusableImage) as fault:
         decode_image(BROKEN[reason])
     assert fault.value.reason == reason
 
@@ -91,14 +91,14 @@ def test_a_picture_that_cannot_be_used_has_a_reason(reason: str) -> None:
     [("BMP", "bmp"), ("TIFF", "tiff"), ("PPM", "not_an_image"), ("ICO", "not_an_image")],
 )
 def test_formats_of_no_shop_are_not_opened(form: str, reason: str) -> None:
-    with pytest.raises(ImageFault, match=reason):
+    with pytest.raises(UnusableImage, match=reason):
         decode_image(save(Image.new("RGB", (8, 8)), form))
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 3))
 def test_no_truncation_of_a_jpeg_gives_half_a_picture(cut: int) -> None:
     data = draw((200, 10, 10), 3, form="JPEG", side=64)
-    with pytest.raises(ImageFault):
+    with pytest.raises(UnusableImage):
         decode_image(data[: len(data) * cut // 60])
 
 
@@ -127,7 +127,7 @@ def test_rejects_paths_outside_the_root(tmp_path: Path) -> None:
         "a\0b": "bad_path",
         "x" * 300: "bad_path",
     }.items():
-        with pytest.raises(ImageFault) as fault:
+        with pytest.raises(UnusableImage) as fault:
             read_image_text(path, root)
         assert fault.value.reason == reason, path
 

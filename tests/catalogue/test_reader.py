@@ -80,7 +80,7 @@ def test_a_picture_out_of_reach_costs_the_picture_alone(tmp_path: Path) -> None:
     }
     batch = only(save(tmp_path, columns, image_root=tmp_path))
     assert batch.product_ids == ["1"]
-    assert [fault and fault.reason for fault in batch.image_faults] == ["image_missing"]
+    assert [fault and fault.reason for fault in batch.image_rejects] == ["image_missing"]
     assert [(reject.row, reject.reason) for reject in batch.rejects] == [(1, "image_outside_root")]
 
 

@@ -95,7 +95,7 @@ def test_a_list_of_every_kind_is_read(kind: str, tmp_path: Path, count_cases: Co
     (tmp_path / "blue.png").write_bytes(BLUE)
     catalogue = open_lists(tmp_path, LISTS[kind], image_root=tmp_path)
     (batch,) = catalogue.batches()
-    assert (batch.images, batch.more_images, batch.image_faults) == ([RED], {0: [BLUE]}, [None])
+    assert (batch.images, batch.more_images, batch.image_rejects) == ([RED], {0: [BLUE]}, [None])
     assert dict(catalogue.pictures(np.array([0]))) == {0: RED}
     assert catalogue.find_pictures(["p0"]) == {"p0": RED}
     count_cases("pictures given", 1)

@@ -132,7 +132,7 @@ def test_the_catalogue_is_read_with_the_first_picture_of_each(tmp_path: Path, pa
     options = CatalogueOptions(image_root=tmp_path / "pictures" if paths else None)
     (batch,) = open_catalogue(tmp_path / "catalogue.parquet", options).batches()
     assert batch.images == [pictures["A.jpg"], pictures["B_1.jpg"], None]
-    assert batch.image_faults == [None, None, None]
+    assert batch.image_rejects == [None, None, None]
 
 
 def test_paths_without_their_folder_are_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_addresses_are_no_pictures_and_no_reason_to_refuse(tmp_path: Path) -> No
     )
     (batch,) = open_catalogue(tmp_path / "catalogue.parquet").batches()
     assert batch.images == [None, None]
-    assert [fault and fault.reason for fault in batch.image_faults] == ["image_address", None]
+    assert [fault and fault.reason for fault in batch.image_rejects] == ["image_address", None]
 
 
 def test_of_a_list_the_first_that_can_be_fetched_is_taken(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_of_a_list_the_first_that_can_be_fetched_is_taken(tmp_path: Path) -> Non
     options = CatalogueOptions(image_root=tmp_path / "pictures")
     (batch,) = open_catalogue(tmp_path / "c.parquet", options).batches()
     assert batch.images == [pictures["A.jpg"], None, None, None, None]
-    found = [fault and fault.reason for fault in batch.image_faults]
+    found = [fault and fault.reason for fault in batch.image_rejects]
     assert found == [None, "image_missing", None, None, None]
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 from small import draw
 
 from prodmatch.catalogue.image_files import read_image_file, read_image_text
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 
 
 def save(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -119,7 +119,7 @@ USABLE: dict[str, tuple[bytes, tuple[int, int, int]]] = {
 @pytest.mark.parametrize("name", HARMFUL)
 def test_a_harmful_picture_is_refused_for_its_reason(name: str, count_cases: Counting) -> None:
     data, reason = HARMFUL[name]
-    with pytest.raises(ImageFault) as fault:
+    with pytest.raises(UnusableImage) as fault:
         decode_image(data)
     assert reason in ("*", fault.value.reason)
     assert len(str(fault.value)) <= 200
@@ -145,7 +145,7 @@ def test_no_flip_of_a_picture_raises_anything_but_a_fault(count_cases: Counting)
             try:
                 size = decode_image(bytes(changed)).size
                 assert size[0] * size[1] <= 50_000_000
-            except ImageFault:
+            except UnusableImage:
                 pass
             count += 1
     count_cases("flipped pictures", count)
@@ -159,11 +159,11 @@ def test_harmful_pictures_take_little_memory() -> None:
     program = (
         "import resource, sys; sys.path[:0] = sys.argv[1:]\n"
         "import test_hostile_pictures as t\n"
-        "from prodmatch.catalogue.images import ImageFault, decode_image\n"
+        "from prodmatch.catalogue.images import UnusableImage, decode_image\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for name, (data, _) in t.HARMFUL.items():\n"
         "    try: decode_image(data)\n"
-        "    except ImageFault: pass\n"
+        "    except UnusableImage: pass\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     done = subprocess.run(
@@ -239,7 +239,7 @@ def test_a_path_reaches_nothing_outside_its_root(
     monkeypatch.setattr(os, "open", watched)
     monkeypatch.setattr(socket, "socket", never)
     for path, reason in PATHS.items():
-        with pytest.raises(ImageFault) as fault:
+        with pytest.raises(UnusableImage) as fault:
             read_image_text(path, root)
         assert fault.value.reason == reason, path
     assert read_image_file("below/../a.png", root) == b"fine"

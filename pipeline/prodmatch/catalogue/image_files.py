@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
-from prodmatch.catalogue.images import MOST_BYTES, ImageFault
+from prodmatch.catalogue.images import MOST_BYTES, UnusableImage
 
 MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
 DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
@@ -28,20 +28,20 @@ class Pictures:
     """The pictures that a cell holds or names, in its order, and why one is not among them."""
 
     found: list[bytes]
-    error: ImageFault | None = None
+    error: UnusableImage | None = None
 
 
 def read_image_cells(cell: object, root: Path | None) -> Pictures:
     """The pictures of a cell that holds one or a list of them, by `read_image_cell`."""
     found: list[bytes] = []
-    error: ImageFault | None = None
+    error: UnusableImage | None = None
     if cell is None:
         return Pictures(found)
     for each in flatten_cells([cell]):
         try:
             data = read_image_cell(each, root)
-        except ImageFault as fault:
-            error = error or fault
+        except UnusableImage as unusable:
+            error = error or unusable
         else:
             found += [] if data is None else [data]
     return Pictures(found, error)
@@ -55,7 +55,7 @@ def read_image_cell(cell: object, root: Path | None) -> bytes | None:
         root: the directory that paths are below.
 
     Raises:
-        ImageFault: as `read_image_text`.
+        UnusableImage: as `read_image_text`.
     """
     if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
         cell = cell.get("bytes") or cell.get("path")
@@ -78,7 +78,7 @@ def read_image_text(text: str, root: Path | None) -> bytes:
     """The picture that a text is or names: a data URI, base64, a path or `file://` below `root`.
 
     Raises:
-        ImageFault: `address` (no network is ever reached), `bad_base64`, `too_many_bytes`,
+        UnusableImage: `address` (no network is ever reached), `bad_base64`, `too_many_bytes`,
             `path_without_root`, or as `read_image_file`.
     """
     start = text[:300].lstrip()
@@ -87,9 +87,9 @@ def read_image_text(text: str, root: Path | None) -> bytes:
     if start[:5].lower() == "file:":
         text = FILE_URI.sub("", text.strip(), count=1)
     elif ADDRESS.match(start):
-        raise ImageFault("address", f"{text[:100]!r} is an address; nothing is fetched")
+        raise UnusableImage("address", f"{text[:100]!r} is an address; nothing is fetched")
     if root is None:
-        raise ImageFault("path_without_root", f"{text[:100]!r}; give `image_root`")
+        raise UnusableImage("path_without_root", f"{text[:100]!r}; give `image_root`")
     return read_image_file(text, root)
 
 
@@ -113,11 +113,11 @@ def needs_root(cell: object) -> bool:
 
 def _decode_inline(text: str) -> bytes:
     if len(text) > MOST_TEXT:
-        raise ImageFault("too_many_bytes", f"{len(text)} characters, at most {MOST_TEXT}")
+        raise UnusableImage("too_many_bytes", f"{len(text)} characters, at most {MOST_TEXT}")
     if text[:5].lower() == "data:":
         head = DATA_URI.match(text)
         if head is None:
-            raise ImageFault("bad_base64", f"{text[:60]!r} has no comma before its data")
+            raise UnusableImage("bad_base64", f"{text[:60]!r} has no comma before its data")
         text = text[head.end() :]
         if not head[1].lower().rstrip().endswith("base64"):
             return unquote_to_bytes(text)
@@ -125,7 +125,7 @@ def _decode_inline(text: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageFault("bad_base64", f"{text[:40]!r}...: {error}") from error
+        raise UnusableImage("bad_base64", f"{text[:40]!r}...: {error}") from error
 
 
 def read_image_file(path: str, root: Path) -> bytes:
@@ -136,18 +136,18 @@ def read_image_file(path: str, root: Path) -> bytes:
     differ in them, with `/` for a backslash, and with `%20` and the like resolved.
 
     Raises:
-        ImageFault: `bad_path`, `outside_root`, `missing`, `not_a_file`, `unreadable` or
+        UnusableImage: `bad_path`, `outside_root`, `missing`, `not_a_file`, `unreadable` or
             `too_many_bytes`.
     """
     try:
         return _read_below(path, root)
-    except ImageFault as error:
+    except UnusableImage as error:
         if error.reason != "missing":
             raise
         composed, apart = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
         others = (composed, apart, path.replace("\\", "/"), unquote(path), path.strip())
         for name in dict.fromkeys(others):
-            with contextlib.suppress(ImageFault):
+            with contextlib.suppress(UnusableImage):
                 return _read_below(name, root)
         raise
 
@@ -158,9 +158,9 @@ def _read_below(path: str, root: Path) -> bytes:
         target = (base / path).resolve()
         inside = target.is_relative_to(base)
     except (ValueError, OSError, RuntimeError) as error:
-        raise ImageFault("bad_path", f"{path!r}: {error}") from error
+        raise UnusableImage("bad_path", f"{path!r}: {error}") from error
     if not inside:
-        raise ImageFault("outside_root", repr(path))
+        raise UnusableImage("outside_root", repr(path))
     return _read_regular(target, path, os.O_NOFOLLOW)
 
 
@@ -168,7 +168,7 @@ def read_trusted_file(path: Path) -> bytes:
     """The bytes of a picture that the person who asks has named, wherever it lies.
 
     Raises:
-        ImageFault: as `read_image_file`; a pipe or a device is not waited for.
+        UnusableImage: as `read_image_file`; a pipe or a device is not waited for.
     """
     return _read_regular(path, str(path), 0)
 
@@ -179,18 +179,18 @@ def _read_regular(target: Path, name: str, flags: int) -> bytes:
         flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(target, flags)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageFault("missing", repr(name)) from error
+        raise UnusableImage("missing", repr(name)) from error
     except (OSError, ValueError) as error:
-        raise ImageFault("bad_path", f"{name!r}: {error}") from error
+        raise UnusableImage("bad_path", f"{name!r}: {error}") from error
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ImageFault("not_a_file", repr(name))
+            raise UnusableImage("not_a_file", repr(name))
         if found.st_size > MOST_BYTES:
-            raise ImageFault("too_many_bytes", f"{name!r}: {found.st_size} bytes")
+            raise UnusableImage("too_many_bytes", f"{name!r}: {found.st_size} bytes")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise ImageFault("unreadable", f"{name!r}: {error.strerror}") from error
+        raise UnusableImage("unreadable", f"{name!r}: {error.strerror}") from error
     finally:
         os.close(descriptor)

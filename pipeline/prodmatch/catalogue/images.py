@@ -41,7 +41,7 @@ MOST_SCANS = 100  # of a JPEG: forty bytes a scan cost the decoder milliseconds
 START_OF_SCAN = b"\xff\xda"
 
 
-class ImageFault(ProdmatchError):
+class UnusableImage(ProdmatchError):
     """A picture that cannot be used.
 
     Attributes:
@@ -59,31 +59,31 @@ def decode_image(data: bytes) -> Image.Image:
     """The picture in `data` as RGB: upright, on white where it is transparent.
 
     Raises:
-        ImageFault: `empty`, `too_many_bytes`, `too_many_scans`, `too_many_pixels`, `broken` (a
+        UnusableImage: `empty`, `too_many_bytes`, `too_many_scans`, `too_many_pixels`, `broken` (a
             truncated picture is broken, never half grey), a name of OTHERS or `not_an_image`.
     """
     if not data:
-        raise ImageFault("empty", "no bytes")
+        raise UnusableImage("empty", "no bytes")
     if len(data) > MOST_BYTES:
-        raise ImageFault("too_many_bytes", f"{len(data)} bytes, at most {MOST_BYTES}")
+        raise UnusableImage("too_many_bytes", f"{len(data)} bytes, at most {MOST_BYTES}")
     if data.startswith(b"\xff\xd8") and data.count(START_OF_SCAN) > MOST_SCANS:
         scans = data.count(START_OF_SCAN)
-        raise ImageFault("too_many_scans", f"{scans} JPEG scans, at most {MOST_SCANS}")
+        raise UnusableImage("too_many_scans", f"{scans} JPEG scans, at most {MOST_SCANS}")
     try:
         with _silence(), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 found = f"{width} x {height} pixels, at most {MOST_PIXELS}"
-                raise ImageFault("too_many_pixels", found)
+                raise UnusableImage("too_many_pixels", found)
             return _to_rgb(picture)
-    except ImageFault:
+    except UnusableImage:
         raise
     except UnidentifiedImageError as error:
-        raise ImageFault(_name_content(data), f"starts with {data[:16]!r}") from error
+        raise UnusableImage(_name_content(data), f"starts with {data[:16]!r}") from error
     except Image.DecompressionBombError as error:
-        raise ImageFault("too_many_pixels", str(error)) from error
+        raise UnusableImage("too_many_pixels", str(error)) from error
     except Exception as error:  # decoders raise what they like on hostile bytes
-        raise ImageFault("broken", f"{type(error).__name__}: {error}") from error
+        raise UnusableImage("broken", f"{type(error).__name__}: {error}") from error
 
 
 def _name_content(data: bytes) -> str:

@@ -35,7 +35,7 @@ class CatalogueOptions:
     """How a catalogue is read.
 
     `columns` maps our names to the file's: `{"title": "name", "image": "photo"}`. A catalogue
-    without rows is more often a fault upstream than a closed shop, so it is refused by default.
+    without rows is more often an error upstream than a closed shop, so it is refused by default.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Batch:
     texts: list[str]  # cleaned and joined; "" where there is none
     images: list[bytes | None]  # of a list the first that can be fetched
     more_images: dict[int, list[bytes]]  # the others of a list, by the index of their product
-    image_faults: list[Reject | None]  # why a picture named could not be fetched
+    image_rejects: list[Reject | None]  # why a picture named could not be fetched
     metadata: pa.RecordBatch  # the other columns, under our names
     rejects: list[Reject]
 
@@ -189,17 +189,17 @@ class Catalogue:
         kept: list[int] = []
         images: list[bytes | None] = []
         more_images: dict[int, list[bytes]] = {}
-        faults: list[Reject | None] = []
+        image_rejects: list[Reject | None] = []
         rejects: list[Reject] = []
         for position, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
             row = start + position
             found = self._fetch(cell)
-            data, fault = next(iter(found.found), None), None
+            data, image_reject = next(iter(found.found), None), None
             if data is None and found.error is not None:
                 reason = f"image_{found.error.reason}"
-                fault = Reject(row, product_id, reason, found.error.detail)
+                image_reject = Reject(row, product_id, reason, found.error.detail)
             reject = _check_id(product_id, row, earlier_ids) or _check_content(
-                text, data, fault, row, product_id
+                text, data, image_reject, row, product_id
             )
             if reject is not None:
                 rejects.append(reject)
@@ -208,7 +208,7 @@ class Catalogue:
                 more_images[len(kept)] = found.found[1:]
             kept.append(position)
             images.append(data)
-            faults.append(fault)
+            image_rejects.append(image_reject)
         chosen = record if len(kept) == len(record) else record.take(pa.array(kept, pa.int64()))
         return Batch(
             rows=np.array(kept, dtype=np.int64) + start,
@@ -216,7 +216,7 @@ class Catalogue:
             texts=[texts[position] for position in kept],
             images=images,
             more_images=more_images,
-            image_faults=faults,
+            image_rejects=image_rejects,
             metadata=self.mapping.select_metadata(chosen, part.path),
             rejects=rejects,
         )
@@ -375,8 +375,8 @@ def _check_id(product_id: str | None, row: int, earlier_ids: set[bytes]) -> Reje
 
 
 def _check_content(
-    text: str, data: bytes | None, fault: Reject | None, row: int, product_id: str | None
+    text: str, data: bytes | None, image_reject: Reject | None, row: int, product_id: str | None
 ) -> Reject | None:
     if text or data is not None:
         return None
-    return fault or Reject(row, product_id, "no_content", "neither text nor picture")
+    return image_reject or Reject(row, product_id, "no_content", "neither text nor picture")

@@ -1,4 +1,4 @@
-"""A catalogue read as it is told, and where nothing is told as its store remembers."""
+"""A catalogue read by the options given, and otherwise as its store remembers."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -42,7 +42,7 @@ class Placeholders:
                 shown.append(product_id)
 
     def add_picture(self, key: bytes, text: bytes, product_id: str) -> None:
-        """Adds a product's picture, and the key of the text that it stands beside."""
+        """Adds a product's picture, and the key of the text of its product."""
         self.picture_counts[key] += 1
         self.picture_examples.setdefault(key, product_id)
         texts = self.picture_texts.setdefault(key, set())

@@ -67,7 +67,7 @@ class FuseResult:
     @cached_property
     def images_unusable(self) -> list[Reject]:
         """The pictures, and texts, that embedded rows do without, and why."""
-        return [*self.scan.image_faults, *self._errors(self.embedded)]
+        return [*self.scan.image_rejects, *self._errors(self.embedded)]
 
     def tables(self) -> Iterator[pa.Table]:
         """The embedded rows, one table a shard, in the catalogue's order.

@@ -261,10 +261,10 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
             parts.append(f"{without.sum()} have no {name} any more")
         lost |= without
         if pair.last.row_digests is not None:  # else contents are not known
-            alike = _grown_alike(old, new)
-            if alike.any():
-                parts.append(f"{alike.sum()} have the same {name} as others now")
-            lost |= alike
+            duplicates = _new_duplicates(old, new)
+            if duplicates.any():
+                parts.append(f"{duplicates.sum()} have the same {name} as others now")
+            lost |= duplicates
             changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
             if total and changed.sum() / total > HALF:
                 yield _Finding(False, f"the {name} of {changed.sum()} of {total} products is new")
@@ -279,15 +279,15 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     yield _Finding(refused, text + limit)
 
 
-def _grown_alike(old: pa.Array, new: pa.Array) -> Mask:
+def _new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
     """Rows whose content is another one now, which rows of other contents have got as well."""
     before, after = _codes(old), _codes(new)
     both = (before >= 0) & (after >= 0)
     pairs = np.unique(np.stack([after[both], before[both]]), axis=1)  # (2, distinct)
     sources = np.bincount(pairs[0], minlength=len(new) + 1)  # of each content of tonight
     changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
-    alike: Mask = both & changed & (sources[after] > 1)
-    return alike
+    duplicates: Mask = both & changed & (sources[after] > 1)
+    return duplicates
 
 
 def _codes(keys: pa.Array) -> Rows:

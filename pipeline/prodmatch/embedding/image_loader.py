@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.engines.local import Child, ChildFailure, IsolatedPool, Pipe
 from prodmatch.errors import CatalogueError, ProdmatchError
 from prodmatch.model.preprocessing import ImageSpec, Pixels, preprocess_image
@@ -34,8 +34,8 @@ def preprocess_bytes(data: bytes, spec: ImageSpec) -> Preprocessed:
     """The square of an untrusted picture that the encoder sees, decoded in this process."""
     try:
         return Preprocessed(preprocess_image(decode_image(data), spec))
-    except ImageFault as fault:
-        return Preprocessed(None, fault.reason)
+    except UnusableImage as error:
+        return Preprocessed(None, error.reason)
 
 
 def preprocess_isolated(

@@ -81,7 +81,7 @@ def scanned_night(catalogue: Catalogue, scan: Scan) -> Tonight:
     """Tonight's products before anything is encoded: every picture that was read counts."""
     everything = np.ones(len(scan.product_ids), np.bool_)
     night = _select(catalogue, scan, everything, scan.text_keys, scan.image_keys)
-    return _with_rejects(night, list(scan.rejects), list(scan.image_faults))
+    return _with_rejects(night, list(scan.rejects), list(scan.image_rejects))
 
 
 def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
@@ -93,7 +93,7 @@ def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
 
 
 def _with_rejects(night: Night, rejects: list[Reject], images_unusable: list[Reject]) -> Tonight:
-    reasons = (fault.reason for fault in [*rejects, *images_unusable])
+    reasons = (reject.reason for reject in [*rejects, *images_unusable])
     images = Counter(reason for reason in reasons if reason.startswith("image_"))
     addresses = images.pop(ADDRESS, 0)
     night = replace(night, images_unusable=dict(images.most_common()), addresses=addresses)

@@ -49,7 +49,7 @@ class Scan:
     image_keys: pa.FixedSizeBinaryArray  # null where a product has no picture
     row_digests: pa.FixedSizeBinaryArray  # of everything known about the product
     rejects: Sequence[Reject]
-    image_faults: Sequence[Reject]  # pictures that could not be fetched; the text serves
+    image_rejects: Sequence[Reject]  # pictures that could not be fetched; the text serves
     others: OtherPictures  # of products with a list of pictures
 
     @property
@@ -124,7 +124,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     parts: list[pa.RecordBatch] = []
     rows: list[npt.NDArray[np.int64]] = []
     rejects: list[Reject] = []
-    image_faults: list[Reject] = []
+    image_rejects: list[Reject] = []
     others: list[tuple[int, int, int, bytes]] = []
     count = 0
     schema = pa.schema([*OWN, *catalogue.schema])
@@ -134,7 +134,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     ):
         for batch in catalogue.batches():
             rejects += batch.rejects
-            image_faults += [fault for fault in batch.image_faults if fault is not None]
+            image_rejects += [reject for reject in batch.image_rejects if reject is not None]
             keys = _other_keys(batch)
             others += [
                 (count + index, int(batch.rows[index]), position, key)
@@ -156,7 +156,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         one_chunk(table["image_key"]),
         one_chunk(table["row_digest"]),
         rejects,
-        image_faults,
+        image_rejects,
         OtherPictures.gather(others),
     )
 

@@ -34,7 +34,7 @@ def choose_device(name: str) -> torch.device:
     """The device called `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
     Raises:
-        ModelError: `cuda` was asked for and there is none.
+        ModelError: `cuda` was given and there is none.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:

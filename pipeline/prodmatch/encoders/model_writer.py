@@ -111,10 +111,10 @@ def find_text_spec(folder: Path) -> TextSpec:
     prompts = _read_json(folder / "config_sentence_transformers.json").get("prompts")
     prompts = prompts if isinstance(prompts, dict) else {}
     longest = config.get("max_position_embeddings", 128)
-    asked = _read_json(folder / "sentence_bert_config.json").get("max_seq_length", 128)
+    stated = _read_json(folder / "sentence_bert_config.json").get("max_seq_length", 128)
     return TextSpec(
         pooling="cls" if modes[:1] == ["cls"] else "mean",
-        max_tokens=min(int(str(asked)), int(str(longest)), 512),
+        max_tokens=min(int(str(stated)), int(str(longest)), 512),
         passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
         query_prefix=str(prompts.get("query", "")),
     )

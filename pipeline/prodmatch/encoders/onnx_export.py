@@ -47,7 +47,7 @@ class _Projected(nn.Module):
         self, features: nn.Module, projection: Projection, bank: QueryBank | None = None
     ) -> None:
         super().__init__()
-        self.bank = None if bank is None else _Unusual(bank)
+        self.bank = None if bank is None else _HubnessPenalty(bank)
         self.features = features
         self.weight: Tensor
         self.bias: Tensor
@@ -64,7 +64,7 @@ class _Projected(nn.Module):
         return torch.cat([first, rows * (1 - first.square()).sqrt()], dim=1)
 
 
-class _Unusual(nn.Module):
+class _HubnessPenalty(nn.Module):
     """`QueryBank.penalties` of unit rows, as a column."""
 
     def __init__(self, bank: QueryBank) -> None:
@@ -87,7 +87,7 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
     """The directory below `root` with the model's query encoders; made once for each model.
 
     It holds `text.onnx` (ids, mask -> unit half), `image.onnx` (bytes `(n, side, side, 3)` ->
-    unit half), the weights of each beside it in `.onnx.data`, which are mapped and not read,
+    unit half), the weights of each next to it in `.onnx.data`, which are mapped and not read,
     `tokenizer.json`, and `encoders.json`, which says how to use them.
 
     Args:

@@ -22,7 +22,7 @@ from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
 WORDS = "words.safetensors"
-STEPS = 127  # of a number in a table of words, on either side of 0
+STEPS = 127  # of a number in a token embedding bag, on either side of 0
 TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
 TEXT_ROWS = 64
 
@@ -30,8 +30,8 @@ TEXT_ROWS = 64
 class TextFeatures(nn.Module):
     """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out.
 
-    Where a model has a table of `words`, the mean of the tokens' rows in it stands beside the
-    pooled states: what a word means wherever it stands.
+    Where a model has a token embedding bag `words`, the mean of the tokens' rows in it is
+    concatenated with the pooled states: what a word means wherever it stands.
     """
 
     def __init__(self, encoder: PreTrainedModel, pooling: str, words: Tensor | None = None) -> None:
@@ -50,11 +50,11 @@ class TextFeatures(nn.Module):
 
 
 def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str) -> Tensor:
-    """One row a text: its states pooled, beside them the mean of its words where there are any.
+    """One row a text: its pooled states, concatenated with the mean of its words if given.
 
     Args:
         states: `(n, tokens, hidden)`, the last states of an encoder.
-        words: `(n, tokens, dim)`, the tokens' rows in a table of words.
+        words: `(n, tokens, dim)`, the tokens' rows in a token embedding bag.
         mask: `(n, tokens)`, which tokens are the text's own.
         pooling: `mean` or `cls`.
     """
@@ -102,9 +102,11 @@ class TextEncoder:
 
     def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
         """Token ids of each text with its prefix, cut to what the encoder reads."""
-        said = [(self.spec.query if query else self.spec.passage)(text) for text in texts]
+        prefixed = [(self.spec.query if query else self.spec.passage)(text) for text in texts]
         limit = self.max_tokens
-        rows: list[list[int]] = self.tokenizer(said, truncation=True, max_length=limit)["input_ids"]
+        rows: list[list[int]] = self.tokenizer(prefixed, truncation=True, max_length=limit)[
+            "input_ids"
+        ]
         return rows
 
     def _batches(
@@ -155,7 +157,7 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def save_words(table: Tensor, path: Path) -> None:
-    """Writes a table of words `(tokens, dim)` in bytes, each row with its scale."""
+    """Writes a token embedding bag `(tokens, dim)` in bytes, each row with its scale."""
     scale = table.abs().amax(1, keepdim=True).clamp_min(1e-12) / STEPS  # (tokens, 1)
     rows = (table / scale).round().to(torch.int8)
     with new_file(path) as file:
@@ -163,7 +165,7 @@ def save_words(table: Tensor, path: Path) -> None:
 
 
 def load_words(folder: Path) -> Tensor | None:
-    """The table of words beside a text encoder, `(tokens, dim)` in float32, if there is one.
+    """The token embedding bag of a text encoder, `(tokens, dim)` in float32, if there is one.
 
     Raises:
         ModelError: the file holds something else.

@@ -1,4 +1,4 @@
-"""Processes on this machine that may die or stand still without harm to the one that asked."""
+"""Processes on this machine that may die or stand still without harm to their parent."""
 
 import contextlib
 import multiprocessing
@@ -156,7 +156,7 @@ class IsolatedPool(Generic[Item, Result]):
 
 
 def end_with_parent() -> None:
-    """Has this process end when the one that asked for it does, even if that is killed.
+    """Has this process end when the one that started it does, even if that is killed.
 
     Otherwise it waits for good: its own parent is the server process, which lives as long as it.
     """

@@ -1,4 +1,4 @@
-"""CSV and its kin: the delimiter and the quoting are told from the file."""
+"""CSV and its kin: the delimiter and the quoting are recognised from the file."""
 
 import csv
 import io
@@ -44,8 +44,8 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
         CatalogueError: there is no header or no row, or a line is too long to be one.
     """
     csv.field_size_limit(MOST_CHARACTERS)  # the module's own limit is 128 KiB
-    told, skip = _skip_separator_line(source.head)
-    delimiter = delimiter or told or _find_delimiter(source.head, source.path)
+    declared, skip = _skip_separator_line(source.head)
+    delimiter = delimiter or declared or _find_delimiter(source.head, source.path)
     for quoting in ("strict", "backslash", "loose"):
         if quoting == "backslash" and '\\"' not in source.head:
             continue

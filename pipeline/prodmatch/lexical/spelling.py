@@ -2,7 +2,7 @@
 
 Both the words and the vector of a query are made from what comes out: a mistyped word finds
 nothing by words, and is broken by the encoder into pieces that mean nothing. A word that any
-vocabulary holds is right, but for one that is hardly ever used beside a near one that is common.
+vocabulary holds is right, but for one that is hardly ever used next to a near one that is common.
 """
 
 import re

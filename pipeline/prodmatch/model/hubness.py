@@ -54,14 +54,14 @@ class QueryBank:
 
 
 def penalised_image_query(texts: Vectors) -> Vectors:
-    """Image parts `(..., dim)` of text queries: hubs are penalised; unit rows, zeros stay zeros."""
+    """Image parts `(..., dim)` of text queries, penalised; unit rows, zeros stay zeros."""
     query = texts * np.float32(np.sqrt(1 - QUERY_WEIGHT**2))
     query[..., 0] = np.where(texts.any(axis=-1), np.float32(QUERY_WEIGHT), np.float32(0))
     return query
 
 
 def plain_image_query(pictures: Vectors) -> Vectors:
-    """Image parts `(..., dim)` of picture queries: hubs are not penalised."""
+    """Image parts `(..., dim)` of picture queries: no hubness penalty."""
     query = pictures.copy()
     query[..., 0] = 0.0
     return normalise(query)

@@ -30,7 +30,7 @@ class QueryEncoders:
 
         Args:
             folder: where it is.
-            long_lived: whether many queries will be asked; for a single one, arranging the
+            long_lived: whether many queries will follow; for a single one, arranging the
                 weights for speed takes longer than it saves.
         """
         self.folder = folder
@@ -56,12 +56,12 @@ class QueryEncoders:
     def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
         """Unit parts `(n, dim)` of queries, or of products' texts, in order."""
         spec = self.description.text
-        said = [(spec.passage if passage else spec.query)(text) for text in texts]
-        order = np.argsort([len(text) for text in said], kind="stable")
+        prefixed = [(spec.passage if passage else spec.query)(text) for text in texts]
+        order = np.argsort([len(text) for text in prefixed], kind="stable")
         parts = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), ROWS):
             rows = order[start : start + ROWS]
-            encoded = self._tokenizer.encode_batch([said[row] for row in rows])
+            encoded = self._tokenizer.encode_batch([prefixed[row] for row in rows])
             ids = np.array([row.ids for row in encoded], dtype=np.int64)
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
             parts[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]

@@ -19,7 +19,7 @@ def open_session(path: Path, *, long_lived: bool) -> Session:
     """An ONNX file ready to run on the processor.
 
     Args:
-        path: the file; its weights may lie beside it.
+        path: the file; its weights may lie next to it.
         long_lived: whether it will run many times; for a single run, arranging the weights for
             speed takes longer than it saves.
 

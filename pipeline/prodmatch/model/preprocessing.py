@@ -1,4 +1,4 @@
-"""What happens to a text or a picture before its encoder; shared by embedding and asking.
+"""What happens to a text or a picture before its encoder; shared by embedding and queries.
 
 Light on purpose: numpy and Pillow only, since a query must not import torch.
 """

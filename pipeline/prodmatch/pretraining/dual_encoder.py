@@ -112,11 +112,11 @@ class DualEncoder(nn.Module):
             pictures: `(n, 3, side, side)` in 0..1, for the statistics of the normalisation.
         """
         features = self._features(pictures.to(self.log_scale.device)).cpu()  # (n, features)
-        mean, spread = features.mean(0), features.std(0).clamp_min(1e-4)
+        mean, deviation = features.mean(0), features.std(0).clamp_min(1e-4)
         weight = torch.from_numpy(heads.image.weight)  # (features, dim)
         self.image_norm.running_mean = mean.to(self.log_scale.device)
-        self.image_norm.running_var = spread.square().to(self.log_scale.device)
-        self.image_head.weight.copy_((spread[:, None] * weight).T)
+        self.image_norm.running_var = deviation.square().to(self.log_scale.device)
+        self.image_head.weight.copy_((deviation[:, None] * weight).T)
         self.image_head.bias.copy_(torch.from_numpy(heads.image.bias) + mean @ weight)
         shared = len(self.text_head.bias)  # what texts have beside it no picture has
         self.text_head.weight.copy_(torch.from_numpy(heads.text.weight[:, :shared]).T)
@@ -157,8 +157,8 @@ class DualEncoder(nn.Module):
     def _features(self, pictures: Tensor) -> Tensor:
         features, middle = pooled_and_grid(self.image, self.normalise(pictures))
         if self.spatial is not None:
-            seen = self.spatial(pictures.permute(0, 2, 3, 1) * 255.0, middle)
-            features = torch.cat([features, seen], dim=1)
+            spatial = self.spatial(pictures.permute(0, 2, 3, 1) * 255.0, middle)
+            features = torch.cat([features, spatial], dim=1)
         return features
 
 

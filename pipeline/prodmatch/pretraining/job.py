@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
 from prodmatch.encoders.image import load_resnet, load_spatial
 from prodmatch.encoders.text import load_bert, load_words
@@ -186,7 +186,7 @@ def decode_squares(pictures: Iterable[object]) -> Iterator[npt.NDArray[np.uint8]
 def _decode_square(data: object) -> npt.NDArray[np.uint8] | None:
     try:
         return pad_to_square(decode_image(data), STORED_PIXELS) if isinstance(data, bytes) else None
-    except ImageFault:
+    except UnusableImage:
         return None
 
 

@@ -33,7 +33,7 @@ def fold_heads(model: DualEncoder) -> tuple[Projection, Projection]:
 
 
 class Concatenated(TypedDict):
-    """What stands beside the encoders."""
+    """What is concatenated with the encoders' features."""
 
     words: Tensor | None
     spatial: SpatialProjection | None
@@ -53,7 +53,7 @@ def encoder_files(
     words: Tensor | None = None,
     spatial: SpatialProjection | None = None,
 ) -> EncoderFiles:
-    """The dual encoder' encoders, and what stands beside them, to be written in half precision."""
+    """The encoders and what is concatenated with them, to be written in half precision."""
 
     def write_text(folder: Path) -> None:
         dual_encoder.model.text.half().save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Texts as heads with a table of words learn from them: their tokens, and pooled states."""
+"""Texts as heads with a token embedding bag learn from them: their tokens, and pooled states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Tokens = Sequence[npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as their tokens, and the pooled states of an encoder without a table of words."""
+    """Texts as their tokens, and the pooled states of an encoder without a token embedding bag."""
 
     tokens: Tokens
     states: Vectors  # (n, text features)

@@ -6,7 +6,7 @@ from functools import partial
 
 from PIL import Image
 
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
 from prodmatch.engines.local import IsolatedPool
 
@@ -31,7 +31,7 @@ def save_jpeg(picture: Image.Image) -> bytes:
 def _thumbnail(data: bytes, side: int) -> bytes | None:
     try:
         picture = decode_image(data)
-    except ImageFault:
+    except UnusableImage:
         return None
     picture.thumbnail((side, side))
     return save_jpeg(picture)

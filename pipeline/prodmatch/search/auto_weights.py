@@ -14,7 +14,7 @@ __all__ = ["measure_alignment", "weights_for"]
 MOST_PRODUCTS = 1_000
 FEWEST_PRODUCTS = 50
 BLOCK = 128
-LEAST = 0.05  # of a signal's weight that is left, so that a picture can still be asked for
+LEAST = 0.05  # of a signal's weight that is left, so that a picture can still be searched for
 
 
 def measure_alignment(embeddings: Embeddings) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.catalogue.images import ImageFault, decode_image
+from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.errors import QueryError
 from prodmatch.lexical.spelling import correct_spelling
 from prodmatch.lexical.understanding import Understanding, understand
@@ -19,9 +19,7 @@ from prodmatch.search.queries import Query
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
-# Of words beside a picture, "like this, but blue". For 300 val pictures of clothing with another
-# colour asked for, of ten found 5.6 are of the picture's type in that colour at 1, 5.8 at 1.2 and
-# 5.9 at 1.4; of its type in any colour 6.4, 6.2 and 6.1.
+# Of words with a picture ("like this, but blue"): docs/experiments.md.
 TEXT_WEIGHT = 1.2
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 Rows = npt.NDArray[np.int64]
@@ -141,9 +139,9 @@ class QueryEncoder:
 
     def _limit_hint(self, read: Understanding) -> str:
         columns = self.products.price_columns
-        said = " and ".join(limit.condition("price") for limit in read.limits)
+        limits = " and ".join(limit.condition("price") for limit in read.limits)
         found = f"are several, {', '.join(columns)}" if columns else "is no column of prices"
-        return f"{said}: not applied, as there {found}. Give a condition with `where`"
+        return f"{limits}: not applied, as there {found}. Give a condition with `where`"
 
     @property
     def _lexicon(self) -> "_Lexicon":
@@ -154,11 +152,11 @@ class QueryEncoder:
             return None
         try:
             return self.encoders.preprocess(decode_image(query.image))
-        except ImageFault as fault:
+        except UnusableImage as error:
             raise QueryError(
-                f"query {query.query_id!r}: the picture cannot be used ({fault}). "
+                f"query {query.query_id!r}: the picture cannot be used ({error}). "
                 "Give a JPEG, PNG, WebP or GIF."
-            ) from fault
+            ) from error
 
     def _encode_texts(self, texts: Sequence[str | None]) -> Vectors:
         parts = np.zeros((len(texts), self.encoders.dim), dtype=np.float32)
@@ -195,8 +193,8 @@ class _ReadQuery:
     @property
     def understood(self) -> str | None:
         """What its text says besides words, for a person."""
-        said = [f"without {phrase}" for phrase in self.understanding.without]
-        return "; ".join([*said, *self.where]) or None
+        left_out = [f"without {phrase}" for phrase in self.understanding.without]
+        return "; ".join([*left_out, *self.where]) or None
 
 
 def clean_text(query: Query) -> str | None:

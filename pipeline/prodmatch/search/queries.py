@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.catalogue.image_files import read_trusted_file
-from prodmatch.catalogue.images import MOST_BYTES, ImageFault
+from prodmatch.catalogue.images import MOST_BYTES, UnusableImage
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, TABLE_SUFFIXES, Record, parse_records
 from prodmatch.errors import QueryError
 
@@ -88,11 +88,11 @@ def read_picture(path: Path, name: str) -> bytes:
     """
     try:
         return read_trusted_file(path)
-    except ImageFault as fault:
-        found = REASONS.get(fault.reason, f"cannot be read ({fault.detail})")
+    except UnusableImage as error:
+        found = REASONS.get(error.reason, f"cannot be read ({error.detail})")
         raise QueryError(
             f"{name} {path}: {found}. Give a file with a JPEG, PNG, WebP or GIF."
-        ) from fault
+        ) from error
 
 
 def _read_query(record: Record | QueryError, number: int, path: Path) -> Query | RejectedQuery:

@@ -71,7 +71,7 @@ class AnnIndex:
         """The `count` nearest rows of each of `(n, dim)` queries, fewer where there are fewer.
 
         Args:
-            queries: the vectors asked with.
+            queries: the query vectors.
             count: how many rows are wanted.
             within: ascending rows to choose among, all of them if None.
 

@@ -65,7 +65,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Pointer:
-    """The file `CURRENT`: which of the directories beside it readers take.
+    """The file `CURRENT`: which of the directories next to it readers take.
 
     It is the last thing written, so readers see one directory or the other, never a mixture.
     """

@@ -15,7 +15,7 @@ def ignore(name: str, value: float, step: int) -> None:
 
 @contextlib.contextmanager
 def open_log(folder: Path | None) -> Iterator[LogFigure]:
-    """What takes figures while the block runs: event files for TensorBoard, where asked for.
+    """What takes figures while the block runs: event files for TensorBoard, where wanted.
 
     Args:
         folder: where the files go; nowhere if None.
