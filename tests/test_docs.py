@@ -227,6 +227,12 @@ def test_files_named_in_the_documents_exist(path: str) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_tests_named_in_their_readme_exist() -> None:
+    named = re.findall(r"`((?:\w+/)?test_\w+\.py)", read("tests/README.md"))
+    assert len(named) > 40
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+
+
 def test_no_registry_is_recorded_in_the_pins() -> None:
     pins = (ROOT / "constraints.txt").read_text()
     assert "://" not in pins

@@ -16,7 +16,7 @@ CODE = [
 PAGES = [
     ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", ".github/CONTRIBUTING.md")
 ]
-PAGES += [*ROOT.glob("docs/*.md"), *ROOT.glob("*/*/*.md"), *ROOT.glob("*/*/*/*/*.md")]
+PAGES += [*ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md"), *ROOT.glob("*/*/*/*/*.md")]
 # A word of ours and the field's; no part of an identifier between underscores is one of ours.
 NAMES = {
     "alike": "false_negatives",

@@ -29,11 +29,14 @@ def embed(
             "has_image": image.any(axis=1),
         }
     )
-    return write_embeddings(folder, "ab", [table], {"rows": count, "embedded": count})
+    facts = {"rows": count, "embedded": count, "rejected": 0, "dim": 2 * text.shape[1]}
+    facts |= {"model": "random", "model_fingerprint": "", "catalogue": ""}
+    facts |= {"features": [], "images_unusable": {}}
+    return write_embeddings(folder, "ab", [table], facts)
 
 
 @pytest.mark.parametrize(("noise", "low", "high"), [(0.0, 1.0, 1.0), (0.3, 0.5, 0.99)])
-def test_halves_that_belong_together_agree(
+def test_parts_that_belong_together_agree(
     tmp_path: Path, noise: float, low: float, high: float
 ) -> None:
     text = random_parts(5000, 0)
@@ -43,7 +46,7 @@ def test_halves_that_belong_together_agree(
     assert low <= found <= high
 
 
-def test_halves_of_strangers_agree_by_chance(tmp_path: Path) -> None:
+def test_parts_of_other_products_agree_by_chance(tmp_path: Path) -> None:
     found = measure_alignment(embed(tmp_path, random_parts(3000, 0), random_parts(3000, 1)))
     assert found == pytest.approx(0.0, abs=0.05)
 
