@@ -22,6 +22,7 @@ from prodmatch.storage.atomic import (
     new_file,
     remove_leftovers,
 )
+from prodmatch.storage.embeddings import vector_array, vectors_of
 from prodmatch.storage.features import FeatureStore, content_key
 
 
@@ -202,3 +203,9 @@ def test_only_new_contents_are_planned_each_once_in_order() -> None:
     known = [content_key(b"b"), content_key(b"e")]
     found = new_contents(pa.array(keys, pa.binary(16)), pa.array(known, pa.binary(16)))
     assert found.tolist() == [0, 4, 6]
+
+
+def test_no_vectors_have_their_dimensions_too() -> None:
+    column = vector_array(np.zeros((3, 5), np.float32))
+    assert vectors_of(column).shape == (3, 5)
+    assert vectors_of(column.take(pa.array([], pa.int64()))).shape == (0, 5)

@@ -1,4 +1,4 @@
-"""How well a model knows a catalogue: told without labels, from the products' own two parts."""
+"""How well a model knows a catalogue: measured without labels, on the products' own two parts."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,8 +8,6 @@ import numpy as np
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.embeddings import Embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
-
-__all__ = ["measure_alignment", "weights_for"]
 
 MOST_PRODUCTS = 1_000
 FEWEST_PRODUCTS = 50
@@ -32,7 +30,7 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
         The agreement in -1..1, or None where fewer than 50 products can tell.
     """
     step = max(1, embeddings.row_count // (2 * MOST_PRODUCTS))
-    found: dict[bytes, Vectors] = {}  # by what stands for the text, which may be long
+    found: dict[bytes, Vectors] = {}  # by the digest of the text, which may be long
     start = 0
     for batch in embeddings.batches(["vector", "text", "has_text", "has_image"]):
         for row in range(-start % step, len(batch), step):
@@ -44,7 +42,7 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
     chosen = chosen[:: -(-len(chosen) // MOST_PRODUCTS)] if chosen else []
     if len(chosen) < FEWEST_PRODUCTS:
         return None
-    text, image = (normalise(half) for half in split_parts(np.concatenate(chosen)))
+    text, image = (normalise(part) for part in split_parts(np.concatenate(chosen)))
     nearer = further = 0
     for start in range(0, len(text), BLOCK):
         scores = penalised_image_query(text[start : start + BLOCK]) @ image.T  # (block, n)
@@ -59,12 +57,7 @@ def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[s
     """The weights of the signals in a catalogue that the model knows this well.
 
     Text vectors count by the agreement, and picture vectors by its square, as a correlation's
-    square is the share that it explains; words always count whole. A model takes more of texts
-    than of pictures to a shop that it does not know: a sentence of a description finds its title
-    among 2,469 oftener, the more the text vectors count, up to twice the words. Success@10 is
-    .434 with words alone; .451 and .459 with half as much and as much again of a model that
-    learnt from no description, .49 and .52 where it learnt from others of the same kind.
-    An agreement of None leaves the weights as they are.
+    square is the share that it explains; words always count in full. An agreement of None leaves the weights as they are.
     """
     agreed = 1.0 if agreement is None else max(0.0, agreement)
     known = {"lexical": 1.0, "text": max(LEAST, agreed), "image": max(LEAST, agreed**2)}

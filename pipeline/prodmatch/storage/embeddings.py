@@ -109,7 +109,7 @@ def vector_array(vectors: Vectors) -> pa.FixedSizeListArray:
 def vectors_of(column: pa.FixedSizeListArray) -> Vectors:
     """`(n, dim)` of an Arrow column of fixed-size lists of float32."""
     flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, dtype=np.float32).reshape(len(column), -1)
+    return np.asarray(flat, dtype=np.float32).reshape(-1, column.type.list_size)
 
 
 def write_embeddings(
