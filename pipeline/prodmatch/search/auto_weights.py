@@ -57,7 +57,8 @@ def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[s
     """The weights of the signals in a catalogue that the model knows this well.
 
     Text vectors count by the agreement, and picture vectors by its square, as a correlation's
-    square is the share that it explains; words always count in full. An agreement of None leaves the weights as they are.
+    square is the share that it explains; words always count in full. An agreement of None leaves
+    the weights as they are.
     """
     agreed = 1.0 if agreement is None else max(0.0, agreement)
     known = {"lexical": 1.0, "text": max(LEAST, agreed), "image": max(LEAST, agreed**2)}
