@@ -67,7 +67,8 @@ def test_nothing_runs_code_from_a_file_or_asks_a_network() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             banned = ("pickle", "shelve", "dill", "joblib", "urllib", "requests", "http", "socket")
-            assert not {name.split(".")[0] for name in names} & set(banned), path
+            opening = {name.split(".")[0] for name in names if name != "urllib.parse"}
+            assert not opening & set(banned), path
         for name, call in calls(path):
             place, whole = f"{path.name}:{call.lineno}", ast.unparse(call)
             assert not (name in ("eval", "exec") and isinstance(call.func, ast.Name)), place
