@@ -12,6 +12,7 @@ from prodmatch_cli.messages import print_error, translate
 from prodmatch_cli.output import HIT_COLUMNS, print_lines, print_rows
 from prodmatch_cli.text import one_line
 
+MOST_IDS = 3  # of the queries that a hint is for
 MOST_CHARACTERS = 200  # of what was searched for
 
 
@@ -42,8 +43,7 @@ def print_answers(
         explain: whether the table shows each signal's share of the score.
         many: whether the queries come from a file; then errors end the program with status 1.
     """
-    for hint in dict.fromkeys(hint for answer in answers for hint in answer.hints):
-        click.echo(f"hint: {one_line(translate(hint))}", err=True)
+    _print_hints(answers)
     errors = {
         answer.query_id: one_line(translate(answer.error)) for answer in answers if answer.error
     }
@@ -60,11 +60,27 @@ def print_answers(
             form,
             (),
         )
+        if not any(answer.hits or answer.error for answer in answers):
+            click.echo("no product matches", err=True)
     if errors:
         print_error(
             f"{len(errors)} of {len(answers)} queries cannot be answered; their lines say why."
         )
         sys.exit(1)
+
+
+def _print_hints(answers: Sequence[Answer]) -> None:
+    """Each hint once, with the queries that it is for, where it is not for all."""
+    ids: dict[str, list[str]] = {}
+    for answer in answers:
+        for hint in dict.fromkeys(answer.hints):
+            ids.setdefault(hint, []).append(answer.query_id)
+    for hint, found in ids.items():
+        place = ""
+        if len(found) < len(answers):
+            more = f" and {len(found) - MOST_IDS} more" if len(found) > MOST_IDS else ""
+            place = f"query {', '.join(found[:MOST_IDS])}{more}: "
+        click.echo(f"hint: {one_line(place + translate(hint))}", err=True)
 
 
 def _print_table(

@@ -6,14 +6,16 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from types import FrameType
+from typing import TextIO
 
 import click
 
 import prodmatch
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.messages import print_error, translate
-from prodmatch_cli.text import OneLine
+from prodmatch_cli.text import OneLine, one_line
 
 # The extra of pyproject.toml that installs a module.
 EXTRAS = {
@@ -94,6 +96,7 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if logging.lastResort is not None:  # what writes warnings of libraries to stderr
         logging.lastResort.setFormatter(OneLine("warning: %(message)s"))
+    warnings.showwarning = _show_warning
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -119,6 +122,18 @@ def main() -> None:
             f"not. Run \"pip install 'prodmatch[{EXTRAS[error.name]}]'\"."
         )
         sys.exit(1)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A library's warning as one line on stderr, without the place in its code."""
+    click.echo(f"warning: {one_line(str(message))}", err=True)
 
 
 def _describe(error: click.ClickException) -> str:

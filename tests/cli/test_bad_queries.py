@@ -95,6 +95,19 @@ def test_a_query_of_a_batch_that_cannot_be_answered_is_a_line_with_its_error(
         assert (again.code, "error" in again.out) == (1, True)
 
 
+def test_a_hint_names_the_queries_that_it_is_for(shell: Shell) -> None:
+    given = b'{"query_id": "a", "text": "shirt"}\n{"query_id": "b", "text": "not red"}\n'
+    done = shell("query", "--queries", "-", "--format", "jsonl", given=given)
+    hint = "hint: query b: 'not red': names only what is not wanted; searched for as it stands\n"
+    assert (done.code, done.err) == (0, hint)
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_an_empty_answer_says_so(shell: Shell, form: str) -> None:
+    done = shell("query", "shirt", "--filter", "price < 0", "--format", form)
+    assert (done.code, done.err) == (0, "no product matches\n")
+
+
 def test_a_pipe_is_never_waited_for(shell: Shell, tmp_path: Path) -> None:
     pipe = str(tmp_path / "pipe")
     os.mkfifo(pipe)

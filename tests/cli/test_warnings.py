@@ -1,12 +1,15 @@
 """What a catalogue's reading passes over stands in the report and on stderr."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small import run
+
+from prodmatch_cli import main
 
 
 @pytest.mark.parametrize("form", ["json", "table"])
@@ -18,3 +21,14 @@ def test_check_names_what_is_passed_over(form: str, tmp_path: Path) -> None:
     assert "'b.csv'" in done.err
     if form == "json":
         assert any("'b.csv'" in warning for warning in json.loads(done.out)["warnings"])
+
+
+def test_a_warning_of_a_library_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["prodmatch", "--version"])
+    with warnings.catch_warnings():
+        main.main()
+        warnings.simplefilter("always")
+        warnings.warn("two\nlines\x1b", stacklevel=1)
+    assert capsys.readouterr().err == "warning: two lines\\x1b\n"

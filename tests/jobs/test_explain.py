@@ -20,7 +20,7 @@ from prodmatch.explain import explain_product, paint
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.reports.html import answers_page, explanation_page
-from prodmatch.search.hits import Hit
+from prodmatch.search.hits import Answer, Hit
 from prodmatch.storage.vectors import normalise, split_parts
 
 HOSTILE = "<script>alert(1)</script> \"onload='x' & red shirt"
@@ -219,7 +219,7 @@ def hostile_hit() -> Hit:
 def test_a_page_of_answers_runs_nothing_and_loads_nothing() -> None:
     pictures = {HOSTILE: draw((200, 10, 20), 1, side=400)}
     asked = [Query(text=HOSTILE + "\ud800", image=b"<svg onload=alert(1)>")]
-    page = answers_page(asked, [[hostile_hit()]], pictures, facts={"filter": HOSTILE})
+    page = answers_page(asked, [Answer("q", [hostile_hit()])], pictures, facts={"filter": HOSTILE})
     tags = Tags(page)
     assert {"script", "link", "iframe", "svg", "object"} & set(tags.tags) == set()
     assert not [name for name in tags.attributes if name.startswith("on")]
@@ -232,7 +232,8 @@ def test_a_page_of_answers_runs_nothing_and_loads_nothing() -> None:
 def test_a_page_of_answers_shows_pictures_bars_filter_and_generation() -> None:
     pictures = {HOSTILE: draw((200, 10, 20), 1, side=400)}
     facts = {"filter": "price < 50", "generation": 4}
-    page = answers_page([Query(text="a")] * 2, [[hostile_hit()], []], pictures, facts=facts)
+    answers = [Answer("q", [hostile_hit()]), Answer("q")]
+    page = answers_page([Query(text="a")] * 2, answers, pictures, facts=facts)
     widths = re.findall(r'class="(lexical|text|image)" style="width:([\d.]+)%"', page)
     assert widths == [("lexical", "50.0"), ("text", "30.0"), ("image", "10.0")]
     assert "filter price &lt; 50 · generation 4" in page
@@ -246,7 +247,7 @@ def test_a_page_of_answers_shows_pictures_bars_filter_and_generation() -> None:
 
 def test_a_leg_that_speaks_against_a_product_is_drawn_left_of_the_line() -> None:
     hit = Hit("q", 1, "p1", 0.25, 0.1, 0.0, 0.3, -0.05, 4, {"title": "Mug"})
-    page = answers_page([Query(text="a")], [[hit]], {}, facts={})
+    page = answers_page([Query(text="a")], [Answer("q", [hit])], {}, facts={})
     against, speaking = re.findall(r'<i class="(?:against|for)">(.*?)</i>', page)
     assert re.findall(r'class="(\w+)" style="width:([\d.]+)%"', speaking) == [("text", "30.0")]
     # 0.05 of the 85 % right of the line are 0.28 of the 15 % left of it.
@@ -256,9 +257,18 @@ def test_a_leg_that_speaks_against_a_product_is_drawn_left_of_the_line() -> None
 
 def test_a_page_of_many_questions_names_them() -> None:
     queries = [Query("banner", "a"), Query("footer", "b")]
-    page = answers_page(queries, [[], []], {}, facts={})
+    page = answers_page(queries, [Answer("banner"), Answer("footer")], {}, facts={})
     assert page.index("banner") < page.index("footer")
-    assert "banner" not in answers_page(queries[:1], [[]], {}, facts={})
+    assert "banner" not in answers_page(queries[:1], [Answer("banner")], {}, facts={})
+
+
+def test_a_page_shows_errors_and_what_was_understood() -> None:
+    answers = [Answer("a", error="has <no> word"), Answer("b", [], "tee", "without red", ("why",))]
+    page = answers_page([Query("a"), Query("b", "tee not red")], answers, {}, facts={})
+    assert "not answered: has &lt;no&gt; word" in page
+    assert "searched for “tee”" in page
+    assert "understood without red" in page
+    assert "<p>why</p>" in page
 
 
 def test_a_page_of_an_explanation_escapes_titles(store: Path, tmp_path: Path, model: Model) -> None:

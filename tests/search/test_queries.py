@@ -44,7 +44,7 @@ BAD: list[tuple[object, str]] = [
     ({"text": "shirt", "top": 2.5}, "top is '2.5'"),
     ({"text": "shirt", "top": True}, "top is 'True'"),
     ({"text": "shirt", "filter": "pric < 5"}, "pric"),
-    ({"text": "shirt", "filter": ""}, "incomplete input"),
+    ({"text": "shirt", "filter": ""}, "is empty"),
     ({"text": "shirt", "filter": 5}, "filter is '5'"),
     ("no json", "line 2 is no JSON"),
     ([1], "line 2 is no JSON object"),
@@ -170,3 +170,9 @@ def test_a_file_of_which_all_lines_are_needed_names_the_first_bad_one(tmp_path: 
     assert [isinstance(each, RejectedQuery) for each in read_queries(path)] == [False, True, True]
     with pytest.raises(QueryError, match="query 2: a query has no x"):
         require_queries(path)
+
+
+def test_a_line_without_an_id_takes_none_that_another_has(tmp_path: Path) -> None:
+    records: list[object] = [{"query_id": 2, "text": "mug"}, {"text": "lamp"}, [1]]
+    read = read_queries(write_lines(tmp_path / "q.jsonl", records))
+    assert [query.query_id for query in read] == ["2", "#2", "3"]

@@ -1,17 +1,19 @@
 """The command `query`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from prodmatch.model.description import open_model
-from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.hits import Answer
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
 from prodmatch.search.searcher import SearchOptions
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.answers import print_answers, report_answer
+from prodmatch_cli.messages import translate
 from prodmatch_cli.options import (
     EXPLAIN,
     HIT_FORMAT,
@@ -92,45 +94,32 @@ def query(
     if queries is None:
         report_answer(answers[0])
     if html is not None:
-        pairs = _answered(given, answers)
         from prodmatch_cli.opening import find_pictures, read_options
 
-        shown = {hit.product_id for _, hits in pairs for hit in hits}
+        shown = {hit.product_id for answer in answers for hit in answer.hits}
         reading = read_options(columns, None, image_root)
         pictures = find_pictures(store, catalogue, reading, shown)
         facts = {
-            "searched for": answers[0].searched_for if queries is None else None,
-            "understood": answers[0].understood if queries is None else None,
             "filter": where,
             "weights": weights,
             "generation": index.generation.number,
         }
-        _write_page(html, pairs, pictures, facts)
+        _write_page(html, given, answers, pictures, facts)
     print_answers(answers, form, explain=explain, many=queries is not None)
-
-
-def _answered(
-    queries: Sequence[Query | RejectedQuery], answers: Sequence[Answer]
-) -> list[tuple[Query, list[Hit]]]:
-    """The queries that are answered, with their hits."""
-    return [
-        (query, answer.hits)
-        for query, answer in zip(queries, answers, strict=True)
-        if isinstance(query, Query) and answer.error is None
-    ]
 
 
 def _write_page(
     path: Path,
-    pairs: Sequence[tuple[Query, list[Hit]]],
+    queries: Sequence[Query | RejectedQuery],
+    answers: Sequence[Answer],
     pictures: Mapping[str, bytes],
     facts: Mapping[str, object],
 ) -> None:
     from prodmatch.reports.html import answers_page
 
     page = answers_page(
-        [query for query, _ in pairs],
-        [hits for _, hits in pairs],
+        [query if isinstance(query, Query) else Query(query.query_id) for query in queries],
+        [replace(answer, error=translate(answer.error or "") or None) for answer in answers],
         pictures,
         facts={name: value for name, value in facts.items() if value is not None},
     )

@@ -55,16 +55,14 @@ class Matches:
         positions = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         return np.asarray(self.scores[positions] * (self.rows[positions] == rows))
 
-    def with_named(self, row: int) -> "Matches":
-        """These and a row that the query names, before all others, as by a rare code."""
-        others = self.rows != row
-        position = int(np.searchsorted(self.rows[others], row))
-        first = self.scores.max(initial=0.0) + NAMED_SCORE
-        return Matches(
-            np.insert(self.rows[others], position, row),
-            np.insert(self.scores[others], position, np.float32(first)),
-            has_rare_code=True,
-        )
+    def with_named(self, rows: npt.NDArray[np.int64]) -> "Matches":
+        """These and the ascending rows that the query names, before others, as by a rare code."""
+        if not len(rows):
+            return self
+        together = np.union1d(self.rows, rows)
+        scores = self.of(together)
+        scores[np.isin(together, rows)] = scores.max(initial=0.0) + NAMED_SCORE
+        return Matches(together, scores, has_rare_code=True)
 
 
 class PostingsBuilder:

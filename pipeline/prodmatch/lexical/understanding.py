@@ -86,7 +86,10 @@ NO_PRICE_BEFORE = frozenset(
 )
 # Behind a number without a currency only these leave it a price.
 PRICE_BEHIND = re.compile(r"\s*(?:$|[,;.!?)]|(?:for|in|with|without|but|not|please|-)(?=[\s\w]))")
-TRIGGERS = frozenset(["not", "without", "w/o", "except", "excluding", "exclude", "non", "no"])
+TRIGGERS = frozenset(
+    """not without w/o except excluding exclude non no neither isn't aren't isn\u2019t aren\u2019t
+    """.split()  # noqa: SIM905
+)
 PHRASE_TRIGGERS = frozenset(["without", "w/o", "except", "excluding", "exclude"])
 FILLERS = frozenset("a an the any for in of made with from".split())  # noqa: SIM905
 MODIFIERS = frozenset("light dark bright pale deep hot navy sky royal neon".split())  # noqa: SIM905
@@ -117,7 +120,11 @@ IDIOMS = {  # words behind a trigger that make one term of it
     "except": frozenset("you me us him her them it".split()),  # noqa: SIM905
 }
 DANGLING = frozenset("for and but price priced cost costing with in at budget or".split())  # noqa: SIM905
+STAND_INS = frozenset(["one", "ones"])  # for what the query names: "except the blue ones"
+RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blue"
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 MOST_PHRASE_WORDS = 3
+EXCEPT = re.compile(r"\b(?:other\s+than|anything\s+but)\b", re.IGNORECASE)
 QUOTED = re.compile(r'(?:^|\s)["\u201c]\S[^"\u201d]*["\u201d](?=\s|$)')
 
 
@@ -141,11 +148,13 @@ class Understanding:
         words: what is searched for.
         without: phrases that hits must not contain or show.
         limits: of the price.
+        is_all_negative: whether the text names only what is not wanted, and stays as it is.
     """
 
     words: str
     without: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    is_all_negative: bool = False
 
 
 def understand(text: str, contains: Contains, *, limits: bool = True) -> Understanding:
@@ -163,15 +172,16 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
         return Understanding(text)
     found: list[Limit] = []
     rest = _take_limits(text, contains, found) if limits else text
-    words, without = _take_negations(rest.split(), contains)
-    if not any(map(str.isalnum, " ".join(words))):
+    words, without = _take_negations(EXCEPT.sub("except", rest).split(), contains)
+    is_all_negative = bool(without) and not any(map(str.isalnum, " ".join(words)))
+    if is_all_negative or not without:
         words, without = rest.split(), []
     while words and (found or without) and _plain(words[-1]) in DANGLING:
         words = words[:-1]
     left = " ".join(words)
     if not any(map(str.isalnum, left)):
         left = text
-    return Understanding(left, tuple(dict.fromkeys(without)), tuple(found))
+    return Understanding(left, tuple(dict.fromkeys(without)), tuple(found), is_all_negative)
 
 
 def _take_limits(text: str, contains: Contains, found: list[Limit]) -> str:
@@ -242,7 +252,7 @@ def _take_negations(tokens: Sequence[str], contains: Contains) -> tuple[list[str
         phrases, end = _read_negation(tokens, position, bool(kept), contains)
         if phrases:
             without += phrases
-            if kept and _plain(kept[-1]) == "but":
+            while kept and _plain(kept[-1]) in RELATIVE:
                 kept.pop()
         else:
             kept.append(tokens[position])
@@ -275,6 +285,7 @@ def _read_negation(
             break
         phrases.append(" ".join(map(_plain, phrase)))
         start += len(phrase)
+        start += _plain("".join(tokens[start : start + 1])) in STAND_INS
         chain = ("or", "nor", "and") if lower in PHRASE_TRIGGERS else ("or", "nor")
         if (
             phrase[-1].endswith((",", ";"))
@@ -292,7 +303,7 @@ def _read_phrase(tokens: Sequence[str], long: bool) -> list[str]:
     phrase: list[str] = []
     for token in tokens:
         word = _plain(token)
-        if word in BOUNDARIES or not re.fullmatch(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*", word):
+        if word in BOUNDARIES | STAND_INS or WORD.fullmatch(word) is None:
             break
         phrase.append(token)
         full = len(phrase) == MOST_PHRASE_WORDS if long else word not in MODIFIERS

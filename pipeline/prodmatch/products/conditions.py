@@ -35,6 +35,24 @@ KEYWORDS = frozenset(
     savepoint select set table temp temporary then ties to transaction trigger true unbounded union
     unique update using vacuum values view virtual when where window with without""".split()  # noqa: SIM905
 )
+ORDERED = frozenset(["<", "<=", ">", ">=", "between"])
+DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T].*)?")
+DATE_START = re.compile(r"\d{4}(?:-\d\d?(?:-\d\d?(?:[ T].*)?)?)?")
+AMOUNT = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+REMEDIES = (  # what is written in conditions of other languages, and what to write instead
+    (re.compile("[\u2018\u2019\u201c\u201d]"), "Write straight quotes, 'red'"),
+    (re.compile("&&"), "Write AND"),
+    (re.compile(r"=\s*[<>]"), "Write <= or >="),
+    (re.compile(r"\d,\d{1,2}\b"), "Write a point before decimals: 20.50"),
+    (
+        re.compile(r"\b(?:contains|regexp|match|startswith|endswith)\b", re.IGNORECASE),
+        "Write LIKE '%word%'",
+    ),
+    (
+        re.compile(r"[$€£]\s*\d|\d\s*(?:[$€£]|(?:eur|euros?|usd|dollars?|gbp)\b)", re.IGNORECASE),
+        "Write a number alone",
+    ),
+)
 MOST_HINTS = 3
 PRICE_WORDS = frozenset(["price", "prices", "cost", "amount", "msrp", "rrp", "preis", "prix"])
 NO_PRICE_WORDS = frozenset(
@@ -104,13 +122,18 @@ def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token
 def find_mistake(condition: str, columns: Mapping[str, Column]) -> str | None:
     """What is wrong with a condition that SQLite would take without a word; None if nothing is."""
     tokens = split_condition(condition, columns)
+    if not tokens:
+        return "is empty"
+    if mistake := _bare_name(condition, columns) or _wrong_brackets(tokens):
+        return mistake
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None
         after = tokens[index + 1] if index + 1 < len(tokens) else None
         mistake = (
             _unknown_name(token, before, columns)
-            or _lone_text(token, before, after)
-            or _wrong_operator(token, before, after)
+            or _lone_text(token, before, after, columns)
+            or _quoted_column(token, before, after, columns)
+            or _wrong_operator(tokens, index)
         )
         if mistake:
             return mistake
@@ -136,20 +159,19 @@ def explain_error(condition: str, message: str, columns: Mapping[str, Column]) -
         return f"{message}. Write an apostrophe inside a text twice: '%men''s%'"
     for column in columns.values():
         if (quoted := _needs_quotes(column.name)) and _stands_bare(column.name, condition):
-            return (
-                f"{message}. The column {column.name!r} is {quoted}: write it in double quotes, "
-                f'"{column.name}"'
-            )
+            return f"{message}. {_hint_quotes(column.name, quoted)}"
     if number := re.search(r"\d+(?:,\d{3})+\b", condition):
         return f"{message}. Write {number[0].replace(',', '')}, without commas"
-    unknown = re.fullmatch(r"no such column: (.+)", message)
-    if unknown:
-        return f"{message}. {_hint_unknown(unknown[1], tokens, columns)}".rstrip(". ")
     for token in tokens:
         if token.kind == "variable":
             return f"{token.shown!r} is no value. Write a number alone, or text in single quotes"
-        if token.shown == "&&":
-            return f"{message}. Write AND"
+    outside = _outside_quotes(condition)
+    for pattern, remedy in REMEDIES:
+        if pattern.search(outside):
+            return f"{message}. {remedy}"
+    unknown = re.fullmatch(r"no such column: (.+)", message)
+    if unknown:
+        return f"{message}. {_hint_unknown(unknown[1], tokens, columns)}".rstrip(". ")
     return message
 
 
@@ -219,9 +241,9 @@ def _is_literal(token: Token) -> bool:
 def _wrong_type(column: Column, operator: str, literal: Token) -> str | None:
     name = column.name
     is_text = literal.kind in ("text", "name")
-    if column.kind == "text" and not is_text:
-        return f"{name} is text ({column.sample!r}); compare with quotes or convert the column"
-    if column.kind == "text" or not is_text or operator == "like":
+    if column.kind == "text":
+        return _wrong_text(column, operator, literal.value, is_text=is_text)
+    if not is_text or operator == "like":
         return None
     if column.kind == "boolean":
         return f"{name} is true or false; write {name} = true, without quotes"
@@ -233,6 +255,53 @@ def _wrong_type(column: Column, operator: str, literal: Token) -> str | None:
     )
 
 
+def _wrong_text(column: Column, operator: str, value: str, *, is_text: bool) -> str | None:
+    """What is wrong with a comparison of text: dates in another form, amounts by their letters."""
+    name, sample, is_ordered = column.name, column.sample, operator in ORDERED
+    if DATE.fullmatch(sample) and (not is_text or (is_ordered and not DATE_START.fullmatch(value))):
+        return f"{name} is a date ({sample!r}); write dates like that, in quotes"
+    is_amount = is_price(name) or any(sign in sample for sign in ".,")
+    if is_ordered and is_amount and AMOUNT.fullmatch(sample) and AMOUNT.fullmatch(value.strip()):
+        number = f"CAST(REPLACE({quote_plain(name)}, ',', '') AS REAL)"
+        return f"{name} is text ({sample!r}); convert the column, or write {number} for it"
+    if not is_text:
+        return f"{name} is text ({sample!r}); compare with quotes or convert the column"
+    return None
+
+
+def _bare_name(condition: str, columns: Mapping[str, Column]) -> str | None:
+    """A column with a space in its name, which is another column's name to SQLite."""
+    for column in columns.values():
+        if " " in column.name.strip() and _stands_bare(column.name, condition):
+            return _hint_quotes(column.name, _needs_quotes(column.name))
+    return None
+
+
+def _hint_quotes(name: str, reason: str) -> str:
+    return f'The column {name!r} is {reason}: write it in double quotes, "{name}"'
+
+
+def _wrong_brackets(tokens: Sequence[Token]) -> str | None:
+    depth = 0
+    for token in tokens:
+        depth += {"(": 1, ")": -1}.get(token.shown, 0)
+        if depth < 0:
+            return "a bracket is closed that was not opened"
+    return None
+
+
+def _quoted_column(
+    token: Token, before: Token | None, after: Token | None, columns: Mapping[str, Column]
+) -> str | None:
+    """A column's name in single quotes: a text to SQLite, which no value is compared with."""
+    is_first = before is None or before.value in ("and", "or", "not", "(")
+    is_compared = after is not None and after.value in (*COMPARISONS, "like", "in", "between")
+    if token.kind != "text" or not is_first or not is_compared:
+        return None
+    column = columns.get(token.value.lower())
+    return None if column is None else f'{token.shown} is a text; write "{column.name}"'
+
+
 def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Column]) -> str | None:
     """A name in double quotes that is no column: SQLite takes it for a text."""
     is_value = before is not None and (
@@ -240,25 +309,43 @@ def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Colu
     )
     if token.kind != "name" or is_value:
         return None
+    if token.shown.startswith("[") and before is not None and before.value == "in":
+        return "IN takes round brackets: IN ('red', 'blue')"
     hint = _nearest_columns(token.value, columns)
     return f"there is no column {token.value!r}" + (f"; there is {hint}" if hint else "")
 
 
-def _lone_text(token: Token, before: Token | None, after: Token | None) -> str | None:
+def _lone_text(
+    token: Token, before: Token | None, after: Token | None, columns: Mapping[str, Column]
+) -> str | None:
     """A text that is a condition by itself, as in `colour = 'red' OR 'blue'`: never true."""
     starts = before is None or before.value in ("or", "not")
     ends = after is None or after.value in ("and", "or", ")")
-    if token.kind == "text" and starts and ends and before is not None:
+    if not starts or not ends:
+        return None
+    if token.kind == "text":
         return f"{token.shown} stands alone; repeat the column: colour = {token.shown}"
+    column = columns.get(token.value.lower()) if token.kind == "column" else None
+    if column is not None and column.kind == "text":
+        return f"{token.shown} stands alone; compare it: {token.shown} = {column.sample!r}"
     return None
 
 
-def _wrong_operator(token: Token, before: Token | None, after: Token | None) -> str | None:
-    if token.value == "null" and before is not None and before.value in COMPARISONS - {"is"}:
+def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:
+    """NULL behind a comparison, and signs that stand for AND and OR elsewhere."""
+    values = ["", "", *(token.value for token in tokens), "", ""]
+    kinds = ["", "", *(token.kind for token in tokens), "", ""]
+    at = index + 2
+    if values[at] == "null" and values[at - 1] in COMPARISONS - {"is"}:
         return "nothing is equal to NULL; write IS NULL or IS NOT NULL"
-    if token.value == "||" and before is not None and after is not None:
-        joins = {before.kind, after.kind} & {"text"} or before.value == ")"
-        return None if joins else "|| joins texts; write OR"
+    begins_another = kinds[at + 1] == "column" and values[at + 2] in COMPARISONS
+    ends_one = values[at - 2] in COMPARISONS and kinds[at - 1] in ("text", "number")
+    if values[at] == "||" and values[at - 1] and values[at + 1]:
+        joins = "text" in (kinds[at - 1], kinds[at + 1]) or values[at - 1] == ")"
+        if not joins or (ends_one and (begins_another or kinds[at + 1] == "text")):
+            return "|| joins texts; write OR"
+    if values[at] in ("&", "|") and (ends_one or begins_another):
+        return f"{values[at]} joins bits; write {'AND' if values[at] == '&' else 'OR'}"
     return None
 
 
@@ -275,8 +362,12 @@ def _needs_quotes(name: str) -> str:
 
 def _stands_bare(name: str, condition: str) -> bool:
     """Whether a name stands in a condition outside quotes."""
-    outside = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]", " ", condition)
+    outside = _outside_quotes(condition)
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", outside, re.IGNORECASE) is not None
+
+
+def _outside_quotes(condition: str) -> str:
+    return re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]", " ", condition)
 
 
 def _hint_unknown(name: str, tokens: Sequence[Token], columns: Mapping[str, Column]) -> str:

@@ -21,6 +21,8 @@ from prodmatch.products.conditions import is_price
 from prodmatch.products.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
 
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
+MOST_NAMES = 64  # words of a query that may be ids
+NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
 NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
@@ -74,7 +76,7 @@ class Products:
         return {name: restore for name, restore in found.items() if restore is not None}
 
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
-        """The rows that contain a word of the query, and the product that has it for its id.
+        """The rows that contain a word of the query, above them those whose id it has in it.
 
         Args:
             query: what is searched for.
@@ -82,10 +84,18 @@ class Products:
         """
         with self._postings() as postings:
             matches = postings.match(query, within)
-        named = self.row_of(query)
-        if named is None or (within is not None and named not in within):
-            return matches
+        named = self.rows_named(query)
+        if within is not None:
+            named = np.intersect1d(named, within)
         return matches.with_named(named)
+
+    def rows_named(self, text: str) -> npt.NDArray[np.int64]:
+        """The rows whose id is this text, or a code in it, in any case; ascending."""
+        words = text.strip().split(maxsplit=MOST_NAMES)[:MOST_NAMES]
+        ids = [text.strip(), *(word for word in words if NAMES_ONE.fullmatch(word))]
+        forms = {form for each in ids for form in (each, each.upper(), each.lower())}
+        rows = {row for form in forms if (row := self.row_of(form)) is not None}
+        return np.array(sorted(rows), np.int64)
 
     def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.thumbnails import make_thumbnails, save_jpeg
-from prodmatch.search.hits import Hit
+from prodmatch.search.hits import Answer
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
 
@@ -30,16 +30,16 @@ CHART = {
 
 def answers_page(
     queries: Sequence[Query],
-    found: Sequence[Sequence[Hit]],
+    found: Sequence[Answer],
     pictures: Mapping[str, bytes],
     *,
     facts: Mapping[str, object],
 ) -> str:
-    """The hits of each query with their pictures and the split of their scores.
+    """What comes of each query: hits with pictures and the split of their scores, or the error.
 
     Args:
         queries: texts, pictures or items.
-        found: the hits of each.
+        found: the answer of each.
         pictures: those of the products that there are, by id; a broken one is left out.
         facts: what else the reader should know, such as the filter; shown under the title.
     """

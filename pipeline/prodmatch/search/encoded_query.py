@@ -115,7 +115,7 @@ class QueryEncoder:
     def _read(self, query: Query, exact: bool) -> "_ReadQuery | QueryError":
         try:
             typed = clean_text(query)
-            if typed is None or exact:
+            if typed is None or exact or len(self.products.rows_named(typed)):
                 return _ReadQuery(query, typed, Understanding(typed or ""), self._preprocess(query))
             column = self._price_column
             hints: tuple[str, ...] = ()
@@ -125,6 +125,8 @@ class QueryEncoder:
                 read = understand(typed, self.products.contains_phrase, limits=False)
             correction = correct_spelling(read.words, self._lexicon)
             hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
+            if read.is_all_negative:
+                hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
             where = tuple(limit.condition(quote_plain(column or "")) for limit in read.limits)
             read = replace(read, words=correction.text)
             return _ReadQuery(query, typed, read, self._preprocess(query), where, hints)

@@ -44,8 +44,9 @@ class RejectedQuery:
 def read_queries(path: Path) -> list[Query | RejectedQuery]:
     """The queries in a Parquet, CSV, TSV or JSON lines file, or of `-`, standard input, in order.
 
-    A query has a `query_id` (its number where there is none) and `text`, `image` (bytes, or a
-    path relative to the file), both, or `product_id`; and may have a `filter` and a `top`.
+    A query has a `query_id` (its number where there is none, `#` before it if another query has
+    that id) and `text`, `image` (bytes, or a path relative to the file), both, or `product_id`;
+    and may have a `filter` and a `top`.
 
     Raises:
         QueryError: the file cannot be read, none of its lines is a record, it has a column that
@@ -54,7 +55,11 @@ def read_queries(path: Path) -> list[Query | RejectedQuery]:
     records = parse_records(path, "`queries`", numbers=["top"])
     if path.suffix.lower() in (*PARQUET_SUFFIXES, *TABLE_SUFFIXES):
         _check_names(next(iter(records), {}), f"`queries` {path}")
-    queries = [_read_query(record, number, path) for number, record in enumerate(records, start=1)]
+    given = {str(record.get("query_id")) for record in records if isinstance(record, dict)}
+    queries = []
+    for number, record in enumerate(records, start=1):
+        free = f"#{number}" if str(number) in given else str(number)
+        queries.append(_read_query(record, number, path, free))
     known: set[str] = set()
     for query in queries:
         if query.query_id in known:
@@ -95,9 +100,11 @@ def read_picture(path: Path, name: str) -> bytes:
         ) from error
 
 
-def _read_query(record: Record | QueryError, number: int, path: Path) -> Query | RejectedQuery:
+def _read_query(
+    record: Record | QueryError, number: int, path: Path, query_id: str
+) -> Query | RejectedQuery:
+    """The query of a record; `query_id` is its id where the record has none."""
     place = f"`queries` {path}: query {number}"
-    query_id = str(number)
     try:
         if isinstance(record, QueryError):
             raise record

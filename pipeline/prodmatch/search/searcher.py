@@ -133,15 +133,11 @@ class Searcher:
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
         hints = () if hits else self.hints([options.where, *encoded.where])
-        if not hits and encoded.knowledge < MIN_KNOWLEDGE:
+        unknown = not hits and encoded.knowledge < MIN_KNOWLEDGE
+        if unknown and not len(self.products.match(encoded.words or "").rows):
             hints += ("no product contains these words, and the model does not know them",)
-        return Answer(
-            query.query_id,
-            hits,
-            encoded.searched_for,
-            encoded.understood,
-            (*encoded.hints, *hints),
-        )
+        hints = (*encoded.hints, *hints)
+        return Answer(query.query_id, hits, encoded.searched_for, encoded.understood, hints)
 
     def hints(self, conditions: Sequence[str | None]) -> tuple[str, ...]:
         """Values that may be meant by texts in conditions that no product has."""
