@@ -1,5 +1,6 @@
 """Catalogues and pictures that commands open."""
 
+import logging
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
@@ -7,6 +8,8 @@ from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import read_names, read_pairs
+
+logger = logging.getLogger(__name__)
 
 
 def open_given(
@@ -42,12 +45,20 @@ def read_options(
 def find_pictures(
     store: Path, catalogue: Path | None, options: CatalogueOptions, product_ids: set[str]
 ) -> dict[str, bytes]:
-    """The pictures of some products by id, from the catalogue given, or the one of the store.
+    """A picture of each of some products by id, from the catalogue given, or the one of the store.
 
     Without a catalogue given, one that cannot be read is a warning: the answer needs none.
     """
+    found = find_all_pictures(store, catalogue, options, product_ids)
+    return {name: pictures[0] for name, pictures in found.items()}
+
+
+def find_all_pictures(
+    store: Path, catalogue: Path | None, options: CatalogueOptions, product_ids: set[str]
+) -> dict[str, list[bytes]]:
+    """As `find_pictures`, all of each product's list."""
     try:
-        found = open_remembered(store, catalogue, options).find_pictures(product_ids)
+        found = open_remembered(store, catalogue, options).find_all_pictures(product_ids)
     except ProdmatchError as error:
         if catalogue is not None:
             raise
@@ -56,3 +67,14 @@ def find_pictures(
     if product_ids and not found:
         print_warnings(["no pictures are shown: the catalogue has none of these products"])
     return found
+
+
+def find_listed_pictures(store: Path, options: CatalogueOptions, product_id: str) -> list[bytes]:
+    """A product's pictures, where the store's catalogue can be read and has lists of them."""
+    try:
+        catalogue = open_remembered(store, None, options)
+        if catalogue.has_picture_lists:
+            return catalogue.find_all_pictures({product_id}).get(product_id, [])
+    except ProdmatchError as error:
+        logger.debug("no pictures are compared: %s", error)
+    return []

@@ -80,6 +80,10 @@ def print_explanation(found: Row, form: str) -> None:
         f"{signal} cosine {_cell(found[f'{signal}_cosine']) or 'none'}" for signal in SIGNALS[1:]
     ]
     _write(f"\n{cosines[0]}, {cosines[1]}, BM25 {_cell(found['bm25'])}\n")
+    pictures = found["picture_cosines"]
+    if isinstance(pictures, list) and pictures:
+        each = ", ".join(_cell(cosine) or "unusable" for cosine in pictures)
+        _write(f"best picture {found['best_picture']} of {len(pictures)} (cosines {each})\n")
     for title, name in (("query", "query_words"), ("product", "product_words")):
         words = found[name]
         if isinstance(words, list) and words:

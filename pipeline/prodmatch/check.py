@@ -1,7 +1,8 @@
 """Job: a catalogue's fitness, without a model: rejects by reason, gaps, repeats, pictures."""
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -95,11 +96,13 @@ class _Tally:
         self.counts: Counter[str] = Counter()
         self.rejects: Counter[str] = Counter()
         self.unusable: Counter[str] = Counter()
+        self.unusable_listed: Counter[str] = Counter()  # of products that have another picture
         self.examples: dict[str, list[str]] = {}
         self.placeholders = Placeholders()
 
     def new_pictures(self, batch: Batch) -> Iterator[tuple[bytes, bytes]]:
-        for data in batch.images:
+        others = itertools.chain.from_iterable(batch.more_images.values())
+        for data in itertools.chain(batch.images, others):
             if data is not None and (key := content_key(data)) not in self.pictures:
                 self.pictures[key] = ("", 0)
                 yield key, data
@@ -115,11 +118,11 @@ class _Tally:
             batch.image_rejects,
             strict=True,
         )
-        for row, product_id, text, data, image_reject in rows:
-            key = content_key(data) if data is not None else None
-            reason, side = self.pictures.get(key, ("", SMALL_PIXELS)) if key else ("", SMALL_PIXELS)
+        for index, (row, product_id, text, data, image_reject) in enumerate(rows):
+            listed = [] if data is None else [data, *batch.more_images.get(index, ())]
+            key, reason, side = self._first_usable(listed)
             if reason:
-                image_reject, key = Reject(row, product_id, f"image_{reason}"), None
+                image_reject = Reject(row, product_id, f"image_{reason}")
             if not text and key is None and image_reject is not None:
                 self._reject(image_reject)
                 continue
@@ -129,6 +132,19 @@ class _Tally:
                 self.unusable[image_reject.reason] += 1
                 self._show(image_reject)
             self._compare(text, key, product_id)
+
+    def _first_usable(self, listed: Sequence[bytes]) -> tuple[bytes | None, str, int]:
+        """The key of a product's first usable picture, and its shorter side.
+
+        Without one, why the first cannot be used.
+        """
+        keys = list(map(content_key, listed))
+        found = [self.pictures.get(key, ("", SMALL_PIXELS)) for key in keys]
+        for key, (reason, side) in zip(keys, found, strict=True):
+            if not reason:
+                self.unusable_listed.update(reason for reason, _ in found if reason)
+                return key, "", side
+        return None, found[0][0] if found else "", SMALL_PIXELS
 
     def _compare(self, text: str, image: bytes | None, product_id: str) -> None:
         text_key = content_key(text.encode()) if text else None
@@ -217,6 +233,7 @@ def _report(
         examples=tally.examples,
         warnings=[
             *_warnings(catalogue, counts),
+            *_listed_warnings(tally.unusable_listed),
             *_column_warnings(columns, products),
             *(
                 f"one picture under {count} products, such as {product_id}: a placeholder?"
@@ -256,6 +273,15 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         if share >= 0.2 and not (name == "without_text" and not mapping.texts):
             warnings.append(f"{share:.0%} of the products {what}")
     return warnings
+
+
+def _listed_warnings(unusable: Counter[str]) -> list[str]:
+    """Pictures that are missing from the mean of their products' pictures."""
+    if not unusable:
+        return []
+    reasons = ", ".join(f"image_{name} {count}" for name, count in unusable.most_common())
+    count = unusable.total()
+    return [f"{count} pictures of lists cannot be used ({reasons}); their products have others"]
 
 
 def _column_warnings(columns: _Columns, products: int) -> list[str]:

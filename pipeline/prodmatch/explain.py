@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from prodmatch.embedding.image_loader import preprocess_isolated
+from prodmatch.embedding.picture_lists import average_pictures
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.search.encoded_query import EncodedQuery
@@ -45,6 +46,14 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
+class PictureCosines:
+    """How near each picture of a product is to the query, in the order of its list."""
+
+    cosines: list[float | None]  # in [-1, 1]; None where a picture cannot be used
+    best: int  # position of the nearest
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why a product answers a query."""
 
@@ -55,7 +64,8 @@ class Explanation:
     bm25: float
     query_words: list[WordShare]
     product_words: list[WordShare]
-    heat_map: HeatMap | None
+    pictures: PictureCosines | None  # where they were given
+    heat_map: HeatMap | None  # of the best picture
 
     def as_dict(self) -> dict[str, object]:
         """Names and values but for the heat map, for JSON."""
@@ -69,6 +79,8 @@ class Explanation:
             "product_words": [
                 {"word": share.word, "text": share.text} for share in self.product_words
             ],
+            "picture_cosines": self.pictures.cosines if self.pictures else [],
+            "best_picture": self.pictures.best + 1 if self.pictures else None,
         }
 
 
@@ -77,25 +89,28 @@ def explain_product(
     query: Query,
     product_id: str,
     *,
-    picture: bytes | None = None,
+    pictures: Sequence[bytes] = (),
+    heat: bool = True,
     weights: Mapping[str, float] | None = None,
 ) -> Explanation:
     """The exact split of a product's score, and what in words and picture carried it.
 
-    Words are left out one at a time. The picture is covered piece by piece: what the cosine
-    loses is what that piece brought. A class activation map would need the layers inside the
-    encoder, which the ONNX file does not give out; covering needs nothing but its answers.
+    Words are left out one at a time. The picture is covered piece by piece: what the cosine loses
+    is what that piece brought. Of several pictures that is the one nearest to the query. A class
+    activation map would need the layers inside the encoder, which the ONNX file does not give out;
+    covering needs nothing but its answers.
 
     Args:
         index: where the product is.
         query: words, a picture, or both.
         product_id: the product.
-        picture: the product's own picture, for the heat map; generations keep none.
+        pictures: the product's own, all of its list; generations keep none.
+        heat: measure a heat map of the best picture, which costs a hundred passes.
         weights: as for a query.
 
     Raises:
-        QueryError: the query cannot be answered, the id is unknown, or the picture is not the
-            one that the product was embedded with.
+        QueryError: the query cannot be answered, the id is unknown, or the pictures are not
+            those that the product was embedded with.
     """
     searcher = index.searcher
     encoded = searcher.encode_one(query)
@@ -103,7 +118,10 @@ def explain_product(
     row = int(found.rows[0])
     parts = [normalise(found.text[0]), normalise(found.image[0])]
     text, image = (part if part.any() else None for part in parts)
-    heat_map = None if picture is None else _heat_map(searcher, encoded, image, picture)
+    compared, heat_map = None, None
+    if pictures:
+        found_pixels, compared = _compare_pictures(searcher, encoded, image, pictures)
+        heat_map = _heat_map(searcher, encoded, found_pixels) if heat else None
     return Explanation(
         query=query,
         hit=searcher.place(encoded, row, weights),
@@ -112,6 +130,7 @@ def explain_product(
         bm25=_round(searcher.bm25(encoded.words, row)),
         query_words=_query_shares(searcher, encoded, query, row, text),
         product_words=[] if text is None else _product_shares(searcher, encoded, row),
+        pictures=compared,
         heat_map=heat_map,
     )
 
@@ -167,20 +186,34 @@ def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:
     return [rest if any(map(str.isalnum, rest)) else "" for rest in joined]
 
 
-def _heat_map(
-    searcher: Searcher, encoded: EncodedQuery, stored: Vectors | None, picture: bytes
-) -> HeatMap:
-    (found,) = preprocess_isolated([picture], searcher.encoders.description.image)
-    if found.pixels is None:
-        raise QueryError(f"the product's picture cannot be used ({found.reason}).")
-    pixels = found.pixels
-    part = searcher.encoders.pictures(pixels[None])[0]
-    similarity = 0.0 if stored is None else float(part @ stored)
+def _compare_pictures(
+    searcher: Searcher, encoded: EncodedQuery, stored: Vectors | None, pictures: Sequence[bytes]
+) -> tuple[Pixels, PictureCosines]:
+    """The pixels of the picture nearest to the query, and how near each is."""
+    found = list(preprocess_isolated(pictures, searcher.encoders.description.image))
+    usable = [position for position, each in enumerate(found) if each.pixels is not None]
+    if not usable:
+        raise QueryError(f"the product's picture cannot be used ({found[0].reason}).")
+    pixels = [each.pixels for each in found if each.pixels is not None]
+    parts = searcher.encoders.pictures(np.stack(pixels))  # (usable, dim)
+    firsts = {pictures[position]: index for index, position in reversed(list(enumerate(usable)))}
+    distinct = parts[sorted(firsts.values())]  # a picture counts once, as when it was embedded
+    mean = average_pictures(distinct[:1], distinct[1:], np.zeros(len(distinct) - 1, np.int64))
+    similarity = 0.0 if stored is None else float(mean[0] @ stored)
     if similarity < SAME_PICTURE:
         raise QueryError(
             f"the picture given is not the one that the product was embedded with "
             f"(cosine {similarity:.2f}). Give the catalogue of the index, or embed it again."
         )
+    cosines: list[float | None] = [None] * len(pictures)
+    for position, part in zip(usable, parts, strict=True):
+        cosines[position] = _round(part @ encoded.image)
+    nearest = int(np.argmax(parts @ encoded.image))
+    return pixels[nearest], PictureCosines(cosines, usable[nearest])
+
+
+def _heat_map(searcher: Searcher, encoded: EncodedQuery, pixels: Pixels) -> HeatMap:
+    part = searcher.encoders.pictures(pixels[None])[0]
     windows = _windows(len(pixels))
     covered = np.where(windows[..., None], _backdrop(pixels), pixels)  # (windows, side, side, 3)
     cosine = float(part @ encoded.image)

@@ -187,6 +187,27 @@ def test_addresses_of_pictures_are_a_warning(store: Path, tiny: Model) -> None:
     ]
 
 
+def test_pictures_that_become_addresses_are_refused_as_such(store: Path, tiny: Model) -> None:
+    before = table(products(COUNT))
+    embed(before, tiny, store)
+    addresses = [f"https://shop.test/{n}.png" for n in range(COUNT)]
+    with pytest.raises(CatalogueError, match="40 have no picture any more; 40 are named by addr"):
+        embed({**before, "image": addresses}, tiny, store)
+
+
+@pytest.mark.parametrize(("gone", "named"), [(1, False), (5, True)])
+def test_many_products_gone_are_named_below_the_limit(
+    gone: int, named: bool, store: Path, tiny: Model
+) -> None:
+    before = table(products(COUNT))
+    embed(before, tiny, store)
+    report = embed({name: cells[:-gone] for name, cells in before.items()}, tiny, store)
+    assert report.removed == gone
+    warned = [text for text in report.warnings if f"{gone} of 40 products are gone" in text]
+    assert bool(warned) == named
+    assert not named or "the catalogue may be cut off" in warned[0]
+
+
 def test_limits_are_settings(store: Path, tiny: Model) -> None:
     before = table(products(COUNT))
     embed(before, tiny, store)

@@ -137,6 +137,16 @@ def test_one_picture_for_many_products_is_named(
     assert any("such as p0: a placeholder?" in text for text in report.warnings) == named
 
 
+def test_every_picture_of_a_list_is_decoded(tmp_path: Path) -> None:
+    broken, small, large = b"\x89PNG broken", draw((9, 9, 9), 1), draw((9, 99, 9), 2, side=80)
+    lists = [[broken, large], [large, broken], [broken, broken], [small, large], [large]]
+    report = check(tmp_path, {"image": pa.array(lists, pa.list_(pa.binary()))})
+    assert report.images_unusable == {"image_broken": 1}
+    assert (report.without_image, report.small_images) == (1, 1)
+    text = "2 pictures of lists cannot be used (image_broken 2); their products have others"
+    assert text in report.warnings
+
+
 def test_columns_never_run_into_each_other(tmp_path: Path) -> None:
     names = [f"{'long_' * size}name_{size}" for size in range(1, 12)]
     table = {"product_id": ["1", "2"], "title": ["red shirt", "blue mug"]}

@@ -102,7 +102,7 @@ def test_covering_what_carries_the_match_is_where_the_heat_is(index: ProductInde
     picture = products(1)[0]["image"]
     assert isinstance(picture, bytes)
     asked = Query(image=picture)
-    heat_map = explain_product(index, asked, "p0000", picture=picture).heat_map
+    heat_map = explain_product(index, asked, "p0000", pictures=[picture]).heat_map
     assert heat_map is not None
     side = len(heat_map.pixels)
     encoded = index.searcher.encode_one(asked)
@@ -131,7 +131,55 @@ def test_another_picture_than_the_embedded_one_is_refused(
         (b"no picture", "cannot be used"),
     ):
         with pytest.raises(QueryError, match=message):
-            explain_product(index, Query(text="red shirt"), "p0000", picture=picture)
+            explain_product(index, Query(text="red shirt"), "p0000", pictures=[picture])
+
+
+@pytest.fixture(scope="module")
+def of_lists(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose products have a picture of their own colour between two others."""
+    folder = tmp_path_factory.mktemp("lists")
+    table = pq.read_table(write(folder / "c.parquet", products(12)))
+    blank, grey = b"no picture", draw((120, 120, 120), 5)
+    pictures = [[blank, grey, picture] for picture in table["image"].to_pylist()]
+    table = table.set_column(table.column_names.index("image"), "image", [pictures])
+    pq.write_table(table, folder / "c.parquet")
+    embed(folder / "c.parquet", model, folder / "store")
+    index_embeddings(folder / "store")
+    return folder / "store"
+
+
+def test_of_a_list_of_pictures_the_nearest_is_told_and_painted(of_lists: Path) -> None:
+    row = products(4)[3]
+    assert isinstance(row["image"], bytes)
+    query, pictures = Query(image=row["image"]), [draw((120, 120, 120), 5), row["image"]]
+    index = open_index(of_lists)
+    found = explain_product(index, query, "p0003", pictures=[b"no picture", *pictures])
+    assert found.pictures is not None
+    unusable, grey, own = found.pictures.cosines
+    assert (found.pictures.best, unusable) == (2, None)
+    assert grey is not None
+    assert own is not None
+    assert grey < own
+    assert found.heat_map is not None
+    assert found.heat_map.cosine == pytest.approx(own, abs=1e-4)
+    assert "Picture 3 of 3, the nearest to the query." in explanation_page(found)
+    with_repeats = [*pictures, *pictures[:1] * 9]  # each counts once, as it was embedded
+    assert explain_product(index, query, "p0003", pictures=with_repeats, heat=False).pictures
+
+
+def test_the_command_tells_the_best_picture_without_being_told_where_it_is(
+    of_lists: Path, published: Path, tmp_path: Path
+) -> None:
+    picture = products(4)[3]["image"]
+    assert isinstance(picture, bytes)
+    (tmp_path / "query.png").write_bytes(picture)
+    given = ["", "p0003", "--image", tmp_path / "query.png", "--store", of_lists]
+    done = run("explain", *given, "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    assert done.last["best_picture"] == 3
+    assert "best picture 3 of 3 (cosines unusable, " in run("explain", *given).out
+    of_single = run("explain", "red shirt", "p0003", "--store", published, "--format", "json")
+    assert (of_single.last["best_picture"], of_single.last["picture_cosines"]) == (None, [])
 
 
 def test_the_command_writes_a_picture_and_a_page(published: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_page_leaves_it_out() -> None:
 
 def test_explain_says_that_it_cannot_be_used(published: Path) -> None:
     with open_index(published) as index, pytest.raises(QueryError, match=r"cannot be used \(crash"):
-        explain_product(index, Query(text="red shirt"), "p0002", picture=deadly("exit"))
+        explain_product(index, Query(text="red shirt"), "p0002", pictures=[deadly("exit")])
 
 
 def test_fitting_heads_leaves_it_out(tmp_path: Path) -> None:

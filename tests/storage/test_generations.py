@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from small import embed, products, write
+from small import embed, products, run, write
 
 from prodmatch.errors import DamagedError, StoreError
 from prodmatch.index import index_embeddings
@@ -22,10 +22,13 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
+    DamagedGeneration,
+    Generation,
     list_generations,
     open_generation,
     publish_generation,
     roll_back,
+    survey_generations,
     verify_generation,
 )
 
@@ -51,6 +54,25 @@ def test_the_newest_is_current_and_numbers_never_repeat(three: Path) -> None:
     assert roll_back(three).number == 2
     assert open_generation(three).number == 2
     assert publish_generation(three, fill).number == 4
+
+
+def test_a_damaged_generation_is_listed_among_the_others(three: Path) -> None:
+    (three / "index" / "000002" / "file").write_text("cut")
+    first, damaged, last = survey_generations(three)
+    assert isinstance(first, Generation)
+    assert isinstance(last, Generation)
+    assert isinstance(damaged, DamagedGeneration)
+    assert (first.number, damaged.number, last.number) == (1, 2, 3)
+    assert "000002" in str(damaged.error)
+    done = run("generations", "--store", three, "--format", "json")
+    assert done.code == 3
+    assert [(row["products"], row["current"]) for row in json.loads(done.out)] == [
+        (1, ""), ("damaged", ""), (1, "yes"),
+    ]  # fmt: skip
+    assert done.err.count("000002") == 1
+    (three / "index" / "CURRENT").unlink()
+    done = run("generations", "--store", three)
+    assert (done.code, done.out.count("\n")) == (3, 4)
 
 
 def test_rolling_back_beyond_the_first_or_to_none_is_refused(three: Path) -> None:

@@ -9,7 +9,7 @@ from prodmatch.explain import explain_product, paint
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
 from prodmatch.storage.atomic import new_file
-from prodmatch_cli.opening import find_pictures, read_options
+from prodmatch_cli.opening import find_all_pictures, find_listed_pictures, read_options
 from prodmatch_cli.options import (
     FORMAT,
     PATH,
@@ -51,24 +51,31 @@ def explain(
 ) -> None:
     """Say why the product PRODUCT_ID answers QUERY: the score's parts, words, a heat map.
 
-    The heat map needs the product's picture, which is looked up in the catalogue that the store
-    was made from, or in --catalogue, for --html and --png.
+    The heat map, for --html and --png, needs the product's picture, which is looked up in the
+    catalogue that the store was made from, or in --catalogue. Of a list of pictures the one
+    nearest to QUERY is named, and the heat map is of that one.
     """
     check_target(html, "--html")
     check_target(png, "--png")
     query = Query("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
-    picture = None
-    if catalogue is not None or html is not None or png is not None:
-        reading = read_options(columns, None, image_root)
-        picture = find_pictures(store, catalogue, reading, {product_id}).get(product_id)
-    if picture is None and (catalogue is not None or png is not None):
+    reading = read_options(columns, None, image_root)
+    if catalogue is None and html is None and png is None:
+        pictures = find_listed_pictures(store, reading, product_id)
+    else:
+        pictures = find_all_pictures(store, catalogue, reading, {product_id}).get(product_id, [])
+    if not pictures and (catalogue is not None or png is not None):
         raise QueryError(
             f"{catalogue or 'the catalogue'}: has no picture of the product {product_id!r}. "
             "Give `catalogue` that has one."
         )
     found = explain_product(
-        index, query, product_id, picture=picture, weights=read_weights(weights)
+        index,
+        query,
+        product_id,
+        pictures=pictures,
+        heat=not (html is None and png is None),
+        weights=read_weights(weights),
     )
     if html is not None:
         from prodmatch.reports.html import explanation_page

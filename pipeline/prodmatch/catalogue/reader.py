@@ -88,6 +88,12 @@ class Catalogue:
         """Names and types of the metadata."""
         return self.mapping.metadata
 
+    @property
+    def has_picture_lists(self) -> bool:
+        """Whether a product can have several pictures."""
+        kinds = [part.types.get(self.mapping.image or "") for part in self.parts]
+        return any(kind is not None and picture_type(kind) != kind for kind in kinds)
+
     def batches(self) -> Iterator[Batch]:
         """All rows in order, about a thousand at a time; each pass gives the same.
 
@@ -124,11 +130,16 @@ class Catalogue:
                 start = end
 
     def find_pictures(self, product_ids: Collection[str]) -> dict[str, bytes]:
-        """The pictures of these products by id; of rows with the same id, the first.
+        """The first usable picture of each of these products by id, where there is one."""
+        return {name: found[0] for name, found in self.find_all_pictures(product_ids).items()}
 
-        Only the ids, and the parts of the files that hold one of these, are read.
+    def find_all_pictures(self, product_ids: Collection[str]) -> dict[str, list[bytes]]:
+        """The pictures of these products by id, in the order of their list.
+
+        Of rows with the same id the first counts. Only the ids, and the parts of the files that
+        hold one of these, are read.
         """
-        found: dict[str, bytes | None] = {}
+        found: dict[str, list[bytes]] = {}
         wanted = set(product_ids)
         for part in self.parts:
             if self.mapping.image not in part.schema.names:
@@ -140,9 +151,8 @@ class Catalogue:
                     positions = [place for place, name in enumerate(names) if name in wanted]
                     cells = self._cells(reader, group, np.array(positions, np.int64))
                     for position, cell in zip(positions, cells, strict=True):
-                        name = str(names[position])
-                        found.setdefault(name, next(iter(self._fetch(cell).found), None))
-        return {name: data for name, data in found.items() if data}
+                        found.setdefault(str(names[position]), self._fetch(cell).found)
+        return {name: pictures for name, pictures in found.items() if pictures}
 
     def _cells(
         self, reader: pq.ParquetFile, group: int, positions: npt.NDArray[np.int64]

@@ -15,6 +15,7 @@ from prodmatch.embedding.night import Mask, Night
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
 HALF = 0.5  # one that so many fill may not be empty
+NOTABLE = 4  # more than so great a part of what may be removed is worth a warning
 NAMED = 5  # products, in a message
 MOST_NAMED = 20  # columns
 
@@ -217,10 +218,12 @@ def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     if not count:
         return
     ids = _names(pair.last.product_ids.filter(pa.array(gone)))
+    text = f"{count} of {total} products are gone ({_list(ids, count)})"
     if count / total > limits.max_removed:
-        text = f"{count} of {total} products are gone ({_list(ids, count)})"
         limit = f", more than `max_removed={limits.max_removed:g}` allows"
         yield _Finding(True, text + limit + _likely_removal(pair, gone, ids))
+    elif count / total > limits.max_removed / NOTABLE:
+        yield _Finding(False, text + _likely_removal(pair, gone, ids))
 
 
 def _likely_removal(pair: _Pair, gone: Mask, ids: Sequence[str]) -> str:
@@ -259,6 +262,8 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         without = had & ~has
         if without.any():
             parts.append(f"{without.sum()} have no {name} any more")
+            if name == "picture" and pair.tonight.addresses > pair.last.addresses:
+                parts[-1] += f"; {pair.tonight.addresses} are named by addresses, not fetched"
         lost |= without
         if pair.last.row_digests is not None:  # else contents are not known
             duplicates = _new_duplicates(old, new)

@@ -62,6 +62,7 @@ def explanation_page(explanation: Explanation) -> str:
             "pixels": _in_base64(save_jpeg(pixels)),
             "painted": _in_base64(save_jpeg(painted)),
             "cosine": heat_map.cosine,
+            "which": _which(explanation),
         }
     return _render(
         "explanation.html",
@@ -116,6 +117,14 @@ def _thumbnail(data: bytes) -> str | None:
 
 def _in_base64(jpeg: bytes) -> str:
     return base64.b64encode(jpeg).decode()
+
+
+def _which(explanation: Explanation) -> str:
+    """Which picture of the product it is, where there are several."""
+    found = explanation.pictures
+    if found is None or len(found.cosines) == 1:
+        return ""
+    return f"Picture {found.best + 1} of {len(found.cosines)}, the nearest to the query. "
 
 
 def _cosine(value: float | None) -> str:

@@ -126,6 +126,25 @@ def list_generations(store: Path) -> list[Generation]:
     return [_open(store / "index", number) for number in generation_numbers(store / "index")]
 
 
+@dataclass(frozen=True)
+class DamagedGeneration:
+    """A generation that cannot be opened, and why."""
+
+    number: int
+    error: DamagedError | MismatchError
+
+
+def survey_generations(store: Path) -> list[Generation | DamagedGeneration]:
+    """All generations, oldest first, those that are damaged among them; file sizes are checked."""
+    found: list[Generation | DamagedGeneration] = []
+    for number in generation_numbers(store / "index"):
+        try:
+            found.append(_open(store / "index", number))
+        except (DamagedError, MismatchError) as error:
+            found.append(DamagedGeneration(number, error))
+    return found
+
+
 def verify_generation(generation: Generation) -> None:
     """Reads every file of a generation and compares its digest.
 
