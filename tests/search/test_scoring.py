@@ -82,10 +82,19 @@ def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
     table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
     write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
     shop = Products(tmp_path / "p.sqlite")
-    for query in ("MX-518", "mx518", "mouse mx 518", "GALAXY 22", "mx518 gt-730"):
+    for query in ("MX-518", "mx518", "mouse mx 518", "mx518 gt-730"):
         assert shop.match(query).has_rare_code, query
-    for query in ("gt-730", "gt730", "mouse", "red galaxy", "mx-777"):
+    for query in ("gt-730", "gt730", "mouse", "red galaxy", "mx-777", "galaxy 22", "22 cm", "22cm"):
         assert not shop.match(query).has_rare_code, query
+
+
+@pytest.mark.parametrize("query", ["rug 200 cm", "200 cm rug", "rug 200cm"])
+def test_a_size_counts_by_its_unit_and_less_without(tmp_path: Path, query: str) -> None:
+    texts = ["ink 200 ml", "book of 20 cm", "rug", "rug of 200 cm", *["lamp"] * 9]
+    table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    ink, book, rug, sized, *_ = Products(tmp_path / "p.sqlite").match(query).of(np.arange(13))
+    assert sized > rug > max(ink, book)
 
 
 def test_a_product_is_found_by_its_id_typed_as_text(tmp_path: Path) -> None:

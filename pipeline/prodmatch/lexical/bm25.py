@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from prodmatch.lexical.low_information import low_information_weights
 from prodmatch.lexical.stemmer import Stemmer
-from prodmatch.lexical.terms import PREFIX_LENGTH, QueryTerm, is_code, query_terms
+from prodmatch.lexical.terms import PREFIX_LENGTH, QueryTerm, is_code, names_one, query_terms
 
 K1, B = 1.2, 0.75  # of BM25, the usual ones
 MAX_TERMS = 64  # of a query
@@ -153,7 +153,8 @@ class PostingsReader:
                 added = np.frombuffer(found[1], "<f4") * np.float32(weight)
                 scores[np.frombuffer(found[0], "<i4")] += added
         rows = np.flatnonzero(scores) if within is None else within[scores[within] > 0]
-        codes = {form for term in terms for form in term.typed if is_code(form)}
+        is_name = is_code if len(query.split()) == 1 else names_one
+        codes = {form for term in terms for form in term.forms if is_name(form)}
         rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
         return Matches(rows, scores[rows], rare)
 

@@ -28,6 +28,7 @@ MAX_JOINED = 3  # neighbours that may be one code
 PIECE_WEIGHT = 0.5  # of "iphone" and of "13" in "iphone13": together no more than the word itself
 ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
 CODE_LENGTH = 2  # of a word with digits, from which on it may name one thing
+LONG_NUMBER = 5  # digits, from which on a number is a name
 PREFIX_LENGTH = 5  # of a code, from which on it may be the beginning of a longer one
 STOP_WORDS = frozenset(
     [
@@ -125,6 +126,11 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
     terms: list[QueryTerm] = []
     for position, compound in enumerate(compounds):
         joined = _joined_forms(compounds, position)
+        if compound.quantity and _is_number(compound):
+            terms.append(QueryTerm((compound.quantity.term,), joined))
+        if _is_number(compound) or (position and _is_number(compounds[position - 1])):
+            terms.append(QueryTerm((compound.whole,), weight=PIECE_WEIGHT))
+            continue
         if compound.quantity:
             joined = (compound.quantity.term, *joined)
         if len(compound.parts) > 1 or compound.parts[0] != compound.whole:
@@ -140,6 +146,13 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
 def is_code(term: str) -> bool:
     """Whether a term may name one thing, as a model number does: it has a digit."""
     return len(term) >= CODE_LENGTH and any(map(str.isdigit, term))
+
+
+def names_one(term: str) -> bool:
+    """Whether a code is likely a name: neither a size, as "200" and "55inch" are, nor a year."""
+    if term.isdigit():
+        return len(term) >= LONG_NUMBER
+    return is_code(term) and not any(found.start == 0 for found in find_quantities(term))
 
 
 def is_spelled(term: str) -> bool:
@@ -189,6 +202,11 @@ def _is_letter(part: str) -> bool:
 def _is_one_word(parts: Sequence[str], count_of: Callable[[str], int]) -> bool:
     joined = count_of("".join(parts))
     return joined > 0 and joined >= ONE_WORD_SHARE * max(map(count_of, parts[1:]))
+
+
+def _is_number(compound: Compound) -> bool:
+    """Whether it is the number of a quantity whose unit follows, as in "120 cm"."""
+    return compound.quantity is not None and compound.quantity.number == compound.whole
 
 
 def _joined_forms(compounds: Sequence[Compound], position: int) -> tuple[str, ...]:
