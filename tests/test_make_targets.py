@@ -92,7 +92,7 @@ def test_evaluate_measures_every_signal_on_every_set(
 
 @pytest.mark.slow
 def test_model_trains_a_model_that_opens(checkout: Path, data: str) -> None:
-    done = make(checkout, "model", data, "DRAWINGS=72")
+    done = make(checkout, "model", data, "DRAWINGS=36")
     assert done.returncode == 0, done.stderr
     assert open_model(str(checkout / "build" / "compact")).heads.bank is not None
     splits = pq.read_table(checkout / "build/training_data/products.parquet")["split"]

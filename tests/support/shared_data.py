@@ -9,7 +9,7 @@ CATALOGUES = ("fashion", "tops", "electronics")
 SPLITS = ("train", "train", "train", "val")
 
 
-def save_shared_data(folder: Path, *, rows: int = 60) -> Path:
+def save_shared_data(folder: Path, *, rows: int = 32) -> Path:
     """Three catalogues of `rows` products, texts, and two evaluation sets of their `val` rows."""
     for name in ("catalogue", "pretrain", "text", "eval"):
         (folder / name).mkdir(parents=True)
