@@ -142,6 +142,8 @@ def _describe(error: click.ClickException) -> str:
     if not message.endswith((".", "?")):
         message += "."
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--"):
+        message += " Put -- before a text that begins with -, behind all options."
     return f"{message} See '{context.command_path} --help'." if context else message
 
 

@@ -56,6 +56,7 @@ INVOCATIONS: list[tuple[Words, int, str]] = [
     (("query", "a", "--top", "-1"), 2, "--top -1"),
     (("query", "a", "--top", "ten"), 2, "--top"),
     (("query", "a", "b"), 2, "unexpected extra argument"),
+    (("query", "-blue shirt"), 2, "Put -- before a text that begins with -"),
     (("query", "a", "--weights", "text=1,text"), 2, "--weights"),
     (("query", "a", "--html", "{empty}"), 2, "--html {empty}"),
     (("query", "a", "--html", "{missing}/a/b.html", "--catalogue", "{missing}"), 1, "{missing}"),

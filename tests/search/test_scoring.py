@@ -84,7 +84,7 @@ def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
     shop = Products(tmp_path / "p.sqlite")
     for query in ("MX-518", "mx518", "mouse mx 518", "mx518 gt-730"):
         assert shop.match(query).has_rare_code, query
-    for query in ("gt-730", "gt730", "mouse", "red galaxy", "mx-777", "galaxy 22", "22 cm", "22cm"):
+    for query in ("gt-730", "gt730", "mouse", "red galaxy", "mx-777", "galaxy 22", "22 cm"):
         assert not shop.match(query).has_rare_code, query
 
 
