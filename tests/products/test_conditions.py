@@ -148,6 +148,7 @@ def test_a_mistaken_condition_is_refused_with_the_remedy(
         ("added > '2025-08' OR added = '2025-07-09'", [1, 2]),
         ("added >= '2025-07-09' AND added < '2026-01-31'", [1]),
         ("added IS NULL", [0]),
+        ("colour = 'null' OR price = 20", [1]),
         ("product_id > 'a'", [1, 2]),
         ("\"index\" >= '2'", [1, 2]),
         ("price BETWEEN 20 AND 99", [1, 2]),

@@ -333,7 +333,8 @@ def _lone_text(
 
 def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:
     """NULL behind a comparison, and signs that stand for AND and OR elsewhere."""
-    values = ["", "", *(token.value for token in tokens), "", ""]
+    words = ("'" if token.kind == "text" else token.value for token in tokens)
+    values = ["", "", *words, "", ""]
     kinds = ["", "", *(token.kind for token in tokens), "", ""]
     at = index + 2
     if values[at] == "null" and values[at - 1] in COMPARISONS - {"is"}:
