@@ -107,6 +107,13 @@ MAX_REJECT = click.option(
     show_default=True,
     help="Share of rows that may be rejected; above it no embeddings are written.",
 )
+MAX_LOST = click.option(
+    "--max-lost",
+    type=FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="Share of the pictures that may be unusable.",
+)
 GATE = (
     click.option(
         "--accept-changes",

@@ -9,6 +9,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.placeholders import Placeholders
@@ -44,11 +45,17 @@ class CheckReport:
     frequent_pictures: dict[str, int]  # under many products, by the first one's id
     examples: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    refused: bool = False  # embed with the same limit would write nothing
+    refusals: list[str] = field(default_factory=list)  # why a first `embed` would write nothing
+    refused: bool = False
 
 
 def check_catalogue(
-    catalogue: Catalogue, *, decode: bool = True, workers: int = 1, max_reject: float = 0.01
+    catalogue: Catalogue,
+    *,
+    decode: bool = True,
+    workers: int = 1,
+    max_reject: float = 0.01,
+    max_lost: float = 0.1,
 ) -> CheckReport:
     """Reads a whole catalogue as `embed` would, without a model.
 
@@ -57,6 +64,7 @@ def check_catalogue(
         decode: decode every distinct picture; otherwise only those out of reach are found.
         workers: processes that decode; 0 decodes in this one.
         max_reject: the share of rejected rows above which embed would refuse.
+        max_lost: the share of unusable pictures above which a first embed would.
 
     Raises:
         CatalogueError: a file cannot be read to its end.
@@ -74,7 +82,8 @@ def check_catalogue(
             tally.add(batch)
             columns.add(batch)
             bar.update(len(batch.rows) + len(batch.rejects))
-    return _report(catalogue, tally, columns, max_reject)
+    refusals = list(_refusals(catalogue, tally, max_reject, max_lost))
+    return _report(catalogue, tally, columns, refusals)
 
 
 def _inspect(data: bytes) -> tuple[str, int]:
@@ -205,7 +214,7 @@ class _Columns:
 
 
 def _report(
-    catalogue: Catalogue, tally: _Tally, columns: _Columns, max_reject: float
+    catalogue: Catalogue, tally: _Tally, columns: _Columns, refusals: list[str]
 ) -> CheckReport:
     counts, rejected = tally.counts, tally.rejects.total()
     rows, products = counts["embeddable"] + rejected, counts["embeddable"]
@@ -240,8 +249,32 @@ def _report(
                 for product_id, count in pictures.items()
             ),
         ],
-        refused=not products or rejected / rows > max_reject,
+        refusals=refusals,
+        refused=bool(refusals),
     )
+
+
+def _refusals(
+    catalogue: Catalogue, tally: _Tally, max_reject: float, max_lost: float
+) -> Iterator[str]:
+    """What `embed` would refuse the catalogue for, were it the first."""
+    products, rejected = tally.counts["embeddable"], tally.rejects.total()
+    rows = products + rejected
+    if not products or rejected / rows > max_reject:
+        yield (
+            f"{rejected} of {rows} rows cannot be embedded. "
+            "Correct the rows above, or raise `max_reject`."
+        )
+    usable = products - tally.counts["without_image"]
+    reasons = [*tally.rejects.items(), *tally.unusable.items()]
+    unusable = sum(
+        count for name, count in reasons if name.startswith("image_") and name != ADDRESS_REASON
+    )
+    if unusable and unusable / (unusable + usable) > max_lost:
+        yield (
+            f"{unusable} of {unusable + usable} pictures cannot be used. Correct them, or raise "
+            "`max_lost`; a later night is compared with the one before."
+        )
 
 
 def _uses(catalogue: Catalogue) -> dict[str, str]:

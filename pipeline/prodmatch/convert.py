@@ -72,6 +72,7 @@ def convert_catalogue(
     settings = settings or ConvertSettings()
     if source.exists() and target.exists() and source.samefile(target):
         raise CatalogueError(f"{target}: is the source itself. Name another file.")
+    before = _file_state(source)
     feed = open_feed(source, encoding=settings.encoding, delimiter=settings.delimiter)
     feed = arrange_products(feed)
     pictures = _Pictures.match(feed, settings, source) if settings.images else None
@@ -83,11 +84,13 @@ def convert_catalogue(
     written = 0
     with new_file(target) as file, pq.ParquetWriter(file, wide) as writer:
         for rows in _batches(feed, pictures):
+            _check_at_rest(source, before)  # else a cell may not fit its column's type
             batch = make_batch(rows, columns, schema)
             if pictures is not None:
                 batch = pa.RecordBatch.from_arrays([*batch, pictures.fetch(rows)], schema=wide)
             writer.write_batch(batch)
             written += len(rows)
+        _check_at_rest(source, before)
         if written != count:
             raise CatalogueError(
                 f"{source}: had {count} rows, and then {written}. Convert it when it is at rest."
@@ -108,6 +111,22 @@ def convert_catalogue(
     )
 
 
+def _file_state(source: Path) -> tuple[int, int, int] | None:
+    """Which file it is, how large, and when it was last written."""
+    try:
+        state = source.stat()
+    except OSError:  # what is wrong is said where it is read
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _check_at_rest(source: Path, before: tuple[int, int, int] | None) -> None:
+    if _file_state(source) != before:
+        raise CatalogueError(
+            f"{source}: was changed while it was read. Convert it when it is at rest."
+        )
+
+
 def _find_types(feed: Feed, source: Path) -> tuple[list[ColumnType], int]:
     """The type of every column, in the order in which they first appear, and the rows' count."""
     profiles: dict[str, ColumnProfile] = {}
@@ -118,7 +137,7 @@ def _find_types(feed: Feed, source: Path) -> tuple[list[ColumnType], int]:
                 profiles[name] = ColumnProfile(
                     name,
                     typed=feed.form == "json",
-                    comma_separated=feed.delimiter == ",",
+                    delimiter=feed.delimiter,
                     rows=count,
                 )
         if len(profiles) > MOST_COLUMNS:

@@ -95,3 +95,22 @@ def test_a_file_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:
         pq.write_table(other, path)
         with pytest.raises(CatalogueError, match=r"c\.parquet: was replaced"):
             list(catalogue.batches())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "but an HTML page"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "but compressed with gzip"),
+        (b"PAR1 and no more", "cut off or damaged: write it again"),
+        (b"", "as it is empty"),
+        (b"product_id,title", "go in through 'prodmatch convert'"),
+    ],
+)
+def test_what_is_no_parquet_is_named_as_what_it_is(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "c.parquet").write_bytes(content)
+    with pytest.raises(CatalogueError, match=message):
+        open_catalogue(tmp_path / "c.parquet")

@@ -147,6 +147,24 @@ def test_every_picture_of_a_list_is_decoded(tmp_path: Path) -> None:
     assert text in report.warnings
 
 
+@pytest.mark.parametrize(("broken", "refused"), [(1, False), (2, True)])
+def test_more_unusable_pictures_than_a_first_night_may_have_are_refused(
+    broken: int, refused: bool, tmp_path: Path
+) -> None:
+    images = [b"<html>", b"\x89PNG broken"][:broken] + [draw((9, 99, 9), n) for n in range(15)]
+    report = check(tmp_path, {"image": images})
+    assert report.refused == refused
+    assert not refused or report.refusals[0].startswith("2 of 17 pictures cannot be used")
+    given = [tmp_path / "c.parquet", "--workers", "0"]
+    assert run("check", *given).code == int(refused)
+    assert run("check", *given, "--max-lost", "0.2").code == 0
+
+
+def test_addresses_of_pictures_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    report = check(tmp_path, {"image": ["//cdn.shop.example/a.jpg", "https://x.example/b.png"]})
+    assert (report.images_unusable, report.refusals) == ({"image_address": 2}, [])
+
+
 def test_columns_never_run_into_each_other(tmp_path: Path) -> None:
     names = [f"{'long_' * size}name_{size}" for size in range(1, 12)]
     table = {"product_id": ["1", "2"], "title": ["red shirt", "blue mug"]}

@@ -130,3 +130,26 @@ def test_the_last_row_of_many_has_its_say(tmp_path: Path, last: str, expected: o
 def test_a_column_without_values_is_text(tmp_path: Path) -> None:
     found, report = column(tmp_path, "x", ["", ""])
     assert (found, report.columns["x"]) == ([None, None], str(pa.string()))
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "kept"),
+    [("stock", ";", True), ("price", ",", True), ("stock", ",", False), ("attribute", ";", False)],
+)
+def test_a_point_that_may_stand_for_thousands_stays_text(
+    name: str, delimiter: str, kept: bool, tmp_path: Path
+) -> None:
+    table = [["id", name], ["1", "1.299"], ["2", "2.500"]]
+    rows, report = convert(tmp_path, "c.csv", write_csv(table, delimiter=delimiter))
+    assert [row[name] for row in rows] == (["1.299", "2.500"] if kept else [1.299, 2.5])
+    assert any("may have a decimal point or comma" in text for text in report.warnings) == kept
+
+
+def test_identifiers_that_a_spreadsheet_rounded_are_named(tmp_path: Path) -> None:
+    content = "id,ean,mpn\n1,4.00638E+12,1E5\n2,9E+12,2.5E4\n3,4006381333931,x\n"
+    rows, report = convert(tmp_path, "c.csv", content)
+    assert [row["ean"] for row in rows] == ["4.00638E+12", "9E+12", "4006381333931"]
+    assert [text for text in report.warnings if "rounded" in text] == [
+        "ean: 2 x an identifier that a spreadsheet has rounded, such as '4.00638E+12'; "
+        "export the column as text"
+    ]

@@ -2,12 +2,16 @@
 
 import gzip
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from product_files import convert, write_csv
 
+from prodmatch.columns.inferred_types import ColumnType
+from prodmatch.columns.writer import make_schema
 from prodmatch.convert import ConvertSettings, convert_catalogue
 from prodmatch.errors import CatalogueError
 
@@ -181,3 +185,20 @@ def test_an_old_catalogue_stays_where_the_new_one_fails(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError):
         convert(tmp_path, "p.jsonl", '{"product_id": "2"}\n{no\n')
     assert pq.read_table(tmp_path / "catalogue.parquet").to_pylist()[0]["product_id"] == "1"
+
+
+@pytest.mark.parametrize("price", ["cheap", "3.5"])
+def test_a_source_that_changes_between_the_passes_is_refused(
+    price: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "c.csv"
+    source.write_text("id,title,price\n1,red shirt,2.5\n")
+
+    def change(columns: Sequence[ColumnType]) -> pa.Schema:
+        source.write_text(f"id,title,price\n1,blue mug,{price}\n")
+        return make_schema(columns)
+
+    monkeypatch.setattr("prodmatch.convert.make_schema", change)  # what the first pass ends with
+    with pytest.raises(CatalogueError, match=r"c\.csv: was changed while it was read\."):
+        convert_catalogue(source, tmp_path / "c.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["c.csv"]

@@ -17,7 +17,9 @@ from prodmatch.catalogue.images import MOST_BYTES, UnusableImage
 MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
 DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
 FILE_URI = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|www\.", re.IGNORECASE)
+ADDRESS_REASON = "image_address"  # of a picture that is not lost: there never was a file
+# An address; those of shops may begin with the host, as in //cdn.shop.example/a.jpg.
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\.", re.IGNORECASE)
 # How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64; a path would have a dot in it.
 BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")

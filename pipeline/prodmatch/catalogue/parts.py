@@ -11,11 +11,18 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import metadata_type, type_texts, unite_types
 from prodmatch.catalogue.files import FoundFile
+from prodmatch.catalogue.images import NAMED_BYTES, OTHER
 from prodmatch.catalogue.schema import id_kind, is_picture
 from prodmatch.errors import CatalogueError
 
 READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
 CONVERTED = (".csv", ".tsv", ".json", ".jsonl")
+PARQUET = b"PAR1"
+OTHER_REMEDIES = {
+    "git_lfs_pointer": "a Git LFS pointer. Fetch the file itself with 'git lfs pull'.",
+    "html_page": "an HTML page. It may be an answer in place of the file: download that again.",
+    "gzip": "compressed with gzip. Decompress it; 'prodmatch convert' reads CSV and JSON as it is.",
+}
 # What pyarrow raises for damaged bytes.
 UNREADABLE = (OSError, ValueError, LookupError, MemoryError, pa.ArrowException)
 Unite = Callable[[pa.DataType, pa.DataType], pa.DataType | None]
@@ -120,17 +127,34 @@ def open_parts(files: Sequence[FoundFile]) -> list[Part]:
     ]
 
 
+def _explain_unreadable(path: Path, error: Exception) -> str:
+    """What a file is that is no Parquet, and what to do."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(NAMED_BYTES)
+    except OSError:
+        head = b"unknown"
+    if not head:
+        return "is not a readable Parquet file, as it is empty. Write it again."
+    for name, remedy in OTHER_REMEDIES.items():
+        if OTHER[name].match(head):
+            return f"is not a readable Parquet file, but {remedy}"
+    hint = (
+        "Turn it into Parquet with 'prodmatch convert'."
+        if path.suffix.lower() in CONVERTED
+        else "CSV and JSON lines go in through 'prodmatch convert'."
+    )
+    if head.startswith(PARQUET):
+        hint = "It is cut off or damaged: write it again."
+    return f"is not a readable Parquet file ({error}). {hint}"
+
+
 def _read_footer(path: Path) -> pq.FileMetaData:
     try:
         footer = pq.read_metadata(path)
         claimed = sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
     except UNREADABLE as error:
-        hint = (
-            "Turn it into Parquet with 'prodmatch convert'."
-            if path.suffix.lower() in CONVERTED
-            else "CSV and JSON lines go in through 'prodmatch convert'."
-        )
-        raise CatalogueError(f"{path}: is not a readable Parquet file ({error}). {hint}") from error
+        raise CatalogueError(f"{path}: {_explain_unreadable(path, error)}") from error
     if footer.num_rows != claimed:
         raise CatalogueError(
             f"{path}: is damaged: its footer claims {footer.num_rows} rows, its row groups "

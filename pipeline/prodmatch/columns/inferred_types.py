@@ -49,6 +49,7 @@ TYPES = {
     "amount": pa.float64(),
     "list": pa.list_(pa.string()),
 }
+ROUNDED = re.compile(r"\d(\.\d+)?E\+\d\d")  # a long number as a spreadsheet writes it
 THOUSANDS = r"^-?[1-9]\d{0,2}(\.\d{3})+$"  # or a fraction of three digits
 EXACT_DIGITS = 15  # that a float64 always keeps
 SEPARATORS = (", ", "; ", " | ")
@@ -90,7 +91,7 @@ class ColumnProfile:
 
     name: str
     typed: bool = False
-    comma_separated: bool = False  # then a comma is seldom a decimal comma
+    delimiter: str | None = None
     candidates: set[str] = field(init=False)
     styles: set[AmountStyle] = field(default_factory=lambda: set(AmountStyle))
     rows: int = 0
@@ -102,6 +103,7 @@ class ColumnProfile:
     separated: bool = False  # some number has a mark that the styles read differently
     separators: list[str] = field(default_factory=lambda: list(SEPARATORS))
     no_values: Counter[str] = field(default_factory=Counter)
+    rounded: list[str] = field(default_factory=list)  # identifiers that have lost digits
     odd: tuple[int, str] | None = None  # row and text of the first value that is no plain number
 
     def __post_init__(self) -> None:
@@ -118,6 +120,8 @@ class ColumnProfile:
             elif isinstance(cell, bool):
                 values.append(str(cell).lower())
                 rows.append(row)
+            elif cell and not self.typed and ROUNDED.fullmatch(cell) and is_id_name(self.name):
+                self.rounded.append(cell)
             elif self.candidates and cell and (text := cell.strip()):
                 if text.lower() in NO_VALUE:
                     self.no_values[text] += 1
@@ -180,9 +184,11 @@ class ColumnProfile:
             return self._decide_list()
         plain = [kind for kind in TYPES if kind in self.candidates and kind != "amount"]
         ambiguous = self.separated and len(self.styles) == 2
+        # A file with semicolons comes from where 1.299 is more than a thousand.
+        doubtful = is_price(self.name) or (is_measure(self.name) and self.delimiter == ";")
         if not self.values or (plain == [] and "amount" not in self.candidates):
             return ColumnType(self.name, "text", note=self._explain_text())
-        if plain and not (plain[0] == "decimal" and ambiguous and is_price(self.name)):
+        if plain and not (plain[0] == "decimal" and ambiguous and doubtful):
             return ColumnType(self.name, plain[0], note=self._explain_no_values(plain[0]))
         example = f"such as {self.odd[1]!r}" if self.odd else "such as 1.299"
         if ambiguous:
@@ -190,7 +196,7 @@ class ColumnProfile:
             return ColumnType(self.name, "text", note=note)
         (style, *_) = sorted(self.styles, key=lambda style: style.name, reverse=True)
         if not (self.currencies or is_measure(self.name)) and (
-            self.comma_separated or may_be_list(self.name) or style is AmountStyle.POINT
+            self.delimiter == "," or may_be_list(self.name) or style is AmountStyle.POINT
         ):
             note = f"text, as its values ({example}) may be numbers or lists"
             return ColumnType(self.name, "text", note=note)
@@ -209,7 +215,13 @@ class ColumnProfile:
         return ColumnType(self.name, "joined", separator=separator, note=f"lists, {how}")
 
     def _explain_text(self) -> str | None:
-        """Why a column of mostly numbers is text."""
+        """Why a column of mostly numbers is text, or what is wrong with its identifiers."""
+        if self.rounded:
+            count, first = len(self.rounded), self.rounded[0]
+            return (
+                f"{count} x an identifier that a spreadsheet has rounded, such as {first!r}; "
+                "export the column as text"
+            )
         if self.texts and self.numbers:
             return "text, as some values are numbers and some are texts"
         if self.odd is not None and (2 * self.numbers >= self.values > 1 or is_price(self.name)):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.plan import OWN, Scan, one_chunk, read_rows
@@ -21,7 +22,6 @@ from prodmatch.storage.generations import open_generation
 
 Mask = npt.NDArray[np.bool_]
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
-ADDRESS = "image_address"  # not lost: there never was a file
 NOT_METADATA = {*OWN.names, "vector", "has_text", "has_image"}
 
 
@@ -95,7 +95,7 @@ def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
 def _with_rejects(night: Night, rejects: list[Reject], images_unusable: list[Reject]) -> Tonight:
     reasons = (reject.reason for reject in [*rejects, *images_unusable])
     images = Counter(reason for reason in reasons if reason.startswith("image_"))
-    addresses = images.pop(ADDRESS, 0)
+    addresses = images.pop(ADDRESS_REASON, 0)
     night = replace(night, images_unusable=dict(images.most_common()), addresses=addresses)
     return Tonight(night, rejects, images_unusable)
 
