@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +51,6 @@ class ContrastSettings:
         return (
             self.early_side_pixels if epoch < self.early_share * self.epochs else self.side_pixels
         )
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for a model card."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Two dual encoder into one space: a BERT for words and a ResNet for pictures, each with a head."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -42,10 +42,6 @@ class EncoderShape:
             max_position_embeddings=self.max_tokens,
             pad_token_id=0,
         )
-
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for a model card."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
