@@ -134,7 +134,10 @@ CASES = {
         files("_k=1/a.parquet"), ["0"], columns={"_k": [1]}
     ),
     "a column of the file comes first": Case(
-        lambda root: save(root / "k=1" / "a.parquet", "0", k=["own"]), ["0"], columns={"k": ["own"]}
+        lambda root: save(root / "k=1" / "a.parquet", "0", k=["own"]),
+        ["0"],
+        ("a.parquet: has a column 'k' itself",),
+        {"k": ["own"]},
     ),
     "a number beyond 64 bits": Case(
         files("k=99999999999999999999/a.parquet"), ["0"], columns={"k": ["99999999999999999999"]}
@@ -179,3 +182,15 @@ def test_the_rows_of_all_files_are_numbered_on(tmp_path: Path) -> None:
     save(tmp_path / "a.parquet", "0", "1")
     rows = [row for batch in open_catalogue(tmp_path).batches() for row in batch.rows.tolist()]
     assert rows == [0, 1, 2]
+
+
+def test_a_folder_whose_files_have_its_column_themselves_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "brand=Acme" / "a.parquet", "p1", brand=["Zenith"])
+    save(tmp_path / "brand=Acme" / "b.parquet", "p2")
+    found = open_catalogue(tmp_path)
+    assert [text for text in found.warnings if "'brand' itself" in text] == [
+        f"{tmp_path}/brand=Acme/a.parquet: has a column 'brand' itself; that of its folder's name "
+        "is not read."
+    ]
+    brands = [brand for batch in found.batches() for brand in batch.metadata["brand"].to_pylist()]
+    assert brands == ["Zenith", "Acme"]

@@ -127,6 +127,16 @@ def open_parts(files: Sequence[FoundFile]) -> list[Part]:
     ]
 
 
+def name_shadowed_keys(files: Sequence[FoundFile], parts: Sequence[Part]) -> Iterator[str]:
+    """Warnings of `key=value` folders whose files have a column of that name themselves."""
+    firsts: dict[str, Part] = {}
+    for file, part in zip(files, parts, strict=True):
+        for name in set(file.keys) & set(part.schema.names):
+            firsts.setdefault(name, part)
+    for name, part in sorted(firsts.items()):
+        yield f"{part.path}: has a column {name!r} itself; that of its folder's name is not read."
+
+
 def _explain_unreadable(path: Path, error: Exception) -> str:
     """What a file is that is no Parquet, and what to do."""
     try:

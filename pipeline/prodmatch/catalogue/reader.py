@@ -20,7 +20,7 @@ from prodmatch.catalogue.image_files import (
     needs_root,
     read_image_cells,
 )
-from prodmatch.catalogue.parts import Part, open_parts, unite_parts
+from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError
@@ -266,7 +266,11 @@ def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catal
     for name in mapping.needed:
         if name in united.conflicts:
             raise CatalogueError(united.conflicts[name])
-    warnings = [*found.warnings, *_check_parts(parts, mapping)]
+    warnings = [
+        *found.warnings,
+        *name_shadowed_keys(found.files, parts),
+        *_check_parts(parts, mapping),
+    ]
     if options.image_root is None:
         _check_paths(parts, mapping)
     if not sum(part.row_count for part in parts) and not options.allow_empty:
