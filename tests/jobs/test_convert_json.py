@@ -136,7 +136,7 @@ BAD = {
     "two.json": f'{{"a": {ARRAY}, "b": {ARRAY}}}',
     "deep.json": "[" + '{"a":' * 100_000,
     "empty.json": "[]",
-    "split.json": '{"columns": ["product_id", "title"], "index": [0], "data": [["1", "a"]]}',
+    "split.json": '{"columns": ["product_id", "title"], "index": [0], "data": [["1"]]}',
     "line.jsonl": LINES + '\n{"product_id": oops}\n',
     "quote.jsonl": '{"title": "a\n',
 }
@@ -156,3 +156,17 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path) -> None:
     lines[70_000] = '{"product_id": oops}'
     with pytest.raises(CatalogueError, match="line 70001 is no JSON"):
         convert(tmp_path, "p.jsonl", "\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"columns": ["id", "title"], "index": [0, 1], "data": [["01", "mug"], ["02", null]]}',
+        '{"schema": {"fields": [{"name": "id", "type": "string"}], "pandas_version": "1.4.0"}, '
+        '"data": [{"id": "01", "title": "mug"}, {"id": "02", "title": null}]}',
+    ],
+    ids=["split", "table"],
+)
+def test_frames_that_pandas_wrote_are_read(content: str, tmp_path: Path) -> None:
+    rows, _ = convert(tmp_path, "frame.json", content)
+    assert rows == [{"id": "01", "title": "mug"}, {"id": "02", "title": None}]

@@ -28,7 +28,7 @@ class _Json:
     or apart by column, as pandas writes a frame.
     """
 
-    shape: str  # "lines", "array", "object", "keyed", "columns"
+    shape: str  # "lines", "array", "object", "keyed", "columns", "split"
     key: tuple[str, ...] = ()
 
 
@@ -45,6 +45,7 @@ def open_json(source: Source) -> Feed:
         "object": f"the JSON array {'.'.join(shape.key)!r} of an object",
         "keyed": "a JSON object of products by key",
         "columns": "a JSON object of columns",
+        "split": "a JSON object of columns and rows",
     }[shape.shape]
     return Feed(form="json", read_as=shown, rows=partial(_read_rows, source, shape))
 
@@ -60,7 +61,10 @@ def _find_shape(source: Source) -> _Json:
         first = next(values, None)
         if not isinstance(first, dict) or next(values, None) is not None:
             return _Json("lines")
-    arrays = list(_find_arrays(first, ()))
+    if _is_split(first):
+        return _Json("split")
+    is_table = first.keys() == {"schema", "data"}  # as pandas writes one with its types
+    arrays = [("data",)] if is_table else list(_find_arrays(first, ()))
     if len(arrays) > 1:
         named = ", ".join(".".join(key) for key in arrays)
         raise CatalogueError(
@@ -79,6 +83,17 @@ def _find_shape(source: Source) -> _Json:
             "products, or an object a line."
         )
     return _Json("lines")
+
+
+def _is_split(value: dict[str, object]) -> bool:
+    """Whether an object holds the names of columns, and rows as lists, as pandas writes them."""
+    names, rows = value.get("columns"), value.get("data")
+    return (
+        isinstance(names, list)
+        and isinstance(rows, list)
+        and all(isinstance(name, str) for name in names)
+        and all(isinstance(row, list) and len(row) == len(names) for row in rows)
+    )
 
 
 def _find_arrays(value: dict[str, object], key: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -112,6 +127,8 @@ def _take_apart(value: object, shape: _Json) -> list[object]:
         for name in shape.key:
             value = value[name] if isinstance(value, dict) else None
         return value if isinstance(value, list) else []
+    if shape.shape == "split" and isinstance(value, dict):
+        return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
     found = value.items() if isinstance(value, dict) else ()
     if shape.shape == "keyed":
         return [{"product_id": key, **inner} for key, inner in found]
