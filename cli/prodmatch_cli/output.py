@@ -81,7 +81,7 @@ def print_explanation(found: Row, form: str) -> None:
     ]
     _write(f"\n{cosines[0]}, {cosines[1]}, BM25 {_cell(found['bm25'])}\n")
     pictures = found["picture_cosines"]
-    if isinstance(pictures, list) and pictures:
+    if isinstance(pictures, list) and len(pictures) > 1:
         each = ", ".join(_cell(cosine) or "unusable" for cosine in pictures)
         _write(f"best picture {found['best_picture']} of {len(pictures)} (cosines {each})\n")
     for title, name in (("query", "query_words"), ("product", "product_words")):

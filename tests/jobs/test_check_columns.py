@@ -12,6 +12,7 @@ from small import draw, run
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.check import CheckReport, check_catalogue
+from prodmatch.errors import CatalogueError
 
 TITLES = ("red shirt", "blue mug", "green chair", "lamp", "boot", "table", "vase", "rug")
 
@@ -222,3 +223,22 @@ def test_a_damaged_catalogue_is_no_traceback(tmp_path: Path, cut: int) -> None:
     lines = done.err.splitlines()
     assert done.code == (1 if lines and lines[-1].startswith("error: ") else 0)
     assert all(line.startswith(("warning: ", "error: ")) for line in lines)
+
+
+def test_a_catalogue_without_pictures_is_told_so_once(tmp_path: Path) -> None:
+    report = check(tmp_path, {"price": [1.0, 2.0]})
+    assert [text for text in report.warnings if "picture" in text] == [
+        "no picture column: products are found by their texts alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "example"),
+    [(["price", "sku", "title"], "sku"), (["productId"], "productId"), (["price"], "NAME")],
+)
+def test_the_column_that_may_hold_the_ids_is_proposed(
+    names: list[str], example: str, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({name: ["1"] for name in names}), tmp_path / "c.parquet")
+    with pytest.raises(CatalogueError, match=rf"\(product_id={example}\)"):
+        open_catalogue(tmp_path / "c.parquet")

@@ -32,6 +32,7 @@ RESERVED = frozenset(
     ]
 )
 DEFAULT_TEXTS = ("title", "description")
+ID_NAMES = ("id", "sku", "item_id", "product id", "productid", "asin", "gtin", "ean", "upc")
 PICTURE_FIELDS = {"bytes", "path"}
 MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
 
@@ -150,7 +151,8 @@ def _find_metadata(
 
 def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: Path) -> str:
     if name not in ours:
-        near = difflib.get_close_matches(name, schema.names, 1, 0.4)
+        near = [other for other in schema.names if other.strip().lower() in ID_NAMES]
+        near += difflib.get_close_matches(name, schema.names, 1, 0.6)
         example = near[0] if near else "NAME"
         raise CatalogueError(
             f"{path}: column {name!r} is missing; found {_list(schema.names)}. "
