@@ -303,8 +303,8 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         ("small_images", f"have a picture with a side below {SMALL_PIXELS} pixels"),
     ):
         share = counts[name] / embeddable
-        told = not mapping.texts if name == "without_text" else mapping.image is None
-        if share >= 0.2 and not (told and name.startswith("without")):
+        no_column = not mapping.texts if name == "without_text" else mapping.image is None
+        if share >= 0.2 and not (no_column and name.startswith("without")):
             warnings.append(f"{share:.0%} of the products {what}")
     return warnings
 

@@ -1,4 +1,4 @@
-"""Model cards: what a model was made from and what it can do; the texts are templates beside."""
+"""Model cards: what a model was made from and what it can do; the texts are template files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
