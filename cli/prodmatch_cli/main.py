@@ -109,6 +109,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(128 + signal.SIGINT)
+    except _Stopped as stopped:  # all is put away; native threads may abort a usual exit
+        sys.stderr.flush()
+        os._exit(stopped.status)
     except OSError as error:
         if error.filename is None:  # no file's: a bug, to be seen as one
             raise
@@ -147,6 +150,14 @@ def _describe(error: click.ClickException) -> str:
     return f"{message} See '{context.command_path} --help'." if context else message
 
 
+class _Stopped(SystemExit):
+    """A signal ended the run; raised where it arrived, so that all that is open is closed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     """Ends the run; where something holds it up, after some seconds as a kill would."""
     os.write(2, b"stopped; run the same command again to go on\n")
@@ -154,4 +165,4 @@ def _stop(number: int, frame: FrameType | None) -> None:
     last = threading.Timer(LONGEST_SECONDS, os._exit, (128 + number,))
     last.daemon = True
     last.start()
-    sys.exit(128 + number)
+    raise _Stopped(128 + number)
