@@ -134,7 +134,7 @@ def main() -> None:
                 catalogue = remove_parts(catalogue, options.without_texts, "title")
             path = options.out / "catalogue.parquet"
             catalogue.to_parquet(path)
-            settings = BuildSettings(EmbedSettings(max_reject=1.0))
+            settings = BuildSettings(EmbedSettings(max_reject=1.0, accept_changes=True))
             build(path, options.out / "store", model=options.model, settings=settings)
             measured = measure(evaluated, options.out)
             for system, figures in measured.figures.items():
