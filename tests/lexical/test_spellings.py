@@ -120,3 +120,20 @@ def test_decimal_numbers_are_not_the_numbers_without_the_point(tmp_path: Path) -
 
 def test_codes_are_not_stemmed() -> None:
     assert Stemmer().stems(["shirts", "y12s", "4ms", "xs"]) == ["shirt", "y12s", "4ms", "xs"]
+
+
+@pytest.mark.parametrize("kind", [models, units, apostrophes, characters])
+def test_what_is_not_wanted_is_left_out_in_every_spelling(
+    shop: Products, kind: Callable[[], Iterator[tuple[str, str]]]
+) -> None:
+    cases = [(row, case) for row, case in enumerate(CASES) if case[0] == kind.__name__]
+    assert [case for row, case in cases if row not in shop.rows_with(case[2])] == []
+    assert not {len(CASES), len(CASES) + 1} & {*shop.rows_with("iphone13"), *shop.rows_with("9gb")}
+
+
+def test_what_says_that_it_has_none_of_it_does_not_contain_it(tmp_path: Path) -> None:
+    said = ["alcohol lotion", "alcohol-free lotion", "lotion, no alcohol", "Lotion without Alcohol"]
+    said += ["free alcohol lotion", "non-alcohol lotion", "lotion alcohols free"]
+    table = pa.table({"product_id": list("abcdefg"), "title": said, "text": said})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    assert Products(tmp_path / "p.sqlite").rows_with("alcohol").tolist() == [0, 4]

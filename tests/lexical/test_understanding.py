@@ -23,6 +23,7 @@ PHRASES = [
     "under 14",
     "over 9000",
     "not rated",
+    "long sleeves",
 ]
 
 
@@ -79,6 +80,45 @@ NEGATIONS = [
     ("jeans not children's", "jeans", ["children's"]),
     ("lamp nor? not red!", "lamp nor?", ["red"]),
     ("robe -\u00e9carlate", "robe", ["\u00e9carlate"]),
+    ("shirt minus red", "shirt", ["red"]),
+    ("dress sans sleeves", "dress", ["sleeves"]),
+    ("hemd ohne kragen", "hemd", ["kragen"]),
+    ("shirt !blue", "shirt", ["blue"]),
+    ("!blue shirt", "shirt", ["blue"]),
+    ("shirt -blue,-red", "shirt", ["blue", "red"]),
+    ("shirt not blue/red", "shirt", ["blue", "red"]),
+    ("shirt (not blue)", "shirt", ["blue"]),
+    ("shirt [without collar] for men", "shirt for men", ["collar"]),
+    ('shirt -"dark blue"', "shirt", ["dark blue"]),
+    ('shirt not "dark blue" cotton', "shirt cotton", ["dark blue"]),
+    ("shirt 100% cotton no polyester", "shirt 100% cotton", ["polyester"]),
+    ("everything except shoes in red", "everything in red", ["shoes"]),
+    ("shirt rather than blouse", "shirt", ["blouse"]),
+    ("dress apart from red", "dress", ["red"]),
+    ("dress aside from red ones", "dress", ["red"]),
+    ("shirt excl. red", "shirt", ["red"]),
+    ("shirt not including red", "shirt", ["red"]),
+    ("jacket that has no hood", "jacket", ["hood"]),
+    ("jacket with no hood for men", "jacket for men", ["hood"]),
+    ("jacket that doesn't have a hood", "jacket", ["hood"]),
+    ("jacket which does not have a zip", "jacket", ["zip"]),
+    ("shirt i don\u2019t want blue", "shirt", ["blue"]),
+    ("shirt w/out buttons", "shirt", ["buttons"]),
+    ("jacket without hood, zip or fur", "jacket", ["hood", "zip", "fur"]),
+    ("jacket without hood & fur", "jacket", ["hood", "fur"]),
+    ("shirt neither blue, red nor green", "shirt", ["blue", "red", "green"]),
+    ("dress no long sleeves", "dress", ["long sleeves"]),
+    ("no long sleeves dress", "dress", ["long sleeves"]),
+    ("dress not long", "dress", ["long"]),
+    ("ssd not 480 gb", "ssd", ["480 gb"]),
+    ("ssd not 480gb or 1 tb", "ssd", ["480gb", "1 tb"]),
+    ("ssd -480gb", "ssd", ["480gb"]),
+    ('tv not 55"', "tv", ['55"']),
+    ("tv not 55 inch oled", "tv oled", ["55 inch"]),
+    ("phone without 5g", "phone", ["5g"]),
+    ("tablet not 4k", "tablet", ["4k"]),
+    ("graphics card other than rtx4090", "graphics card", ["rtx4090"]),
+    ("shoes except 42", "shoes", ["42"]),
 ]
 LIMITS = [
     ("shoes under $50", ["< 50"]),
@@ -125,6 +165,42 @@ LIMITS = [
     ("shoes under \u20ac1.299,00", ["< 1299"]),
     ("shoes over $20 under $40", ["> 20", "< 40"]),
     ("shoes under rs. 500", ["< 500"]),
+    ("shoes <20", ["< 20"]),
+    ("shoes < 20", ["< 20"]),
+    ("shoes <= 50", ["<= 50"]),
+    ("shoes \u2264 50", ["<= 50"]),
+    ("shoes >=20 <=40", [">= 20", "<= 40"]),
+    ("<20 shoes", ["< 20"]),
+    ("shoes price<50", ["< 50"]),
+    ("shoes over 20 under 40", ["> 20", "< 40"]),
+    ("shoes over 20 and under 40", ["> 20", "< 40"]),
+    ("shoes under twenty dollars", ["< 20"]),
+    ("shoes under twenty-five", ["< 25"]),
+    ("shoes at least thirty euros", [">= 30"]),
+    ("shoes under a hundred dollars", ["< 100"]),
+    ("shoes below two thousand five hundred rupees", ["< 2500"]),
+    ("shoes between twenty and forty", [">= 20", "<= 40"]),
+    ("shoes between one hundred and two hundred and fifty dollars", [">= 100", "<= 250"]),
+    ("shoes max 30 eur", ["<= 30"]),
+    ("shoes max price 30", ["<= 30"]),
+    ("shoes maximum price of 30", ["<= 30"]),
+    ("shoes 20-40 $", [">= 20", "<= 40"]),
+    ("shoes 20..40 usd", [">= 20", "<= 40"]),
+    ("shoes sub $50", ["< 50"]),
+    ("shoes sub-$50", ["< 50"]),
+    ("shoes within $50", ["<= 50"]),
+    ("shoes not exceeding 50", ["<= 50"]),
+    ("shoes budget 50", ["<= 50"]),
+    ("shoes with a budget of 50", ["<= 50"]),
+    ("shoes less expensive than 20", ["< 20"]),
+    ("shoes no cheaper than 20", [">= 20"]),
+    ("shoes not more expensive than 20", ["<= 20"]),
+    ("shoes less than or equal to 50", ["<= 50"]),
+    ("shoes greater than 20", ["> 20"]),
+    ("shoes starting from 20", [">= 20"]),
+    ("shoes under 1 000 eur", ["< 1000"]),
+    ("shoes under \u20ac50,-", ["< 50"]),
+    ("shoes 30 or cheaper", ["<= 30"]),
 ]
 WORDS_ONLY = [
     "non stick pan", "non-stick pan", "nonslip mat", "non slip mat", "non-slip mat",
@@ -147,6 +223,13 @@ WORDS_ONLY = [
     "shoes size under 42", "2-in-1 laptop", "from 20 seeds", "50 or less", "iphone 13 pro max 256",
     "under 50", "max 30", "16 to 18 gauge wire", "size 7 and up", "usb 3.0 hub", "mini 40 lamp",
     "shirt under50", "dumbbell over 20 kg", "charger at least 65 w", "cable up to 3m",
+    "i <3 you tee", "size < 40 shoes", "tv <55 inch", ">55 inch tv", "toys age > 5",
+    "hotel > 4 star", "bag for under two", "ten to twelve years dress", "twenty one pilots tee",
+    "2 for 1 tee", "tent up to twenty people", "4k monitor", "budget 4k monitor",
+    # no negations
+    "comic sans tee", "sans serif poster", "ohne titel print", "minus 33 mask", "minus world tee",
+    "less is more tee", "backless dress", "no. 5 perfume", "no5 perfume", "-18c freezer",
+    "nickel free earrings", "nothing but nets", "instead tee", "without you tee", "wham! tee",
 ]  # fmt: skip
 
 
@@ -217,6 +300,12 @@ def test_hits_neither_contain_what_is_not_wanted_nor_pass_the_limit(index: Produ
     rows = answer.as_rows()
     assert rows[0]["understood"] == "without red; price < 30"
     assert "understood" not in rows[1]
+
+
+def test_what_is_not_wanted_may_be_mistyped(index: ProductIndex) -> None:
+    (answer,) = index.answer([Query("a", "shirt -gren")], SearchOptions(top=60))
+    assert answer.understood == "without green"
+    assert all(hit.metadata["colour"] != "green" for hit in answer.hits)
 
 
 def test_an_exact_search_understands_nothing(index: ProductIndex) -> None:

@@ -8,6 +8,7 @@ The weight of a word is that of Lucene, log(1 + odds), not SQLite's, log(odds) c
 a word that every second product says counts for nothing: "women" in a shop of clothes.
 """
 
+import functools
 import sqlite3
 from array import array
 from collections import Counter
@@ -19,7 +20,14 @@ import numpy.typing as npt
 
 from prodmatch.lexical.low_information import low_information_weights
 from prodmatch.lexical.stemmer import Stemmer
-from prodmatch.lexical.terms import PREFIX_LENGTH, QueryTerm, is_code, names_one, query_terms
+from prodmatch.lexical.terms import (
+    PREFIX_LENGTH,
+    QueryTerm,
+    apart,
+    is_code,
+    names_one,
+    query_terms,
+)
 
 K1, B = 1.2, 0.75  # of BM25, the usual ones
 MAX_TERMS = 64  # of a query
@@ -132,6 +140,23 @@ class PostingsReader:
         """How many rows say the term's stem."""
         found = self._read("length(rows) / 4", term)
         return found if isinstance(found, int) else 0
+
+    def rows_with(self, words: str) -> npt.NDArray[np.int64]:
+        """The rows that say all these words, however they are written, ascending.
+
+        "480 gb" is in "480GB" and "iphone13" in "iPhone 13".
+        """
+        found = np.zeros(0, np.int64)
+        for written in {words, apart(words)}:
+            terms = query_terms(written, self.count_of)
+            terms = [term for term in terms if term.weight == 1] or terms
+            rows = [self._rows_of_any(term.forms) for term in terms]
+            if rows:
+                found = np.union1d(found, functools.reduce(np.intersect1d, rows))
+        return found
+
+    def _rows_of_any(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
+        return np.unique(np.concatenate([self.rows_of(term) for term in terms])).astype(np.int64)
 
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
         """The rows that say a term of the query.

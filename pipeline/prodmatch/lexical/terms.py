@@ -21,6 +21,7 @@ UNSPACED = re.compile(
     r"\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
 LETTERS_OR_DIGITS = re.compile(r"[a-z]+|\d+")
+LETTER_BEFORE_DIGIT = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 MAX_COMPOUNDS = 250  # of a query; each letter among them is looked up
 MAX_PARTS = 16  # of a compound
 MAX_PIECES = 3  # of a word of letters and digits
@@ -153,6 +154,11 @@ def names_one(term: str) -> bool:
     if term.isdigit():
         return len(term) >= LONG_NUMBER
     return is_code(term) and not any(found.start == 0 for found in find_quantities(term))
+
+
+def apart(text: str) -> str:
+    """The text folded, its letters and digits as words of their own: "iphone 13" of "iPhone13"."""
+    return LETTER_BEFORE_DIGIT.sub(" ", fold(text))
 
 
 def is_spelled(term: str) -> bool:

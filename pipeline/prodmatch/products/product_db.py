@@ -23,6 +23,7 @@ from prodmatch.products.filters import GO_BACK, OWN, connect, find_rows, quote_n
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
 MOST_NAMES = 64  # words of a query that may be ids
 NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
+DENYING = ("free", "no", "non", "not", "without", "zero")
 NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
@@ -118,22 +119,40 @@ class Products:
             return [name for name, kind in declared if kind != "TEXT" and is_price(name)]
 
     def rows_with(self, words: str) -> npt.NDArray[np.int64]:
-        """The rows that contain all these words in any form, ascending."""
+        """The rows that contain all these words in any form, ascending.
+
+        What says that it has none of it does not contain it: "alcohol-free", "no alcohol".
+        """
         with self._postings() as postings:
-            found = [postings.rows_of(term) for term in split_terms(words)]
-        return functools.reduce(np.intersect1d, found).astype(np.int64) if found else NO_ROWS
+            rows = postings.rows_with(words)
+            denying = [postings.rows_of(word) for word in DENYING]
+        doubtful = rows[np.isin(rows, np.concatenate(denying))][:MOST_LOOKED_AT]
+        if not len(doubtful):
+            return rows
+        words_in_order = r"\W+".join(f"{re.escape(word.rstrip('s'))}s?" for word in words.split())
+        denied = re.compile(
+            rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+{words_in_order}|{words_in_order}[\s-]free)(?!\w)",
+            re.IGNORECASE,
+        )
+        found = [
+            any(isinstance(value, str) and denied.search(value) for value in values.values())
+            for values in self.metadata(doubtful.tolist())
+        ]
+        return np.setdiff1d(rows, doubtful[np.array(found)], assume_unique=True)
 
     def contains_phrase(self, words: Sequence[str]) -> bool:
         """Whether a product contains these words one behind the other, as they are typed."""
         if len(words) == 1:
             return self.says(words[0])
-        rows = self.rows_with(" ".join(words))[:MOST_LOOKED_AT]
+        with self._postings() as postings:
+            found = [postings.rows_of(term) for term in split_terms(" ".join(words))]
+        rows = functools.reduce(np.intersect1d, found).astype(np.int64) if found else NO_ROWS
         joined = r"[^\w]+".join(map(re.escape, words))
         phrase = re.compile(rf"(?<!\w){joined}(?!\w)", re.IGNORECASE)
         return any(
             isinstance(value, str) and phrase.search(value)
-            for found in self.metadata(rows)
-            for value in found.values()
+            for values in self.metadata(rows[:MOST_LOOKED_AT])
+            for value in values.values()
         )
 
     def suggest_values(self, condition: str) -> list[str]:

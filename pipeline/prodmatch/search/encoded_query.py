@@ -97,7 +97,7 @@ class QueryEncoder:
         knowledge = self.encoders.knowledge(read.words) if read.words else 1.0
         if knowledge < MIN_KNOWLEDGE:
             text = np.zeros_like(text)
-        vectors = self._encode_texts(phrases)
+        vectors = self._encode_texts([self._shown(phrase) for phrase in phrases])
         return EncodedQuery(
             read.words,
             normalise(TEXT_WEIGHT * text + picture),
@@ -112,6 +112,12 @@ class QueryEncoder:
             has_image=read.pixels is not None,
         )
 
+    def _shown(self, phrase: str) -> str | None:
+        """A phrase that products may show or mean; None for sizes, codes and unknown words."""
+        if any(map(str.isdigit, phrase)) or self.encoders.knowledge(phrase) < MIN_KNOWLEDGE:
+            return None
+        return phrase
+
     def _read(self, query: Query, exact: bool) -> "_ReadQuery | QueryError":
         try:
             typed = clean_text(query)
@@ -124,11 +130,12 @@ class QueryEncoder:
                 hints = (self._limit_hint(read),)
                 read = understand(typed, self.products.contains_phrase, limits=False)
             correction = correct_spelling(read.words, self._lexicon)
+            without = [correct_spelling(phrase, self._lexicon).text for phrase in read.without]
             hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
             if read.is_all_negative:
                 hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
             where = tuple(limit.condition(quote_plain(column or "")) for limit in read.limits)
-            read = replace(read, words=correction.text)
+            read = replace(read, words=correction.text, without=tuple(without))
             return _ReadQuery(query, typed, read, self._preprocess(query), where, hints)
         except QueryError as error:
             return error
