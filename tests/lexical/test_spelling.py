@@ -50,6 +50,7 @@ class Words:
 
     said: dict[str, int] = field(default_factory=lambda: dict(SAID))
     known: frozenset[str] = frozenset({"black", "crimson"})
+    product_count: int = 10_000
 
     def counts(self, words: Sequence[str]) -> list[int]:
         return [self.said.get(word, 0) for word in words]
@@ -94,10 +95,12 @@ def test_says_what_was_meant(typed: str, meant: str) -> None:
     assert correct_spelling(typed, Words()).text == meant
 
 
-def test_of_equally_near_words_takes_that_of_the_most_products() -> None:
-    assert correct_spelling("slacka", Words(known=frozenset())).text == "slack"
-    said = {"coat": 3, "goat": 9, "coal": 5}
-    assert correct_spelling("coar", Words(said)).text == "coal"
+def test_takes_the_likeliest_of_near_words() -> None:
+    said = {"watch": 30, "with": 90, "want": 90}
+    assert correct_spelling("wathc", Words(said)).text == "watch"
+    assert correct_spelling("wathh", Words(said)).text == "watch"  # a neighbour on the keyboard
+    assert correct_spelling("wantt", Words(said)).text == "want"
+    assert correct_spelling("slacj", Words({"slack": 5, "slacx": 9})).text == "slack"
 
 
 def test_known_words_stay_as_they_were_typed() -> None:
@@ -138,6 +141,36 @@ def test_slips_are_corrected() -> None:
     assert len(missed) <= 0.05 * len(slips()), missed
 
 
+NAMES = {  # with a word of a catalogue that is near, and how many products contain that
+    "shure": ("sure", 12),
+    "stihl": ("still", 20),
+    "bape": ("base", 60),
+    "campingaz": ("camping", 5),
+    "besta": ("best", 40),
+    "poang": ("pong", 4),
+    "rowenta": ("rowena", 2),
+    "gewo": ("geo", 10),
+    "malm": ("male", 20),
+    "moog": ("moon", 20),
+    "lego": ("logo", 40),
+    "bose": ("base", 60),
+    "julbo": ("jumbo", 5),
+    "teac": ("team", 40),
+    "wella": ("well", 60),
+    "persol": ("person", 20),
+    "arla": ("area", 20),
+    "anua": ("aqua", 15),
+    "mavic": ("magic", 20),
+    "avene": ("avenue", 3),
+    "rega": ("regal", 6),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_no_slip_of_a_word_of_the_catalogue(name: str) -> None:
+    assert correct_spelling(name, Words(dict([NAMES[name]]))).text == name
+
+
 @pytest.mark.parametrize("text", ['"red sneekers"', "\u201csneekers\u201d red", 'red "sneekers"'])
 def test_what_stands_in_quotes_stays(text: str) -> None:
     assert correct_spelling(text, Words()) == Correction(text)
@@ -155,7 +188,9 @@ def test_says_what_was_changed_and_what_is_unknown() -> None:
 def test_a_rare_word_beside_a_common_one_is_a_slip_of_it() -> None:
     assert level_of("dres") is not None
     assert correct_spelling("dres", Words({"dress": 9})).text == "dress"
-    assert correct_spelling("dres", Words({"dress": 1})).text == "dres"
+    assert correct_spelling("matress", Words({"mattress": 30})).text == "mattress"
+    assert correct_spelling("sandels", Words({"sandals": 200})).text == "sandals"
+    assert correct_spelling("sorts", Words({"sports": 400})).text == "sports"
     assert correct_spelling("parka", Words({"park": 900})).text == "parka"
 
 

@@ -2,29 +2,41 @@
 
 Both the words and the vector of a query are made from what comes out: a mistyped word finds
 nothing by words, and is broken by the encoder into pieces that mean nothing. A word that any
-vocabulary holds is right, but for one that is hardly ever used next to a near one that is common.
+vocabulary holds is right, but for a rare one that no product contains next to a common one that
+many do.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from prodmatch.lexical.edits import is_slip, within_edits
+from prodmatch.lexical.edits import edit_cost, within_edits
 from prodmatch.lexical.known_words import level_of
 from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms
 
 MAX_WORDS = 64  # of a query that are looked at
 LONG_LETTERS = 8  # a word from here on may have two mistakes
 MUCH_MORE = 5  # times that another form of a word is in products, to stand in for it
-MIN_PRODUCTS = 2  # that contain the word that a known one is taken for
-# Powers of ten by which it must be more common: a letter swapped or doubled is a frequent slip.
-LIKELIER, LIKELIER_SLIP = 3.0, 2.0
+# Of two words: how likely the second was meant, in powers of ten (docs/experiments.md).
+TWO_EDITS = 1.0  # the cost of two edits
+ENDING = 2.0  # of letters behind a word
+LETTER, FEW_LETTERS, MOST_LETTERS = 0.2, 5, 9  # what each letter of an unknown word tells
+COMMON = 0.15  # of how common in English the word is that an unknown one is taken for
+MORE_COMMON = 0.5  # of how much more common than a known word it is
+KNOWN_COST = 2.0  # times that an edit of a known word costs
+CATALOGUE = 0.3  # of the products of a catalogue: more of them have more words by chance
+LEAST_UNKNOWN, LEAST_KNOWN = 0.3, 0.6  # that is enough
 QUOTED = re.compile(r"""(?<!\w)(?:"[^"]*"|\u201c[^\u201d]*\u201d)(?!\w)""")
 
 
 class Lexicon(Protocol):
     """Words that are known, and how many products contain each."""
+
+    @property
+    def product_count(self) -> int:
+        """How many products there are."""
 
     def counts(self, words: Sequence[str]) -> list[int]:
         """How many products contain each word, letter for letter."""
@@ -56,8 +68,8 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
 
     Two words are joined where more products contain them as one than both ("sun glasses"). A word
     that no vocabulary holds gets the form that most products contain ("kurtis" or "kurti"), else
-    the nearest word of the same first letter, at most one edit away and from eight letters on two;
-    of equally near ones, that of the most products. What stands in quotes stays.
+    the likeliest word of the same first letter, at most one edit away and from eight letters on
+    two, where that is likely enough: it may be a name. What stands in quotes stays.
     """
     words = text.split()
     terms = [_plain_word(word) for word in words[:MAX_WORDS]]
@@ -122,7 +134,7 @@ def _spell(term: str, lexicon: Lexicon) -> str | None:
         return forms[others.index(max(others))]
     if count or lexicon.says(term):
         return ""
-    return _nearest(term, lexicon) if level is None else _likelier(term, level, lexicon)
+    return _likeliest(term, level, lexicon)
 
 
 def _spell_compound(word: str, lexicon: Lexicon) -> str:
@@ -142,22 +154,31 @@ def _forms(term: str) -> list[str]:
     return [form for form in forms if form != term]
 
 
-def _nearest(term: str, lexicon: Lexicon) -> str | None:
-    most = 1 if len(term) < LONG_LETTERS else 2
-    found = []
+def _likeliest(term: str, level: float | None, lexicon: Lexicon) -> str | None:
+    """The word that was meant: empty where that is the term itself, None where none is known.
+
+    Args:
+        term: that no product contains.
+        level: how common it is, None if it is no known word.
+    """
+    most = 2 if level is None and len(term) >= LONG_LETTERS else 1
+    found: list[tuple[float, str]] = []
     for word, count in lexicon.words_like(term[0], len(term) - most, len(term) + most):
         edits = within_edits(term, word, most)
-        if edits is not None:
-            found.append((edits, -count, word))
-    return min(found)[2] if found else None
-
-
-def _likelier(term: str, level: float, lexicon: Lexicon) -> str:
-    """The word one edit away that is so common that a known, rare one is a slip of it."""
-    found = []
-    for word, count in lexicon.words_like(term[0], len(term) - 1, len(term) + 1):
-        if count >= MIN_PRODUCTS and within_edits(term, word, 1) == 1:
-            ratio = (level_of(word) or 0.0) - level
-            if ratio >= (LIKELIER_SLIP if is_slip(term, word) else LIKELIER):
-                found.append((-count, word))
-    return min(found)[1] if found else ""
+        if edits:
+            cost = edit_cost(term, word) if edits == 1 else TWO_EDITS
+            if term.startswith(word) and cost:
+                cost = ENDING  # "campingaz" is a name
+            likelihood = math.log10(max(count, 1) + 0.5)
+            common = level_of(word) or 0.0
+            if level is None:
+                length = min(len(term), MOST_LETTERS) - FEW_LETTERS
+                likelihood += LETTER * length + COMMON * common - cost
+            else:
+                likelihood += MORE_COMMON * (common - level) - KNOWN_COST * cost
+                likelihood -= CATALOGUE * math.log10(lexicon.product_count)
+            found.append((likelihood, word))
+    likelihood, word = max(found, default=(-math.inf, ""))
+    if likelihood >= (LEAST_UNKNOWN if level is None else LEAST_KNOWN):
+        return word
+    return None if level is None else ""

@@ -246,6 +246,10 @@ class _Lexicon:
     products: Products
     encoders: QueryEncoders
 
+    @property
+    def product_count(self) -> int:
+        return self.products.row_count
+
     def counts(self, words: Sequence[str]) -> list[int]:
         return self.products.counts(words)
 
