@@ -15,7 +15,7 @@ from small import COLOURS, Row, draw, embed, product, products, run, write
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import plan_embedding
-from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.image import ImageBatches
 from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
@@ -256,15 +256,15 @@ def test_mixed_catalogues_keep_every_product_findable(
 def test_what_an_encoder_cannot_say_never_enters_an_index(
     exported: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy = ImageEncoder.encode
+    healthy = ImageBatches.encode
 
-    def spoiled(self: ImageEncoder, pixels: np.ndarray) -> np.ndarray:
+    def spoiled(self: ImageBatches, pixels: np.ndarray) -> np.ndarray:
         vectors = healthy(self, pixels).copy()
         vectors[0] = np.nan
         vectors[1] = 1e9  # beyond half precision
         return vectors
 
-    monkeypatch.setattr(ImageEncoder, "encode", spoiled)
+    monkeypatch.setattr(ImageBatches, "encode", spoiled)
     store = tmp_path / "store"
     shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
     rows = products(12)

@@ -62,6 +62,17 @@ def test_what_a_former_model_needed_goes_when_its_generations_go(
     assert open_index(store).search("red shirt")
 
 
+def test_graphs_of_features_in_use_stay(store: Path, catalogue: Path, tiny: Model) -> None:
+    night(catalogue, tiny, store)
+    used = [store / "encoders" / folder.name for folder in (store / "features").iterdir()]
+    unused = store / "encoders" / f"text-{'0' * 32}"
+    for graph in (*used, unused):
+        graph.mkdir()
+    assert collect_garbage(store, seconds=-1) == [unused]
+    assert len(used) == 2
+    assert all(graph.is_dir() for graph in used)
+
+
 def test_shards_of_former_text_columns_go(store: Path, catalogue: Path, tiny: Model) -> None:
     night(catalogue, tiny, store)
     opened = open_catalogue(catalogue, CatalogueOptions(text_columns=("colour",)))

@@ -149,7 +149,7 @@ def test_a_published_generation_holds_all_it_needs(
     assert set(generation.files) == {
         "README.md", "index.faiss", "products.parquet", "products.sqlite", "encoders/encoders.json",
         "encoders/image.onnx", "encoders/image.onnx.data", "encoders/text.onnx",
-            "encoders/text.onnx.data", "encoders/tokenizer.json",
+            "encoders/text.onnx.data", "encoders/tokenizer.json", "encoders/heads.safetensors",
     }  # fmt: skip
     assert generation.manifest["model_fingerprint"] == model.fingerprint
     expected = [hit.as_dict() for hit in open_index(published).search("red shirt")]

@@ -44,7 +44,7 @@ def _tokenizer() -> Tokenizer:
 class TinyText:
     """Stands where the BERT does."""
 
-    def __init__(self, folder: Path, spec: TextSpec, device: object) -> None:
+    def __init__(self, folder: Path, spec: TextSpec, device: object, graphs: Path) -> None:
         self.dim = WIDTH
         self.rows = 64
         self.tokenizer = _tokenizer()
@@ -58,7 +58,7 @@ class TinyText:
 class TinyImage:
     """Stands where the ResNet does."""
 
-    def __init__(self, folder: Path, spec: ImageSpec, device: object) -> None:
+    def __init__(self, folder: Path, spec: ImageSpec, device: object, graphs: Path) -> None:
         self.dim = 3
         self.rows = 64
         self.spec = spec
@@ -91,8 +91,9 @@ def save_query_encoders(store: Path, model: Model) -> Path:
     """The model's query encoders, where `embed` would have put them."""
     folder = store / "encoders" / model.fingerprint[:32]
     with new_directory(folder) as temporary:
-        _save_graph(temporary / "text.onnx", *_text_graph(model.heads.text))
-        _save_graph(temporary / "image.onnx", *_image_graph(model.heads.image))
+        _save_graph(temporary / "text.onnx", *_text_graph())
+        _save_graph(temporary / "image.onnx", *_image_graph())
+        model.heads.save(temporary / "heads.safetensors")
         _tokenizer().save(str(temporary / "tokenizer.json"))
         own = {
             "max_tokens": 64,
@@ -105,10 +106,10 @@ def save_query_encoders(store: Path, model: Model) -> Path:
     return folder
 
 
-Graph = tuple[list[onnx.NodeProto], list[onnx.ValueInfoProto], dict[str, np.ndarray]]
+Graph = tuple[list[onnx.NodeProto], list[onnx.ValueInfoProto], dict[str, np.ndarray], int]
 
 
-def _text_graph(projection: Projection) -> Graph:
+def _text_graph() -> Graph:
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["states"]),
         helper.make_node("Cast", ["mask"], ["weights"], to=TensorProto.FLOAT),
@@ -122,14 +123,11 @@ def _text_graph(projection: Projection) -> Graph:
         helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"])
         for name in ("ids", "mask")
     ]
-    constants = {
-        "table": _table(), "last": np.array([2]), "tokens": np.array([1]),
-        "weight": np.pad(projection.weight, ((0, 0), (1, 0))),
-    }  # fmt: skip
-    return nodes, inputs, constants
+    constants = {"table": _table(), "last": np.array([2]), "tokens": np.array([1])}
+    return nodes, inputs, constants, WIDTH
 
 
-def _image_graph(projection: Projection) -> Graph:
+def _image_graph() -> Graph:
     nodes = [
         helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["values", "sides"], ["mean"], keepdims=0),
@@ -139,9 +137,9 @@ def _image_graph(projection: Projection) -> Graph:
     inputs = [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIDE, SIDE, 3])]
     constants = {
         "sides": np.array([1, 2]), "most": np.array([255], np.float32),
-        "tenth": np.array([0.1], np.float32), "weight": np.pad(projection.weight, ((0, 0), (1, 0))),
+        "tenth": np.array([0.1], np.float32),
     }  # fmt: skip
-    return nodes, inputs, constants
+    return nodes, inputs, constants, 3
 
 
 def _save_graph(
@@ -149,13 +147,9 @@ def _save_graph(
     nodes: list[onnx.NodeProto],
     inputs: list[onnx.ValueInfoProto],
     constants: dict[str, np.ndarray],
+    width: int,
 ) -> None:
-    nodes = [
-        *nodes,
-        helper.make_node("MatMul", ["features", "weight"], ["inner"]),
-        helper.make_node("LpNormalization", ["inner"], ["vectors"], axis=-1, p=2),
-    ]
-    output = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", 1 + DIM])
+    output = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])
     kept = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "tiny", inputs, [output], kept)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

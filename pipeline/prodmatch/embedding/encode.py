@@ -18,8 +18,9 @@ from prodmatch.embedding.image_loader import PictureBatches, PictureSource, deco
 from prodmatch.embedding.picture_lists import OtherPictureSource
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.device import Compute, choose_device
-from prodmatch.encoders.image import IMAGE_ROWS, ImageEncoder
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.image import IMAGE_ROWS, ImageBatches
+from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
+from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.features import FeatureStore
@@ -69,8 +70,8 @@ class EncodeResult:
 class EncoderClasses:
     """What runs the encoders of a model directory; tests hand in small ones."""
 
-    text: Callable[[Path, TextSpec, Compute], TextEncoder] = TextEncoder
-    image: Callable[[Path, ImageSpec, Compute], ImageEncoder] = ImageEncoder
+    text: Callable[[Path, TextSpec, Compute, Path], TextBatches] = open_text_encoder
+    image: Callable[[Path, ImageSpec, Compute, Path], ImageBatches] = open_image_encoder
 
 
 class Encoder(Protocol[Items]):
@@ -97,11 +98,11 @@ def encode_missing(
     classes = classes or EncoderClasses()
     texts, images = EncodeCount(), EncodeCount()
     if len(plan.new_texts):
-        text_encoder = classes.text(encoders.text_folder, encoders.text, compute)
+        text_encoder = classes.text(encoders.text_folder, encoders.text, compute, plan.graphs)
         contents = new_texts(plan.scan, plan.new_texts)
         texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
     if plan.images_to_encode:
-        image_encoder = classes.image(encoders.image_folder, encoders.image, compute)
+        image_encoder = classes.image(encoders.image_folder, encoders.image, compute, plan.graphs)
         others = plan.scan.others
         sources: list[tuple[PictureSource, npt.NDArray[np.int64], pa.Array]] = [
             (
@@ -127,7 +128,7 @@ def encode_pictures(
     source: PictureSource,
     rows: npt.NDArray[np.int64],
     keys: Sequence[bytes],
-    encoder: ImageEncoder,
+    encoder: ImageBatches,
     store: FeatureStore,
     *,
     workers: int = 1,
@@ -162,7 +163,7 @@ def encode_pictures(
 
 
 def encode_texts(
-    texts: Iterator[tuple[bytes, str]], total: int, encoder: TextEncoder, store: FeatureStore
+    texts: Iterator[tuple[bytes, str]], total: int, encoder: TextBatches, store: FeatureStore
 ) -> EncodeCount:
     """Encodes (key, text) pairs, a shard at a time sorted by length, into the store."""
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
@@ -181,7 +182,7 @@ def encode_texts(
 
 
 def _encode_block(
-    pairs: list[tuple[bytes, str]], encoder: TextEncoder, writer: "_ShardWriter"
+    pairs: list[tuple[bytes, str]], encoder: TextBatches, writer: "_ShardWriter"
 ) -> None:
     encoded = encode_within_memory(encoder, [text for _, text in pairs])
     writer.add([key for key, _ in pairs], encoded.vectors, encoded.reasons)

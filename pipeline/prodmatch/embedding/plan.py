@@ -69,6 +69,7 @@ class FeaturePlan:
     new_images: npt.NDArray[np.int64]
     new_others: npt.NDArray[np.int64]  # indices of `scan.others`
     precision: Precision  # of all features that the plan names
+    graphs: Path  # where the store keeps exported encoders
 
     @property
     def reused(self) -> int:
@@ -109,6 +110,7 @@ def plan_features(
         new_contents(scan.image_keys, known),
         new_contents(scan.others.keys, firsts),
         precision,
+        store / "encoders",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import digest_bytes, digest_file
 
-FORMAT = b"features-1"  # raise it when the same files would give other features
+FORMAT = b"features-2"  # raise it when the same files would give other features
 OF_QUERIES = ("query_prefix", "query_words")  # fields of a spec that products' texts do not pass
 
 

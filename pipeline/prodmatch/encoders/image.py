@@ -4,6 +4,7 @@ A feature depends on its own content alone: every batch of pictures has the same
 product added at night gets the vector that it would get in a build from scratch.
 """
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from prodmatch.encoders.spatial import (
     spatial_feature_count,
 )
 from prodmatch.errors import ModelError
+from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.vectors import Vectors
 
@@ -52,18 +54,17 @@ class ResnetFeatures(nn.Module):
         return features
 
 
-class ImageEncoder:
-    """Preprocessed pictures to pooled features, through a torchvision ResNet."""
+class ImageBatches(ABC):
+    """Preprocessed pictures to features, in batches of one shape that a subclass runs."""
 
-    def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
-        resnet, pooled = load_resnet(folder, spec.architecture)
-        spatial = load_spatial(folder, resnet)
-        self.dim = pooled + (0 if spatial is None else spatial.dim)
-        self.rows = IMAGE_ROWS
-        self.compute = compute
+    def __init__(self, spec: ImageSpec, dim: int) -> None:
         self.spec = spec
-        resnet = resnet.to(memory_format=torch.channels_last)
-        self.model = ResnetFeatures(resnet, spec, spatial).to(compute.device).eval()
+        self.dim = dim
+        self.rows = IMAGE_ROWS
+
+    @abstractmethod
+    def run(self, pixels: Pixels) -> Vectors:
+        """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
@@ -72,10 +73,39 @@ class ImageEncoder:
             part = pixels[start : start + rows]
             batch = np.zeros((rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always
             batch[: len(part)] = part
-            with self.compute.inference():
-                found = self.model(torch.from_numpy(batch).to(self.compute.device))
-            parts.append(found[: len(part)].float().cpu().numpy())
+            parts.append(self.run(batch)[: len(part)])
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
+
+
+class ImageEncoder(ImageBatches):
+    """Preprocessed pictures to pooled features, through a torchvision ResNet."""
+
+    def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
+        resnet, pooled = load_resnet(folder, spec.architecture)
+        spatial = load_spatial(folder, resnet)
+        super().__init__(spec, pooled + (0 if spatial is None else spatial.dim))
+        self.compute = compute
+        resnet = resnet.to(memory_format=torch.channels_last)
+        self.model = ResnetFeatures(resnet, spec, spatial).to(compute.device).eval()
+
+    def run(self, pixels: Pixels) -> Vectors:
+        """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
+        with self.compute.inference():
+            found = self.model(torch.from_numpy(pixels).to(self.compute.device))
+        features: Vectors = found.float().cpu().numpy()
+        return features
+
+
+class OnnxImageEncoder(ImageBatches):
+    """The same through its exported graph, in float32; the weights are not loaded into torch."""
+
+    def __init__(self, spec: ImageSpec, graph: Path) -> None:
+        self.session = open_session(graph, long_lived=True)
+        super().__init__(spec, output_width(self.session))
+
+    def run(self, pixels: Pixels) -> Vectors:
+        """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
+        return run_session(self.session, {"pixels": pixels})
 
 
 def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:

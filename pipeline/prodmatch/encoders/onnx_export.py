@@ -1,36 +1,38 @@
-"""The query encoders: a model's encoders and heads as ONNX files, checked against torch."""
+"""Encoders as ONNX graphs that give features, checked against torch, and the query encoders.
+
+A graph is named by what features of float32 are named by, so models with the same encoders share
+it: the night on a CPU, queries, and other heads. Heads are numpy everywhere.
+"""
 
 import contextlib
 import io
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.image import ImageEncoder
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
+from prodmatch.encoders.text import OnnxTextEncoder, TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
-from prodmatch.model.heads import Projection
-from prodmatch.model.hubness import LARGEST_PENALTY, SCALE, SHARPNESS, QueryBank
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.model.preprocessing import Pixels
+from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.atomic import (
     copy_file,
+    link_or_copy,
     list_files,
     new_directory,
     verify_or_remove,
     write_json,
 )
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, normalise
 
 logger = logging.getLogger(__name__)
 
@@ -40,59 +42,17 @@ BF16_COSINE = 0.98  # what bf16 should reach against float32; below it a warning
 ABSURD_COSINE = 0.8
 
 
-class _Projected(nn.Module):
-    """Features and a head in one graph, so that ONNX gives unit parts."""
-
-    def __init__(
-        self, features: nn.Module, projection: Projection, bank: QueryBank | None = None
-    ) -> None:
-        super().__init__()
-        self.bank = None if bank is None else _HubnessPenalty(bank)
-        self.features = features
-        self.weight: Tensor
-        self.bias: Tensor
-        self.centre: Tensor
-        self.rotation: Tensor
-        for name in ("weight", "bias", "centre", "rotation"):
-            self.register_buffer(name, torch.from_numpy(getattr(projection, name)).clone())
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Unit rows `(n, dim)`."""
-        inner = functional.normalize(self.features(*inputs) @ self.weight + self.bias, dim=-1)
-        rows = functional.normalize((inner - self.centre) @ self.rotation, dim=-1)
-        first = torch.zeros_like(rows[:, :1]) if self.bank is None else self.bank(rows)
-        return torch.cat([first, rows * (1 - first.square()).sqrt()], dim=1)
-
-
-class _HubnessPenalty(nn.Module):
-    """`QueryBank.penalties` of unit rows, as a column."""
-
-    def __init__(self, bank: QueryBank) -> None:
-        super().__init__()
-        self.texts: Tensor
-        self.logits: Tensor
-        self.usual: Tensor
-        self.register_buffer("texts", torch.from_numpy(bank.texts.T.astype(np.float32)))
-        self.register_buffer("logits", torch.from_numpy(bank.logits).clone())
-        self.register_buffer("usual", torch.from_numpy(bank.usual).clone())
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """`(n, 1)`."""
-        logits = SHARPNESS * (rows @ self.texts) + self.logits
-        nearness = logits.logsumexp(dim=1, keepdim=True) / SHARPNESS
-        return (SCALE * (self.usual - nearness)).clamp(-LARGEST_PENALTY, LARGEST_PENALTY)
-
-
 def export_encoders(model: Model, root: Path, precision: str = "float32") -> Path:
     """The directory below `root` with the model's query encoders; made once for each model.
 
-    It holds `text.onnx` (ids, mask -> unit half), `image.onnx` (bytes `(n, side, side, 3)` ->
-    unit half), the weights of each next to it in `.onnx.data`, which are mapped and not read,
-    `tokenizer.json`, and `encoders.json`, which says how to use them.
+    It holds `text.onnx` (ids, mask -> features), `image.onnx` (bytes `(n, side, side, 3)` ->
+    features), the weights of each next to it in `.onnx.data`, which are mapped and not read,
+    `heads.safetensors`, which make unit parts of features, `tokenizer.json`, and `encoders.json`,
+    which says how to use them.
 
     Args:
         model: whose encoders.
-        root: the store's directory of query encoders.
+        root: the store's directory of graphs and query encoders.
         precision: that products are encoded in; what bf16 loses is logged when it is made.
 
     Raises:
@@ -101,31 +61,21 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
     folder = root / model.fingerprint[:32]
     if verify_or_remove(folder):
         return folder
-    description, encoders = model.description, model.encoders
-    text = TextEncoder(encoders.text_folder, encoders.text)
-    image = ImageEncoder(encoders.image_folder, encoders.image)
+    pair = model.encoders
+    graphs = [
+        export_text(pair.text_folder, pair.text, root),
+        export_image(pair.image_folder, pair.image, root),
+    ]
+    text = OnnxTextEncoder(pair.text_folder, pair.text, graphs[0])
     with new_directory(folder) as temporary:
-        ids = torch.randint(5, 50, (2, 8))
-        rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
-        _export(
-            _Projected(text.model, model.heads.text),
-            {"ids": ids, "mask": torch.ones_like(ids)},
-            [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
-            temporary / "text.onnx",
-        )
-        side = description.image.crop_pixels
-        pixels = torch.randint(0, 255, (2, side, side, 3), dtype=torch.uint8)
-        _export(
-            _Projected(image.model, model.heads.image, model.heads.bank),
-            {"pixels": pixels},
-            [{0: rows}],
-            temporary / "image.onnx",
-        )
-        copy_file(encoders.text_folder / "tokenizer.json", temporary / "tokenizer.json")
+        for path in (part for graph in graphs for part in (graph, _weights_path(graph))):
+            link_or_copy(path, temporary / path.name)
+        copy_file(pair.text_folder / "tokenizer.json", temporary / "tokenizer.json")
+        copy_file(model.folder / "heads.safetensors", temporary / "heads.safetensors")
         write_json(
             temporary / "encoders.json",
             {
-                **description.as_dict(),
+                **model.description.as_dict(),
                 "max_tokens": text.max_tokens,
                 "pad_id": text.pad_id,
                 "dim": model.heads.dim,
@@ -133,8 +83,77 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
             },
         )
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-        _compare(temporary, model, text, image, precision)
+        if precision == "bf16":
+            check_bf16(model, _bf16_cosines(model, QueryEncoders(temporary)))
     return folder
+
+
+def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
+    """The graph `text.onnx` of a text encoder below `root`: ids and mask to features.
+
+    Raises:
+        ModelError: the graph does not agree with torch.
+    """
+    target = root / f"text-{text_fingerprint(folder, spec)[:32]}"
+    if verify_or_remove(target):
+        return target / "text.onnx"
+    encoder = TextEncoder(folder, spec)
+    ids = torch.randint(5, 50, (2, 8))
+    rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
+    with new_directory(target) as temporary:
+        _export(
+            encoder.model,
+            {"ids": ids, "mask": torch.ones_like(ids)},
+            [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
+            temporary / "text.onnx",
+        )
+        exported = OnnxTextEncoder(folder, spec, temporary / "text.onnx")
+        encoder.rows = exported.rows = len(SAMPLE_TEXTS)
+        _compare(
+            f"{folder}: the exported text.onnx",
+            encoder.encode(SAMPLE_TEXTS),
+            exported.encode(SAMPLE_TEXTS),
+        )
+        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
+    return target / "text.onnx"
+
+
+def export_image(folder: Path, spec: ImageSpec, root: Path) -> Path:
+    """The graph `image.onnx` of a picture encoder below `root`: bytes to features.
+
+    Raises:
+        ModelError: the graph does not agree with torch.
+    """
+    target = root / f"image-{image_fingerprint(folder, spec)[:32]}"
+    if verify_or_remove(target):
+        return target / "image.onnx"
+    encoder = ImageEncoder(folder, spec)
+    pixels = _sample_pictures(spec)
+    with new_directory(target) as temporary:
+        _export(
+            encoder.model,
+            {"pixels": torch.from_numpy(pixels[:2])},
+            [{0: torch.export.Dim("rows")}],
+            temporary / "image.onnx",
+        )
+        exported = OnnxImageEncoder(spec, temporary / "image.onnx")
+        encoder.rows = exported.rows = len(pixels)
+        _compare(
+            f"{folder}: the exported image.onnx", encoder.encode(pixels), exported.encode(pixels)
+        )
+        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
+    return target / "image.onnx"
+
+
+def _sample_pictures(spec: ImageSpec) -> Pixels:
+    side = spec.crop_pixels
+    pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
+    pixels[1:, : side // 2] = 255  # most products stand on plain white
+    return pixels
+
+
+def _weights_path(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}.data")
 
 
 def _export(
@@ -145,14 +164,14 @@ def _export(
             module.eval(),
             tuple(inputs.values()),
             input_names=list(inputs),
-            output_names=["vectors"],
+            output_names=["features"],
             dynamo=True,
-            dynamic_shapes=(tuple(shapes),),
+            dynamic_shapes=tuple(shapes),
             verbose=False,
         )
     if program is None:
         raise ModelError(f"{path}: PyTorch gave no ONNX program for this encoder.")
-    weights = path.with_name(f"{path.name}.data")
+    weights = _weights_path(path)
     onnx.save_model(program.model_proto, path, save_as_external_data=True, location=weights.name)
     weights.chmod(0o644)  # as any other file; the library keeps it to its owner
 
@@ -170,50 +189,31 @@ def _quiet() -> Iterator[None]:
         logging.disable(previous)
 
 
-@dataclass(frozen=True)
-class _Samples:
-    """What encoders are compared on, through torch: unit parts of texts and of pictures."""
-
-    texts: Vectors
-    pictures: Vectors
-
-    @classmethod
-    def encode(
-        cls, model: Model, text: TextEncoder, image: ImageEncoder, pixels: Pixels
-    ) -> "_Samples":
-        return cls(
-            model.heads.texts(text.encode(SAMPLE_TEXTS, query=True)),
-            model.heads.pictures(image.encode(pixels)),
+def _compare(name: str, exact: Vectors, found: Vectors) -> None:
+    """Refuses features that differ, each measured by how much it varies among the samples."""
+    deviation = exact.std(axis=0)
+    scale = deviation + 1e-3 * deviation.mean() + 1e-12
+    rows = [normalise((features - exact.mean(axis=0)) / scale) for features in (exact, found)]
+    lowest = float((rows[0] * rows[1]).sum(axis=1).min())
+    if not lowest >= COSINE:  # nor what is no number
+        raise ModelError(
+            f"{name} agrees with torch only to a cosine of {lowest:.5f}; {COSINE} is needed."
         )
 
-    def cosines(self, other: "_Samples") -> dict[str, float]:
-        """The lowest cosine of each kind with that of the same sample in another."""
-        return {
-            "text": float((self.texts * other.texts).sum(axis=1).min()),
-            "image": float((self.pictures * other.pictures).sum(axis=1).min()),
-        }
 
-
-def _compare(
-    folder: Path, model: Model, text: TextEncoder, image: ImageEncoder, precision: str
-) -> None:
-    """Compares float32 with float32 whatever the processor; what bf16 loses is another figure."""
-    side = model.description.image.crop_pixels
-    pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
-    pixels[1:, : side // 2] = 255  # most products stand on plain white
+def _bf16_cosines(model: Model, exported: QueryEncoders) -> dict[str, float]:
+    """The lowest cosine of each kind of unit parts in bf16 with those in float32."""
+    pair, pixels = model.encoders, _sample_pictures(model.description.image)
+    compute = Compute(CPU.device, "bf16")
+    text = TextEncoder(pair.text_folder, pair.text, compute)
+    image = ImageEncoder(pair.image_folder, pair.image, compute)
     text.rows, image.rows = len(SAMPLE_TEXTS), len(pixels)
-    exact = _Samples.encode(model, text, image, pixels)
-    exported = QueryEncoders(folder)
-    ours = _Samples(exported.texts(SAMPLE_TEXTS), exported.pictures(pixels))
-    for name, lowest in ours.cosines(exact).items():
-        if not lowest >= COSINE:  # nor what is no number
-            raise ModelError(
-                f"{model.folder}: the exported {name}.onnx agrees with torch only to a cosine of "
-                f"{lowest:.5f}; {COSINE} is needed."
-            )
-    if precision == "bf16":
-        text.compute = image.compute = Compute(CPU.device, "bf16")
-        check_bf16(model, exact.cosines(_Samples.encode(model, text, image, pixels)))
+    texts = model.heads.texts(text.encode(SAMPLE_TEXTS))
+    pictures = model.heads.pictures(image.encode(pixels))
+    return {
+        "text": float((texts * exported.texts(SAMPLE_TEXTS, passage=True)).sum(axis=1).min()),
+        "image": float((pictures * exported.pictures(pixels)).sum(axis=1).min()),
+    }
 
 
 def check_bf16(model: Model, cosines: dict[str, float]) -> None:

@@ -5,18 +5,27 @@ a product added at night gets the vector that it would get in a build from scrat
 """
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.errors import ModelError
+from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
@@ -25,6 +34,7 @@ WORDS = "words.safetensors"
 STEPS = 127  # of a number in a token embedding bag, on either side of 0
 TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
 TEXT_ROWS = 64
+Tokens = npt.NDArray[np.int64]
 
 
 class TextFeatures(nn.Module):
@@ -68,36 +78,35 @@ def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str
     return pooled
 
 
-class TextEncoder:
-    """Texts to features, through a model directory in the Hugging Face layout."""
+class TextBatches(ABC):
+    """Texts to features, in batches of few shapes that a subclass runs."""
 
-    def __init__(self, folder: Path, spec: TextSpec, compute: Compute = CPU) -> None:
-        encoder, tokenizer = load_bert(folder)
-        limit = getattr(encoder.config, "max_position_embeddings", spec.max_tokens)
-        self.max_tokens = min(spec.max_tokens, limit)
-        self.spec = spec
-        self.compute = compute
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, spec: TextSpec, positions: int | None, dim: int
+    ) -> None:
+        """Takes a tokenizer, and how many positions the encoder has, where that is limited."""
         self.tokenizer = tokenizer
-        words = load_words(folder)
-        self.model = TextFeatures(encoder, spec.pooling, words).to(compute.device).eval()
-        self.dim = int(encoder.config.hidden_size) + (0 if words is None else words.shape[1])
+        self.spec = spec
+        self.max_tokens = min(spec.max_tokens, positions or spec.max_tokens)
+        self.dim = dim
         self.rows = TEXT_ROWS
+
+    @abstractmethod
+    def run(self, ids: Tokens, mask: Tokens) -> Vectors:
+        """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
         rows, tokens = self.rows, self.tokenize(texts, query=query)
-        device = self.compute.device
         features = np.zeros((len(texts), self.dim), dtype=np.float32)
         for batch, length in self._batches(tokens, rows):
-            ids = torch.full((rows, length), self.pad_id)
-            mask = torch.zeros(rows, length, dtype=torch.long)
+            ids = np.full((rows, length), self.pad_id, np.int64)
+            mask = np.zeros_like(ids)
             for place, row in enumerate(batch):
-                ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
+                ids[place, : len(tokens[row])] = tokens[row]
                 mask[place, : len(tokens[row])] = 1
             mask[len(batch) :, 0] = 1  # rows that only fill the shape: no division by zero
-            with self.compute.inference():
-                found = self.model(ids.to(device), mask.to(device))
-            features[batch] = found[: len(batch)].float().cpu().numpy()
+            features[batch] = self.run(ids, mask)[: len(batch)]
         return features
 
     def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
@@ -122,14 +131,51 @@ class TextEncoder:
                 yield members[start : start + rows], length
 
     @property
+    def pad_id(self) -> int:
+        """The token id that fills short rows."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+
+class TextEncoder(TextBatches):
+    """Texts to features, through a model directory in the Hugging Face layout, by torch."""
+
+    def __init__(self, folder: Path, spec: TextSpec, compute: Compute = CPU) -> None:
+        encoder, tokenizer = load_bert(folder)
+        words = load_words(folder)
+        positions = getattr(encoder.config, "max_position_embeddings", None)
+        dim = int(encoder.config.hidden_size) + (0 if words is None else words.shape[1])
+        super().__init__(tokenizer, spec, positions, dim)
+        self.compute = compute
+        self.model = TextFeatures(encoder, spec.pooling, words).to(compute.device).eval()
+
+    def run(self, ids: Tokens, mask: Tokens) -> Vectors:
+        """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
+        inputs = (torch.from_numpy(array).to(self.compute.device) for array in (ids, mask))
+        with self.compute.inference():
+            found = self.model(*inputs)
+        features: Vectors = found.float().cpu().numpy()
+        return features
+
+    @property
     def vocabulary(self) -> int:
         """How many tokens the encoder knows."""
         return int(self.model.encoder.config.vocab_size)
 
-    @property
-    def pad_id(self) -> int:
-        """The token id that fills short rows."""
-        return int(self.tokenizer.pad_token_id or 0)
+
+class OnnxTextEncoder(TextBatches):
+    """The same through its exported graph, in float32; the weights are not loaded into torch."""
+
+    def __init__(self, folder: Path, spec: TextSpec, graph: Path) -> None:
+        """Opens a model directory for its tokenizer, and `text.onnx`."""
+        self.session = open_session(graph, long_lived=True)
+        with _loading(folder):
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        positions = getattr(config, "max_position_embeddings", None)
+        super().__init__(load_tokenizer(folder), spec, positions, output_width(self.session))
+
+    def run(self, ids: Tokens, mask: Tokens) -> Vectors:
+        """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
+        return run_session(self.session, {"ids": ids, "mask": mask})
 
 
 def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -143,17 +189,24 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing. "
             "Give a directory written by save_pretrained."
         )
-    try:
-        with _quiet():
-            encoder = AutoModel.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-            )
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{folder}: the text encoder cannot be loaded ({error}).") from error
-    return encoder.float(), tokenizer
+    with _loading(folder):
+        encoder = AutoModel.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+    return encoder.float(), load_tokenizer(folder)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in a directory of the Hugging Face layout.
+
+    Raises:
+        ModelError: there is none, or it cannot be loaded without code of its own.
+    """
+    with _loading(folder):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    return tokenizer
 
 
 def save_words(table: Tensor, path: Path) -> None:
@@ -183,8 +236,12 @@ def load_words(folder: Path) -> Tensor | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers from drawing bars and from telling of weights that are not used."""
+def _loading(folder: Path) -> Iterator[None]:
+    """Keeps transformers from drawing bars and telling of weights that are not used.
+
+    Raises:
+        ModelError: something cannot be loaded; names the folder.
+    """
     verbosity, bars = (
         transformers_logging.get_verbosity(),
         transformers_logging.is_progress_bar_enabled(),
@@ -193,6 +250,8 @@ def _quiet() -> Iterator[None]:
     transformers_logging.disable_progress_bar()
     try:
         yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{folder}: the text encoder cannot be loaded ({error}).") from error
     finally:
         transformers_logging.set_verbosity(verbosity)
         if bars:

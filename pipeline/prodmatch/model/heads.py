@@ -1,6 +1,8 @@
 """Heads: the projections of text features and picture features into one shared space."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +27,10 @@ BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
 class Projection:
     """The projection of one modality: linear, unit length, centred, rotated, unit length.
 
+    The inner numbers may be blocks that come from different encoders: each block is brought to
+    unit length and scaled by the square root of its share, so that an inner product of two rows is
+    the mean of the blocks' cosines, weighted by their shares.
+
     Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
     inner products be compared. The rotation is the same for both parts, and begins with the
     directions in which they agree most, so leading components alone are a smaller model.
@@ -34,6 +40,17 @@ class Projection:
     bias: Vectors  # (inner,)
     centre: Vectors  # (inner,)
     rotation: Vectors  # (inner, dim)
+    blocks: tuple[int, ...] = ()  # sizes that sum to inner; none for a single block
+    shares: tuple[float, ...] = (1.0,)  # of each block; they sum to 1
+
+    def __post_init__(self) -> None:
+        sizes = self.blocks or (len(self.bias),)
+        whole = sum(sizes) == len(self.bias) and abs(sum(self.shares) - 1.0) < 1e-5
+        if not whole or len(sizes) != len(self.shares) or min(*sizes, *self.shares) < 0:
+            raise ModelError(
+                f"blocks of {list(sizes)} with shares {list(self.shares)} over "
+                f"{len(self.bias)} inner numbers; sizes must sum to these, and shares to 1."
+            )
 
     @classmethod
     def linear(
@@ -62,17 +79,58 @@ class Projection:
             np.eye(inner, dtype=np.float32),
         )
 
+    @classmethod
+    def join(
+        cls, parts: Sequence[tuple[slice, "Projection"]], shares: Sequence[float], features: int
+    ) -> Self:
+        """Projections over slices of the features, as blocks of one projection.
+
+        Their centres and rotations are put beside each other, scaled as the blocks are.
+
+        Args:
+            parts: which features each projection reads, and the projection, of one block.
+            shares: of each block.
+            features: how many there are in all.
+        """
+        inner = sum(len(part.bias) for _, part in parts)
+        dim = sum(part.rotation.shape[1] for _, part in parts)
+        weight, rotation = np.zeros((features, inner)), np.zeros((inner, dim))
+        row = column = 0
+        for chosen, part in parts:
+            rows = slice(row, row + len(part.bias))
+            columns = slice(column, column + part.rotation.shape[1])
+            weight[chosen, rows], rotation[rows, columns] = part.weight, part.rotation
+            row, column = rows.stop, columns.stop
+        scaled = [part.centre * share**0.5 for (_, part), share in zip(parts, shares, strict=True)]
+        return cls(
+            weight.astype(np.float32),
+            np.concatenate([part.bias for _, part in parts]),
+            np.concatenate(scaled, dtype=np.float32, casting="same_kind"),
+            rotation.astype(np.float32),
+            tuple(len(part.bias) for _, part in parts),
+            tuple(np.asarray(shares, np.float32).tolist()),
+        )
+
     def __call__(self, features: Vectors) -> Vectors:
         """Unit rows `(n, dim)` of `(n, features)`.
 
         In double precision: a product of matrices rounds by its shape, and a row must come out
         the same, to the bit, whichever rows it is projected with.
         """
-        weight, rotation = self.weight.astype(np.float64), self.rotation.astype(np.float64)
+        weight, rotation = self._matrices
         inner = features.astype(np.float64) @ weight + self.bias  # (n, inner)
-        inner /= _lengths(inner)
+        start = 0
+        for size, share in zip(self.blocks or (inner.shape[1],), self.shares, strict=True):
+            block = inner[:, start : start + size]
+            block /= _lengths(block)
+            block *= np.sqrt(share)
+            start += size
         rotated = (inner - self.centre) @ rotation  # (n, dim)
         return np.asarray(rotated / _lengths(rotated), dtype=np.float32)
+
+    @cached_property
+    def _matrices(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return self.weight.astype(np.float64), self.rotation.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -100,12 +158,16 @@ class Heads:
         return _with_first(self.bank.penalties(projected), projected)
 
     def save(self, path: Path) -> None:
-        """Writes the arrays as safetensors: those of the projections in float32."""
+        """Writes the arrays as safetensors: those of the projections in float32, and blocks."""
         arrays: dict[str, np.ndarray] = {
             f"{modality}.{part}": np.ascontiguousarray(getattr(projection, part), dtype=np.float32)
             for modality, projection in (("text", self.text), ("image", self.image))
             for part in PARTS
         }
+        for modality, projection in (("text", self.text), ("image", self.image)):
+            sizes = projection.blocks or (len(projection.bias),)
+            arrays[f"{modality}.blocks"] = np.array(sizes, np.int64)
+            arrays[f"{modality}.shares"] = np.array(projection.shares, np.float32)
         if self.bank is not None:
             arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_TENSORS}
         with new_file(path) as file:
@@ -120,17 +182,20 @@ class Heads:
         """
         try:
             arrays = load(path.read_bytes())
-            text, image = (
-                Projection(*(arrays[f"{modality}.{part}"] for part in PARTS))
-                for modality in ("text", "image")
-            )
+            text, image = (_read_projection(arrays, modality) for modality in ("text", "image"))
             names = [f"bank.{part}" for part in BANK_TENSORS]
             bank = [arrays[name] for name in names] if names[0] in arrays else []
         except FileNotFoundError as error:
             raise ModelError(f"{path}: is missing; train heads with 'prodmatch train'.") from error
-        except (SafetensorError, KeyError) as error:
+        except (SafetensorError, KeyError, ModelError) as error:
             raise ModelError(f"{path}: does not hold heads ({error}).") from error
         return cls(text, image, QueryBank(*bank) if bank else None)
+
+
+def _read_projection(arrays: Mapping[str, np.ndarray], modality: str) -> Projection:
+    weight, bias, centre, rotation = (arrays[f"{modality}.{part}"] for part in PARTS)
+    blocks, shares = (arrays[f"{modality}.{part}"].tolist() for part in ("blocks", "shares"))
+    return Projection(weight, bias, centre, rotation, tuple(blocks), tuple(shares))
 
 
 def _with_first(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:
@@ -175,7 +240,7 @@ def compact_heads(
     values, directions = np.linalg.eigh(covariance)
     rotation = directions[:, np.argsort(-values)[: dim - 1]].astype(np.float32)
     projected_text, projected_image = (
-        Projection(head.weight, head.bias, centre.astype(np.float32), rotation)
+        replace(head, centre=centre.astype(np.float32), rotation=rotation)
         for head, centre in zip((text, image), centres, strict=True)
     )
     return Heads(projected_text, projected_image)

@@ -1,4 +1,4 @@
-"""Query encoders: texts and pictures to unit parts by onnxruntime; torch is not imported."""
+"""Query encoders: texts and pictures to features by onnxruntime, and to unit parts by heads."""
 
 import re
 import threading
@@ -11,6 +11,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from prodmatch.model.description import ModelDescription, read_description
+from prodmatch.model.heads import Heads
 from prodmatch.model.onnx_session import Session, open_session
 from prodmatch.model.preprocessing import Pixels, preprocess_image
 from prodmatch.storage.atomic import read_json
@@ -64,16 +65,17 @@ class QueryEncoders:
             encoded = self._tokenizer.encode_batch([prefixed[row] for row in rows])
             ids = np.array([row.ids for row in encoded], dtype=np.int64)
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
-            parts[rows] = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
+            features = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
+            parts[rows] = self._heads.texts(features)
         return parts
 
     def pictures(self, pixels: Pixels) -> Vectors:
         """Unit parts `(n, dim)` of preprocessed pictures `(n, side, side, 3)`."""
-        parts = [
+        features = [
             self._session("image.onnx").run(None, {"pixels": pixels[start : start + ROWS]})[0]
             for start in range(0, len(pixels), ROWS)
         ]
-        return np.concatenate(parts)
+        return self._heads.pictures(np.concatenate(features))
 
     def preprocess(self, picture: Image.Image) -> Pixels:
         """The square of an RGB picture that the encoder sees, `(side, side, 3)`."""
@@ -131,6 +133,10 @@ class QueryEncoders:
         tokenizer.enable_truncation(int(str(self.content["max_tokens"])))
         tokenizer.enable_padding(pad_id=int(str(self.content["pad_id"])))
         return tokenizer
+
+    @cached_property
+    def _heads(self) -> Heads:
+        return Heads.open(self.folder / "heads.safetensors")
 
     def _session(self, name: str) -> Session:
         with self._loading:

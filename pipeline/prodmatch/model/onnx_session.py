@@ -1,10 +1,15 @@
 """The one place that loads onnxruntime, and tells it to send nothing."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from prodmatch.errors import DamagedError
+from prodmatch.storage.vectors import Vectors
 
 # Read once, when the library is loaded. Without it the first session looks its maker's host up and
 # keeps a device id and a database of events in the home folder.
@@ -12,6 +17,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
+OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 Session: TypeAlias = onnxruntime.InferenceSession
 
 
@@ -37,3 +43,23 @@ def open_session(path: Path, *, long_lived: bool) -> Session:
     except Exception as error:
         raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error
     return session
+
+
+def output_width(session: Session) -> int:
+    """How many numbers a row has that a graph gives."""
+    return int(session.get_outputs()[0].shape[1])
+
+
+def run_session(session: Session, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Vectors:
+    """The rows that a graph gives.
+
+    Raises:
+        MemoryError: there was not enough of it.
+    """
+    try:
+        rows: Vectors = session.run(None, dict(inputs))[0]
+    except Exception as error:
+        if any(words in str(error) for words in OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
+        raise
+    return rows

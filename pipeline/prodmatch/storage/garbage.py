@@ -85,11 +85,13 @@ def _read_references(store: Path, generations: Sequence[int]) -> _References | N
 
 
 def _unused(store: Path, references: _References) -> Iterator[Path]:
+    features = references.names("features")
     encoders = {fingerprint[:32] for fingerprint in references.names("model_fingerprint")}
-    yield from (path for path in store.glob("encoders/*") if path.name not in encoders)
+    for path in store.glob("encoders/*"):  # a graph is called like the features that it gives
+        if path.name not in encoders | features:
+            yield path
     rejects = {references.embeddings.digest, *references.names("embeddings")}
     yield from (path for path in store.glob("rejects/*.parquet") if path.stem not in rejects)
-    features = references.names("features")
     for folder in sorted(store.glob("features/*")):
         if folder.name not in features:
             yield folder

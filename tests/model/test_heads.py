@@ -1,0 +1,92 @@
+"""Projections of one block and of several."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prodmatch.errors import ModelError
+from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.storage.vectors import normalise
+
+RNG = np.random.default_rng(0)
+
+
+def rows(count: int, width: int) -> np.ndarray:
+    return RNG.normal(size=(count, width)).astype(np.float32)
+
+
+def plain(features: int, inner: int) -> Projection:
+    return Projection.linear(rows(features, inner), rows(1, inner)[0])
+
+
+def test_blocks_are_told_apart_by_their_cosines_and_weighted_by_their_shares() -> None:
+    parts = [(slice(0, 5), plain(5, 4)), (slice(5, 12), plain(7, 3))]
+    joined = Projection.join(parts, (0.75, 0.25), 12)
+    left, right = rows(6, 12), 100 * rows(6, 12)
+    expected = sum(
+        share * part(left[:, chosen]) @ part(right[:, chosen]).T
+        for (chosen, part), share in zip(parts, (0.75, 0.25), strict=True)
+    )
+    np.testing.assert_allclose(joined(left) @ joined(right).T, expected, atol=1e-5)
+
+
+def test_a_block_of_zeros_stays_zeros() -> None:
+    parts = [
+        (slice(0, 2), Projection.linear(np.eye(2))),
+        (slice(2, 4), Projection.linear(np.eye(2))),
+    ]
+    joined = Projection.join(parts, (0.5, 0.5), 4)
+    np.testing.assert_allclose(joined(np.array([[0, 0, 3, 4]], np.float32)), [[0, 0, 0.6, 0.8]])
+
+
+def test_one_block_of_share_1_is_a_projection_without_blocks() -> None:
+    one = replace(plain(9, 5), centre=rows(1, 5)[0], rotation=rows(5, 3))
+    features = rows(20, 9)
+    np.testing.assert_array_equal(replace(one, blocks=(5,))(features), one(features))
+    joined = Projection.join([(slice(0, 9), one)], (1.0,), 9)
+    np.testing.assert_allclose(joined(features), one(features), atol=1e-6)
+
+
+def test_centres_and_rotations_of_blocks_are_put_beside_each_other() -> None:
+    first, second = (
+        replace(plain(4, 4), centre=rows(1, 4)[0], rotation=rows(4, 2)) for _ in range(2)
+    )
+    features = rows(5, 8)
+    joined = Projection.join([(slice(0, 4), first), (slice(4, 8), second)], (0.6, 0.4), 8)
+    halves = [
+        (normalise(features[:, chosen] @ part.weight + part.bias) - part.centre)
+        @ part.rotation
+        * share**0.5
+        for chosen, part, share in ((slice(0, 4), first, 0.6), (slice(4, 8), second, 0.4))
+    ]
+    np.testing.assert_allclose(joined(features), normalise(np.hstack(halves)), atol=1e-5)
+
+
+def test_blocks_are_kept_on_disk_and_when_heads_are_projected(tmp_path: Path) -> None:
+    def two(width: int) -> Projection:
+        cuts = (slice(0, 6), slice(6, width))
+        return Projection.join(
+            [(cut, plain(len(range(width)[cut]), 6)) for cut in cuts], (0.7, 0.3), width
+        )
+
+    text, image = two(10), two(14)
+    texts, pictures = rows(200, 10), rows(200, 14)
+    heads = compact_heads(text, image, (text(texts), image(pictures)), 9)
+    assert heads.image.blocks == (6, 6)
+    heads.save(tmp_path / "heads.safetensors")
+    opened = Heads.open(tmp_path / "heads.safetensors")
+    assert opened.text.shares == pytest.approx((0.7, 0.3))
+    np.testing.assert_array_equal(opened.texts(texts), heads.texts(texts))
+    np.testing.assert_array_equal(opened.pictures(pictures), heads.pictures(pictures))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "shares"), [((2, 2), (0.5, 0.5)), ((3, 2), (0.5, 0.4)), ((5,), (0.5, 0.5))]
+)
+def test_blocks_that_do_not_fit_are_refused(
+    blocks: tuple[int, ...], shares: tuple[float, ...]
+) -> None:
+    with pytest.raises(ModelError, match="sizes must sum to these, and shares to 1"):
+        replace(plain(9, 5), blocks=blocks, shares=shares)
