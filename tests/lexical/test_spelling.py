@@ -44,6 +44,9 @@ SAID = {
 }
 
 
+TWO_WORDS = {("power", "bank"): 9, ("back", "pack"): 9, ("gel", "pen"): 9}
+
+
 @dataclass
 class Words:
     """A catalogue that says some words, and an encoder that knows others."""
@@ -56,7 +59,10 @@ class Words:
         return [self.said.get(word, 0) for word in words]
 
     def count_of_both(self, one: str, other: str) -> int:
-        return {("sun", "glasses"): 2, ("wrist", "watch"): 8}.get((one, other), 0)
+        return {("sun", "glasses"): 2, ("wrist", "watch"): 8, **TWO_WORDS}.get((one, other), 0)
+
+    def contains_phrase(self, words: Sequence[str]) -> bool:
+        return tuple(words) in {("power", "bank"), ("gel", "pen")}
 
     def says(self, word: str) -> bool:
         return word in self.said or word.rstrip("s") in self.said
@@ -93,6 +99,16 @@ class Words:
 )
 def test_says_what_was_meant(typed: str, meant: str) -> None:
     assert correct_spelling(typed, Words()).text == meant
+
+
+def test_one_word_is_the_two_that_products_contain() -> None:
+    said = {"power": 20, "bank": 9, "back": 9, "pack": 9, "gel": 9, "pen": 9}
+    assert correct_spelling("Powerbank 20000", Words(said)).text == "power bank 20000"
+    assert correct_spelling("gelpen", Words(said)).text == "gel pen"
+    assert correct_spelling("gelpen", Words({**said, "gelpen": 2})).text == "gelpen"
+    assert correct_spelling("powerbank", Words({**said, "powerbank": 1})).text == "power bank"
+    assert correct_spelling("backpack", Words(said)).text == "backpack"  # not as a phrase
+    assert correct_spelling('"powerbank"', Words(said)).text == '"powerbank"'
 
 
 def test_takes_the_likeliest_of_near_words() -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from conftest import Counting
 
+from prodmatch.errors import QueryError
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
 
@@ -91,4 +92,16 @@ def test_booleans_and_large_numbers_are_compared_as_what_they_are(tmp_path: Path
     assert products.rows_where("value = false").tolist() == [1]
     products = save(tmp_path / "..", pa.array([2**64 - 1, 5], pa.uint64()))
     assert products.rows_where("value > 6").tolist() == [0]
-    assert products.rows_where(f"value = {2**64 - 1}").tolist() == [0]
+    assert products.rows_where(f"value > {2**63 - 1}").tolist() == [0]
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64 - 2, 10**30])
+@pytest.mark.parametrize("operator", ["=", "<", ">=", "!="])
+def test_numbers_that_are_not_compared_exactly_are_refused(
+    tmp_path: Path, number: int, operator: str
+) -> None:
+    products = save(tmp_path, pa.array([2**64 - 1, 2**63, 5], pa.uint64()))
+    with pytest.raises(QueryError, match=f"{number} is beyond 9223372036854775807"):
+        products.rows_where(f"value {operator} {number}")
+    with pytest.raises(QueryError, match="is beyond"):
+        products.rows_where(f"value BETWEEN 3 AND {number}")

@@ -36,7 +36,19 @@ def products(tmp_path_factory: pytest.TempPathFactory) -> Products:
 
 TEXT = r"listed is text \('1,299.00'\); compare with quotes or convert the column"
 CAST = r"listed is text \('1,299.00'\); .* CAST\(REPLACE\(listed, ',', ''\) AS REAL\)"
+READ_IN_PART = (
+    r"listed is text \('1,299.00'\), of which a number is read only up to .* CAST\(REPLACE"
+)
 REFUSED = [
+    ("CAST(listed AS REAL) = 1", READ_IN_PART),
+    ("cast(listed as integer) > 1000", READ_IN_PART),
+    ('CAST( "listed" AS NUMERIC) < 50', READ_IN_PART),
+    ("listed + 0 < 50", READ_IN_PART),
+    ("price < 9 AND 0 + listed > 50", READ_IN_PART),
+    ("1 * listed > 50", READ_IN_PART),
+    ("listed / 100 > 5", READ_IN_PART),
+    ("abs(listed) > 5", READ_IN_PART),
+    ("round(listed, 0) > 5", READ_IN_PART),
     ("listed < 50", CAST),
     ("50 > listed", CAST),
     ("listed BETWEEN 10 AND 20", CAST),
@@ -119,12 +131,14 @@ def test_a_mistaken_condition_is_refused_with_the_remedy(
 @pytest.mark.parametrize(
     ("condition", "rows"),
     [
+        ("CAST(REPLACE(listed, ',', '') AS REAL) > 1000", [0]),
+        ('CAST("index" AS INTEGER) > 1', [1, 2]),
+        ("CAST(listed AS TEXT) = '20'", [1]),
         ("price < 50", [0, 1]),
         ("50 > price", [0, 1]),
         ("PRICE < 5 and COLOUR = 'Red'", [0]),
         ("paid = 19.99", [0]),
         ("paid = 0.1 OR paid = 5", [1, 2]),
-        ("CAST(listed AS REAL) < 25", [0, 1]),
         ("replace(listed, ',', '') + 0 > 1000", [0]),
         ("listed = '20'", [1]),
         ("in_stock", [0, 2]),

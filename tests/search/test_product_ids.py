@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from small import SCHEMA, products
+from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.model.description import Model
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +37,45 @@ def test_a_product_that_the_filter_leaves_out_is_not_found_by_its_id(index: Prod
 @pytest.mark.parametrize("text", ["p00", "lamp", "number 5"])
 def test_other_words_name_no_product(index: ProductIndex, text: str) -> None:
     assert index.searcher.products.rows_named(text).tolist() == []
+
+
+@pytest.mark.parametrize("text", ["p0005", "sku P0005"])
+def test_what_is_named_by_its_id_is_certain(index: ProductIndex, text: str) -> None:
+    (answer,) = index.answer([Query("a", text)], SearchOptions(min_probability=0.99))
+    assert [(hit.product_id, hit.probability) for hit in answer.hits] == [("p0005", 1.0)]
+
+
+@pytest.fixture(scope="module")
+def spaced(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
+    """Ids with spaces around them, and titles with model numbers."""
+    folder = tmp_path_factory.mktemp("spaced")
+    save_query_encoders(folder / "store", tiny)
+    rows = [{**row, "product_id": f"  {row['product_id']} "} for row in products(12)]
+    rows[3]["title"] = "headphones WH-1000XM5"
+    rows[4]["title"] = "case for WH-1000XM5 headphones"
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "c.parquet")
+    night(folder / "c.parquet", tiny, folder / "store")
+    with open_index(folder / "store") as opened:
+        yield opened
+
+
+def test_an_id_with_outer_spaces_is_found_without_them(spaced: ProductIndex) -> None:
+    for text in ("p0005", "P0005", "  p0005 ", "sku p0005"):
+        (answer,) = spaced.answer([Query("a", text)], SearchOptions(min_probability=0.9))
+        assert [hit.product_id for hit in answer.hits] == ["  p0005 "]
+    assert "p0005" in spaced
+    assert "  p0005 " in spaced
+    assert "p05" not in spaced
+    assert spaced.answer([Query("a", product_id="p0005")])[0].error is None
+
+
+def test_what_says_a_model_number_and_all_else_is_certain(spaced: ProductIndex) -> None:
+    options = SearchOptions(min_probability=0.99)
+    for text, found in {
+        "WH-1000XM5": {"  p0003 ", "  p0004 "},
+        "wh1000xm5 case": {"  p0004 "},
+        "wh-1000xm5 headphones": {"  p0003 ", "  p0004 "},
+        "wh-1000xm5 mug": set(),
+    }.items():
+        (answer,) = spaced.answer([Query("a", text)], options)
+        assert {hit.product_id for hit in answer.hits} == found

@@ -13,7 +13,7 @@ import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,9 @@ NAMED_SCORE = 10.0  # about that of a term that one product of many thousands co
 MAX_PREFIXED = 20  # codes that a code without its end may be
 
 
+NO_ROWS = np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Matches:
     """Rows with at least one of a query's words, ascending, and their BM25 scores above 0."""
@@ -46,6 +49,8 @@ class Matches:
     rows: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     has_rare_code: bool = False  # whether the query has a code that few products say
+    # Rows that the query names by an id or by such a code.
+    named: npt.NDArray[np.int64] = field(default_factory=lambda: NO_ROWS)
 
     def best(self, count: int) -> npt.NDArray[np.int64]:
         """The `count` rows of the highest scores, in no order; of equal ones the first rows."""
@@ -70,7 +75,7 @@ class Matches:
         together = np.union1d(self.rows, rows)
         scores = self.of(together)
         scores[np.isin(together, rows)] = scores.max(initial=0.0) + NAMED_SCORE
-        return Matches(together, scores, has_rare_code=True)
+        return Matches(together, scores, True, np.union1d(self.named, rows))
 
 
 class PostingsBuilder:
@@ -181,7 +186,8 @@ class PostingsReader:
         is_name = is_code if len(query.split()) == 1 else names_one
         codes = {form for term in terms for form in term.forms if is_name(form)}
         rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
-        return Matches(rows, scores[rows], rare)
+        named = np.intersect1d(self.rows_with(query), rows) if rare else NO_ROWS
+        return Matches(rows, scores[rows], rare, named)
 
     def _weigh(self, terms: Sequence[QueryTerm]) -> dict[str, float]:
         """The stems of the terms' forms with their weights; of those with one stem the first."""

@@ -19,6 +19,8 @@ from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms
 MAX_WORDS = 64  # of a query that are looked at
 LONG_LETTERS = 8  # a word from here on may have two mistakes
 MUCH_MORE = 5  # times that another form of a word is in products, to stand in for it
+LEAST_PART = 3  # letters of a word of two
+MIN_PRODUCTS = 2  # that contain both
 # Of two words: how likely the second was meant, in powers of ten (docs/experiments.md).
 TWO_EDITS = 1.0  # the cost of two edits
 ENDING = 2.0  # of letters behind a word
@@ -44,6 +46,9 @@ class Lexicon(Protocol):
     def count_of_both(self, one: str, other: str) -> int:
         """How many products contain both words, in any form."""
 
+    def contains_phrase(self, words: Sequence[str]) -> bool:
+        """Whether a product contains the words one behind the other."""
+
     def says(self, word: str) -> bool:
         """Whether a product contains the word or another form of it."""
 
@@ -66,7 +71,8 @@ class Correction:
 def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
     """The text with mistyped words replaced by the nearest known ones; else as it is.
 
-    Two words are joined where more products contain them as one than both ("sun glasses"). A word
+    Two words are joined where more products contain them as one than both ("sun glasses"), and one
+    is two where products contain these one behind the other ("powerbank"). A word
     that no vocabulary holds gets the form that most products contain ("kurtis" or "kurti"), else
     the likeliest word of the same first letter, at most one edit away and from eight letters on
     two, where that is likely enough: it may be a name. What stands in quotes stays.
@@ -86,7 +92,7 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
             position += 2
             continue
         term = "" if position in quoted else terms[position]
-        found = _spell(term, lexicon)
+        found = _split(term, lexicon) or _spell(term, lexicon)
         if "-" in words[position] and position not in quoted:
             found = _spell_compound(words[position], lexicon)
         if found:
@@ -121,6 +127,23 @@ def _join(pair: Sequence[str], lexicon: Lexicon) -> str:
     joined = "".join(pair)
     (together,) = lexicon.counts([joined])
     return joined if together and together > lexicon.count_of_both(*pair) else ""
+
+
+def _split(term: str, lexicon: Lexicon) -> str:
+    """A word as the two that products contain in its place; empty where they do not."""
+    if not is_spelled(term) or len(term) < 2 * LEAST_PART:
+        return ""
+    pairs = [(term[:at], term[at:]) for at in range(LEAST_PART, len(term) - LEAST_PART + 1)]
+    counts = [min(lexicon.counts(pair)) for pair in pairs]
+    (count,) = lexicon.counts([term])
+    if count == 0 and lexicon.says(term):  # in another form
+        return ""
+    likely = [pair for number, pair in zip(counts, pairs, strict=True) if number >= MIN_PRODUCTS]
+    for pair in sorted(likely, key=lambda pair: -lexicon.count_of_both(*pair)):
+        both = lexicon.count_of_both(*pair)
+        if both >= max(MIN_PRODUCTS, MUCH_MORE * count) and lexicon.contains_phrase(pair):
+            return " ".join(pair)
+    return ""
 
 
 def _spell(term: str, lexicon: Lexicon) -> str | None:

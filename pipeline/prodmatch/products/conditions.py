@@ -137,6 +137,12 @@ def find_mistake(condition: str, columns: Mapping[str, Column]) -> str | None:
         )
         if mistake:
             return mistake
+    for token in tokens:
+        if token.kind == "number" and token.value.isdigit() and int(token.value) >= 2**63:
+            return (
+                f"{token.shown} is beyond {2**63 - 1}, up to which numbers are compared exactly. "
+                "Keep such numbers as text, or compare with a smaller one"
+            )
     for column, operator, literal in _comparisons(tokens):
         mistake = _wrong_type(columns[column.value.lower()], operator, literal)
         if mistake:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
+from prodmatch.products.casts import columns_as_numbers, explain_amount
 from prodmatch.products.conditions import (
     Column,
     compared_texts,
@@ -45,6 +46,9 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         columns = _read_columns(connection)
         if (mistake := find_mistake(condition, columns)) is not None:
             raise QueryError(_message(condition, mistake, columns))
+        for column in columns_as_numbers(condition, columns):
+            if (value := _find_amount(connection, column)) is not None:
+                raise QueryError(_message(condition, explain_amount(column, value), columns))
         connection.set_authorizer(_AllowReading())
         rows = connection.execute(f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
@@ -74,6 +78,16 @@ def suggest_values(path: Path, condition: str) -> list[str]:
         return hints
     finally:
         connection.close()
+
+
+def _find_amount(connection: sqlite3.Connection, column: Column) -> str | None:
+    """A value of a column that SQLite reads as another number: '2,001.87' as 2, '$5' as 0."""
+    name = quote_name(column.name)
+    found = connection.execute(
+        f"SELECT {name} FROM products WHERE {name} GLOB '*[0-9],[0-9]*' "
+        f"OR {name} GLOB '[$€£¥₹]*[0-9]*' LIMIT 1"
+    ).fetchone()
+    return None if found is None else str(found[0])[:40]
 
 
 def _distinct(connection: sqlite3.Connection, name: str) -> list[str]:

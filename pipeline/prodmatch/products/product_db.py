@@ -183,13 +183,23 @@ class Products:
             return [found[int(row)] for row in rows]
 
     def row_of(self, product_id: str) -> int | None:
-        """The row of a product, None where there is none of this id."""
+        """The row of a product, None where there is none of this id.
+
+        One whose id has spaces around it is found without them too.
+        """
         if not _is_text(product_id):  # what a shell gives for bytes that are not UTF-8
             return None
         with self._connection() as connection:
-            found = connection.execute(
-                "SELECT row FROM products WHERE product_id = ?", (product_id,)
-            ).fetchone()
+            found = (
+                connection.execute(
+                    "SELECT row FROM products WHERE product_id = ?", (product_id,)
+                ).fetchone()
+                or connection.execute(
+                    "SELECT row FROM products WHERE trim(product_id) <> product_id "
+                    "AND trim(product_id) = ? ORDER BY row",
+                    (product_id.strip(),),
+                ).fetchone()
+            )
         return None if found is None else int(found[0])
 
     def counts(self, words: Sequence[str]) -> list[int]:

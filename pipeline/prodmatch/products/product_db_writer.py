@@ -49,6 +49,10 @@ def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
                 _insert(connection, batch, columns, count, postings)
                 count += len(batch)
             connection.execute("CREATE INDEX ids ON products (product_id)")
+            connection.execute(
+                "CREATE INDEX spaced_ids ON products (trim(product_id)) "
+                "WHERE trim(product_id) <> product_id"
+            )
             entries = sorted(postings.vocabulary.items())
             spelled = ((word, number) for word, number in entries if word.isalpha())
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)

@@ -256,6 +256,9 @@ class _Lexicon:
     def count_of_both(self, one: str, other: str) -> int:
         return self.products.count_of_both(one, other)
 
+    def contains_phrase(self, words: Sequence[str]) -> bool:
+        return self.products.contains_phrase(words)
+
     def says(self, word: str) -> bool:
         return self.products.says(word)
 

@@ -313,7 +313,10 @@ class Searcher:
         signals = self._signals(encoded, rows, matches)
         chosen = self._weights(weights, encoded, signals)
         ranked = rank(rows, signals, chosen, self.encoders.description.calibration)
-        return replace(ranked, probability=np.minimum(ranked.probability, encoded.knowledge))
+        probability = np.minimum(ranked.probability, encoded.knowledge)
+        if matches is not None:  # what is named is no matter of likeness
+            probability[np.isin(ranked.rows, matches.named)] = 1.0
+        return replace(ranked, probability=probability)
 
     def _candidates(
         self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
