@@ -18,6 +18,7 @@ from transformers import BertConfig, BertModel
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
+from prodmatch.encoders.efficientnet import EfficientNetLite0
 from prodmatch.model.description import Model
 from prodmatch.pretraining.tokenizer import train_tokenizer
 
@@ -156,3 +157,21 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> Ran:
         cwd=cwd,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def random_lite0(classes: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """The state of an EfficientNet-Lite0 of random weights, under the names of a model's file."""
+    drawn = torch.Generator().manual_seed(seed)
+    state = {}
+    for name, value in EfficientNetLite0(classes).state_dict().items():
+        random = torch.randn(value.shape, generator=drawn)
+        if name.endswith("conv.weight"):
+            state[name] = random * (2 / value[0].numel()) ** 0.5
+            norm = name.removesuffix("conv.weight") + "norm."
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                numbers = torch.randn(len(value), generator=drawn)
+                is_positive = part in ("weight", "running_var")
+                state[norm + part] = 1 + 0.1 * numbers.abs() if is_positive else 0.5 * numbers
+        elif name.startswith("fc."):
+            state[name] = random
+    return state

@@ -1,4 +1,4 @@
-"""The frozen picture encoder: a ResNet, pictures to features.
+"""The frozen picture encoder: a ResNet, with a classifier beside it if a model has one.
 
 A feature depends on its own content alone: every batch of pictures has the same shape, so a
 product added at night gets the vector that it would get in a build from scratch.
@@ -12,8 +12,10 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.efficientnet import ClassFeatures, load_classes
 from prodmatch.encoders.spatial import (
     SpatialComponents,
     SpatialProjection,
@@ -28,17 +30,23 @@ from prodmatch.storage.vectors import Vectors
 IMAGE_ROWS = 64
 
 
-class ResnetFeatures(nn.Module):
+class ImageFeatures(nn.Module):
     """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
 
-    Where a model has `spatial` features, they are concatenated with the pooled ones.
+    Where a model has `spatial` features or `classes`, they are concatenated with the pooled ones.
     """
 
     def __init__(
-        self, resnet: nn.Module, spec: ImageSpec, spatial: SpatialProjection | None = None
+        self,
+        resnet: nn.Module,
+        spec: ImageSpec,
+        spatial: SpatialProjection | None = None,
+        classes: ClassFeatures | None = None,
     ) -> None:
         super().__init__()
         self.resnet = resnet
+        self.classes = classes
+        self.cell = spec.crop_pixels // spec.resnet_side
         self.spatial = None if spatial is None else SpatialComponents(spatial)
         self.mean: Tensor
         self.std: Tensor
@@ -46,12 +54,17 @@ class ResnetFeatures(nn.Module):
         self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The pooled features before the classifier, and the layout's, `(n, dim)`."""
-        images = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        features, middle = pooled_and_grid(self.resnet, images)
+        """Pooled features, spatial ones, and those of classes, `(n, dim)`."""
+        smaller = pixels.permute(0, 3, 1, 2).float()
+        if self.cell > 1:
+            smaller = functional.avg_pool2d(smaller, self.cell)
+        pooled, middle = pooled_and_grid(self.resnet, (smaller - self.mean) / self.std)
+        parts = [pooled]
         if self.spatial is not None:
-            features = torch.cat([features, self.spatial(pixels, middle)], dim=1)
-        return features
+            parts.append(self.spatial(smaller.permute(0, 2, 3, 1), middle))
+        if self.classes is not None:
+            parts.append(self.classes(pixels))
+        return torch.cat(parts, dim=1)
 
 
 class ImageBatches(ABC):
@@ -78,15 +91,17 @@ class ImageBatches(ABC):
 
 
 class ImageEncoder(ImageBatches):
-    """Preprocessed pictures to pooled features, through a torchvision ResNet."""
+    """Preprocessed pictures to features, through the networks of a model, by torch."""
 
     def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
         resnet, pooled = load_resnet(folder, spec.architecture)
         spatial = load_spatial(folder, resnet)
-        super().__init__(spec, pooled + (0 if spatial is None else spatial.dim))
+        classes = load_classes(folder)
+        others = (0 if part is None else part.dim for part in (spatial, classes))
+        super().__init__(spec, sum(others, pooled))
         self.compute = compute
         resnet = resnet.to(memory_format=torch.channels_last)
-        self.model = ResnetFeatures(resnet, spec, spatial).to(compute.device).eval()
+        self.model = ImageFeatures(resnet, spec, spatial, classes).to(compute.device).eval()
 
     def run(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of a batch `(n, side, side, 3)`."""

