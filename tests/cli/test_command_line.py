@@ -272,6 +272,14 @@ def test_a_flipped_byte_is_found_and_exits_with_3(night: Path, tmp_path: Path) -
     assert "index.faiss" in asked.err
 
 
+@pytest.mark.parametrize("command", ["generations", "gc", "verify", "rollback"])
+def test_a_store_that_is_not_there_is_an_error_and_stays_away(tmp_path: Path, command: str) -> None:
+    found = run(command, "--store", tmp_path / "none")
+    assert (found.code, found.out) == (1, "")
+    assert str(tmp_path / "none") in found.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_rollback_goes_back_and_answers_as_before(
     night: Path, model: Model, tmp_path: Path
 ) -> None:

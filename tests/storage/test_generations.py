@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from small import embed, products, run, write
 
-from prodmatch.errors import DamagedError, StoreError
+from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
@@ -221,3 +221,20 @@ def test_the_same_catalogue_gives_the_same_bytes(store: Path, tmp_path: Path, mo
             json.loads((store / "index" / f"{number:06d}" / "manifest.json").read_text())
         )
     assert manifests[0]["files"] == manifests[1]["files"]
+
+
+def test_the_advice_for_a_damaged_generation_is_one_that_works(three: Path) -> None:
+    roll_back(three, 1)
+    (three / "index" / "000002" / "manifest.json").write_text("{}")
+    with pytest.raises((DamagedError, MismatchError), match=r"'prodmatch rollback --to 1'"):
+        roll_back(three, 2)
+    roll_back(three, 3)
+    (three / "index" / "000001" / "manifest.json").write_text("{}")
+    with pytest.raises((DamagedError, MismatchError), match=r"'prodmatch rollback --to 3'"):
+        roll_back(three)
+    (three / "index" / "000003" / "manifest.json").write_text("{}")
+    with pytest.raises(
+        (DamagedError, MismatchError), match="Publish a new one with 'prodmatch index'"
+    ) as caught:
+        open_generation(three)
+    assert "rollback" not in str(caught.value)

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from prodmatch.errors import CatalogueError
+from prodmatch.feeds.columns import PlainNames, filled, plain_name
+from prodmatch.feeds.parents import arrange_parents, layout_of
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
 
 SAMPLE_ROWS = 100
@@ -44,21 +46,17 @@ def arrange_products(feed: Feed) -> Feed:
     A plain table stays as it is.
     """
     sample = list(islice(feed.rows(), SAMPLE_ROWS))
-    names = {_plain_name(name) for row in sample for name in row}
+    names = {plain_name(name) for row in sample for name in row}
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
+    if (layout := layout_of(names)) is not None:
+        return arrange_parents(feed, layout)
     marks = len(names & FEED_NAMES) + ("additional_image_link" in names)
     marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)
     if {"id", "title"} <= names and "product_id" not in names and marks >= 2:
         return _arrange_feed(feed)
     return replace(feed, warnings=[*feed.warnings, *_suggest_names(sample)])
-
-
-def _plain_name(name: str) -> str:
-    bare = name.strip()
-    bare = bare[2:] if bare[:2].lower() == "g:" else bare
-    return re.sub(r"\W+", "_", bare.lower()).strip("_") or bare
 
 
 def _suggest_names(sample: Sequence[Row]) -> list[str]:
@@ -78,43 +76,20 @@ def _suggest_names(sample: Sequence[Row]) -> list[str]:
     return [f"no column is called product_id; embed it with `columns={example}`"]
 
 
-class _Names:
-    """New names for columns, no two the same; some are taken from the start."""
-
-    def __init__(self, special: dict[str, str], *taken: str) -> None:
-        self.special = special
-        self.names = {f"\0{name}": name for name in taken}
-
-    def __getitem__(self, name: str) -> str:
-        if name not in self.names:
-            plain = _plain_name(name)
-            base = chosen = self.special.get(plain, plain)
-            count = 1
-            while chosen in self.names.values():
-                count += 1
-                chosen = f"{base}_{count}"
-            self.names[name] = chosen
-        return self.names[name]
-
-
-def _filled(cell: Cell) -> bool:
-    return cell is not None and cell != [] and (not isinstance(cell, str) or bool(cell.strip()))
-
-
 def _pictures(cell: Cell) -> list[str]:
-    parts = cell if isinstance(cell, list) else [str(cell)] if _filled(cell) else []
+    parts = cell if isinstance(cell, list) else [str(cell)] if filled(cell) else []
     return [found for part in parts for found in ADDRESSES.split(part.strip()) if found]
 
 
 def _arrange_export(feed: Feed) -> Feed:
-    rename = _Names(EXPORT_NAMES, "product_id", "image")
+    rename = PlainNames(EXPORT_NAMES, "product_id", "image")
     shared: dict[str, Row] = {}
     pictures: dict[str, list[str]] = {}
     orphans = 0
     for handle, row in _with_handles(feed, rename):
         found = shared.setdefault(handle, {})
         for name, cell in row.items():
-            if name not in found and _filled(cell) and not OF_VARIANT.fullmatch(name):
+            if name not in found and filled(cell) and not OF_VARIANT.fullmatch(name):
                 found[name] = cell
         pictures.setdefault(handle, []).extend(_pictures(row.get("image_src")))
     for found in shared.values():
@@ -136,7 +111,7 @@ def _arranged(feed: Feed, rows: Callable[[], Iterator[Row]], layout: str) -> Fee
     return replace(feed, rows=rows, layout=layout, read_as=f"{layout}, {feed.read_as}")
 
 
-def _with_handles(feed: Feed, rename: _Names) -> Iterator[tuple[str, Row]]:
+def _with_handles(feed: Feed, rename: PlainNames) -> Iterator[tuple[str, Row]]:
     """The rows under new names, with the handle of their product."""
     handle = ""
     for row in feed.rows():
@@ -147,15 +122,15 @@ def _with_handles(feed: Feed, rename: _Names) -> Iterator[tuple[str, Row]]:
 
 
 def _export_rows(
-    feed: Feed, rename: _Names, shared: dict[str, Row], pictures: dict[str, list[str]]
+    feed: Feed, rename: PlainNames, shared: dict[str, Row], pictures: dict[str, list[str]]
 ) -> Iterator[Row]:
     used: set[str] = set()
     for handle, row in _with_handles(feed, rename):
-        if not _filled(row.get("title")) and not _is_variant(row):
+        if not filled(row.get("title")) and not _is_variant(row):
             continue  # one more picture of the product
         product: Row = {"product_id": _choose_id(row, handle, used)}
         for name, cell in row.items():
-            product[name] = cell if _filled(cell) else shared[handle].get(name)
+            product[name] = cell if filled(cell) else shared[handle].get(name)
         for name, cell in shared[handle].items():
             product.setdefault(name, cell)
         first = _pictures(product.pop("variant_image", None))
@@ -166,7 +141,7 @@ def _export_rows(
 
 def _is_variant(row: Row) -> bool:
     """Whether a row without a title is a variant, rather than one more picture of the product."""
-    return any(_filled(cell) and VARIANT.fullmatch(name) is not None for name, cell in row.items())
+    return any(filled(cell) and VARIANT.fullmatch(name) is not None for name, cell in row.items())
 
 
 def _choose_id(row: Row, handle: str, used: set[str]) -> str:
@@ -185,12 +160,12 @@ def _choose_id(row: Row, handle: str, used: set[str]) -> str:
 
 
 def _arrange_feed(feed: Feed) -> Feed:
-    rename = _Names({"id": "product_id"}, "image")
+    rename = PlainNames({"id": "product_id"}, "image")
     plain = partial(_feed_rows, feed, rename)
     incomplete = {
         str(row["item_group_id"])
         for row in plain()
-        if _filled(row.get("item_group_id")) and not all(_filled(row.get(n)) for n in SHARED)
+        if filled(row.get("item_group_id")) and not all(filled(row.get(n)) for n in SHARED)
     }
     shared: dict[str, Row] = {group: {} for group in incomplete}
     if incomplete:
@@ -198,12 +173,12 @@ def _arrange_feed(feed: Feed) -> Feed:
             found = shared.get(str(row.get("item_group_id")))
             if found is not None:
                 for name in SHARED:
-                    if _filled(row.get(name)):
+                    if filled(row.get(name)):
                         found.setdefault(name, row.get(name))
     return _arranged(feed, partial(_complete, plain, shared), "shopping feed")
 
 
-def _feed_rows(feed: Feed, rename: _Names) -> Iterator[Row]:
+def _feed_rows(feed: Feed, rename: PlainNames) -> Iterator[Row]:
     for row in feed.rows():
         product: Row = {}
         images: list[str] = []
@@ -224,7 +199,7 @@ def _feed_rows(feed: Feed, rename: _Names) -> Iterator[Row]:
 def _complete(rows: Callable[[], Iterator[Row]], shared: dict[str, Row]) -> Iterator[Row]:
     for row in rows():
         for name, cell in shared.get(str(row.get("item_group_id")), {}).items():
-            if not _filled(row.get(name)):
+            if not filled(row.get(name)):
                 row[name] = cell
         yield row
 
@@ -236,10 +211,10 @@ def find_column(feed: Feed, name: str, path: Path) -> str:
         CatalogueError: there is none.
     """
     names = {name: None for row in islice(feed.rows(), SAMPLE_ROWS) for name in row}
-    plain = _plain_name(name)
+    plain = plain_name(name)
     for chosen in (name, plain, EXPORT_NAMES.get(plain, plain)):
         for found in names:
-            if chosen in (found, _plain_name(found)):
+            if chosen in (found, plain_name(found)):
                 return found
     shown = ", ".join(list(names)[:20])
     raise CatalogueError(f"{path}: `match={name}`: there is no such column; found {shown}.")

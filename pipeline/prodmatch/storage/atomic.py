@@ -274,6 +274,19 @@ def lock_store(store: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def ensure_exists(store: Path) -> None:
+    """Raise where there is no store: what only reads one, or removes of it, makes none.
+
+    Raises:
+        StoreError: there is no such directory.
+    """
+    if not store.is_dir():
+        raise StoreError(
+            f"{store}: is no directory. Give the store's with `store`, or make one with "
+            "'prodmatch build'."
+        )
+
+
 def ensure_unlocked(store: Path) -> None:
     """Raise where another run writes to the store; what takes seconds to load can wait for it.
 

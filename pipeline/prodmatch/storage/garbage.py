@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.errors import DamagedError, MismatchError
-from prodmatch.storage.atomic import lock_store, remove_leftovers, remove_path
+from prodmatch.storage.atomic import ensure_exists, lock_store, remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
 from prodmatch.storage.generations import current_number, generation_numbers, open_generation
@@ -29,8 +29,9 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
     Raises:
         LockedError: another run writes to the store.
         DamagedError: `CURRENT` of the generations or of the embeddings names nothing.
-        StoreError: something cannot be removed.
+        StoreError: there is no store, or something cannot be removed.
     """
+    ensure_exists(store)
     with lock_store(store):
         remove_leftovers(store)
         numbers = generation_numbers(store / "index")

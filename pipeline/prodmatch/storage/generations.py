@@ -1,13 +1,15 @@
 """Generations: what is published is complete or absent, and one command goes back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import (
     check_files,
+    ensure_exists,
     list_files,
     lock_store,
     new_directory,
@@ -15,6 +17,7 @@ from prodmatch.storage.atomic import (
 )
 from prodmatch.storage.manifests import Named, Pointer, read_manifest
 
+Read = TypeVar("Read")
 FORMAT = 1  # of the manifest
 SHAPE = {
     "generation": int,
@@ -99,7 +102,8 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
     while True:
         try:
             folder = root / f"{int(named.name):06d}"
-            _pointer(root).check(named, folder, _remedy(root, int(named.name)))
+            check = partial(_pointer(root).check, named, folder)
+            _advise(root, int(named.name), check)
             return _open(root, int(named.name))
         except (DamagedError, OSError):
             before, named = named, _read_pointer(store)
@@ -135,7 +139,12 @@ class DamagedGeneration:
 
 
 def survey_generations(store: Path) -> list[Generation | DamagedGeneration]:
-    """All generations, oldest first, those that are damaged among them; file sizes are checked."""
+    """All generations, oldest first, those that are damaged among them; file sizes are checked.
+
+    Raises:
+        StoreError: there is no such store.
+    """
+    ensure_exists(store)
     found: list[Generation | DamagedGeneration] = []
     for number in generation_numbers(store / "index"):
         try:
@@ -151,8 +160,13 @@ def verify_generation(generation: Generation) -> None:
     Raises:
         DamagedError: names the first file whose bytes changed.
     """
-    remedy = _remedy(generation.folder.parent, generation.number)
-    check_files(generation.folder, generation.files, digests=True, remedy=remedy)
+    _advise(
+        generation.folder.parent,
+        generation.number,
+        lambda remedy: check_files(
+            generation.folder, generation.files, digests=True, remedy=remedy
+        ),
+    )
 
 
 def roll_back(store: Path, number: int | None = None) -> Generation:
@@ -190,7 +204,7 @@ def _earlier(store: Path) -> list[int]:
     earlier = [number for number in numbers if number < current]
     if not earlier:
         raise StoreError(
-            f"{store}: there is no generation before {current}. {_remedy(store / 'index', current)}"
+            f"{store}: there is no generation before {current}. {_remedy(numbers[::-1], current)}"
         )
     return earlier
 
@@ -201,16 +215,40 @@ def _pointer(root: Path) -> Pointer:
 
 def _read_pointer(store: Path) -> Named:
     root = store / "index"
-    named = _pointer(root).read(_remedy(root, None))
+    named = _pointer(root).read(_remedy(generation_numbers(root), None))
     if named is not None:
         return named
     if generation_numbers(root):
-        raise DamagedError(f"{root / 'CURRENT'}: is missing. {_remedy(root, None)}")
+        raise DamagedError(
+            f"{root / 'CURRENT'}: is missing. {_remedy(generation_numbers(root), None)}"
+        )
     raise StoreError(f"{store}: holds no index yet. {PUBLISH}")
 
 
 def _open(root: Path, number: int) -> Generation:
-    path, remedy = root / f"{number:06d}" / "manifest.json", _remedy(root, number)
+    return _advise(root, number, partial(_read, root, number))
+
+
+def _advise(root: Path, number: int, read: Callable[[str], Read]) -> Read:
+    """What is read; an error of it names an intact generation, looked for only then."""
+    try:
+        return read("")
+    except (DamagedError, MismatchError):
+        others = [other for other in generation_numbers(root) if other != number]
+        intact = [other for other in others if _is_intact(root, other)]
+        return read(_remedy(intact, number))
+
+
+def _is_intact(root: Path, number: int) -> bool:
+    try:
+        _read(root, number, "")
+    except (DamagedError, MismatchError):
+        return False
+    return True
+
+
+def _read(root: Path, number: int, remedy: str) -> Generation:
+    path = root / f"{number:06d}" / "manifest.json"
     generation = Generation(number, path.parent, read_manifest(path, FORMAT, SHAPE, remedy))
     if generation.manifest["generation"] != number or not generation.files:
         raise DamagedError(f"{path}: is not the manifest of this generation. {remedy}")
@@ -218,15 +256,20 @@ def _open(root: Path, number: int) -> Generation:
     return generation
 
 
-def _remedy(root: Path, number: int | None) -> str:
-    """What to do about a damaged generation, or, where None, about a damaged pointer."""
-    numbers = generation_numbers(root)
-    if any(number is None or other < number for other in numbers):
-        return "Go back with 'prodmatch rollback', or publish a new one with 'prodmatch index'."
+def _remedy(numbers: Sequence[int], number: int | None) -> str:
+    """What to do about a damaged generation, or, where None, about a damaged pointer.
+
+    Args:
+        numbers: of the generations, ascending.
+        number: of the damaged one.
+    """
     others = [other for other in numbers if other != number]
-    if others:
+    if number is None and others:
+        return "Go back with 'prodmatch rollback', or publish a new one with 'prodmatch index'."
+    if number is not None and others:
+        chosen = max((other for other in others if other < number), default=others[-1])
         return (
-            f"Go to another with 'prodmatch rollback --to {others[-1]}', or publish a new one with "
+            f"Go to another with 'prodmatch rollback --to {chosen}', or publish a new one with "
             "'prodmatch index'."
         )
     return "Publish a new one with 'prodmatch index'."
