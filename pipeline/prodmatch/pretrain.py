@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from prodmatch.encoders.device import Compute, autocast, choose_device, choose_precision
+from prodmatch.encoders.device import Compute, autocast, choose_device, torch_precision
 from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
 from prodmatch.encoders.spatial import (
@@ -246,7 +246,7 @@ class _Encode:
 
     def __init__(self, pair: EncoderPair, device: str) -> None:
         on = choose_device(device)
-        compute = Compute(on, choose_precision("auto", on))
+        compute = Compute(on, torch_precision(on))
         self.text = TextEncoder(pair.text_folder, pair.text, compute)
         self.image = ImageEncoder(pair.image_folder, pair.image, compute)
 

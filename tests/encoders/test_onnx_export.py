@@ -30,6 +30,25 @@ def test_the_export_agrees_with_torch_in_float32_where_products_are_encoded_in_b
     )
 
 
+@pytest.mark.parametrize(
+    ("has_bf16", "has_amx", "encoders", "training"),
+    [
+        (False, False, "float32", "float32"),
+        (True, False, "float32", "bf16"),
+        (True, True, "bf16", "bf16"),
+    ],
+)
+def test_the_quickest_precision_follows_from_the_processor(
+    has_bf16: bool, has_amx: bool, encoders: str, training: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr(device, "_cpu_has_amx", lambda: has_amx)
+    assert device.choose_precision("auto", torch.device("cpu")) == encoders
+    assert device.torch_precision(torch.device("cpu")) == training
+    with device.autocast(torch.device("cpu")):
+        assert torch.is_autocast_enabled("cpu") is (training == "bf16")
+
+
 def test_float32_is_float32_whatever_the_processor_has(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,9 +58,6 @@ def test_float32_is_float32_whatever_the_processor_has(
     for has_bf16 in (False, True):
         monkeypatch.setattr(device, "_cpu_has_bf16", lambda has_bf16=has_bf16: has_bf16)
         found.append(ImageEncoder(pair.image_folder, pair.image).encode(pixels))
-        assert device.choose_precision("auto", torch.device("cpu")) == (
-            "bf16" if has_bf16 else "float32"
-        )
     np.testing.assert_array_equal(*found)
 
 
