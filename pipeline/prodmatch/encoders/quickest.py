@@ -1,6 +1,6 @@
 """Encoders by what runs them quickest: onnxruntime on a CPU in float32, else torch.
 
-Figures: docs/experiments.md.
+Figures: docs/experiments.md, "What runs encoders on a CPU".
 """
 
 from pathlib import Path
