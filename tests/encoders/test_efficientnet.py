@@ -1,53 +1,47 @@
-"""EfficientNet-Lite0 beside the ResNet: features of pictures that know classes."""
+"""EfficientNet-Lite0: pooled features, grids, and a class vector of the likeliest classes."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small import random_lite0
+from small import random_lite0, save_lite0_folder
 from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.efficientnet import (
-    CLASSES,
+    CLASS_NAMES,
+    GRIDS,
+    LITE0,
     POOLED,
-    ClassFeatures,
-    load_classes,
+    WEIGHTS,
+    Lite0Features,
+    load_lite0,
+    read_class_names,
     rename_published,
-    save_classes,
+    save_lite0,
 )
+from prodmatch.encoders.fingerprint import image_fingerprint
 from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.quickest import open_image_encoder
 from prodmatch.errors import ModelError
-from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import ImageSpec
 
 DIM = 12
 COUNT = 150  # of classes
+CELLS = 40 * 4**2 + 112 * 2**2  # channels of stages 3 and 5, by the cells of their grids
+SPEC = ImageSpec(LITE0, resize_pixels=64, crop_pixels=64)
 
 
 @pytest.fixture(scope="module")
-def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image encoder of the small model with a random classifier beside it."""
-    folder = tmp_path_factory.mktemp("classes") / "image"
-    shutil.copytree(model.encoders.image_folder, folder)
-    vectors = torch.randn(COUNT, DIM, generator=torch.Generator().manual_seed(1))
-    save_classes(random_lite0(COUNT), vectors, folder / CLASSES)
-    return folder
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image folder of random weights."""
+    return save_lite0_folder(tmp_path_factory.mktemp("lite0"), COUNT, DIM)
 
 
 @pytest.fixture(scope="module")
-def spec(model: Model) -> ImageSpec:
-    return replace(model.encoders.image, crop_pixels=64, resize_pixels=64, resnet_pixels=32)
-
-
-def opened(folder: Path) -> ClassFeatures:
-    found = load_classes(folder)
-    assert found is not None
-    return found.eval()
+def lite(folder: Path) -> Lite0Features:
+    return load_lite0(folder).eval()
 
 
 def coarse_pictures(count: int) -> np.ndarray:
@@ -58,9 +52,13 @@ def coarse_pictures(count: int) -> np.ndarray:
     return np.kron(small, np.ones((1, 2, 2, 1), np.uint8))
 
 
-def test_normalisation_is_folded_and_padding_is_that_of_tensorflow(folder: Path) -> None:
+def scaled(pixels: np.ndarray) -> torch.Tensor:
+    return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127) / 128
+
+
+def test_normalisation_is_folded_and_padding_is_that_of_tensorflow(lite: Lite0Features) -> None:
     state = {name: value.half().float() for name, value in random_lite0(COUNT).items()}
-    net = opened(folder).net
+    net = lite.net
     images = torch.randn(2, 3, 33, 64, generator=torch.Generator().manual_seed(2))
     # a side of 33 has 17 outputs of stride 2: one pixel before and one after; of 64, one after
     maps = functional.conv2d(
@@ -81,50 +79,66 @@ def test_normalisation_is_folded_and_padding_is_that_of_tensorflow(folder: Path)
         assert changed.min() < 0
 
 
-def test_a_class_vector_is_a_mean_of_the_likeliest_names(folder: Path) -> None:
-    classes, pixels = opened(folder), torch.from_numpy(coarse_pictures(5))
+def test_a_class_vector_is_a_unit_mean_of_the_likeliest_names(lite: Lite0Features) -> None:
+    pixels = coarse_pictures(5)
     with torch.inference_mode():
-        found = classes(pixels).numpy()
-        pooled = classes.net((pixels.permute(0, 3, 1, 2).float() - 127) / 128)
-        logits = classes.net.fc(pooled).numpy() / 2
+        found = lite(torch.from_numpy(pixels)).numpy()
+        pooled, grids = lite.net(scaled(pixels))
+        logits = lite.net.fc(pooled).numpy() / 2
+    assert lite.learnable == POOLED + CELLS
+    assert lite.dim == found.shape[1] == POOLED + CELLS + DIM
     np.testing.assert_allclose(found[:, :POOLED], pooled.numpy(), rtol=1e-5)
-    for row, values in zip(found[:, POOLED:], logits, strict=True):
+    np.testing.assert_allclose(found[:, POOLED:-DIM], grids.numpy(), rtol=1e-5)
+    for row, values in zip(found[:, -DIM:], logits, strict=True):
         best = np.argsort(-values)[:100]
         shares = np.exp(values[best] - values.max())
-        expected = shares @ classes.class_vectors.numpy()[best]
+        expected = shares @ lite.class_vectors.numpy()[best]
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-5)
 
 
-def test_features_are_those_of_the_resnet_and_then_those_of_classes(
-    folder: Path, spec: ImageSpec, model: Model
-) -> None:
-    pixels = coarse_pictures(5)
-    encoder = ImageEncoder(folder, spec)
-    assert encoder.dim == 512 + POOLED + DIM
-    features = encoder.encode(pixels)
-    alone = ImageEncoder(model.encoders.image_folder, model.encoders.image)
-    np.testing.assert_allclose(
-        features[:, :512], alone.encode(pixels[:, ::2, ::2]), rtol=1e-4, atol=1e-5
-    )
+def test_grids_are_means_of_the_cells_of_two_stages(lite: Lite0Features) -> None:
+    images = scaled(coarse_pictures(2))
     with torch.inference_mode():
-        expected = opened(folder)(torch.from_numpy(pixels)).numpy()
-    np.testing.assert_allclose(features[:, 512:], expected, rtol=1e-3, atol=1e-4)
-    rounded = ImageEncoder(folder, spec, Compute(torch.device("cpu"), "bf16")).encode(pixels)
-    np.testing.assert_allclose(rounded[:, -DIM:], features[:, -DIM:], atol=0.05)
+        _, grids = lite.net(images)
+        maps, expected = lite.net.stem(images), []
+        for last, block in enumerate(lite.net.blocks):
+            maps = block(maps)
+            if last in (4, 10):  # the ends of stages 3 and 5
+                cells = 4 if last == 4 else 2
+                side = maps.shape[-1] // cells
+                rows = [maps[:, :, y * side :][:, :, :side] for y in range(cells)]
+                parts = [row[..., x * side :][..., :side] for row in rows for x in range(cells)]
+                expected.append(torch.stack([part.mean((2, 3)) for part in parts], 2).flatten(1))
+    assert sorted(GRIDS) == [3, 5]
+    torch.testing.assert_close(grids, torch.cat(expected, dim=1), rtol=1e-4, atol=1e-4)
 
 
 def test_the_graph_gives_the_same_features_in_any_batch(
-    folder: Path, spec: ImageSpec, tmp_path: Path
+    folder: Path, lite: Lite0Features, tmp_path: Path
 ) -> None:
     pixels = coarse_pictures(70)
-    graph = open_image_encoder(folder, spec, CPU, tmp_path)
+    graph = open_image_encoder(folder, SPEC, CPU, tmp_path)
     features = graph.encode(pixels)
-    expected = ImageEncoder(folder, spec).encode(pixels)
-    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3)
+    encoder = ImageEncoder(folder, SPEC)
+    expected = encoder.encode(pixels)
+    assert graph.dim == encoder.dim == lite.dim
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=2e-3)
     np.testing.assert_array_equal(graph.encode(pixels[69:])[0], features[69])
+    with torch.inference_mode():
+        alone = lite(torch.from_numpy(pixels[:3])).numpy()
+    np.testing.assert_allclose(expected[:3], alone, rtol=1e-3, atol=1e-3)
 
 
-def test_published_names_are_those_of_the_modules(folder: Path) -> None:
+def test_a_class_vector_has_unit_length_in_any_precision(folder: Path) -> None:
+    pixels = coarse_pictures(5)
+    exact = ImageEncoder(folder, SPEC).encode(pixels)
+    rounded = ImageEncoder(folder, SPEC, Compute(torch.device("cpu"), "bf16")).encode(pixels)
+    np.testing.assert_allclose(rounded[:, -DIM:], exact[:, -DIM:], atol=0.05)
+    for features in (exact, rounded):
+        np.testing.assert_allclose(np.linalg.norm(features[:, -DIM:], axis=1), 1.0, atol=1e-5)
+
+
+def test_published_names_are_those_of_the_modules() -> None:
     published = {
         "_conv_stem.weight": 0, "_bn0.running_var": 1, "_bn0.num_batches_tracked": 2,
         "_blocks.0._depthwise_conv.weight": 3, "_blocks.0._bn1.bias": 4,
@@ -144,17 +158,25 @@ def test_published_names_are_those_of_the_modules(folder: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_file_that_holds_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
-    assert load_classes(tmp_path) is None
+def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
+    path = tmp_path / WEIGHTS
+    with pytest.raises(ModelError, match=f"{path}: is missing; the picture encoder has no weights"):
+        load_lite0(tmp_path)
     state = random_lite0(COUNT)
     del state["head.conv.weight"]
-    save_classes(state, torch.ones(COUNT, DIM), tmp_path / CLASSES)
-    with pytest.raises(ModelError, match=r"classes\.safetensors: does not hold an EfficientNet"):
-        load_classes(tmp_path)
+    save_lite0(state, torch.ones(COUNT, DIM), tmp_path)
+    with pytest.raises(
+        ModelError, match=rf"{path}: does not hold an EfficientNet-Lite0 \((?s:.*)head"
+    ):
+        load_lite0(tmp_path)
+    path.write_bytes(b"no tensors")
+    with pytest.raises(ModelError, match=f"{path}: does not hold an EfficientNet-Lite0"):
+        ImageEncoder(tmp_path, SPEC)
 
 
-def test_sides_that_are_no_multiples_are_refused(spec: ImageSpec) -> None:
-    assert ImageSpec.from_dict(spec.as_dict(), "model.json") == spec
-    content = {**spec.as_dict(), "resnet_pixels": 48}
-    with pytest.raises(ModelError, match="crop_pixels=64 must be a multiple of resnet_pixels=48"):
-        ImageSpec.from_dict(content, "model.json")
+def test_class_names_are_the_lines_of_a_file_and_part_of_the_fingerprint(folder: Path) -> None:
+    assert read_class_names(folder / "none") == []
+    without = image_fingerprint(folder, SPEC)
+    (folder / CLASS_NAMES).write_text("a photo of a café\na photo of a mug\n", "utf-8")
+    assert read_class_names(folder) == ["a photo of a café", "a photo of a mug"]
+    assert image_fingerprint(folder, SPEC) != without

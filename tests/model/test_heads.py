@@ -90,3 +90,34 @@ def test_blocks_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ModelError, match="sizes must sum to these, and shares to 1"):
         replace(plain(9, 5), blocks=blocks, shares=shares)
+
+
+def test_stacked_projections_have_the_weighted_mean_of_the_inner_products() -> None:
+    def directions(part: Projection, features: np.ndarray) -> np.ndarray:
+        """What a projection gives before it is brought to unit length at last."""
+        inner, start, rows = features @ part.weight + part.bias, 0, []
+        for size, share in zip(part.blocks or (len(part.bias),), part.shares, strict=True):
+            rows.append(share**0.5 * normalise(inner[:, start : start + size]))
+            start += size
+        return (np.hstack(rows) - part.centre) @ part.rotation
+
+    blocks = [(slice(0, 5), plain(5, 4)), (slice(5, 9), plain(4, 3))]
+    joined = Projection.join(blocks, (0.7, 0.3), 9)
+    parts = [
+        replace(joined, centre=rows(1, 7)[0], rotation=rows(7, 5)),
+        replace(plain(9, 6), centre=rows(1, 6)[0], rotation=rows(6, 2)),
+    ]
+    left, right, shares = rows(5, 9), rows(4, 9), (0.75, 0.25)
+    stacked = Projection.stack(parts, shares)
+    assert stacked.blocks == (4, 3, 6)
+    assert stacked.shares == pytest.approx((0.525, 0.225, 0.25))
+    expected = sum(
+        share * directions(part, left) @ directions(part, right).T
+        for part, share in zip(parts, shares, strict=True)
+    )
+    found = directions(stacked, left) @ directions(stacked, right).T
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    lengths = [np.linalg.norm(directions(stacked, each), axis=1) for each in (left, right)]
+    np.testing.assert_allclose(
+        stacked(left) @ stacked(right).T, expected / np.outer(*lengths), atol=1e-5
+    )

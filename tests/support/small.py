@@ -18,7 +18,7 @@ from transformers import BertConfig, BertModel
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.encoders.efficientnet import EfficientNetLite0
+from prodmatch.encoders.efficientnet import EfficientNetLite0, save_lite0
 from prodmatch.model.description import Model
 from prodmatch.pretraining.tokenizer import train_tokenizer
 
@@ -175,3 +175,10 @@ def random_lite0(classes: int, seed: int = 0) -> dict[str, torch.Tensor]:
         elif name.startswith("fc."):
             state[name] = random
     return state
+
+
+def save_lite0_folder(folder: Path, classes: int, dim: int) -> Path:
+    """An image folder with an EfficientNet-Lite0 of random weights and class vectors."""
+    vectors = torch.randn(classes, dim, generator=torch.Generator().manual_seed(1))
+    save_lite0(random_lite0(classes), torch.nn.functional.normalize(vectors, dim=1), folder)
+    return folder

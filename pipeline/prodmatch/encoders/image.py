@@ -1,4 +1,4 @@
-"""The frozen picture encoder: a ResNet, with a classifier beside it if a model has one.
+"""The frozen picture encoder: a ResNet, or EfficientNet-Lite0 with its classes.
 
 A feature depends on its own content alone: every batch of pictures has the same shape, so a
 product added at night gets the vector that it would get in a build from scratch.
@@ -12,10 +12,9 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.efficientnet import ClassFeatures, load_classes
+from prodmatch.encoders.efficientnet import LITE0, load_lite0
 from prodmatch.encoders.spatial import (
     SpatialComponents,
     SpatialProjection,
@@ -30,23 +29,17 @@ from prodmatch.storage.vectors import Vectors
 IMAGE_ROWS = 64
 
 
-class ImageFeatures(nn.Module):
+class ResnetFeatures(nn.Module):
     """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
 
-    Where a model has `spatial` features or `classes`, they are concatenated with the pooled ones.
+    Where a model has `spatial` features, they are concatenated with the pooled ones.
     """
 
     def __init__(
-        self,
-        resnet: nn.Module,
-        spec: ImageSpec,
-        spatial: SpatialProjection | None = None,
-        classes: ClassFeatures | None = None,
+        self, resnet: nn.Module, spec: ImageSpec, spatial: SpatialProjection | None = None
     ) -> None:
         super().__init__()
         self.resnet = resnet
-        self.classes = classes
-        self.cell = spec.crop_pixels // spec.resnet_side
         self.spatial = None if spatial is None else SpatialComponents(spatial)
         self.mean: Tensor
         self.std: Tensor
@@ -54,17 +47,12 @@ class ImageFeatures(nn.Module):
         self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pooled features, spatial ones, and those of classes, `(n, dim)`."""
-        smaller = pixels.permute(0, 3, 1, 2).float()
-        if self.cell > 1:
-            smaller = functional.avg_pool2d(smaller, self.cell)
-        pooled, middle = pooled_and_grid(self.resnet, (smaller - self.mean) / self.std)
-        parts = [pooled]
-        if self.spatial is not None:
-            parts.append(self.spatial(smaller.permute(0, 2, 3, 1), middle))
-        if self.classes is not None:
-            parts.append(self.classes(pixels))
-        return torch.cat(parts, dim=1)
+        """The pooled features before the classifier, and spatial ones, `(n, dim)`."""
+        images = pixels.permute(0, 3, 1, 2).float()
+        pooled, middle = pooled_and_grid(self.resnet, (images - self.mean) / self.std)
+        if self.spatial is None:
+            return pooled
+        return torch.cat([pooled, self.spatial(pixels.float(), middle)], dim=1)
 
 
 class ImageBatches(ABC):
@@ -94,14 +82,11 @@ class ImageEncoder(ImageBatches):
     """Preprocessed pictures to features, through the networks of a model, by torch."""
 
     def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
-        resnet, pooled = load_resnet(folder, spec.architecture)
-        spatial = load_spatial(folder, resnet)
-        classes = load_classes(folder)
-        others = (0 if part is None else part.dim for part in (spatial, classes))
-        super().__init__(spec, sum(others, pooled))
+        network, dim = load_network(folder, spec)
+        super().__init__(spec, dim)
         self.compute = compute
-        resnet = resnet.to(memory_format=torch.channels_last)
-        self.model = ImageFeatures(resnet, spec, spatial, classes).to(compute.device).eval()
+        network = network.to(memory_format=torch.channels_last)
+        self.model = network.to(compute.device).eval()
 
     def run(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
@@ -121,6 +106,21 @@ class OnnxImageEncoder(ImageBatches):
     def run(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
         return run_session(self.session, {"pixels": pixels})
+
+
+def load_network(folder: Path, spec: ImageSpec) -> tuple[nn.Module, int]:
+    """The network of an image folder, bytes to features, and the width of these.
+
+    Raises:
+        ModelError: as `load_resnet`, `load_spatial` and `load_lite0`.
+    """
+    if spec.architecture == LITE0:
+        lite = load_lite0(folder)
+        return lite, lite.dim
+    resnet, pooled = load_resnet(folder, spec.architecture)
+    spatial = load_spatial(folder, resnet)
+    dim = pooled + (0 if spatial is None else spatial.dim)
+    return ResnetFeatures(resnet, spec, spatial), dim
 
 
 def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:

@@ -42,6 +42,7 @@ class EncoderFiles:
     image: ImageSpec
     write_text: Callable[[Path], None]
     write_image: Callable[[Path], None]
+    heads: Heads | None = None  # of the model whose encoders they are
 
     def write(self, folder: Path) -> EncoderPair:
         """Writes `text/` and `image/` into a folder, which is made if need be."""
@@ -59,7 +60,8 @@ class EncoderFiles:
             return lambda target: _copy_files(source, target)
 
         pair = model.encoders
-        return cls(pair.text, pair.image, copy(pair.text_folder), copy(pair.image_folder))
+        folders = copy(pair.text_folder), copy(pair.image_folder)
+        return cls(pair.text, pair.image, *folders, model.heads)
 
     @classmethod
     def of_files(cls, text: Path, architecture: str, weights: Path) -> "EncoderFiles":

@@ -44,19 +44,26 @@ class TextFeatures(nn.Module):
     concatenated with the pooled states: what a word means wherever it stands.
     """
 
-    def __init__(self, encoder: PreTrainedModel, pooling: str, words: Tensor | None = None) -> None:
+    def __init__(
+        self, encoder: PreTrainedModel, spec: TextSpec, words: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.pooling = pooling
+        self.pooling, self.layers = spec.pooling, spec.layers
         self.words = (
             None if words is None else nn.Embedding(len(words), words.shape[1], _weight=words)
         )
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Features of `(n, tokens)` ids under an attention mask of the same shape."""
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         words = None if self.words is None else self.words(ids)
-        return pool_states(states, words, mask, self.pooling)
+        if self.layers is None:
+            states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            return pool_states(states, words, mask, self.pooling)
+        found = self.encoder(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+        *others, last = (found.hidden_states[layer] for layer in self.layers)
+        pooled = [pool_states(states, None, mask, self.pooling) for states in others]
+        return torch.cat([*pooled, pool_states(last, words, mask, self.pooling)], dim=1)
 
 
 def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str) -> Tensor:
@@ -76,6 +83,19 @@ def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str
         mean = (words.float() * weights).sum(1) / weights.sum(1)
         pooled = torch.cat([pooled, mean], dim=1)
     return pooled
+
+
+def check_layers(folder: Path, spec: TextSpec, count: int) -> None:
+    """Refuses a spec whose layers an encoder of `count` layers does not have.
+
+    Raises:
+        ModelError: names the folder, and the layers that there are.
+    """
+    layers = spec.layers
+    if layers is not None and not (layers and all(0 <= layer <= count for layer in layers)):
+        raise ModelError(
+            f"{folder}: the model's `layers` are {list(layers)}; this encoder has 0 to {count}."
+        )
 
 
 class TextBatches(ABC):
@@ -111,6 +131,8 @@ class TextBatches(ABC):
 
     def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
         """Token ids of each text with its prefix, cut to what the encoder reads."""
+        if not texts:
+            return []  # which the tokenizer takes for an error
         prefixed = [(self.spec.query if query else self.spec.passage)(text) for text in texts]
         limit = self.max_tokens
         rows: list[list[int]] = self.tokenizer(prefixed, truncation=True, max_length=limit)[
@@ -141,12 +163,14 @@ class TextEncoder(TextBatches):
 
     def __init__(self, folder: Path, spec: TextSpec, compute: Compute = CPU) -> None:
         encoder, tokenizer = load_bert(folder)
+        check_layers(folder, spec, int(encoder.config.num_hidden_layers))
         words = load_words(folder)
         positions = getattr(encoder.config, "max_position_embeddings", None)
-        dim = int(encoder.config.hidden_size) + (0 if words is None else words.shape[1])
+        width = int(encoder.config.hidden_size) * len(spec.layers or (-1,))
+        dim = width + (0 if words is None else words.shape[1])
         super().__init__(tokenizer, spec, positions, dim)
         self.compute = compute
-        self.model = TextFeatures(encoder, spec.pooling, words).to(compute.device).eval()
+        self.model = TextFeatures(encoder, spec, words).to(compute.device).eval()
 
     def run(self, ids: Tokens, mask: Tokens) -> Vectors:
         """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""

@@ -61,8 +61,8 @@ class ModelDescription:
 class Model:
     """A model on disk, read and checked but for its encoders' weights.
 
-    The files: `model.json`, `text/` (Hugging Face layout), `image/model.safetensors` (a ResNet),
-    `image/classes.safetensors` if a classifier stands beside it, `heads.safetensors`, `README.md`.
+    The files: `model.json`, `text/` (Hugging Face layout), `image/model.safetensors` (a ResNet,
+    or an EfficientNet-Lite0 and then `image/classes.txt`), `heads.safetensors`, `README.md`.
     """
 
     folder: Path

@@ -111,6 +111,30 @@ class Projection:
             tuple(np.asarray(shares, np.float32).tolist()),
         )
 
+    @classmethod
+    def stack(cls, parts: Sequence["Projection"], shares: Sequence[float]) -> Self:
+        """Projections of the same features as one, with all their blocks and directions.
+
+        Args:
+            parts: the projections.
+            shares: of each, which its blocks' shares are multiplied by.
+        """
+        sizes = [part.rotation.shape for part in parts]
+        rotation = np.zeros((sum(inner for inner, _ in sizes), sum(dim for _, dim in sizes)))
+        row = column = 0
+        for part, (inner, dim) in zip(parts, sizes, strict=True):
+            rotation[row : row + inner, column : column + dim] = part.rotation
+            row, column = row + inner, column + dim
+        pairs = list(zip(parts, shares, strict=True))
+        return cls(
+            np.concatenate([part.weight for part in parts], axis=1),
+            np.concatenate([part.bias for part in parts]),
+            np.concatenate([part.centre * np.float32(share**0.5) for part, share in pairs]),
+            rotation.astype(np.float32),
+            tuple(size for part in parts for size in part.blocks or (len(part.bias),)),
+            tuple(share * own for part, share in pairs for own in part.shares),
+        )
+
     def __call__(self, features: Vectors) -> Vectors:
         """Unit rows `(n, dim)` of `(n, features)`.
 

@@ -3,7 +3,7 @@
 Light on purpose: numpy and Pillow only, since a query must not import torch.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, Self, TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ class TextSpec:
     passage_prefix: str = ""
     query_prefix: str = ""
     query_words: int | None = None  # of a query that are read, the first ones; all where None
+    layers: tuple[int, ...] | None = None  # whose states are pooled, 0 the embeddings; None: last
 
     def query(self, text: str) -> str:
         """What the encoder reads of a query."""
@@ -50,7 +51,8 @@ class TextSpec:
         Raises:
             ModelError: names `place` and what is wrong with it.
         """
-        return _read_spec(cls, content, place)
+        spec = _read_spec(cls, content, place)
+        return spec if spec.layers is None else replace(spec, layers=tuple(spec.layers))
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class ImageSpec:
 
     `fit="crop"` scales the shorter side to `resize_pixels` and cuts the middle out, as the
     published ResNet weights expect. `fit="pad"` shows the whole picture on white: a product
-    photograph has its product up to the edge. Where `resnet_pixels` is given, the ResNet sees the
-    square that much smaller, as means of whole pixels, and a classifier beside it the large one.
+    photograph has its product up to the edge.
     """
 
     architecture: str = "resnet18"
@@ -70,12 +71,6 @@ class ImageSpec:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    resnet_pixels: int | None = None  # a side of what the ResNet sees; crop_pixels where None
-
-    @property
-    def resnet_side(self) -> int:
-        """A side of the square that the ResNet sees."""
-        return self.resnet_pixels or self.crop_pixels
 
     def as_dict(self) -> dict[str, object]:
         """Names and values, for JSON."""
@@ -89,11 +84,6 @@ class ImageSpec:
             ModelError: names `place` and what is wrong with it.
         """
         spec = _read_spec(cls, content, place)
-        if spec.crop_pixels % spec.resnet_side:
-            raise ModelError(
-                f"{place}: crop_pixels={spec.crop_pixels} must be a multiple of "
-                f"resnet_pixels={spec.resnet_pixels}."
-            )
         mean, std = tuple(spec.mean), tuple(spec.std)
         return cls(**{**spec.as_dict(), "mean": mean, "std": std})  # type: ignore[arg-type]
 

@@ -22,6 +22,7 @@ class Fitted:
     figures: Sequence[float]  # one an epoch
     #: Recall@10 of texts by words, without and with residual text features, where these are kept.
     residual_texts: tuple[float, float] | None = None
+    share: float = 1.0  # of the fitted heads; the rest is of the model that they started from
 
 
 def heads_card(

@@ -1,0 +1,119 @@
+"""Fitted heads beside those of a model: as far as held-out products pay for it, and no further."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import products, write
+
+from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.model.description import Model, open_model
+from prodmatch.model.heads import Heads, Projection, compact_heads, fit_cca
+from prodmatch.storage.vectors import Vectors
+from prodmatch.train import HeadSettings, fit_heads
+from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.residual import ADDED, SHARES, join_heads, leave_as_far_as_it_pays
+
+WIDTH = 24
+
+
+def drawn(seed: int, *shape: int) -> Vectors:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def heads_of(seed: int, inner: int = 12) -> Heads:
+    """Random heads, centred and rotated."""
+    text, image = (Projection.linear(drawn(seed + n, WIDTH, inner)) for n in (0, 1))
+    parts = text(drawn(8, 200, WIDTH)), image(drawn(9, 200, WIDTH))
+    return compact_heads(text, image, parts, inner)
+
+
+def world(seed: int, count: int, *, turned: bool, noise: float = 0.3) -> tuple[Vectors, Vectors]:
+    """Texts and pictures of the same causes; of a shop, in `turned` directions of its own."""
+    rng = np.random.default_rng(seed)
+    causes = rng.normal(size=(count, 8)).astype(np.float32)
+    text, image = (drawn(30 + n + 2 * turned, 8, WIDTH) for n in (0, 1))
+    noises = [noise * rng.normal(size=(count, WIDTH)) for _ in (0, 1)]
+    sides = causes @ text + noises[0], causes @ image + noises[1]
+    return sides[0].astype(np.float32), sides[1].astype(np.float32)
+
+
+def recall(heads: Heads, pairs: tuple[Vectors, Vectors]) -> float:
+    numbers = np.arange(len(pairs[0]))
+    return recall_of_pairs(heads.texts(pairs[0]), heads.pictures(pairs[1]), numbers)
+
+
+def test_an_inner_product_is_the_mean_of_both() -> None:
+    start, fitted = heads_of(1), heads_of(4)
+    assert join_heads(start, fitted, 0.0) is start
+    assert join_heads(start, fitted, 1.0) is fitted
+    both = join_heads(start, fitted, 0.25)
+    assert both.dim == start.dim + fitted.dim - 1
+    for own, modality in ((both.text, "text"), (both.image, "image")):
+        parts = [getattr(start, modality), getattr(fitted, modality)]
+        stacked = Projection.stack(parts, (0.75, 0.25))
+        np.testing.assert_array_equal(own(drawn(2, 5, WIDTH)), stacked(drawn(2, 5, WIDTH)))
+    wide = replace(fitted, text=Projection.linear(drawn(5, WIDTH, ADDED + 9)))
+    rotation = join_heads(start, wide, 0.25).text.rotation
+    assert rotation.shape[1] == start.text.rotation.shape[1] + ADDED
+
+
+@pytest.mark.parametrize(
+    ("figures", "slack", "share"),
+    [
+        ([0.5, 0.5, 0.5, 0.5, 0.5], 0.0, 0.0),
+        ([0.5, 0.49, 0.3, 0.2, 0.1], 0.0, 0.0),
+        ([0.5, 0.6, 0.7, 0.7, 0.6], 0.0, 0.5),
+        ([0.5, 0.6, 0.7, 0.71, 0.6], 0.02, 0.5),
+        ([0.69, 0.6, 0.7, 0.71, 0.6], 0.02, 0.0),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], 0.05, 1.0),
+    ],
+)
+def test_the_smallest_share_that_is_as_good_as_any_is_taken(
+    figures: list[float], slack: float, share: float
+) -> None:
+    start, fitted = heads_of(1), heads_of(4)
+    given = iter(figures)
+    heads, found = leave_as_far_as_it_pays(start, fitted, lambda _: next(given), slack)
+    assert found == share
+    expected = join_heads(start, fitted, share)
+    np.testing.assert_array_equal(heads.text.weight, expected.text.weight)
+    np.testing.assert_array_equal(heads.text.shares, expected.text.shares)
+    assert list(SHARES) == sorted(SHARES)
+
+
+def test_what_lies_outside_is_not_lost_and_what_pays_is_gained() -> None:
+    known, shop = (world(1, 800, turned=turned) for turned in (False, True))
+    inside, outside = (world(2, 300, turned=turned) for turned in (True, False))
+    start, fitted = fit_cca(*known, 16), fit_cca(*shop, 16)
+    heads, share = leave_as_far_as_it_pays(start, fitted, lambda each: recall(each, inside), 0.2)
+    assert 0 < share < 1
+    assert recall(heads, inside) > recall(start, inside) + 0.3
+    assert recall(heads, outside) > 0.8 > 0.1 > recall(fitted, outside)
+    # a shop whose products are as those that the model knows leaves it as it is
+    again = fit_cca(*world(3, 800, turned=False), 16)
+    heads, share = leave_as_far_as_it_pays(start, again, lambda each: recall(each, outside), 0.05)
+    assert (heads, share) == (start, 0.0)
+
+
+@pytest.mark.parametrize(("share", "card"), [(0.5, "0.50 of a score"), (1.0, None)])
+def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
+    share: float, card: str | None, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodmatch.training.residual.SHARES", (share,))
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
+    settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32")
+    files = EncoderFiles.of_model(model)
+    fit_heads(catalogue, files, tmp_path / "new", tmp_path / "store", settings)
+    trained, text = open_model(str(tmp_path / "new")), (tmp_path / "new/README.md").read_text()
+    assert trained.heads.bank is not None
+    inner = len(model.heads.text.bias)
+    if card is None:
+        assert trained.heads.dim == 8
+        assert "of a score" not in text
+    else:
+        np.testing.assert_array_equal(trained.heads.text.weight[:, :inner], model.heads.text.weight)
+        assert trained.heads.text.shares == (0.5, 0.5)
+        assert card in text
