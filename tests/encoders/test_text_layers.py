@@ -66,5 +66,5 @@ def test_layers_are_read_back_and_part_of_the_fingerprint(bert: Path) -> None:
 
 @pytest.mark.parametrize("layers", [(3,), (2, -4), ()])
 def test_a_layer_that_the_encoder_lacks_is_named(bert: Path, layers: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match=rf"{bert}: .*layers .*0 to 2"):
+    with pytest.raises(ModelError, match=rf"{bert}: .*layers.*0 to 2"):
         TextEncoder(bert, replace(SPEC, layers=layers))

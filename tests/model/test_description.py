@@ -145,7 +145,8 @@ def test_a_new_head_encodes_nothing_again(model: Model, tmp_path: Path) -> None:
     store = tmp_path / "store"
     first = embed(catalogue.path, model, store)
     settings = HeadSettings(dim=6, workers=0)
-    report = fit_heads(catalogue, EncoderFiles.of_model(model), tmp_path / "new", store, settings)
+    files = replace(EncoderFiles.of_model(model), heads=None)
+    report = fit_heads(catalogue, files, tmp_path / "new", store, settings)
     other = open_model(str(tmp_path / "new"))
     second = embed(catalogue.path, other, store)
     assert first.texts_encoded == first.images_encoded == 80

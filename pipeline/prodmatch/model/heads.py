@@ -85,7 +85,7 @@ class Projection:
     ) -> Self:
         """Projections over slices of the features, as blocks of one projection.
 
-        Their centres and rotations are put beside each other, scaled as the blocks are.
+        Their centres and rotations are concatenated, scaled as the blocks are.
 
         Args:
             parts: which features each projection reads, and the projection, of one block.
