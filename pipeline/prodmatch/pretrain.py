@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from prodmatch.encoders.device import Compute, autocast, choose_device, torch_precision
-from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.image import ImageEncoder, ResnetFeatures
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
 from prodmatch.encoders.spatial import (
     SpatialFeatures,
@@ -253,10 +253,10 @@ class _Encode:
     @property
     def spatial(self) -> SpatialProjection:
         """The spatial features' projection, as it came back from its file."""
-        spatial = self.image.model.spatial
-        if spatial is None:
+        network = self.image.model
+        if not isinstance(network, ResnetFeatures) or network.spatial is None:
             raise ValueError("encoders without spatial features")
-        return spatial.projection
+        return network.spatial.projection
 
     def features(self, data: TrainingSet, *, augmented: bool = False) -> FrozenFeatures:
         """Image features of a training set, and of augmented pictures where wanted."""
