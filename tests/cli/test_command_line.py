@@ -184,7 +184,7 @@ def test_a_model_that_is_none_is_one_clear_line(night: Path, tmp_path: Path) -> 
     for name, message in (
         ("no-such", "neither a shipped model (compact"),
         (str(catalogue), "neither a shipped model"),
-        (str(tmp_path), "'format' must be 2"),
+        (str(tmp_path), "'format' must be 3"),
     ):
         done = run("embed", catalogue, "--store", night, "--model", name)
         assert (done.code, done.out) == (1, "")

@@ -175,9 +175,10 @@ def roll_back(store: Path, number: int | None = None) -> Generation:
     Where `CURRENT` is missing or names nothing, it is pointed at the newest intact generation.
 
     Raises:
-        StoreError: there is no such generation.
+        StoreError: there is no such store, or generation.
         DamagedError: it is damaged; `CURRENT` stays.
     """
+    ensure_exists(store)
     root = store / "index"
     with lock_store(store):
         chosen = [number] if number is not None else _earlier(store)
