@@ -125,7 +125,7 @@ def test_rollback_goes_past_what_is_damaged(copied: Path, tiny: Model, tmp_path:
     night(save_catalogue(tmp_path / "c.parquet", 9, first=3), tiny, copied)
     for number in (3, 2):
         break_file(copied, number)
-    with pytest.raises(DamagedError, match="Go back with 'prodmatch rollback'"):
+    with pytest.raises(DamagedError, match="'prodmatch rollback --to 1'"):
         open_generation(copied)
     assert roll_back(copied).number == 1
     assert current_number(copied) == 1

@@ -193,7 +193,9 @@ class OnnxTextEncoder(TextBatches):
         """Opens a model directory for its tokenizer, and `text.onnx`."""
         self.session = open_session(graph, long_lived=True)
         with _loading(folder):
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         positions = getattr(config, "max_position_embeddings", None)
         super().__init__(load_tokenizer(folder), spec, positions, output_width(self.session))
 
