@@ -50,6 +50,7 @@ class Scan:
     row_digests: pa.FixedSizeBinaryArray  # of everything known about the product
     rejects: Sequence[Reject]
     image_rejects: Sequence[Reject]  # pictures that could not be fetched; the text serves
+    listed_rejects: Sequence[Reject]  # pictures of lists that could not be; others of it serve
     others: OtherPictures  # of products with a list of pictures
 
     @property
@@ -127,6 +128,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     rows: list[npt.NDArray[np.int64]] = []
     rejects: list[Reject] = []
     image_rejects: list[Reject] = []
+    listed_rejects: list[Reject] = []
     others: list[tuple[int, int, int, bytes]] = []
     count = 0
     schema = pa.schema([*OWN, *catalogue.schema])
@@ -137,6 +139,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         for batch in catalogue.batches():
             rejects += batch.rejects
             image_rejects += [reject for reject in batch.image_rejects if reject is not None]
+            listed_rejects += batch.listed_rejects
             keys = _other_keys(batch)
             others += [
                 (count + index, int(batch.rows[index]), position, key)
@@ -159,6 +162,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         one_chunk(table["row_digest"]),
         rejects,
         image_rejects,
+        listed_rejects,
         OtherPictures.gather(others),
     )
 
