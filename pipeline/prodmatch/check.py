@@ -12,6 +12,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
@@ -211,9 +212,11 @@ class _Columns:
             if source not in mapping.texts and is_text(mapping.metadata.field(name).type)
         }
         self.placeholders = Placeholders()
+        self.encodings = WrongEncodings()
 
     def add(self, batch: Batch) -> None:
         """Adds the products of a batch."""
+        self.encodings.add(batch.product_ids, batch.metadata)
         for name, statistics in self.others.items():
             statistics.add(batch.metadata[name].cast(pa.string()), batch.texts)
         for place, name in enumerate(self.searched):
@@ -260,6 +263,7 @@ def _report(
         warnings=[
             *_warnings(catalogue, counts),
             *describe_unusable(tally.unusable_listed),
+            *columns.encodings.warnings(),
             *_column_warnings(columns, products),
             *(
                 f"one picture under {count} products, such as {product_id}: a placeholder?"

@@ -161,6 +161,7 @@ def embed_catalogue(
             fused = fuse(plan, model.heads, scratch)
             tonight = fused_night(catalogue, fused)
             warnings = check(plan.scan, tonight) + describe_unusable(tonight.listed_unusable)
+            warnings += plan.scan.text_warnings
             warnings += _remember(catalogue, model, store, precision)
             warnings += _name_unsearched(catalogue) if last.night is None else []
             digest = _write(catalogue, model, store, fused, tonight, precision)

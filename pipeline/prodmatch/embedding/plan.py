@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.embedding.picture_lists import OtherPictures
 from prodmatch.encoders.device import Precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
@@ -52,6 +53,7 @@ class Scan:
     image_rejects: Sequence[Reject]  # pictures that could not be fetched; the text serves
     listed_rejects: Sequence[Reject]  # pictures of lists that could not be; others of it serve
     others: OtherPictures  # of products with a list of pictures
+    text_warnings: Sequence[str]  # of texts that were decoded with a wrong encoding
 
     @property
     def digest(self) -> str:
@@ -130,6 +132,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     image_rejects: list[Reject] = []
     listed_rejects: list[Reject] = []
     others: list[tuple[int, int, int, bytes]] = []
+    encodings = WrongEncodings()
     count = 0
     schema = pa.schema([*OWN, *catalogue.schema])
     with (
@@ -140,6 +143,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
             rejects += batch.rejects
             image_rejects += [reject for reject in batch.image_rejects if reject is not None]
             listed_rejects += batch.listed_rejects
+            encodings.add(batch.product_ids, batch.metadata)
             keys = _other_keys(batch)
             others += [
                 (count + index, int(batch.rows[index]), position, key)
@@ -164,6 +168,7 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         image_rejects,
         listed_rejects,
         OtherPictures.gather(others),
+        encodings.warnings(),
     )
 
 
