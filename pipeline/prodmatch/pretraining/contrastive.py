@@ -56,7 +56,7 @@ class ContrastSettings:
     warm_up: float = 0.05  # share of all steps
     average: float = 0.995  # decay of the moving average that is kept as the model
     short_weight: float = 0.25  # of short text <-> long text, against 1 for text <-> picture
-    pair_weight: float = 0.5  # of the two texts of a pair, in either space
+    pair_weight: float = 0.5  # of the texts of pairs: in both spaces, and anchored
     text_anchor: float = 2.0
     class_anchor: float = 1.0
     frozen_norms: bool = True  # batch normalisation by the statistics that an encoder came with
@@ -133,17 +133,12 @@ class _Objective:
         with autocast(model.device):
             texts = model.text(*pairs.tokens)
         own = functional.normalize(texts[:, : model.text.own], dim=1)
-        loss = (
-            settings.pair_weight
-            / 2
-            * settings.text_anchor
-            * self._text_distance(texts, pairs.tokens)
-        )
+        loss = settings.text_anchor * self._text_distance(texts, pairs.tokens)
         spaces = model.text_head(texts), own
         for vectors, scale in zip(spaces, model.log_scales.exp(), strict=True):
             left, right = vectors.split(count)
-            loss = loss + settings.pair_weight * info_nce_of(left @ right.T, pairs.ignored, scale)
-        return loss
+            loss = loss + info_nce_of(left @ right.T, pairs.ignored, scale)
+        return settings.pair_weight * loss
 
     def _text_distance(self, texts: Tensor, tokens: Tensor) -> Tensor:
         """How far texts are, in the encoder's own space, from where they were: 1 - cosine."""
