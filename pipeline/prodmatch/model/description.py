@@ -11,7 +11,7 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import digest_bytes, digest_file, new_file
 
-FORMAT = 3  # raise it when the same files would give other parts
+FORMAT = 4  # raise it when the same files would give other parts
 SHIPPED = Path(__file__).parent.parent / "models"
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from prodmatch.errors import ModelError
+from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.hubness import QueryBank
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
@@ -21,15 +22,17 @@ PARTS = ("weight", "bias", "centre", "rotation")
 TEXTS_SHARE = 0.3
 PAIRS_SHARE = 0.1
 BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
+FAMILIARITY_TENSORS = tuple(field.name for field in fields(Familiarity))
 
 
 @dataclass(frozen=True)
 class Projection:
     """The projection of one modality: linear, unit length, centred, rotated, unit length.
 
-    The inner numbers may be blocks that come from different encoders: each block is brought to
-    unit length and scaled by the square root of its share, so that an inner product of two rows is
-    the mean of the blocks' cosines, weighted by their shares.
+    The inner numbers may be blocks that come from different encoders: each block is centred,
+    brought to unit length and scaled by the square root of its share, so that an inner product of
+    two rows is the mean of the blocks' cosines, weighted by their shares. Where there is a
+    `familiarity`, the shares are those of a familiar row, and a strange row has others.
 
     Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
     inner products be compared. The rotation is the same for both parts, and begins with the
@@ -42,6 +45,7 @@ class Projection:
     rotation: Vectors  # (inner, dim)
     blocks: tuple[int, ...] = ()  # sizes that sum to inner; none for a single block
     shares: tuple[float, ...] = (1.0,)  # of each block; they sum to 1
+    familiarity: Familiarity | None = None
 
     def __post_init__(self) -> None:
         sizes = self.blocks or (len(self.bias),)
@@ -85,7 +89,7 @@ class Projection:
     ) -> Self:
         """Projections over slices of the features, as blocks of one projection.
 
-        Their centres and rotations are concatenated, scaled as the blocks are.
+        Their centres and rotations are concatenated.
 
         Args:
             parts: which features each projection reads, and the projection, of one block.
@@ -101,11 +105,10 @@ class Projection:
             columns = slice(column, column + part.rotation.shape[1])
             weight[chosen, rows], rotation[rows, columns] = part.weight, part.rotation
             row, column = rows.stop, columns.stop
-        scaled = [part.centre * share**0.5 for (_, part), share in zip(parts, shares, strict=True)]
         return cls(
             weight.astype(np.float32),
             np.concatenate([part.bias for _, part in parts]),
-            np.concatenate(scaled, dtype=np.float32, casting="same_kind"),
+            np.concatenate([part.centre for _, part in parts]),
             rotation.astype(np.float32),
             tuple(len(part.bias) for _, part in parts),
             tuple(np.asarray(shares, np.float32).tolist()),
@@ -125,14 +128,18 @@ class Projection:
         for part, (inner, dim) in zip(parts, sizes, strict=True):
             rotation[row : row + inner, column : column + dim] = part.rotation
             row, column = row + inner, column + dim
-        pairs = list(zip(parts, shares, strict=True))
         return cls(
             np.concatenate([part.weight for part in parts], axis=1),
             np.concatenate([part.bias for part in parts]),
-            np.concatenate([part.centre * np.float32(share**0.5) for part, share in pairs]),
+            np.concatenate([part.centre for part in parts]),
             rotation.astype(np.float32),
             tuple(size for part in parts for size in part.blocks or (len(part.bias),)),
-            tuple(share * own for part, share in pairs for own in part.shares),
+            tuple(
+                share * own
+                for part, share in zip(parts, shares, strict=True)
+                for own in part.shares
+            ),
+            _stack_familiarity(parts, shares),
         )
 
     def __call__(self, features: Vectors) -> Vectors:
@@ -143,14 +150,23 @@ class Projection:
         """
         weight, rotation = self._matrices
         inner = features.astype(np.float64) @ weight + self.bias  # (n, inner)
-        start = 0
-        for size, share in zip(self.blocks or (inner.shape[1],), self.shares, strict=True):
-            block = inner[:, start : start + size]
-            block /= _lengths(block)
-            block *= np.sqrt(share)
-            start += size
-        rotated = (inner - self.centre) @ rotation  # (n, dim)
+        edges = np.cumsum(self.blocks or (inner.shape[1],))[:-1]
+        units = [block / _lengths(block) for block in np.split(inner, edges, axis=1)]
+        shares = self._shares(units)  # (n or 1, blocks)
+        for place, (unit, centre) in enumerate(
+            zip(units, np.split(self.centre, edges), strict=True)
+        ):
+            unit -= centre
+            unit *= np.sqrt(shares[:, place, None]) / _lengths(unit)
+        rotated = np.concatenate(units, axis=1) @ rotation  # (n, dim)
         return np.asarray(rotated / _lengths(rotated), dtype=np.float32)
+
+    def _shares(self, units: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        usual = np.asarray(self.shares, np.float64)[None]
+        if self.familiarity is None:
+            return usual
+        familiar = self.familiarity(units[int(self.familiarity.block[0])])
+        return np.asarray(familiar * usual + (1 - familiar) * self.familiarity.shares)
 
     @cached_property
     def _matrices(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -192,6 +208,10 @@ class Heads:
             sizes = projection.blocks or (len(projection.bias),)
             arrays[f"{modality}.blocks"] = np.array(sizes, np.int64)
             arrays[f"{modality}.shares"] = np.array(projection.shares, np.float32)
+            if projection.familiarity is not None:
+                for name in FAMILIARITY_TENSORS:
+                    value = getattr(projection.familiarity, name)
+                    arrays[f"{modality}.familiarity.{name}"] = value
         if self.bank is not None:
             arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_TENSORS}
         with new_file(path) as file:
@@ -219,7 +239,23 @@ class Heads:
 def _read_projection(arrays: Mapping[str, np.ndarray], modality: str) -> Projection:
     weight, bias, centre, rotation = (arrays[f"{modality}.{part}"] for part in PARTS)
     blocks, shares = (arrays[f"{modality}.{part}"].tolist() for part in ("blocks", "shares"))
-    return Projection(weight, bias, centre, rotation, tuple(blocks), tuple(shares))
+    names = [f"{modality}.familiarity.{name}" for name in FAMILIARITY_TENSORS]
+    familiarity = Familiarity(*map(arrays.__getitem__, names)) if names[0] in arrays else None
+    return Projection(weight, bias, centre, rotation, tuple(blocks), tuple(shares), familiarity)
+
+
+def _stack_familiarity(parts: Sequence[Projection], shares: Sequence[float]) -> Familiarity | None:
+    """The familiarity of the part that has one, told of all their blocks."""
+    found, place = None, 0
+    strange: list[float] = []
+    for part, share in zip(parts, shares, strict=True):
+        own = part.shares
+        if part.familiarity is not None:
+            own = tuple(part.familiarity.shares.tolist())
+            found = replace(part.familiarity, block=part.familiarity.block + place)
+        strange += [share * each for each in own]
+        place += len(part.shares)
+    return found and replace(found, shares=np.array(strange, np.float32))
 
 
 def _with_first(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:

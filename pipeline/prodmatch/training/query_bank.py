@@ -29,7 +29,7 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
         image: `(m, image features)` of these or others.
     """
     rows = heads.text(text[:: -(-len(text) // MOST_GROUPED)])
-    centres, nearest = _group(rows, min(MOST_TEXTS, max(1, len(rows) // TEXTS_PER_CENTRE)))
+    centres, nearest = group_rows(rows, min(MOST_TEXTS, max(1, len(rows) // TEXTS_PER_CENTRE)))
     sizes = np.bincount(nearest, minlength=len(centres))
     squares = np.bincount(nearest, ((rows - centres[nearest]) ** 2).sum(axis=1), len(centres))
     variances = squares / np.maximum(sizes, 1) / rows.shape[1]
@@ -44,7 +44,7 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     )
 
 
-def _group(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
+def group_rows(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
     """Centres `(count, dim)` of groups by k-means, and the group of each row `(n,)`.
 
     FAISS could do it, but its threads must not be loaded together with torch's.

@@ -1,5 +1,7 @@
 """Heads that do not forget: fitted ones together with those of the model that they started from."""
 
+from dataclasses import replace
+
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.training.trainer import Measure
 
@@ -41,11 +43,4 @@ def join_heads(start: Heads, fitted: Heads, share: float) -> Heads:
 
 
 def _leading(projection: Projection) -> Projection:
-    return Projection(
-        projection.weight,
-        projection.bias,
-        projection.centre,
-        projection.rotation[:, :ADDED],
-        projection.blocks,
-        projection.shares,
-    )
+    return replace(projection, rotation=projection.rotation[:, :ADDED])
