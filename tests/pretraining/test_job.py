@@ -9,14 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from small import products
-from training_data import CLASSES, SHAPE, save_pair, training_rows
+from training_data import CLASSES, SHAPE, save_start, training_rows
 
 from prodmatch.encoders.efficientnet import load_lite0, read_class_names
-from prodmatch.encoders.model_writer import EncoderFiles, write_model
 from prodmatch.encoders.text import TextEncoder, load_bert
 from prodmatch.errors import ModelError
-from prodmatch.model.description import Model, ModelDescription, open_model
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.description import Model, open_model
 from prodmatch.pretrain import EncoderSettings, encoder_settings, train_encoders
 from prodmatch.pretraining.contrastive import mean_weights
 from prodmatch.storage.vectors import normalise
@@ -57,19 +55,8 @@ def test_training_from_scratch_makes_a_model_that_works(
 
 @pytest.fixture
 def start(tmp_path: Path) -> Model:
-    """A model of random encoders, as `recipes/broad/convert.py` makes one."""
-    pair = save_pair(tmp_path)
-    image_width = load_lite0(pair.image_folder).dim
-    rng = np.random.default_rng(0)
-    heads = [
-        Projection.linear(rng.normal(size=(width, 8)).astype(np.float32))
-        for width in (2 * 32, image_width)
-    ]
-    weights = {"lexical": 0.5, "text": 0.3, "image": 0.2}
-    description = ModelDescription("start", pair.text, pair.image, weights=weights)
-    return write_model(
-        tmp_path / "start", EncoderFiles.of_pair(pair), Heads(*heads), description, ""
-    )
+    """A small model of random encoders."""
+    return save_start(tmp_path / "start")
 
 
 def test_a_model_is_fine_tuned_to_the_mean_of_two_runs(

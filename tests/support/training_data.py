@@ -1,13 +1,16 @@
 """Products to train small encoders on, and small encoders to begin with."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from small import COLOURS, KINDS, draw, save_encoders, save_lite0_folder
 
-from prodmatch.encoders.efficientnet import CLASS_NAMES, LITE0
-from prodmatch.model.description import EncoderPair
+from prodmatch.encoders.efficientnet import CLASS_NAMES, LITE0, load_lite0
+from prodmatch.encoders.model_writer import EncoderFiles, write_model
+from prodmatch.model.description import EncoderPair, Model, ModelDescription
+from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import EncoderShape
@@ -69,3 +72,18 @@ def save_pair(folder: Path) -> EncoderPair:
     (image / CLASS_NAMES).write_text("".join(f"{name}\n" for name in CLASSES))
     spec = ImageSpec(LITE0, resize_pixels=SIDE, crop_pixels=SIDE)
     return EncoderPair(text, image, TextSpec(max_tokens=32, layers=(2, 0)), spec)
+
+
+def save_start(folder: Path) -> Model:
+    """A model of `save_pair`, with weights of the signals of its own."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        pair = save_pair(Path(scratch))
+        rng, image_width = np.random.default_rng(0), load_lite0(pair.image_folder).dim
+        heads = [
+            Projection.linear(rng.normal(size=(width, 8)).astype(np.float32))
+            for width in (2 * 32, image_width)
+        ]
+        weights = {"lexical": 0.5, "text": 0.3, "image": 0.2}
+        description = ModelDescription("start", pair.text, pair.image, weights=weights)
+        return write_model(folder, EncoderFiles.of_pair(pair), Heads(*heads), description, "")

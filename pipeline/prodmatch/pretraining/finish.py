@@ -20,6 +20,7 @@ from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.training.block_heads import block_heads
 from prodmatch.training.query_bank import add_query_bank
 
 WEIGHTS = "model.safetensors"
@@ -33,17 +34,24 @@ def finish_heads(
     text: Vectors,
     image: Vectors,
     general: Vectors,
+    *,
+    width: int,
     dim: int,
 ) -> Heads:
-    """The trained heads centred and rotated, with a query bank.
+    """Heads of what was learnt and of what the encoders knew before, where pictures have classes.
+
+    Else the learnt heads alone, centred and rotated. Both have a query bank.
 
     Args:
-        learned: heads of texts and of pictures, as trained.
+        learned: linear heads of texts and of pictures, over all of their features.
         text: `(n, text features)` of products that were trained on.
         image: `(n, image features)` of the same.
-        general: `(m, text features)` of texts of any kind.
+        general: `(m, text features)` of class names and of texts of all kinds.
+        width: of a class vector, 0 where there is none.
         dim: of a part.
     """
+    if width:
+        return block_heads(learned, text, image, general, width=width, dim=dim)
     parts = learned[0](text), learned[1](image)
     return add_query_bank(compact_heads(*learned, parts, dim), text, image)
 
@@ -121,5 +129,7 @@ class WrittenEncoders:
     def finish(self, model: DualEncoder, data: TrainingSet, dim: int) -> Heads:
         """Heads over these encoders: those that were trained with them, finished."""
         learned = model.text_head.fold(self.text.dim), model.image_head.fold(self.image.dim)
-        features = self.features(data, MOST_PRODUCTS)
-        return finish_heads(learned, *features, self.general(data.texts or data.titles), dim)
+        general = self.general(data.texts or data.titles)
+        width = self.image.dim - model.image.learnable
+        text, image = self.features(data, MOST_PRODUCTS)
+        return finish_heads(learned, text, image, general, width=width, dim=dim)
