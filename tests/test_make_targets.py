@@ -9,6 +9,7 @@ import pytest
 from checkout import link_checkout, make
 from shared_data import save_shared_data
 from small import products, write
+from training_data import save_start
 
 from prodmatch.model.description import Model, open_model
 
@@ -92,7 +93,8 @@ def test_evaluate_measures_every_signal_on_every_set(
 
 @pytest.mark.slow
 def test_model_trains_a_model_that_opens(checkout: Path, data: str) -> None:
-    done = make(checkout, "model", data, "DRAWINGS=36")
+    save_start(checkout / "build" / "broad")  # else it is made of packages
+    done = make(checkout, "model", data, "DRAWINGS=36", "OPTIONS=--epochs 1 --batch-rows 16")
     assert done.returncode == 0, done.stderr
     assert open_model(str(checkout / "build" / "compact")).heads.bank is not None
     splits = pq.read_table(checkout / "build/training_data/products.parquet")["split"]

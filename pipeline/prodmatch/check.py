@@ -12,9 +12,11 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
+from prodmatch.embedding.picture_lists import describe_unusable
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.storage.features import content_key
 
@@ -105,7 +107,7 @@ class _Tally:
         self.counts: Counter[str] = Counter()
         self.rejects: Counter[str] = Counter()
         self.unusable: Counter[str] = Counter()
-        self.unusable_listed: Counter[str] = Counter()  # of products that have another picture
+        self.unusable_listed: list[Reject] = []  # of products that have another picture
         self.examples: dict[str, list[str]] = {}
         self.placeholders = Placeholders()
 
@@ -127,9 +129,14 @@ class _Tally:
             batch.image_rejects,
             strict=True,
         )
+        unread: dict[int, list[Reject]] = {}
+        for reject in batch.listed_rejects:
+            unread.setdefault(reject.row, []).append(reject)
         for index, (row, product_id, text, data, image_reject) in enumerate(rows):
             listed = [] if data is None else [data, *batch.more_images.get(index, ())]
             key, reason, side = self._first_usable(listed)
+            if key is not None:
+                self._add_listed(row, product_id, listed, unread.get(row, []))
             if reason:
                 image_reject = Reject(row, product_id, f"image_{reason}")
             if not text and key is None and image_reject is not None:
@@ -147,13 +154,24 @@ class _Tally:
 
         Without one, why the first cannot be used.
         """
-        keys = list(map(content_key, listed))
-        found = [self.pictures.get(key, ("", SMALL_PIXELS)) for key in keys]
-        for key, (reason, side) in zip(keys, found, strict=True):
-            if not reason:
-                self.unusable_listed.update(reason for reason, _ in found if reason)
-                return key, "", side
-        return None, found[0][0] if found else "", SMALL_PIXELS
+        found = [(key, *self._inspected(key)) for key in map(content_key, listed)]
+        usable = next(((key, side) for key, reason, side in found if not reason), None)
+        if usable is not None:
+            return usable[0], "", usable[1]
+        return None, found[0][1] if found else "", SMALL_PIXELS
+
+    def _inspected(self, key: bytes) -> tuple[str, int]:
+        return self.pictures.get(key, ("", SMALL_PIXELS))
+
+    def _add_listed(
+        self, row: int, product_id: str, listed: Sequence[bytes], unread: list[Reject]
+    ) -> None:
+        """Adds the pictures of a list that its product does without, as it has another."""
+        broken = (self._inspected(key)[0] for key in dict.fromkeys(map(content_key, listed)))
+        found = [Reject(row, product_id, f"image_{reason}") for reason in broken if reason]
+        self.unusable_listed += [*unread, *found]
+        for reject in [*unread, *found]:
+            self._show(reject)
 
     def _compare(self, text: str, image: bytes | None, product_id: str) -> None:
         text_key = content_key(text.encode()) if text else None
@@ -194,9 +212,11 @@ class _Columns:
             if source not in mapping.texts and is_text(mapping.metadata.field(name).type)
         }
         self.placeholders = Placeholders()
+        self.encodings = WrongEncodings()
 
     def add(self, batch: Batch) -> None:
         """Adds the products of a batch."""
+        self.encodings.add(batch.product_ids, batch.metadata)
         for name, statistics in self.others.items():
             statistics.add(batch.metadata[name].cast(pa.string()), batch.texts)
         for place, name in enumerate(self.searched):
@@ -242,7 +262,8 @@ def _report(
         examples=tally.examples,
         warnings=[
             *_warnings(catalogue, counts),
-            *_listed_warnings(tally.unusable_listed),
+            *describe_unusable(tally.unusable_listed),
+            *columns.encodings.warnings(),
             *_column_warnings(columns, products),
             *(
                 f"one picture under {count} products, such as {product_id}: a placeholder?"
@@ -307,15 +328,6 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         if share >= 0.2 and not (no_column and name.startswith("without")):
             warnings.append(f"{share:.0%} of the products {what}")
     return warnings
-
-
-def _listed_warnings(unusable: Counter[str]) -> list[str]:
-    """Pictures that are missing from the mean of their products' pictures."""
-    if not unusable:
-        return []
-    reasons = ", ".join(f"image_{name} {count}" for name, count in unusable.most_common())
-    count = unusable.total()
-    return [f"{count} pictures of lists cannot be used ({reasons}); their products have others"]
 
 
 def _column_warnings(columns: _Columns, products: int) -> list[str]:

@@ -25,6 +25,7 @@ from prodmatch.embedding.night import (
     read_last_night,
     scanned_night,
 )
+from prodmatch.embedding.picture_lists import describe_unusable
 from prodmatch.embedding.plan import Scan, plan_features
 from prodmatch.encoders.device import Precision, choose_device, choose_precision, has_bf16
 from prodmatch.encoders.onnx_export import export_encoders
@@ -159,7 +160,8 @@ def embed_catalogue(
             )
             fused = fuse(plan, model.heads, scratch)
             tonight = fused_night(catalogue, fused)
-            warnings = check(plan.scan, tonight)
+            warnings = check(plan.scan, tonight) + describe_unusable(tonight.listed_unusable)
+            warnings += plan.scan.text_warnings
             warnings += _remember(catalogue, model, store, precision)
             warnings += _name_unsearched(catalogue) if last.night is None else []
             digest = _write(catalogue, model, store, fused, tonight, precision)
@@ -332,7 +334,8 @@ def _counts(catalogue: Catalogue, tonight: Tonight) -> _Counts:
 
 def _write_rejects(path: Path, tonight: Tonight) -> None:
     listed = [(reject, False) for reject in tonight.rejects]
-    listed += [(reject, True) for reject in tonight.images_unusable]
+    unusable = [*tonight.images_unusable, *tonight.listed_unusable]
+    listed += [(reject, True) for reject in unusable]
     listed.sort(key=lambda pair: pair[0].row)
     table = pa.table(
         {

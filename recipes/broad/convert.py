@@ -31,7 +31,7 @@ from prodmatch.storage.vectors import normalise
 TEXT_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 IMAGE_DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 TEXT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
-LAYERS = (6, 3, 0)  # of MiniLM: the last, the middle one, and the embeddings
+LAYERS = (6, 0)  # of MiniLM: the last, and the embeddings
 IMAGE = ImageSpec(LITE0, fit="pad", resize_pixels=160, crop_pixels=160)
 CARD = """# broad
 

@@ -47,8 +47,9 @@ def test_a_model_is_refused_where_encoders_begin_from_scratch() -> None:
     assert "--model has no use here" in found
 
 
-def test_encoders_from_scratch_need_an_epoch() -> None:
-    assert "need an epoch" in usage_error("pretrain", "c.parquet", "--epochs", "0")
+@pytest.mark.parametrize("command", ["train", "pretrain"])
+def test_a_training_needs_an_epoch(command: str) -> None:
+    assert "'--epochs': 0 is not in the range" in usage_error(command, "c.parquet", "--epochs", "0")
 
 
 def test_training_encoders_is_pretrain_under_its_other_name(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import Counting
@@ -11,6 +12,7 @@ from small import draw
 from tiny import embed_tiny, lenient, save_query_encoders
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
+from prodmatch.check import check_catalogue
 from prodmatch.embedding.picture_lists import average_pictures
 from prodmatch.model.description import Model
 from prodmatch.storage.embeddings import require_embeddings, vectors_of
@@ -105,3 +107,66 @@ def test_opposite_pictures_leave_the_first() -> None:
     first = np.array([[1, 0], [0, 1]], np.float32)
     found = average_pictures(first, -first[:1], np.array([0]))
     assert found.tolist() == first.tolist()
+
+
+GALLERIES: dict[str, tuple[list[object], dict[str, int]]] = {
+    "the last broken": ([RED, BLUE, BROKEN], {"image_broken": 1}),
+    "the first broken": ([BROKEN, BLUE, RED], {"image_broken": 1}),
+    "the middle broken": ([RED, BROKEN, BLUE], {"image_broken": 1}),
+    "two broken": ([BROKEN, BROKEN + b"!", RED], {"image_broken": 2}),
+    "one broken twice": ([BROKEN, RED, BROKEN], {"image_broken": 1}),
+    "a page": ([RED, b"<html><body>not found"], {"image_html_page": 1}),
+    "a pointer": ([b"version https://git-lfs.github.com/spec/v1", RED],
+                  {"image_git_lfs_pointer": 1}),
+    "cut": ([RED, BLUE[:150]], {"image_broken": 1}),
+    "a text": ([b"no picture", LIME], {"image_not_an_image": 1}),
+    "missing": (["red.png", "none.png"], {"image_missing": 1}),
+    "missing first": (["none.png", "red.png", "./blue.png"], {"image_missing": 1}),
+    "one missing twice": (["none.png", "red.png", "none.png"], {"image_missing": 1}),
+    "two missing": (["none.png", "red.png", "other.png"], {"image_missing": 2}),
+    "an address": (["https://shop.example/a.png", "red.png"], {"image_address": 1}),
+    "outside": (["../a.png", "red.png"], {"image_outside_root": 1}),
+    "missing and broken": (["none.png", "broken.png", "red.png"],
+                           {"image_missing": 1, "image_broken": 1}),
+    "none of them": (["none.png", "broken.png"], {}),
+    "all there": ([RED, BLUE, None, b""], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", GALLERIES)
+def test_broken_pictures_of_a_list_are_named_and_their_product_stays(
+    kind: str, tiny: Model, tiny_store: Path, tmp_path: Path, count_cases: Counting
+) -> None:
+    for name, data in (("red", RED), ("blue", BLUE), ("broken", BROKEN)):
+        (tmp_path / f"{name}.png").write_bytes(data)
+    cells, reasons = GALLERIES[kind]
+    good = ["red.png"] if isinstance(cells[0], str) else [RED]
+    column = pa.array([good, cells, good])
+    catalogue = open_lists(tmp_path, column, image_root=tmp_path)
+    report = embed_tiny(catalogue, tiny, tiny_store)
+    assert report.rejected == (0 if reasons or kind == "all there" else 1)
+    count = sum(reasons.values())
+    expected = (
+        f"{count} pictures of lists cannot be used "
+        f"({', '.join(f'{name} {number}' for name, number in reasons.items())}); "
+        "their products have others ('p1')"
+    )
+    checked = check_catalogue(catalogue, workers=0).warnings
+    for warnings in (report.warnings, checked):
+        found = [text for text in warnings if "pictures of lists" in text]
+        assert found == ([expected] if reasons else [])
+    path = tiny_store / "rejects" / f"{report.embeddings}.parquet"
+    listed = pq.read_table(path).filter(pc.field("embedded")).to_pylist()
+    assert [(row["product_id"], row["row"]) for row in listed] == [("p1", 1)] * count
+    assert sorted(row["reason"] for row in listed) == sorted(
+        name for name, number in reasons.items() for _ in range(number)
+    )
+    count_cases("broken pictures of lists", 1)
+
+
+def test_up_to_five_products_are_named(tiny: Model, tiny_store: Path, tmp_path: Path) -> None:
+    report = embed_tiny(open_lists(tmp_path, [[RED, BROKEN]] * 7), tiny, tiny_store)
+    assert report.warnings[-1] == (
+        "7 pictures of lists cannot be used (image_broken 7); their products have others "
+        "('p0', 'p1', 'p2', 'p3', 'p4', ...)"
+    )

@@ -79,6 +79,21 @@ def test_normalisation_is_folded_and_padding_is_that_of_tensorflow(lite: Lite0Fe
         assert changed.min() < 0
 
 
+def test_what_is_trained_gives_the_same_features_and_keeps_its_normalisation(
+    folder: Path, lite: Lite0Features
+) -> None:
+    apart, pixels = load_lite0(folder, folded=False).eval(), torch.from_numpy(coarse_pictures(3))
+    with torch.inference_mode():
+        expected = lite(pixels)
+        torch.testing.assert_close(apart(pixels), expected, rtol=1e-3, atol=1e-3)
+        features, logits = apart.learn(pixels)
+    torch.testing.assert_close(features, expected[:, : lite.learnable], rtol=1e-3, atol=1e-3)
+    assert logits.shape == (3, COUNT)
+    norms = {name for name in apart.net.state_dict() if "running_var" in name}
+    assert norms == {name for name in random_lite0(COUNT) if "running_var" in name}
+    assert not any(".norm." in name for name in lite.net.state_dict())
+
+
 def test_a_class_vector_is_a_unit_mean_of_the_likeliest_names(lite: Lite0Features) -> None:
     pixels = coarse_pictures(5)
     with torch.inference_mode():

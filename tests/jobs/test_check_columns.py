@@ -144,7 +144,10 @@ def test_every_picture_of_a_list_is_decoded(tmp_path: Path) -> None:
     report = check(tmp_path, {"image": pa.array(lists, pa.list_(pa.binary()))})
     assert report.images_unusable == {"image_broken": 1}
     assert (report.without_image, report.small_images) == (1, 1)
-    text = "2 pictures of lists cannot be used (image_broken 2); their products have others"
+    text = (
+        "2 pictures of lists cannot be used (image_broken 2); their products have others "
+        "('p0', 'p1')"
+    )
     assert text in report.warnings
 
 

@@ -13,10 +13,12 @@ from small import products, save_encoders, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.check import check_catalogue
+from prodmatch.embedding.image_loader import preprocess_bytes
 from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product
-from prodmatch.pretraining import job
+from prodmatch.model.preprocessing import ImageSpec
+from prodmatch.pretraining.data import read_training_set
 from prodmatch.reports.thumbnails import make_thumbnails
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
@@ -61,11 +63,16 @@ def test_fitting_heads_leaves_it_out(tmp_path: Path) -> None:
 
 
 def test_training_encoders_leaves_it_out(tmp_path: Path) -> None:
-    rows = [{**row, "split": "train"} for row in products(5)]
-    path = tmp_path / "c.parquet"
+    pictures = [row["image"] for row in products(5)]
+    pictures[2] = deadly("exit")
+    rows = [
+        {**row, "image": image, "split": "train"}
+        for row, image in zip(products(5), pictures, strict=True)
+    ]
+    path, spec = tmp_path / "c.parquet", ImageSpec(crop_pixels=16)
     pq.write_table(pa.Table.from_pylist(rows), path)
-    pictures = [row["image"] for row in rows]
-    squares = list(job.decode_squares([*pictures[:2], deadly("exit"), *pictures[3:]]))
-    assert [square is None for square in squares] == [False, False, True, False, False]
-    found = job.read_training_set(path, "train", [])
-    np.testing.assert_array_equal(found.pictures[3], squares[3])
+    for workers in (1, 2):
+        found = read_training_set(path, "train", spec, tmp_path / f"{workers}.npy", workers)
+        assert found.titles == [str(row["title"]) for row in rows[:2] + rows[3:]]
+        expected = preprocess_bytes(bytes(rows[3]["image"]), spec).pixels  # type: ignore[call-overload]
+        np.testing.assert_array_equal(found.pictures[2], expected)

@@ -164,16 +164,18 @@ def random_lite0(classes: int, seed: int = 0) -> dict[str, torch.Tensor]:
     drawn = torch.Generator().manual_seed(seed)
     state = {}
     for name, value in EfficientNetLite0(classes).state_dict().items():
+        if not value.is_floating_point():
+            continue
         random = torch.randn(value.shape, generator=drawn)
         if name.endswith("conv.weight"):
-            state[name] = random * (2 / value[0].numel()) ** 0.5
-            norm = name.removesuffix("conv.weight") + "norm."
-            for part in ("weight", "bias", "running_mean", "running_var"):
-                numbers = torch.randn(len(value), generator=drawn)
-                is_positive = part in ("weight", "running_var")
-                state[norm + part] = 1 + 0.1 * numbers.abs() if is_positive else 0.5 * numbers
-        elif name.startswith("fc."):
-            state[name] = random
+            random = random * (2 / value[0].numel()) ** 0.5
+        elif name.endswith(("norm.weight", "norm.running_var")):
+            random = 1 + 0.1 * random.abs()
+        elif ".norm." in name:
+            random = 0.5 * random
+        else:
+            random = 0.03 * random  # so that no class is certain
+        state[name] = random
     return state
 
 

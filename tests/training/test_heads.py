@@ -72,13 +72,6 @@ def test_the_closed_form_is_kept_where_gradients_end_below_it() -> None:
     assert recall(heads) == recall(fit_cca(text, image, 16)) > max(fitted.figures)
 
 
-def test_a_training_goes_on_from_heads_it_is_given() -> None:
-    learnt, figures = train_linear([examples(0)], recall, SMALL)
-    still = LinearSettings(dim=16, inner_dim=32, epochs=1, batch_rows=128, rate=0.0)
-    again, _ = train_linear([examples(0)], recall, still, start=learnt)
-    assert recall(again) == pytest.approx(max(figures), abs=0.01)
-
-
 def talkative(seed: int, count: int = 1200) -> tuple[Vectors, Vectors, Vectors]:
     """Texts that also say what no picture shows, their pictures, and other texts of the same."""
     text, image = world(seed, count)

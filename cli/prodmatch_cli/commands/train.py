@@ -53,7 +53,11 @@ OF_ENCODERS = ("pairs", "texts")
     show_default=True,
     help="Of the heads.",
 )
-@click.option("--epochs", type=click.IntRange(0), help="Passes over the products.  [default: 30]")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="Passes over the products.  [default: 30 for heads, 14 for encoders]",
+)
 @training_options
 @catalogue_options
 @STORE
@@ -102,7 +106,7 @@ def train(
             model=model if encoders == "finetune" else None,
             pairs=pairs,
             texts=texts,
-            epochs=9 if epochs is None else epochs,
+            epochs=epochs or 14,
             out=out,
             dim=dim,
             seed=seed,
@@ -110,8 +114,6 @@ def train(
             device=device,
         )
         return
-    if epochs == 0:
-        raise click.UsageError("--epochs 0 is for --encoders finetune; heads need an epoch.")
     given = [text_encoder, image_encoder, image_weights]
     if any(given) and not all(given):
         raise click.UsageError("--text-encoder, --image-encoder and --image-weights go together.")

@@ -174,3 +174,26 @@ def type_texts(texts: Sequence[str | None]) -> list[str | int | float | None]:
     ):
         return [None if text is None else float(text) for text in texts]
     return list(texts)
+
+
+def replace_bad_utf8(record: pa.RecordBatch) -> pa.RecordBatch:
+    """The record with text that is not UTF-8 replaced: Parquet does not promise that it is."""
+    try:
+        record.validate(full=True)
+    except pa.ArrowInvalid:
+        columns = [
+            _decode(column)
+            if column.type in (pa.string(), pa.large_string())
+            else column.cast(pa.list_(pa.binary()))
+            if column.type == pa.list_(pa.string())
+            else column
+            for column in record.columns
+        ]
+        return pa.RecordBatch.from_arrays(columns, names=record.schema.names)
+    return record
+
+
+def _decode(column: pa.Array) -> pa.Array:
+    cells = column.cast(pa.large_binary()).to_pylist()
+    decoded = [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]
+    return pa.array(decoded, column.type)

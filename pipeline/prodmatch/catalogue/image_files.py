@@ -27,26 +27,26 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures that a cell holds or names, in its order, and why one is not among them."""
+    """The pictures that a cell holds or names, in its order, and why others are not among them."""
 
     found: list[bytes]
-    error: UnusableImage | None = None
+    errors: list[UnusableImage]  # in the order of the cell; one for each that is named twice
 
 
 def read_image_cells(cell: object, root: Path | None) -> Pictures:
     """The pictures of a cell that holds one or a list of them, by `read_image_cell`."""
     found: list[bytes] = []
-    error: UnusableImage | None = None
+    errors: dict[str, UnusableImage] = {}
     if cell is None:
-        return Pictures(found)
+        return Pictures(found, [])
     for each in flatten_cells([cell]):
         try:
             data = read_image_cell(each, root)
-        except UnusableImage as unusable:
-            error = error or unusable
+        except UnusableImage as error:
+            errors.setdefault(str(error), error)
         else:
             found += [] if data is None else [data]
-    return Pictures(found, error)
+    return Pictures(found, list(errors.values()))
 
 
 def read_image_cell(cell: object, root: Path | None) -> bytes | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.column_types import is_text, replace_bad_utf8
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.image_files import (
     Pictures,
@@ -64,6 +64,7 @@ class Batch:
     images: list[bytes | None]  # of a list the first that can be fetched
     more_images: dict[int, list[bytes]]  # the others of a list, by the index of their product
     image_rejects: list[Reject | None]  # why a picture named could not be fetched
+    listed_rejects: list[Reject]  # why others of a list could not be
     metadata: pa.RecordBatch  # the other columns, under our names
     rejects: list[Reject]
 
@@ -191,7 +192,7 @@ class Catalogue:
     def _check(
         self, record: pa.RecordBatch, start: int, earlier_ids: set[bytes], part: Part
     ) -> Batch:
-        record = _replace_bad_utf8(record)
+        record = replace_bad_utf8(record)
         ids = _read_ids(record[self.mapping.product_id], part)
         texts = self._join_texts(record)
         image = self.mapping.image
@@ -200,14 +201,17 @@ class Catalogue:
         images: list[bytes | None] = []
         more_images: dict[int, list[bytes]] = {}
         image_rejects: list[Reject | None] = []
+        listed_rejects: list[Reject] = []
         rejects: list[Reject] = []
         for position, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
             row = start + position
             found = self._fetch(cell)
-            data, image_reject = next(iter(found.found), None), None
-            if data is None and found.error is not None:
-                reason = f"image_{found.error.reason}"
-                image_reject = Reject(row, product_id, reason, found.error.detail)
+            data = next(iter(found.found), None)
+            errors = [
+                Reject(row, product_id, f"image_{error.reason}", error.detail)
+                for error in found.errors
+            ]
+            image_reject = errors[0] if errors and data is None else None
             reject = _check_id(product_id, row, earlier_ids) or _check_content(
                 text, data, image_reject, row, product_id
             )
@@ -219,6 +223,7 @@ class Catalogue:
             kept.append(position)
             images.append(data)
             image_rejects.append(image_reject)
+            listed_rejects += [] if data is None else errors
         chosen = record if len(kept) == len(record) else record.take(pa.array(kept, pa.int64()))
         return Batch(
             rows=np.array(kept, dtype=np.int64) + start,
@@ -227,6 +232,7 @@ class Catalogue:
             images=images,
             more_images=more_images,
             image_rejects=image_rejects,
+            listed_rejects=listed_rejects,
             metadata=self.mapping.select_metadata(chosen, part.path),
             rejects=rejects,
         )
@@ -324,29 +330,6 @@ def _check_paths(parts: Sequence[Part], mapping: SchemaMapping) -> None:
                     f"{part.path}: column {name!r} holds paths of pictures. "
                     "Give the directory that they are below with `image_root`."
                 )
-
-
-def _replace_bad_utf8(record: pa.RecordBatch) -> pa.RecordBatch:
-    """The record with text that is not UTF-8 replaced: Parquet does not promise that it is."""
-    try:
-        record.validate(full=True)
-    except pa.ArrowInvalid:
-        columns = [
-            _decode(column)
-            if column.type in (pa.string(), pa.large_string())
-            else column.cast(pa.list_(pa.binary()))
-            if column.type == pa.list_(pa.string())
-            else column
-            for column in record.columns
-        ]
-        return pa.RecordBatch.from_arrays(columns, names=record.schema.names)
-    return record
-
-
-def _decode(column: pa.Array) -> pa.Array:
-    cells = column.cast(pa.large_binary()).to_pylist()
-    decoded = [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]
-    return pa.array(decoded, column.type)
 
 
 def _read_ids(column: pa.Array, part: Part) -> list[str | None]:

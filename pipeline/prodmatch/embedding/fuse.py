@@ -53,6 +53,7 @@ class FuseResult:
     text: ModalityVectors
     image: ModalityVectors
     features: list[str]  # the names of the feature stores, of the texts and of the pictures
+    listed_errors: list[Reject]  # pictures of lists that the encoder cannot use; others serve
 
     @cached_property
     def embedded(self) -> npt.NDArray[np.bool_]:
@@ -68,6 +69,13 @@ class FuseResult:
     def images_unusable(self) -> list[Reject]:
         """The pictures, and texts, that embedded rows do without, and why."""
         return [*self.scan.image_rejects, *self._errors(self.embedded)]
+
+    @cached_property
+    def listed_unusable(self) -> list[Reject]:
+        """The pictures of lists that products do without, for they have others, and why."""
+        with_others = set(self.scan.rows[self.image.present].tolist())
+        unread = [reject for reject in self.scan.listed_rejects if reject.row in with_others]
+        return sorted([*unread, *self.listed_errors], key=lambda reject: reject.row)
 
     def tables(self) -> Iterator[pa.Table]:
         """The embedded rows, one table a shard, in the catalogue's order.
@@ -128,22 +136,32 @@ def fuse(plan: FeaturePlan, heads: Heads, scratch: Path) -> FuseResult:
         scratch: takes the projected vectors, and must stay as long as the result.
     """
     scan, dim = plan.scan, heads.dim
+    pictures = _project_pictures(plan, heads, scratch)
     return FuseResult(
         scan,
         project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32"),
-        _project_pictures(plan, heads, scratch),
+        pictures.image,
         [plan.texts.folder.name, plan.images.folder.name],
+        pictures.listed_errors,
     )
 
 
-def _project_pictures(plan: FeaturePlan, heads: Heads, scratch: Path) -> ModalityVectors:
+@dataclass(frozen=True)
+class _Pictures:
+    """The picture of every row, and which pictures of its list it does without."""
+
+    image: ModalityVectors
+    listed_errors: list[Reject]
+
+
+def _project_pictures(plan: FeaturePlan, heads: Heads, scratch: Path) -> _Pictures:
     """The picture of every row; of a list of pictures their mean, in rows after the features."""
     scan, others = plan.scan, plan.scan.others
     products = np.unique(others.indices)
     project = functools.partial(project_modality, plan.images, heads.pictures, heads.dim)
     image = project(scan.image_keys, scratch / "image.f32", len(products))
     if not len(products):
-        return image
+        return _Pictures(image, [])
     more = project(others.keys, scratch / "others.f32")
     indices, start = image.indices.copy(), len(image.vectors) - len(products)
     for block in range(0, len(products), BLOCK_ROWS):
@@ -155,7 +173,22 @@ def _project_pictures(plan: FeaturePlan, heads: Heads, scratch: Path) -> Modalit
         image.vectors[places] = means
         usable = means.any(axis=1)
         indices[rows[usable]] = places[usable]
-    return ModalityVectors(image.vectors, indices, image.errors)
+    mean = ModalityVectors(image.vectors, indices, image.errors)
+    return _Pictures(mean, list(_listed_errors(scan, image, more, mean.present)))
+
+
+def _listed_errors(
+    scan: Scan, first: ModalityVectors, more: ModalityVectors, usable: npt.NDArray[np.bool_]
+) -> Iterator[Reject]:
+    """The pictures of lists that are unusable, of rows that have another that is not."""
+    owners = scan.others.indices
+    listed = np.unique(owners)
+    for part, rows, places in ((first, listed, listed), (more, owners, np.arange(len(owners)))):
+        broken = usable[rows] & (part.indices[places] >= 0) & ~part.present[places]
+        for index, place in zip(rows[broken].tolist(), places[broken].tolist(), strict=True):
+            reason = f"image_{part.errors[int(part.indices[place])]}"
+            product_id = scan.product_ids[index].as_py()
+            yield Reject(int(scan.rows[index]), product_id, reason)
 
 
 def project_modality(

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.embedding.night import Mask, Night
 
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
 HALF = 0.5  # one that so many fill may not be empty
 NOTABLE = 4  # more than so great a part of what may be removed is worth a warning
-NAMED = 5  # products, in a message
 MOST_NAMED = 20  # columns
 
 
@@ -208,7 +208,7 @@ def _values(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
             continue
         empty = not pair.tonight.filled[name].any()
         state = "is empty" if empty else f"has lost {lost.sum()} of {had.sum()} values"
-        text = f"column {name!r} {state} ({_list(pair.ids(lost), int(lost.sum()))})"
+        text = f"column {name!r} {state} ({name_some(pair.ids(lost), int(lost.sum()))})"
         yield _Finding(bool(filled >= FULL or (empty and filled >= HALF)), text)
 
 
@@ -218,7 +218,7 @@ def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     if not count:
         return
     ids = _names(pair.last.product_ids.filter(pa.array(gone)))
-    text = f"{count} of {total} products are gone ({_list(ids, count)})"
+    text = f"{count} of {total} products are gone ({name_some(ids, count)})"
     if count / total > limits.max_removed:
         limit = f", more than `max_removed={limits.max_removed:g}` allows"
         yield _Finding(True, text + limit + _likely_removal(pair, gone, ids))
@@ -277,7 +277,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         return
     text = (
         f"{lost.sum()} of the {total} products that stay have lost their text or picture "
-        f"({', '.join(parts)}: {_list(pair.ids(lost), int(lost.sum()))})"
+        f"({', '.join(parts)}: {name_some(pair.ids(lost), int(lost.sum()))})"
     )
     refused = bool(lost.sum() / total > limits.max_lost)
     limit = f", more than `max_lost={limits.max_lost:g}` allows" if refused else ""
@@ -307,9 +307,3 @@ def _valid(keys: pa.Array) -> Mask:
 
 def _names(ids: pa.Array) -> list[str]:
     return [str(name) for name in ids.to_pylist()]
-
-
-def _list(ids: Sequence[str], count: int) -> str:
-    """Up to five ids of so many."""
-    shown = ", ".join(repr(name) for name in ids[:NAMED])
-    return f"{shown}, ..." if count > NAMED else shown

@@ -39,14 +39,18 @@ def preprocess_bytes(data: bytes, spec: ImageSpec) -> Preprocessed:
 
 
 def preprocess_isolated(
-    pictures: Iterable[bytes], spec: ImageSpec, *, seconds: float = PICTURE_SECONDS
+    pictures: Iterable[bytes],
+    spec: ImageSpec,
+    *,
+    seconds: float = PICTURE_SECONDS,
+    workers: int = 1,
 ) -> Iterator[Preprocessed]:
-    """As `preprocess_bytes` for each picture, in order, decoded in another process.
+    """As `preprocess_bytes` for each picture, in order, decoded in other processes.
 
     One that kills the process is `crashed`, one that takes longer than `seconds` is `too_slow`;
     a new process decodes the next.
     """
-    with IsolatedPool(partial(preprocess_bytes, spec=spec), 1, seconds) as pool:
+    with IsolatedPool(partial(preprocess_bytes, spec=spec), workers, seconds) as pool:
         for found in pool.map(pictures):
             yield Preprocessed(None, found.reason) if isinstance(found, ChildFailure) else found
 

@@ -75,13 +75,14 @@ class Tonight:
     night: Night
     rejects: list[Reject]
     images_unusable: list[Reject]
+    listed_unusable: list[Reject]  # pictures of lists; their products have others
 
 
 def scanned_night(catalogue: Catalogue, scan: Scan) -> Tonight:
     """Tonight's products before anything is encoded: every picture that was read counts."""
     everything = np.ones(len(scan.product_ids), np.bool_)
     night = _select(catalogue, scan, everything, scan.text_keys, scan.image_keys)
-    return _with_rejects(night, list(scan.rejects), list(scan.image_rejects))
+    return _with_rejects(night, list(scan.rejects), list(scan.image_rejects), [])
 
 
 def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
@@ -89,15 +90,20 @@ def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
     texts = _null_unless(fused.text.present, fused.scan.text_keys)
     images = _null_unless(fused.image.present, fused.scan.image_keys)
     night = _select(catalogue, fused.scan, fused.embedded, texts, images)
-    return _with_rejects(night, fused.rejects, fused.images_unusable)
+    return _with_rejects(night, fused.rejects, fused.images_unusable, fused.listed_unusable)
 
 
-def _with_rejects(night: Night, rejects: list[Reject], images_unusable: list[Reject]) -> Tonight:
+def _with_rejects(
+    night: Night,
+    rejects: list[Reject],
+    images_unusable: list[Reject],
+    listed_unusable: list[Reject],
+) -> Tonight:
     reasons = (reject.reason for reject in [*rejects, *images_unusable])
     images = Counter(reason for reason in reasons if reason.startswith("image_"))
     addresses = images.pop(ADDRESS_REASON, 0)
     night = replace(night, images_unusable=dict(images.most_common()), addresses=addresses)
-    return Tonight(night, rejects, images_unusable)
+    return Tonight(night, rejects, images_unusable, listed_unusable)
 
 
 def _select(

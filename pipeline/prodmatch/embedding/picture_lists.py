@@ -1,5 +1,6 @@
 """Products with a list of pictures: the first is kept as of any product, the others here."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from prodmatch.catalogue.naming import name_some
+from prodmatch.catalogue.reader import Reject
 from prodmatch.storage.features import KEY
 from prodmatch.storage.vectors import Vectors
 
@@ -37,6 +40,19 @@ class OtherPictures:
             np.array([row << POSITION_BITS | place for _, row, place, _ in kept], np.int64),
             pa.array([key for _, _, _, key in kept], KEY),
         )
+
+
+def describe_unusable(unusable: Sequence[Reject]) -> list[str]:
+    """What to say of the pictures of lists that their products do without."""
+    if not unusable:
+        return []
+    counts = Counter(reject.reason for reject in unusable)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+    ids = dict.fromkeys(str(reject.product_id) for reject in unusable)
+    return [
+        f"{len(unusable)} pictures of lists cannot be used ({reasons}); their products have "
+        f"others ({name_some(ids, len(ids))})"
+    ]
 
 
 class AllPictures(Protocol):

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.embedding.picture_lists import OtherPictures
 from prodmatch.encoders.device import Precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
@@ -50,7 +51,9 @@ class Scan:
     row_digests: pa.FixedSizeBinaryArray  # of everything known about the product
     rejects: Sequence[Reject]
     image_rejects: Sequence[Reject]  # pictures that could not be fetched; the text serves
+    listed_rejects: Sequence[Reject]  # pictures of lists that could not be; others of it serve
     others: OtherPictures  # of products with a list of pictures
+    text_warnings: Sequence[str]  # of texts that were decoded with a wrong encoding
 
     @property
     def digest(self) -> str:
@@ -127,7 +130,9 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     rows: list[npt.NDArray[np.int64]] = []
     rejects: list[Reject] = []
     image_rejects: list[Reject] = []
+    listed_rejects: list[Reject] = []
     others: list[tuple[int, int, int, bytes]] = []
+    encodings = WrongEncodings()
     count = 0
     schema = pa.schema([*OWN, *catalogue.schema])
     with (
@@ -137,6 +142,8 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         for batch in catalogue.batches():
             rejects += batch.rejects
             image_rejects += [reject for reject in batch.image_rejects if reject is not None]
+            listed_rejects += batch.listed_rejects
+            encodings.add(batch.product_ids, batch.metadata)
             keys = _other_keys(batch)
             others += [
                 (count + index, int(batch.rows[index]), position, key)
@@ -159,7 +166,9 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         one_chunk(table["row_digest"]),
         rejects,
         image_rejects,
+        listed_rejects,
         OtherPictures.gather(others),
+        encodings.warnings(),
     )
 
 

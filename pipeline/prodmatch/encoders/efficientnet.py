@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from prodmatch.errors import ModelError
 from prodmatch.storage.atomic import new_file
@@ -45,7 +46,7 @@ INNER |= {"_bn1": "depth.norm", "_project_conv": "project.conv", "_bn2": "projec
 
 
 class _Convolution(nn.Module):
-    """A convolution with the padding of TensorFlow; its batch normalisation is folded into it."""
+    """A convolution with the padding of TensorFlow, and its batch normalisation."""
 
     def __init__(
         self,
@@ -58,7 +59,8 @@ class _Convolution(nn.Module):
     ) -> None:
         super().__init__()
         padding = kernel // 2 if stride == 1 else 0
-        self.conv = nn.Conv2d(*channels, kernel, stride, padding, groups=groups)
+        self.conv = nn.Conv2d(*channels, kernel, stride, padding, groups=groups, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(channels[1], eps=NORM_EPSILON)
         self.bounded = bounded
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -66,8 +68,14 @@ class _Convolution(nn.Module):
         if stride > 1:
             down, across = (_same_padding(side, kernel, stride) for side in maps.shape[2:])
             maps = functional.pad(maps, [*across, *down])
-        maps = self.conv(maps)
+        maps = self.norm(self.conv(maps))
         return functional.relu6(maps) if self.bounded else maps
+
+    def fold(self) -> None:
+        """Folds the normalisation, by its running statistics, into the convolution."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv.eval(), self.norm.eval())
+            self.norm = nn.Identity()
 
 
 def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -140,15 +148,21 @@ class Lite0Features(nn.Module):
         )
         self.dim = self.learnable + int(class_vectors.shape[1])
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """`(n, dim)` in float32."""
+    def learn(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The learnable features and the class logits, in float32."""
         pooled, grids = self.net((pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0)
         with torch.autocast(pixels.device.type, enabled=False):
-            logits = self.net.fc(pooled) / TEMPERATURE
+            return torch.cat([pooled, grids], dim=1), self.net.fc(pooled)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """`(n, dim)` in float32."""
+        features, logits = self.learn(pixels)
+        with torch.autocast(pixels.device.type, enabled=False):
+            logits = logits / TEMPERATURE
             least = logits.topk(min(MOST_CLASSES, logits.shape[1]), dim=1).values[:, -1:]
             shares = logits.masked_fill(logits < least, float("-inf")).softmax(dim=1)
             vectors = functional.normalize(shares @ self.class_vectors, dim=1)
-            return torch.cat([pooled, grids, vectors], dim=1)
+            return torch.cat([features, vectors], dim=1)
 
 
 def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -170,17 +184,24 @@ def save_lite0(state: Mapping[str, Tensor], class_vectors: Tensor, folder: Path)
     """Writes a model's `image/model.safetensors`, in half precision.
 
     Args:
-        state: of the network, as `rename_published` names it.
+        state: of the network that is not folded, as `rename_published` names it.
         class_vectors: `(classes, dim)`, the text encoder's vectors of the class names.
         folder: the model's `image/`.
     """
-    tensors = {**state, VECTORS: class_vectors}
+    tensors = {name: value for name, value in state.items() if value.is_floating_point()}
+    tensors[VECTORS] = class_vectors
     with new_file(folder / WEIGHTS) as file:
         file.write(save({name: value.half().contiguous() for name, value in tensors.items()}))
 
 
-def load_lite0(folder: Path) -> Lite0Features:
+def load_lite0(folder: Path, *, folded: bool = True) -> Lite0Features:
     """The network of an image folder, in float32.
+
+    Args:
+        folder: a model's `image/`.
+        folded: whether batch normalisation is folded into the convolutions, which is quicker. Not
+            for training: channels of folded weights differ in size by far, and a step of one size
+            for all of them would move the small ones a long way.
 
     Raises:
         ModelError: the file is missing or holds something else.
@@ -190,11 +211,14 @@ def load_lite0(folder: Path) -> Lite0Features:
         state = {name: value.float() for name, value in load_file(path).items()}
         class_vectors = state.pop(VECTORS)
         net = EfficientNetLite0(len(class_vectors))
-        net.load_state_dict(_fold_norms(state))
+        net.load_state_dict(state)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: is missing; the picture encoder has no weights.") from error
     except Exception as error:
         raise ModelError(f"{path}: does not hold an EfficientNet-Lite0 ({error}).") from error
+    for part in net.modules():
+        if folded and isinstance(part, _Convolution):
+            part.fold()
     return Lite0Features(net, class_vectors)
 
 
@@ -202,17 +226,3 @@ def read_class_names(folder: Path) -> list[str]:
     """What the classes of a picture encoder are called, none where it has none."""
     path = folder / CLASS_NAMES
     return path.read_text().splitlines() if path.exists() else []
-
-
-def _fold_norms(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state with every batch normalisation folded into the convolution before it."""
-    folded = {name: value for name, value in state.items() if ".norm." not in name}
-    for name in [name for name in folded if name.endswith(".conv.weight")]:
-        norm = name.removesuffix("conv.weight") + "norm."
-        gain, bias, mean, variance = (
-            state[norm + part] for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = gain / (variance + NORM_EPSILON).sqrt()
-        folded[name] = folded[name] * scale.view(-1, 1, 1, 1)
-        folded[name.removesuffix("weight") + "bias"] = bias - mean * scale
-    return folded

@@ -14,13 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.efficientnet import LITE0, load_lite0
-from prodmatch.encoders.spatial import (
-    SpatialComponents,
-    SpatialProjection,
-    pooled_and_grid,
-    spatial_feature_count,
-)
+from prodmatch.encoders.efficientnet import LITE0, Lite0Features, load_lite0
 from prodmatch.errors import ModelError
 from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import ImageSpec, Pixels
@@ -32,27 +26,32 @@ IMAGE_ROWS = 64
 class ResnetFeatures(nn.Module):
     """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
 
-    Where a model has `spatial` features, they are concatenated with the pooled ones.
+    Attributes:
+        learnable: how many features there are; all of them are learnt from.
+        dim: the same.
     """
 
-    def __init__(
-        self, resnet: nn.Module, spec: ImageSpec, spatial: SpatialProjection | None = None
-    ) -> None:
+    def __init__(self, resnet: nn.Module, spec: ImageSpec, dim: int) -> None:
         super().__init__()
-        self.resnet = resnet
-        self.spatial = None if spatial is None else SpatialComponents(spatial)
+        self.net = resnet
+        self.learnable = self.dim = dim
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)
         self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255.0)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The pooled features before the classifier, and spatial ones, `(n, dim)`."""
+        """The pooled features before the classifier, `(n, dim)`."""
         images = pixels.permute(0, 3, 1, 2).float()
-        pooled, middle = pooled_and_grid(self.resnet, (images - self.mean) / self.std)
-        if self.spatial is None:
-            return pooled
-        return torch.cat([pooled, self.spatial(pixels.float(), middle)], dim=1)
+        pooled: Tensor = self.net((images - self.mean) / self.std)
+        return pooled
+
+    def learn(self, pixels: Tensor) -> tuple[Tensor, None]:
+        """The features, and no class logits."""
+        return self(pixels), None
+
+
+ImageFeatures = ResnetFeatures | Lite0Features
 
 
 class ImageBatches(ABC):
@@ -82,8 +81,8 @@ class ImageEncoder(ImageBatches):
     """Preprocessed pictures to features, through the networks of a model, by torch."""
 
     def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
-        network, dim = load_network(folder, spec)
-        super().__init__(spec, dim)
+        network = load_network(folder, spec)
+        super().__init__(spec, network.dim)
         self.compute = compute
         network = network.to(memory_format=torch.channels_last)
         self.model = network.to(compute.device).eval()
@@ -108,27 +107,29 @@ class OnnxImageEncoder(ImageBatches):
         return run_session(self.session, {"pixels": pixels})
 
 
-def load_network(folder: Path, spec: ImageSpec) -> tuple[nn.Module, int]:
-    """The network of an image folder, bytes to features, and the width of these.
+def load_network(folder: Path, spec: ImageSpec, *, folded: bool = True) -> ImageFeatures:
+    """The network of an image folder, bytes to features.
+
+    Args:
+        folder: a model's `image/`.
+        spec: of its pictures.
+        folded: as of `load_lite0`.
 
     Raises:
-        ModelError: as `load_resnet`, `load_spatial` and `load_lite0`.
+        ModelError: as `load_resnet` and `load_lite0`.
     """
     if spec.architecture == LITE0:
-        lite = load_lite0(folder)
-        return lite, lite.dim
-    resnet, pooled = load_resnet(folder, spec.architecture)
-    spatial = load_spatial(folder, resnet)
-    dim = pooled + (0 if spatial is None else spatial.dim)
-    return ResnetFeatures(resnet, spec, spatial), dim
+        return load_lite0(folder, folded=folded)
+    return load_resnet(folder, spec)
 
 
-def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
-    """A torchvision ResNet without its classifier, in float32, and the width of its features.
+def load_resnet(folder: Path, spec: ImageSpec) -> ResnetFeatures:
+    """A torchvision ResNet without its classifier, in float32.
 
     Raises:
         ModelError: torchvision has none of that name, or the weights are of another.
     """
+    architecture = spec.architecture
     if "resne" not in architecture or architecture not in torchvision.models.list_models():
         raise ModelError(
             f"{folder}: {architecture!r} is no ResNet of torchvision; name one such as resnet18."
@@ -149,14 +150,4 @@ def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
         raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
     except Exception as error:
         raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
-    return resnet, dim
-
-
-def load_spatial(folder: Path, resnet: nn.Module) -> SpatialProjection | None:
-    """The projection of spatial features of a model, if it has one.
-
-    Raises:
-        ModelError: the file holds something else, or is for another ResNet.
-    """
-    path = folder / "layout.safetensors"
-    return SpatialProjection.open(path, spatial_feature_count(resnet)) if path.exists() else None
+    return ResnetFeatures(resnet, spec, dim)

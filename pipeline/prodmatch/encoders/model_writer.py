@@ -24,6 +24,7 @@ from prodmatch.storage.atomic import copy_file, new_directory, new_file
 
 __all__ = [
     "EncoderFiles",
+    "copy_files",
     "find_image_spec",
     "find_text_spec",
     "read_image_weights",
@@ -55,13 +56,17 @@ class EncoderFiles:
     @classmethod
     def of_model(cls, model: Model) -> "EncoderFiles":
         """The encoders of a model, for a new one with other heads."""
+        return cls.of_pair(model.encoders, model.heads)
+
+    @classmethod
+    def of_pair(cls, pair: EncoderPair, heads: Heads | None = None) -> "EncoderFiles":
+        """Encoders as they lie in two folders."""
 
         def copy(source: Path) -> Callable[[Path], None]:
-            return lambda target: _copy_files(source, target)
+            return lambda target: copy_files(source, target)
 
-        pair = model.encoders
         folders = copy(pair.text_folder), copy(pair.image_folder)
-        return cls(pair.text, pair.image, *folders, model.heads)
+        return cls(pair.text, pair.image, *folders, heads)
 
     @classmethod
     def of_files(cls, text: Path, architecture: str, weights: Path) -> "EncoderFiles":
@@ -79,12 +84,13 @@ class EncoderFiles:
         return cls(
             find_text_spec(text),
             find_image_spec(architecture),
-            lambda target: _copy_files(text, target),
+            lambda target: copy_files(text, target),
             write_image,
         )
 
 
-def _copy_files(source: Path, target: Path) -> None:
+def copy_files(source: Path, target: Path) -> None:
+    """Copies the files of an encoder's folder, and none of other kinds."""
     for path in sorted(source.iterdir()):
         if path.is_file() and path.suffix in TEXT_SUFFIXES:
             copy_file(path, target / path.name)

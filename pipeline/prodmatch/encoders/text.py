@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -27,11 +26,8 @@ from prodmatch.encoders.device import CPU, Compute
 from prodmatch.errors import ModelError
 from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import TextSpec
-from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
-WORDS = "words.safetensors"
-STEPS = 127  # of a number in a token embedding bag, on either side of 0
 TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
 TEXT_ROWS = 64
 Tokens = npt.NDArray[np.int64]
@@ -40,49 +36,41 @@ Tokens = npt.NDArray[np.int64]
 class TextFeatures(nn.Module):
     """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out.
 
-    Where a model has a token embedding bag `words`, the mean of the tokens' rows in it is
-    concatenated with the pooled states: what a word means wherever it stands.
+    Attributes:
+        own: how many of the features, the first ones, are of the first layer that the spec names:
+            the encoder's own space, in which texts are compared where there are no heads.
+        dim: how many there are in all.
     """
 
-    def __init__(
-        self, encoder: PreTrainedModel, spec: TextSpec, words: Tensor | None = None
-    ) -> None:
+    def __init__(self, encoder: PreTrainedModel, spec: TextSpec) -> None:
         super().__init__()
         self.encoder = encoder
         self.pooling, self.layers = spec.pooling, spec.layers
-        self.words = (
-            None if words is None else nn.Embedding(len(words), words.shape[1], _weight=words)
-        )
+        self.own = int(encoder.config.hidden_size)
+        self.dim = self.own * len(spec.layers or (-1,))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Features of `(n, tokens)` ids under an attention mask of the same shape."""
-        words = None if self.words is None else self.words(ids)
         if self.layers is None:
             states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-            return pool_states(states, words, mask, self.pooling)
+            return pool_states(states, mask, self.pooling)
         found = self.encoder(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        *others, last = (found.hidden_states[layer] for layer in self.layers)
-        pooled = [pool_states(states, None, mask, self.pooling) for states in others]
-        return torch.cat([*pooled, pool_states(last, words, mask, self.pooling)], dim=1)
+        states = [found.hidden_states[layer] for layer in self.layers]
+        return torch.cat([pool_states(each, mask, self.pooling) for each in states], dim=1)
 
 
-def pool_states(states: Tensor, words: Tensor | None, mask: Tensor, pooling: str) -> Tensor:
-    """One row a text: its pooled states, concatenated with the mean of its words if given.
+def pool_states(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """The pooled states of each text, `(n, hidden)`.
 
     Args:
-        states: `(n, tokens, hidden)`, the last states of an encoder.
-        words: `(n, tokens, dim)`, the tokens' rows in a token embedding bag.
+        states: `(n, tokens, hidden)`, of a layer of an encoder.
         mask: `(n, tokens)`, which tokens are the text's own.
         pooling: `mean` or `cls`.
     """
+    if pooling == "cls":
+        return states[:, 0].float()
     weights = mask.unsqueeze(-1).float()  # (n, tokens, 1)
-    pooled: Tensor = states[:, 0].float()
-    if pooling != "cls":
-        pooled = (states.float() * weights).sum(1) / weights.sum(1)
-    if words is not None:
-        mean = (words.float() * weights).sum(1) / weights.sum(1)
-        pooled = torch.cat([pooled, mean], dim=1)
-    return pooled
+    return (states.float() * weights).sum(1) / weights.sum(1)
 
 
 def check_layers(folder: Path, spec: TextSpec, count: int) -> None:
@@ -164,13 +152,11 @@ class TextEncoder(TextBatches):
     def __init__(self, folder: Path, spec: TextSpec, compute: Compute = CPU) -> None:
         encoder, tokenizer = load_bert(folder)
         check_layers(folder, spec, int(encoder.config.num_hidden_layers))
-        words = load_words(folder)
         positions = getattr(encoder.config, "max_position_embeddings", None)
-        width = int(encoder.config.hidden_size) * len(spec.layers or (-1,))
-        dim = width + (0 if words is None else words.shape[1])
-        super().__init__(tokenizer, spec, positions, dim)
+        model = TextFeatures(encoder, spec)
+        super().__init__(tokenizer, spec, positions, model.dim)
         self.compute = compute
-        self.model = TextFeatures(encoder, spec, words).to(compute.device).eval()
+        self.model = model.to(compute.device).eval()
 
     def run(self, ids: Tokens, mask: Tokens) -> Vectors:
         """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
@@ -179,11 +165,6 @@ class TextEncoder(TextBatches):
             found = self.model(*inputs)
         features: Vectors = found.float().cpu().numpy()
         return features
-
-    @property
-    def vocabulary(self) -> int:
-        """How many tokens the encoder knows."""
-        return int(self.model.encoder.config.vocab_size)
 
 
 class OnnxTextEncoder(TextBatches):
@@ -233,32 +214,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             folder, local_files_only=True, trust_remote_code=False
         )
     return tokenizer
-
-
-def save_words(table: Tensor, path: Path) -> None:
-    """Writes a token embedding bag `(tokens, dim)` in bytes, each row with its scale."""
-    scale = table.abs().amax(1, keepdim=True).clamp_min(1e-12) / STEPS  # (tokens, 1)
-    rows = (table / scale).round().to(torch.int8)
-    with new_file(path) as file:
-        file.write(save({"rows": rows.contiguous(), "scale": scale.float().contiguous()}))
-
-
-def load_words(folder: Path) -> Tensor | None:
-    """The token embedding bag of a text encoder, `(tokens, dim)` in float32, if there is one.
-
-    Raises:
-        ModelError: the file holds something else.
-    """
-    path = folder / WORDS
-    if not path.exists():
-        return None
-    try:
-        arrays = load_file(path)
-        return arrays["rows"].float() * arrays["scale"]
-    except Exception as error:
-        raise ModelError(
-            f"{path}: does not hold a table of words ({error}). Train the model again."
-        ) from error
 
 
 @contextlib.contextmanager

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,6 +24,9 @@ TEMPLATES = (
     "{brand} {type}",
     "{type}",
 )
+ATTRIBUTES = ("colour", "type", "gender", "pattern", "brand")
+SMALLEST_CROP = 0.4  # of a picture's area
+LARGEST_ASPECT = 1.25  # of a crop, in units of the picture's own
 
 
 @dataclass
@@ -87,70 +88,58 @@ class TextAugmentation:
         return (*kinds, swapped)[self.rng.integers(4)]
 
 
-SMALLEST_SHARE = 0.85  # of a picture's width and height that a larger view shows
-ATTRIBUTES = ("colour", "type", "gender", "pattern", "brand")
+def augment_pictures(pixels: Tensor, side: int) -> Tensor:
+    """Random crops of pictures, half of them mirrored, in another light, a quarter partly erased.
+
+    The hue is never touched. Draws from torch's generator of the device.
+
+    Args:
+        pixels: `(n, height, width, 3)` in bytes.
+        side: of the crops.
+
+    Returns:
+        `(n, side, side, 3)` in 0..255.
+    """
+    count = len(pixels)
+    images = pixels.permute(0, 3, 1, 2).float() / 255.0
+    grid = functional.affine_grid(_crops(count, pixels.device), [count, 3, side, side], False)
+    views = functional.grid_sample(images, grid, "bilinear", "border", align_corners=False)
+    return _erase(_light(views)).permute(0, 2, 3, 1) * 255.0
 
 
-def mirror_and_crop(
-    pictures: npt.NDArray[np.uint8], side: int, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
-    """Other views of pictures, `(n, side, side, 3)`: half of them mirrored, all a little larger."""
-    views = []
-    for picture in pictures:
-        image = Image.fromarray(picture)
-        share = rng.uniform(SMALLEST_SHARE, 1.0)
-        width, height = image.width * share, image.height * share
-        left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
-        box = left, top, left + width, top + height
-        view = image.resize((side, side), Image.Resampling.BICUBIC, box)
-        mirrored = rng.random() < 0.5
-        views.append(np.asarray(ImageOps.mirror(view) if mirrored else view))
-    return np.stack(views)
+def _crops(count: int, device: torch.device) -> Tensor:
+    """`(n, 2, 3)`: the affine maps of random crops, mirrored or not."""
+    across, down, area, shape, mirror = torch.rand(5, count, device=device)
+    area, aspect = SMALLEST_CROP + (1 - SMALLEST_CROP) * area, LARGEST_ASPECT ** (2 * shape - 1)
+    width = (area * aspect).sqrt().clamp(max=1.0)  # in units of the picture's width
+    height = (area / aspect).sqrt().clamp(max=1.0)
+    theta = torch.zeros(count, 2, 3, device=device)
+    theta[:, 0, 0] = torch.where(mirror < 0.5, -width, width)
+    theta[:, 1, 1] = height
+    theta[:, 0, 2] = (2 * across - 1) * (1 - width)
+    theta[:, 1, 2] = (2 * down - 1) * (1 - height)
+    return theta
 
 
-@dataclass
-class ImageAugmentation:
-    """Random crops, flips and light changes of a batch of pictures; the hue is never touched."""
+def _light(views: Tensor) -> Tensor:
+    """Other brightness, contrast and saturation, each by a fifth at most."""
+    shape = 3, len(views), 1, 1, 1
+    brightness, contrast, saturation = 0.8 + 0.4 * torch.rand(shape, device=views.device)
+    views = views * brightness
+    mean = views.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
+    views = (views - mean) * contrast + mean
+    grey = views.mean(dim=1, keepdim=True)  # (n, 1, side, side)
+    changed: Tensor = (views - grey) * saturation + grey
+    return changed.clamp_(0.0, 1.0)
 
-    rng: np.random.Generator
-    side: int
-    smallest_crop: float = 0.4
 
-    def draw(self, pictures: npt.NDArray[np.uint8]) -> Tensor:
-        """Views of `(n, height, width, 3)` pictures as `(n, 3, side, side)` in 0..1."""
-        count = len(pictures)
-        batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255.0
-        grid = functional.affine_grid(self._crops(count), [count, 3, self.side, self.side], False)
-        views = functional.grid_sample(batch, grid, "bilinear", "border", align_corners=False)
-        return self._erase(self._light(views))
-
-    def _crops(self, count: int) -> Tensor:
-        area = self.rng.uniform(self.smallest_crop, 1.0, count)
-        aspect = np.exp(self.rng.uniform(np.log(0.8), np.log(1.25), count))
-        width = np.minimum(np.sqrt(area * aspect), 1.0)  # in units of the picture's width
-        height = np.minimum(np.sqrt(area / aspect), 1.0)
-        flips = np.where(self.rng.random(count) < 0.5, -1.0, 1.0)
-        theta = np.zeros((count, 2, 3), dtype=np.float32)
-        theta[:, 0, 0] = width * flips
-        theta[:, 1, 1] = height
-        theta[:, 0, 2] = self.rng.uniform(-1, 1, count) * (1 - width)
-        theta[:, 1, 2] = self.rng.uniform(-1, 1, count) * (1 - height)
-        return torch.from_numpy(theta)
-
-    def _light(self, views: Tensor) -> Tensor:
-        factors = self.rng.uniform(0.8, 1.2, (3, len(views), 1, 1, 1)).astype(np.float32)
-        brightness, contrast, saturation = torch.from_numpy(factors)
-        views = views * brightness
-        mean = views.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
-        views = (views - mean) * contrast + mean
-        grey = views.mean(dim=1, keepdim=True)  # (n, 1, side, side)
-        views = (views - grey) * saturation + grey
-        return views.clamp_(0.0, 1.0)
-
-    def _erase(self, views: Tensor) -> Tensor:
-        for row in np.flatnonzero(self.rng.random(len(views)) < 0.25):
-            height, width = self.rng.integers(self.side // 8, self.side // 3, 2)
-            top = self.rng.integers(self.side - height)
-            left = self.rng.integers(self.side - width)
-            views[row, :, top : top + height, left : left + width] = float(self.rng.random())
-        return views
+def _erase(views: Tensor) -> Tensor:
+    """A rectangle of some grey over a quarter of the pictures."""
+    count, side, device = len(views), views.shape[-1], views.device
+    sizes = torch.randint(side // 8, side // 3, (2, count, 1), device=device)
+    starts = (torch.rand(2, count, 1, device=device) * (side - sizes)).long()
+    places = torch.arange(side, device=device)
+    down, across = (places >= starts) & (places < starts + sizes)  # (n, side) each
+    chosen = torch.rand(count, 1, 1, device=device) < 0.25
+    erased = down[:, :, None] & across[:, None, :] & chosen
+    return torch.where(erased[:, None], torch.rand(count, 1, 1, 1, device=device), views)

@@ -1,361 +1,342 @@
-"""Contrastive training of both dual_encoder: what belongs to one product is drawn together."""
+"""Contrastive training of both encoders: what belongs to one product is drawn together.
 
+Encoders that know something already are anchored to what they were, on the same inputs: texts by
+the cosine of their vectors, pictures by the probabilities of their classes. So they learn the
+products without losing the rest.
+"""
+
+import copy
+import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
 
 from prodmatch.encoders.device import autocast
-from prodmatch.pretraining.augment import ImageAugmentation, TextAugmentation
-from prodmatch.pretraining.dual_encoder import DualEncoder, tokenize
-from prodmatch.storage.atomic import new_file
+from prodmatch.errors import ModelError
+from prodmatch.model.preprocessing import Pixels
+from prodmatch.pretraining.augment import augment_pictures
+from prodmatch.pretraining.batches import Batch, Batches, BatchSizes, PairBatch, TextReader
+from prodmatch.pretraining.data import TrainingSet
+from prodmatch.pretraining.dual_encoder import DualEncoder
+from prodmatch.storage.atomic import digest_bytes, new_file
 from prodmatch.training.losses import info_nce_of
 from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.pairs import TextPair, TrainingProduct, shared_groups, words_of
 from prodmatch.training.progress import LogFigure, ignore
 
 LOG = logging.getLogger(__name__)
+LARGEST_SCALE = 100.0
+LARGEST_NORM = 5.0  # of a step's gradient
+TEMPERATURE = 2.0  # that class logits are divided by
+VAL_ROWS = 256
 
 
 @dataclass(frozen=True)
 class ContrastSettings:
-    """Settings of the contrastive stage; the defaults are those of the shipped model."""
+    """Settings of the training; the defaults are those of the shipped model."""
 
-    epochs: int = 10
-    batch_rows: int = 256
-    side_pixels: int = 80
-    early_side_pixels: int = 64  # smaller pictures at first cost less and lose nothing
-    early_share: float = 0.55  # of the epochs
-    text_rate: float = 5e-4  # learning rates of AdamW
-    image_rate: float = 2e-3
-    weight_decay: float = 0.05
+    epochs: int = 14
+    batch_rows: int = 1024
+    inner_dim: int = 256  # of the space of the heads
+    side_share: float = 0.8  # of a whole picture's side: crops show products larger than that does
+    max_tokens: int = 32
+    text_rate: float = 1e-4  # learning rates of AdamW
+    image_rate: float = 4e-4
+    head_rate: float = 2e-3
+    weight_decay: float = 0.01
+    head_decay: float = 0.1
     warm_up: float = 0.05  # share of all steps
-    average: float = 0.998  # decay of the moving average that is kept as the model
-    text_pair_weight: float = 0.5  # of short text <-> long text, against 1 for text <-> picture
-    frozen_norms: bool = False  # batch normalisation by the statistics that the model came with
+    average: float = 0.995  # decay of the moving average that is kept as the model
+    short_weight: float = 0.25  # of short text <-> long text, against 1 for text <-> picture
+    pair_weight: float = 0.5  # of the texts of pairs: in both spaces, and anchored
+    text_anchor: float = 2.0
+    class_anchor: float = 1.0
+    frozen_norms: bool = True  # batch normalisation by the statistics that an encoder came with
     seed: int = 0
 
-    def side_of(self, epoch: int) -> int:
-        """The side of the pictures in this epoch."""
-        return (
-            self.early_side_pixels if epoch < self.early_share * self.epochs else self.side_pixels
-        )
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Products with their pictures, and pairs of texts said of one thing.
-
-    `pictures` is `(n, side, side, 3)`; equal numbers in `title_groups` or `picture_groups` mark
-    products that must not be each other's negatives. Batches are of one of the `sources` each.
-    """
-
-    products: Sequence[TrainingProduct]
-    pictures: npt.NDArray[np.uint8]
-    title_groups: npt.NDArray[np.int64]
-    picture_groups: npt.NDArray[np.int64]
-    sources: npt.NDArray[np.int64]
-    text_pairs: Sequence[TextPair] = field(default_factory=list)
+    def crop_pixels(self, side: int) -> int:
+        """The side of crops, where whole pictures are `side` wide: a multiple of 32."""
+        return max(32, round(self.side_share * side / 32) * 32)
 
 
 @dataclass(frozen=True)
 class Work:
-    """Where a training keeps what is finished, what logs of its figures, and where it began.
-
-    A model that is trained further ends half-way between where it began (`start`) and where it
-    got to: the mean of both sets of weights finds more than either (Wortsman et al. 2022,
-    "Robust fine-tuning of zero-shot models").
-    """
+    """Where a training keeps its checkpoint, and what logs its figures."""
 
     folder: Path
     log_figure: LogFigure = ignore
-    start: Mapping[str, Tensor] | None = None
+    workers: int = 0  # processes that draw texts
+
+
+@dataclass(frozen=True)
+class TrainedDualEncoder:
+    """The weights of the best epoch, and a row of figures for every epoch."""
+
+    state: Mapping[str, Tensor]
+    report: list[dict[str, float]]
+
+
+def mean_weights(runs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several sets of weights; what is no number of them is the first's.
+
+    Runs of other seeds that began at the same weights end in one basin, whose middle is better
+    than its rims (Wortsman et al. 2022, "Model soups").
+    """
+    return {
+        name: torch.stack([run[name] for run in runs]).mean(0)
+        if first.is_floating_point()
+        else first
+        for name, first in runs[0].items()
+    }
+
+
+class _Objective:
+    """What a batch costs."""
+
+    def __init__(self, model: DualEncoder, start: DualEncoder | None, settings: ContrastSettings):
+        self.model, self.start, self.settings = model, start, settings
+
+    def batch_loss(self, batch: Batch, views: Tensor) -> Tensor:
+        """Text <-> picture, short <-> long text, anchors, and that of the pairs if there are any.
+
+        Args:
+            batch: on the model's device.
+            views: `(n, side, side, 3)` in 0..255, of the products' pictures.
+        """
+        model, settings, count = self.model, self.settings, len(views)
+        with autocast(model.device):
+            features, logits = model.image.learn(views)
+            texts = model.text(*batch.tokens)
+        images = model.image_head(features.float())
+        short, long = model.text_head(texts[: 2 * count]).split(count)
+        scale = model.log_scales[0].exp()
+        loss = (
+            info_nce_of(long @ images.T, batch.same, scale)
+            + info_nce_of(short @ images.T, batch.fitting, scale)
+            + settings.short_weight * info_nce_of(short @ long.T, batch.fitting, scale)
+            + settings.text_anchor * self._text_distance(texts, batch.tokens)
+            + settings.class_anchor * self._class_divergence(logits, views)
+        )
+        return loss if batch.pairs is None else loss + self._pair_loss(batch.pairs)
+
+    def _pair_loss(self, pairs: PairBatch) -> Tensor:
+        """Text <-> text of a pair, in the heads' space and in the encoder's own."""
+        model, settings, count = self.model, self.settings, len(pairs.ignored)
+        with autocast(model.device):
+            texts = model.text(*pairs.tokens)
+        own = functional.normalize(texts[:, : model.text.own], dim=1)
+        loss = settings.text_anchor * self._text_distance(texts, pairs.tokens)
+        spaces = model.text_head(texts), own
+        for vectors, scale in zip(spaces, model.log_scales.exp(), strict=True):
+            left, right = vectors.split(count)
+            loss = loss + info_nce_of(left @ right.T, pairs.ignored, scale)
+        return settings.pair_weight * loss
+
+    def _text_distance(self, texts: Tensor, tokens: Tensor) -> Tensor:
+        """How far texts are, in the encoder's own space, from where they were: 1 - cosine."""
+        if self.start is None:
+            return texts.new_zeros(())
+        with torch.no_grad(), autocast(texts.device):
+            were = self.start.text(*tokens)
+        own = self.model.text.own
+        return (1 - functional.cosine_similarity(texts[:, :own], were[:, :own], dim=1)).mean()
+
+    def _class_divergence(self, logits: Tensor | None, views: Tensor) -> Tensor:
+        """Kullback-Leibler divergence of the class probabilities from what they were."""
+        if self.start is None or logits is None:
+            return views.new_zeros(())
+        with torch.no_grad(), autocast(views.device):
+            _, were = self.start.image.learn(views)
+        if were is None:
+            raise TypeError("encoders without classes, of an encoder that has some")
+        now, before = logits.float() / TEMPERATURE, were.float() / TEMPERATURE
+        divergence = functional.kl_div(
+            now.log_softmax(dim=1), before.softmax(dim=1), reduction="batchmean"
+        )
+        return TEMPERATURE**2 * divergence
+
+
+class _Run:
+    """A training under way: weights, their moving average, and what it has reached."""
+
+    def __init__(self, model: DualEncoder, settings: ContrastSettings, *, anchored: bool) -> None:
+        self.model, self.settings = model, settings
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
+        start = copy.deepcopy(self.average) if anchored else None
+        self.objective = _Objective(model, start, settings)
+        self.optimizer = _optimizer(model, settings)
+        self.report: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+
+    def train_epoch(self, batches: Iterator[Batch], steps: int, pictures: Pixels) -> None:
+        """Takes the steps of the next epoch, and adds their mean loss to the report."""
+        model, settings, epoch = self.model, self.settings, len(self.report)
+        torch.manual_seed(1000 * settings.seed + epoch)  # crops and dropout
+        model.train()
+        model.text.eval()
+        model.image.train(not settings.frozen_norms)
+        side, losses, started = settings.crop_pixels(pictures.shape[1]), [], time.monotonic()
+        for number in tqdm(range(steps), desc=f"epoch {epoch}", unit="batch", disable=None):
+            batch, step = next(batches).to(model.device), epoch * steps + number
+            chosen = torch.from_numpy(pictures[batch.rows]).to(model.device)
+            loss = self.objective.batch_loss(batch, augment_pictures(chosen, side))
+            self._step(loss, step, settings.epochs * steps)
+            losses.append(loss.detach())
+        row = {"seed": settings.seed, "epoch": epoch, "loss": torch.stack(losses).mean().item()}
+        self.report.append({**row, "seconds": time.monotonic() - started})
+
+    def _step(self, loss: Tensor, step: int, steps: int) -> None:
+        model, settings = self.model, self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * _rate(step / steps, (step + 1) / steps, settings.warm_up)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
+        self.optimizer.step()
+        with torch.no_grad():
+            model.log_scales.clamp_(0.0, math.log(LARGEST_SCALE))
+        share = 1 - min(settings.average, (1 + step) / (10 + step))
+        weights = model.state_dict()
+        for name, averaged in self.average.state_dict().items():
+            if averaged.is_floating_point():
+                averaged.lerp_(weights[name], share)
+            else:
+                averaged.copy_(weights[name])
+
+    def judge(self, figure: float) -> None:
+        """Adds the figure of the average to the epoch's row; keeps the best weights."""
+        self.report[-1]["val_recall_at_10"] = figure
+        LOG.info("epoch %s", self.report[-1])
+        if figure >= max(row["val_recall_at_10"] for row in self.report):
+            self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
+
+    def save(self, path: Path, identity: str) -> None:
+        """Writes a checkpoint."""
+        states = [part.state_dict() for part in (self.model, self.average, self.optimizer)]
+        with new_file(path) as file:
+            torch.save([identity, *states, self.report, self.best], file)
+
+    def load(self, path: Path, identity: str) -> None:
+        """Goes on from a checkpoint, if there is one.
+
+        Raises:
+            ModelError: it is of another training.
+        """
+        if not path.exists():
+            return
+        saved = torch.load(path, weights_only=True, map_location=self.model.device)
+        if saved[0] != identity:
+            raise ModelError(
+                f"{path}: is the work of another training, of other data, settings or weights. "
+                "Remove it, or train to another place."
+            )
+        _, model, average, optimizer, self.report, self.best = saved
+        self.model.load_state_dict(model)
+        self.average.load_state_dict(average)
+        self.optimizer.load_state_dict(optimizer)
 
 
 def train_dual_encoder(
     model: DualEncoder,
-    tokenizer: PreTrainedTokenizerBase,
-    data: TrainingSet,
-    held_out: TrainingSet,
+    reader: TextReader,
+    data: tuple[TrainingSet, TrainingSet],
     settings: ContrastSettings,
     work: Work,
-) -> list[dict[str, float]]:
-    """Trains `model` in place, ends with the best average of weights, and reports every epoch.
+    *,
+    anchored: bool,
+) -> TrainedDualEncoder:
+    """Trains `model` in place; gives the moving average of its weights after the best epoch.
 
-    The average is that of the steps, and of the work's `start` where there is one.
-    After each epoch a checkpoint goes to the work's folder; a later call with the same folder
-    goes on from there. The best epoch is the one with the highest title-to-picture recall@10 on
-    `held_out`; without any epoch the dual_encoder stay as they are.
+    After each epoch a checkpoint goes to the work's folder; a later call with the same arguments
+    goes on from there, to the same end.
+
+    Args:
+        model: on the device to train on.
+        reader: of the texts.
+        data: what is trained on, and what epochs are chosen by: title-to-picture recall@10.
+        settings: rates and weights.
+        work: where checkpoints go.
+        anchored: whether the encoders are to stay near to what they are.
+
+    Raises:
+        ModelError: the folder has the checkpoint of another training, or a batch is too large.
     """
-    optimizer = _optimizer(model, settings)
-    average = AveragedModel(model, avg_fn=_ramped_average(settings.average), use_buffers=True)
-    report: list[dict[str, float]] = []
-    best: dict[str, Tensor] = {}
-    checkpoint = work.folder / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        average.module.load_state_dict(saved["average"])
-        average.n_averaged.fill_(saved["steps"])
-        report, best = saved["report"], saved["best"]
-    for epoch in range(len(report), settings.epochs):
-        figures = _train_epoch(model, tokenizer, data, settings, optimizer, average, epoch)
-        current = {name: value.clone() for name, value in model.state_dict().items()}
-        reached = average.module.state_dict()
-        if work.start:
-            reached = _mean_weights(work.start, reached)
-        model.load_state_dict(reached)
-        figures["val_recall_at_10"] = title_to_picture(model, tokenizer, held_out, settings)
-        model.load_state_dict(current)
-        report.append(figures)
-        LOG.info("epoch %s", figures)
+    train, held_out = data
+    identity = _identify(model, train, settings)
+    run = _Run(model, settings, anchored=anchored)
+    checkpoint = work.folder / f"seed-{settings.seed}.pt"
+    run.load(checkpoint, identity)
+    _, counts = np.unique(train.sources, return_counts=True)
+    sizes = BatchSizes(min(settings.batch_rows, int(counts.max())))
+    batches = Batches(train, reader, sizes, epochs=settings.epochs, seed=settings.seed)
+    loader = iter(batches.load(len(run.report) * batches.steps, work.workers))
+    for epoch in range(len(run.report), settings.epochs):
+        try:
+            run.train_epoch(loader, batches.steps, train.pictures)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"`batch_rows={sizes.products}`: the device has no memory for so many products at "
+                "once. Give fewer."
+            ) from error
+        run.judge(title_to_picture(run.average, reader, held_out))
+        run.save(checkpoint, identity)
         for name in ("loss", "val_recall_at_10"):
-            work.log_figure(name, figures[name], epoch)
-        if figures["val_recall_at_10"] >= max(row["val_recall_at_10"] for row in report):
-            best = {name: value.clone() for name, value in reached.items()}
-        with new_file(checkpoint) as file:
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "average": average.module.state_dict(),
-                    "steps": int(average.n_averaged),
-                    "report": report,
-                    "best": best,
-                },
-                file,
-            )
-    if best:
-        model.load_state_dict(best)
-    return report
+            work.log_figure(f"{name} of seed {settings.seed}", run.report[-1][name], epoch)
+    return TrainedDualEncoder(run.best, run.report)
 
 
-def _ramped_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """An exponential moving average whose decay grows to `decay` over the first steps."""
-
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        if not current.dtype.is_floating_point:
-            return current
-        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        return averaged.lerp(current, share)
-
-    return average
-
-
-def _mean_weights(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The mean of two sets of weights; counts are those of the second."""
-    return {
-        name: value.lerp(one[name], 0.5) if value.dtype.is_floating_point else value
-        for name, value in other.items()
-    }
+def _identify(model: DualEncoder, data: TrainingSet, settings: ContrastSettings) -> str:
+    """What a training depends on: settings, products, first weights."""
+    weights = [value.detach().double().sum().item() for value in model.state_dict().values()]
+    content = json.dumps([asdict(settings), weights]).encode()
+    return digest_bytes(content, data.title_groups.tobytes(), data.picture_groups.tobytes())
 
 
 def _optimizer(model: DualEncoder, settings: ContrastSettings) -> torch.optim.AdamW:
+    """AdamW with rates of their own for encoders and heads; norms and biases do not decay."""
+    heads = [*model.text_head.parameters(), *model.image_head.parameters(), model.log_scales]
     groups = []
-    for part, rate in (("text.", settings.text_rate), ("", settings.image_rate)):
-        named = [
-            (name, value)
-            for name, value in model.named_parameters()
-            if name.startswith("text.") == bool(part)
-        ]
-        for decays in (True, False):  # vectors (norms, biases) are not decayed
-            chosen = [value for _, value in named if (value.ndim > 1) == decays]
-            decay = settings.weight_decay if decays else 0.0
-            groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
+    for parameters, rate, decay in (
+        (model.text.parameters(), settings.text_rate, settings.weight_decay),
+        (model.image.parameters(), settings.image_rate, settings.weight_decay),
+        (heads, settings.head_rate, settings.head_decay),
+    ):
+        trained = [value for value in parameters if value.requires_grad]
+        for weights in (True, False):
+            chosen = [value for value in trained if (value.ndim > 1) == weights]
+            used = decay if weights else 0.0
+            groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": used})
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def _train_epoch(  # noqa: PLR0913  # the state of a training is many things
-    model: DualEncoder,
-    tokenizer: PreTrainedTokenizerBase,
-    data: TrainingSet,
-    settings: ContrastSettings,
-    optimizer: torch.optim.AdamW,
-    average: AveragedModel,
-    epoch: int,
-) -> dict[str, float]:
-    rng = np.random.default_rng([settings.seed, epoch])
-    batches = draw_batches(data.sources, settings.batch_rows, rng)
-    steps = len(batches)
-    pairs = _pair_batches(data.text_pairs, settings.batch_rows, rng)
-    batcher = _Batcher(
-        tokenizer, data, TextAugmentation(rng), ImageAugmentation(rng, settings.side_of(epoch))
-    )
-    started, losses = time.monotonic(), []
-    model.train()
-    if settings.frozen_norms:
-        freeze_norms(model)
-    progress = tqdm(batches, desc=f"epoch {epoch}", unit="batch", disable=None)
-    for step, rows in enumerate(progress):
-        _set_rates(optimizer, settings, epoch * steps + step, settings.epochs * steps)
-        loss = batcher.loss(model, rows, settings.text_pair_weight)
-        if data.text_pairs and step % 4 == 3:
-            loss = loss + settings.text_pair_weight * batcher.pair_loss(model, next(pairs))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        with torch.no_grad():
-            model.log_scale.clamp_(0.0, float(np.log(100.0)))
-        average.update_parameters(model)
-        losses.append(loss.item())
-        if step % 20 == 19:
-            LOG.info(
-                "epoch %d step %d/%d loss %.3f scale %.1f %.0f products/s",
-                epoch,
-                step + 1,
-                steps,
-                np.mean(losses[-20:]),
-                model.log_scale.exp().item(),
-                (step + 1) * len(data.products) / steps / (time.monotonic() - started),
-            )
-    return {
-        "epoch": epoch,
-        "loss": float(np.mean(losses)),
-        "seconds": time.monotonic() - started,
-    }
+def _rate(progress: float, following: float, warm_up: float) -> float:
+    """The share of the peak rate: a linear warm-up, then half a cosine down to nearly nothing."""
+    if progress < warm_up:
+        return min(1.0, following / warm_up)
+    return max(1e-3, 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))))
 
 
-def freeze_norms(model: nn.Module) -> None:
-    """Lets batch normalisation use its running statistics, and keep them.
-
-    A batch is of one source, and its own statistics are not those of the whole: encoders that learn
-    by them see something else when they are used.
-    """
-    for part in model.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):  # all of its kinds
-            part.eval()
-
-
-def draw_batches(
-    sources: npt.NDArray[np.int64], rows: int, rng: np.random.Generator
-) -> list[npt.NDArray[np.int64]]:
-    """An epoch's batches, each of one source: its products are harder to tell from each other.
-
-    Every product is in one batch; batches of a source are of about equal size.
-    """
-    batches: list[npt.NDArray[np.int64]] = []
-    for source in np.unique(sources):
-        order = rng.permutation(np.flatnonzero(sources == source))
-        batches += np.array_split(order, max(1, round(len(order) / rows)))
-    return [batches[place] for place in rng.permutation(len(batches))]
-
-
-def _set_rates(
-    optimizer: torch.optim.AdamW, settings: ContrastSettings, step: int, steps: int
-) -> None:
-    """A linear warm-up, then half a cosine down to zero."""
-    progress = step / steps
-    if progress < settings.warm_up:
-        factor = (step + 1) / (settings.warm_up * steps)
-    else:
-        factor = 0.5 * (
-            1 + math.cos(math.pi * (progress - settings.warm_up) / (1 - settings.warm_up))
-        )
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
-
-
-def _pair_batches(
-    pairs: Sequence[TextPair], rows: int, rng: np.random.Generator
-) -> Iterator[list[TextPair]]:
-    while True:
-        order = rng.permutation(len(pairs))
-        for start in range(0, len(order), rows):
-            yield [pairs[row] for row in order[start : start + rows]]
-
-
-@dataclass
-class _Batcher:
-    """Draws the views of a batch and weighs them against each other."""
-
-    tokenizer: PreTrainedTokenizerBase
-    data: TrainingSet
-    texts: TextAugmentation
-    pictures: ImageAugmentation
-
-    def loss(self, model: DualEncoder, rows: npt.NDArray[np.int64], pair_weight: float) -> Tensor:
-        products = [self.data.products[row] for row in rows]
-        short = [self.texts.short(product) for product in products]
-        long = [self.texts.long(product) for product in products]
-        views = self.pictures.draw(self.data.pictures[rows])
-        groups = self.data.title_groups[rows], self.data.picture_groups[rows]
-        same = torch.from_numpy(shared_groups(*groups))
-        device = model.log_scale.device
-        matching = same | torch.from_numpy(_false_negatives(short, products))  # (short, product)
-        matching = matching.to(device)
-        same = same.to(device)
-        with autocast(device):
-            image = model.encode_pictures(views)
-            text = model.encode_texts(tokenize(self.tokenizer, short + long), chunks=6)
-        short_text, long_text = text[: len(rows)], text[len(rows) :]
-        scale = model.log_scale.exp()
-        return (
-            info_nce_of(long_text @ image.T, same, scale)
-            + info_nce_of(short_text @ image.T, matching, scale)
-            + pair_weight * info_nce_of(short_text @ long_text.T, matching, scale)
-        )
-
-    def pair_loss(self, model: DualEncoder, pairs: Sequence[TextPair]) -> Tensor:
-        texts = [pair.left for pair in pairs] + [pair.right for pair in pairs]
-        with autocast(model.log_scale.device):
-            vectors = model.encode_texts(tokenize(self.tokenizer, texts), chunks=6)
-        left, right = vectors[: len(pairs)], vectors[len(pairs) :]
-        sets = [frozenset(words_of(text)) for text in texts]
-        equal = np.array([[a == b for b in sets[len(pairs) :]] for a in sets[: len(pairs)]])
-        np.fill_diagonal(equal, False)
-        ignored = torch.from_numpy(equal).to(vectors.device)
-        return info_nce_of(left @ right.T, ignored, model.log_scale.exp())
-
-
-def _false_negatives(
-    texts: Sequence[str], products: Sequence[TrainingProduct]
-) -> npt.NDArray[np.bool_]:
-    """`(text, product)`: true where another product's words hold every word of a text."""
-    words = [product.words() for product in products]
-    found = np.array([[frozenset(words_of(text)) <= other for other in words] for text in texts])
-    np.fill_diagonal(found, False)
-    return found
-
-
-def as_pixels(pictures: npt.NDArray[np.uint8], side: int) -> Tensor:
-    """`(n, height, width, 3)` pictures as `(n, 3, side, side)` in 0..1."""
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255.0
-    return functional.interpolate(pixels, [side, side], mode="bilinear", antialias=True)
-
-
-@torch.no_grad()
-def title_to_picture(
-    model: DualEncoder,
-    tokenizer: PreTrainedTokenizerBase,
-    held_out: TrainingSet,
-    settings: ContrastSettings,
-) -> float:
-    """`recall_of_pairs` of the held-out products' titles and pictures."""
-    model.eval()
-    device = model.log_scale.device
+@torch.inference_mode()
+def title_to_picture(model: DualEncoder, reader: TextReader, held_out: TrainingSet) -> float:
+    """`recall_of_pairs` of the held-out products' titles and pictures, by the heads."""
     texts, images = [], []
-    with autocast(device):
-        for start in range(0, len(held_out.products), 256):
-            products = held_out.products[start : start + 256]
-            tokens = tokenize(tokenizer, [product.title for product in products])
-            texts.append(model.encode_texts(tokens))
-            pictures = held_out.pictures[start : start + 256]
-            images.append(model.encode_pictures(as_pixels(pictures, settings.side_pixels)))
-    text, image = (  # centred, as the finished heads are
-        functional.normalize(half - half.mean(0), dim=-1)
-        for half in (torch.cat(texts), torch.cat(images))
+    with autocast(model.device):
+        for first in range(0, len(held_out.titles), VAL_ROWS):
+            rows = slice(first, first + VAL_ROWS)
+            tokens = reader.tokens(held_out.titles[rows]).to(model.device)
+            pictures = torch.from_numpy(held_out.pictures[rows].copy()).to(model.device)
+            texts.append(model.text(*tokens))
+            images.append(model.image.learn(pictures)[0].float())
+    text, image = (
+        functional.normalize(vectors - vectors.mean(0), dim=1)  # centred, as finished heads are
+        for vectors in (model.text_head(torch.cat(texts)), model.image_head(torch.cat(images)))
     )
     return recall_of_pairs(text.cpu().numpy(), image.cpu().numpy(), held_out.title_groups)

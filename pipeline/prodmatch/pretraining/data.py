@@ -1,14 +1,96 @@
 """The files that encoders are trained from, read and checked."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.embedding.image_loader import preprocess_isolated
 from prodmatch.errors import ModelError
-from prodmatch.training.pairs import TextPair
+from prodmatch.model.preprocessing import ImageSpec, Pixels
+from prodmatch.storage.atomic import digest_bytes
+from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
+
+ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Products with their pictures, and what else is learnt from.
+
+    Equal numbers in `title_groups` or `picture_groups` mark products that must not be each other's
+    negatives. Batches are of one of the `sources` each.
+    """
+
+    products: Sequence[TrainingProduct]
+    pictures: Pixels  # (n, side, side, 3), as the encoder sees them; mapped from a file
+    title_groups: Numbers  # (n,)
+    picture_groups: Numbers  # (n,)
+    sources: Numbers  # (n,)
+    text_pairs: Sequence[TextPair] = ()
+    texts: Sequence[str] = ()  # further ones, of any kind
+
+    @property
+    def titles(self) -> list[str]:
+        """The title of each product."""
+        return [product.title for product in self.products]
+
+
+def read_training_set(
+    path: Path, split: str, spec: ImageSpec, file: Path, workers: int = 1
+) -> TrainingSet:
+    """The rows of one split of a training catalogue; a row without a usable picture is left out.
+
+    Args:
+        path: the catalogue.
+        split: `train` or `val`.
+        spec: of the pictures.
+        file: where the pictures go, so that memory holds only those that are trained on.
+        workers: processes that decode pictures.
+
+    Raises:
+        ModelError: no row of that split has both a title and a usable picture.
+    """
+    rows = pq.read_table(path, columns=["split"])["split"].to_pylist().count(split)
+    shape = (max(1, rows), spec.crop_pixels, spec.crop_pixels, 3)
+    pictures = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    products: list[TrainingProduct] = []
+    digests: list[bytes] = []
+    sources: list[bytes] = []
+    waiting: deque[dict[str, object]] = deque()  # rows whose pictures are being decoded
+    images = _read_images(path, split, waiting)
+    for found in preprocess_isolated(images, spec, workers=workers):
+        row = waiting.popleft()
+        if found.pixels is None:
+            continue  # a training catalogue is only drawn from
+        pictures[len(products)] = found.pixels
+        attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
+        description = str(row.get("description") or "")
+        products.append(TrainingProduct(str(row["title"]), description, attributes))
+        digests.append(str(row["image"]).encode())
+        sources.append(str(row.get("source") or "").encode())
+    if not products:
+        raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
+    titles = [product.title.lower().encode() for product in products]
+    groups = group_keys(titles), group_keys(digests), group_keys(sources)
+    return TrainingSet(products, pictures[: len(products)], *groups)
+
+
+def _read_images(path: Path, split: str, rows: deque[dict[str, object]]) -> Iterator[bytes]:
+    """The pictures of a split's rows; `rows` is given each row, with a digest for its picture."""
+    for batch in pq.ParquetFile(path).iter_batches(1000):
+        for row in batch.to_pylist():
+            image = row["image"]
+            if row["split"] == split and row["title"] and isinstance(image, bytes):
+                rows.append({**row, "image": digest_bytes(image)})
+                yield image
 
 
 def read_text_rows(

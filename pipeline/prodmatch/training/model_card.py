@@ -1,13 +1,12 @@
 """Model cards: what a model was made from and what it can do; the texts are template files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from prodmatch.model.description import Model
-from prodmatch.pretraining.job import ScratchSettings
 from prodmatch.training.metrics import Calibrated
 
 
@@ -39,10 +38,11 @@ def heads_card(
     )
 
 
-def encoders_card(
+def encoders_card(  # noqa: PLR0913  # all that a card says
     name: str,
-    settings: ScratchSettings,
-    reports: tuple[Sequence[Mapping[str, float]], Fitted],
+    settings: Mapping[str, object],
+    report: Sequence[Mapping[str, float]],
+    fitted: Fitted,
     *,
     start: Model | None,
     pairs: int,
@@ -52,26 +52,22 @@ def encoders_card(
 
     Args:
         name: of the model.
-        settings: of all stages.
-        reports: figures of the epochs of the encoders, and of the heads over them.
+        settings: by name.
+        report: figures of the epochs of every run.
+        fitted: the figures of the model.
         start: the model that was fine-tuned.
         pairs: products trained on.
         calibrated: the probability, and how good it is.
     """
-    report, fitted = reports
-    shown = {} if start else {**asdict(settings.shape), "masked_epochs": settings.masked_epochs}
-    shown |= {"kept_dim": settings.kept_dim, **asdict(settings.contrast)}
-    shown |= {f"heads_{name}": value for name, value in asdict(settings.head_fitting).items()}
     return _render(
         "encoders_card.md",
         name=name,
         settings=settings,
+        report=report,
+        fitted=fitted,
         start=start,
         pairs=pairs,
         calibrated=calibrated,
-        report=report,
-        fitted=fitted,
-        shown=shown,
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,18 +73,3 @@ def shared_groups(*groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     shared = np.any([group[:, None] == group for group in groups], axis=0)
     np.fill_diagonal(shared, False)
     return np.asarray(shared)
-
-
-def join_pairs(pairs: Sequence[TextPair]) -> npt.NDArray[np.int64]:
-    """One number per pair of texts, equal for pairs that are joined by texts they share."""
-    parents: dict[str, str] = {}
-
-    def find(text: str) -> str:
-        while (parent := parents.setdefault(text, text)) != text:
-            parents[text] = text = parents[parent]
-        return text
-
-    for pair in pairs:
-        parents[find(pair.left)] = find(pair.right)
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(find(pair.left), len(numbers)) for pair in pairs])

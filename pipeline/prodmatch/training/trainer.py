@@ -110,13 +110,6 @@ class _Standardised(nn.Module):
         """Unit rows `(n, dim)`."""
         return functional.normalize(self.linear((features - self.mean) / self.deviation), dim=-1)
 
-    @torch.no_grad()
-    def take(self, projection: Projection) -> None:
-        """Starts from a projection of raw features; its centre and rotation are left out."""
-        weight = torch.from_numpy(projection.weight)  # (features, dim)
-        self.linear.weight.copy_((self.deviation[:, None] * weight).T)
-        self.linear.bias.copy_(torch.from_numpy(projection.bias) + self.mean @ weight)
-
     def fold(self) -> Projection:
         """The same map as a projection of raw features, without centre and rotation."""
         return Projection.linear(
@@ -132,8 +125,6 @@ def train_linear(
     measure: Measure,
     settings: LinearSettings,
     log_figure: LogFigure = ignore,
-    *,
-    start: Heads | None = None,
 ) -> tuple[Heads, list[float]]:
     """The heads of the best epoch, and the figure of every epoch.
 
@@ -142,15 +133,11 @@ def train_linear(
         measure: what an epoch is judged by, on products that are in no set.
         settings: sizes and rates.
         log_figure: is told the figure of every epoch.
-        start: heads of `inner_dim` to go on from, random ones if None.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     sets = [_usable(chosen, settings.loss) for chosen in examples]
     model = _LinearHeads(examples[0], settings.inner_dim)
-    if start is not None:
-        model.text.take(start.text)
-        model.image.take(start.image)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
     )
