@@ -15,7 +15,7 @@ FEWEST = 3  # products, to tell anything from
 FAR = 4.99  # five times as much, rounded, or as little: no sale, and few currencies' rate
 MOST = 0.5  # of the products must have changed
 SAME_SIDE = 0.75  # of those that changed must be as far off
-NEAR, ALIKE = 1.25, 0.8  # so near to the median must so many be, where it is no price
+NEAR, SIMILAR = 1.25, 0.8  # so near to the median must so many be, where it is no price
 POWER_ERROR = 0.01
 FEWEST_DISTINCT = 3  # values of a column that is no price: a counter may well jump
 NOTABLE = 0.1  # of the products: worth a warning
@@ -87,7 +87,7 @@ def _is_other_kind(name: str, before: Numbers, ratios: _Ratios) -> bool:
     if len(np.unique(before[ratios.changed])) < FEWEST_DISTINCT or middle <= 0:
         return False
     near = (changed >= middle / NEAR) & (changed <= middle * NEAR)
-    return bool(same_power or near.sum() >= ALIKE * len(changed))
+    return bool(same_power or near.sum() >= SIMILAR * len(changed))
 
 
 def _share_of_a_power(values: Numbers) -> float:

@@ -16,6 +16,7 @@ from prodmatch.products.conditions import (
     find_mistake,
     nearest_values,
 )
+from prodmatch.storage.generations import advise_instead_of
 
 # Beyond comparisons and arithmetic, which every condition may use.
 SAFE_FUNCTIONS = frozenset(
@@ -27,7 +28,6 @@ SAFE_FUNCTIONS = frozenset(
 )
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_VALUES = 10_000  # of a column, to look for the one that is meant
-GO_BACK = "Go back with 'prodmatch rollback'."
 
 
 def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
@@ -54,7 +54,9 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         return np.fromiter((row for (row,) in rows), np.int64)
     except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
         if _is_damage(error) or not columns:
-            raise DamagedError(f"{path}: cannot be read ({error}). {GO_BACK}") from error
+            raise DamagedError(
+                f"{path}: cannot be read ({error}). {advise_instead_of(path.parent)}"
+            ) from error
         reason = explain_error(condition, _describe(connection, condition, error), columns)
         raise QueryError(_message(condition, reason, columns)) from error
     finally:
