@@ -16,6 +16,7 @@ from prodmatch.products.conditions import (
     find_mistake,
     nearest_values,
 )
+from prodmatch.products.exact_numbers import InexactError, exact_condition
 from prodmatch.storage.generations import advise_instead_of
 
 # Beyond comparisons and arithmetic, which every condition may use.
@@ -49,9 +50,12 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         for column in columns_as_numbers(condition, columns):
             if (value := _find_amount(connection, column)) is not None:
                 raise QueryError(_message(condition, explain_amount(column, value), columns))
+        exact = exact_condition(connection, condition, columns)
         connection.set_authorizer(_AllowReading())
-        rows = connection.execute(f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row")
+        rows = connection.execute(f"SELECT row FROM products WHERE (\n{exact}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
+    except InexactError as error:
+        raise QueryError(_message(condition, str(error), columns)) from None
     except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
         if _is_damage(error) or not columns:
             raise DamagedError(
@@ -116,7 +120,7 @@ def _read_columns(connection: sqlite3.Connection) -> dict[str, Column]:
             ).fetchone()
             sample = str(found[0])[:40] if found else ""
         kinds = {"TEXT": "text", "BOOLEAN": "boolean"}
-        columns[name.lower()] = Column(name, kinds.get(kind, "number"), sample)
+        columns[name.lower()] = Column(name, kinds.get(kind, "number"), sample, kind)
     return columns
 
 
