@@ -161,6 +161,16 @@ class Projection:
         rotated = np.concatenate(units, axis=1) @ rotation  # (n, dim)
         return np.asarray(rotated / _lengths(rotated), dtype=np.float32)
 
+    def familiarities(self, features: Vectors) -> npt.NDArray[np.float64]:
+        """How familiar rows `(n, features)` are, `(n,)` from 0 to 1; 1 where none is strange."""
+        if self.familiarity is None:
+            return np.ones(len(features))
+        weight, place = self._matrices[0], int(self.familiarity.block[0])
+        start = sum(self.blocks[:place])
+        own = slice(start, start + self.blocks[place])
+        block = features.astype(np.float64) @ weight[:, own] + self.bias[own]
+        return self.familiarity(block / _lengths(block))[:, 0]
+
     def _shares(self, units: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
         usual = np.asarray(self.shares, np.float64)[None]
         if self.familiarity is None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from tokenizers import Tokenizer
 
@@ -56,10 +57,16 @@ class QueryEncoders:
 
     def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
         """Unit parts `(n, dim)` of queries, or of products' texts, in order."""
+        return self.texts_and_familiarity(texts, passage=passage)[0]
+
+    def texts_and_familiarity(
+        self, texts: Sequence[str], *, passage: bool = False
+    ) -> tuple[Vectors, npt.NDArray[np.float64]]:
+        """Unit parts `(n, dim)` of texts, and how familiar each is to the model, 0 to 1: `(n,)`."""
         spec = self.description.text
         prefixed = [(spec.passage if passage else spec.query)(text) for text in texts]
         order = np.argsort([len(text) for text in prefixed], kind="stable")
-        parts = np.zeros((len(texts), self.dim), dtype=np.float32)
+        parts, familiar = np.zeros((len(texts), self.dim), dtype=np.float32), np.ones(len(texts))
         for start in range(0, len(order), ROWS):
             rows = order[start : start + ROWS]
             encoded = self._tokenizer.encode_batch([prefixed[row] for row in rows])
@@ -67,7 +74,8 @@ class QueryEncoders:
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
             features = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
             parts[rows] = self._heads.texts(features)
-        return parts
+            familiar[rows] = self._heads.text.familiarities(features)
+        return parts, familiar
 
     def pictures(self, pixels: Pixels) -> Vectors:
         """Unit parts `(n, dim)` of preprocessed pictures `(n, side, side, 3)`."""

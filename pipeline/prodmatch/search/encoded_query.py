@@ -41,6 +41,7 @@ class EncodedQuery:
     top: int | None = None  # hits wanted; None for as many as the search gives
     without: tuple["Excluded", ...] = ()  # what hits must not contain or show
     knowledge: float = 1.0  # share of the text that the encoder knows
+    familiarity: float = 1.0  # of the text, to a model that learnt from some shops: 0 to 1
     searched_for: str | None = None  # the words, where they are not those typed
     understood: str | None = None  # what the text says besides words
     hints: tuple[str, ...] = ()
@@ -82,22 +83,24 @@ class QueryEncoder:
         """
         read = [self._read(query, exact) for query in queries]
         good = [each for each in read if not isinstance(each, QueryError)]
-        texts = iter(self._encode_texts([each.words for each in good]))
+        texts = zip(*self._encode_texts([each.words for each in good]), strict=True)
         pictures = iter(self._encode_pictures([each.pixels for each in good]))
         return [
             each
             if isinstance(each, QueryError)
-            else self._encode(each, next(texts), next(pictures))
+            else self._encode(each, *next(texts), next(pictures))
             for each in read
         ]
 
-    def _encode(self, read: "_ReadQuery", text: Vectors, picture: Vectors) -> EncodedQuery:
+    def _encode(
+        self, read: "_ReadQuery", text: Vectors, familiarity: float, picture: Vectors
+    ) -> EncodedQuery:
         """A query with its vectors `(dim,)`, which are zeros where it has no text or picture."""
         phrases, query = read.understanding.without, read.query
         knowledge = self.encoders.knowledge(read.words) if read.words else 1.0
         if knowledge < MIN_KNOWLEDGE:
             text = np.zeros_like(text)
-        vectors = self._encode_texts([self._shown(phrase) for phrase in phrases])
+        vectors, _ = self._encode_texts([self._shown(phrase) for phrase in phrases])
         return EncodedQuery(
             read.apart or read.words,
             normalise(TEXT_WEIGHT * text + picture),
@@ -106,6 +109,7 @@ class QueryEncoder:
             top=query.top,
             without=tuple(map(Excluded, phrases, vectors)),
             knowledge=knowledge if read.pixels is None else 1.0,
+            familiarity=float(familiarity),
             searched_for=None if read.words == read.typed else read.words,
             understood=read.understood,
             hints=read.hints,
@@ -168,12 +172,15 @@ class QueryEncoder:
                 "Give a JPEG, PNG, WebP or GIF."
             ) from error
 
-    def _encode_texts(self, texts: Sequence[str | None]) -> Vectors:
+    def _encode_texts(self, texts: Sequence[str | None]) -> tuple[Vectors, npt.NDArray[np.float64]]:
+        """Parts `(n, dim)`, of zeros where there is no text, and how familiar each text is."""
         parts = np.zeros((len(texts), self.encoders.dim), dtype=np.float32)
+        familiar = np.ones(len(texts))
         rows = [row for row, text in enumerate(texts) if text]
         if rows:
-            parts[rows] = self.encoders.texts([texts[row] or "" for row in rows])
-        return parts
+            found = self.encoders.texts_and_familiarity([texts[row] or "" for row in rows])
+            parts[rows], familiar[rows] = found
+        return parts, familiar
 
     def _encode_pictures(self, pictures: Sequence[Pixels | None]) -> Vectors:
         parts = np.zeros((len(pictures), self.encoders.dim), dtype=np.float32)

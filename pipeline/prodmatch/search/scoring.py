@@ -20,6 +20,7 @@ FULL_AGREEMENT = {"text": 0.5, "image": 0.25}  # from which a signal counts in f
 AGREEMENT_POWER = {"text": 1.0, "image": 2.0}
 MIN_SHARE = 0.05  # of a vector's weight that is left, to order what no word tells apart
 MOVED_TO_WORDS = 0.5  # of what the vectors lose
+STRANGE_IMAGE = 0.3  # of the pictures' weight for a query that is like no text learnt from
 CODE_FACTOR = 0.1  # of the vectors, where a code names few products
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -76,13 +77,16 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     return values
 
 
-def query_weights(weights: Mapping[str, float], signals: Signals) -> dict[str, float]:
+def query_weights(
+    weights: Mapping[str, float], signals: Signals, familiarity: float = 1.0
+) -> dict[str, float]:
     """The weights of a query of words alone, from how far the vectors know these words.
 
     A signal knows them as far as its first hits say them, compared with the products that say
     them best. Text vectors lose weight below an agreement of .5, pictures below .25 and by its
-    square; half of what they lose goes to the words. A code that few products say is no matter of
-    likeness: vectors then only order what is equal by words.
+    square; half of what they lose goes to the words. Pictures also lose weight as the query is
+    strange to the model (`familiarity` below 1), which then knows their class at most. A code that
+    few products say is no matter of likeness: vectors then only order what is equal by words.
     """
     if not signals.has_words or not signals.lexical.any():
         return dict(weights)
@@ -90,6 +94,8 @@ def query_weights(weights: Mapping[str, float], signals: Signals) -> dict[str, f
     for name, scores in (("text", signals.text), ("image", signals.image)):
         known = min(1.0, _agreement(signals.lexical, scores) / FULL_AGREEMENT[name])
         changed[name] *= max(MIN_SHARE, known ** AGREEMENT_POWER[name])
+        if name == "image":
+            changed[name] *= STRANGE_IMAGE + (1 - STRANGE_IMAGE) * familiarity
         if signals.has_rare_code:
             changed[name] *= CODE_FACTOR
     lost = sum(weights[name] - changed[name] for name in ("text", "image"))

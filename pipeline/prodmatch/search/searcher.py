@@ -279,7 +279,9 @@ class Searcher:
         if given is not None:
             return check_weights(given)
         weights = {**self.encoders.description.weights, **self.generation.weights}
-        return weights if encoded.has_image else query_weights(weights, signals)
+        if encoded.has_image:
+            return weights
+        return query_weights(weights, signals, encoded.familiarity)
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
