@@ -171,7 +171,7 @@ def _read_data(
     further = [row["text"] for row in read_text_rows(texts[1], ["text"])]
     workers = min(8, os.cpu_count() or 1)
     data, held_out = (
-        read_training_set(catalogue, split, spec, scratch / f"{split}.npy", workers)
+        read_training_set(catalogue, split, spec, scratch / split, workers)
         for split in ("train", "val")
     )
     return replace(data, text_pairs=pairs, texts=further), held_out

@@ -117,6 +117,15 @@ def test_a_killed_run_goes_on_to_the_same_end(pair: EncoderPair, tmp_path: Path)
         train(pair, Work(tmp_path / "killed"), other)
 
 
+def test_a_source_for_every_product_is_refused(pair: EncoderPair, tmp_path: Path) -> None:
+    reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
+    data = replace(training_set(8), sources=np.arange(8))
+    with pytest.raises(ModelError, match="every product has a `source` of its own"):
+        train_dual_encoder(
+            begin(pair), reader, (data, data), SETTINGS, Work(tmp_path), anchored=True
+        )
+
+
 def test_the_best_epoch_is_kept(
     pair: EncoderPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

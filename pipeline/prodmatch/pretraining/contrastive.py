@@ -275,6 +275,8 @@ def train_dual_encoder(
     checkpoint = work.folder / f"seed-{settings.seed}.pt"
     run.load(checkpoint, identity)
     _, counts = np.unique(train.sources, return_counts=True)
+    if counts.max() < 2:
+        raise ModelError("every product has a `source` of its own, and none to be told from.")
     sizes = BatchSizes(min(settings.batch_rows, int(counts.max())))
     batches = Batches(train, reader, sizes, epochs=settings.epochs, seed=settings.seed)
     loader = iter(batches.load(len(run.report) * batches.steps, work.workers))
@@ -295,9 +297,10 @@ def train_dual_encoder(
 
 def _identify(model: DualEncoder, data: TrainingSet, settings: ContrastSettings) -> str:
     """What a training depends on: settings, products, first weights."""
-    weights = [value.detach().double().sum().item() for value in model.state_dict().values()]
-    content = json.dumps([asdict(settings), weights]).encode()
-    return digest_bytes(content, data.title_groups.tobytes(), data.picture_groups.tobytes())
+    arrays = [data.title_groups, data.picture_groups, data.sources]
+    arrays += [value.cpu().numpy() for value in model.state_dict().values()]
+    content = json.dumps(asdict(settings)).encode()
+    return digest_bytes(content, *(array.tobytes() for array in arrays))
 
 
 def _optimizer(model: DualEncoder, settings: ContrastSettings) -> torch.optim.AdamW:
