@@ -126,6 +126,14 @@ def test_a_source_for_every_product_is_refused(pair: EncoderPair, tmp_path: Path
         )
 
 
+def test_classes_without_names_are_refused(tmp_path: Path) -> None:
+    pair = save_pair(tmp_path)
+    names = pair.image_folder / "classes.txt"
+    names.write_text("a photo of a mug\n")
+    with pytest.raises(ModelError, match=f"{names}: must name the 5 classes"):
+        begin(pair)
+
+
 def test_the_best_epoch_is_kept(
     pair: EncoderPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

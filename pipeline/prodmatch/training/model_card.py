@@ -22,7 +22,7 @@ class Fitted:
 
 
 def render_card(template: str, values: Mapping[str, object]) -> str:
-    """The card that a template beside this file gives, of the values that it names."""
+    """The card that a template of this folder gives, of the values that it names."""
     loader = FileSystemLoader(Path(__file__).parent)
     cards = Environment(loader=loader, undefined=StrictUndefined)
     return cards.get_template(template).render(values) + "\n"
