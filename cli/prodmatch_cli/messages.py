@@ -1,13 +1,16 @@
 """Messages on stderr: a line each, without control bytes; the library's parameters as options."""
 
 import re
+import shlex
 from collections.abc import Iterable
 
 import click
 
+from prodmatch_cli.options import STORE_GIVEN
 from prodmatch_cli.text import one_line
 
 PARAMETER = re.compile(r"`(?P<name>[a-z][a-z_]*)(?:=(?P<value>[^`]*))?`")
+ADVISED = re.compile(r"'prodmatch (?P<name>[a-z]+)(?![^']*--(?:help|store))[^']*'")
 SWITCHES = ("True", "False")  # a flag's values, which the command line does not write
 
 
@@ -38,7 +41,18 @@ def translate(message: str) -> str:
             return match[0]
         return " ".join([names[name], *([] if value in (None, *SWITCHES) else [_quoted(value)])])
 
-    return PARAMETER.sub(option, message)
+    return ADVISED.sub(_with_store, PARAMETER.sub(option, message))
+
+
+def _with_store(advised: re.Match[str]) -> str:
+    """A command that a message advises, with the store that the current one was given."""
+    context = click.get_current_context()
+    store, root = context.meta.get(STORE_GIVEN), context.find_root()
+    if store is None or not isinstance(root.command, click.Group):
+        return advised[0]
+    command = root.command.get_command(root, advised["name"])
+    takes_it = command is not None and any(each.name == "store" for each in command.params)
+    return f"{advised[0][:-1]} --store {shlex.quote(str(store))}'" if takes_it else advised[0]
 
 
 def _names() -> dict[str, str]:

@@ -55,9 +55,21 @@ def _disable_progress(context: click.Context, option: click.Parameter, quiet: bo
 
 CATALOGUE = click.argument("catalogue", type=PATH)
 KNOWN_CATALOGUE = click.argument("catalogue", type=PATH, required=False)
+STORE_GIVEN = "prodmatch.store"  # in the context's `meta`: the value of --store
+
+
+def _note_store(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    """Keeps a store that is given, for the commands that messages advise."""
+    source = context.get_parameter_source(str(parameter.name))
+    if source is click.core.ParameterSource.COMMANDLINE:
+        context.meta[STORE_GIVEN] = value
+    return value
+
+
 STORE = click.option(
     "--store",
     type=PATH,
+    callback=_note_store,
     default=Path("store"),
     envvar="PRODMATCH_STORE",
     show_default=True,

@@ -13,6 +13,7 @@ from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
+from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
@@ -213,10 +214,12 @@ class _Columns:
         }
         self.placeholders = Placeholders()
         self.encodings = WrongEncodings()
+        self.oddities = Oddities()
 
     def add(self, batch: Batch) -> None:
         """Adds the products of a batch."""
         self.encodings.add(batch.product_ids, batch.metadata)
+        self.oddities.add(batch.product_ids, batch.metadata)
         for name, statistics in self.others.items():
             statistics.add(batch.metadata[name].cast(pa.string()), batch.texts)
         for place, name in enumerate(self.searched):
@@ -264,6 +267,7 @@ def _report(
             *_warnings(catalogue, counts),
             *describe_unusable(tally.unusable_listed),
             *columns.encodings.warnings(),
+            *columns.oddities.warnings(),
             *_column_warnings(columns, products),
             *(
                 f"one picture under {count} products, such as {product_id}: a placeholder?"

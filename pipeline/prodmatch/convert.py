@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from prodmatch.catalogue.image_files import read_image_file
 from prodmatch.catalogue.images import UnusableImage
+from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
 from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
@@ -81,11 +82,12 @@ def convert_catalogue(
     columns, count = _find_types(feed, source)
     schema = make_schema(columns)
     wide = schema.append(pa.field("image", pictures.type)) if pictures else schema
-    written = 0
+    written, encodings = 0, WrongEncodings()
     with new_file(target) as file, pq.ParquetWriter(file, wide) as writer:
         for rows in _batches(feed, pictures):
             _check_at_rest(source, before)  # else a cell may not fit its column's type
             batch = make_batch(rows, columns, schema)
+            encodings.add(_row_names(rows, written), batch)
             if pictures is not None:
                 batch = pa.RecordBatch.from_arrays([*batch, pictures.fetch(rows)], schema=wide)
             writer.write_batch(batch)
@@ -96,6 +98,7 @@ def convert_catalogue(
                 f"{source}: had {count} rows, and then {written}. Convert it when it is at rest."
             )
     warnings = [*feed.warnings, *(f"{c.name}: {c.note}" for c in columns if c.note)]
+    warnings += encodings.warnings()
     return ConvertReport(
         rows=count,
         catalogue=str(target),
@@ -109,6 +112,11 @@ def convert_catalogue(
         images=pictures.counts() if pictures else None,
         warnings=[*warnings, *(pictures.warnings() if pictures else [])],
     )
+
+
+def _row_names(rows: Sequence[Row], first: int) -> list[str]:
+    """What messages call some rows: their ids, or their numbers."""
+    return [str(row.get("product_id") or f"row {first + at}") for at, row in enumerate(rows, 1)]
 
 
 def _file_state(source: Path) -> tuple[int, int, int] | None:

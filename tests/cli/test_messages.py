@@ -47,6 +47,44 @@ def test_parameters_of_the_library_are_shown_as_options(
     assert in_command(command, message) == shown
 
 
+@pytest.mark.parametrize(
+    ("advised", "shown"),
+    [
+        ("prodmatch rollback", "prodmatch rollback --store /data/shop"),
+        ("prodmatch rollback --to 3", "prodmatch rollback --to 3 --store /data/shop"),
+        ("prodmatch index", "prodmatch index --store /data/shop"),
+        ("prodmatch embed CATALOGUE", "prodmatch embed CATALOGUE --store /data/shop"),
+        ("prodmatch build", "prodmatch build --store /data/shop"),
+        ("prodmatch query", "prodmatch query --store /data/shop"),
+        ("prodmatch convert", "prodmatch convert"),
+        ("prodmatch check", "prodmatch check"),
+        ("prodmatch nothing", "prodmatch nothing"),
+        ("prodmatch query --help", "prodmatch query --help"),
+        ("prodmatch index --store x", "prodmatch index --store x"),
+        ("make index", "make index"),
+    ],
+)
+def test_a_command_that_is_advised_has_the_store_that_was_given(advised: str, shown: str) -> None:
+    root = click.Context(main.cli, info_name="prodmatch")
+    root.invoked_subcommand = "query"
+    with root:
+        assert translate(f"Run '{advised}', please.") == f"Run '{advised}', please."
+        verify = main.cli.get_command(root, "verify")
+        assert verify is not None
+        verify.make_context("verify", ["--store", "/data/shop"], parent=root)
+        assert translate(f"Run '{advised}', please.") == f"Run '{shown}', please."
+
+
+def test_the_default_store_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRODMATCH_STORE", "/data/shop")
+    root = click.Context(main.cli, info_name="prodmatch")
+    with root:
+        verify = main.cli.get_command(root, "verify")
+        assert verify is not None
+        verify.make_context("verify", [], parent=root)
+        assert translate("Run 'prodmatch index'.") == "Run 'prodmatch index'."
+
+
 def run_failing(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> int:
     """The status of `prodmatch fail`, which fails like this."""
 

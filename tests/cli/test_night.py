@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from small import products, run, write
 
 from prodmatch.model.description import Model
@@ -63,3 +64,32 @@ def test_a_locked_store_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
             assert "another run is writing to this store" in done.stderr
             assert "| torch\n" not in done.stderr
             assert "click" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["embed", "build"])
+def test_of_two_started_at_once_one_is_told_before_torch_is_loaded(
+    command: str, tmp_path: Path
+) -> None:
+    catalogue = write(tmp_path / "c.parquet", products(3))
+    program = (  # the other takes the lock when this one has seen that it is free
+        "import sys; from prodmatch_cli import main; from prodmatch.storage import atomic\n"
+        "from prodmatch_cli.commands import embed, build\n"
+        f"sys.modules['prodmatch_cli.commands.{command}'].ensure_unlocked = lambda store: None\n"
+        f"sys.argv = ['prodmatch', '{command}', {str(catalogue)!r}, '--store', "
+        f"{str(tmp_path / 'store')!r}]\n"
+        "try: main.main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    with lock_store(tmp_path / "store"):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (4, "False\n")
+    assert "another run is writing to this store" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["embed", "build"])
+def test_a_catalogue_that_is_refused_leaves_no_store(command: str, tmp_path: Path) -> None:
+    done = run(command, tmp_path / "none.parquet", "--store", tmp_path / "store")
+    assert done.code == 1
+    assert not (tmp_path / "store").exists()

@@ -107,6 +107,12 @@ FAULTS: dict[str, tuple[Callable[[Table], Mapping[str, object]], str]] = {
         lambda t: {**t, "image": [bytes(p)[:150] for p in t["image"][:5]] + t["image"][5:]},
         "image_broken 5",
     ),
+    "prices times 100": (
+        lambda t: {**t, "price": [100 * float(str(p)) for p in t["price"]]},
+        "'price' is 100 times what it was .cents for whole units.. for 39 of 39 products "
+        r"\('p0001' 1 -> 100, 'p0002' 2 -> 200",
+    ),
+    "prices NaN": (lambda t: {**t, "price": [float("nan")] * COUNT}, "'price' is empty"),
     "missing files": (
         lambda t: {**t, "image": [f"{n}.png" for n in range(COUNT)]},
         "40 of 40 pictures cannot be used",

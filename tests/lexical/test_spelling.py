@@ -2,20 +2,26 @@
 
 import json
 import random
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import run
+from tiny import night, save_query_encoders
 
 from prodmatch.lexical.known_words import level_of, pack_words
 from prodmatch.lexical.spelling import Correction, correct_spelling
+from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
+from prodmatch.search.searcher import SearchOptions
 
 SAID = {
     "sneakers": 30,
@@ -45,6 +51,7 @@ SAID = {
 
 
 TWO_WORDS = {("power", "bank"): 9, ("back", "pack"): 9, ("gel", "pen"): 9}
+PHRASES = {("power", "bank"), ("gel", "pen")}
 
 
 @dataclass
@@ -62,7 +69,7 @@ class Words:
         return {("sun", "glasses"): 2, ("wrist", "watch"): 8, **TWO_WORDS}.get((one, other), 0)
 
     def contains_phrase(self, words: Sequence[str]) -> bool:
-        return tuple(words) in {("power", "bank"), ("gel", "pen")}
+        return tuple(words) in PHRASES
 
     def says(self, word: str) -> bool:
         return word in self.said or word.rstrip("s") in self.said
@@ -109,6 +116,57 @@ def test_one_word_is_the_two_that_products_contain() -> None:
     assert correct_spelling("powerbank", Words({**said, "powerbank": 1})).text == "power bank"
     assert correct_spelling("backpack", Words(said)).text == "backpack"  # not as a phrase
     assert correct_spelling('"powerbank"', Words(said)).text == '"powerbank"'
+
+
+RIGHT_AS_ONE = (
+    "eye liner", "back pack", "head phones", "sun glasses", "wall paper", "key board", "bed room",
+    "foot wear", "lip stick", "note book", "rain coat", "arm chair", "book case",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", RIGHT_AS_ONE)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_right_word_is_two_for_the_words_alone(
+    words: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = words.split()
+    word = first + second
+    monkeypatch.setitem(TWO_WORDS, (first, second), 20)
+    monkeypatch.setattr(sys.modules[__name__], "PHRASES", {(first, second)})
+    said = {first: 30, second: 30, **({word: count} if count else {})}
+    assert correct_spelling(f"Red {word}", Words(said)) == Correction(
+        f"Red {word}", apart=f"Red {words}"
+    )
+    assert correct_spelling(f'"{word}"', Words(said)) == Correction(f'"{word}"')
+    assert correct_spelling(word, Words({**said, word: 9})) == Correction(word)
+
+
+def test_a_word_that_products_say_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TWO_WORDS, ("round", "neck"), 90)
+    monkeypatch.setattr(sys.modules[__name__], "PHRASES", {("round", "neck")})
+    said = {"round": 200, "neck": 200}
+    assert correct_spelling("roundneck", Words({**said, "roundneck": 5})) == Correction(
+        "roundneck", apart="round neck"
+    )
+    assert correct_spelling("roundneck", Words({**said, "roundneck": 4})).text == "round neck"
+
+
+def test_products_that_say_a_word_as_one_and_as_two_are_both_found(
+    tiny: Model, tmp_path: Path
+) -> None:
+    titles = ["eyeliner black", "eye liner blue", "eye liner red", *(["eye liner"] * 5), "red mug",
+              "liner of a coat", "eye cream"]  # fmt: skip
+    table = {"product_id": [f"p{n}" for n in range(len(titles))], "title": titles}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    save_query_encoders(tmp_path / "store", tiny)
+    night(tmp_path / "c.parquet", tiny, tmp_path / "store")
+    with open_index(tmp_path / "store") as index:
+        (encoded,) = index.searcher.encode([Query("q", "eyeliner")])
+        assert (encoded.words, encoded.searched_for) == ("eye liner", None)
+        options = SearchOptions(top=8, weights={"lexical": 1.0, "text": 0.0, "image": 0.0})
+        (answer,) = index.answer([Query("q", "eyeliner")], options)
+        assert {hit.product_id for hit in answer.hits} == {f"p{n}" for n in range(8)}
+        assert answer.searched_for is None
 
 
 def test_takes_the_likeliest_of_near_words() -> None:

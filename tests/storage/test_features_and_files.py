@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from prodmatch.errors import DamagedError, LockedError, StoreError
 from prodmatch.storage import atomic as files
 from prodmatch.storage.atomic import (
     check_files,
+    ensure_unlocked,
+    hold_store,
     list_files,
     lock_store,
     new_directory,
@@ -99,8 +102,9 @@ def test_one_writer_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> No
     holder = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(LockedError, match="another run"), lock_store(tmp_path):
-        pass
+    for lock in (lock_store, hold_store):
+        with pytest.raises(LockedError, match="another run"), lock(tmp_path):
+            pass
     holder.kill()
     holder.wait()
     holder.stdout.close()
@@ -209,3 +213,15 @@ def test_no_vectors_have_their_dimensions_too() -> None:
     column = vector_array(np.zeros((3, 5), np.float32))
     assert vectors_of(column).shape == (3, 5)
     assert vectors_of(column.take(pa.array([], pa.int64()))).shape == (0, 5)
+
+
+def test_who_holds_a_store_may_lock_it_and_nobody_else(tmp_path: Path) -> None:
+    with hold_store(tmp_path):
+        with lock_store(tmp_path), lock_store(tmp_path / "." / ""):
+            pass
+        with lock_store(tmp_path / "another"):
+            pass
+        with ThreadPoolExecutor() as threads, pytest.raises(LockedError):
+            threads.submit(ensure_unlocked, tmp_path).result()
+    with lock_store(tmp_path), pytest.raises(LockedError), lock_store(tmp_path):
+        pass

@@ -12,6 +12,7 @@ from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
 from prodmatch.storage.atomic import digest_file
 from prodmatch.storage.embeddings import open_embeddings
 from prodmatch.storage.generations import current_number, open_generation, roll_back
@@ -163,3 +164,18 @@ def test_the_shell_says_it_in_a_line_and_exits_with_3(copied: Path) -> None:
         assert (done.code, len(done.err.splitlines())) == (3, 1)
         assert ("damaged" in done.out) == (command == ("generations",))  # it lists the others
         assert "'dim' must be a whole number, found nothing" in done.err
+
+
+@pytest.mark.parametrize("kept", [(1, 2), (2,)])
+def test_a_damaged_product_file_advises_what_works(kept: tuple[int, ...], copied: Path) -> None:
+    for number in {1, 2} - set(kept):
+        shutil.rmtree(copied / "index" / f"{number:06d}")
+    with open_index(copied) as index:
+        path = copied / "index" / "000002" / "products.sqlite"
+        content = path.read_bytes()
+        path.write_bytes(content[:100] + b"#" * (len(content) - 100))
+        advised = "Go to another with 'prodmatch rollback --to 1'" if 1 in kept else "Publish a new"
+        with pytest.raises(DamagedError, match=advised):
+            index.search("red shirt", where="price < 50")
+    if 1 in kept:
+        assert roll_back(copied, 1).number == 1

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodmatch.storage.atomic import ensure_unlocked
+from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.storage.atomic import ensure_unlocked, hold_store
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
@@ -59,21 +60,23 @@ def build(
     ensure_unlocked(store)
     options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
     chosen = read_weights(weights)
-    from prodmatch.build import BuildSettings
-    from prodmatch.build import build as build_store
-    from prodmatch.embed import EmbedSettings
+    open_remembered(store, catalogue, options)  # refused before anything is made or loaded
+    with hold_store(store):  # before torch is loaded, which takes seconds
+        from prodmatch.build import BuildSettings
+        from prodmatch.build import build as build_store
+        from prodmatch.embed import EmbedSettings
 
-    embedding = EmbedSettings(
-        device=device,
-        precision=precision,
-        workers=workers,
-        max_reject=max_reject,
-        max_removed=max_removed,
-        max_lost=max_lost,
-        accept_changes=accept_changes,
-    )
-    settings = BuildSettings(embedding, weights=chosen, kind=kind, min_recall=min_recall)
-    report = build_store(catalogue, store, model=model, options=options, settings=settings)
+        embedding = EmbedSettings(
+            device=device,
+            precision=precision,
+            workers=workers,
+            max_reject=max_reject,
+            max_removed=max_removed,
+            max_lost=max_lost,
+            accept_changes=accept_changes,
+        )
+        settings = BuildSettings(embedding, weights=chosen, kind=kind, min_recall=min_recall)
+        report = build_store(catalogue, store, model=model, options=options, settings=settings)
     print_warnings(report.embed.warnings)
     seconds = round(report.embed.seconds + report.index.seconds, 2)
     print_json({**asdict(report.embed), **asdict(report.index), "seconds": seconds})

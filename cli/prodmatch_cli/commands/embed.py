@@ -7,7 +7,7 @@ import click
 
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.model.description import open_model
-from prodmatch.storage.atomic import ensure_unlocked
+from prodmatch.storage.atomic import ensure_unlocked, hold_store
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import KNOWN_CATALOGUE, QUIET, STORE, catalogue_options, embed_options
@@ -48,20 +48,21 @@ def embed(
     options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
     opened = open_remembered(store, catalogue, options)
     chosen = open_model(model or remembered_model(store))
-    from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
+    with hold_store(store):  # before torch is loaded, which takes seconds
+        from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 
-    settings = EmbedSettings(
-        device=device,
-        precision=precision,
-        workers=workers,
-        max_reject=max_reject,
-        max_removed=max_removed,
-        max_lost=max_lost,
-        accept_changes=accept_changes,
-    )
-    if dry_run:
-        print_json(asdict(plan_embedding(opened, chosen, store, settings)))
-        return
-    report = embed_catalogue(opened, chosen, store, settings)
+        settings = EmbedSettings(
+            device=device,
+            precision=precision,
+            workers=workers,
+            max_reject=max_reject,
+            max_removed=max_removed,
+            max_lost=max_lost,
+            accept_changes=accept_changes,
+        )
+        if dry_run:
+            print_json(asdict(plan_embedding(opened, chosen, store, settings)))
+            return
+        report = embed_catalogue(opened, chosen, store, settings)
     print_warnings(report.warnings)
     print_json(asdict(report))

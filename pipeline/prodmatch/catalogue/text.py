@@ -6,6 +6,8 @@ import unicodedata
 from html.parser import HTMLParser
 
 MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
+MOST_INVISIBLE = 100  # characters of a text that shows nothing
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters that are empty
 CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
 MARKED = re.compile(r"<!\[CDATA\[|\]\]>|<!\[[^>]*>")
 UNREAD = ("script", "style")
@@ -31,7 +33,13 @@ def clean_text(text: str | None) -> str:
         text = html.unescape(text)
     if "<" in text and ">" in text:
         text = _strip_markup(text)
-    return " ".join(unicodedata.normalize("NFC", text.translate(CONTROL)).split())
+    text = " ".join(unicodedata.normalize("NFC", text.translate(CONTROL)).split())
+    return "" if len(text) <= MOST_INVISIBLE and all(map(_is_invisible, text)) else text
+
+
+def _is_invisible(character: str) -> bool:
+    """Whether a character shows nothing by itself: spaces, marks of width, order or bytes."""
+    return character == " " or unicodedata.category(character) == "Cf" or character in BLANKS
 
 
 def _strip_markup(text: str) -> str:

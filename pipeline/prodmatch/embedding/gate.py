@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
-from prodmatch.embedding.night import Mask, Night
+from prodmatch.embedding.night import Night
+from prodmatch.embedding.number_changes import Mask, compare_numbers
 
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
@@ -61,6 +62,10 @@ class _Pair:
         gone[self.before] = False
         return gone
 
+    def id_of(self, stayed: int) -> str:
+        """The id of one of the products that stay."""
+        return str(self.tonight.product_ids[int(self.after[stayed])])
+
     def ids(self, stayed: Mask) -> list[str]:
         """The first ids of some of the products that stay."""
         rows = self.after[np.flatnonzero(stayed)[:NAMED]]
@@ -109,6 +114,7 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
     pair = _pair(last, tonight)
     yield from _columns(pair)
     yield from _values(pair, limits)
+    yield from _numbers(pair)
     yield from _removed(pair, limits)
     yield from _lost_parts(pair, limits)
 
@@ -210,6 +216,16 @@ def _values(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         state = "is empty" if empty else f"has lost {lost.sum()} of {had.sum()} values"
         text = f"column {name!r} {state} ({name_some(pair.ids(lost), int(lost.sum()))})"
         yield _Finding(bool(filled >= FULL or (empty and filled >= HALF)), text)
+
+
+def _numbers(pair: _Pair) -> Iterator[_Finding]:
+    """Columns of numbers that are of another size: cents for euros."""
+    for name, last in pair.last.numbers.items():
+        if name in pair.tonight.numbers:
+            before, after = last[pair.before], pair.tonight.numbers[name][pair.after]
+            found = compare_numbers(name, before, after, pair.id_of)
+            if found is not None:
+                yield _Finding(found.refused, found.text)
 
 
 def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:

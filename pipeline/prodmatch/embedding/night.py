@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,13 +13,13 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.fuse import FuseResult
+from prodmatch.embedding.number_changes import Mask, Numbers
 from prodmatch.embedding.plan import OWN, Scan, one_chunk, read_rows
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.embeddings import Embeddings, open_embeddings
 from prodmatch.storage.features import KEY, content_key
 from prodmatch.storage.generations import open_generation
 
-Mask = npt.NDArray[np.bool_]
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
 NOT_METADATA = {*OWN.names, "vector", "has_text", "has_image"}
 
@@ -34,6 +33,7 @@ class Night:
     image_keys: pa.Array  # null where a product has no picture that can be used
     types: Mapping[str, pa.DataType]  # of the metadata
     filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
+    numbers: Mapping[str, Numbers]  # columns of numbers, NaN where a product has none
     has_images: bool  # whether there is a column of pictures
     images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
     addresses: int = 0  # rows that name their picture by an address, which nothing fetches
@@ -111,13 +111,14 @@ def _select(
 ) -> Night:
     rows = pa.array(chosen)
     types = {column.name: column.type for column in catalogue.schema}
-    filled = _find_filled(read_rows(scan, list(types)), types)
+    values = _read_values(read_rows(scan, list(types)), types)
     return Night(
         product_ids=scan.product_ids.filter(rows),
         text_keys=text_keys.filter(rows),
         image_keys=image_keys.filter(rows),
         types=types,
-        filled={name: mask[chosen] for name, mask in filled.items()},
+        filled={name: mask[chosen] for name, mask in values.filled.items()},
+        numbers={name: numbers[chosen] for name, numbers in values.numbers.items()},
         has_images=catalogue.mapping.image is not None,
         left_out=catalogue.mapping.left_out,
         row_digests=scan.row_digests.filter(rows),
@@ -132,12 +133,14 @@ def _embedded_night(embeddings: Embeddings) -> Night:
     columns = {name: one_chunk(own[name]) for name in FROM_EMBEDDINGS}
     types = _metadata_types(embeddings.schema)
     image_keys = _null_unless(columns["has_image"], columns["image_key"])
+    values = _read_values(embeddings.batches(list(types)), types)
     return Night(
         product_ids=columns["product_id"],
         text_keys=_null_unless(columns["has_text"], columns["text_key"]),
         image_keys=image_keys,
         types=types,
-        filled=_find_filled(embeddings.batches(list(types)), types),
+        filled=values.filled,
+        numbers=values.numbers,
         has_images=bool(image_keys.null_count < len(image_keys) or embeddings.images_unusable),
         images_unusable=embeddings.images_unusable,
         row_digests=columns["row_digest"],
@@ -150,12 +153,14 @@ def _published_night(products: pa.Table) -> Night:
     ids = one_chunk(products["product_id"])
     keys = pa.array([content_key(name.encode()) for name in ids.to_pylist()], KEY)
     has_image = one_chunk(products["has_image"])
+    values = _read_values(products.select(list(types)).to_batches(), types)
     return Night(
         product_ids=ids,
         text_keys=_null_unless(one_chunk(products["has_text"]), keys),
         image_keys=_null_unless(has_image, keys),
         types=types,
-        filled=_find_filled(products.select(list(types)).to_batches(), types),
+        filled=values.filled,
+        numbers=values.numbers,
         has_images=bool(pc.any(has_image).as_py()),
     )
 
@@ -168,18 +173,40 @@ def _null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(present), keys, None)
 
 
-def _find_filled(
-    batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataType]
-) -> dict[str, Mask]:
-    """Which rows have a value: no null, and no empty text."""
+@dataclass(frozen=True)
+class _Values:
+    """As `filled` and `numbers` of a night."""
+
+    filled: dict[str, Mask]
+    numbers: dict[str, Numbers]
+
+
+def _read_values(batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataType]) -> _Values:
+    """Which rows have a value, no null, no NaN and no empty text; and the numbers."""
     if not types:
-        return {}
+        return _Values({}, {})
     masks: dict[str, list[Mask]] = {name: [np.zeros(0, np.bool_)] for name in types}
+    numbers: dict[str, list[Numbers]] = {
+        name: [np.zeros(0)] for name, kind in types.items() if _is_number(kind)
+    }
     for batch in batches:
         for name, kind in types.items():
             filled = batch[name].is_valid()
             if pa.types.is_string(kind) or pa.types.is_large_string(kind):
                 empty = pc.equal(pc.utf8_trim_whitespace(batch[name]), "")
                 filled = pc.and_(filled, pc.invert(pc.fill_null(empty, True)))
+            if name in numbers:
+                values = batch[name].cast(pa.float64(), safe=False)
+                numbers[name].append(values.to_numpy(zero_copy_only=False))
+                filled = pc.and_(filled, pc.is_finite(pc.fill_null(values, np.nan)))
             masks[name].append(filled.to_numpy(zero_copy_only=False))
-    return {name: np.concatenate(parts) for name, parts in masks.items()}
+    return _Values(
+        {name: np.concatenate(parts) for name, parts in masks.items()},
+        {name: np.concatenate(parts) for name, parts in numbers.items()},
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )

@@ -30,6 +30,9 @@ MORE_COMMON = 0.5  # of how much more common than a known word it is
 KNOWN_COST = 2.0  # times that an edit of a known word costs
 CATALOGUE = 0.3  # of the products of a catalogue: more of them have more words by chance
 LEAST_UNKNOWN, LEAST_KNOWN = 0.3, 0.6  # that is enough
+SHORT_LETTERS, SHORT = 5, 0.3  # of an unknown word that may well be a name, and how much more
+# Of a word that is right as one, though products say it as two: how common, or in how many of them.
+COMMON_LEVEL, USUAL_PRODUCTS = 2.0, 5
 QUOTED = re.compile(r"""(?<!\w)(?:"[^"]*"|\u201c[^\u201d]*\u201d)(?!\w)""")
 
 
@@ -66,13 +69,16 @@ class Correction:
     text: str
     changed: tuple[tuple[str, str], ...] = ()  # typed, corrected
     unknown: tuple[str, ...] = ()  # in no vocabulary, and near to no word of one
+    apart: str | None = None  # the text for words alone, where products say a right one as two
 
 
 def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
     """The text with mistyped words replaced by the nearest known ones; else as it is.
 
     Two words are joined where more products contain them as one than both ("sun glasses"), and one
-    is two where products contain these one behind the other ("powerbank"). A word
+    is two where products contain these one behind the other ("powerbank"); of a common word that
+    is right as one ("eyeliner") only `apart` has the two, by which products are found that say
+    either. A word
     that no vocabulary holds gets the form that most products contain ("kurtis" or "kurti"), else
     the likeliest word of the same first letter, at most one edit away and from eight letters on
     two, where that is likely enough: it may be a name. What stands in quotes stays.
@@ -81,6 +87,7 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
     terms = [_plain_word(word) for word in words[:MAX_WORDS]]
     quoted = _quoted(text)
     corrected: list[str] = []
+    apart: list[str] = []
     changed: list[tuple[str, str]] = []
     unknown: list[str] = []
     position = 0
@@ -89,10 +96,13 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
         if joined := _join(pair, lexicon):
             changed.append((" ".join(words[position : position + 2]), joined))
             corrected.append(joined)
+            apart.append(joined)
             position += 2
             continue
         term = "" if position in quoted else terms[position]
-        found = _split(term, lexicon) or _spell(term, lexicon)
+        two = _split(term, lexicon)
+        is_right = bool(two) and _is_common(term, lexicon)
+        found = "" if is_right else two or _spell(term, lexicon)
         if "-" in words[position] and position not in quoted:
             found = _spell_compound(words[position], lexicon)
         if found:
@@ -100,9 +110,18 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
         elif found is None:
             unknown.append(words[position])
         corrected.append(found or words[position])
+        apart.append(two if is_right else corrected[-1])
         position += 1
-    text = " ".join([*corrected, *words[MAX_WORDS:]])
-    return Correction(text, tuple(changed), tuple(unknown))
+    text, words_apart = (" ".join([*each, *words[MAX_WORDS:]]) for each in (corrected, apart))
+    different = None if apart == corrected else words_apart
+    return Correction(text, tuple(changed), tuple(unknown), different)
+
+
+def _is_common(term: str, lexicon: Lexicon) -> bool:
+    """Whether a word is right as one: a common one, or one that products contain."""
+    (count,) = lexicon.counts([term])
+    is_common = (level_of(term) or 0.0) >= COMMON_LEVEL
+    return is_common or count >= USUAL_PRODUCTS or lexicon.knows(term)
 
 
 def _quoted(text: str) -> set[int]:
@@ -202,6 +221,7 @@ def _likeliest(term: str, level: float | None, lexicon: Lexicon) -> str | None:
                 likelihood -= CATALOGUE * math.log10(lexicon.product_count)
             found.append((likelihood, word))
     likelihood, word = max(found, default=(-math.inf, ""))
-    if likelihood >= (LEAST_UNKNOWN if level is None else LEAST_KNOWN):
+    least = LEAST_UNKNOWN + (SHORT if len(term) <= SHORT_LETTERS else 0.0)
+    if likelihood >= (least if level is None else LEAST_KNOWN):
         return word
     return None if level is None else ""

@@ -277,7 +277,8 @@ def train_dual_encoder(
     _, counts = np.unique(train.sources, return_counts=True)
     if counts.max() < 2:
         raise ModelError("every product has a `source` of its own, and none to be told from.")
-    sizes = BatchSizes(min(settings.batch_rows, int(counts.max())))
+    rows = min(settings.batch_rows, int(counts.max()))
+    sizes = BatchSizes(rows, pairs=-(-rows // 4), further=-(-rows // 4))
     batches = Batches(train, reader, sizes, epochs=settings.epochs, seed=settings.seed)
     loader = iter(batches.load(len(run.report) * batches.steps, work.workers))
     for epoch in range(len(run.report), settings.epochs):

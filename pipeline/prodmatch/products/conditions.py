@@ -67,6 +67,7 @@ class Column:
     name: str
     kind: str  # `text`, `number` or `boolean`
     sample: str = ""  # a value that stands in it
+    declared: str = ""  # its type in SQLite
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Token:
     kind: str  # as in `TOKEN`; `column` for a name of one
     value: str
     shown: str
+    start: int  # in the condition
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token
             if value in columns and value not in KEYWORDS:
                 kind, value = "column", columns[value].name
         if kind != "space":
-            tokens.append(Token(kind, value, shown))
+            tokens.append(Token(kind, value, shown, found.start()))
     return tokens
 
 

@@ -16,6 +16,8 @@ from prodmatch.products.conditions import (
     find_mistake,
     nearest_values,
 )
+from prodmatch.products.exact_numbers import InexactError, exact_condition
+from prodmatch.storage.generations import advise_instead_of
 
 # Beyond comparisons and arithmetic, which every condition may use.
 SAFE_FUNCTIONS = frozenset(
@@ -27,7 +29,6 @@ SAFE_FUNCTIONS = frozenset(
 )
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_VALUES = 10_000  # of a column, to look for the one that is meant
-GO_BACK = "Go back with 'prodmatch rollback'."
 
 
 def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
@@ -49,12 +50,17 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         for column in columns_as_numbers(condition, columns):
             if (value := _find_amount(connection, column)) is not None:
                 raise QueryError(_message(condition, explain_amount(column, value), columns))
+        exact = exact_condition(connection, condition, columns)
         connection.set_authorizer(_AllowReading())
-        rows = connection.execute(f"SELECT row FROM products WHERE (\n{condition}\n) ORDER BY row")
+        rows = connection.execute(f"SELECT row FROM products WHERE (\n{exact}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
+    except InexactError as error:
+        raise QueryError(_message(condition, str(error), columns)) from None
     except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
         if _is_damage(error) or not columns:
-            raise DamagedError(f"{path}: cannot be read ({error}). {GO_BACK}") from error
+            raise DamagedError(
+                f"{path}: cannot be read ({error}). {advise_instead_of(path.parent)}"
+            ) from error
         reason = explain_error(condition, _describe(connection, condition, error), columns)
         raise QueryError(_message(condition, reason, columns)) from error
     finally:
@@ -114,7 +120,7 @@ def _read_columns(connection: sqlite3.Connection) -> dict[str, Column]:
             ).fetchone()
             sample = str(found[0])[:40] if found else ""
         kinds = {"TEXT": "text", "BOOLEAN": "boolean"}
-        columns[name.lower()] = Column(name, kinds.get(kind, "number"), sample)
+        columns[name.lower()] = Column(name, kinds.get(kind, "number"), sample, kind)
     return columns
 
 

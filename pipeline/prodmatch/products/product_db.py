@@ -18,7 +18,8 @@ from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products.column_storage import restorer
 from prodmatch.products.conditions import is_price
-from prodmatch.products.filters import GO_BACK, OWN, connect, find_rows, quote_name, suggest_values
+from prodmatch.products.filters import OWN, connect, find_rows, quote_name, suggest_values
+from prodmatch.storage.generations import advise_instead_of
 
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
 MOST_NAMES = 64  # words of a query that may be ids
@@ -107,7 +108,7 @@ class Products:
         """
         rows = find_rows(self.path, condition)
         if np.any((rows < 0) | (rows >= self.row_count)):
-            raise DamagedError(f"{self.path}: holds rows beyond its own count. {GO_BACK}")
+            raise self._damage("holds rows beyond its own count")
         rows.flags.writeable = False  # it is shared
         return rows
 
@@ -231,6 +232,9 @@ class Products:
                 (letter, chr(ord(letter) + 1), shortest, longest),
             ).fetchall()
 
+    def _damage(self, found: str) -> DamagedError:
+        return DamagedError(f"{self.path}: {found}. {advise_instead_of(self.path.parent)}")
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         with self._reader() as reader:
@@ -256,7 +260,7 @@ class Products:
         try:
             yield reader
         except (sqlite3.DatabaseError, LookupError, ValueError) as error:
-            raise DamagedError(f"{self.path}: cannot be read ({error}). {GO_BACK}") from error
+            raise self._damage(f"cannot be read ({error})") from error
         finally:
             with self._lock:
                 if self._closed:

@@ -99,7 +99,7 @@ class QueryEncoder:
             text = np.zeros_like(text)
         vectors = self._encode_texts([self._shown(phrase) for phrase in phrases])
         return EncodedQuery(
-            read.words,
+            read.apart or read.words,
             normalise(TEXT_WEIGHT * text + picture),
             normalise(TEXT_WEIGHT * penalised_image_query(text) + picture),
             where=(*read.where, *(() if query.where is None else (query.where,))),
@@ -136,7 +136,8 @@ class QueryEncoder:
                 hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
             where = tuple(limit.condition(quote_plain(column or "")) for limit in read.limits)
             read = replace(read, words=correction.text, without=tuple(without))
-            return _ReadQuery(query, typed, read, self._preprocess(query), where, hints)
+            pixels = self._preprocess(query)
+            return _ReadQuery(query, typed, read, pixels, where, hints, correction.apart)
         except QueryError as error:
             return error
 
@@ -193,6 +194,7 @@ class _ReadQuery:
     pixels: Pixels | None
     where: tuple[str, ...] = ()  # conditions of the limits that its text says
     hints: tuple[str, ...] = ()
+    apart: str | None = None  # its words where products say one of them as two
 
     @property
     def words(self) -> str | None:

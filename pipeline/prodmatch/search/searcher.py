@@ -37,7 +37,7 @@ from prodmatch.search.scoring import (
     rank,
 )
 from prodmatch.search.vector_index import AnnIndex
-from prodmatch.storage.generations import Generation
+from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 CANDIDATES = 200  # of each signal; all signals score the union
@@ -82,7 +82,7 @@ class Searcher:
         if encoders.model_fingerprint != fingerprint:
             raise DamagedError(
                 f"{encoders.folder}: are the encoders of another model than the index's. "
-                "Go back with 'prodmatch rollback'."
+                f"{advise_instead_of(folder)}"
             )
         self.encoders = encoders
         self.ann = AnnIndex.open(
@@ -386,7 +386,7 @@ def _open_products(path: Path, product_count: int) -> Products:
         products.close()
         raise DamagedError(
             f"{path}: holds {found} products; the manifest says {product_count}. "
-            "Go back with 'prodmatch rollback'."
+            f"{advise_instead_of(path.parent)}"
         )
     return products
 

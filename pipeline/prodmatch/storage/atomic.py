@@ -18,6 +18,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
@@ -32,6 +33,7 @@ Number = TypeVar("Number", bound=np.generic)
 
 TEMPORARY = "_tmp-"
 UNIQUE = re.compile(rf"{TEMPORARY}[0-9a-f]{{32}}-")  # what a temporary name has before the name
+_HELD: ContextVar[Path | None] = ContextVar("_HELD", default=None)  # by `hold_store`
 SMALL_BYTES = 4 << 20  # a file's digest up to here costs milliseconds, so it is always compared
 
 
@@ -253,6 +255,22 @@ def verify_or_remove(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
+def hold_store(store: Path) -> Iterator[None]:
+    """As `lock_store`, around jobs that lock the store themselves and are slow to load.
+
+    Raises:
+        LockedError: another run holds it.
+        StoreError: the store cannot be created or written.
+    """
+    with lock_store(store):
+        token = _HELD.set(store.resolve())
+        try:
+            yield
+        finally:
+            _HELD.reset(token)
+
+
+@contextlib.contextmanager
 def lock_store(store: Path) -> Iterator[None]:
     """Holds the store for writing; the lock dies with the process.
 
@@ -260,6 +278,9 @@ def lock_store(store: Path) -> Iterator[None]:
         LockedError: another run holds it.
         StoreError: the store cannot be created or written.
     """
+    if _HELD.get() == store.resolve():
+        yield
+        return
     path = store / ".lock"
     with _writing(store):
         _make_directory(store)
@@ -275,19 +296,6 @@ def lock_store(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def ensure_exists(store: Path) -> None:
-    """Raise where there is no store: what only reads one, or removes of it, makes none.
-
-    Raises:
-        StoreError: there is no such directory.
-    """
-    if not store.is_dir():
-        raise StoreError(
-            f"{store}: is no directory. Give the store's with `store`, or make one with "
-            "'prodmatch build'."
-        )
 
 
 def ensure_unlocked(store: Path) -> None:

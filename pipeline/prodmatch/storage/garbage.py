@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.errors import DamagedError, MismatchError
-from prodmatch.storage.atomic import ensure_exists, lock_store, remove_leftovers, remove_path
+from prodmatch.storage.atomic import lock_store, remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
 from prodmatch.storage.generations import current_number, generation_numbers, open_generation
+from prodmatch.storage.settings import ensure_exists
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from typing import TypeVar, cast
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import (
     check_files,
-    ensure_exists,
     list_files,
     lock_store,
     new_directory,
     write_json,
 )
 from prodmatch.storage.manifests import Named, Pointer, read_manifest
+from prodmatch.storage.settings import ensure_exists
 
 Read = TypeVar("Read")
 FORMAT = 1  # of the manifest
@@ -238,6 +238,15 @@ def _advise(root: Path, number: int, read: Callable[[str], Read]) -> Read:
         others = [other for other in generation_numbers(root) if other != number]
         intact = [other for other in others if _is_intact(root, other)]
         return read(_remedy(intact, number))
+
+
+def advise_instead_of(folder: Path) -> str:
+    """What to do about a damaged generation, by its directory: a command that works."""
+    if not folder.name.isdigit():
+        return PUBLISH
+    root, number = folder.parent, int(folder.name)
+    others = (other for other in generation_numbers(root) if other != number)
+    return _remedy([other for other in others if _is_intact(root, other)], number)
 
 
 def _is_intact(root: Path, number: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodmatch.errors import DamagedError
+from prodmatch.errors import DamagedError, StoreError
 from prodmatch.storage.atomic import write_json
 from prodmatch.storage.manifests import read_manifest
 
@@ -37,6 +37,19 @@ class StoreSettings:
             )
             if old is not None and old != new
         ]
+
+
+def ensure_exists(store: Path) -> None:
+    """Raise where there is no store: what only reads one, or removes of it, makes none.
+
+    Raises:
+        StoreError: there is no such directory.
+    """
+    if not store.is_dir():
+        raise StoreError(
+            f"{store}: is no directory. Give the store's with `store`, or make one with "
+            "'prodmatch build'."
+        )
 
 
 def read_settings(store: Path) -> StoreSettings | None:

@@ -13,7 +13,7 @@ from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.query_bank import add_query_bank, group_rows
 
-OWN_SHARES = (0.05, 0.9)  # of the encoder's own block, in a familiar text and in a strange one
+OWN_SHARES = (0.05, 0.95)  # of the encoder's own block, in a familiar text and in a strange one
 PICTURE_SHARE = 0.2  # of the same in a picture
 CENTRES = 256  # of groups of training texts
 LEAST_FAMILIAR = 0.05  # share of the training texts that lie beyond the threshold
@@ -37,13 +37,13 @@ def block_heads(
         image: `(n, image features)` of the same, which end with the class vector.
         general: `(m, text features)` of class names and of texts of all kinds.
         width: of the encoder's own vector, and of a class vector.
-        dim: of a part; half are directions of either block, and the first number is none.
+        dim: of a part; two fifths are learned directions, and the first number is none.
 
     Figures of the shares, the centres and the dimensions: docs/experiments.md.
     """
-    half = (dim - 1) // 2
-    fitted = compact_heads(*learned, (learned[0](text), learned[1](image)), 1 + half)
-    own = _own_heads(text, image, general, width, dim - 1 - half)
+    directions = (dim - 1) * 2 // 5
+    fitted = compact_heads(*learned, (learned[0](text), learned[1](image)), 1 + directions)
+    own = _own_heads(text, image, general, width, dim - 1 - directions)
     texts = Projection.stack([fitted.text, own.text], (1 - OWN_SHARES[0], OWN_SHARES[0]))
     pictures = Projection.stack([fitted.image, own.image], (1 - PICTURE_SHARE, PICTURE_SHARE))
     familiarity = find_familiarity(normalise(text[:, :width]))
@@ -67,7 +67,10 @@ def find_familiarity(texts: Vectors) -> Familiarity:
 
 
 def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim: int) -> Heads:
-    """Heads that leave the encoder's own vectors as they are, but for centre and rotation."""
+    """Heads that leave the encoder's own vectors as they are, but for directions of least variance.
+
+    The centre of texts is that of texts of all kinds: those of one shop would make others alike.
+    """
     whole = Projection.linear(np.eye(width, dtype=np.float32))
     texts = Projection.join([(slice(0, width), whole)], [1.0], text.shape[1])
     start = image.shape[1] - width
@@ -76,6 +79,6 @@ def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim:
     values, directions = np.linalg.eigh(np.cov(vectors.T))
     rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
     return Heads(
-        replace(texts, centre=texts(text).mean(axis=0), rotation=rotation),
+        replace(texts, centre=vectors.mean(axis=0).astype(np.float32), rotation=rotation),
         replace(pictures, centre=pictures(image).mean(axis=0), rotation=rotation),
     )

@@ -1,0 +1,65 @@
+"""Ids that differ in nothing that a person sees, and numbers that are none."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.columns.amounts import is_price
+
+EQUAL_IDS = "an id that differs from another's in case or spaces only"
+
+
+@dataclass
+class _Found:
+    """How many products something is wrong with, and the first of them."""
+
+    count: int = 0
+    ids: list[str] = field(default_factory=list)
+
+    def add(self, ids: Sequence[str]) -> None:
+        self.count += len(ids)
+        self.ids += ids[: NAMED - len(self.ids)]
+
+
+@dataclass
+class Oddities:
+    """What has been found of them so far."""
+
+    known: set[bytes] = field(default_factory=set)  # digests of ids without case and outer spaces
+    found: dict[tuple[str, str], _Found] = field(default_factory=dict)  # by column and what it is
+
+    def add(self, product_ids: Sequence[str], metadata: pa.RecordBatch) -> None:
+        """Adds some products, whose ids are all different."""
+        for name in product_ids:
+            plain = " ".join(name.casefold().split())
+            digest = hashlib.blake2b(plain.encode(), digest_size=8).digest()
+            if digest in self.known:
+                self._note("product_id", EQUAL_IDS, [name])
+            self.known.add(digest)
+        for place, column in enumerate(metadata.schema):
+            values, kind = metadata.column(place), column.type
+            is_float = pa.types.is_floating(kind)
+            checks = {"a value that is no finite number": pc.invert(pc.is_finite(values))
+                      } if is_float else {}  # fmt: skip
+            if is_price(column.name) and (
+                is_float or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+            ):
+                checks["a value below zero"] = pc.less(values, pa.scalar(0, pa.int8()))
+            for what, mask in checks.items():
+                rows = pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()
+                if rows:
+                    self._note(column.name, what, [product_ids[row] for row in rows])
+
+    def _note(self, column: str, what: str, ids: Sequence[str]) -> None:
+        self.found.setdefault((column, what), _Found()).add(ids)
+
+    def warnings(self) -> list[str]:
+        """What to say of each."""
+        return [
+            f"{column}: {found.count} x {what} ({name_some(found.ids, found.count)})"
+            for (column, what), found in self.found.items()
+        ]
