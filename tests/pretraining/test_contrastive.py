@@ -23,7 +23,7 @@ from prodmatch.pretraining.contrastive import (
 from prodmatch.pretraining.dual_encoder import DualEncoder
 
 SETTINGS = ContrastSettings(
-    epochs=3, batch_rows=16, inner_dim=16, text_rate=0.02, image_rate=5e-4, average=0.5
+    epochs=3, batch_rows=16, inner_dim=16, text_rate=0.01, image_rate=1e-4, average=0.5
 )
 
 
@@ -80,9 +80,9 @@ def test_anchored_encoders_stay_nearer_to_where_they_began(
     free = trained(pair, tmp_path / "free", loose)
     before, shares = own_vectors(start, pair), class_shares(start)
     moved = [1 - (own_vectors(model, pair) * before).sum(1).mean() for model in (held, free)]
-    assert 0 < moved[0] < 0.5 * moved[1]
+    assert 0 < moved[0] < 0.8 * moved[1]
     moved = [(class_shares(model) - shares).abs().sum(1).mean() for model in (held, free)]
-    assert 0 < moved[0] < 0.5 * moved[1]
+    assert 0 < moved[0] < 0.8 * moved[1]
     names = held.state_dict()
     for name, value in start.state_dict().items():
         if "running" in name and name.startswith("image."):  # the statistics that it came with
