@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
@@ -55,11 +55,8 @@ class PlainModel:
 
     def _pixels(self, data: bytes) -> Tensor:
         picture = Image.open(io.BytesIO(data)).convert("RGB")
-        picture.thumbnail((self.side, self.side))
-        canvas = Image.new("RGB", (self.side, self.side), "white")
-        left, top = (self.side - picture.width) // 2, (self.side - picture.height) // 2
-        canvas.paste(picture, (left, top))
-        return torch.from_numpy(np.asarray(canvas).copy())
+        square = ImageOps.pad(picture, (self.side, self.side), color="white")
+        return torch.from_numpy(np.asarray(square).copy())
 
 
 @torch.inference_mode()

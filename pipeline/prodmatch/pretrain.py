@@ -35,7 +35,7 @@ from prodmatch.storage.vectors import Vectors
 from prodmatch.train import MOST_QUERIES, TrainReport, calibrate, check_new, make_report
 from prodmatch.training.held_out import title_measure
 from prodmatch.training.metrics import Calibrated, HeldOut, draw_queries
-from prodmatch.training.model_card import Fitted, encoders_card
+from prodmatch.training.model_card import Fitted, render_card
 from prodmatch.training.progress import open_log
 
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
@@ -114,32 +114,46 @@ def train_encoders(
         data, held_out = _read_data(catalogue, settings, start, (pairs, texts), scratch)
         pair = start.encoders if start else _fresh_pair(data, settings.shape, scratch / "fresh")
         stage = Work(work, log_figure, WORKERS[settings.device])
-        dual, report = _train(pair, (data, held_out), settings, stage, fresh=start is None)
-        device = torch.device(settings.device)
-        encoders = WrittenEncoders.open(write_encoders(dual, pair, scratch / "trained"), device)
-        heads = encoders.finish(dual, data, settings.dim)
-        judged = encoders.features(held_out, len(held_out.titles))
-        figures = [row["val_recall_at_10"] for row in report]
-        after = title_measure(*judged, held_out.title_groups)(heads)
-        before = _before(start, held_out, device)
-        fitted = Fitted("encoders", "infonce", before, after, figures)
-        description = ModelDescription(out.name, pair.text, pair.image)
-        if start is not None:
-            description = replace(description, weights=start.description.weights)
-        calibrated = _calibrate(encoders, heads, judged, held_out, description)
-        description = replace(description, calibration=calibrated.calibration)
-        count = len(data.products)
-        card = encoders_card(
-            out.name,
-            settings.shown(),
-            report,
-            fitted,
-            start=start,
-            pairs=count,
-            calibrated=calibrated,
-        )
-        files = EncoderFiles.of_pair(encoders.pair)
-        model = write_model(out, files, heads, description, card)
+        trained = _train(pair, (data, held_out), settings, stage, fresh=start is None)
+        written = write_encoders(trained.model, pair, scratch / "trained")
+        encoders = WrittenEncoders.open(written, torch.device(settings.device))
+        return _finish(out, trained, encoders, (data, held_out), settings, start)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The mean of all runs, and a row for every epoch of each."""
+
+    model: DualEncoder
+    report: list[dict[str, float]]
+
+
+def _finish(
+    out: Path,
+    trained: _Trained,
+    encoders: WrittenEncoders,
+    sets: tuple[TrainingSet, TrainingSet],
+    settings: EncoderSettings,
+    start: Model | None,
+) -> TrainReport:
+    """Heads over the written encoders, the figures and the calibration of all: a model."""
+    data, held_out = sets
+    heads = encoders.finish(trained.model, data, settings.dim)
+    judged = encoders.features(held_out, len(held_out.titles))
+    figures = [row["val_recall_at_10"] for row in trained.report]
+    after = title_measure(*judged, held_out.title_groups)(heads)
+    before = _before(start, held_out, torch.device(settings.device))
+    fitted = Fitted("encoders", "infonce", before, after, figures)
+    description = ModelDescription(out.name, encoders.pair.text, encoders.pair.image)
+    if start is not None:
+        description = replace(description, weights=start.description.weights)
+    calibrated = _calibrate(encoders, heads, judged, held_out, description)
+    description = replace(description, calibration=calibrated.calibration)
+    count = len(data.products)
+    shown: dict[str, object] = {"name": out.name, "start": start, "settings": settings.shown()}
+    shown |= {"report": trained.report, "fitted": fitted, "pairs": count, "calibrated": calibrated}
+    card = render_card("encoders_card.md", shown)
+    model = write_model(out, EncoderFiles.of_pair(encoders.pair), heads, description, card)
     counts = {"pairs": count, "held_out": len(held_out.products)}
     return make_report(model, fitted, calibrated, **counts, recall=after)
 
@@ -157,7 +171,7 @@ def _read_data(
     further = [row["text"] for row in read_text_rows(texts[1], ["text"])]
     workers = min(8, os.cpu_count() or 1)
     data, held_out = (
-        read_training_set(catalogue, split, spec, scratch / f"{split}.npy", workers)
+        read_training_set(catalogue, split, spec, scratch / split, workers)
         for split in ("train", "val")
     )
     return replace(data, text_pairs=pairs, texts=further), held_out
@@ -184,8 +198,8 @@ def _train(
     stage: Work,
     *,
     fresh: bool,
-) -> tuple[DualEncoder, list[dict[str, float]]]:
-    """The mean of all runs, and a row for every epoch of each."""
+) -> _Trained:
+    """Runs of seeds that follow each other, from the same weights, to their mean."""
     contrast = settings.contrast
     reader = TextReader(load_tokenizer(pair.text_folder), pair.text, contrast.max_tokens)
 
@@ -205,7 +219,7 @@ def _train(
     ]
     model = begin()
     model.load_state_dict(mean_weights([run.state for run in runs]))
-    return model.cpu().eval(), [row for run in runs for row in run.report]
+    return _Trained(model.cpu().eval(), [row for run in runs for row in run.report])
 
 
 def _before(start: Model | None, held_out: TrainingSet, device: torch.device) -> float:

@@ -26,7 +26,7 @@ from prodmatch.training.metrics import (
     draw_queries,
     fit_calibration,
 )
-from prodmatch.training.model_card import Fitted, heads_card
+from prodmatch.training.model_card import Fitted, render_card
 from prodmatch.training.progress import open_log
 from prodmatch.training.query_bank import add_query_bank
 from prodmatch.training.residual import leave_as_far_as_it_pays
@@ -109,7 +109,8 @@ def fit_heads(
     calibrated = data.calibrate(heads, description.weights)
     description = replace(description, calibration=calibrated.calibration)
     pairs, recall = len(data.train.positions), pair_measure(data.held_out)(heads)
-    card = heads_card(out.name, fitted, pairs=pairs, recall=recall, calibrated=calibrated)
+    shown = {"fitted": fitted, "pairs": pairs, "recall": recall, "calibrated": calibrated}
+    card = render_card("heads_card.md", {"name": out.name, **shown})
     model = write_model(out, files, heads, description, card)
     held_out = len(data.held_out.positions)
     return make_report(model, fitted, calibrated, pairs=pairs, held_out=held_out, recall=recall)

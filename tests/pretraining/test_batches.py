@@ -76,13 +76,13 @@ def test_a_batch_follows_from_its_number_and_the_seed(reader: TextReader) -> Non
 
 
 def test_the_right_texts_of_pairs_that_are_equal_are_no_negatives(reader: TextReader) -> None:
-    batch = Batches(training_set(60), reader, BatchSizes(16, pairs=20), epochs=1, seed=0)[1]
+    batch = Batches(training_set(60), reader, BatchSizes(16, 20, 4), epochs=1, seed=0)[1]
     assert batch.pairs is not None
     assert batch.pairs.ignored.shape == (20, 20)
     assert not batch.pairs.ignored.any()  # a title equals none of the right texts
     assert not batch.same.any()
     doubled = replace(training_set(60), title_groups=np.arange(60) // 4)
-    batch = Batches(doubled, reader, BatchSizes(16), epochs=1, seed=0)[0]
+    batch = Batches(doubled, reader, BatchSizes(16, 4, 4), epochs=1, seed=0)[0]
     groups = doubled.title_groups[batch.rows]
     expected = (groups[:, None] == groups) & ~np.eye(16, dtype=bool)
     np.testing.assert_array_equal(batch.same.numpy(), expected)

@@ -23,7 +23,7 @@ from prodmatch.pretraining.contrastive import (
 from prodmatch.pretraining.dual_encoder import DualEncoder
 
 SETTINGS = ContrastSettings(
-    epochs=3, batch_rows=16, inner_dim=16, text_rate=0.02, image_rate=5e-4, average=0.5
+    epochs=3, batch_rows=16, inner_dim=16, text_rate=0.01, image_rate=1e-4, average=0.5
 )
 
 
@@ -80,9 +80,9 @@ def test_anchored_encoders_stay_nearer_to_where_they_began(
     free = trained(pair, tmp_path / "free", loose)
     before, shares = own_vectors(start, pair), class_shares(start)
     moved = [1 - (own_vectors(model, pair) * before).sum(1).mean() for model in (held, free)]
-    assert 0 < moved[0] < 0.5 * moved[1]
+    assert 0 < moved[0] < 0.8 * moved[1]
     moved = [(class_shares(model) - shares).abs().sum(1).mean() for model in (held, free)]
-    assert 0 < moved[0] < 0.5 * moved[1]
+    assert 0 < moved[0] < 0.8 * moved[1]
     names = held.state_dict()
     for name, value in start.state_dict().items():
         if "running" in name and name.startswith("image."):  # the statistics that it came with
@@ -115,6 +115,23 @@ def test_a_killed_run_goes_on_to_the_same_end(pair: EncoderPair, tmp_path: Path)
     other = replace(SETTINGS, text_rate=1e-4)
     with pytest.raises(ModelError, match=r"seed-0\.pt: is the work of another training"):
         train(pair, Work(tmp_path / "killed"), other)
+
+
+def test_a_source_for_every_product_is_refused(pair: EncoderPair, tmp_path: Path) -> None:
+    reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
+    data = replace(training_set(8), sources=np.arange(8))
+    with pytest.raises(ModelError, match="every product has a `source` of its own"):
+        train_dual_encoder(
+            begin(pair), reader, (data, data), SETTINGS, Work(tmp_path), anchored=True
+        )
+
+
+def test_classes_without_names_are_refused(tmp_path: Path) -> None:
+    pair = save_pair(tmp_path)
+    names = pair.image_folder / "classes.txt"
+    names.write_text("a photo of a mug\n")
+    with pytest.raises(ModelError, match=f"{names}: must name the 5 classes"):
+        begin(pair)
 
 
 def test_the_best_epoch_is_kept(

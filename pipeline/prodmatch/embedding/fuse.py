@@ -210,7 +210,7 @@ def project_modality(
         more_rows: zeros at the end of the map, for the caller.
     """
     keys = row_keys.unique().drop_null()
-    vectors = new_array(path, (max(1, len(keys)) + more_rows, dim))
+    vectors = new_array(path, (max(1, len(keys)) + more_rows, dim), np.float32)
     missing = np.ones(len(keys) + 1, dtype=np.bool_)  # the last is of index -1, no key
     errors: dict[int, str] = {}
     for shard in store.shards():

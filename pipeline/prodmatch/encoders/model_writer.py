@@ -89,10 +89,10 @@ class EncoderFiles:
         )
 
 
-def copy_files(source: Path, target: Path) -> None:
-    """Copies the files of an encoder's folder, and none of other kinds."""
+def copy_files(source: Path, target: Path, *, leave_out: str = "") -> None:
+    """Copies the files of an encoder's folder but for one name, and none of other kinds."""
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.suffix in TEXT_SUFFIXES:
+        if path.is_file() and path.suffix in TEXT_SUFFIXES and path.name != leave_out:
             copy_file(path, target / path.name)
 
 

@@ -1,1 +1,1 @@
-"""Training of encoders."""
+"""Training encoders: data, batches, contrast with anchors, and what is written of them."""

@@ -67,8 +67,8 @@ class BatchSizes:
     """How much a batch holds."""
 
     products: int
-    pairs: int = 256
-    further: int = 256
+    pairs: int
+    further: int
     pairs_every: int = 2  # batches
 
 

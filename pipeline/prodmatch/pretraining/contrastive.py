@@ -275,7 +275,10 @@ def train_dual_encoder(
     checkpoint = work.folder / f"seed-{settings.seed}.pt"
     run.load(checkpoint, identity)
     _, counts = np.unique(train.sources, return_counts=True)
-    sizes = BatchSizes(min(settings.batch_rows, int(counts.max())))
+    if counts.max() < 2:
+        raise ModelError("every product has a `source` of its own, and none to be told from.")
+    rows = min(settings.batch_rows, int(counts.max()))
+    sizes = BatchSizes(rows, pairs=-(-rows // 4), further=-(-rows // 4))
     batches = Batches(train, reader, sizes, epochs=settings.epochs, seed=settings.seed)
     loader = iter(batches.load(len(run.report) * batches.steps, work.workers))
     for epoch in range(len(run.report), settings.epochs):
@@ -295,9 +298,10 @@ def train_dual_encoder(
 
 def _identify(model: DualEncoder, data: TrainingSet, settings: ContrastSettings) -> str:
     """What a training depends on: settings, products, first weights."""
-    weights = [value.detach().double().sum().item() for value in model.state_dict().values()]
-    content = json.dumps([asdict(settings), weights]).encode()
-    return digest_bytes(content, data.title_groups.tobytes(), data.picture_groups.tobytes())
+    arrays = [data.title_groups, data.picture_groups, data.sources]
+    arrays += [value.cpu().numpy() for value in model.state_dict().values()]
+    content = json.dumps(asdict(settings)).encode()
+    return digest_bytes(content, *(array.tobytes() for array in arrays))
 
 
 def _optimizer(model: DualEncoder, settings: ContrastSettings) -> torch.optim.AdamW:

@@ -14,7 +14,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.embedding.image_loader import preprocess_isolated
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
-from prodmatch.storage.atomic import digest_bytes
+from prodmatch.storage.atomic import digest_bytes, new_array
 from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
 
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
@@ -60,7 +60,7 @@ def read_training_set(
     """
     rows = pq.read_table(path, columns=["split"])["split"].to_pylist().count(split)
     shape = (max(1, rows), spec.crop_pixels, spec.crop_pixels, 3)
-    pictures = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    pictures = new_array(file, shape, np.uint8)
     products: list[TrainingProduct] = []
     digests: list[bytes] = []
     sources: list[bytes] = []

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from prodmatch.encoders.efficientnet import CLASS_NAMES, Lite0Features, read_class_names
 from prodmatch.encoders.image import ImageFeatures, ResnetFeatures, load_network
 from prodmatch.encoders.text import TextFeatures, check_layers, load_bert
+from prodmatch.errors import ModelError
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.heads import Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
@@ -89,12 +91,22 @@ class DualEncoder(nn.Module):
 
     @classmethod
     def of_pair(cls, pair: EncoderPair, dim: int) -> Self:
-        """The encoders of a model. The embeddings of its words stay as they are."""
+        """The encoders of a model. The embeddings of its words stay as they are.
+
+        Raises:
+            ModelError: one of them cannot be read, or its classes have no names.
+        """
         bert, _ = load_bert(pair.text_folder)
         check_layers(pair.text_folder, pair.text, int(bert.config.num_hidden_layers))
         for name, value in bert.named_parameters():
             value.requires_grad_(not name.startswith("embeddings."))
         image = load_network(pair.image_folder, pair.image, folded=False)
+        classes = len(image.class_vectors) if isinstance(image, Lite0Features) else 0
+        if classes != len(read_class_names(pair.image_folder)):
+            raise ModelError(
+                f"{pair.image_folder / CLASS_NAMES}: must name the {classes} classes of the "
+                "picture encoder, one a line."
+            )
         return cls(TextFeatures(_without_pooler(bert), pair.text), image, dim)
 
     @classmethod

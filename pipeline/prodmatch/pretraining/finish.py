@@ -69,8 +69,7 @@ def write_encoders(model: DualEncoder, start: EncoderPair, folder: Path) -> Enco
     written = EncoderPair(folder / "text", folder / "image", start.text, start.image)
     for path in (folder, written.text_folder, written.image_folder):
         path.mkdir()
-    copy_files(start.text_folder, written.text_folder)
-    (written.text_folder / WEIGHTS).unlink(missing_ok=True)
+    copy_files(start.text_folder, written.text_folder, leave_out=WEIGHTS)
     _save_halved(model.text.encoder.state_dict(), written.text_folder / WEIGHTS)
     state = model.image.net.state_dict()
     if start.image.architecture == LITE0:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,8 @@ import numpy.typing as npt
 from prodmatch.errors import DamagedError, LockedError, StoreError
 
 logger = logging.getLogger(__name__)
+
+Number = TypeVar("Number", bound=np.generic)
 
 TEMPORARY = "_tmp-"
 UNIQUE = re.compile(rf"{TEMPORARY}[0-9a-f]{{32}}-")  # what a temporary name has before the name
@@ -122,7 +125,7 @@ def new_scratch_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def new_array(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+def new_array(path: Path, shape: tuple[int, ...], kind: type[Number]) -> npt.NDArray[Number]:
     """Zeros of that shape, mapped to a new file in a scratch directory.
 
     Its room on the disk is taken at once: where a mapped page finds none, the process dies.
@@ -131,8 +134,8 @@ def new_array(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         StoreError: the disk has not that much room.
     """
     with _writing(path), _create(path) as file:
-        os.posix_fallocate(file.fileno(), 0, 4 * shape[0] * shape[1])
-    return np.memmap(path, np.float32, "r+", shape=shape)
+        os.posix_fallocate(file.fileno(), 0, np.dtype(kind).itemsize * math.prod(shape))
+    return np.memmap(path, kind, "r+", shape=shape)
 
 
 def copy_file(source: Path, target: Path) -> None:

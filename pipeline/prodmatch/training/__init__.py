@@ -1,1 +1,1 @@
-"""Training encoders from scratch: vocabulary, masked words, views, contrast."""
+"""Fitting heads: data, losses, measures, and what a model is made with."""

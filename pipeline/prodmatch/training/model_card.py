@@ -6,9 +6,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from prodmatch.model.description import Model
-from prodmatch.training.metrics import Calibrated
-
 
 @dataclass(frozen=True)
 class Fitted:
@@ -24,54 +21,8 @@ class Fitted:
     share: float = 1.0  # of the fitted heads; the rest is of the model that they started from
 
 
-def heads_card(
-    name: str, fitted: Fitted, *, pairs: int, recall: float, calibrated: Calibrated
-) -> str:
-    """The card of heads fitted on a catalogue."""
-    return _render(
-        "heads_card.md",
-        name=name,
-        fitted=fitted,
-        pairs=pairs,
-        recall=recall,
-        calibrated=calibrated,
-    )
-
-
-def encoders_card(  # noqa: PLR0913  # all that a card says
-    name: str,
-    settings: Mapping[str, object],
-    report: Sequence[Mapping[str, float]],
-    fitted: Fitted,
-    *,
-    start: Model | None,
-    pairs: int,
-    calibrated: Calibrated,
-) -> str:
-    """The card of trained encoders: where they began, settings, and a row an epoch.
-
-    Args:
-        name: of the model.
-        settings: by name.
-        report: figures of the epochs of every run.
-        fitted: the figures of the model.
-        start: the model that was fine-tuned.
-        pairs: products trained on.
-        calibrated: the probability, and how good it is.
-    """
-    return _render(
-        "encoders_card.md",
-        name=name,
-        settings=settings,
-        report=report,
-        fitted=fitted,
-        start=start,
-        pairs=pairs,
-        calibrated=calibrated,
-    )
-
-
-def _render(template: str, **values: object) -> str:
+def render_card(template: str, values: Mapping[str, object]) -> str:
+    """The card that a template of this folder gives, of the values that it names."""
     loader = FileSystemLoader(Path(__file__).parent)
     cards = Environment(loader=loader, undefined=StrictUndefined)
     return cards.get_template(template).render(values) + "\n"
