@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from prodmatch.errors import ModelError
+from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import normalise
 
@@ -56,7 +57,7 @@ def test_centres_and_rotations_of_blocks_are_put_beside_each_other() -> None:
     features = rows(5, 8)
     joined = Projection.join([(slice(0, 4), first), (slice(4, 8), second)], (0.6, 0.4), 8)
     halves = [
-        (normalise(features[:, chosen] @ part.weight + part.bias) - part.centre)
+        normalise(normalise(features[:, chosen] @ part.weight + part.bias) - part.centre)
         @ part.rotation
         * share**0.5
         for chosen, part, share in ((slice(0, 4), first, 0.6), (slice(4, 8), second, 0.4))
@@ -97,9 +98,10 @@ def test_stacked_projections_have_the_weighted_mean_of_the_inner_products() -> N
         """What a projection gives before it is brought to unit length at last."""
         inner, start, rows = features @ part.weight + part.bias, 0, []
         for size, share in zip(part.blocks or (len(part.bias),), part.shares, strict=True):
-            rows.append(share**0.5 * normalise(inner[:, start : start + size]))
+            block = slice(start, start + size)
+            rows.append(share**0.5 * normalise(normalise(inner[:, block]) - part.centre[block]))
             start += size
-        return (np.hstack(rows) - part.centre) @ part.rotation
+        return np.hstack(rows) @ part.rotation
 
     blocks = [(slice(0, 5), plain(5, 4)), (slice(5, 9), plain(4, 3))]
     joined = Projection.join(blocks, (0.7, 0.3), 9)
@@ -121,3 +123,44 @@ def test_stacked_projections_have_the_weighted_mean_of_the_inner_products() -> N
     np.testing.assert_allclose(
         stacked(left) @ stacked(right).T, expected / np.outer(*lengths), atol=1e-5
     )
+
+
+def familiar(part: Projection, known: np.ndarray) -> Projection:
+    """The projection, whose second block knows these rows of it."""
+    directions = normalise(known)
+    scales = np.abs(directions).max(axis=1) / 127
+    codes = np.rint(directions / scales[:, None]).astype(np.int8)
+    shares = np.array([0.1, 0.9], np.float32)
+    threshold = np.array([0.7], np.float32)
+    familiarity = Familiarity(codes, scales.astype(np.float32), threshold, np.array([1]), shares)
+    return replace(part, familiarity=familiarity)
+
+
+def test_a_strange_row_has_the_shares_of_strange_rows(tmp_path: Path) -> None:
+    parts = [(slice(0, 5), plain(5, 4)), (slice(5, 11), Projection.linear(np.eye(6)))]
+    joined = Projection.join(parts, (0.8, 0.2), 11)
+    known, strange = rows(1, 11), rows(1, 11)
+    strange[:, 5:] = -known[:, 5:]
+    found = familiar(joined, known[:, 5:])
+    assert found.familiarities(np.concatenate([known, strange])).round(3).tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(found(known), joined(known), atol=1e-3)
+    other = Projection.join(parts, (0.1, 0.9), 11)
+    np.testing.assert_allclose(found(strange), other(strange), atol=1e-3)
+    both = np.concatenate([known, strange])
+    np.testing.assert_array_equal(found(both)[1:], found(strange))
+
+    Heads(found, joined).save(tmp_path / "heads.safetensors")
+    opened = Heads.open(tmp_path / "heads.safetensors")
+    np.testing.assert_array_equal(opened.text(both), found(both))
+    assert opened.image.familiarity is None
+    assert joined.familiarities(both).tolist() == [1.0, 1.0]
+
+
+def test_stacked_projections_keep_the_familiarity_of_the_one_that_has_one() -> None:
+    parts = [(slice(0, 5), plain(5, 4)), (slice(5, 11), Projection.linear(np.eye(6)))]
+    one, known = Projection.join(parts, (0.8, 0.2), 11), rows(3, 11)
+    stacked = Projection.stack([plain(11, 3), familiar(one, known[:, 5:])], (0.5, 0.5))
+    assert stacked.familiarity is not None
+    assert stacked.familiarity.block.tolist() == [2]
+    assert stacked.familiarity.shares.tolist() == pytest.approx([0.5, 0.05, 0.45])
+    assert stacked.familiarities(known).min() > 0.99
