@@ -73,7 +73,8 @@ model: $(READY) build/broad ## make the shipped model on DATA, as build/compact
 		--out build/drawn.parquet
 	$(BIN)/python recipes/compact/prepare_data.py --data $(DATA) --drawings build/drawn.parquet \
 		--out build/training_data
-	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/broad --runs 2 --out build/compact $(OPTIONS)
+	$(BIN)/prodmatch pretrain $(TRAINING_DATA) --model build/broad --runs 2 --dim 320 \
+		--out build/compact $(OPTIONS)
 
 broad: build/broad ## make build/broad, a model of published encoders that no product was trained on
 

@@ -184,7 +184,7 @@ def test_a_model_that_is_none_is_one_clear_line(night: Path, tmp_path: Path) -> 
     for name, message in (
         ("no-such", "neither a shipped model (compact"),
         (str(catalogue), "neither a shipped model"),
-        (str(tmp_path), "'format' must be 3"),
+        (str(tmp_path), "'format' must be 4"),
     ):
         done = run("embed", catalogue, "--store", night, "--model", name)
         assert (done.code, done.out) == (1, "")
@@ -217,8 +217,8 @@ def test_a_place_that_cannot_be_looked_at_is_one_clear_line(tmp_path: Path) -> N
 def test_an_empty_store_says_what_to_run(tmp_path: Path) -> None:
     asked, indexed = run("query", "a", "--store", tmp_path), run("index", "--store", tmp_path)
     assert (asked.code, indexed.code) == (1, 1)
-    assert "Run 'prodmatch embed CATALOGUE'" in asked.err
-    assert "Run 'prodmatch embed CATALOGUE'" in indexed.err
+    assert f"Run 'prodmatch embed CATALOGUE --store {tmp_path}'" in asked.err
+    assert "Run 'prodmatch embed CATALOGUE" in indexed.err
 
 
 def test_a_locked_store_exits_with_4(night: Path, model: Model) -> None:

@@ -104,7 +104,7 @@ INVOCATIONS: list[tuple[Words, int, str]] = [
     (("gc", "--minutes", "nan"), 2, "--minutes"),
     (("train", "{missing}", "--out", "{out}"), 1, "{missing}"),
     (("train", "{catalogue}"), 2, "Missing option '--out'"),
-    (("train", "{catalogue}", "--out", "{out}", "--epochs", "0"), 2, "--epochs 0"),
+    (("train", "{catalogue}", "--out", "{out}", "--epochs", "0"), 2, "'--epochs': 0 is not"),
     (("train", "{catalogue}", "--out", "{out}", "--text-encoder", "x"), 2, "--text-encoder"),
 ]  # fmt: skip
 STORELESS = ("check", "convert", "frobnicate", "--frobnicate", b"\xff")
