@@ -279,9 +279,8 @@ class Searcher:
         if given is not None:
             return check_weights(given)
         weights = {**self.encoders.description.weights, **self.generation.weights}
-        if encoded.has_image:
-            return weights
-        return query_weights(weights, signals, encoded.familiarity)
+        familiar = encoded.familiarity
+        return weights if encoded.has_image else query_weights(weights, signals, familiar)
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
