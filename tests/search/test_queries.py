@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from small import draw
 from prodmatch import ProductIndex, SearchOptions, open_index
 from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
+from prodmatch.model.heads import Projection
 from prodmatch.search.queries import Query, RejectedQuery, read_queries, require_queries
 
 GOOD = [
@@ -176,3 +178,15 @@ def test_a_line_without_an_id_takes_none_that_another_has(tmp_path: Path) -> Non
     records: list[object] = [{"query_id": 2, "text": "mug"}, {"text": "lamp"}, [1]]
     read = read_queries(write_lines(tmp_path / "q.jsonl", records))
     assert [query.query_id for query in read] == ["2", "#2", "3"]
+
+
+def test_a_query_that_is_strange_to_the_model_relies_less_on_pictures(
+    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def share_of_picture() -> float:
+        hit = index.search("red shirt", top=1)[0]
+        return hit.image / hit.score
+
+    familiar = share_of_picture()
+    monkeypatch.setattr(Projection, "familiarities", lambda _, rows: np.zeros(len(rows)))
+    assert 0 < share_of_picture() < 0.8 * familiar

@@ -57,6 +57,15 @@ def test_a_signal_that_does_not_know_the_words_loses_weight_to_them(known: float
     assert (found["text"], found["image"]) == pytest.approx((0.3 * max(0.05, known), 0.55))
 
 
+@pytest.mark.parametrize("familiarity", [0.0, 0.5, 1.0])
+def test_pictures_count_less_for_a_query_that_is_strange_to_the_model(familiarity: float) -> None:
+    found = query_weights(WEIGHTS, signals(), familiarity)
+    image = 0.55 * (0.3 + 0.7 * familiarity)
+    assert found == pytest.approx(
+        {"lexical": 0.15 + 0.5 * (0.55 - image), "text": 0.3, "image": image}
+    )
+
+
 def test_words_that_nobody_says_change_nothing() -> None:
     nothing = np.zeros(COUNT, np.float32)
     assert query_weights(WEIGHTS, signals(lexical=nothing, image=agreeing(0.0))) == WEIGHTS

@@ -18,9 +18,7 @@ from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
 PARTS = ("weight", "bias", "centre", "rotation")
-# Weights of text-text and of text-pair cross-covariance beside text-image: docs/experiments.md.
-TEXTS_SHARE = 0.3
-PAIRS_SHARE = 0.1
+TEXTS_SHARE = 0.3  # of text-text cross-covariance beside text-image: docs/experiments.md
 BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
 FAMILIARITY_TENSORS = tuple(field.name for field in fields(Familiarity))
 
@@ -281,11 +279,7 @@ def _lengths(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def compact_heads(
-    text: Projection,
-    image: Projection,
-    parts: tuple[Vectors, Vectors],
-    dim: int,
-    pairs: tuple[Vectors, Vectors] | None = None,
+    text: Projection, image: Projection, parts: tuple[Vectors, Vectors], dim: int
 ) -> Heads:
     """The heads whitened and projected to the `dim - 1` directions of largest cross-covariance.
 
@@ -297,16 +291,11 @@ def compact_heads(
         image: the head of pictures as trained.
         parts: unit rows of training texts and their pictures through these heads, row by row.
         dim: of a part; its first number is no direction.
-        pairs: unit rows of text pairs of the same product through the head of texts, so that the
-            directions that distinguish other products are kept too.
     """
     centres = [part.mean(axis=0) for part in parts]
     texts, pictures = (part - centre for part, centre in zip(parts, centres, strict=True))
     covariance = _cross_covariance(texts, pictures)
     covariance += TEXTS_SHARE * _cross_covariance(texts, texts)
-    if pairs is not None:
-        left, right = (side - centres[0] for side in pairs)
-        covariance += PAIRS_SHARE * _cross_covariance(left, right)
     values, directions = np.linalg.eigh(covariance)
     rotation = directions[:, np.argsort(-values)[: dim - 1]].astype(np.float32)
     projected_text, projected_image = (
