@@ -32,6 +32,7 @@ def read_options(
     image_root: Path | None,
     *,
     allow_empty: bool = False,
+    leave_out: tuple[str, ...] = (),
 ) -> CatalogueOptions:
     """How a catalogue is read, from the values of `catalogue_options`."""
     return CatalogueOptions(
@@ -39,6 +40,7 @@ def read_options(
         text_columns=read_names(text_columns),
         image_root=image_root,
         allow_empty=allow_empty,
+        leave_out=leave_out,
     )
 
 

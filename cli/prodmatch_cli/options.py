@@ -91,6 +91,13 @@ MODEL = click.option(
     type=NAME,
     help="A shipped model's name, or a directory.  [default: the store's, else compact]",
 )
+LEAVE_OUT = click.option(
+    "--leave-out",
+    metavar="COLUMN",
+    multiple=True,
+    type=NAME,
+    help="Column that no file of the store may hold, for good; give it repeatedly.",
+)
 DEVICE = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -237,6 +244,7 @@ def embed_options(command: Command) -> Command:
         ),
         *GATE,
         MAX_REJECT,
+        LEAVE_OUT,
         WORKERS,
         PRECISION,
         DEVICE,

@@ -103,7 +103,7 @@ def plan_embedding(
 ) -> EmbedPlan:
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
     with lock_store(store), scratch_directory(store) as scratch:
-        last = read_last_night(store)
+        last = read_last_night(store).without(catalogue.mapping.excluded)
         precision = _choose_precision(settings or EmbedSettings(), store)
         plan = plan_features(catalogue, model.encoders, store, scratch, precision)
         tonight = scanned_night(catalogue, plan.scan)
@@ -139,15 +139,17 @@ def embed_catalogue(
         classes: run the model's encoders; those of `prodmatch.encoders` by default.
 
     Raises:
-        CatalogueError: no row can be used, too many are rejected, or too much of what the
-            products embedded before had is gone; old embeddings stay.
+        CatalogueError: no row can be used, too many are rejected, too much of what the products
+            embedded before had is gone, or a column is one that the store leaves out; old
+            embeddings stay.
         LockedError: another run writes to the store.
         StoreError: the store cannot be written.
     """
     settings, started = settings or EmbedSettings(), time.monotonic()
     with lock_store(store):
         remove_leftovers(store)
-        last = read_last_night(store)
+        _require_left_out(catalogue, store)
+        last = read_last_night(store).without(catalogue.mapping.excluded)
         with scratch_directory(store) as scratch:
             precision = _choose_precision(settings, store)
             settings = replace(settings, precision=precision)
@@ -265,6 +267,7 @@ def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precis
         text_columns=options.text_columns,
         image_root=options.image_root.resolve() if options.image_root else None,
         precision=precision,
+        leave_out=tuple(sorted({*options.leave_out, *options.left_out_before})),
     )
     try:
         before = read_settings(store)
@@ -274,8 +277,31 @@ def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precis
     if before == settings:
         return []
     write_settings(store, settings)
-    differences = [] if before is None else before.differences(settings)
-    return [f"from now on: {text}" for text in differences]
+    if before is None:
+        return []
+    left_out = [name for name in settings.leave_out if name not in before.leave_out]
+    older = [
+        f"column {name!r} is left out from now on; what was written before holds it until "
+        "'prodmatch gc --keep 1' has removed it"
+        for name in left_out
+    ]
+    return [*older, *(f"from now on: {text}" for text in before.differences(settings))]
+
+
+def _require_left_out(catalogue: Catalogue, store: Path) -> None:
+    """Refuses a catalogue opened with a column that the store leaves out."""
+    try:
+        settings = read_settings(store)
+    except (DamagedError, MismatchError):  # reported where it is written again
+        return
+    sources = zip(catalogue.schema.names, catalogue.mapping.sources, strict=True)
+    kept = {name for pair in sources for name in pair}
+    for name in settings.leave_out if settings is not None else ():
+        if name in kept:
+            raise CatalogueError(
+                f"{catalogue.path}: column {name!r} is one that {store} leaves out. Open the "
+                "catalogue with `leave_out`, or by `open_remembered`."
+            )
 
 
 def _digest(scan: Scan, model: Model, precision: str, tonight: Tonight) -> str:

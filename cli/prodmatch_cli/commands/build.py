@@ -42,6 +42,7 @@ def build(
     device: str,
     precision: str,
     workers: int,
+    leave_out: tuple[str, ...],
     max_reject: float,
     max_removed: float,
     max_lost: float,
@@ -58,7 +59,9 @@ def build(
     Ends with a line of JSON: the keys of both, the seconds of both together.
     """
     ensure_unlocked(store)
-    options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
+    options = read_options(
+        columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
+    )
     chosen = read_weights(weights)
     open_remembered(store, catalogue, options)  # refused before anything is made or loaded
     with hold_store(store):  # before torch is loaded, which takes seconds

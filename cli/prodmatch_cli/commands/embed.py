@@ -31,6 +31,7 @@ def embed(
     device: str,
     precision: str,
     workers: int,
+    leave_out: tuple[str, ...],
     max_reject: float,
     max_removed: float,
     max_lost: float,
@@ -45,7 +46,9 @@ def embed(
     Ends with a line of JSON: rows == embedded + rejected, always.
     """
     ensure_unlocked(store)
-    options = read_options(columns, text_columns, image_root, allow_empty=allow_empty)
+    options = read_options(
+        columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
+    )
     opened = open_remembered(store, catalogue, options)
     chosen = open_model(model or remembered_model(store))
     with hold_store(store):  # before torch is loaded, which takes seconds

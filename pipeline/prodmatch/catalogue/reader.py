@@ -42,6 +42,8 @@ class CatalogueOptions:
     text_columns: tuple[str, ...] = ()  # those of DEFAULT_TEXTS that there are
     image_root: Path | None = None
     allow_empty: bool = False
+    leave_out: tuple[str, ...] = ()  # columns that are never read; each must be there
+    left_out_before: tuple[str, ...] = ()  # those of earlier runs; they may be missing by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,12 @@ def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catal
     united = unite_parts(parts, options.columns)
     named = parts[0].path if len(parts) == 1 else path
     mapping = map_schema(
-        united.schema, options.columns, options.text_columns or DEFAULT_TEXTS, named
+        united.schema,
+        options.columns,
+        options.text_columns or DEFAULT_TEXTS,
+        named,
+        leave_out=options.leave_out,
+        left_out_before=options.left_out_before,
     )
     for name in mapping.needed:
         if name in united.conflicts:

@@ -25,7 +25,7 @@ def open_remembered(
         store: its `store.json` is read, nothing is written.
         catalogue: the one that the store was last made from if None.
         options: `columns`, `text_columns` and `image_root`, where not empty, go before the
-            store's.
+            store's. Columns that the store leaves out are left out always.
 
     Raises:
         StoreError: no catalogue is given, and the store knows none.
@@ -38,6 +38,7 @@ def open_remembered(
             columns=options.columns or settings.columns,
             text_columns=options.text_columns or settings.text_columns,
             image_root=options.image_root or settings.image_root,
+            left_out_before=(*options.left_out_before, *settings.leave_out),
         )
         catalogue = catalogue or settings.catalogue
     if catalogue is None:

@@ -1,7 +1,7 @@
 """Which column of a catalogue is what: decided once, from the schema alone."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class SchemaMapping:
     sources: tuple[str, ...]  # the file's columns that become metadata
     metadata: pa.Schema  # our names and types of these
     left_out: tuple[str, ...]  # columns that cannot be metadata
+    excluded: tuple[str, ...] = ()  # our names of those that `leave_out` names; never read
 
     @property
     def needed(self) -> list[str]:
@@ -73,7 +74,13 @@ class SchemaMapping:
 
 
 def map_schema(
-    schema: pa.Schema, columns: Mapping[str, str], text_columns: Sequence[str], path: Path
+    schema: pa.Schema,
+    columns: Mapping[str, str],
+    text_columns: Sequence[str],
+    path: Path,
+    *,
+    leave_out: Sequence[str] = (),
+    left_out_before: Sequence[str] = (),
 ) -> SchemaMapping:
     """The use of each column of a catalogue with this schema.
 
@@ -82,9 +89,11 @@ def map_schema(
         columns: our names to the file's, where they differ.
         text_columns: our names of the columns that are embedded and searched.
         path: for messages.
+        leave_out: columns that are never read, by our names or the file's.
+        left_out_before: others that are not; they may be missing by now.
 
     Raises:
-        CatalogueError: a column is missing or of a type that cannot be used.
+        CatalogueError: a column is missing, of a type that cannot be used, or used and left out.
     """
     for name, theirs in columns.items():
         if theirs not in schema.names:
@@ -107,7 +116,10 @@ def map_schema(
             f"{path}: has neither text nor picture; found {_list(schema.names)}. "
             "Name the columns with `columns` (title=..., image=...)."
         )
-    metadata, left_out = _find_metadata(ours, schema)
+    _check_leave_out(ours, set(leave_out) - set(left_out_before), path)
+    used = {product_id, *texts, image}
+    excluded = _find_excluded(ours, {*leave_out, *left_out_before}, used, path)
+    metadata, left_out = _find_metadata(ours, schema, excluded)
     return SchemaMapping(
         product_id=product_id,
         texts=texts,
@@ -115,6 +127,7 @@ def map_schema(
         sources=tuple(source for source, _ in metadata.values()),
         metadata=pa.schema([(name, kind) for name, (_, kind) in metadata.items()]),
         left_out=left_out,
+        excluded=excluded,
     )
 
 
@@ -130,14 +143,40 @@ def our_names(schema: pa.Schema, columns: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _check_leave_out(ours: Mapping[str, str], leave_out: Set[str], path: Path) -> None:
+    """Refuses a name that is no column's: with a slip in it, the column would be kept."""
+    there = list(dict.fromkeys([*ours, *ours.values()]))
+    for name in sorted(leave_out - set(there)):
+        near = difflib.get_close_matches(name, there, 1, 0.5)
+        raise CatalogueError(
+            f"{path}: `leave_out={name}`: there is no such column; found {_list(there)}."
+            + (f" Did you mean {near[0]!r}?" if near else "")
+        )
+
+
+def _find_excluded(
+    ours: Mapping[str, str], leave_out: Set[str], used: Set[str | None], path: Path
+) -> tuple[str, ...]:
+    """Our names of the columns to leave out; refuses one that ids, texts or pictures are in."""
+    found = [name for name, source in ours.items() if {name, source} & leave_out]
+    for name in found:
+        if ours[name] in used:
+            raise CatalogueError(
+                f"{path}: column {ours[name]!r} is the products' id, text or picture, so it cannot "
+                "be left out. Name other columns with `columns` or `text_columns`, or do not "
+                "name it in `leave_out`."
+            )
+    return tuple(found)
+
+
 def _find_metadata(
-    ours: Mapping[str, str], schema: pa.Schema
+    ours: Mapping[str, str], schema: pa.Schema, excluded: Sequence[str]
 ) -> tuple[dict[str, tuple[str, pa.DataType]], tuple[str, ...]]:
     """The columns that become metadata, with their types, and those that cannot."""
     metadata: dict[str, tuple[str, pa.DataType]] = {}
     left_out, taken = [], set(RESERVED)  # names of SQL know no case
     for name, source in ours.items():
-        if name in ("product_id", "image"):
+        if name in ("product_id", "image", *excluded):
             continue
         kind = metadata_type(schema.field(source).type)
         usable = kind is not None and name.lower() not in taken and "\0" not in name

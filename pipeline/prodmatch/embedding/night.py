@@ -1,7 +1,7 @@
 """What the products of a night have, for the gate: tonight's, and those embedded before."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -50,6 +50,13 @@ class LastNight:
 
     night: Night | None
     warnings: Sequence[str] = ()
+
+    def without(self, columns: Collection[str]) -> "LastNight":
+        """The same without some columns of metadata, which so are not missed tonight."""
+        if self.night is None:
+            return self
+        types = {name: kind for name, kind in self.night.types.items() if name not in columns}
+        return replace(self, night=replace(self.night, types=types))
 
 
 def read_last_night(store: Path) -> LastNight:

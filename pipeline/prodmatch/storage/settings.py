@@ -11,7 +11,7 @@ from prodmatch.storage.manifests import read_manifest
 NAME = "store.json"
 FORMAT = 1
 SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
-REMEDY = "Remove the file, and give `model`, `catalogue` and `columns` once more."
+REMEDY = "Remove the file, and give `model`, `catalogue`, `columns` and `leave_out` once more."
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class StoreSettings:
     text_columns: tuple[str, ...]  # none where they are the usual ones
     image_root: Path | None = None
     precision: str | None = None  # that its features were encoded in
+    leave_out: tuple[str, ...] = ()  # columns that are in no file of the store, for good
 
     def differences(self, other: "StoreSettings") -> list[str]:
         """What is another in `other`, for a person; the catalogue's path may be one every night."""
@@ -64,11 +65,12 @@ def read_settings(store: Path) -> StoreSettings | None:
         return None
     content = read_manifest(path, FORMAT, SHAPE, REMEDY)
     columns, texts, root = (content.get(n) for n in ("columns", "text_columns", "image_root"))
-    precision = content.get("precision")
-    if not isinstance(columns, dict) or not isinstance(texts, list):
+    precision, left_out = content.get("precision"), content.get("leave_out", [])
+    if not (isinstance(columns, dict) and isinstance(texts, list) and isinstance(left_out, list)):
         raise DamagedError(f"{path}: names no columns. {REMEDY}")
     if not all(
-        isinstance(name, str) for name in [*columns.values(), *texts, root or "", precision or ""]
+        isinstance(name, str)
+        for name in [*columns.values(), *texts, *left_out, root or "", precision or ""]
     ):
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
     return StoreSettings(
@@ -78,6 +80,7 @@ def read_settings(store: Path) -> StoreSettings | None:
         text_columns=tuple(texts),
         image_root=Path(str(root)) if root else None,
         precision=str(precision) if precision else None,
+        leave_out=tuple(left_out),
     )
 
 
@@ -91,6 +94,7 @@ def write_settings(store: Path, settings: StoreSettings) -> None:
         "text_columns": list(settings.text_columns),
         "image_root": str(settings.image_root) if settings.image_root else None,
         "precision": settings.precision,
+        "leave_out": list(settings.leave_out),
     }
     write_json(store / NAME, content)
 
