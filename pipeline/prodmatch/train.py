@@ -29,7 +29,7 @@ from prodmatch.training.metrics import (
 from prodmatch.training.model_card import Fitted, render_card
 from prodmatch.training.progress import open_log
 from prodmatch.training.query_bank import add_query_bank
-from prodmatch.training.residual import leave_as_far_as_it_pays
+from prodmatch.training.residual import leave_where_it_pays
 from prodmatch.training.residual_text import keep_texts
 from prodmatch.training.trainer import Examples, LinearSettings, Measure, train_linear
 
@@ -84,7 +84,7 @@ def fit_heads(
     One product in ten is held out, by its text, and one query in ten of the labels, for the
     figures and the calibration. Canonical correlation, in closed form, is kept where gradients
     end below it on what is held out. Where the encoders are those of a model, its heads
-    are kept with the fitted ones, and count as much as the held-out products let them.
+    are kept beside the fitted ones, which count in texts that are like the catalogue's.
 
     Raises:
         ModelError: the catalogue has fewer than 50 products with text and picture, or the
@@ -101,10 +101,8 @@ def fit_heads(
     measures = data.measure, words_measure(data.query_vectors, data.held_out)
     heads, fitted = keep_texts(heads, fitted, data.train, measures, slack)
     if files.heads is not None:
-        heads, share = leave_as_far_as_it_pays(
-            files.heads, heads, lambda each: data.measure(data.add_bank(each)), slack
-        )
-        heads = data.add_bank(heads)
+        start = data.add_bank(files.heads)
+        heads, share = leave_where_it_pays(start, heads, data.measure, data.train.text, slack)
         fitted = replace(fitted, after=data.measure(heads), share=share)
     calibrated = data.calibrate(heads, description.weights)
     description = replace(description, calibration=calibrated.calibration)

@@ -133,7 +133,7 @@ def familiar(part: Projection, known: np.ndarray) -> Projection:
     shares = np.array([0.1, 0.9], np.float32)
     threshold = np.array([0.7], np.float32)
     familiarity = Familiarity(codes, scales.astype(np.float32), threshold, np.array([1]), shares)
-    return replace(part, familiarity=familiarity)
+    return replace(part, familiarity=(familiarity,))
 
 
 def test_a_strange_row_has_the_shares_of_strange_rows(tmp_path: Path) -> None:
@@ -152,15 +152,38 @@ def test_a_strange_row_has_the_shares_of_strange_rows(tmp_path: Path) -> None:
     Heads(found, joined).save(tmp_path / "heads.safetensors")
     opened = Heads.open(tmp_path / "heads.safetensors")
     np.testing.assert_array_equal(opened.text(both), found(both))
-    assert opened.image.familiarity is None
+    assert opened.image.familiarity == ()
     assert joined.familiarities(both).tolist() == [1.0, 1.0]
 
 
-def test_stacked_projections_keep_the_familiarity_of_the_one_that_has_one() -> None:
+def test_a_second_familiarity_leaves_the_first_blocks_their_proportions(tmp_path: Path) -> None:
     parts = [(slice(0, 5), plain(5, 4)), (slice(5, 11), Projection.linear(np.eye(6)))]
-    one, known = Projection.join(parts, (0.8, 0.2), 11), rows(3, 11)
-    stacked = Projection.stack([plain(11, 3), familiar(one, known[:, 5:])], (0.5, 0.5))
-    assert stacked.familiarity is not None
-    assert stacked.familiarity.block.tolist() == [2]
-    assert stacked.familiarity.shares.tolist() == pytest.approx([0.5, 0.05, 0.45])
-    assert stacked.familiarities(known).min() > 0.99
+    known, shop, strange = (signs * np.abs(rows(1, 11)) for signs in np.sign(drawn_signs()))
+    first = familiar(Projection.join(parts, (0.8, 0.2), 11), known[:, 5:])
+    third = plain(11, 3)
+    stacked = Projection.stack([first, third], (0.4, 0.6))
+    assert stacked.familiarity == first.familiarity
+    second = familiar(first, shop[:, 5:]).familiarity[0]
+    second = replace(second, shares=np.array([0.8, 0.2, 0.0], np.float32))
+    found = replace(stacked, familiarity=(*stacked.familiarity, second))
+
+    def expected(features: np.ndarray, shares: tuple[float, float, float]) -> np.ndarray:
+        return replace(stacked, shares=shares, familiarity=())(features)
+
+    for features, shares in (
+        (known, (0.8, 0.2, 0.0)),
+        (shop, (0.04, 0.36, 0.6)),
+        (strange, (0.1, 0.9, 0.0)),
+    ):
+        np.testing.assert_allclose(found(features), expected(features, shares), atol=1e-3)
+    all_rows = np.concatenate([known, shop, strange])
+    assert found.familiarities(all_rows).round(3).tolist() == [1.0, 1.0, 0.0]
+    Heads(found, found).save(tmp_path / "heads.safetensors")
+    opened = Heads.open(tmp_path / "heads.safetensors")
+    np.testing.assert_array_equal(opened.text(all_rows), found(all_rows))
+
+
+def drawn_signs() -> np.ndarray:
+    """Three rows of signs that are orthogonal over the last six features."""
+    own = [[1, 1, 1, 1, 1, 1], [1, -1, 1, -1, 1, -1], [-1, -1, -1, -1, -1, -1]]
+    return np.hstack([np.ones((3, 5)), own])[:, None]

@@ -14,7 +14,14 @@ from prodmatch.model.heads import Heads, Projection, compact_heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, fit_heads
 from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.residual import ADDED, SHARES, join_heads, leave_as_far_as_it_pays
+from prodmatch.training.query_bank import add_query_bank
+from prodmatch.training.residual import (
+    ADDED,
+    PICTURE_SHARE,
+    SHARES,
+    join_heads,
+    leave_where_it_pays,
+)
 
 WIDTH = 24
 
@@ -45,40 +52,38 @@ def recall(heads: Heads, pairs: tuple[Vectors, Vectors]) -> float:
     return recall_of_pairs(heads.texts(pairs[0]), heads.pictures(pairs[1]), numbers)
 
 
-def test_an_inner_product_is_the_mean_of_both() -> None:
-    start, fitted = heads_of(1), heads_of(4)
-    assert join_heads(start, fitted, 0.0) is start
-    assert join_heads(start, fitted, 1.0) is fitted
-    both = join_heads(start, fitted, 0.25)
+def test_both_have_their_directions_and_their_shares() -> None:
+    start, fitted, text = heads_of(1), heads_of(4), drawn(2, 60, WIDTH)
+    assert join_heads(start, fitted, 0.0, text) is start
+    both = join_heads(start, fitted, 0.75, text)
     assert both.dim == start.dim + fitted.dim - 1
-    for own, modality in ((both.text, "text"), (both.image, "image")):
-        parts = [getattr(start, modality), getattr(fitted, modality)]
-        stacked = Projection.stack(parts, (0.75, 0.25))
-        np.testing.assert_array_equal(own(drawn(2, 5, WIDTH)), stacked(drawn(2, 5, WIDTH)))
+    assert both.text.shares == pytest.approx((0.25, 0.75))
+    assert both.image.shares == pytest.approx((1 - PICTURE_SHARE, PICTURE_SHARE))
+    assert both.text.familiarity[0].shares.tolist() == [1.0, 0.0]
     wide = replace(fitted, text=Projection.linear(drawn(5, WIDTH, ADDED + 9)))
-    rotation = join_heads(start, wide, 0.25).text.rotation
+    rotation = join_heads(start, wide, 0.25, text).text.rotation
     assert rotation.shape[1] == start.text.rotation.shape[1] + ADDED
 
 
 @pytest.mark.parametrize(
     ("figures", "slack", "share"),
     [
-        ([0.5, 0.5, 0.5, 0.5, 0.5], 0.0, 0.0),
-        ([0.5, 0.49, 0.3, 0.2, 0.1], 0.0, 0.0),
-        ([0.5, 0.6, 0.7, 0.7, 0.6], 0.0, 0.5),
-        ([0.5, 0.6, 0.7, 0.71, 0.6], 0.02, 0.5),
-        ([0.69, 0.6, 0.7, 0.71, 0.6], 0.02, 0.0),
-        ([0.1, 0.2, 0.3, 0.4, 0.5], 0.05, 1.0),
+        ([0.5, 0.5, 0.5, 0.5], 0.0, 0.0),
+        ([0.5, 0.49, 0.3, 0.2], 0.0, 0.0),
+        ([0.5, 0.6, 0.7, 0.6], 0.0, 0.75),
+        ([0.5, 0.6, 0.6, 0.6], 0.02, 0.5),
+        ([0.69, 0.6, 0.7, 0.71], 0.02, 0.0),
+        ([0.1, 0.2, 0.3, 0.4], 0.05, 0.95),
     ],
 )
-def test_the_smallest_share_that_is_as_good_as_any_is_taken(
+def test_the_best_share_is_taken_where_it_pays(
     figures: list[float], slack: float, share: float
 ) -> None:
-    start, fitted = heads_of(1), heads_of(4)
+    start, fitted, text = heads_of(1), heads_of(4), drawn(2, 60, WIDTH)
     given = iter(figures)
-    heads, found = leave_as_far_as_it_pays(start, fitted, lambda _: next(given), slack)
+    heads, found = leave_where_it_pays(start, fitted, lambda _: next(given), text, slack)
     assert found == share
-    expected = join_heads(start, fitted, share)
+    expected = join_heads(start, fitted, share, text)
     np.testing.assert_array_equal(heads.text.weight, expected.text.weight)
     np.testing.assert_array_equal(heads.text.shares, expected.text.shares)
     assert list(SHARES) == sorted(SHARES)
@@ -87,18 +92,36 @@ def test_the_smallest_share_that_is_as_good_as_any_is_taken(
 def test_what_lies_outside_is_not_lost_and_what_pays_is_gained() -> None:
     known, shop = (world(1, 800, turned=turned) for turned in (False, True))
     inside, outside = (world(2, 300, turned=turned) for turned in (True, False))
-    start, fitted = fit_cca(*known, 16), fit_cca(*shop, 16)
-    heads, share = leave_as_far_as_it_pays(start, fitted, lambda each: recall(each, inside), 0.2)
-    assert 0 < share < 1
+    start, fitted = (add_query_bank(fit_cca(*pairs, 16), *pairs) for pairs in (known, shop))
+    heads, share = leave_where_it_pays(
+        start, fitted, lambda each: recall(each, inside), shop[0], 0.1
+    )
+    assert share > 0
     assert recall(heads, inside) > recall(start, inside) + 0.3
-    assert recall(heads, outside) > 0.8 > 0.1 > recall(fitted, outside)
+    assert recall(heads, outside) > recall(start, outside) - 0.05
+    assert recall(fitted, outside) < 0.1
+    familiar = [np.median(heads.text.familiarities(pairs[0])) for pairs in (inside, outside)]
+    assert familiar[0] > 0.8 > 0.2 > familiar[1]
     # a shop whose products are as those that the model knows leaves it as it is
     again = fit_cca(*world(3, 800, turned=False), 16)
-    heads, share = leave_as_far_as_it_pays(start, again, lambda each: recall(each, outside), 0.05)
+    heads, share = leave_where_it_pays(
+        start, again, lambda each: recall(each, outside), known[0], 0.05
+    )
     assert (heads, share) == (start, 0.0)
 
 
-@pytest.mark.parametrize(("share", "card"), [(0.5, "0.50 of a score"), (1.0, None)])
+def test_the_penalties_of_hubs_are_those_of_the_model_that_was_left() -> None:
+    start, fitted = (add_query_bank(heads_of(n), *world(n, 200, turned=False)) for n in (1, 4))
+    text, image = world(5, 100, turned=False)
+    joined = join_heads(start, fitted, 0.5, text)
+    assert start.bank is not None
+    assert joined.bank is not None
+    expected = start.bank.penalties(start.image(image))
+    found = joined.bank.penalties(joined.image(image))
+    assert np.corrcoef(expected, found)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(("share", "card"), [(0.5, "0.50 of a score"), (0.0, None)])
 def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
     share: float, card: str | None, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +134,7 @@ def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
     assert trained.heads.bank is not None
     inner = len(model.heads.text.bias)
     if card is None:
-        assert trained.heads.dim == 8
+        assert trained.heads.dim == model.heads.dim
         assert "of a score" not in text
     else:
         np.testing.assert_array_equal(trained.heads.text.weight[:, :inner], model.heads.text.weight)

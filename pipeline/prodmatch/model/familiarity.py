@@ -18,13 +18,16 @@ SHARPNESS = 40.0  # of a cosine: familiar within a tenth, or not
 
 @dataclass(frozen=True)
 class Familiarity:
-    """Centres of training texts in one block of a projection, and the shares of strange texts."""
+    """Centres of training texts in one block of a projection, and the shares of strange texts.
+
+    It is about the first blocks of a projection, as many as it has shares.
+    """
 
     codes: npt.NDArray[np.int8]  # (n, size of the block)
     scales: Vectors  # (n,), of the codes
     threshold: Vectors  # (1,): the cosine of a text that is as familiar as strange
     block: npt.NDArray[np.int64]  # (1,): which block it is
-    shares: Vectors  # (blocks,): of a text that is like none of them
+    shares: Vectors  # (blocks,): of a text that is like none of the centres
 
     def __call__(self, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """From 0, strange, to 1, of `(n, size)` unit rows of the block: `(n, 1)`."""

@@ -30,7 +30,8 @@ class Projection:
     The inner numbers may be blocks that come from different encoders: each block is centred,
     brought to unit length and scaled by the square root of its share, so that an inner product of
     two rows is the mean of the blocks' cosines, weighted by their shares. Where there is a
-    `familiarity`, the shares are those of a familiar row, and a strange row has others.
+    `familiarity`, the shares are those of a familiar row, and a strange row has others. A second
+    one tells the shares of the blocks after those of the first, which keep their proportions.
 
     Texts and pictures lie in two narrow cones; taking each cone's centre away lets their
     inner products be compared. The rotation is the same for both parts, and begins with the
@@ -43,7 +44,7 @@ class Projection:
     rotation: Vectors  # (inner, dim)
     blocks: tuple[int, ...] = ()  # sizes that sum to inner; none for a single block
     shares: tuple[float, ...] = (1.0,)  # of each block; they sum to 1
-    familiarity: Familiarity | None = None
+    familiarity: tuple[Familiarity, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = self.blocks or (len(self.bias),)
@@ -117,7 +118,7 @@ class Projection:
         """Projections of the same features as one, with all their blocks and directions.
 
         Args:
-            parts: the projections.
+            parts: the projections, of which only the first may have a familiarity.
             shares: of each, which its blocks' shares are multiplied by.
         """
         sizes = [part.rotation.shape for part in parts]
@@ -133,11 +134,11 @@ class Projection:
             rotation.astype(np.float32),
             tuple(size for part in parts for size in part.blocks or (len(part.bias),)),
             tuple(
-                share * own
+                float(np.float32(share * own))  # as they are written
                 for part, share in zip(parts, shares, strict=True)
                 for own in part.shares
             ),
-            _stack_familiarity(parts, shares),
+            parts[0].familiarity,
         )
 
     def __call__(self, features: Vectors) -> Vectors:
@@ -161,20 +162,27 @@ class Projection:
 
     def familiarities(self, features: Vectors) -> npt.NDArray[np.float64]:
         """How familiar rows `(n, features)` are, `(n,)` from 0 to 1; 1 where none is strange."""
-        if self.familiarity is None:
-            return np.ones(len(features))
-        weight, place = self._matrices[0], int(self.familiarity.block[0])
-        start = sum(self.blocks[:place])
-        own = slice(start, start + self.blocks[place])
-        block = features.astype(np.float64) @ weight[:, own] + self.bias[own]
-        return self.familiarity(block / _lengths(block))[:, 0]
+        found = [known(self.block(features, int(known.block[0]))) for known in self.familiarity]
+        return np.max(found, axis=0)[:, 0] if found else np.ones(len(features))
+
+    def block(self, features: Vectors, place: int) -> npt.NDArray[np.float64]:
+        """Unit rows `(n, size)` of a block by itself, neither centred nor rotated."""
+        sizes = self.blocks or (len(self.bias),)
+        own = slice(sum(sizes[:place]), sum(sizes[: place + 1]))
+        rows = features.astype(np.float64) @ self._matrices[0][:, own] + self.bias[own]
+        return np.asarray(rows / _lengths(rows))
 
     def _shares(self, units: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
         usual = np.asarray(self.shares, np.float64)[None]
-        if self.familiarity is None:
-            return usual
-        familiar = self.familiarity(units[int(self.familiarity.block[0])])
-        return np.asarray(familiar * usual + (1 - familiar) * self.familiarity.shares)
+        shares = np.ones((1, 0))
+        for known in self.familiarity:
+            count, familiar = len(known.shares), known(units[int(known.block[0])])
+            of_familiar, of_strange = (
+                _append_shares(shares, row[:, :count] / row[:, :count].sum())
+                for row in (usual, known.shares.astype(np.float64)[None])
+            )
+            shares = familiar * of_familiar + (1 - familiar) * of_strange
+        return np.asarray(shares if self.familiarity else usual)
 
     @cached_property
     def _matrices(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -216,10 +224,11 @@ class Heads:
             sizes = projection.blocks or (len(projection.bias),)
             arrays[f"{modality}.blocks"] = np.array(sizes, np.int64)
             arrays[f"{modality}.shares"] = np.array(projection.shares, np.float32)
-            if projection.familiarity is not None:
-                for name in FAMILIARITY_TENSORS:
-                    value = getattr(projection.familiarity, name)
-                    arrays[f"{modality}.familiarity.{name}"] = value
+            for place, known in enumerate(projection.familiarity):
+                for name, tensor in zip(
+                    FAMILIARITY_TENSORS, _familiarity_names(modality, place), strict=True
+                ):
+                    arrays[tensor] = getattr(known, name)
         if self.bank is not None:
             arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_TENSORS}
         with new_file(path) as file:
@@ -247,23 +256,26 @@ class Heads:
 def _read_projection(arrays: Mapping[str, np.ndarray], modality: str) -> Projection:
     weight, bias, centre, rotation = (arrays[f"{modality}.{part}"] for part in PARTS)
     blocks, shares = (arrays[f"{modality}.{part}"].tolist() for part in ("blocks", "shares"))
-    names = [f"{modality}.familiarity.{name}" for name in FAMILIARITY_TENSORS]
-    familiarity = Familiarity(*map(arrays.__getitem__, names)) if names[0] in arrays else None
-    return Projection(weight, bias, centre, rotation, tuple(blocks), tuple(shares), familiarity)
+    familiarity: list[Familiarity] = []
+    while (names := _familiarity_names(modality, len(familiarity)))[0] in arrays:
+        familiarity.append(Familiarity(*map(arrays.__getitem__, names)))
+    return Projection(
+        weight, bias, centre, rotation, tuple(blocks), tuple(shares), tuple(familiarity)
+    )
 
 
-def _stack_familiarity(parts: Sequence[Projection], shares: Sequence[float]) -> Familiarity | None:
-    """The familiarity of the part that has one, told of all their blocks."""
-    found, place = None, 0
-    strange: list[float] = []
-    for part, share in zip(parts, shares, strict=True):
-        own = part.shares
-        if part.familiarity is not None:
-            own = tuple(part.familiarity.shares.tolist())
-            found = replace(part.familiarity, block=part.familiarity.block + place)
-        strange += [share * each for each in own]
-        place += len(part.shares)
-    return found and replace(found, shares=np.array(strange, np.float32))
+def _familiarity_names(modality: str, place: int) -> list[str]:
+    """The names of the tensors of one familiarity; only those after the first have a number."""
+    prefix = f"{modality}.familiarity" + (f".{place}" if place else "")
+    return [f"{prefix}.{name}" for name in FAMILIARITY_TENSORS]
+
+
+def _append_shares(
+    first: npt.NDArray[np.float64], every: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Shares `(n, blocks)`: the later ones of `(1, blocks)`, what they leave for `(n, k)` first."""
+    later = np.repeat(every[:, first.shape[1] :], len(first), axis=0)
+    return np.concatenate([first * (1 - later.sum(axis=1, keepdims=True)), later], axis=1)
 
 
 def _with_first(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:

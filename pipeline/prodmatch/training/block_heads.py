@@ -8,16 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.query_bank import add_query_bank, group_rows
+from prodmatch.training.familiar_texts import find_familiarity
+from prodmatch.training.query_bank import add_query_bank
 
 OWN_SHARES = (0.05, 0.95)  # of the encoder's own block, in a familiar text and in a strange one
 PICTURE_SHARE = 0.2  # of the same in a picture
-CENTRES = 256  # of groups of training texts
-LEAST_FAMILIAR = 0.05  # share of the training texts that lie beyond the threshold
-STEPS = 127  # of a code, on either side of 0
 
 
 def block_heads(
@@ -46,24 +43,9 @@ def block_heads(
     own = _own_heads(text, image, general, width, dim - 1 - directions)
     texts = Projection.stack([fitted.text, own.text], (1 - OWN_SHARES[0], OWN_SHARES[0]))
     pictures = Projection.stack([fitted.image, own.image], (1 - PICTURE_SHARE, PICTURE_SHARE))
-    familiarity = find_familiarity(normalise(text[:, :width]))
-    return add_query_bank(Heads(replace(texts, familiarity=familiarity), pictures), text, image)
-
-
-def find_familiarity(texts: Vectors) -> Familiarity:
-    """How familiar texts are in the second of two blocks, from `(n, width)` unit training rows."""
-    centres, _ = group_rows(texts, min(CENTRES, max(1, len(texts) // 20)))
-    centres = normalise(centres)
-    scales = np.maximum(np.abs(centres).max(axis=1), 1e-12) / STEPS
-    codes = np.rint(centres / scales[:, None]).astype(np.int8)
-    nearest = (texts @ (codes * scales[:, None]).T).max(axis=1)
-    return Familiarity(
-        codes,
-        scales.astype(np.float32),
-        np.quantile(nearest, [LEAST_FAMILIAR]).astype(np.float32),
-        np.array([1]),
-        np.array([1 - OWN_SHARES[1], OWN_SHARES[1]], np.float32),
-    )
+    shares = np.array([1 - OWN_SHARES[1], OWN_SHARES[1]], np.float32)
+    known = find_familiarity(texts, text, 1, shares)
+    return add_query_bank(Heads(replace(texts, familiarity=(known,)), pictures), text, image)
 
 
 def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim: int) -> Heads:

@@ -1,46 +1,69 @@
-"""Heads that do not forget: fitted ones together with those of the model that they started from."""
+"""Heads that do not forget: fitted ones together with those of the model that they started from.
+
+What lies outside of a shop's own products only the model knows, and no measure on held-out
+products tells what is lost there. So the fitted directions have their share in texts that are like
+the shop's own, and next to none in others: figures in docs/experiments.md.
+"""
 
 from dataclasses import replace
 
+import numpy as np
+
 from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.hubness import QueryBank
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.familiar_texts import find_familiarity
 from prodmatch.training.trainer import Measure
 
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the fitted heads
-ADDED = 64  # directions of the fitted heads, where both are kept
+SHARES = (0.0, 0.5, 0.75, 0.95)  # of the fitted directions, in a text like the shop's
+PICTURE_SHARE = 0.5  # of the same in a picture
+ADDED = 128  # directions of the fitted heads, where both are kept
 
 
-def leave_as_far_as_it_pays(
-    start: Heads, fitted: Heads, measure: Measure, slack: float
+def leave_where_it_pays(
+    start: Heads, fitted: Heads, measure: Measure, text: Vectors, slack: float
 ) -> tuple[Heads, float]:
-    """Heads of both, and the share of the fitted ones: the smallest that is as good as any.
-
-    What lies outside of a shop's own products only the model knows, and no measure on held-out
-    products tells what is lost there, so the model is left no further than these pay for.
+    """Heads of both, and the share of the fitted ones in texts like the shop's.
 
     Args:
         start: the heads of the model.
         fitted: heads over the same features.
         measure: a figure on products that neither was fitted on.
-        slack: how far a figure may be below the best, as chance lets it.
+        text: `(n, text features)` of the products that `fitted` was fitted on.
+        slack: by how much a figure must be above that of `start`, as chance lets it.
     """
-    joined = [(share, join_heads(start, fitted, share)) for share in SHARES]
+    joined = [(share, join_heads(start, fitted, share, text)) for share in SHARES]
     figures = [measure(heads) for _, heads in joined]
-    least = max(figures) - slack
-    place = next(number for number, figure in enumerate(figures) if figure >= least)
-    share, heads = joined[place]
+    best = int(np.argmax(figures))
+    share, heads = joined[best if figures[best] > figures[0] + slack else 0]
     return heads, share
 
 
-def join_heads(start: Heads, fitted: Heads, share: float) -> Heads:
-    """The directions of both, concatenated: an inner product of which is their mean."""
-    if share in (0.0, 1.0):
-        return fitted if share else start
-    both = (1 - share, share)
-    return Heads(
-        Projection.stack([start.text, _leading(fitted.text)], both),
-        Projection.stack([start.image, _leading(fitted.image)], both),
+def join_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> Heads:
+    """The directions of both, concatenated: an inner product of which is their weighted mean.
+
+    The query bank is that of `start`, which says nothing of the directions that are added.
+    """
+    if share == 0.0:
+        return start
+    texts = Projection.stack([start.text, _leading(fitted.text)], (1 - share, share))
+    images = Projection.stack(
+        [start.image, _leading(fitted.image)], (1 - PICTURE_SHARE, PICTURE_SHARE)
     )
+    own = len(start.text.shares)
+    strange = np.array([*start.text.shares, *[0.0] * (len(texts.shares) - own)], np.float32)
+    block = int(start.text.familiarity[0].block[0]) if start.text.familiarity else 0
+    known = find_familiarity(texts, text, block, strange)
+    texts = replace(texts, familiarity=(*texts.familiarity, known))
+    return Heads(texts, images, start.bank and _widen(start.bank, images.rotation.shape[1]))
 
 
 def _leading(projection: Projection) -> Projection:
     return replace(projection, rotation=projection.rotation[:, :ADDED])
+
+
+def _widen(bank: QueryBank, dim: int) -> QueryBank:
+    """The bank over the first of `dim` directions, in pictures that have less of their length."""
+    codes = np.pad(bank.codes, ((0, 0), (0, dim - bank.codes.shape[1])))
+    scales = bank.scales / np.float32(np.sqrt(1 - PICTURE_SHARE))
+    return replace(bank, codes=codes, scales=scales)
