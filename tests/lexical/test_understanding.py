@@ -10,6 +10,7 @@ from small import SCHEMA, products
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.lexical.currencies import may_be
 from prodmatch.lexical.understanding import understand
 from prodmatch.model.description import Model
 from prodmatch.products.conditions import is_price
@@ -201,6 +202,69 @@ LIMITS = [
     ("shoes under 1 000 eur", ["< 1000"]),
     ("shoes under \u20ac50,-", ["< 50"]),
     ("shoes 30 or cheaper", ["<= 30"]),
+    ("shoes under 500 cents", ["< 5"]),
+    ("shoes under 500\u00a2", ["< 5"]),
+    ("shoes under 99p", ["< 0.99"]),
+    ("shoes between 50 and 99 pence", [">= 0.5", "<= 0.99"]),
+    ("shoes under 5 dollars and 50 cents", ["< 5.5"]),
+    ("shoes under 5\u20ac50", ["< 5.5"]),
+    ("shoes under $.99", ["< 0.99"]),
+    ("shoes under \u20ac0.999", ["< 0.999"]),
+    ("shoes below 1,5k", ["< 1500"]),
+    ("shoes under 2 thousand dollars", ["< 2000"]),
+    ("shoes under 1 lakh", ["< 100000"]),
+    ("shoes under $1M", ["< 1000000"]),
+    ("shoes under 1'000 chf", ["< 1000"]),
+    ("shoes under 30.-", ["< 30"]),
+    ("shoes below twenty-five euros", ["< 25"]),
+    ("shoes under a dollar", ["< 1"]),
+    ("shoes under a tenner", ["< 10"]),
+    ("shoes less then 20 bucks", ["< 20"]),
+    ("shoes under 30 pounds sterling", ["< 30"]),
+    ("shoes under 300 kr", ["< 300"]),
+    ("shoes under 300 z\u0142", ["< 300"]),
+    ("shoes under 50 US dollars", ["< 50"]),
+    ("shoes under HK$50", ["< 50"]),
+    ("shoes under 500 pesos", ["< 500"]),
+    ("shoes unter 20 euro", ["< 20"]),
+    ("shoes bis 20\u20ac", ["<= 20"]),
+    ("shoes zwischen 10 und 20 euro", [">= 10", "<= 20"]),
+    ("shoes moins de 20 euros", ["< 20"]),
+    ("shoes not costing more than $20", ["<= 20"]),
+    ("shoes not cheaper than 20", [">= 20"]),
+    ("shoes that cost less than $20", ["< 20"]),
+    ("shoes max budget $20", ["<= 20"]),
+    ("shoes $20 minimum", [">= 20"]),
+    ("shoes exactly $20", ["= 20"]),
+    ("shoes only under $20 please", ["< 20"]),
+]
+UNREAD = [
+    ("mug under 20 inches", ["under 20 inches"]),
+    ("mug under 5 kg", ["under 5 kg"]),
+    ("mug max 500ml", ["max 500ml"]),
+    ("laptop under 15 inch", ["under 15 inch"]),
+    ("rug between 4 and 6 feet", ["between 4 and 6 feet"]),
+    ("dumbbell under 20 pounds", ["under 20 pounds"]),
+    ("mug over 3 stars", ["over 3 stars"]),
+    ("shoes not over 500 g", ["not over 500 g"]),
+    ("bag 20l or less", ["20l or less"]),
+    ("monitor 144 hz or more", ["144 hz or more"]),
+    ("cream spf over 30", ["over 30"]),
+    ("sheets thread count over 400", ["over 400"]),
+    ("ring over 14k", ["over 14k"]),
+    ("projector over 1080p", ["over 1080p"]),
+    ("mug under 99ct", ["under 99ct"]),
+    ("mug under 20 ceramic", ["under 20 ceramic"]),
+    ("mug under 50% off", ["under 50%"]),
+    ("mug from 10 to 20", ["from 10 to 20"]),
+    ("mug about $20", ["about $20"]),
+    ("mug for 20 dollars", ["for 20 dollars"]),
+    ("mug with a price of 20", ["price of 20"]),
+    ("nike shoes air max 95", []),
+    ("pan non stick max 90", []),
+    ("i <3 you mug", []),
+    ("dress under armour", []),
+    ("seeds from 20", []),
 ]
 WORDS_ONLY = [
     "non stick pan", "non-stick pan", "nonslip mat", "non slip mat", "non-slip mat",
@@ -244,6 +308,7 @@ def test_a_limit_of_a_price_is_understood(text: str, limits: list[str]) -> None:
     found = understand(text, contains)
     assert [limit.condition("price") for limit in found.limits] == [f"price {x}" for x in limits]
     kept = [word for word in text.split() if word in ("shoes", "for", "women") and found.words]
+    assert found.unread == ()
     assert found.words.split()[0] == "shoes"
     assert set(found.words.split()) <= set(kept)
     assert understand(text, contains, limits=False).limits == ()
@@ -253,6 +318,32 @@ def test_a_limit_of_a_price_is_understood(text: str, limits: list[str]) -> None:
 def test_what_only_looks_like_one_stays_words(text: str) -> None:
     found = understand(text, contains)
     assert (found.words, found.without, found.limits) == (text, (), ())
+
+
+@pytest.mark.parametrize(("text", "unread"), UNREAD)
+def test_a_limit_that_is_of_no_price_is_named(text: str, unread: list[str]) -> None:
+    found = understand(text, contains)
+    assert (found.words, found.limits, list(found.unread)) == (text, (), unread)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "code"),
+    [
+        ("shoes under $5", "$", "CAD"),
+        ("shoes under 5 euro", "EUR", "EUR"),
+        ("shoes under 99p", "GBP", "GBP"),
+        ("shoes under 300 kr", "kr", "SEK"),
+        ("shoes under 500 yen", "JPY", "JPY"),
+        ("shoes under A$5", "AUD", "AUD"),
+        ("shoes under 5 TRY", "TRY", "TRY"),
+        ("shoes under 500 cents", "", "EUR"),
+    ],
+)
+def test_a_currency_is_read(text: str, currency: str, code: str) -> None:
+    (limit,) = understand(text, contains).limits
+    assert limit.currency == currency
+    assert may_be(currency, code)
+    assert may_be(currency, "THB") == (not currency)
 
 
 def test_a_text_that_a_product_contains_is_never_understood() -> None:
@@ -325,4 +416,42 @@ def test_a_limit_without_a_column_of_prices_is_hinted_at(tiny: Model, tmp_path: 
     assert answer.understood is None
     assert answer.hints == (
         "price < 30: not applied, as there is no column of prices. Give a condition with `where`",
+    )
+
+
+PRICE_COLUMNS: dict[str, tuple[dict[str, list[object]], str | None, str | None]] = {
+    "plain": ({"price": [1.5]}, "price < 5", None),
+    "cents": ({"price_cents": [150]}, "price_cents < 500", None),
+    "dollars": ({"priceUSD": [1.5]}, "priceUSD < 5", None),
+    "dollars by a column": ({"price": [1.5], "currency": ["CAD"]}, "price < 5", None),
+    "euros": ({"price_eur": [1.5]}, None, "price_eur is in EUR, and the query says $"),
+    "pounds": ({"price": [1.5], "price_currency": ["GBP"]}, None, "price is in GBP, and the query"),
+    "several": ({"price": [1.5], "msrp": [2]}, None, "there are several columns of prices, price"),
+    "text": ({"price": ["$1.50"]}, None, "price is text ('$1.50')"),
+    "a flag": ({"price": [1.5], "price_drop": [True]}, "price < 5", None),
+}
+
+
+@pytest.mark.parametrize("name", PRICE_COLUMNS)
+def test_a_limit_is_of_the_column_and_its_currency(name: str, tiny: Model, tmp_path: Path) -> None:
+    columns, understood, hint = PRICE_COLUMNS[name]
+    save_query_encoders(tmp_path / "store", tiny)
+    table = {"product_id": ["p0", "p1"], "title": ["red mug", "blue mug"]}
+    pq.write_table(
+        pa.table({**table, **{name: 2 * values for name, values in columns.items()}}),
+        tmp_path / "c.parquet",
+    )
+    night(tmp_path / "c.parquet", tiny, tmp_path / "store")
+    (answer,) = open_index(tmp_path / "store").answer([Query("a", "mug under $5")])
+    assert answer.understood == understood
+    assert [text for text in answer.hints if "not applied" in text] == list(answer.hints)
+    assert (hint or "") in " ".join(answer.hints)
+    assert bool(answer.hints) == bool(hint)
+
+
+def test_a_limit_that_is_not_understood_is_hinted_at(index: ProductIndex) -> None:
+    (answer,) = index.answer([Query("a", "shirt under 5 kg")])
+    assert answer.hints == (
+        "'under 5 kg': searched for as words; no limit of a price was understood. "
+        "Give a condition with `where`",
     )

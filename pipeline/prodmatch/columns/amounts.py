@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from prodmatch.lexical.currencies import CODES
+
 NO_VALUE = frozenset(["na", "n/a", "#n/a", "null", "none", "nan", "nil", "-", "--", "\\n"])
 SIGNS = "€$£¥₹₩₽₺₴฿₫₪₱₦₡"
-CODES = (
-    "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES "
-    "KRW KWD MAD MXN MYR NGN NOK NZD PEN PHP PKR PLN QAR RON RSD RUB SAR SEK SGD THB TND TRY TWD "
-    "UAH USD UYU VND ZAR"
-)
 CURRENCY = rf"(?:(?:US|AU?|CA?|NZ|HK|R|S|MX)?\$|[{SIGNS}]|zł|Kč|Ft|lei|Rs\.?|[Kk]r\.?|Fr\.?|" + (
-    "|".join(CODES.split()) + ")"
+    "|".join(sorted(CODES)) + ")"
 )
 SPACE = " \u00a0\u202f\u2009"
 AMOUNT = re.compile(

@@ -1,69 +1,91 @@
 """Limits of a price in a query's text: "under $50", "between 20 and 40", "<= thirty euros"."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from prodmatch.lexical.currencies import CENTS, CURRENCY, SIGNS, read_currency
 from prodmatch.lexical.folding import UNITS
 from prodmatch.lexical.number_words import NUMBER_WORDS, read_number_words
 
 Contains = Callable[[Sequence[str]], bool]  # whether products contain these words in this order
 
-SIGNS = "[$€£¥₹]"
-CURRENCIES = rf"{SIGNS}|(?:us\s?\$|usd|eur|gbp|inr|chf|cad|aud|rs\.?)(?=\s*\d)"
-CURRENCY_WORDS = (
-    rf"{SIGNS}|(?:dollars?|bucks|usd|euros?|eur|gbp|quid|inr|rupees?|chf|cad|aud|yen)\b"
+MULTIPLIERS = {
+    "k": 1e3, "m": 1e6, "hundred": 1e2, "thousand": 1e3, "grand": 1e3, "million": 1e6,
+    "lakh": 1e5, "lakhs": 1e5, "crore": 1e7, "crores": 1e7,
+}  # fmt: skip
+NOTES = {"fiver": 5.0, "tenner": 10.0}
+UNIT = rf"(?:{CURRENCY}|{CENTS})"
+DIGITS = (
+    rf"\d{{1,3}}(?:\x20\d{{3}})+(?=\s*{UNIT})|\d{{1,3}}(?:['\u2019]\d{{3}})+|\d+(?:[.,]\d+)*|\.\d+"
 )
-DIGITS = rf"\d{{1,3}}(?:\x20\d{{3}})+(?=\s*(?:{CURRENCY_WORDS}))|\d+(?:[.,]\d+)*"
+PARTS = r"half\s+a(?=\s+(?:dollar|buck|euro|quid))|\ba(?=\s+(?:dollar|buck|euro|quid|grand)\b)"
 FIRST, SECOND = (
-    rf"(?P<sign{n}>{CURRENCIES})?\s*(?P<number{n}>{DIGITS}|{NUMBER_WORDS})(?:,-+)?(?P<kilo{n}>k\b)?"
-    rf"(?:\s*(?P<unit{n}>{CURRENCY_WORDS}))?"
+    rf"(?P<sign{n}>{CURRENCY}(?=\s*[\d.])|{SIGNS})?\s*"
+    rf"(?:(?P<number{n}>{DIGITS}|{NUMBER_WORDS}|{PARTS})(?:[.,][-\u2013\u2014]+)?"
+    rf"(?P<times{n}>[km]\b|(?<=\d)\s+(?:hundred|thousand)\b|\s+(?:grand|million|lakhs?|crores?)\b)?"
+    rf"(?:\s*(?P<unit{n}>{UNIT}))?"
+    rf"(?P<rest{n}>(?:\s*(?:and\s+|,\s*)?)\d\d?(?=\s*{CENTS})\s*{CENTS}"
+    rf"|(?<=[$\u20ac\u00a3])\d\d\b)?|(?:a\s+)?(?P<note{n}>fiver|tenner)\b)"
     for n in (1, 2)
 )
 PRICE_WORD = (
-    r"(?:(?P<price>(?:for|at)?\s*\b(?:priced?|prices|costs?|costing|budget))\b"
+    r"(?:(?P<price>(?:for|at)?\s*\b(?:priced?|prices|costs?|costing|budget|spend(?:ing)?)\b)"
     r"\s*(?:is|of|range)?\s*:?\s*)?"
 )
+DENIED = r"(?P<denied>\b(?:not?|never|isn['\u2019]?t|aren['\u2019]?t)\s+(?:be\s+|to\s+)?)?"
 NAMES = {
-    "<": """under, below, beneath, sub, less than, lower than, cheaper than, less expensive than,
-        <""",
+    "<": """under, below, beneath, sub, less than, less then, lower than, cheaper than,
+        less expensive than, south of, unter, weniger als, moins de, menos de, meno di, <""",
     "<=": """up to, upto, at most, max, max., maximum, within, budget, budget of, budget is,
-        max price, max. price, maximum price, maximum price of, less than or equal to, not over,
-        not above, no more than, not more than, not exceeding, not to exceed, not pricier than,
-        no pricier than, not more expensive than, no more expensive than, <=, =<, \u2264""",
-    ">": "over, above, more than, greater than, higher than, pricier than, more expensive than, >",
+        max budget, max price, max. price, maximum price, maximum price of, less than or equal to,
+        not exceeding, not to exceed, bis, bis zu, h\u00f6chstens, maximal, jusqu'\u00e0, hasta,
+        <=, =<, \u2264""",
+    ">": """over, above, more than, greater than, higher than, pricier than, more expensive than,
+        upwards of, north of, in excess of, \u00fcber, mehr als, plus de, m\u00e1s de,
+        pi\u00f9 di, >""",
     ">=": """at least, starting at, starting from, from, min, min., minimum, min price, min. price,
-        minimum price, minimum price of, greater than or equal to, more than or equal to, not under,
-        not below, no less than, not less than, not cheaper than, no cheaper than, >=, =>,
-        \u2265""",
+        minimum price, minimum price of, greater than or equal to, more than or equal to, ab,
+        mindestens, >=, =>, \u2265""",
+    "=": "exactly, ==, =",
 }
 OPERATORS = {
     " ".join(name.split()): operator
     for operator, names in NAMES.items()
     for name in names.split(",")
 }
+OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 OF_A_PRICE = re.compile(r"price|pricier|cheaper|expensive|budget (?:of|is)")  # of nothing else
-NEVER_BARE = frozenset(["from", "sub", "within"])  # a limit only with a currency or "price"
+NEVER_BARE = frozenset(  # limits only with a currency or a word such as "price"
+    [
+        *("from", "sub", "within", "exactly", "=", "==", "ab", "bis", "bis zu", "hasta", "unter"),
+        *("jusqu'\u00e0", "plus de", "moins de", "menos de", "meno di", "m\u00e1s de", "maximal"),
+        *("pi\u00f9 di", "\u00fcber", "south of", "north of"),
+    ]
+)
 COMPARISON = re.compile(r"[<>=\u2264\u2265]+")
 _NAMES = "|".join(
     re.escape(name).replace(r"\ ", r"\s+") for name in sorted(OPERATORS, key=len, reverse=True)
 )
 COMPARED = re.compile(
-    rf"(?<![\w<>=-]){PRICE_WORD}(?P<operator>{_NAMES})"
+    rf"(?<![\w<>=-]){DENIED}{PRICE_WORD}(?P<operator>{_NAMES})"
     rf"(?:\s+|(?<=[<>=\u2264\u2265])|-?(?={SIGNS})){FIRST}(?![\w%])",
     re.IGNORECASE,
 )
 BETWEEN = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from)\s+)?{FIRST}"
-    rf"\s*(?:-|\u2013|\u2014|\.\.+|\bto\b|\band\b)\s*{SECOND}(?![\w%])",
+    rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre)\s+)?{FIRST}"
+    rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y)\b))"
+    rf"\s*{SECOND}(?![\w%])",
     re.IGNORECASE,
 )
 OR_LESS = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}{FIRST}\s*(?P<operator>(?:or|and)\s+(?:less|under|below|cheaper)|max|tops)\b",
+    rf"(?<![\w-]){PRICE_WORD}{FIRST}\s*"
+    r"(?P<operator>(?:or|and)\s+(?:less|under|below|cheaper)|max(?:imum)?|tops)\b",
     re.IGNORECASE,
 )
 OR_MORE = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}{FIRST}\s*(?P<operator>(?:or|and)\s+(?:more|up|over|above)\b|\+)(?!\w)",
+    rf"(?<![\w-]){PRICE_WORD}{FIRST}\s*"
+    r"(?P<operator>(?:(?:or|and)\s+(?:more|up|over|above)|min(?:imum)?)\b|\+)(?!\w)",
     re.IGNORECASE,
 )
 # Before a number without a currency these tell of a size, an age or a model instead.
@@ -72,17 +94,33 @@ NO_PRICE_BEFORE = frozenset(
     capacity screen series volume level grade version gen generation kids kid children child boys
     girls baby babies toddler toddlers people persons women woman men man ladies adults adult
     seniors teens years year months month inch inches rated rating air pro plus ultra mini hours
-    temperature degrees speed waist chest bust tv monitor display power watts dogs cats""".split()  # noqa: SIM905
+    temperature degrees speed waist chest bust tv monitor display power watts dogs cats spf
+    calories count""".split()  # noqa: SIM905
 )
 COUNTED = frozenset("pack packs pcs piece pieces star stars percent pairs pair".split())  # noqa: SIM905
 # Behind a number without a currency only these leave it a price.
 PRICE_BEHIND = re.compile(
-    rf"\s*(?:$|[,;.!?)<>\u2264\u2265]|(?:for|in|with|without|but|not|please|-)(?=[\s\w])"
+    rf"\s*(?:$|[,;.!?)<>\u2264\u2265]|(?:for|in|with|without|but|not|please)\b|-(?=[\s\w])"
     rf"|(?:and\s+)?(?:{_NAMES})\s*(?:{SIGNS})?\d)",
     re.IGNORECASE,
 )
+NAMED_SO = frozenset(["air", "pro", "plus", "ultra"])  # max 90
+MOST_PENCE_DIGITS = 2  # 99p; 144p is none of a price
 LEAST_SPELLED = 10  # of a number in words without a currency: "shoes for under two"
 HEART = re.compile(r"<3(?![\d.,])")  # "i <3 you"
+
+
+KARATS = frozenset(["14", "18", "22", "24"])
+_BEHIND = r"(?:\s?%|\s?[\"\u2033']|\s?[^\W\d_][\w\u00b0]*)?"  # a unit, or what is counted
+UNREAD = re.compile(
+    rf"(?<![\w<>=-])(?:(?:{DENIED}(?P<operator>{_NAMES})\s*|between\s+)"
+    rf"{FIRST}(?:\s*(?:-|and|to)\s*{SECOND})?{_BEHIND}"
+    rf"|prices?d?\s*(?:is|of|at|around|about)?\s*:?\s*(?:{DIGITS})"
+    rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|minimum|maximum)"
+    rf"|(?:(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|~|for|at)\s*)?"
+    rf"(?:(?:{CURRENCY})\s*(?:{DIGITS})|(?:{DIGITS})\s*(?:{CURRENCY})))(?!\w)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -91,10 +129,16 @@ class Limit:
 
     operator: str
     amount: float
+    currency: str = ""  # as `currencies.read_currency` gives it
 
-    def condition(self, column: str) -> str:
-        """The limit of a column, whose name is quoted where SQL needs that."""
-        return f"{column} {self.operator} {self.amount:.10g}"
+    def condition(self, column: str, times: float = 1) -> str:
+        """The limit of a column, whose name is quoted where SQL needs that.
+
+        Args:
+            column: its name.
+            times: how many of its units make one of the currency: 100 of a column of cents.
+        """
+        return f"{column} {self.operator} {self.amount * times:.10g}"
 
 
 def take_limits(text: str, contains: Contains) -> tuple[str, list[Limit]]:
@@ -113,32 +157,54 @@ def take_limits(text: str, contains: Contains) -> tuple[str, list[Limit]]:
     return text, taken
 
 
+def find_unread_limits(text: str, contains: Contains) -> list[str]:
+    """What looks like a limit or a price in a text without its limits: of a size, of a count."""
+    found = []
+    for match in UNREAD.finditer(text):
+        before = _words(text[: match.start()])[-1:]
+        operator = " ".join((match["operator"] or "").lower().split())
+        words = _words(match[0])
+        is_bare = not match["unit1"] and len(words) < 3
+        is_name = contains(words[:2]) or (is_bare and operator in NEVER_BARE | {"budget"})
+        if before and before[0] in NAMED_SO and operator in ("max", "min"):
+            is_name = True
+        if (len(words) > 1 and is_name) or HEART.search(match[0]):
+            continue
+        found.append(match[0].strip())
+    return found
+
+
 def _read_limits(match: re.Match[str], contains: Contains) -> list[Limit] | None:
     """The limits that a match of a pattern says; None where they are of no price."""
     groups = match.groupdict()
     operator = " ".join((groups["operator"] or "").lower().split())
     clear = OF_A_PRICE.search(operator) is not None or any(
-        groups.get(name) for name in ("price", "sign1", "unit1", "sign2", "unit2")
+        groups.get(f"{name}{number}") or groups.get("price")
+        for name in ("sign", "unit", "note")
+        for number in (1, 2)
     )
     if not clear and not _may_be_price(match, operator, contains):
         return None
-    first = _read_number(groups["number1"], groups["kilo1"])
-    if "number2" in groups:
-        kilo = groups["kilo1"] or groups["kilo2"]  # 1-2k
-        first, second = (_read_number(groups[f"number{n}"], kilo) for n in (1, 2))
-        return [Limit(">=", min(first, second)), Limit("<=", max(first, second))]
-    if match.re is OR_LESS or match.re is OR_MORE:
-        return [Limit("<=" if match.re is OR_LESS else ">=", first)]
-    return [Limit(OPERATORS[operator], first)]
+    if (groups.get("joint") and not operator) or _is_resolution(match):
+        return None
+    first = _read_limit(groups, 1)
+    if match.re is BETWEEN:
+        low, high = sorted((first, _read_limit(groups, 2)), key=lambda limit: limit.amount)
+        currency = low.currency or high.currency
+        return [Limit(">=", low.amount, currency), Limit("<=", high.amount, currency)]
+    if match.re in (OR_LESS, OR_MORE):
+        return [replace(first, operator="<=" if match.re is OR_LESS else ">=")]
+    sign = OPERATORS[operator]
+    return [replace(first, operator=OPPOSITES.get(sign, sign) if groups["denied"] else sign)]
 
 
 def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bool:
     """Whether a number without a currency is a price: of no size, age or count."""
-    if not operator or match.re in (OR_LESS, OR_MORE):
+    if not operator or match.re in (OR_LESS, OR_MORE) or operator in NEVER_BARE:
         return False
-    if operator in NEVER_BARE:
+    number, times = match["number1"], (match["times1"] or "").strip().lower()
+    if times == "m" or (times == "k" and number in KARATS):
         return False
-    number = match["number1"]
     if number[0].isalpha() and read_number_words(number) < LEAST_SPELLED:
         return False
     before = _words(match.string[: match.start()])
@@ -152,21 +218,49 @@ def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bo
     return not contains([*operator.split()[-1:], number])
 
 
+def _is_resolution(match: re.Match[str]) -> bool:
+    """Whether a number with a "p" is none of pence: 1080p."""
+    return any(
+        (match[f"unit{n}"] or "").lower() == "p" and len(match[f"number{n}"]) > MOST_PENCE_DIGITS
+        for n in ((1, 2) if match.re is BETWEEN else (1,))
+    )
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 
 
-def _read_number(text: str, kilo: str | None) -> float:
+def _read_limit(groups: Mapping[str, str | None], number: int) -> Limit:
+    """The amount and the currency of one of the numbers of a match; an operator that is none."""
+    sign, text, times, unit, rest, note = (
+        (groups[f"{name}{number}"] or "").strip()
+        for name in ("sign", "number", "times", "unit", "rest", "note")
+    )
+    if note:
+        return Limit("", NOTES[note.lower()], "GBP")
+    if number == 1 and not times and not unit and not sign:  # 1-2k, 50-99 cents
+        times = (groups.get("times2") or "").strip()
+        unit = (groups.get("unit2") or "").strip()
+    amount = _read_number(text) * MULTIPLIERS.get(times.lower(), 1)
+    if re.fullmatch(CENTS, unit, re.IGNORECASE):
+        amount /= 100
+    if cents := re.search(r"\d+", rest):
+        amount += int(cents[0]) / 100
+    return Limit("", round(amount, 10), read_currency(sign or unit))
+
+
+def _read_number(text: str) -> float:
     """A number as people write it: 1,299.00 and 1.299,00 are the same."""
     if text[0].isalpha():
-        return float(read_number_words(text) * (1000 if kilo else 1))
-    text = text.replace(" ", "")
+        words = text.lower().split()
+        return 0.5 if words[0] == "half" else 1.0 if words == ["a"] else read_number_words(text)
+    text = re.sub("[ '\u2019]", "", text)
     sign = max(text.rfind(","), text.rfind("."))
     is_decimal = sign >= 0 and (len(text) - sign != 4 or len({*text} & {",", "."}) == 2)
     if text.count(",") + text.count(".") > 1 and len({*text} & {",", "."}) == 1:
         is_decimal = False  # 1,299,000
-    if is_decimal:
+    if is_decimal or (sign >= 0 and text[:sign] in ("", "0")):
         text = re.sub("[.,]", "", text[:sign]) + "." + text[sign + 1 :]
     else:
         text = re.sub("[.,]", "", text)
-    return float(text) * (1000 if kilo else 1)
+    return float(text)

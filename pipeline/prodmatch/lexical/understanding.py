@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import QUANTITY, fold
-from prodmatch.lexical.price_limits import Contains, Limit, take_limits
+from prodmatch.lexical.price_limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.terms import is_code
 
 TRIGGERS = frozenset(
@@ -52,7 +52,8 @@ IDIOMS = {  # words behind a trigger that make one term of it
     "except": frozenset("you me us him her them it".split()),  # noqa: SIM905
 }
 DANGLING = frozenset(
-    "for and but price priced cost costing with in at budget or a an the my is".split()  # noqa: SIM905
+    """for and but price priced cost costs costing with in at budget or a an the my is that that's
+    which who whose only please spend spending it its""".split()  # noqa: SIM905
 )
 STAND_INS = frozenset(["one", "ones"])  # for what the query names: "except the blue ones"
 RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blue"
@@ -97,6 +98,7 @@ class Understanding:
         words: what is searched for.
         without: phrases that hits must not contain or show.
         limits: of the price.
+        unread: what looks like a limit or a price, and is searched for as words.
         is_all_negative: whether the text names only what is not wanted, and stays as it is.
     """
 
@@ -104,6 +106,7 @@ class Understanding:
     without: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     is_all_negative: bool = False
+    unread: tuple[str, ...] = ()
 
 
 def understand(text: str, contains: Contains, *, limits: bool = True) -> Understanding:
@@ -138,7 +141,8 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
     left = " ".join(words)
     if not any(map(str.isalnum, left)):
         left = text
-    return Understanding(left, tuple(dict.fromkeys(without)), tuple(found))
+    unread = tuple(find_unread_limits(left, contains)) if limits else ()
+    return Understanding(left, tuple(dict.fromkeys(without)), tuple(found), unread=unread)
 
 
 def _take_negations(tokens: Sequence[str], contains: Contains) -> tuple[list[str], list[str]]:

@@ -90,9 +90,13 @@ class TextComparison:
 
 def is_price(name: str) -> bool:
     """Whether a column is a price by its name: `price`, `salePrice`, `amount_eur`."""
-    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    words = set(re.split(r"[\W_]+", snake))
+    words = set(name_words(name))
     return bool(words & PRICE_WORDS) and not words & NO_PRICE_WORDS
+
+
+def name_words(name: str) -> list[str]:
+    """The words of a column's name in small letters."""
+    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
 
 
 def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token]:

@@ -44,7 +44,7 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
     connection = connect(path)
     columns: dict[str, Column] = {}
     try:
-        columns = _read_columns(connection)
+        columns = read_columns(connection)
         if (mistake := find_mistake(condition, columns)) is not None:
             raise QueryError(_message(condition, mistake, columns))
         for column in columns_as_numbers(condition, columns):
@@ -71,7 +71,7 @@ def suggest_values(path: Path, condition: str) -> list[str]:
     """For each text that a condition wants and no product has, the values that may be meant."""
     connection = connect(path)
     try:
-        columns = _read_columns(connection)
+        columns = read_columns(connection)
         hints = []
         for wanted in compared_texts(condition, columns):
             name = quote_name(wanted.column)
@@ -105,7 +105,7 @@ def _distinct(connection: sqlite3.Connection, name: str) -> list[str]:
     return [str(value) for (value,) in found]
 
 
-def _read_columns(connection: sqlite3.Connection) -> dict[str, Column]:
+def read_columns(connection: sqlite3.Connection) -> dict[str, Column]:
     """The columns of the catalogue by their names in small letters."""
     declared = connection.execute("SELECT name, type FROM pragma_table_info('products')").fetchall()
     columns = {}

@@ -17,8 +17,8 @@ from prodmatch.errors import DamagedError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products.column_storage import restorer
-from prodmatch.products.conditions import is_price
 from prodmatch.products.filters import OWN, connect, find_rows, quote_name, suggest_values
+from prodmatch.products.prices import PriceColumn, read_price_columns
 from prodmatch.storage.generations import advise_instead_of
 
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
@@ -113,11 +113,10 @@ class Products:
         return rows
 
     @cached_property
-    def price_columns(self) -> list[str]:
-        """The columns of numbers that are prices by their names."""
+    def price_columns(self) -> list[PriceColumn]:
+        """The columns that are prices by their names."""
         with self._connection() as connection:
-            declared = connection.execute("SELECT name, type FROM pragma_table_info('products')")
-            return [name for name, kind in declared if kind != "TEXT" and is_price(name)]
+            return read_price_columns(connection)
 
     def rows_with(self, words: str) -> npt.NDArray[np.int64]:
         """The rows that contain all these words in any form, ascending.

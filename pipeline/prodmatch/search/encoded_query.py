@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.errors import QueryError
+from prodmatch.lexical.price_limits import Limit
 from prodmatch.lexical.spelling import correct_spelling
 from prodmatch.lexical.understanding import Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.products.conditions import quote_plain
+from prodmatch.products.prices import PriceColumn, say_why_not
 from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query
 from prodmatch.storage.vectors import Vectors, normalise
@@ -21,6 +23,7 @@ from prodmatch.storage.vectors import Vectors, normalise
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # Of words with a picture ("like this, but blue"): docs/experiments.md.
 TEXT_WEIGHT = 1.2
+REMEDY = "Give a condition with `where`"
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 Rows = npt.NDArray[np.int64]
 
@@ -127,35 +130,24 @@ class QueryEncoder:
             typed = clean_text(query)
             if typed is None or exact or len(self.products.rows_named(typed)):
                 return _ReadQuery(query, typed, Understanding(typed or ""), self._preprocess(query))
-            column = self._price_column
-            hints: tuple[str, ...] = ()
             read = understand(typed, self.products.contains_phrase)
-            if read.limits and column is None:
-                hints = (self._limit_hint(read),)
+            columns = self.products.price_columns
+            hints = tuple(_hint_unread(text) for text in read.unread)
+            if read.limits and (reason := say_why_not(read.limits, columns)):
+                limits = " and ".join(limit.condition("price") for limit in read.limits)
+                hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
                 read = understand(typed, self.products.contains_phrase, limits=False)
             correction = correct_spelling(read.words, self._lexicon)
             without = [correct_spelling(phrase, self._lexicon).text for phrase in read.without]
             hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
             if read.is_all_negative:
                 hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
-            where = tuple(limit.condition(quote_plain(column or "")) for limit in read.limits)
+            where = tuple(_conditions(read.limits, columns))
             read = replace(read, words=correction.text, without=tuple(without))
             pixels = self._preprocess(query)
             return _ReadQuery(query, typed, read, pixels, where, hints, correction.apart)
         except QueryError as error:
             return error
-
-    @property
-    def _price_column(self) -> str | None:
-        """The only column of prices; None where there is none, or several."""
-        columns = self.products.price_columns
-        return columns[0] if len(columns) == 1 else None
-
-    def _limit_hint(self, read: Understanding) -> str:
-        columns = self.products.price_columns
-        limits = " and ".join(limit.condition("price") for limit in read.limits)
-        found = f"are several, {', '.join(columns)}" if columns else "is no column of prices"
-        return f"{limits}: not applied, as there {found}. Give a condition with `where`"
 
     @property
     def _lexicon(self) -> "_Lexicon":
@@ -213,6 +205,20 @@ class _ReadQuery:
         """What its text says besides words, for a person."""
         left_out = [f"without {phrase}" for phrase in self.understanding.without]
         return "; ".join([*left_out, *self.where]) or None
+
+
+def _hint_unread(text: str) -> str:
+    return f"{text!r}: searched for as words; no limit of a price was understood. {REMEDY}"
+
+
+def _conditions(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> list[str]:
+    """The limits of the only column of prices that are numbers, as SQL."""
+    numbers = [column for column in columns if not column.sample]
+    return [
+        limit.condition(quote_plain(column.name), column.units)
+        for column in numbers
+        for limit in limits
+    ]
 
 
 def clean_text(query: Query) -> str | None:

@@ -1,0 +1,74 @@
+"""The columns of prices, which limits in queries are of, and their currencies."""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prodmatch.lexical.currencies import CODES, may_be
+from prodmatch.lexical.price_limits import Limit
+from prodmatch.products.conditions import Column, is_price, name_words
+from prodmatch.products.filters import quote_name, read_columns
+
+CENTS = frozenset(["cents", "cent", "pence", "minor"])
+
+
+@dataclass(frozen=True)
+class PriceColumn:
+    """A column of prices.
+
+    Attributes:
+        name: of the column.
+        sample: one of its values, where they are text.
+        currency: its code; empty where nothing tells it.
+        units: how many of its units make one of the currency: 100 of cents.
+    """
+
+    name: str
+    sample: str = ""
+    currency: str = ""
+    units: int = 1
+
+
+def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:
+    """The columns that are prices by their names, numbers and texts."""
+    columns = list(read_columns(connection).values())
+    named = _only_currency(connection, columns)
+    found = []
+    for column in columns:
+        is_text = column.kind == "text"
+        if not is_price(column.name) or column.kind == "boolean":
+            continue
+        if is_text and not re.search(r"\d", column.sample):
+            continue
+        words = name_words(column.name)
+        currency = next((word.upper() for word in words if word.upper() in CODES), named)
+        units = 100 if CENTS & {*words} else 1
+        found.append(PriceColumn(column.name, column.sample if is_text else "", currency, units))
+    return found
+
+
+def _only_currency(connection: sqlite3.Connection, columns: Sequence[Column]) -> str:
+    """The code that the only column of currencies holds everywhere; else empty."""
+    names = [each.name for each in columns if "currency" in name_words(each.name)]
+    if len(names) != 1:
+        return ""
+    name = quote_name(names[0])
+    query = f"SELECT DISTINCT {name} FROM products WHERE {name} IS NOT NULL LIMIT 2"
+    values = [str(value).strip().upper() for (value,) in connection.execute(query)]
+    return values[0] if len(values) == 1 and values[0] in CODES else ""
+
+
+def say_why_not(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> str | None:
+    """Why limits cannot be applied to the columns of prices; None where they can."""
+    numbers = [column for column in columns if not column.sample]
+    if len(numbers) > 1:
+        return f"there are several columns of prices, {', '.join(each.name for each in numbers)}"
+    if not numbers:
+        texts = ", ".join(f"{each.name} is text ({each.sample!r})" for each in columns)
+        return texts or "there is no column of prices"
+    (column,) = numbers
+    other = [each.currency for each in limits if each.currency]
+    if column.currency and any(not may_be(each, column.currency) for each in other):
+        return f"{column.name} is in {column.currency}, and the query says {other[0]}"
+    return None
