@@ -140,3 +140,100 @@ def test_every_type_of_numbers_is_compared(
     assert any(text.startswith("accepted: column 'price'") for text in embed(after, 50, accepting))
     embed(before, 50, settings)
     count_cases("prices of another size", 1)
+
+
+def comma(price: float) -> str:
+    return f"{price:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+WRITTEN: dict[str, Callable[[float], str]] = {
+    "plain": lambda price: f"{price:.2f}",
+    "dollars": lambda price: f"${price:,.2f}",
+    "euros": lambda price: f"{comma(price)} \u20ac",
+    "francs": lambda price: f"CHF {price:,.2f}".replace(",", "'"),
+    "a code": lambda price: f"{price:.2f} USD",
+}
+TEXT_FAULTS: dict[str, Callable[[float, int], str]] = {
+    "a lost point": lambda price, row: f"{price:.2f}".replace(".", ""),
+    "cents": lambda price, row: f"{100 * price:.2f}",
+    "cents in euros": lambda price, row: f"{comma(100 * price)} \u20ac",
+    "thousands": lambda price, row: f"{1000 * price:.2f}",
+    "a hundredth": lambda price, row: f"{price / 100:.4f}",
+    "zero": lambda price, row: "0.00",
+    "no numbers": lambda price, row: "see our shop",
+    "no values": lambda price, row: "N/A",
+    "a fifth without": lambda price, row: f"{price:.2f}" if row % 5 else "-",
+    "another column": lambda price, row: f"red mug {row}",
+}
+TEXT_HONEST: dict[str, Callable[[float, int], str]] = {
+    **{name: lambda price, row, write=write: write(price) for name, write in WRITTEN.items()},
+    "a sale": lambda price, row: f"{0.7 * price:.2f}",
+    "a rise": lambda price, row: f"{1.4 * price:,.2f} EUR",
+    "whole prices": lambda price, row: f"{round(price)}",
+    "whole prices in euros": lambda price, row: f"{comma(round(price))[:-3]} \u20ac",
+    "some sold out": lambda price, row: f"{price:.2f}" if row % 20 else "sold out",
+    "some without": lambda price, row: f"{price:.2f}" if row % 20 else "",
+}
+
+
+def embed_texts(texts: list[str], store: Path, tiny: Model, name: str = "price") -> list[str]:
+    table = {"product_id": [f"p{row:02}" for row in range(len(texts))]}
+    path = store.parent / "c.parquet"
+    pq.write_table(pa.table({**table, "title": ["red mug"] * len(texts), name: texts}), path)
+    settings = EmbedSettings(device="cpu", workers=0)
+    return embed_tiny(open_catalogue(path), tiny, store, settings).warnings
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_prices_kept_as_text_are_compared(
+    written: str, tiny: Model, quick_disk: Path, count_cases: Counting
+) -> None:
+    store, rng = quick_disk / "store", random.Random(5)
+    save_query_encoders(store, tiny)
+    prices = [round(10 ** rng.uniform(0.5, 3.5), 2) for _ in range(40)]
+    first = [WRITTEN[written](price) for price in prices]
+    embed_texts(first, store, tiny)
+    for name, write in TEXT_FAULTS.items():
+        with pytest.raises(CatalogueError, match=r"column 'price' (is|has) .* \('?p00"):
+            embed_texts([write(price, row) for row, price in enumerate(prices)], store, tiny)
+        count_cases(f"prices kept as text: faults ({name})", 1)
+    for name, write in TEXT_HONEST.items():
+        embed_texts([write(price, row) for row, price in enumerate(prices)], store, tiny)
+        embed_texts(first, store, tiny)
+        count_cases(f"prices kept as text: honest changes ({name})", 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ("1.{:03} \u20ac", "1{:03} \u20ac", False),  # thousands, which 1.000 may be
+        ("1.{:03}", "1.{:03},00", False),
+        ("1.{:03}", "1,{:03}.00", False),
+        ("1.{:03},50", "1.{:03}", False),
+        ("1.{:03},50", "1.{:03}.50", True),  # no number
+        ("{}.99", "{}99", True),
+        ("{},99", "{}.99", False),
+        ("{}", "{}00", True),
+        ("{} apples", "{}00 apples", False),  # were none
+    ],
+)
+def test_a_point_may_be_of_thousands(
+    before: str, after: str, refused: bool, tiny: Model, quick_disk: Path
+) -> None:
+    store = quick_disk / "store"
+    save_query_encoders(store, tiny)
+    embed_texts([before.format(100 + row) for row in range(20)], store, tiny)
+    texts = [after.format(100 + row) for row in range(20)]
+    if refused:
+        with pytest.raises(CatalogueError, match="column 'price'"):
+            embed_texts(texts, store, tiny)
+    else:
+        assert not [text for text in embed_texts(texts, store, tiny) if "'price'" in text]
+
+
+def test_texts_that_are_no_prices_may_change_as_they_like(tiny: Model, quick_disk: Path) -> None:
+    store = quick_disk / "store"
+    save_query_encoders(store, tiny)
+    embed_texts([f"{row}.99" for row in range(20)], store, tiny, "model")
+    warnings = embed_texts([f"{row}99" for row in range(20)], store, tiny, "model")
+    assert not [text for text in warnings if "'model'" in text]

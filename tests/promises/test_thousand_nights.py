@@ -1,6 +1,7 @@
 """Generated nights: every fault above the limits is refused, and no honest night is."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,21 @@ def lose_pictures(table: Table, rng: random.Random) -> Table:
     return put(table, "image", rows, rng.choice(ways))
 
 
+def other_prices(table: Table, rng: random.Random) -> Table:
+    """Most prices of another size: as numbers, or as text that lost its point or is none."""
+    rows = too_many(table, "list_price", 0.75, rng)
+    if rng.random() < 0.5:
+        old, times = table["price"], rng.choice([100.0, 0.01, 1000.0])
+        return put(table, "price", rows, lambda row: old[row] and times * float(str(old[row])))
+    texts = [str(text) for text in table["list_price"]]
+    ways: list[Callable[[int], object]] = [
+        lambda row: re.sub(r"\D", "", texts[row]),
+        lambda row: f"{texts[row]} each",
+        lambda row: "N/A",
+    ]
+    return put(table, "list_price", rows, rng.choice(ways))
+
+
 FAULTS: dict[str, Change] = {
     "a column renamed": rename,
     "a column gone": drop,
@@ -119,6 +135,7 @@ FAULTS: dict[str, Change] = {
     "texts lost": lose_texts,
     "a column emptied": empty_column,
     "pictures lost": lose_pictures,
+    "prices of another size": other_prices,
 }
 
 
@@ -130,6 +147,7 @@ def add_products(table: Table, rng: random.Random) -> Table:
     first = 1 + max(int(str(name)[1:]) for name in table["product_id"])
     for number in range(first, first + rng.randint(0, max(1, row_count(table) // 20))):
         row = product(number)
+        row["list_price"] = "9.50"
         table = {name: [*values, row.get(name, "of own")] for name, values in table.items()}
     return table
 
@@ -167,8 +185,20 @@ def shuffle(table: Table, rng: random.Random) -> Table:
     )
 
 
+def write_prices(table: Table, rng: random.Random) -> Table:
+    """The prices that are text, written as another exporter does."""
+    texts = [str(text) for text in table["list_price"]]
+    numbers = [int(re.sub(r"\D", "", text)) / 100 for text in texts]
+    form = rng.choice(["{:,.2f}", "${:,.2f}", "{:.2f} USD", "EUR {:.2f}"])
+    written = [form.format(number) for number in numbers]
+    if rng.random() < 0.3:
+        written = [f"{number:.2f} \u20ac".replace(".", ",") for number in numbers]
+    return {**table, "list_price": list(written)}
+
+
 HONEST: dict[str, Change] = {
     "prices moved": move_prices,
+    "prices written otherwise": write_prices,
     "products added": add_products,
     "products removed": remove_products,
     "texts edited": edit_texts,
@@ -201,6 +231,7 @@ def run_nights(store: Path, tiny: Model, nights: int, seed: int) -> Counter[str]
     rng, counts = random.Random(seed), Counter[str]()
     rows = [product(number) for number in range(rng.randint(20, 80))]
     table: Table = {name: [row[name] for row in rows] for name in SCHEMA.names}
+    table["list_price"] = [f"{rng.uniform(1, 3000):.2f}" for _ in rows]
     path, known = store.parent / "c.parquet", None
     for night in range(nights):
         fault = rng.choice(list(FAULTS)) if night and rng.random() < 0.5 else None

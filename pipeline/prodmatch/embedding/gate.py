@@ -115,6 +115,7 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
     yield from _columns(pair)
     yield from _values(pair, limits)
     yield from _numbers(pair)
+    yield from _amounts(pair, limits)
     yield from _removed(pair, limits)
     yield from _lost_parts(pair, limits)
 
@@ -226,6 +227,29 @@ def _numbers(pair: _Pair) -> Iterator[_Finding]:
             found = compare_numbers(name, before, after, pair.id_of)
             if found is not None:
                 yield _Finding(found.refused, found.text)
+
+
+def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+    """Columns of text with amounts that are of another size, or no amounts any more."""
+    for name, last in pair.last.amounts.items():
+        if name not in pair.tonight.amounts or not last.styles:
+            continue
+        before, after = last.select(pair.before), pair.tonight.amounts[name].select(pair.after)
+        lost = before.readable & ~after.readable & pair.tonight.filled[name][pair.after]
+        had = int(before.readable.sum())
+        if had and lost.sum() / had > limits.max_lost:
+            text = f"column {name!r} has {lost.sum()} of {had} values that are no numbers any more"
+            yield _Finding(True, f"{text} ({name_some(pair.ids(lost), int(lost.sum()))})")
+            continue
+        found = [
+            compare_numbers(name, before.numbers[one], after.numbers[other], pair.id_of)
+            for one in before.styles
+            for other in after.styles
+        ]  # '1.299' may be read in two styles: the night passes where it does in one
+        changes = [change for change in found if change is not None]
+        if changes and len(changes) == len(found):
+            change = min(changes, key=lambda change: change.refused)
+            yield _Finding(change.refused, change.text)
 
 
 def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.columns.amounts import is_measure
+from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.number_changes import Mask, Numbers
 from prodmatch.embedding.plan import OWN, Scan, one_chunk, read_rows
@@ -34,6 +36,7 @@ class Night:
     types: Mapping[str, pa.DataType]  # of the metadata
     filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
     numbers: Mapping[str, Numbers]  # columns of numbers, NaN where a product has none
+    amounts: Mapping[str, AmountColumn]  # columns of text whose names are of prices and measures
     has_images: bool  # whether there is a column of pictures
     images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
     addresses: int = 0  # rows that name their picture by an address, which nothing fetches
@@ -126,6 +129,7 @@ def _select(
         types=types,
         filled={name: mask[chosen] for name, mask in values.filled.items()},
         numbers={name: numbers[chosen] for name, numbers in values.numbers.items()},
+        amounts={name: amounts.select(chosen) for name, amounts in values.amounts.items()},
         has_images=catalogue.mapping.image is not None,
         left_out=catalogue.mapping.left_out,
         row_digests=scan.row_digests.filter(rows),
@@ -148,6 +152,7 @@ def _embedded_night(embeddings: Embeddings) -> Night:
         types=types,
         filled=values.filled,
         numbers=values.numbers,
+        amounts=values.amounts,
         has_images=bool(image_keys.null_count < len(image_keys) or embeddings.images_unusable),
         images_unusable=embeddings.images_unusable,
         row_digests=columns["row_digest"],
@@ -168,6 +173,7 @@ def _published_night(products: pa.Table) -> Night:
         types=types,
         filled=values.filled,
         numbers=values.numbers,
+        amounts=values.amounts,
         has_images=bool(pc.any(has_image).as_py()),
     )
 
@@ -182,35 +188,46 @@ def _null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class _Values:
-    """As `filled` and `numbers` of a night."""
+    """As `filled`, `numbers` and `amounts` of a night."""
 
     filled: dict[str, Mask]
     numbers: dict[str, Numbers]
+    amounts: dict[str, AmountColumn]
 
 
 def _read_values(batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataType]) -> _Values:
-    """Which rows have a value, no null, no NaN and no empty text; and the numbers."""
+    """Which rows have a value, no null, no NaN and no empty text; the numbers and amounts."""
     if not types:
-        return _Values({}, {})
+        return _Values({}, {}, {})
     masks: dict[str, list[Mask]] = {name: [np.zeros(0, np.bool_)] for name in types}
     numbers: dict[str, list[Numbers]] = {
         name: [np.zeros(0)] for name, kind in types.items() if _is_number(kind)
     }
+    amounts = {
+        name: AmountReader() for name, kind in types.items() if _is_text(kind) and is_measure(name)
+    }
     for batch in batches:
         for name, kind in types.items():
             filled = batch[name].is_valid()
-            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            if _is_text(kind):
                 empty = pc.equal(pc.utf8_trim_whitespace(batch[name]), "")
                 filled = pc.and_(filled, pc.invert(pc.fill_null(empty, True)))
             if name in numbers:
                 values = batch[name].cast(pa.float64(), safe=False)
                 numbers[name].append(values.to_numpy(zero_copy_only=False))
                 filled = pc.and_(filled, pc.is_finite(pc.fill_null(values, np.nan)))
+            if name in amounts:
+                amounts[name].add(batch[name], filled)
             masks[name].append(filled.to_numpy(zero_copy_only=False))
     return _Values(
         {name: np.concatenate(parts) for name, parts in masks.items()},
         {name: np.concatenate(parts) for name, parts in numbers.items()},
+        {name: reader.finish() for name, reader in amounts.items()},
     )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_number(kind: pa.DataType) -> bool:
