@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Mapping, Sequence
 
-import click
-
 from prodmatch.errors import QueryError
 from prodmatch.search.hits import Answer
 from prodmatch.search.scoring import SIGNALS
-from prodmatch_cli.messages import print_error, translate
+from prodmatch_cli.messages import print_error, print_hint, print_note, translate
 from prodmatch_cli.output import HIT_COLUMNS, print_lines, print_rows
 from prodmatch_cli.text import one_line
 
@@ -25,9 +23,9 @@ def report_answer(answer: Answer) -> None:
     if answer.error is not None:
         raise QueryError(answer.error)
     if answer.searched_for is not None:
-        click.echo(one_line(f"Searched for: {answer.searched_for}")[:MOST_CHARACTERS], err=True)
+        print_note(one_line(f"Searched for: {answer.searched_for}")[:MOST_CHARACTERS])
     if answer.understood is not None:
-        click.echo(f"Understood: {answer.understood}"[:MOST_CHARACTERS], err=True)
+        print_note(f"Understood: {answer.understood}"[:MOST_CHARACTERS])
 
 
 def print_answers(
@@ -61,7 +59,7 @@ def print_answers(
             (),
         )
         if not any(answer.hits or answer.error for answer in answers):
-            click.echo("no product matches", err=True)
+            print_note("no product matches")
     if errors:
         print_error(
             f"{len(errors)} of {len(answers)} queries cannot be answered; their lines say why."
@@ -80,7 +78,7 @@ def _print_hints(answers: Sequence[Answer]) -> None:
         if len(found) < len(answers):
             more = f" and {len(found) - MOST_IDS} more" if len(found) > MOST_IDS else ""
             place = f"query {', '.join(found[:MOST_IDS])}{more}: "
-        click.echo(f"hint: {one_line(place + translate(hint))}", err=True)
+        print_hint(place + translate(hint))
 
 
 def _print_table(
@@ -94,4 +92,4 @@ def _print_table(
         print_rows(rows, "table", columns)
     print_lines(f"{query_id}  error: {error}" for query_id, error in errors.items())
     if not rows and not errors:
-        click.echo("no product matches", err=True)
+        print_note("no product matches")

@@ -1,21 +1,23 @@
 """The entry point: the group of commands, and what becomes of failures."""
 
 import importlib
-import logging
 import os
 import signal
 import sys
 import threading
 import warnings
+from functools import cache
 from types import FrameType
 from typing import TextIO
 
 import click
+from click.core import ParameterSource
 
 import prodmatch
 from prodmatch.errors import ProdmatchError
-from prodmatch_cli.messages import print_error, translate
-from prodmatch_cli.text import OneLine, one_line
+from prodmatch_cli import logs
+from prodmatch_cli.common import add_common_options, variables
+from prodmatch_cli.messages import print_error, print_warnings, translate
 
 # The extra of pyproject.toml that installs a module.
 EXTRAS = {
@@ -65,9 +67,16 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"prodmatch_cli.commands.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return _load(cmd_name)
+
+
+@cache
+def _load(name: str) -> click.Command:
+    command: click.Command = getattr(
+        importlib.import_module(f"prodmatch_cli.commands.{name}"), name
+    )
+    add_common_options(command, name)
+    return command
 
 
 @click.group(
@@ -94,8 +103,7 @@ def main() -> None:
     # torch makes this folder when it is loaded; one that is there is left as it is
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TMPDIR", "/tmp"))
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    if logging.lastResort is not None:  # what writes warnings of libraries to stderr
-        logging.lastResort.setFormatter(OneLine("warning: %(message)s"))
+    logs.configure()
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
@@ -136,7 +144,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """A library's warning as one line on stderr, without the place in its code."""
-    click.echo(f"warning: {one_line(str(message))}", err=True)
+    print_warnings([str(message)])
 
 
 def _describe(error: click.ClickException) -> str:
@@ -147,7 +155,17 @@ def _describe(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--"):
         message += " Put -- before a text that begins with -, behind all options."
+    option = error.param if isinstance(error, click.BadParameter) else None
+    if context and isinstance(option, click.Option) and _is_from_environment(context, option):
+        name = next(
+            each for each in variables(option, str(context.info_name)) if os.environ.get(each)
+        )
+        message += f" It is the variable {name}."
     return f"{message} See '{context.command_path} --help'." if context else message
+
+
+def _is_from_environment(context: click.Context, option: click.Option) -> bool:
+    return context.get_parameter_source(str(option.name)) is ParameterSource.ENVIRONMENT
 
 
 class _Stopped(SystemExit):
@@ -160,7 +178,7 @@ class _Stopped(SystemExit):
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Ends the run; where something holds it up, after some seconds as a kill would."""
-    os.write(2, b"stopped; run the same command again to go on\n")
+    os.write(2, logs.format_line("stopped; run the same command again to go on").encode())
     signal.signal(number, signal.SIG_IGN)
     last = threading.Timer(LONGEST_SECONDS, os._exit, (128 + number,))
     last.daemon = True

@@ -1,5 +1,6 @@
 """Messages on stderr: a line each, without control bytes; the library's parameters as options."""
 
+import logging
 import re
 import shlex
 from collections.abc import Iterable
@@ -7,7 +8,8 @@ from collections.abc import Iterable
 import click
 
 from prodmatch_cli.options import STORE_GIVEN
-from prodmatch_cli.text import one_line
+
+logger = logging.getLogger(__name__)
 
 PARAMETER = re.compile(r"`(?P<name>[a-z][a-z_]*)(?:=(?P<value>[^`]*))?`")
 ADVISED = re.compile(r"'prodmatch (?P<name>[a-z]+)(?![^']*--(?:help|store))[^']*'")
@@ -16,13 +18,23 @@ SWITCHES = ("True", "False")  # a flag's values, which the command line does not
 
 def print_error(message: str) -> None:
     """A failure, as one line on stderr."""
-    click.echo(f"error: {one_line(message)}", err=True)
+    logger.error("%s", message)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
     """What a report warns of, a line each on stderr."""
     for warning in warnings:
-        click.echo(f"warning: {one_line(translate(warning))}", err=True)
+        logger.warning("%s", translate(warning))
+
+
+def print_hint(message: str) -> None:
+    """What a person may want to do."""
+    logger.info("%s", message, extra={"kind": "hint"})
+
+
+def print_note(message: str) -> None:
+    """What a person may want to know."""
+    logger.info("%s", message)
 
 
 def translate(message: str) -> str:

@@ -1,12 +1,12 @@
 """Options that several commands share, and how their values are read."""
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,11 +48,6 @@ PATH = _Path(path_type=Path)
 NAME = _Name()
 
 
-def _disable_progress(context: click.Context, option: click.Parameter, quiet: bool) -> None:
-    if quiet:
-        os.environ["TQDM_DISABLE"] = "1"
-
-
 CATALOGUE = click.argument("catalogue", type=PATH)
 KNOWN_CATALOGUE = click.argument("catalogue", type=PATH, required=False)
 STORE_GIVEN = "prodmatch.store"  # in the context's `meta`: the value of --store
@@ -61,7 +56,9 @@ STORE_GIVEN = "prodmatch.store"  # in the context's `meta`: the value of --store
 def _note_store(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
     """Keeps a store that is given, for the commands that messages advise."""
     source = context.get_parameter_source(str(parameter.name))
-    if source is click.core.ParameterSource.COMMANDLINE:
+    if source is ParameterSource.DEFAULT_MAP:  # is found again where the file's name was not given
+        source = context.get_parameter_source("config")
+    if source is ParameterSource.COMMANDLINE:
         context.meta[STORE_GIVEN] = value
     return value
 
@@ -71,9 +68,7 @@ STORE = click.option(
     type=PATH,
     callback=_note_store,
     default=Path("store"),
-    envvar="PRODMATCH_STORE",
     show_default=True,
-    show_envvar=True,
     help="Where features, embeddings and generations are kept.",
 )
 IMAGE_ROOT = click.option(
@@ -153,13 +148,6 @@ GATE = (
         show_default=True,
         help="Share of the products that may be gone.",
     ),
-)
-QUIET = click.option(
-    "--quiet",
-    is_flag=True,
-    expose_value=False,
-    callback=_disable_progress,
-    help="No progress bars.",
 )
 TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
 WHERE = click.option(

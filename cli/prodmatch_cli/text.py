@@ -1,6 +1,5 @@
 """Text for terminals: control characters shown, widths as a terminal counts them."""
 
-import logging
 import re
 import unicodedata
 
@@ -23,14 +22,6 @@ def unbroken(text: str) -> str:
 def one_line(message: str) -> str:
     """A message with its white space joined and its control characters shown."""
     return harmless(" ".join(message.split()))
-
-
-class OneLine(logging.Formatter):
-    """Formats a record as one line without control characters."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record's message."""
-        return one_line(super().format(record))
 
 
 def width(text: str) -> int:

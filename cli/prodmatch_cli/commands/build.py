@@ -12,7 +12,6 @@ from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     KNOWN_CATALOGUE,
-    QUIET,
     STORE,
     catalogue_options,
     embed_options,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 @STORE
 @embed_options
 @index_options
-@QUIET
 def build(
     catalogue: Path | None,
     columns: str | None,

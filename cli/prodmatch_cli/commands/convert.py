@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from prodmatch.convert import ConvertSettings, convert_catalogue
-from prodmatch_cli.messages import print_warnings
-from prodmatch_cli.options import PATH, QUIET, check_target
+from prodmatch_cli.messages import print_note, print_warnings
+from prodmatch_cli.options import PATH, check_target
 from prodmatch_cli.output import print_json
 
 TAB = ("\\t", "tab")  # as a shell passes it on
@@ -29,7 +29,6 @@ TAB = ("\\t", "tab")  # as a shell passes it on
 )
 @click.option("--encoding", help="Of the file, such as cp1252.  [default: recognised]")
 @click.option("--delimiter", help="Between fields, such as ';' or tab.  [default: recognised]")
-@QUIET
 def convert(
     source: Path,
     target: Path,
@@ -59,6 +58,6 @@ def convert(
         image_paths=image_paths,
     )
     report = convert_catalogue(source, target, settings)
-    click.echo(f"{source}: read as {report.read_as}", err=True)
+    print_note(f"{source}: read as {report.read_as}")
     print_warnings(report.warnings)
     print_json(asdict(report))

@@ -10,7 +10,7 @@ from prodmatch.model.description import open_model
 from prodmatch.storage.atomic import ensure_unlocked, hold_store
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import read_options
-from prodmatch_cli.options import KNOWN_CATALOGUE, QUIET, STORE, catalogue_options, embed_options
+from prodmatch_cli.options import KNOWN_CATALOGUE, STORE, catalogue_options, embed_options
 from prodmatch_cli.output import print_json
 
 
@@ -20,7 +20,6 @@ from prodmatch_cli.output import print_json
 @STORE
 @embed_options
 @click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
-@QUIET
 def embed(
     catalogue: Path | None,
     columns: str | None,

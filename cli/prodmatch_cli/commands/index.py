@@ -7,7 +7,7 @@ import click
 
 from prodmatch.model.description import open_model
 from prodmatch.search.vector_index import Kind
-from prodmatch_cli.options import NAME, QUIET, STORE, index_options, read_weights
+from prodmatch_cli.options import NAME, STORE, index_options, read_weights
 from prodmatch_cli.output import print_json
 
 
@@ -15,7 +15,6 @@ from prodmatch_cli.output import print_json
 @STORE
 @click.option("--model", type=NAME, help="Refuse unless the embeddings were made with this model.")
 @index_options
-@QUIET
 def index(
     store: Path, model: str | None, weights: str | None, min_recall: float, kind: Kind
 ) -> None:

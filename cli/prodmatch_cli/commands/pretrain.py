@@ -1,13 +1,12 @@
 """The command `pretrain`."""
 
-import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from prodmatch.model.description import open_model
-from prodmatch_cli.options import DEVICE, NAME, PATH, QUIET, training_options
+from prodmatch_cli.options import DEVICE, NAME, PATH, training_options
 from prodmatch_cli.output import print_json
 
 
@@ -39,7 +38,6 @@ from prodmatch_cli.output import print_json
 )
 @training_options
 @DEVICE
-@QUIET
 def pretrain(
     data: Path,
     model: str | None,
@@ -61,7 +59,6 @@ def pretrain(
     are there, and negatives are drawn from products of the same source. A run that was killed goes
     on where it stopped.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     start = None if model is None else open_model(model)
     from prodmatch.pretrain import encoder_settings, train_encoders
 

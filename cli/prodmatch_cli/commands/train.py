@@ -1,6 +1,5 @@
 """The command `train`."""
 
-import logging
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from prodmatch_cli.options import (
     DEVICE,
     PATH,
     PRECISION,
-    QUIET,
     STORE,
     WORKERS,
     catalogue_options,
@@ -64,7 +62,6 @@ OF_ENCODERS = ("pairs", "texts")
 @DEVICE
 @PRECISION
 @WORKERS
-@QUIET
 @click.pass_context
 def train(
     context: click.Context,
@@ -117,7 +114,6 @@ def train(
     given = [text_encoder, image_encoder, image_weights]
     if any(given) and not all(given):
         raise click.UsageError("--text-encoder, --image-encoder and --image-weights go together.")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     from prodmatch.encoders.model_writer import EncoderFiles
     from prodmatch.train import HeadSettings, fit_heads
 
@@ -141,8 +137,8 @@ def train(
 
 
 def _refuse(context: click.Context, encoders: str, names: tuple[str, ...]) -> None:
-    """Refuses options that were given and would be ignored."""
+    """Refuses options that were given on the command line and would be ignored."""
     for name in names:
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "--" + name.replace("_", "-")
             raise click.UsageError(f"{option} has no use here (--encoders {encoders}).")

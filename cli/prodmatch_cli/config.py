@@ -1,0 +1,165 @@
+"""Options in a file: `prodmatch.toml`, checked as strictly as the command line is.
+
+At the top stand options that commands share (`SHARED`), below `[query]` those of `query` alone.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+DEFAULT_FILE = "prodmatch.toml"
+SHARED = frozenset(
+    [
+        "columns",
+        "device",
+        "image-root",
+        "leave-out",
+        "log-format",
+        "log-level",
+        "model",
+        "precision",
+        "quiet",
+        "store",
+        "text-columns",
+        "workers",
+    ]
+)
+Table = Mapping[str, object]
+
+
+def option_name(option: click.Option) -> str:
+    """An option's name without its dashes, such as `min-recall`."""
+    return max(option.opts, key=len).lstrip("-")
+
+
+def read_defaults(path: Path, context: click.Context) -> dict[str, object]:
+    """The values that a file has for the parameters of the context's command, by their names.
+
+    All of the file is checked, the tables of other commands too.
+
+    Raises:
+        click.UsageError: the file cannot be read; or it has a table, a key or a value that cannot
+            be used, which the message names.
+    """
+    root, name = context.find_root(), str(context.info_name)
+    if not isinstance(root.command, click.Group):
+        return {}
+    commands = _Commands(root, root.command)
+    content = _read(path)
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    shared = {key: value for key, value in content.items() if key not in tables}
+    for key in tables:
+        if key not in commands.names:
+            reason = "is no table: there is no such command"
+            _refuse(path, f"[{key}]", reason, (f"[{each}]" for each in commands.names))
+    for key in shared:
+        if _dashed(key) not in SHARED:
+            owners = commands.owners(_dashed(key))
+            reason = "is no option that commands share"
+            if owners:
+                reason += f"; put it below {' or '.join(f'[{each}]' for each in owners)}"
+            _refuse(path, repr(key), reason, () if owners else SHARED)
+    found = {
+        each: {
+            **_values(shared, commands.options(each), f"{path}:", context, others=True),
+            **_values(tables.get(each, {}), commands.options(each), f"{path}: [{each}]", context),
+        }
+        for each in {*tables, name}
+    }
+    return found[name]
+
+
+@dataclass(frozen=True)
+class _Commands:
+    root: click.Context
+    group: click.Group
+
+    @property
+    def names(self) -> list[str]:
+        return self.group.list_commands(self.root)
+
+    def options(self, command: str) -> dict[str, click.Option]:
+        """The options of a command that a file may have, by their names."""
+        found = self.group.get_command(self.root, command)
+        options = [
+            each for each in (found.params if found else []) if isinstance(each, click.Option)
+        ]
+        return {option_name(each): each for each in options if option_name(each) != "config"}
+
+    def owners(self, option: str) -> list[str]:
+        """The commands that have an option."""
+        return [name for name in self.names if option in self.options(name)]
+
+
+def _read(path: Path) -> Table:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise click.UsageError(f"--config {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path}: is no TOML: {error}.") from error
+
+
+def _values(
+    table: Table,
+    options: Mapping[str, click.Option],
+    place: str,
+    context: click.Context,
+    *,
+    others: bool = False,
+) -> dict[str, object]:
+    """A table's values by the names of parameters; with `others` it may have other keys."""
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        option = options.get(_dashed(key))
+        if option is not None:
+            values[str(option.name)] = _check(value, option, f"{place} {key!r}", context)
+        elif not others:
+            _refuse(place, repr(key), "is none of its options", options)
+    return values
+
+
+def _check(value: object, option: click.Option, place: str, context: click.Context) -> object:
+    """The value, if the option takes it."""
+    kinds, wanted = _kinds(option)
+    one_each = value if isinstance(value, list) and option.multiple else [value]
+    fits = [
+        isinstance(each, kinds) and (isinstance(each, bool) == (bool in kinds)) for each in one_each
+    ]
+    if not all(fits) or (option.multiple and not isinstance(value, list)):
+        raise click.UsageError(f"{place} must be {wanted}, found {value!r}.")
+    try:
+        option.type_cast_value(context, value)
+    except click.BadParameter as error:
+        raise click.UsageError(f"{place}: {error.message}") from error
+    return value
+
+
+def _kinds(option: click.Option) -> tuple[tuple[type, ...], str]:
+    """The types that a value of the option may have, and what to call them."""
+    if option.is_flag:
+        return (bool,), "true or false"
+    if isinstance(option.type, click.types.IntParamType):
+        return (int,), "a whole number"
+    if isinstance(option.type, click.types.FloatParamType):
+        return (int, float), "a number"
+    return (str,), "a list of texts" if option.multiple else "text"
+
+
+def _refuse(place: Path | str, found: str, reason: str, known: Iterable[str]) -> NoReturn:
+    """Names what is wrong in a file, and what may have been meant."""
+    names = sorted(known)
+    near = difflib.get_close_matches(found.strip("'").replace("_", "-"), names, 3, 0.5)
+    advice = f" Did you mean {' or '.join(near)}?" if near else f" It may be {', '.join(names)}."
+    colon = "" if str(place).endswith("]") or str(place).endswith(":") else ":"
+    raise click.UsageError(f"{place}{colon} {found} {reason}.{advice if names else ''}")
+
+
+def _dashed(key: str) -> str:
+    return key.replace("_", "-")

@@ -1,0 +1,228 @@
+"""Options on the command line, in variables and in a file, and which of these goes first."""
+
+import json
+import logging
+from pathlib import Path
+
+import click
+import pytest
+from conftest import Counting
+from shell import Shell
+
+from prodmatch_cli import logs
+from prodmatch_cli.common import VALUES, variables
+from prodmatch_cli.config import SHARED, option_name
+from prodmatch_cli.main import cli
+
+ROOT = click.Context(cli, info_name="prodmatch")
+COMMANDS = cli.list_commands(ROOT)
+Value = str | int | float | bool | list[str]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PRODMATCH_STORE", raising=False)
+
+
+def command_of(name: str) -> click.Command:
+    command = cli.get_command(ROOT, name)
+    assert command is not None
+    return command
+
+
+def options_of(name: str) -> list[click.Option]:
+    found = [each for each in command_of(name).params if isinstance(each, click.Option)]
+    return [each for each in found if each.name not in ("help", "config")]
+
+
+def three_values(option: click.Option) -> list[Value]:
+    """Values that an option takes, all different but for a flag."""
+    if option.is_flag:
+        return [True, False, True]
+    if isinstance(option.type, click.Choice):
+        names = [str(name) for name in option.type.choices]
+        return [names[0], names[1], names[-1]]
+    if isinstance(option.type, click.types.IntParamType):
+        return [5, 6, 7]
+    if isinstance(option.type, click.types.FloatParamType):
+        return [0.25, 0.5, 0.75]
+    return [["a"], ["b"], ["c"]] if option.multiple else ["a", "b", "c"]
+
+
+def parse(command: str, option: click.Option, given: list[str]) -> object:
+    """What a command gets for an option; all that it requires besides is given."""
+    arguments = list(given)
+    for each in command_of(command).params:
+        if isinstance(each, click.Argument) and each.required:
+            arguments.append("some")
+        elif isinstance(each, click.Option) and each.required and each is not option:
+            arguments += [each.opts[0], "some"]
+    context = command_of(command).make_context(command, arguments, parent=click.Context(cli))
+    values = {**context.params, **context.meta[VALUES]}
+    value = values[option.name]
+    if isinstance(value, tuple):
+        return [str(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def words(option: click.Option, value: Value) -> list[str]:
+    """An option as the command line has it."""
+    if option.is_flag:
+        return [option.opts[0]]
+    return [option.opts[0], value[0] if isinstance(value, list) else str(value)]
+
+
+def save(option: click.Option, value: Value, table: str | None) -> None:
+    head = f"[{table}]\n" if table else ""
+    Path("prodmatch.toml").write_text(f"{head}{option_name(option)} = {json.dumps(value)}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_is_taken_from_each_place_and_the_nearer_goes_first(
+    command: str, monkeypatch: pytest.MonkeyPatch, count_cases: Counting
+) -> None:
+    for option in options_of(command):
+        line, variable, file = three_values(option)
+        save(option, file, command)
+        assert parse(command, option, []) == file, option.name
+        for name in reversed(variables(option, command)):
+            text = variable[0] if isinstance(variable, list) else str(variable)
+            monkeypatch.setenv(name, text)
+            assert parse(command, option, []) == variable, name
+            assert parse(command, option, words(option, line)) == line, name
+        for name in variables(option, command):
+            monkeypatch.delenv(name)
+        if option_name(option) in SHARED:
+            save(option, file, None)
+            assert parse(command, option, []) == file, option.name
+        Path("prodmatch.toml").unlink()
+        count_cases("options set on the command line, in a variable and in a file", 1)
+
+
+def test_shared_options_are_options() -> None:
+    known = {option_name(option) for command in COMMANDS for option in options_of(command)}
+    assert known >= SHARED
+
+
+def test_a_commands_own_goes_before_what_commands_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    (option,) = [each for each in options_of("query") if each.name == "store"]
+    Path("prodmatch.toml").write_text('store = "all"\n[query]\nstore = "own"\n')
+    assert parse("query", option, []) == "own"
+    assert parse("gc", option, []) == "all"
+    monkeypatch.setenv("PRODMATCH_STORE", "everywhere")
+    monkeypatch.setenv("PRODMATCH_GC_STORE", "here")
+    assert parse("query", option, []) == "everywhere"
+    assert parse("gc", option, []) == "here"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[quary]\ntop = 3", "[quary] is no table: there is no such command. Did you mean [query]"),
+        ("[query]\ntopp = 3", "[query] 'topp' is none of its options. Did you mean top?"),
+        ("[gc]\nkep = 3", "[gc] 'kep' is none of its options. Did you mean keep?"),
+        ("stor = 'a'", "'stor' is no option that commands share. Did you mean store?"),
+        ("min-recall = 0.9", "'min-recall' is no option that commands share; put it below [build]"),
+        ("[query]\ntop = 'ten'", "[query] 'top' must be a whole number, found 'ten'."),
+        ("[query]\ntop = true", "[query] 'top' must be a whole number, found True."),
+        ("[query]\nexact = 'yes'", "[query] 'exact' must be true or false, found 'yes'."),
+        ("[query]\nfilter = 3", "[query] 'filter' must be text, found 3."),
+        ("[query]\nmin-probability = 2", "[query] 'min-probability': 2.0 is not in the range"),
+        ("[recommend]\nliked = 'a'", "[recommend] 'liked' must be a list of texts, found 'a'."),
+        ("[embed]\ndevice = 'tpu'", "[embed] 'device': 'tpu' is not one of 'auto', 'cpu', 'cuda'"),
+        ("[query]\nconfig = 'a'", "[query] 'config' is none of its options."),
+        ("store = ", "is no TOML: "),
+        ("store = ''", "'store': it is empty"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_place(
+    shell: Shell, content: str, message: str
+) -> None:
+    shell.names_store = False
+    Path("prodmatch.toml").write_text(content)
+    done = shell("query", "red")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert done.err.startswith("error: prodmatch.toml: "), done.err
+    assert message in done.err
+
+
+def test_the_file_that_is_read_is_named(shell: Shell) -> None:
+    Path("other.toml").write_text("[query]\ntop = 2\n")
+    done = shell("query", "red", "--config", "other.toml", "--format", "jsonl")
+    assert (done.code, done.err) == (0, "options are read from other.toml\n")
+    assert len(done.out.splitlines()) == 2
+    assert shell("query", "red", "--config", "other.toml", "--quiet").err == ""
+    missing = shell("query", "red", "--config", "none.toml")
+    assert (missing.code, "--config none.toml: No such file" in missing.err) == (2, True)
+
+
+def test_a_variable_with_a_wrong_value_is_named(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRODMATCH_QUERY_TOP", "many")
+    done = shell("query", "red")
+    assert done.code == 2
+    assert "It is the variable PRODMATCH_QUERY_TOP." in done.err
+
+
+def test_what_a_store_remembers_goes_after_the_file_and_before_the_defaults(
+    shell: Shell, tmp_path: Path, published: Path
+) -> None:
+    remembered = json.loads((published / "store.json").read_text())
+    done = shell("embed", "--dry-run")
+    assert done.code == 0, done.err
+    assert (done.last["rows"], done.last["texts_to_encode"]) == (60, 0)  # catalogue and model
+    Path("prodmatch.toml").write_text('model = "nowhere"\n')
+    other = shell("embed", "--dry-run")
+    assert (other.code, "nowhere: is neither" in other.err) == (1, True), other.err
+    again = shell("embed", "--dry-run", "--model", str(remembered["model"]))
+    assert again.last["texts_to_encode"] == 0
+
+
+def test_a_store_of_the_variable_is_used(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.names_store = False
+    monkeypatch.setenv("PRODMATCH_STORE", str(shell.store))
+    assert shell("query", "red").code == 0
+
+
+def test_a_commands_advice_names_a_store_of_a_file_that_was_named(shell: Shell) -> None:
+    shell.names_store = False
+    Path("other.toml").write_text('store = "empty"\n')
+    Path("empty").mkdir()
+    done = shell("query", "red", "--config", "other.toml")
+    assert "'prodmatch index --store empty'" in done.err
+    Path("other.toml").rename("prodmatch.toml")  # is read by the advised command too
+    assert "'prodmatch index'" in shell("query", "red").err
+
+
+def test_json_lines_have_time_level_message_and_fields(
+    shell: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = shell("query", "shirt not blue", "--log-format", "json", "--top", "1")
+    note, other = [json.loads(line) for line in done.err.splitlines()]
+    assert list(note) == ["time", "level", "message"]
+    assert [note["message"], other["message"]] == [
+        "Searched for: shirt",
+        "Understood: without blue",
+    ]
+    bad = shell("query", "red", "--log-format", "json", "--filter", "no = 1")
+    (error,) = [json.loads(line) for line in bad.err.splitlines()]
+    assert (bad.code, error["level"]) == (2, "error")
+    logging.getLogger("prodmatch.embed").warning("hot: `top=3`", extra={"rows": 7})
+    line = json.loads(capsys.readouterr().err)
+    assert (line["message"], line["level"], line["rows"]) == ("hot: `top=3`", "warning", 7)
+
+
+def test_levels_choose_what_is_written(shell: Shell) -> None:
+    assert shell("query", "shirt not blue").err.startswith("Searched for: ")
+    assert shell("query", "shirt not blue", "--log-level", "warning").err == ""
+    bad = shell("query", "red", "--log-level", "error", "--filter", "no = 1")
+    assert bad.err.startswith("error: ")
+
+
+def test_a_signals_line_has_the_form_of_the_others() -> None:
+    logs.configure(form="json")
+    assert json.loads(logs.format_line("stopped"))["message"] == "stopped"
+    logs.configure()
+    assert logs.format_line("stopped") == "stopped\n"
