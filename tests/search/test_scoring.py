@@ -86,6 +86,16 @@ def test_fewer_candidates_than_first_hits_tell_nothing() -> None:
     assert query_weights(WEIGHTS, found) == WEIGHTS
 
 
+@pytest.mark.parametrize("query", ["WIC310", "wi-c310", "wic 310", "wic310 headphones"])
+def test_a_rare_code_is_before_what_only_has_its_pieces(query: str, tmp_path: Path) -> None:
+    texts = ["Lipstick 310", "Foundation 310", "Headphones WI-C310 " + "with a long battery " * 9]
+    texts += [f"lamp number {row}" for row in range(40)]
+    table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    matches = Products(tmp_path / "p.sqlite").match(query)
+    assert matches.rows[np.argmax(matches.scores)] == 2
+
+
 def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
     texts = ["MX-518 mouse", *["GT-730 card"] * 11, "galaxy 22", "red mouse", *["cable"] * 9]
     table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})

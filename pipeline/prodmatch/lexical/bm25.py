@@ -187,6 +187,7 @@ class PostingsReader:
         codes = {form for term in terms for form in term.forms if is_name(form)}
         rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
         named = np.intersect1d(self.rows_with(query), rows) if rare else NO_ROWS
+        scores[named] += scores.max()  # before those that say pieces of the code in shorter texts
         return Matches(rows, scores[rows], rare, named)
 
     def _weigh(self, terms: Sequence[QueryTerm]) -> dict[str, float]:
