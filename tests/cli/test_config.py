@@ -196,9 +196,7 @@ def test_a_commands_advice_names_a_store_of_a_file_that_was_named(shell: Shell) 
     assert "'prodmatch index'" in shell("query", "red").err
 
 
-def test_json_lines_have_time_level_message_and_fields(
-    shell: Shell, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_lines_have_time_level_and_message(shell: Shell) -> None:
     done = shell("query", "shirt not blue", "--log-format", "json", "--top", "1")
     note, other = [json.loads(line) for line in done.err.splitlines()]
     assert list(note) == ["time", "level", "message"]
@@ -209,6 +207,10 @@ def test_json_lines_have_time_level_message_and_fields(
     bad = shell("query", "red", "--log-format", "json", "--filter", "no = 1")
     (error,) = [json.loads(line) for line in bad.err.splitlines()]
     assert (bad.code, error["level"]) == (2, "error")
+
+
+def test_a_json_line_has_the_fields_of_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(form="json")
     logging.getLogger("prodmatch.embed").warning("hot: `top=3`", extra={"rows": 7})
     line = json.loads(capsys.readouterr().err)
     assert (line["message"], line["level"], line["rows"]) == ("hot: `top=3`", "warning", 7)
