@@ -27,6 +27,11 @@ def print_warnings(warnings: Iterable[str]) -> None:
         logger.warning("%s", translate(warning))
 
 
+def print_progress(message: str) -> None:
+    """A phase of a run, where phases are shown."""
+    logging.getLogger("prodmatch").info("%s", message, extra={"phase": message})
+
+
 def print_hint(message: str) -> None:
     """What a person may want to do."""
     logger.info("%s", message, extra={"kind": "hint"})

@@ -19,6 +19,7 @@ from prodmatch.columns.searchable import TextStatistics
 from prodmatch.embedding.image_loader import PICTURE_SECONDS
 from prodmatch.embedding.picture_lists import describe_unusable
 from prodmatch.engines.local import ChildFailure, IsolatedPool
+from prodmatch.progress import bars_off
 from prodmatch.storage.features import content_key
 
 EXAMPLES = 5  # of rows, for each reason
@@ -74,7 +75,7 @@ def check_catalogue(
     """
     tally = _Tally()
     columns = _Columns(catalogue)
-    bar = tqdm(total=catalogue.row_count, desc="rows", unit="row", disable=None)
+    bar = tqdm(total=catalogue.row_count, desc="rows", unit="row", disable=bars_off())
     with bar, IsolatedPool(_inspect, workers, PICTURE_SECONDS) as pool:
         for batch in catalogue.batches():
             pictures = dict(tally.new_pictures(batch)) if decode else {}

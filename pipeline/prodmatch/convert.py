@@ -19,6 +19,7 @@ from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
 from prodmatch.feeds.recognise import open_feed
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of
 from prodmatch.feeds.shop import arrange_products, find_column
+from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import new_file
 
 BATCH_ROWS = 4096
@@ -252,7 +253,7 @@ def _batches(feed: Feed, pictures: _Pictures | None = None) -> Iterator[Sequence
     """The rows, some thousands at a time; fewer where they are long."""
     batch: list[Row] = []
     size = 0
-    for row in tqdm(feed.rows(), desc="rows", unit="row", disable=None):
+    for row in tqdm(feed.rows(), desc="rows", unit="row", disable=bars_off()):
         batch.append(row)
         size += sum(len(cell) for cell in row.values() if isinstance(cell, str))
         size += pictures.weigh(row) if pictures else 0

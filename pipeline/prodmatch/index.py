@@ -1,7 +1,8 @@
 """Job: embeddings to a published generation; builds, measures, then publishes."""
 
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db_writer import write_products
+from prodmatch.progress import bars_off
 from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.scoring import check_weights
@@ -31,6 +34,8 @@ from prodmatch.storage.atomic import (
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import publish_generation
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
+
+logger = logging.getLogger(__name__)
 
 QUERIES = 100  # that tune an index, and as many others that measure it
 NEIGHBOURS = 10
@@ -93,7 +98,9 @@ def index_embeddings(
         encoders = _find_encoders(store, embeddings)
         _check_model(embeddings, model)
         rows, dim = embeddings.row_count, 2 * encoders.dim
+        logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
         index = build_index(lambda: _vectors(embeddings), rows, dim, kind)
+        logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
         recall = _measure(index, embeddings, encoders)
         _check_recall(index, recall, min_recall)
         agreement = measure_alignment(embeddings)
@@ -106,6 +113,7 @@ def index_embeddings(
             "weights": chosen,
             "model": embeddings.manifest["model"],
         }
+        logger.info("writing the generation", extra={"phase": "publish"})
         fill = partial(_fill, index, embeddings, encoders, measured)
         generation = publish_generation(store, fill)
     files = [path for path in generation.folder.rglob("*") if path.is_file()]
@@ -261,4 +269,15 @@ def _write_products(embeddings: Embeddings, folder: Path) -> None:
     ):
         for batch in embeddings.batches(columns):
             writer.write_batch(batch)
-    write_products(folder / "products.sqlite", schema, embeddings.batches(columns))
+    rows = embeddings.row_count
+    with tqdm(total=rows, desc="products", unit="product", disable=bars_off()) as progress:
+        batches = _counted(embeddings.batches(columns), progress.update)
+        write_products(folder / "products.sqlite", schema, batches)
+
+
+def _counted(
+    batches: Iterator[pa.RecordBatch], update: Callable[[int], object]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        update(len(batch))

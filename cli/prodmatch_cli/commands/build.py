@@ -8,7 +8,7 @@ import click
 
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.storage.atomic import ensure_unlocked, hold_store
-from prodmatch_cli.messages import print_warnings
+from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     KNOWN_CATALOGUE,
@@ -56,6 +56,7 @@ def build(
 
     Ends with a line of JSON: the keys of both, the seconds of both together.
     """
+    print_progress("opening the catalogue")
     ensure_unlocked(store)
     options = read_options(
         columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
@@ -63,6 +64,7 @@ def build(
     chosen = read_weights(weights)
     open_remembered(store, catalogue, options)  # refused before anything is made or loaded
     with hold_store(store):  # before torch is loaded, which takes seconds
+        print_progress("loading torch")
         from prodmatch.build import BuildSettings
         from prodmatch.build import build as build_store
         from prodmatch.embed import EmbedSettings

@@ -8,7 +8,7 @@ import click
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.model.description import open_model
 from prodmatch.storage.atomic import ensure_unlocked, hold_store
-from prodmatch_cli.messages import print_warnings
+from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import KNOWN_CATALOGUE, STORE, catalogue_options, embed_options
 from prodmatch_cli.output import print_json
@@ -44,6 +44,7 @@ def embed(
 
     Ends with a line of JSON: rows == embedded + rejected, always.
     """
+    print_progress("opening the catalogue")
     ensure_unlocked(store)
     options = read_options(
         columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
@@ -51,6 +52,7 @@ def embed(
     opened = open_remembered(store, catalogue, options)
     chosen = open_model(model or remembered_model(store))
     with hold_store(store):  # before torch is loaded, which takes seconds
+        print_progress("loading torch")
         from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 
         settings = EmbedSettings(

@@ -23,6 +23,7 @@ from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
+from prodmatch.progress import bars_off
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.vectors import Vectors
 
@@ -98,10 +99,12 @@ def encode_missing(
     classes = classes or EncoderClasses()
     texts, images = EncodeCount(), EncodeCount()
     if len(plan.new_texts):
+        _name_phase("texts", len(plan.new_texts))
         text_encoder = classes.text(encoders.text_folder, encoders.text, compute, plan.graphs)
         contents = new_texts(plan.scan, plan.new_texts)
         texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
     if plan.images_to_encode:
+        _name_phase("pictures", plan.images_to_encode)
         image_encoder = classes.image(encoders.image_folder, encoders.image, compute, plan.graphs)
         others = plan.scan.others
         sources: list[tuple[PictureSource, npt.NDArray[np.int64], pa.Array]] = [
@@ -122,6 +125,15 @@ def encode_missing(
                     source, numbers, keys.to_pylist(), image_encoder, plan.images, workers=workers
                 )
     return EncodeResult(texts, images)
+
+
+def _name_phase(kind: str, count: int) -> None:
+    logger.info(
+        "encoding %d %s that are new",
+        count,
+        kind,
+        extra={"phase": f"encode {kind}", "count": count},
+    )
 
 
 def encode_pictures(
@@ -147,7 +159,7 @@ def encode_pictures(
     """
     pictures = PictureBatches(source, rows, keys, encoder.spec, IMAGE_ROWS)
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
-    with tqdm(total=len(rows), desc="pictures", unit="picture", disable=None) as progress:
+    with tqdm(total=len(rows), desc="pictures", unit="picture", disable=bars_off()) as progress:
         for decoded in decoded_batches(pictures, workers):
             features = np.zeros((len(decoded.keys), encoder.dim), dtype=np.float32)
             reasons = list(decoded.reasons)
@@ -167,7 +179,7 @@ def encode_texts(
 ) -> EncodeCount:
     """Encodes (key, text) pairs, a shard at a time sorted by length, into the store."""
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
-    with tqdm(total=total, desc="texts", unit="text", disable=None) as progress:
+    with tqdm(total=total, desc="texts", unit="text", disable=bars_off()) as progress:
         waiting: list[tuple[bytes, str]] = []
         for pair in texts:
             waiting.append(pair)

@@ -1,6 +1,7 @@
 """Features to embeddings: every product of a catalogue, in bounded memory."""
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.vectors import Vectors, check_unit, join_parts
+
+logger = logging.getLogger(__name__)
 
 SHARD_ROWS = 16384
 
@@ -136,6 +139,8 @@ def fuse(plan: FeaturePlan, heads: Heads, scratch: Path) -> FuseResult:
         scratch: takes the projected vectors, and must stay as long as the result.
     """
     scan, dim = plan.scan, heads.dim
+    count = len(scan.product_ids)
+    logger.info("fusing %d products", count, extra={"phase": "fuse", "products": count})
     pictures = _project_pictures(plan, heads, scratch)
     return FuseResult(
         scan,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
@@ -19,9 +21,12 @@ from prodmatch.encoders.device import Precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
+from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
 from prodmatch.storage.features import KEY, FeatureStore, content_key
+
+logger = logging.getLogger(__name__)
 
 OWN = pa.schema(
     [
@@ -124,6 +129,9 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
         CatalogueError: a file is damaged, or was replaced on the way, so that rows of two
             catalogues could be mixed.
     """
+    logger.info(
+        "reading %d rows", catalogue.row_count, extra={"phase": "read", "rows": catalogue.row_count}
+    )
     before = _file_states(catalogue)
     rows_path = scratch / "rows.parquet"
     parts: list[pa.RecordBatch] = []
@@ -138,8 +146,10 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path) -> Scan:
     with (
         new_scratch_file(rows_path) as file,
         pq.ParquetWriter(file, schema, compression="zstd") as writer,
+        tqdm(total=catalogue.row_count, desc="rows", unit="row", disable=bars_off()) as progress,
     ):
         for batch in catalogue.batches():
+            progress.update(len(batch.rows) + len(batch.rejects))
             rejects += batch.rejects
             image_rejects += [reject for reject in batch.image_rejects if reject is not None]
             listed_rejects += batch.listed_rejects

@@ -61,6 +61,7 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
     folder = root / model.fingerprint[:32]
     if verify_or_remove(folder):
         return folder
+    logger.info("exporting the query encoders", extra={"phase": "export encoders"})
     pair = model.encoders
     graphs = [
         export_text(pair.text_folder, pair.text, root),
@@ -88,6 +89,15 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
     return folder
 
 
+def _name_export(folder: Path, graph: str) -> None:
+    logger.info(
+        "exporting %s of %s, once for this store",
+        graph,
+        folder.parent.name or folder,
+        extra={"phase": f"export {graph}"},
+    )
+
+
 def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
     """The graph `text.onnx` of a text encoder below `root`: ids and mask to features.
 
@@ -97,6 +107,7 @@ def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
     target = root / f"text-{text_fingerprint(folder, spec)[:32]}"
     if verify_or_remove(target):
         return target / "text.onnx"
+    _name_export(folder, "text.onnx")
     encoder = TextEncoder(folder, spec)
     ids = torch.randint(5, 50, (2, 8))
     rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
@@ -127,6 +138,7 @@ def export_image(folder: Path, spec: ImageSpec, root: Path) -> Path:
     target = root / f"image-{image_fingerprint(folder, spec)[:32]}"
     if verify_or_remove(target):
         return target / "image.onnx"
+    _name_export(folder, "image.onnx")
     encoder = ImageEncoder(folder, spec)
     pixels = _sample_pictures(spec)
     with new_directory(target) as temporary:

@@ -27,6 +27,7 @@ from prodmatch.pretraining.augment import augment_pictures
 from prodmatch.pretraining.batches import Batch, Batches, BatchSizes, PairBatch, TextReader
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
+from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import digest_bytes, new_file
 from prodmatch.training.losses import info_nce_of
 from prodmatch.training.metrics import recall_of_pairs
@@ -184,7 +185,7 @@ class _Run:
         model.text.eval()
         model.image.train(not settings.frozen_norms)
         side, losses, started = settings.crop_pixels(pictures.shape[1]), [], time.monotonic()
-        for number in tqdm(range(steps), desc=f"epoch {epoch}", unit="batch", disable=None):
+        for number in tqdm(range(steps), desc=f"epoch {epoch}", unit="batch", disable=bars_off()):
             batch, step = next(batches).to(model.device), epoch * steps + number
             chosen = torch.from_numpy(pictures[batch.rows]).to(model.device)
             loss = self.objective.batch_loss(batch, augment_pictures(chosen, side))

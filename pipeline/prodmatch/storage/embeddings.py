@@ -1,5 +1,6 @@
 """Embeddings on disk: Parquet shards with a manifest, one row a product."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from prodmatch.storage.atomic import (
 )
 from prodmatch.storage.manifests import Named, Pointer, read_manifest
 from prodmatch.storage.vectors import Vectors
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1  # of the manifest
 SHAPE = {
@@ -127,6 +130,7 @@ def write_embeddings(
     if verify_or_remove(folder) and read_json(folder / "manifest.json").get("format") != FORMAT:
         remove_path(folder)  # of another version, so no reader takes it
     if not folder.exists():
+        logger.info("writing the embeddings", extra={"phase": "write"})
         with new_directory(folder) as temporary:
             for number, table in enumerate(tables):
                 with new_file(temporary / f"part-{number:05d}.parquet") as file:
