@@ -1,13 +1,13 @@
 """A column that is left out is in no file of the store, in no answer, and stays out for good."""
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small import SCHEMA, Row, products
+from store_files import files_with
 from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
@@ -47,26 +47,6 @@ def store(tiny: Model, tmp_path: Path) -> Path:
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     return save(tmp_path / "c.parquet")
-
-
-def contents_of(path: Path) -> str:
-    """A file's bytes, and, of Parquet and SQLite, all that is in it, compressed or not."""
-    found = path.read_bytes().decode("latin-1")
-    if path.suffix == ".parquet":
-        file = pq.ParquetFile(path)
-        found += f"{file.read().to_pylist()}{file.metadata.metadata}{file.schema_arrow.metadata}"
-    elif path.suffix == ".sqlite":
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            found += "".join(connection.iterdump())
-        connection.close()
-    return found
-
-
-def files_with(folder: Path, word: str) -> list[str]:
-    """The files below a folder that hold a word."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    assert paths
-    return [str(path.relative_to(folder)) for path in paths if word in contents_of(path)]
 
 
 def test_no_file_holds_what_is_left_out_on_any_night(

@@ -105,6 +105,43 @@ def test_a_night_and_a_query_reach_and_write_nothing_outside_the_store(
     count_cases("commands whose system calls are watched", len(commands))
 
 
+WORD = "xylophonist"  # of a query, and of nothing else
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_query_writes_no_file_and_is_in_none(
+    published: Path, tmp_path: Path, count_cases: Counting
+) -> None:
+    (tmp_path / "queries.csv").write_text("query_id,text\nq1,red shirt\n")
+    commands: list[list[str | Path]] = [
+        ["query", f"red {WORD}", "--format", "jsonl"],
+        ["query", "--queries", tmp_path / "queries.csv"],
+        ["recommend", "--liked", "p0001"],
+        ["explain", f"red {WORD}", "p0003"],
+    ]
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for command in commands:
+        calls = traced_calls([*command, "--store", published], folder)
+        assert [call for call in calls if INTERNET.search(call)] == [], command
+        assert made_outside(calls, folder / "calls.txt", folder) == [], command
+        assert opened_to_write(calls) == [], command
+        assert [*(folder / "home").iterdir(), *(folder / "tmp").iterdir()] == [], command
+    files = [path for path in published.rglob("*") if path.is_file()]
+    assert [path for path in files if WORD.encode() in path.read_bytes()] == []
+    count_cases("commands whose system calls are watched", len(commands))
+
+
+def opened_to_write(calls: list[str]) -> list[str]:
+    """The calls that open a file to write to it."""
+    return [
+        call
+        for call in calls
+        if re.search(r"\bO_(WRONLY|RDWR|CREAT|APPEND)\b", call)
+        and not any(str(path).startswith(HARMLESS) for path in PATHS.findall(call))
+    ]
+
+
 def test_onnxruntime_is_loaded_in_one_place() -> None:
     loading = [
         path.relative_to(PIPELINE).as_posix()
