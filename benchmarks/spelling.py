@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query
-from prodmatch.search.searcher import SearchOptions
 
 WORDS = Path(__file__).with_name("right_words.txt")  # names of brands, and English words
 

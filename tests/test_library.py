@@ -15,7 +15,8 @@ from prodmatch import Hit, Query, open_index
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.search.searcher import Searcher, SearchOptions
+from prodmatch.search.options import SearchOptions
+from prodmatch.search.searcher import Searcher
 from prodmatch.storage.generations import open_generation
 from prodmatch.storage.vectors import normalise
 

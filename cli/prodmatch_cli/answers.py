@@ -4,13 +4,14 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from prodmatch.errors import QueryError
-from prodmatch.search.hits import Answer
+from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.messages import print_error, print_hint, print_note, translate
 from prodmatch_cli.output import HIT_COLUMNS, print_lines, print_rows
 from prodmatch_cli.text import one_line
 
 MOST_IDS = 3  # of the queries that a hint is for
+MOST_FACET_VALUES = 10  # of a column in a table
 MOST_CHARACTERS = 200  # of what was searched for
 
 
@@ -46,8 +47,9 @@ def print_answers(
         answer.query_id: one_line(translate(answer.error)) for answer in answers if answer.error
     }
     if form == "table":
-        hits = [row for answer in answers if not answer.error for row in answer.as_rows()]
+        hits = [hit for answer in answers for hit in answer.hits]
         _print_table(hits, errors, explain=explain, many=many)
+        _print_facets(answers, many=many)
     else:
         print_rows(
             [
@@ -82,14 +84,33 @@ def _print_hints(answers: Sequence[Answer]) -> None:
 
 
 def _print_table(
-    rows: Sequence[Mapping[str, object]], errors: Mapping[str, str], *, explain: bool, many: bool
+    hits: Sequence[Hit], errors: Mapping[str, str], *, explain: bool, many: bool
 ) -> None:
     """Hits as a table, and below it a line for each query that has an error."""
     columns = [*(["query_id"] if many else []), *HIT_COLUMNS, *(SIGNALS if explain else ())]
-    if not any(row.get("title") for row in rows):
+    if not any(hit.metadata.get("title") for hit in hits):
         columns.remove("title")
-    if rows or not errors:
-        print_rows(rows, "table", columns)
+    columns += ["boost"] if explain and any(hit.boost is not None for hit in hits) else []
+    columns += ["group_size"] if any(hit.group_size is not None for hit in hits) else []
+    if hits or not errors:
+        print_rows([hit.as_dict() for hit in hits], "table", columns)
     print_lines(f"{query_id}  error: {error}" for query_id, error in errors.items())
-    if not rows and not errors:
+    if not hits and not errors:
         print_note("no product matches")
+
+
+def _print_facets(answers: Sequence[Answer], *, many: bool) -> None:
+    """A line for each column of each query, its values with their counts."""
+    lines = []
+    for answer in answers:
+        for name, found in answer.facets.items():
+            shown = [f"{_value(each.value)} {each.count}" for each in found[:MOST_FACET_VALUES]]
+            rest = ["and more"] if len(found) > len(shown) else []
+            place = f"{answer.query_id}  " if many else ""
+            lines.append(one_line(f"{place}{name}: {', '.join([*shown, *rest]) or 'no values'}"))
+    if lines:
+        print_lines(["", *lines])
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

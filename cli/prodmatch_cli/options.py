@@ -178,6 +178,45 @@ GENERATION = click.option(
 )
 
 
+BOOST = click.option(
+    "--boost",
+    metavar="COLUMN=WEIGHT,...",
+    help="Add numeric columns to the score, such as popularity=.1: a weight times the rank of the "
+    "value among the column's distinct ones, 0 for the lowest to 1 for the highest. No value adds "
+    "nothing; a negative weight favours low values.",
+)
+FACETS = click.option(
+    "--facets",
+    metavar="COLUMN,...",
+    help="Count the values of columns over all products that meet the filter and, with "
+    "--min-probability, lie above that.",
+)
+
+
+def page_options(command: Command) -> Command:
+    """Adds the options that say which of the hits make a page, and in what order."""
+    for option in (
+        BOOST,
+        click.option(
+            "--diverse",
+            type=FloatRange(0, 1),
+            default=0.0,
+            help="Put a hit down the more, the more it is like one above it: 0 not at all, 1 "
+            "whatever its score (maximal marginal relevance).",
+        ),
+        click.option(
+            "--one-per",
+            metavar="COLUMN",
+            help="Only the best hit for each value of a column, with the number of products that "
+            "have it (group_size, counted as facets are); one without a value stands for itself.",
+        ),
+        click.option("--offset", type=int, default=0, help="Leave out so many hits at the top."),
+        MIN_PROBABILITY,
+    ):
+        command = option(command)
+    return command
+
+
 def picture_options(command: Command) -> Command:
     """Adds the options that say where products' pictures are; generations keep none."""
     for option in (
@@ -302,11 +341,16 @@ def read_pairs(value: str | None, option: str) -> dict[str, str]:
 
 def read_weights(value: str | None) -> dict[str, float] | None:
     """The weights in `lexical=0.5,image=0.5`; None where the option was not given."""
-    if value is None:
-        return None
+    return None if value is None else _read_numbers(value, "--weights")
+
+
+def read_boost(value: str | None) -> dict[str, float]:
+    """The weights of columns in `popularity=.1,stock=.05`."""
+    return _read_numbers(value or "", "--boost")
+
+
+def _read_numbers(value: str, option: str) -> dict[str, float]:
     try:
-        return {name: float(number) for name, number in read_pairs(value, "--weights").items()}
+        return {name: float(number) for name, number in read_pairs(value, option).items()}
     except ValueError as error:
-        raise click.UsageError(
-            f"--weights: {value!r} holds something that is no number."
-        ) from error
+        raise click.UsageError(f"{option}: {value!r} holds something that is no number.") from error

@@ -74,7 +74,7 @@ def print_explanation(found: Row, form: str) -> None:
     if form == "json":
         print_json(found)
         return
-    first = ("rank", "product_id", "title", "score", "probability", *SIGNALS)
+    first = (*HIT_COLUMNS, *SIGNALS, "boost")
     print_table([found], [name for name in first if found.get(name) is not None])
     cosines = [
         f"{signal} cosine {_cell(found[f'{signal}_cosine']) or 'none'}" for signal in SIGNALS[1:]

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from prodmatch.catalogue.reader import open_catalogue
     from prodmatch.model.description import open_model
     from prodmatch.search.hits import Answer, Hit
+    from prodmatch.search.options import SearchOptions
     from prodmatch.search.product_index import ProductIndex, open_index
     from prodmatch.search.queries import Query
-    from prodmatch.search.searcher import SearchOptions
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,7 +37,7 @@ _HOMES = {
     "Hit": "search.hits",
     "ProductIndex": "search.product_index",
     "Query": "search.queries",
-    "SearchOptions": "search.searcher",
+    "SearchOptions": "search.options",
     "build": "build",
     "open_catalogue": "catalogue.reader",
     "open_index": "search.product_index",

@@ -1,6 +1,6 @@
 """Job: why a product answers a query; the score's split, the words, and a heat map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from prodmatch.errors import DamagedError, QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.hits import Hit
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.searcher import Searcher
@@ -91,7 +92,7 @@ def explain_product(
     *,
     pictures: Sequence[bytes] = (),
     heat: bool = True,
-    weights: Mapping[str, float] | None = None,
+    options: SearchOptions | None = None,
 ) -> Explanation:
     """The exact split of a product's score, and what in words and picture carried it.
 
@@ -106,7 +107,7 @@ def explain_product(
         product_id: the product.
         pictures: the product's own, all of its list; generations keep none.
         heat: measure a heat map of the best picture, which costs a hundred passes.
-        weights: as for a query.
+        options: of a search, whose weights and boost are used.
 
     Raises:
         QueryError: the query cannot be answered, the id is unknown, or the pictures are not
@@ -124,7 +125,7 @@ def explain_product(
         heat_map = _heat_map(searcher, encoded, found_pixels) if heat else None
     return Explanation(
         query=query,
-        hit=searcher.place(encoded, row, weights),
+        hit=searcher.place(encoded, row, options or SearchOptions()),
         text_cosine=None if text is None else _round(np.dot(text, encoded.text)),
         image_cosine=None if image is None else _round(np.dot(image, encoded.image)),
         bm25=_round(searcher.bm25(encoded.words, row)),

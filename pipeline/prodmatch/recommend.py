@@ -7,8 +7,8 @@ import numpy as np
 from prodmatch.errors import QueryError
 from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.hits import Hit
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.search.searcher import SearchOptions
 from prodmatch.storage.vectors import Vectors, normalise
 
 # Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from small import draw, embed, products, run, write
 
-from prodmatch import ProductIndex, Query, open_index
+from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product, paint
@@ -35,8 +35,9 @@ def index(published: Path) -> ProductIndex:
 def test_the_split_is_that_of_the_query_and_adds_up(
     index: ProductIndex, weights: dict[str, float] | None
 ) -> None:
+    options = SearchOptions(weights=weights)
     for hit in index.search("red shirt", top=60, weights=weights)[::7]:
-        found = explain_product(index, Query(text="red shirt"), hit.product_id, weights=weights)
+        found = explain_product(index, Query(text="red shirt"), hit.product_id, options=options)
         assert found.hit == hit
         assert abs(hit.score - hit.lexical - hit.text - hit.image) < 1e-4
 
@@ -44,7 +45,7 @@ def test_the_split_is_that_of_the_query_and_adds_up(
 def test_a_product_that_no_leg_finds_is_placed_below_those_it_scores_less_than(
     index: ProductIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prodmatch.search.searcher.CANDIDATES", 3)
+    monkeypatch.setattr("prodmatch.search.searcher.CANDIDATES", (3,))
     best = [hit.product_id for hit in index.search("red shirt", top=60)]
     encoded = index.searcher.encode_one(Query(text="red shirt"))
     few = index.searcher._rank(encoded, None, 3, {"lexical": 0.5, "text": 0.2, "image": 0.3})

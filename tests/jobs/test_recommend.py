@@ -11,7 +11,7 @@ from prodmatch.errors import QueryError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.recommend import recommend_products
-from prodmatch.search.searcher import SearchOptions
+from prodmatch.search.options import SearchOptions
 from prodmatch.storage.vectors import normalise, split_parts
 
 

@@ -19,9 +19,9 @@ from tiny import night, save_query_encoders
 from prodmatch.lexical.known_words import level_of, pack_words
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.model.description import Model
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
-from prodmatch.search.searcher import SearchOptions
 
 SAID = {
     "sneakers": 30,

@@ -6,17 +6,20 @@ import click
 
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product, paint
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.opening import find_all_pictures, find_listed_pictures, read_options
 from prodmatch_cli.options import (
+    BOOST,
     FORMAT,
     PATH,
     STORE,
     WEIGHTS,
     check_target,
     picture_options,
+    read_boost,
     read_weights,
 )
 from prodmatch_cli.output import print_explanation
@@ -32,6 +35,7 @@ HEAT_PIXELS = 320  # of a side of the heat map's picture
     "--image", type=PATH, help="A picture to search with, with QUERY or, if that is '', alone."
 )
 @WEIGHTS
+@BOOST
 @FORMAT
 @click.option("--html", type=PATH, help="Write a page, too.")
 @click.option("--png", type=PATH, help="Write the heat map over the product's picture.")
@@ -42,6 +46,7 @@ def explain(
     store: Path,
     image: Path | None,
     weights: str | None,
+    boost: str | None,
     form: str,
     html: Path | None,
     png: Path | None,
@@ -75,7 +80,7 @@ def explain(
         product_id,
         pictures=pictures,
         heat=not (html is None and png is None),
-        weights=read_weights(weights),
+        options=SearchOptions(weights=read_weights(weights), boost=read_boost(boost)),
     )
     if html is not None:
         from prodmatch.reports.html import explanation_page

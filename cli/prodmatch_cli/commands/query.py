@@ -8,16 +8,16 @@ import click
 
 from prodmatch.model.description import open_model
 from prodmatch.search.hits import Answer
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
-from prodmatch.search.searcher import SearchOptions
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.answers import print_answers, report_answer
 from prodmatch_cli.messages import translate
 from prodmatch_cli.options import (
     EXPLAIN,
+    FACETS,
     HIT_FORMAT,
-    MIN_PROBABILITY,
     NAME,
     PATH,
     STORE,
@@ -25,7 +25,10 @@ from prodmatch_cli.options import (
     WEIGHTS,
     WHERE,
     check_target,
+    page_options,
     picture_options,
+    read_boost,
+    read_names,
     read_weights,
 )
 
@@ -39,12 +42,13 @@ from prodmatch_cli.options import (
     "--queries",
     type=PATH,
     help="Parquet, CSV or JSON lines (- for standard input) with query_id and text, image (bytes "
-    "or path) or product_id, and perhaps a filter and top of its own.",
+    "or path) or product_id, and perhaps a filter, top and offset of its own.",
 )
 @TOP
 @WHERE
 @WEIGHTS
-@MIN_PROBABILITY
+@page_options
+@FACETS
 @click.option(
     "--exact",
     is_flag=True,
@@ -65,6 +69,11 @@ def query(
     where: str | None,
     weights: str | None,
     min_probability: float,
+    offset: int,
+    one_per: str | None,
+    diverse: float,
+    boost: str | None,
+    facets: str | None,
     exact: bool,
     form: str,
     explain: bool,
@@ -78,6 +87,8 @@ def query(
     if catalogue is not None and html is None:
         raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
     check_target(html, "--html")
+    if facets is not None and form == "csv":
+        raise click.UsageError("--facets has no place in CSV; give --format json or jsonl.")
     if queries is not None and (text or image or product_id):
         raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
     if queries is not None:
@@ -88,7 +99,16 @@ def query(
     expected = open_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
     options = SearchOptions(
-        where, top, read_weights(weights), exact=exact, min_probability=min_probability
+        where,
+        top,
+        read_weights(weights),
+        exact=exact,
+        min_probability=min_probability,
+        offset=offset,
+        one_per=one_per,
+        diverse=diverse,
+        boost=read_boost(boost),
+        facets=read_names(facets),
     )
     answers = index.answer(given, options)
     if queries is None:
@@ -102,6 +122,8 @@ def query(
         facts = {
             "filter": where,
             "weights": weights,
+            "one per": one_per,
+            "boost": boost,
             "generation": index.generation.number,
         }
         _write_page(html, given, answers, pictures, facts)

@@ -6,16 +6,17 @@ import click
 
 from prodmatch.recommend import recommend_products
 from prodmatch.search.hits import Answer
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
-from prodmatch.search.searcher import SearchOptions
 from prodmatch_cli.answers import print_answers
 from prodmatch_cli.options import (
     EXPLAIN,
     HIT_FORMAT,
-    MIN_PROBABILITY,
     STORE,
     TOP,
     WHERE,
+    page_options,
+    read_boost,
     read_weights,
 )
 
@@ -27,7 +28,7 @@ from prodmatch_cli.options import (
 @TOP
 @WHERE
 @click.option("--weights", help="Of the two parts, such as text=0.4,image=0.6.")
-@MIN_PROBABILITY
+@page_options
 @HIT_FORMAT
 @EXPLAIN
 def recommend(
@@ -38,11 +39,24 @@ def recommend(
     where: str | None,
     weights: str | None,
     min_probability: float,
+    offset: int,
+    one_per: str | None,
+    diverse: float,
+    boost: str | None,
     form: str,
     explain: bool,
 ) -> None:
     """Find products near a history of liked ones; the history itself is left out."""
-    options = SearchOptions(where, top, read_weights(weights), min_probability=min_probability)
+    options = SearchOptions(
+        where,
+        top,
+        read_weights(weights),
+        min_probability=min_probability,
+        offset=offset,
+        one_per=one_per,
+        diverse=diverse,
+        boost=read_boost(boost),
+    )
     index = open_index(store)
     found = recommend_products(index, liked, disliked, options)
     hints = () if found else index.searcher.hints([where])

@@ -186,7 +186,9 @@ class PostingsReader:
         is_name = is_code if len(query.split()) == 1 else names_one
         codes = {form for term in terms for form in term.forms if is_name(form)}
         rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
-        named = np.intersect1d(self.rows_with(query), rows) if rare else NO_ROWS
+        named = NO_ROWS
+        if rare:
+            named = np.intersect1d(self.rows_with(query), rows, assume_unique=True)
         scores[named] += scores.max()  # before those that say pieces of the code in shorter texts
         return Matches(rows, scores[rows], rare, named)
 

@@ -9,17 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.errors import DamagedError, StoreError
+from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products.column_storage import restorer
+from prodmatch.products.conditions import nearest_values
 from prodmatch.products.filters import OWN, connect, find_rows, quote_name, suggest_values
 from prodmatch.products.prices import PriceColumn, read_price_columns
 from prodmatch.storage.generations import advise_instead_of
+
+if TYPE_CHECKING:
+    from prodmatch.products.column_codes import ColumnCodes
 
 MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
 MOST_NAMES = 64  # words of a query that may be ids
@@ -27,6 +32,7 @@ NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor 
 DENYING = ("free", "no", "non", "not", "without", "zero")
 NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
+COLUMNS = 16  # remembered, each with four bytes a product
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
 
 
@@ -43,6 +49,8 @@ class Products:
         self._lock = threading.Lock()
         #: The rows that an SQL condition holds for; the last few conditions are remembered.
         self.rows_where = functools.lru_cache(FILTERS)(self._rows_where)
+        #: A column as codes; the last few columns are remembered.
+        self.codes = functools.lru_cache(COLUMNS)(self._codes)
 
     def close(self) -> None:
         """Closes the connections; those in use are closed by the calls that use them."""
@@ -69,12 +77,17 @@ class Products:
             return names
 
     @cached_property
-    def _restorers(self) -> dict[str, Callable[[object, str | None], object]]:
-        """What brings back values of the columns that SQLite has no type for."""
+    def _declared(self) -> dict[str, str]:
+        """The types of the catalogue's columns in SQLite."""
         with self._connection() as connection:
             query = "SELECT name, type FROM pragma_table_info('products')"
             declared = dict(connection.execute(query))
-        found = {name: restorer(declared[name]) for name in self.columns}
+        return {name: declared[name] for name in self.columns}
+
+    @cached_property
+    def _restorers(self) -> dict[str, Callable[[object, str | None], object]]:
+        """What brings back values of the columns that SQLite has no type for."""
+        found = {name: restorer(kind) for name, kind in self._declared.items()}
         return {name: restore for name, restore in found.items() if restore is not None}
 
     def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
@@ -87,8 +100,8 @@ class Products:
         with self._postings() as postings:
             matches = postings.match(query, within)
         named = self.rows_named(query)
-        if within is not None:
-            named = np.intersect1d(named, within)
+        if within is not None and len(named):
+            named = np.intersect1d(named, within, assume_unique=True)
         return matches.with_named(named)
 
     def rows_named(self, text: str) -> npt.NDArray[np.int64]:
@@ -117,6 +130,38 @@ class Products:
         """The columns that are prices by their names."""
         with self._connection() as connection:
             return read_price_columns(connection)
+
+    @cached_property
+    def number_columns(self) -> list[str]:
+        """The columns of numbers and of booleans."""
+        return [name for name, kind in self._declared.items() if kind != "TEXT"]
+
+    def check_column(self, name: str, parameter: str) -> None:
+        """Checks that there is such a column.
+
+        Raises:
+            QueryError: there is none; says which may be meant.
+        """
+        if name in self.columns:
+            return
+        near = " or ".join(nearest_values(name, self.columns))
+        meant = f"; did you mean {near}?" if near else "."
+        names = ", ".join(self.columns)[:300]
+        raise QueryError(f"`{parameter}`: there is no column {name!r}{meant} There are {names}.")
+
+    def _codes(self, name: str) -> "ColumnCodes":
+        """A column as codes, which are read from the generation's Parquet file.
+
+        Raises:
+            DamagedError: the file cannot be read, or has other products.
+        """
+        from prodmatch.products.column_codes import read_codes  # it loads Arrow
+
+        path = self.path.with_name("products.parquet")
+        found = read_codes(path, name)
+        if len(found.codes) != self.row_count:
+            raise self._damage(f"has {self.row_count} products, {path.name} {len(found.codes)}")
+        return found
 
     def rows_with(self, words: str) -> npt.NDArray[np.int64]:
         """The rows that contain all these words in any form, ascending.
@@ -181,6 +226,17 @@ class Products:
                         for name, restore in restorers.items():
                             found[row][name] = restore(found[row][name], exact.get((row, name)))
             return [found[int(row)] for row in rows]
+
+    def ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """The ids of these rows, in their order."""
+        found: dict[int, str] = {}
+        with self._connection() as connection:
+            for start in range(0, len(rows), 500):
+                block = rows[start : start + 500].tolist()
+                marks = ",".join("?" * len(block))
+                query = f"SELECT row, product_id FROM products WHERE row IN ({marks})"
+                found.update(connection.execute(query, block))
+            return [str(found[row]) for row in rows.tolist()]
 
     def row_of(self, product_id: str) -> int | None:
         """The row of a product, None where there is none of this id.

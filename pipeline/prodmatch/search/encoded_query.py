@@ -42,6 +42,7 @@ class EncodedQuery:
     left_out: Rows = field(default_factory=_no_rows)  # rows that are no answer
     where: tuple[str, ...] = ()  # SQL conditions that all hits meet, besides the search's own
     top: int | None = None  # hits wanted; None for as many as the search gives
+    offset: int | None = None  # hits on earlier pages; None for those of the search
     without: tuple["Excluded", ...] = ()  # what hits must not contain or show
     knowledge: float = 1.0  # share of the text that the encoder knows
     familiarity: float = 1.0  # of the text, to a model that learnt from some shops: 0 to 1
@@ -110,6 +111,7 @@ class QueryEncoder:
             normalise(TEXT_WEIGHT * penalised_image_query(text) + picture),
             where=(*read.where, *(() if query.where is None else (query.where,))),
             top=query.top,
+            offset=query.offset,
             without=tuple(map(Excluded, phrases, vectors)),
             knowledge=knowledge if read.pixels is None else 1.0,
             familiarity=float(familiarity),

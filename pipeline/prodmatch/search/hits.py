@@ -1,12 +1,12 @@
-"""Hits: the products found for a query, with every signal's share of the score."""
+"""Hits: the products found for a query, with every signal's share of the score, and facets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A product found. `score == lexical + text + image`, each signal's share of it."""
+    """A product found. `score == lexical + text + image`, and `+ boost` where one is wanted."""
 
     query_id: str
     rank: int  # from 1
@@ -18,12 +18,36 @@ class Hit:
     image: float
     generation: int
     metadata: Mapping[str, object] = field(default_factory=dict)
+    boost: float | None = None  # what numeric columns add; None where no boost is wanted
+    group_size: int | None = None  # matching products of its value of the column `one_per`
 
     def as_dict(self) -> dict[str, object]:
-        """Names and values, the metadata among them, for JSON."""
+        """Names and values, the metadata among them, for JSON; nothing of what is not wanted."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
         metadata = own.pop("metadata")
+        for name in ("boost", "group_size"):
+            if own[name] is None:
+                del own[name]
         return {**own, **{name: value for name, value in metadata.items() if name not in own}}
+
+
+@dataclass(frozen=True)
+class FacetValue:
+    """A value of a column, and how many of the matching products have it."""
+
+    value: object
+    count: int
+
+
+Facets = Mapping[str, Sequence[FacetValue]]  # of each column its commonest values, in order
+
+
+@dataclass(frozen=True)
+class ResultPage:
+    """Hits, best first, and the facets of all products that match."""
+
+    hits: list[Hit]
+    facets: Facets
 
 
 @dataclass(frozen=True)
@@ -36,9 +60,13 @@ class Answer:
     understood: str | None = None  # what is understood of its text besides words
     hints: tuple[str, ...] = ()  # what to know of the query or its filter
     error: str | None = None  # why the query cannot be answered
+    facets: Facets = field(default_factory=dict)
 
     def as_rows(self) -> list[dict[str, object]]:
-        """The hits as names and values, or the error; the first says what was searched for."""
+        """The hits as names and values, or the error; below them the facets that are wanted.
+
+        The first hit says what was searched for.
+        """
         if self.error is not None:
             return [{"query_id": self.query_id, "error": self.error}]
         rows = [hit.as_dict() for hit in self.hits]
@@ -46,4 +74,7 @@ class Answer:
             rows[0]["searched_for"] = self.searched_for
         if rows and self.understood is not None:
             rows[0]["understood"] = self.understood
+        if self.facets:
+            facets = {name: [vars(each) for each in found] for name, found in self.facets.items()}
+            rows.append({"query_id": self.query_id, "facets": facets})
         return rows

@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from prodmatch.errors import MismatchError, QueryError
 from prodmatch.model.description import Model
 from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
-from prodmatch.search.searcher import Searcher, SearchOptions
+from prodmatch.search.searcher import Searcher
 from prodmatch.storage.generations import Generation, open_generation
 
 
@@ -77,16 +79,36 @@ class ProductIndex:
         *,
         image: bytes | None = None,
         where: str | None = None,
-        top: int = 10,
+        top: int | None = None,
         weights: Mapping[str, float] | None = None,
+        options: SearchOptions | None = None,
     ) -> list[Hit]:
-        """The `top` best products for words, a picture's bytes, or both; best first.
+        """The best products for words, a picture's bytes, or both; best first.
+
+        Args:
+            text: words.
+            image: a picture.
+            where: as in the options, and in place of theirs.
+            top: likewise.
+            weights: likewise.
+            options: which hits are wanted, 10 of all products if None. Facets, if any are wanted,
+                are in what `answer` gives.
 
         Raises:
             QueryError: the query, the filter or the weights cannot be used.
         """
         query = Query(text=text, image=image)
-        return self.search_many([query], where=where, top=top, weights=weights)[0]
+        options = options or SearchOptions()
+        options = replace(
+            options,
+            where=options.where if where is None else where,
+            top=options.top if top is None else top,
+            weights=options.weights if weights is None else weights,
+        )
+        (answer,) = self.answer([query], options)
+        if answer.error is not None:
+            raise QueryError(answer.error)
+        return answer.hits
 
     def search_many(
         self,

@@ -13,7 +13,7 @@ REASONS = {
     "not_a_file": "is no regular file",
     "too_many_bytes": f"is larger than {MOST_BYTES >> 20} MiB",
 }
-FIELDS = ("query_id", "text", "image", "product_id", "filter", "top")
+FIELDS = ("query_id", "text", "image", "product_id", "filter", "top", "offset")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Query:
     Attributes:
         where: an SQL condition that its hits must meet, besides that of the search.
         top: how many hits it wants; as many as the search gives if None.
+        offset: how many come before these; as many as those of the search if None.
     """
 
     query_id: str = "q"
@@ -31,6 +32,7 @@ class Query:
     product_id: str | None = None
     where: str | None = None
     top: int | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,13 @@ def read_queries(path: Path) -> list[Query | RejectedQuery]:
 
     A query has a `query_id` (its number where there is none, `#` before it if another query has
     that id) and `text`, `image` (bytes, or a path relative to the file), both, or `product_id`;
-    and may have a `filter` and a `top`.
+    and may have a `filter`, a `top` and an `offset`.
 
     Raises:
         QueryError: the file cannot be read, none of its lines is a record, it has a column that
             no query has, or two queries have one id.
     """
-    records = parse_records(path, "`queries`", numbers=["top"])
+    records = parse_records(path, "`queries`", numbers=["top", "offset"])
     if path.suffix.lower() in (*PARQUET_SUFFIXES, *TABLE_SUFFIXES):
         _check_names(next(iter(records), {}), f"`queries` {path}")
     given = {str(record.get("query_id")) for record in records if isinstance(record, dict)}
@@ -121,7 +123,8 @@ def _read_query(
             image,
             _text(record.get("product_id"), "product_id", place),
             _text(record.get("filter"), "filter", place),
-            _read_top(record.get("top"), place),
+            _whole_number(record.get("top"), "top", place),
+            _whole_number(record.get("offset"), "offset", place),
         )
     except QueryError as error:
         return RejectedQuery(query_id, str(error))
@@ -151,11 +154,11 @@ def _text(value: object, field: str, place: str) -> str | None:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def _read_top(value: object, place: str) -> int | None:
+def _whole_number(value: object, field: str, place: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-        raise QueryError(f"{place}: top is {str(value)[:80]!r}. Give a whole number.")
+        raise QueryError(f"{place}: {field} is {str(value)[:80]!r}. Give a whole number.")
     return int(value)
 
 

@@ -49,6 +49,40 @@ class Ranked:
     text: Floats
     image: Floats
     probability: Floats
+    boost: Floats  # what numeric columns add; zeros until `score` has it
+    weights: Mapping[str, float]  # that they are scored with
+
+    def take(self, positions: npt.NDArray[np.int64] | slice) -> "Ranked":
+        """The candidates at these positions, in their order."""
+        return Ranked(
+            self.rows[positions],
+            self.score[positions],
+            self.lexical[positions],
+            self.text[positions],
+            self.image[positions],
+            self.probability[positions],
+            self.boost[positions],
+            self.weights,
+        )
+
+    def followed_by(self, other: "Ranked") -> "Ranked":
+        """These candidates and behind them others of the same query."""
+        return Ranked(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.score, other.score]),
+            np.concatenate([self.lexical, other.lexical]),
+            np.concatenate([self.text, other.text]),
+            np.concatenate([self.image, other.image]),
+            np.concatenate([self.probability, other.probability]),
+            np.concatenate([self.boost, other.boost]),
+            self.weights,
+        )
+
+
+def no_candidates() -> Ranked:
+    """What is ranked where nothing is found."""
+    none = np.zeros(0, np.float32)
+    return Ranked(np.zeros(0, np.int64), none, none, none, none, none, none, {})
 
 
 def bm25_scale(product_count: int) -> float:
@@ -140,6 +174,8 @@ def rank(
         text=parts[1],
         image=parts[2],
         probability=_probability(signals, weights, calibration),
+        boost=np.zeros(len(rows), np.float32),
+        weights=weights,
     )
 
 

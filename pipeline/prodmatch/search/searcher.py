@@ -5,7 +5,7 @@ Read `Searcher.answer` first: the whole road is below it, in order.
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -26,13 +26,16 @@ from prodmatch.search.encoded_query import (
     clean_text,
     encode_items,
 )
-from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.hits import Answer, Hit, ResultPage
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
+from prodmatch.search.result_page import CANDIDATES, Page, PageMaker
 from prodmatch.search.scoring import (
     Ranked,
     Signals,
     bm25_scale,
     check_weights,
+    no_candidates,
     query_weights,
     rank,
 )
@@ -40,28 +43,7 @@ from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-CANDIDATES = 200  # of each signal; all signals score the union
-MOST_HITS = 10_000
 MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """Which hits are wanted, and how they are scored.
-
-    Attributes:
-        where: an SQL condition over the catalogue's columns, applied before ranking.
-        top: hits of a query, 1 to 10,000; fewer come back where fewer exist.
-        weights: of `lexical`, `text` and `image`; those of the index if None.
-        exact: search every word as it was typed.
-        min_probability: hits that match with a lower one are left out.
-    """
-
-    where: str | None = None
-    top: int = 10
-    weights: Mapping[str, float] | None = None
-    exact: bool = False
-    min_probability: float = 0.0
 
 
 class Searcher:
@@ -90,6 +72,7 @@ class Searcher:
         )
         self.products = _open_products(folder / "products.sqlite", generation.product_count)
         self._encoder = QueryEncoder(encoders, self.products)
+        self._pages = PageMaker(self.products, self.ann)
 
     def close(self) -> None:
         """Closes the files; calls under way end first, later ones raise `StoreError`."""
@@ -114,7 +97,7 @@ class Searcher:
         Raises:
             QueryError: the options cannot be used with any query.
         """
-        self._check(options)
+        options.check(self.products)
         encoded = self.encode(queries, exact=options.exact)
         return [
             self._answer(query, each, options) for query, each in zip(queries, encoded, strict=True)
@@ -129,15 +112,22 @@ class Searcher:
         try:
             if isinstance(encoded, QueryError):
                 raise encoded
-            hits = self.find_hits(encoded, options, query_id=query.query_id)
+            page = self.find_page(encoded, options, query_id=query.query_id)
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
-        hints = () if hits else self.hints([options.where, *encoded.where])
-        unknown = not hits and encoded.knowledge < MIN_KNOWLEDGE
+        hints = () if page.hits else self.hints([options.where, *encoded.where])
+        unknown = not page.hits and encoded.knowledge < MIN_KNOWLEDGE
         if unknown and not len(self.products.match(encoded.words or "").rows):
             hints += ("no product contains these words, and the model does not know them",)
         hints = (*encoded.hints, *hints)
-        return Answer(query.query_id, hits, encoded.searched_for, encoded.understood, hints)
+        return Answer(
+            query.query_id,
+            page.hits,
+            encoded.searched_for,
+            encoded.understood,
+            hints,
+            facets=page.facets,
+        )
 
     def hints(self, conditions: Sequence[str | None]) -> tuple[str, ...]:
         """Values that may be meant by texts in conditions that no product has."""
@@ -174,18 +164,28 @@ class Searcher:
     def find_hits(
         self, encoded: EncodedQuery, options: SearchOptions, *, query_id: str = "q"
     ) -> list[Hit]:
-        """The best hits of an encoded query: score descending, then product_id.
+        """The hits of the page."""
+        return self.find_page(encoded, options, query_id=query_id).hits
+
+    def find_page(
+        self, encoded: EncodedQuery, options: SearchOptions, *, query_id: str = "q"
+    ) -> ResultPage:
+        """The page of an encoded query: score descending, then product_id, unless it is diverse.
 
         Raises:
             QueryError: the options cannot be used.
         """
-        if encoded.top is not None:
-            options = replace(options, top=encoded.top)
-        self._check(options)
+        top, offset = encoded.top, encoded.offset
+        options = replace(
+            options,
+            top=options.top if top is None else top,
+            offset=options.offset if offset is None else offset,
+        )
+        options.check(self.products)
         within = self._without(self._within([options.where, *encoded.where]), encoded)
-        count = max(CANDIDATES, 2 * options.top)
-        ranked = self._rank(encoded, within, count, options.weights)
-        return self._best(ranked, options, query_id)
+        rank = functools.partial(self._rank, encoded)
+        page = self._pages.make(rank, within, options, encoded.left_out)
+        return ResultPage(self._hits(page, options, query_id), page.facets)
 
     def items(self, product_ids: Sequence[str], name: str) -> Items:
         """The rows and parts of products, in order.
@@ -208,40 +208,33 @@ class Searcher:
             rows[position] = row
         return Items(rows, *split_parts(self.ann.vectors(rows)))
 
-    def place(self, encoded: EncodedQuery, row: int, weights: Mapping[str, float] | None) -> Hit:
+    def place(self, encoded: EncodedQuery, row: int, options: SearchOptions) -> Hit:
         """The hit that a row is for an encoded query, among the candidates that a search scores.
 
-        A row that no signal finds is scored with them, and ranks below all that score higher.
+        A row that no signal finds is scored with them, and ranks below all that score higher. Of
+        the options only `weights` and `boost` matter.
 
         Raises:
-            QueryError: the weights cannot be used.
+            QueryError: the options cannot be used.
         """
+        options.check(self.products)
         encoded = replace(encoded, without=())  # it may be what the query excludes
-        ranked = self._rank(encoded, None, CANDIDATES, weights, also=row)
-        (position,) = np.flatnonzero(ranked.rows == row)
-        rivals = np.flatnonzero(ranked.score >= ranked.score[position])
-        hits = self._order(ranked, rivals, "q")
-        product_id = self.products.metadata([row])[0]["product_id"]
-        return next(hit for hit in hits if hit.product_id == product_id)
+        ranked = self._rank(encoded, None, CANDIDATES[0], options.weights, also=np.array([row]))
+        ranked = self._pages.boosted(ranked, options.boost)
+        order = self._pages.best_first(ranked)
+        (position,) = np.flatnonzero(ranked.rows[order] == row)
+        page = Page(ranked.take(order[[position]]), [None], {})
+        return self._hits(page, replace(options, offset=int(position)), "q")[0]
 
     def bm25(self, words: str | None, row: int) -> float:
         """The BM25 score of a product for these words, 0 where none matches."""
         return float(self.products.match(words).of(np.array([row]))[0]) if words else 0.0
 
-    def _check(self, options: SearchOptions) -> None:
-        if not 1 <= options.top <= MOST_HITS:
-            raise QueryError(f"`top={options.top}`: must be from 1 to {MOST_HITS}.")
-        if not 0 <= options.min_probability <= 1:
-            raise QueryError(f"`min_probability={options.min_probability:g}`: must be 0 to 1.")
-        if options.weights is not None:
-            check_weights(options.weights)
-        if options.where is not None:
-            self.products.rows_where(options.where)
-
     def _within(self, conditions: Sequence[str | None]) -> Rows | None:
         """The rows that all conditions hold for, ascending; None where there is no condition."""
         found = [self.products.rows_where(each) for each in conditions if each is not None]
-        return functools.reduce(np.intersect1d, found) if found else None
+        both = functools.partial(np.intersect1d, assume_unique=True)
+        return functools.reduce(both, found) if found else None
 
     def _without(self, within: Rows | None, encoded: EncodedQuery) -> Rows | None:
         """The rows of these, or of all, that contain nothing that the query excludes."""
@@ -276,7 +269,7 @@ class Searcher:
         self, given: Mapping[str, float] | None, encoded: EncodedQuery, signals: Signals
     ) -> dict[str, float]:
         """Those given; else the index's, as far as each signal knows the words of the query."""
-        if given is not None:
+        if given:
             return check_weights(given)
         weights = {**self.encoders.description.weights, **self.generation.weights}
         familiar = encoded.familiarity
@@ -289,7 +282,8 @@ class Searcher:
         except QueryError as error:
             return error
         encoded = encode_items(found.text[0], found.image[0], found.rows)
-        return replace(encoded, where=() if query.where is None else (query.where,), top=query.top)
+        where = () if query.where is None else (query.where,)
+        return replace(encoded, where=where, top=query.top, offset=query.offset)
 
     def _rank(
         self,
@@ -298,19 +292,26 @@ class Searcher:
         count: int,
         weights: Mapping[str, float] | None,
         *,
-        also: int | None = None,
+        also: Rows | None = None,
     ) -> Ranked:
-        """The candidates that any signal finds, each signal up to `count`, and what they score."""
+        """The candidates that any signal finds, each signal up to `count`, and what they score.
+
+        Args:
+            encoded: the query.
+            within: ascending rows to choose among, all of them if None.
+            count: of candidates.
+            weights: of the signals; chosen for the query if None.
+            also: rows that are candidates in any case.
+        """
         matches = self.products.match(encoded.words, within) if encoded.words else None
         rows = self._candidates(encoded, matches, within, count)
         if also is not None:
-            rows = np.union1d(rows, [also])
+            rows = np.union1d(rows, also)
         rows = rows[~np.isin(rows, encoded.left_out)]
         if encoded.without:
             rows = rows[~self._shown(rows, encoded)]
         if not len(rows):
-            none = np.zeros(0, np.float32)
-            return Ranked(rows, none, none, none, none, none)
+            return no_candidates()
         signals = self._signals(encoded, rows, matches)
         chosen = self._weights(weights, encoded, signals)
         ranked = rank(rows, signals, chosen, self.encoders.description.calibration)
@@ -348,25 +349,14 @@ class Searcher:
             has_rare_code=matches is not None and matches.has_rare_code,
         )
 
-    def _best(self, ranked: Ranked, options: SearchOptions, query_id: str) -> list[Hit]:
-        """The first hits; all that score as high as the last are ordered by their ids."""
-        positions = np.flatnonzero(ranked.probability >= options.min_probability)
-        if len(positions) > options.top:
-            scores = ranked.score[positions]
-            positions = positions[scores >= np.partition(scores, -options.top)[-options.top]]
-        return self._order(ranked, positions, query_id)[: options.top]
-
-    def _order(self, ranked: Ranked, positions: Rows, query_id: str) -> list[Hit]:
-        """Hits of these positions among the candidates: score descending, then product_id."""
-        found = self.products.metadata(ranked.rows[positions])
-        pairs = sorted(
-            zip(positions.tolist(), found, strict=True),
-            key=lambda pair: (-ranked.score[pair[0]], str(pair[1]["product_id"])),
-        )
+    def _hits(self, page: Page, options: SearchOptions, query_id: str) -> list[Hit]:
+        """The hits of a page, whose scores are rounded."""
+        ranked = page.ranked
+        found = zip(self.products.metadata(ranked.rows), page.group_sizes, strict=True)
         return [
             Hit(
                 query_id=query_id,
-                rank=number,
+                rank=options.offset + position + 1,
                 product_id=str(metadata.pop("product_id")),
                 score=round(float(ranked.score[position]), 6),
                 probability=round(float(ranked.probability[position]), 6),
@@ -375,8 +365,10 @@ class Searcher:
                 image=round(float(ranked.image[position]), 6),
                 generation=self.generation.number,
                 metadata=metadata,
+                boost=round(float(ranked.boost[position]), 6) if options.boost else None,
+                group_size=group_size,
             )
-            for number, (position, metadata) in enumerate(pairs, start=1)
+            for position, (metadata, group_size) in enumerate(found)
         ]
 
 

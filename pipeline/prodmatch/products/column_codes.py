@@ -1,0 +1,80 @@
+"""A column of the products as codes: groups of equal values, counts of them, and their ranks.
+
+Apart from what every query needs: it reads Parquet, and a query in a shell does not wait for Arrow.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prodmatch.errors import DamagedError
+
+Rows = npt.NDArray[np.int64]
+NO_VALUE = -1
+
+
+@dataclass(frozen=True)
+class ColumnCodes:
+    """A column whose distinct values are numbered from 0 in ascending order.
+
+    Attributes:
+        codes: `(products,)`, the number of each product's value, -1 where it has none.
+        first_rows: `(values,)`, the first product of each value.
+    """
+
+    codes: npt.NDArray[np.int32]
+    first_rows: Rows
+
+    def groups(self, rows: Rows) -> Rows:
+        """The group of each row: that of its value, or one of its own where it has none."""
+        found = self.codes[rows].astype(np.int64)
+        return np.where(found == NO_VALUE, len(self.first_rows) + rows, found)
+
+    def count(self, rows: Rows | None) -> Rows:
+        """How many of these rows, of all if None, have each value: `(values,)`."""
+        codes = self.codes if rows is None else self.codes[rows]
+        return np.bincount(codes + 1, minlength=len(self.first_rows) + 1)[1:]
+
+    def scaled(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """The rank of each row's value among the distinct ones: 0 is the lowest, 1 the highest.
+
+        Products without a value are NaN.
+        """
+        codes = self.codes[rows]
+        highest = len(self.first_rows) - 1
+        ranks = codes / highest if highest > 0 else np.ones(len(codes))
+        return np.where(codes == NO_VALUE, np.nan, ranks)
+
+
+def read_codes(path: Path, name: str) -> ColumnCodes:
+    """The codes of a column of a generation's `products.parquet`.
+
+    Raises:
+        DamagedError: the file cannot be read, or has no such column.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            column = file.read(columns=[name])[name]
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise DamagedError(f"{path}: column {name!r} cannot be read ({error}).") from error
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.large_string())  # of one chunk, which may be over 2 GB
+    elif pa.types.is_floating(column.type):  # SQLite keeps NaN as no value, and has one zero
+        column = pc.if_else(pc.is_nan(column), None, pc.add(column, pa.scalar(0, column.type)))
+    encoded = pa.chunked_array(column.chunks, column.type).combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0)
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    numbers = np.zeros(len(order) + 1, np.int32)
+    numbers[order] = np.arange(len(order))
+    numbers[-1] = NO_VALUE
+    codes = numbers[encoded.indices.fill_null(NO_VALUE).to_numpy()]
+    first_rows = np.zeros(len(order), np.int64)
+    rows = np.flatnonzero(codes != NO_VALUE)[::-1]
+    first_rows[codes[rows]] = rows  # of several the last assignment stays
+    return ColumnCodes(codes, first_rows)

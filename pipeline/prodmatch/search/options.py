@@ -1,0 +1,78 @@
+"""What a search asks for: which products, how they are scored, and the page that they make."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prodmatch.errors import QueryError
+from prodmatch.products.product_db import Products
+from prodmatch.search.scoring import check_weights
+
+MOST_HITS = 10_000
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Which hits are wanted, and how they are scored.
+
+    Attributes:
+        where: an SQL condition over the catalogue's columns, applied before ranking.
+        top: hits of a query, 1 to 10,000; fewer come back where fewer exist.
+        weights: of `lexical`, `text` and `image`; those of the index if None.
+        exact: search every word as it was typed.
+        min_probability: hits that match with a lower one are left out.
+        offset: hits that come before the first one, on earlier pages.
+        one_per: a column; of the products that share a value of it only the best is a hit.
+        diverse: 0 to 1, how much less a hit counts that is like those above it; see `diversify`.
+        boost: weights of numeric columns, added to the score; a negative one favours low values.
+        facets: columns whose values are counted over all products that match.
+    """
+
+    where: str | None = None
+    top: int = 10
+    weights: Mapping[str, float] | None = None
+    exact: bool = False
+    min_probability: float = 0.0
+    offset: int = 0
+    one_per: str | None = None
+    diverse: float = 0.0
+    boost: Mapping[str, float] = field(default_factory=dict)
+    facets: Sequence[str] = ()
+
+    def check(self, products: Products) -> None:
+        """Checks that they can be used with these products.
+
+        Raises:
+            QueryError: one cannot; says which.
+        """
+        if not 1 <= self.top <= MOST_HITS:
+            raise QueryError(f"`top={self.top}`: must be from 1 to {MOST_HITS}.")
+        if not 0 <= self.offset <= MOST_HITS - self.top:
+            raise QueryError(
+                f"`offset={self.offset}`: must be from 0 to {MOST_HITS - self.top} with "
+                f"`top={self.top}`."
+            )
+        for name in ("min_probability", "diverse"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise QueryError(f"`{name}={getattr(self, name):g}`: must be 0 to 1.")
+        if self.weights is not None:
+            check_weights(self.weights)
+        if self.one_per is not None:
+            products.check_column(self.one_per, "one_per")
+        for name in self.facets:
+            products.check_column(name, "facets")
+        for name, weight in self.boost.items():
+            _check_boost(products, name, weight)
+        if self.where is not None:
+            products.rows_where(self.where)
+
+
+def _check_boost(products: Products, name: str, weight: float) -> None:
+    products.check_column(name, "boost")
+    if name not in products.number_columns:
+        numeric = ", ".join(products.number_columns)[:300] or "none"
+        raise QueryError(
+            f"`boost`: the column {name!r} holds text. Numeric columns are: {numeric}."
+        )
+    if not math.isfinite(weight):
+        raise QueryError(f"`boost`: {name}={weight:g} is no weight. Give a finite number.")

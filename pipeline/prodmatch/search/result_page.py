@@ -1,0 +1,252 @@
+"""Result pages: which of a query's candidates are shown, in what order, and what they stand for.
+
+Read `PageMaker.make` first.
+"""
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.products.product_db import Products
+from prodmatch.search.hits import Facets, FacetValue
+from prodmatch.search.options import SearchOptions
+from prodmatch.search.scoring import Floats, Ranked
+from prodmatch.search.vector_index import AnnIndex
+from prodmatch.storage.vectors import Vectors
+
+# Candidates of each signal, in the first round and those after it; half as many hits come of one.
+# A page depends on the rounds alone, so that pages one after the other are as one long page.
+CANDIDATES = (200, 2_000, 20_000)
+MOST_RANKED = 5_000  # products that a filter leaves, to know of each whether it is above a floor
+MOST_VALUES = 100  # of a facet
+Rows = npt.NDArray[np.int64]
+
+
+class Rank(Protocol):
+    """Finds the candidates of a query and scores them, as `Searcher` does."""
+
+    def __call__(
+        self,
+        within: Rows | None,
+        count: int,
+        weights: Mapping[str, float] | None,
+        *,
+        also: Rows | None = None,
+    ) -> Ranked:
+        """The candidates `within` these rows, `count` of each signal, and the rows `also`."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The products of a page in order, and what is counted of all that match."""
+
+    ranked: Ranked
+    group_sizes: Sequence[int | None]  # of each product, None where no column is to group by
+    facets: Facets
+
+
+@dataclass(frozen=True)
+class PageMaker:
+    """Makes result pages of the products of one generation."""
+
+    products: Products
+    ann: AnnIndex
+
+    def make(self, rank: Rank, within: Rows | None, options: SearchOptions, left_out: Rows) -> Page:
+        """The page of a query that `rank` scores products for.
+
+        Args:
+            rank: finds and scores candidates.
+            within: ascending rows that meet all conditions, all products if None.
+            options: which page.
+            left_out: rows that are no answer, and are not counted either.
+        """
+        rounds = self._rounds(rank, within, options)
+        chosen = self._select(rounds, options)
+        if options.one_per is None and not options.facets:
+            return Page(chosen, [None] * len(chosen.rows), {})
+        matching = self._matching(rank, within, options, rounds[0].candidates)
+        if len(left_out):
+            rows = np.arange(self.products.row_count) if matching is None else matching
+            matching = rows[~np.isin(rows, left_out)]
+        facets = {name: self._facet(name, matching) for name in options.facets}
+        return Page(chosen, self._group_sizes(chosen.rows, options.one_per, matching), facets)
+
+    def _rounds(self, rank: Rank, within: Rows | None, options: SearchOptions) -> list["_Round"]:
+        """The products down to the end of the page, from candidates that are found in rounds.
+
+        Where the nearest candidates are too few, because many share one value or the page is a deep
+        one, the next round finds more among the products that are not represented yet.
+        """
+        missing = options.offset + options.top
+        rounds: list[_Round] = []
+        remaining, weights = within, options.weights
+        for count in itertools.chain(CANDIDATES, itertools.repeat(CANDIDATES[-1])):
+            ranked = rank(remaining, count, weights)
+            weights = ranked.weights
+            total = self.products.row_count if remaining is None else len(remaining)
+            nearest = ranked if count >= total else ranked.take(_nearest(ranked.score, count))
+            pool = self._pool(ranked if options.one_per is None else nearest, options)
+            wanted = missing if count >= total else min(missing, count // 2)
+            chosen = self._choose(pool, options.diverse, wanted)
+            rounds.append(_Round(ranked, chosen))
+            missing -= len(chosen.rows)
+            if missing <= 0 or count >= total or not len(ranked.rows):
+                break
+            below = nearest.probability < options.min_probability  # what is further away is too
+            if below.any() and len(chosen.rows) == len(pool.rows):
+                break
+            remaining = self._others(remaining, chosen.rows, options.one_per)
+        return rounds
+
+    def _select(self, rounds: Sequence["_Round"], options: SearchOptions) -> Ranked:
+        """The products of the page; those of several rounds are ordered again."""
+        chosen = functools.reduce(Ranked.followed_by, (each.chosen for each in rounds))
+        page = chosen.take(slice(options.offset, None))
+        if len(rounds) > 1 and not options.diverse:
+            page = page.take(self.best_first(page))
+        return page
+
+    def best_first(self, ranked: Ranked) -> Rows:
+        """The positions of candidates: score descending, then product_id."""
+        _, places, counts = np.unique(ranked.score, return_inverse=True, return_counts=True)
+        tied = np.flatnonzero(counts[places] > 1)
+        by_id = np.zeros(len(places), np.int64)
+        ids = np.array(self.products.ids(ranked.rows[tied]), dtype=object)
+        by_id[tied[np.argsort(ids)]] = np.arange(len(tied))
+        return np.lexsort((by_id, -ranked.score))
+
+    def _matching(
+        self, rank: Rank, within: Rows | None, options: SearchOptions, candidates: Ranked
+    ) -> Rows | None:
+        """The rows that group sizes and facets count, all products if None.
+
+        Those are all that meet the conditions. Of these only products above `min_probability`, if
+        there is one: each is scored where the conditions leave few, else the candidates are.
+        """
+        if not options.min_probability:
+            return within
+        rows = within
+        if rows is None and self.products.row_count <= MOST_RANKED:
+            rows = np.arange(self.products.row_count)
+        if rows is not None and len(rows) <= MOST_RANKED:
+            candidates = rank(within, CANDIDATES[0], candidates.weights, also=rows)
+        return candidates.rows[candidates.probability >= options.min_probability]
+
+    def _group_sizes(
+        self, rows: Rows, column: str | None, matching: Rows | None
+    ) -> Sequence[int | None]:
+        """How many of the matching products have the value of each of these rows."""
+        if column is None:
+            return [None] * len(rows)
+        codes = self.products.codes(column)
+        counts, own = codes.count(matching), codes.codes[rows]
+        return [max(1, int(counts[code])) if code >= 0 else 1 for code in own]
+
+    def _facet(self, name: str, matching: Rows | None) -> list[FacetValue]:
+        """The commonest values of a column among the matching products, commonest first."""
+        codes = self.products.codes(name)
+        counts = codes.count(matching)
+        found = np.flatnonzero(counts)
+        chosen = found[np.argsort(-counts[found], kind="stable")][:MOST_VALUES]
+        values = self.products.metadata(codes.first_rows[chosen])
+        return [
+            FacetValue(value[name], int(counts[code]))
+            for value, code in zip(values, chosen, strict=True)
+        ]
+
+    def boosted(self, ranked: Ranked, boost: Mapping[str, float]) -> Ranked:
+        """The candidates with what the columns add to their score.
+
+        A column counts by the rank of a value among its distinct values, from 0 to 1, times its
+        weight; by one less the rank if the weight is negative. No value adds nothing.
+        """
+        if not boost:
+            return ranked
+        added = np.zeros(len(ranked.rows))
+        for name, weight in boost.items():
+            scaled = self.products.codes(name).scaled(ranked.rows)
+            added += abs(weight) * np.nan_to_num(scaled if weight >= 0 else 1 - scaled, nan=0.0)
+        parts = added.astype(np.float32)
+        return replace(ranked, score=ranked.score + parts, boost=parts)
+
+    def _pool(self, ranked: Ranked, options: SearchOptions) -> Ranked:
+        """The candidates above the floor, best first, the best alone of each group."""
+        ranked = self.boosted(ranked, options.boost)
+        ranked = ranked.take(np.flatnonzero(ranked.probability >= options.min_probability))
+        ranked = ranked.take(self.best_first(ranked))
+        if options.one_per is None:
+            return ranked
+        groups = self.products.codes(options.one_per).groups(ranked.rows)
+        _, firsts = np.unique(groups, return_index=True)
+        return ranked.take(np.sort(firsts))
+
+    def _choose(self, pool: Ranked, diverse: float, count: int) -> Ranked:
+        """The first of candidates in order, or as many that are diverse."""
+        if not diverse or not len(pool.rows):
+            return pool.take(slice(count))
+        return pool.take(diversify(pool.score, self.ann.vectors(pool.rows), diverse, count))
+
+    def _others(self, within: Rows | None, rows: Rows, one_per: str | None) -> Rows:
+        """The rows without these and without what shares a value with one of them."""
+        within = np.arange(self.products.row_count) if within is None else within
+        if one_per is None:
+            return np.setdiff1d(within, rows, assume_unique=True)
+        codes = self.products.codes(one_per)
+        taken = np.zeros(len(codes.first_rows) + self.products.row_count, np.bool_)
+        taken[codes.groups(rows)] = True
+        return within[~taken[codes.groups(within)]]
+
+
+@dataclass(frozen=True)
+class _Round:
+    """Candidates, and those of them that are hits, in order."""
+
+    candidates: Ranked
+    chosen: Ranked
+
+
+def _nearest(scores: Floats, count: int) -> Rows:
+    """The positions of the scores above which no signal can have left a product out.
+
+    Of a group, a product that only the other signals found may be there without a better one. All
+    are taken where fewer than `count` were found, and where all that count are equal.
+    """
+    if len(scores) < count:
+        return np.arange(len(scores))
+    limit = np.partition(scores, -count)[-count]
+    above = np.flatnonzero(scores > limit)
+    return above if len(above) else np.flatnonzero(scores >= limit)
+
+
+def diversify(scores: Floats, vectors: Vectors, diverse: float, count: int) -> Rows:
+    """Positions of `count` candidates, best first, by maximal marginal relevance.
+
+    The next one has the largest (1 - diverse) * relevance - diverse * similarity. Relevance is the
+    score scaled to 0 for the worst and 1 for the best candidate; similarity is the largest cosine
+    to a product chosen before (0 for the first).
+
+    Args:
+        scores: `(n,)`, descending.
+        vectors: `(n, dim)`, of unit length.
+        diverse: 0 to 1.
+        count: how many are wanted.
+    """
+    spread = float(scores[0] - scores[-1])
+    relevance = (scores - scores[-1]) / (spread or 1.0)
+    similarity = np.zeros(len(scores), np.float32)
+    free = np.ones(len(scores), np.bool_)
+    chosen: list[int] = []
+    for _ in range(min(count, len(scores))):
+        values = (1 - diverse) * relevance - diverse * similarity
+        best = int(np.argmax(np.where(free, values, -np.inf)))
+        cosines = vectors @ vectors[best]
+        similarity = cosines if not chosen else np.maximum(similarity, cosines)
+        free[best] = False
+        chosen.append(best)
+    return np.array(chosen, np.int64)
