@@ -46,6 +46,7 @@ COMMANDS = (
     "query",
     "recommend",
     "rollback",
+    "synonyms",
     "train",
     "verify",
 )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -285,6 +285,15 @@ def index_options(command: Command) -> Command:
     """Adds the options of `index` that `build` has too."""
     for option in (
         click.option(
+            "--no-synonyms", is_flag=True, help="Take the store's synonyms away, from now on."
+        ),
+        click.option(
+            "--synonyms",
+            type=PATH,
+            help="Lines such as 'couch, sofa' and 'sneaker => trainer', or TOML, read at every "
+            "run.  [default: the store's]",
+        ),
+        click.option(
             "--type",
             "kind",
             type=click.Choice(["auto", "flat", "ivf", "hnsw", "sq8"]),
@@ -307,6 +316,17 @@ def index_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def choose_synonyms(synonyms: Path | None, no_synonyms: bool) -> Path | Literal[False] | None:
+    """The file of synonyms, None for that of the store, False for none from now on.
+
+    Raises:
+        click.UsageError: both are given.
+    """
+    if synonyms is not None and no_synonyms:
+        raise click.UsageError("give --synonyms or --no-synonyms, not both.")
+    return False if no_synonyms else synonyms
 
 
 def check_target(path: Path | None, option: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.index import IndexReport, index_embeddings
+from prodmatch.index import IndexReport, SynonymsChoice, find_synonyms, index_embeddings
 from prodmatch.model.description import open_model
 from prodmatch.search.vector_index import Kind
 
@@ -23,6 +23,9 @@ class BuildSettings:
     weights: Mapping[str, float] | None = None  # of the signals, for queries that name none
     kind: Kind = "auto"  # of the index over the vectors
     min_recall: float = 0.95  # below it nothing is published
+    synonyms: SynonymsChoice = (
+        None  # a file of them; that of the store if None, False takes it away
+    )
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def build(
 ) -> BuildReport:
     """Brings a store up to date with a catalogue and publishes the result.
 
-    1. The catalogue's schema is checked before anything costs time.
+    1. The catalogue's schema and the synonyms are checked before anything costs time.
     2. Texts and pictures that the store has never held are encoded into features.
     3. Every product's features are fused into its embedding; rejects are listed with reasons.
     4. An index over the embeddings is built, measured, and published complete.
@@ -55,9 +58,14 @@ def build(
     """
     settings = settings or BuildSettings()
     opened = open_remembered(store, catalogue, options)
+    find_synonyms(store, settings.synonyms)
     chosen = open_model(model or remembered_model(store))
     embedded = embed_catalogue(opened, chosen, store, settings.embed)
     indexed = index_embeddings(
-        store, weights=settings.weights, kind=settings.kind, min_recall=settings.min_recall
+        store,
+        weights=settings.weights,
+        kind=settings.kind,
+        min_recall=settings.min_recall,
+        synonyms=settings.synonyms,
     )
     return BuildReport(embedded, indexed)

@@ -274,6 +274,7 @@ def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precis
     except (DamagedError, MismatchError) as error:
         write_settings(store, settings)
         return [f"{error} Written again."]
+    settings = replace(settings, synonyms=before.synonyms if before else None)
     if before == settings:
         return []
     write_settings(store, settings)

@@ -2,6 +2,7 @@
 
 ProdmatchError              1  a named failure: place, what is wrong, what was found, what to do
 ├── CatalogueError          1  a catalogue that cannot be used as a whole
+├── SynonymsError           1  a file of synonyms that cannot be used
 ├── ModelError              1  a model directory or encoder that cannot be used
 ├── StoreError              1  a store that cannot be written, or has nothing to read yet
 ├── QueryError              2  a query that cannot be answered
@@ -19,6 +20,10 @@ class ProdmatchError(Exception):
 
 class CatalogueError(ProdmatchError):
     """A catalogue that cannot be used: not Parquet, a column missing, no rows, too many rejects."""
+
+
+class SynonymsError(ProdmatchError):
+    """A file of synonyms that cannot be used: a line that is no rule, a word in two groups."""
 
 
 class ModelError(ProdmatchError):

@@ -128,7 +128,7 @@ def explain_product(
         hit=searcher.place(encoded, row, options or SearchOptions()),
         text_cosine=None if text is None else _round(np.dot(text, encoded.text)),
         image_cosine=None if image is None else _round(np.dot(image, encoded.image)),
-        bm25=_round(searcher.bm25(encoded.words, row)),
+        bm25=_round(searcher.bm25(encoded, row)),
         query_words=_query_shares(searcher, encoded, query, row, text),
         product_words=[] if text is None else _product_shares(searcher, encoded, row),
         pictures=compared,
@@ -142,14 +142,17 @@ def _query_shares(
     words = (encoded.words or "").split()[:MOST_WORDS]
     rests = [Query(text=rest or None, image=query.image) for rest in _without_each(words)]
     without = np.zeros((len(words), len(encoded.text)), np.float32)  # no query, no vector
-    for position, other in enumerate(searcher.encode(rests, exact=True)):
+    bm25 = np.zeros(len(words))
+    others = searcher.encode(rests, exact=True, expand=bool(encoded.expansions))
+    for position, other in enumerate(others):
         if isinstance(other, EncodedQuery):
             without[position] = other.text
+            bm25[position] = searcher.bm25(other, row)
     lost = np.zeros(len(words)) if text is None else text @ encoded.text - without @ text
-    bm25 = searcher.bm25(encoded.words, row)
+    lost_bm25 = searcher.bm25(encoded, row) - bm25
     return [
-        WordShare(word, _round(each), _round(bm25 - searcher.bm25(rest.text, row)))
-        for word, each, rest in zip(words, lost, rests, strict=True)
+        WordShare(word, _round(each), _round(other))
+        for word, each, other in zip(words, lost, lost_bm25, strict=True)
     ]
 
 

@@ -3,10 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,12 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
+from prodmatch.lexical.synonym_files import read_synonyms
+from prodmatch.lexical.synonyms import NAME as SYNONYMS
+from prodmatch.lexical.synonyms import Synonyms, write_synonyms
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
 from prodmatch.progress import bars_off
 from prodmatch.search.auto_weights import measure_alignment, weights_for
@@ -32,7 +36,8 @@ from prodmatch.storage.atomic import (
     remove_leftovers,
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
-from prodmatch.storage.generations import publish_generation
+from prodmatch.storage.generations import Generation, publish_generation
+from prodmatch.storage.settings import read_settings, write_settings
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 logger = logging.getLogger(__name__)
@@ -40,6 +45,8 @@ logger = logging.getLogger(__name__)
 QUERIES = 100  # that tune an index, and as many others that measure it
 NEIGHBOURS = 10
 NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
+MOST_NAMED = 20  # words that no product contains
+SynonymsChoice = Path | Literal[False] | None
 # Of an embedding's columns, not of the catalogue's.
 LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
 
@@ -55,9 +62,11 @@ class IndexReport:
     recall_at_10: float | None  # of queries that did not tune it; None where none can be made
     agreement: float | None  # of texts and pictures: how well the model knows the catalogue
     weights: Mapping[str, float]  # of the signals, for queries that name none
+    synonyms: int  # rules of the shop's own, by the words they are for
     bytes: int
     seconds: float
     model: str
+    warnings: list[str]
 
 
 def index_embeddings(
@@ -67,6 +76,7 @@ def index_embeddings(
     weights: Mapping[str, float] | None = None,
     kind: Kind = "auto",
     min_recall: float = 0.95,
+    synonyms: SynonymsChoice = None,
 ) -> IndexReport:
     """Builds an index over a store's newest embeddings, measures it, and publishes it.
 
@@ -81,8 +91,11 @@ def index_embeddings(
         kind: of the index over the vectors; `auto` is exact up to 200,000 products.
         min_recall: share of the ten nearest that queries must find; below it nothing is
             published.
+        synonyms: a file of them, read and checked each time; the one of the store if None, and
+            none from now on if False.
 
     Raises:
+        SynonymsError: the file of synonyms cannot be used.
         QueryError: the weights cannot be used.
         StoreError: there are no embeddings, the store cannot be written, or the index finds too
             little; the generation published before stays.
@@ -94,6 +107,7 @@ def index_embeddings(
     chosen = None if weights is None else check_weights(weights)
     with lock_store(store):
         remove_leftovers(store)
+        rules = find_synonyms(store, synonyms)
         embeddings = require_embeddings(store)
         encoders = _find_encoders(store, embeddings)
         _check_model(embeddings, model)
@@ -111,31 +125,73 @@ def index_embeddings(
             "recall_at_10": recall,
             "agreement": None if agreement is None else round(agreement, 4),
             "weights": chosen,
+            "synonyms": len(rules.rules),
             "model": embeddings.manifest["model"],
         }
         logger.info("writing the generation", extra={"phase": "publish"})
-        fill = partial(_fill, index, embeddings, encoders, measured)
+        fill = partial(_fill, index, embeddings, encoders, rules, measured)
         generation = publish_generation(store, fill)
+        _remember(store, synonyms)
     files = [path for path in generation.folder.rglob("*") if path.is_file()]
     return IndexReport(
         generation=generation.number,
         products=generation.product_count,
         bytes=sum(path.stat().st_size for path in files),
         seconds=round(time.monotonic() - started, 2),
+        warnings=_warn_of_unknown(generation, rules),
         **measured,
     )
+
+
+def find_synonyms(store: Path, synonyms: SynonymsChoice = None) -> Synonyms:
+    """The rules of the file given, or else of the store's.
+
+    Raises:
+        SynonymsError: the file cannot be used.
+    """
+    settings = read_settings(store)
+    if synonyms is None and settings is not None:
+        synonyms = settings.synonyms
+    return read_synonyms(synonyms) if isinstance(synonyms, Path) else Synonyms([])
+
+
+def _remember(store: Path, synonyms: SynonymsChoice) -> None:
+    """Notes where the store's synonyms are, or that it has none any more."""
+    settings = read_settings(store)
+    if synonyms is not None and settings is not None:
+        path = synonyms.resolve() if isinstance(synonyms, Path) else None
+        write_settings(store, replace(settings, synonyms=path))
+
+
+def _warn_of_unknown(generation: Generation, rules: Synonyms) -> list[str]:
+    """Which words of the synonyms no product contains."""
+    if not rules:
+        return []
+    products = Products.open(generation.folder / "products.sqlite", generation.product_count)
+    unknown = products.unknown_phrases(rules)
+    products.close()
+    if not unknown:
+        return []
+    more = len(unknown) - MOST_NAMED
+    names = ", ".join(unknown[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return [
+        f"synonyms: no product contains {len(unknown)} of their {len(rules.phrases)} words: {names}"
+    ]
 
 
 def _fill(
     index: AnnIndex,
     embeddings: Embeddings,
     encoders: QueryEncoders,
+    rules: Synonyms,
     measured: Mapping[str, object],
     folder: Path,
 ) -> Mapping[str, object]:
     """Writes the files of a generation; gives the entries of its manifest."""
     index.save(folder / "index.faiss")
-    _write_products(embeddings, folder)
+    _write_products(embeddings, rules, folder)
+    if rules:
+        write_synonyms(folder / SYNONYMS, rules)
     for path in sorted(encoders.folder.iterdir()):
         if path.name != "manifest.json":
             link_or_copy(path, folder / "encoders" / path.name)
@@ -260,7 +316,7 @@ def _evenly_spaced(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.in
     return rows[chosen]
 
 
-def _write_products(embeddings: Embeddings, folder: Path) -> None:
+def _write_products(embeddings: Embeddings, rules: Synonyms, folder: Path) -> None:
     columns = [name for name in embeddings.schema.names if name not in LEFT_OUT]
     schema = pa.schema([embeddings.schema.field(name) for name in columns])
     with (
@@ -272,7 +328,7 @@ def _write_products(embeddings: Embeddings, folder: Path) -> None:
     rows = embeddings.row_count
     with tqdm(total=rows, desc="products", unit="product", disable=bars_off()) as progress:
         batches = _counted(embeddings.batches(columns), progress.update)
-        write_products(folder / "products.sqlite", schema, batches)
+        write_products(folder / "products.sqlite", schema, batches, rules)
 
 
 def _counted(

@@ -14,6 +14,7 @@ from prodmatch_cli.options import (
     KNOWN_CATALOGUE,
     STORE,
     catalogue_options,
+    choose_synonyms,
     embed_options,
     index_options,
     read_weights,
@@ -49,6 +50,8 @@ def build(
     weights: str | None,
     min_recall: float,
     kind: "Kind",
+    synonyms: Path | None,
+    no_synonyms: bool,
 ) -> None:
     """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
 
@@ -61,7 +64,7 @@ def build(
     options = read_options(
         columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
     )
-    chosen = read_weights(weights)
+    chosen, choice = read_weights(weights), choose_synonyms(synonyms, no_synonyms)
     open_remembered(store, catalogue, options)  # refused before anything is made or loaded
     with hold_store(store):  # before torch is loaded, which takes seconds
         print_progress("loading torch")
@@ -78,8 +81,10 @@ def build(
             max_lost=max_lost,
             accept_changes=accept_changes,
         )
-        settings = BuildSettings(embedding, weights=chosen, kind=kind, min_recall=min_recall)
+        settings = BuildSettings(embedding, chosen, kind, min_recall, choice)
         report = build_store(catalogue, store, model=model, options=options, settings=settings)
-    print_warnings(report.embed.warnings)
+    warnings = [*report.embed.warnings, *report.index.warnings]
+    print_warnings(warnings)
     seconds = round(report.embed.seconds + report.index.seconds, 2)
-    print_json({**asdict(report.embed), **asdict(report.index), "seconds": seconds})
+    both = {**asdict(report.embed), **asdict(report.index)}
+    print_json({**both, "seconds": seconds, "warnings": warnings})

@@ -7,7 +7,8 @@ import click
 
 from prodmatch.model.description import open_model
 from prodmatch.search.vector_index import Kind
-from prodmatch_cli.options import NAME, STORE, index_options, read_weights
+from prodmatch_cli.messages import print_warnings
+from prodmatch_cli.options import NAME, STORE, choose_synonyms, index_options, read_weights
 from prodmatch_cli.output import print_json
 
 
@@ -16,7 +17,13 @@ from prodmatch_cli.output import print_json
 @click.option("--model", type=NAME, help="Refuse unless the embeddings were made with this model.")
 @index_options
 def index(
-    store: Path, model: str | None, weights: str | None, min_recall: float, kind: Kind
+    store: Path,
+    model: str | None,
+    weights: str | None,
+    min_recall: float,
+    kind: Kind,
+    synonyms: Path | None,
+    no_synonyms: bool,
 ) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
@@ -30,6 +37,12 @@ def index(
 
     chosen = read_weights(weights)
     report = index_embeddings(
-        store, model=expected, weights=chosen, kind=kind, min_recall=min_recall
+        store,
+        model=expected,
+        weights=chosen,
+        kind=kind,
+        min_recall=min_recall,
+        synonyms=choose_synonyms(synonyms, no_synonyms),
     )
+    print_warnings(report.warnings)
     print_json(asdict(report))

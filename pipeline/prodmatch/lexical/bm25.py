@@ -4,6 +4,9 @@ SQLite's own full-text search computes BM25 row by row: half a second for words 
 quarter of a million products. Here the scores are computed once, when the index is made, and a
 query adds a few arrays.
 
+A word with synonyms is one term, as in Lucene's SynonymQuery: its frequency in a row is the sum of
+theirs, and its document frequency the number of rows that say any of them.
+
 The weight of a word is that of Lucene, log(1 + odds), not SQLite's, log(odds) cut at 0, for which
 a word that every second product says counts for nothing: "women" in a shop of clothes.
 """
@@ -12,7 +15,7 @@ import functools
 import sqlite3
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +23,7 @@ import numpy.typing as npt
 
 from prodmatch.lexical.low_information import low_information_weights
 from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import (
     PREFIX_LENGTH,
     QueryTerm,
@@ -40,6 +44,9 @@ MAX_PREFIXED = 20  # codes that a code without its end may be
 
 
 NO_ROWS = np.zeros(0, np.int64)
+NO_SCORES = np.zeros(0, np.float32)
+DECIMALS = 5  # of scores computed from others, so that equal ones are equal
+MOST_DAMPED = 1 - 1e-6  # of a frequency, which reaches 1 where it is without end
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,13 @@ class PostingsBuilder:
         """Each term with the number of rows that say it."""
         return {term: len(rows) for term, (rows, _) in self._postings.items()}
 
-    def add(self, terms: Sequence[str]) -> None:
-        """Adds the next row."""
+    def add(self, terms: Sequence[str], phrases: Sequence[str] = ()) -> None:
+        """Adds the next row; phrases, which no length counts, have a space in their names."""
         row = len(self._lengths)
         counted = Counter(terms)
         repeated_codes = sum(times - 1 for term, times in counted.items() if is_code(term))
         self._lengths.append(len(terms) - repeated_codes)  # which make no text longer
-        for term, times in counted.items():
+        for term, times in [*counted.items(), *Counter(phrases).items()]:
             rows, counts = self._postings.setdefault(term, (array("i"), array("H")))
             rows.append(row)
             counts.append(min(times, 65_535))
@@ -115,7 +122,7 @@ class PostingsBuilder:
             counts = np.concatenate([np.frombuffer(counts, np.uint16) for _, counts in parts])
             rows, positions = np.unique(rows, return_inverse=True)
             times = np.bincount(positions, counts)
-            idf = np.log1p((len(lengths) - len(rows) + 0.5) / (len(rows) + 0.5))
+            idf = _idf(len(lengths), len(rows))
             damped = times + K1 * (1 - B + B * relative[rows])
             scores = idf * times * (K1 + 1) / damped
             yield stem, rows.astype("<i4").tobytes(), scores.astype("<f4").tobytes()
@@ -163,8 +170,13 @@ class PostingsReader:
     def _rows_of_any(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
         return np.unique(np.concatenate([self.rows_of(term) for term in terms])).astype(np.int64)
 
-    def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
-        """The rows that say a term of the query.
+    def match(
+        self,
+        query: str,
+        within: npt.NDArray[np.int64] | None = None,
+        expansions: Sequence[Expansion] = (),
+    ) -> Matches:
+        """The rows that say a term of the query, or a synonym of it.
 
         Of a long query the first terms count most, and its low-information terms less. A code that
         no product says stands for those that begin with it.
@@ -172,19 +184,17 @@ class PostingsReader:
         Args:
             query: what is searched for.
             within: ascending rows; others are left out.
+            expansions: the parts of the query that synonyms are known for.
         """
         terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
         scores = np.zeros(self._row_count, np.float32)
-        for stem, weight in self._weigh(terms).items():
-            found = self._connection.execute(
-                "SELECT rows, scores FROM postings WHERE stem = ?", (stem,)
-            ).fetchone()
-            if found is not None:
-                added = np.frombuffer(found[1], "<f4") * np.float32(weight)
-                scores[np.frombuffer(found[0], "<i4")] += added
+        for stems, weight in self._weigh(terms, expansions).items():
+            found, added = self._scores_of(stems)
+            scores[found] += added * np.float32(weight)
         rows = np.flatnonzero(scores) if within is None else within[scores[within] > 0]
         is_name = is_code if len(query.split()) == 1 else names_one
-        codes = {form for term in terms for form in term.forms if is_name(form)}
+        plain = [term for term in terms if not _alternatives(term, expansions)]
+        codes = {form for term in plain for form in term.forms if is_name(form)}
         rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
         named = NO_ROWS
         if rare:
@@ -192,9 +202,15 @@ class PostingsReader:
         scores[named] += scores.max()  # before those that say pieces of the code in shorter texts
         return Matches(rows, scores[rows], rare, named)
 
-    def _weigh(self, terms: Sequence[QueryTerm]) -> dict[str, float]:
-        """The stems of the terms' forms with their weights; of those with one stem the first."""
+    def _weigh(
+        self, terms: Sequence[QueryTerm], expansions: Sequence[Expansion]
+    ) -> dict[frozenset[str], float]:
+        """The stems of the terms' forms with their weights; of those with one stem the first.
+
+        The stems of a word's synonyms are counted with its own, as one.
+        """
         low, weights = low_information_weights(), dict[str, float]()
+        synonyms: dict[str, set[str]] = {}
         position = 1.0
         for term in terms:
             information = low.get(term.typed[0], 1.0) if len(terms) > FIRST_TERMS else 1.0
@@ -202,8 +218,42 @@ class PostingsReader:
                 weights.setdefault(
                     stem, term.weight * information * min(1.0, FIRST_TERMS / position)
                 )
+            for stem in self._stemmer.stems(term.typed):
+                synonyms.setdefault(stem, set()).update(_alternatives(term, expansions))
             position += information
-        return weights
+        together: dict[frozenset[str], float] = {}
+        for stem, weight in weights.items():
+            together.setdefault(frozenset({stem, *synonyms.get(stem, ())}), weight)
+        return together
+
+    def _scores_of(
+        self, stems: Collection[str]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """The rows that say any of the stems, and their scores as if these were one.
+
+        A score says how often a row has its stem, in units of its length's share of it; these
+        numbers add up.
+        """
+        rows, scores = [], []
+        for stem in sorted(stems):
+            found = self._connection.execute(
+                "SELECT rows, scores FROM postings WHERE stem = ?", (stem,)
+            ).fetchone()
+            if found is not None:
+                rows.append(np.frombuffer(found[0], "<i4"))
+                scores.append(np.frombuffer(found[1], "<f4"))
+        if len(rows) < 2:
+            return (rows[0], scores[0]) if rows else (NO_ROWS.astype(np.int32), NO_SCORES)
+        damped = [
+            np.minimum(score / (_idf(self._row_count, len(found)) * (K1 + 1)), MOST_DAMPED)
+            for found, score in zip(rows, scores, strict=True)
+        ]
+        together, positions = np.unique(np.concatenate(rows), return_inverse=True)
+        frequencies = np.concatenate([each / (1 - each) for each in damped])
+        summed = np.bincount(positions, frequencies)
+        idf = _idf(self._row_count, len(together))
+        found = np.round(idf * (K1 + 1) * summed / (1 + summed), DECIMALS)
+        return together, found.astype(np.float32)
 
     def _complete(self, term: QueryTerm) -> QueryTerm:
         code = max(filter(is_code, term.typed), key=len, default="")
@@ -220,3 +270,12 @@ class PostingsReader:
             f"SELECT {column} FROM postings WHERE stem = ?", (self._stemmer.stem(term),)
         ).fetchone()
         return None if found is None else found[0]
+
+
+def _idf(row_count: int, said_by: int) -> float:
+    return float(np.log1p((row_count - said_by + 0.5) / (said_by + 0.5)))
+
+
+def _alternatives(term: QueryTerm, expansions: Sequence[Expansion]) -> tuple[str, ...]:
+    """The stems of what is searched for too where a query has this term."""
+    return next((each.stems for each in expansions if each.start <= term.start < each.end), ())

@@ -67,6 +67,7 @@ class Quantity:
     """A number with its unit, wherever it stands in a text."""
 
     start: int
+    end: int
     number: str
     term: str  # with the unit's short name: "480gb", "55inch"
 
@@ -83,4 +84,4 @@ def find_quantities(text: str) -> Iterator[Quantity]:
     """The quantities of a folded text, in order: "480 gb", "480-gb" and "480 gigabytes" are one."""
     for found in QUANTITY.finditer(text):
         unit = UNITS[found["unit"] or "inch"]
-        yield Quantity(found.start(), found["number"], found["number"] + unit)
+        yield Quantity(found.start(), found.end(), found["number"], found["number"] + unit)

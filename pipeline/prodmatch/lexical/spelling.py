@@ -8,7 +8,7 @@ many do.
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,7 +72,9 @@ class Correction:
     apart: str | None = None  # the text for words alone, where products say a right one as two
 
 
-def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
+def correct_spelling(
+    text: str, lexicon: Lexicon, is_right: Callable[[str], bool] | None = None
+) -> Correction:
     """The text with mistyped words replaced by the nearest known ones; else as it is.
 
     Two words are joined where more products contain them as one than both ("sun glasses"), and one
@@ -81,11 +83,14 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
     either. A word
     that no vocabulary holds gets the form that most products contain ("kurtis" or "kurti"), else
     the likeliest word of the same first letter, at most one edit away and from eight letters on
-    two, where that is likely enough: it may be a name. What stands in quotes stays.
+    two, where that is likely enough: it may be a name. What stands in quotes stays, and so does a
+    word that `is_right` is true for.
     """
     words = text.split()
     terms = [_plain_word(word) for word in words[:MAX_WORDS]]
     quoted = _quoted(text)
+    if is_right is not None:
+        quoted |= {at for at, word in enumerate(words[:MAX_WORDS]) if is_right(word)}
     corrected: list[str] = []
     apart: list[str] = []
     changed: list[tuple[str, str]] = []
@@ -101,8 +106,8 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
             continue
         term = "" if position in quoted else terms[position]
         two = _split(term, lexicon)
-        is_right = bool(two) and _is_common(term, lexicon)
-        found = "" if is_right else two or _spell(term, lexicon)
+        is_one = bool(two) and _is_common(term, lexicon)
+        found = "" if is_one else two or _spell(term, lexicon)
         if "-" in words[position] and position not in quoted:
             found = _spell_compound(words[position], lexicon)
         if found:
@@ -110,7 +115,7 @@ def correct_spelling(text: str, lexicon: Lexicon) -> Correction:
         elif found is None:
             unknown.append(words[position])
         corrected.append(found or words[position])
-        apart.append(two if is_right else corrected[-1])
+        apart.append(two if is_one else corrected[-1])
         position += 1
     text, words_apart = (" ".join([*each, *words[MAX_WORDS:]]) for each in (corrected, apart))
     different = None if apart == corrected else words_apart

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from prodmatch.lexical.folding import Quantity, find_quantities, fold
@@ -16,11 +16,15 @@ PART = re.compile(rf"\d+(?:\.\d+)+[a-z]*|{LETTERS}")  # a decimal number is one 
 JOINT = re.compile(r"(?<!\d)[-_./']|[-_'](?=\d)|[-_./'](?!\d)")
 DECIMAL = re.compile(r"(\d+)\.\d+")
 # Scripts written without spaces: their words are found by pairs of neighbouring letters.
-UNSPACED = re.compile(
+_UNSPACED_LETTER = (
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-    r"\uf900-\ufaff\U00020000-\U0003ffff]+"
+    r"\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+UNSPACED = re.compile(f"{_UNSPACED_LETTER}+")
 LETTERS_OR_DIGITS = re.compile(r"[a-z]+|\d+")
+PIECE = re.compile(
+    rf"\d+(?:\.\d+)*|{_UNSPACED_LETTER}|(?:(?!{_UNSPACED_LETTER})(?:[^\W\d_]|[{MARKS}]))+"
+)
 LETTER_BEFORE_DIGIT = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 MAX_COMPOUNDS = 250  # of a query; each letter among them is looked up
 MAX_PARTS = 16  # of a compound
@@ -84,6 +88,7 @@ class QueryTerm:
     typed: tuple[str, ...]  # the term, and the compound that it is a part of
     joined: tuple[str, ...] = ()  # it as one word with its neighbours
     weight: float = 1.0
+    start: int = field(default=0, compare=False)  # where it stands in the folded query
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -98,6 +103,16 @@ class Compound:
     parts: tuple[str, ...]
     whole: str
     quantity: Quantity | None = None  # that begins with it
+    start: int = 0  # where it stands in the folded text
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word of a text as phrases are compared by, and where it stands in the folded text."""
+
+    text: str
+    start: int
+    end: int
 
 
 def split_terms(text: str) -> list[str]:
@@ -126,22 +141,56 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
     compounds = [each for each in compounds if each.whole not in STOP_WORDS] or compounds
     terms: list[QueryTerm] = []
     for position, compound in enumerate(compounds):
+        after_number = position > 0 and _is_number(compounds[position - 1])
         joined = _joined_forms(compounds, position)
-        if compound.quantity and _is_number(compound):
-            terms.append(QueryTerm((compound.quantity.term,), joined))
-        if _is_number(compound) or (position and _is_number(compounds[position - 1])):
-            terms.append(QueryTerm((compound.whole,), weight=PIECE_WEIGHT))
-            continue
-        if compound.quantity:
-            joined = (compound.quantity.term, *joined)
-        if len(compound.parts) > 1 or compound.parts[0] != compound.whole:
-            terms += [QueryTerm((part, compound.whole), joined) for part in compound.parts]
-            continue
-        first, *others = _pairs(compound.whole)
-        terms.append(QueryTerm((first,), joined))
-        terms += [QueryTerm((pair,)) for pair in others]
-        terms += [QueryTerm((piece,), weight=PIECE_WEIGHT) for piece in _pieces(compound.whole)]
+        found = _terms_of(compound, joined, after_number=after_number)
+        terms += [replace(term, start=compound.start) for term in found]
     return terms
+
+
+def _terms_of(
+    compound: Compound, joined: tuple[str, ...], *, after_number: bool
+) -> Iterator[QueryTerm]:
+    if compound.quantity and _is_number(compound):
+        yield QueryTerm((compound.quantity.term,), joined)
+    if _is_number(compound) or after_number:
+        yield QueryTerm((compound.whole,), weight=PIECE_WEIGHT)
+        return
+    if compound.quantity:
+        joined = (compound.quantity.term, *joined)
+    if len(compound.parts) > 1 or compound.parts[0] != compound.whole:
+        yield from (QueryTerm((part, compound.whole), joined) for part in compound.parts)
+        return
+    first, *others = _pairs(compound.whole)
+    yield QueryTerm((first,), joined)
+    yield from (QueryTerm((pair,)) for pair in others)
+    yield from (QueryTerm((piece,), weight=PIECE_WEIGHT) for piece in _pieces(compound.whole))
+
+
+def split_tokens(text: str) -> list[Token]:
+    """The words of a text one by one, in order: a quantity is one, "iphone13" two, "l'oreal" one.
+
+    Their letters joined are the same however a text joins or splits them: "T-Shirt", "t shirt".
+    """
+    folded = fold(text)
+    quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
+    tokens: list[Token] = []
+    end = 0
+    for compound in COMPOUND.finditer(folded):
+        whole = "'" in compound.group()
+        for part in [compound] if whole else PART.finditer(folded, *compound.span()):
+            if part.start() < end:  # the unit of a quantity
+                continue
+            end = part.end()
+            if quantity := quantities.get(part.start()):
+                end = quantity.end
+                tokens.append(Token(quantity.term, part.start(), end))
+            elif whole:
+                tokens.append(Token(JOINT.sub("", part.group()), part.start(), end))
+            else:
+                pieces = [piece for piece in PIECE.finditer(folded, *part.span())]
+                tokens += [Token(each.group(), each.start(), each.end()) for each in pieces]
+    return tokens
 
 
 def is_code(term: str) -> bool:
@@ -174,7 +223,7 @@ def _compounds(text: str) -> Iterator[Compound]:
         whole = JOINT.sub("", found.group())
         if "'" in found.group():  # the letter of "l'oreal" is no word
             parts = tuple(part for part in parts if not _is_letter(part)) or (whole,)
-        yield Compound(parts, whole, quantities.get(found.start()))
+        yield Compound(parts, whole, quantities.get(found.start()), found.start())
 
 
 def _join_letters(
@@ -182,23 +231,25 @@ def _join_letters(
 ) -> Iterator[Compound]:
     """Compounds with a letter in front as one word or as two, whichever the products say."""
     letter: tuple[str, ...] = ()
+    start = 0  # of the letter
     for compound in compounds:
         parts = compound.parts[:MAX_PARTS]
+        start = start if letter else compound.start
         together, letter = (*letter, *parts), ()
         while len(together) > 1 and _is_letter(together[0]):
             if _is_one_word(together, count_of):
                 together = ("".join(together),)
             else:
-                yield Compound(together[:1], together[0])
-                together = together[1:]
+                yield Compound(together[:1], together[0], start=start)
+                together, start = together[1:], compound.start
         if _is_letter(together[0]):  # it may belong to what follows
             letter = together
         elif together == parts:
-            yield Compound(parts, compound.whole, compound.quantity)
+            yield Compound(parts, compound.whole, compound.quantity, compound.start)
         else:
-            yield Compound(together, "".join(together))
+            yield Compound(together, "".join(together), start=start)
     if letter:
-        yield Compound(letter, letter[0])
+        yield Compound(letter, letter[0], start=start)
 
 
 def _is_letter(part: str) -> bool:

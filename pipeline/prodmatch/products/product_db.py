@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
+from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products.column_storage import restorer
 from prodmatch.products.conditions import nearest_values
@@ -41,6 +43,20 @@ class Products:
 
     Each call takes a connection that no other thread uses meanwhile; `close` closes them all.
     """
+
+    @classmethod
+    def open(cls, path: Path, row_count: int) -> "Products":
+        """The products of a file.
+
+        Raises:
+            DamagedError: they are not as many.
+        """
+        products = cls(path)
+        if products.row_count != row_count:
+            found = products.row_count
+            products.close()
+            raise products._damage(f"holds {found} products; the manifest says {row_count}")
+        return products
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,15 +106,21 @@ class Products:
         found = {name: restorer(kind) for name, kind in self._declared.items()}
         return {name: restore for name, restore in found.items() if restore is not None}
 
-    def match(self, query: str, within: npt.NDArray[np.int64] | None = None) -> Matches:
+    def match(
+        self,
+        query: str,
+        within: npt.NDArray[np.int64] | None = None,
+        expansions: Sequence[Expansion] = (),
+    ) -> Matches:
         """The rows that contain a word of the query, above them those whose id it has in it.
 
         Args:
             query: what is searched for.
             within: ascending rows; others are left out.
+            expansions: the parts of the query that synonyms are known for.
         """
         with self._postings() as postings:
-            matches = postings.match(query, within)
+            matches = postings.match(query, within, expansions)
         named = self.rows_named(query)
         if within is not None and len(named):
             named = np.intersect1d(named, within, assume_unique=True)
@@ -271,6 +293,21 @@ class Products:
         """Whether a product contains the word or another of its stem."""
         with self._postings() as postings:
             return postings.count_of(word) > 0
+
+    def unknown_phrases(self, synonyms: Synonyms) -> list[str]:
+        """The sides of rules that no product contains."""
+        stemmer = Stemmer()
+        with self._postings() as postings:
+            return [
+                phrase
+                for phrase in synonyms.phrases
+                if not postings.count_of(read_phrase(phrase, stemmer).posting)
+            ]
+
+    def count_of_phrase(self, phrase: str) -> int:
+        """How many products contain a word, or a phrase that is a side of a rule."""
+        with self._postings() as postings:
+            return postings.count_of(read_phrase(phrase, Stemmer()).posting)
 
     def count_of_both(self, one: str, other: str) -> int:
         """How many products contain both words, in any form."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from prodmatch.errors import StoreError
 from prodmatch.lexical.bm25 import PostingsBuilder
+from prodmatch.lexical.synonyms import PhraseFinder, Synonyms
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products.column_storage import (
     BIG_INTEGER,
@@ -24,19 +25,25 @@ from prodmatch.products.column_storage import (
 from prodmatch.products.filters import quote_name
 
 
-def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+def write_products(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    synonyms: Synonyms | None = None,
+) -> int:
     """Writes products with their search index to a new SQLite file; gives their count.
 
     Args:
         path: the file to make, in a directory that is published whole.
         schema: `product_id`, `text` (what is searched) and the columns kept for display.
         batches: the products; the row of a product is its place.
+        synonyms: whose phrases are counted like words.
 
     Raises:
         StoreError: the disk is full or the file cannot be written.
     """
     columns = [name for name in schema.names if name != "text"]
-    postings = PostingsBuilder()
+    postings, finder = PostingsBuilder(), PhraseFinder(synonyms or Synonyms([]))
     count = 0
     try:
         connection = sqlite3.connect(path, isolation_level=None)
@@ -46,7 +53,9 @@ def write_products(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
             connection.execute("BEGIN")
             _create_tables(connection, schema, columns)
             for batch in batches:
-                _insert(connection, batch, columns, count, postings)
+                _insert(connection, batch, columns, count)
+                for text in batch["text"].to_pylist():
+                    postings.add(split_terms(text or ""), finder.find(text or ""))
                 count += len(batch)
             connection.execute("CREATE INDEX ids ON products (product_id)")
             connection.execute(
@@ -88,7 +97,6 @@ def _insert(
     batch: pa.RecordBatch,
     columns: Sequence[str],
     first: int,
-    postings: PostingsBuilder,
 ) -> None:
     rows = range(first, first + len(batch))
     values = {name: batch[name].to_pylist() for name in columns}
@@ -106,8 +114,6 @@ def _insert(
         f"INSERT INTO products VALUES ({marks})",
         zip(rows, *cells, strict=True),
     )
-    for text in batch["text"].to_pylist():
-        postings.add(split_terms(text or ""))
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from prodmatch.catalogue.images import UnusableImage, decode_image
 from prodmatch.errors import QueryError
 from prodmatch.lexical.price_limits import Limit
-from prodmatch.lexical.spelling import correct_spelling
+from prodmatch.lexical.spelling import Correction, correct_spelling
+from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
 from prodmatch.lexical.understanding import Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
@@ -50,6 +51,7 @@ class EncodedQuery:
     understood: str | None = None  # what the text says besides words
     hints: tuple[str, ...] = ()
     has_image: bool = False  # whether the query has a picture
+    expansions: tuple[Expansion, ...] = ()  # parts of the words that synonyms are known for
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,11 @@ class QueryEncoder:
 
     encoders: QueryEncoders
     products: Products
+    synonyms: Synonyms
 
-    def encode(self, queries: Sequence[Query], *, exact: bool) -> list[EncodedQuery | QueryError]:
+    def encode(
+        self, queries: Sequence[Query], *, exact: bool, expand: bool
+    ) -> list[EncodedQuery | QueryError]:
         """Each query encoded, in order, or the error that names what is wrong with it.
 
         Texts and pictures are encoded in batches. Queries by id are not encoded here.
@@ -84,10 +89,11 @@ class QueryEncoder:
         Args:
             queries: texts, pictures, or both.
             exact: whether every word is searched as it was typed.
+            expand: whether synonyms are searched for too.
         """
-        read = [self._read(query, exact) for query in queries]
+        read = [self._read(query, exact=exact, expand=expand) for query in queries]
         good = [each for each in read if not isinstance(each, QueryError)]
-        texts = zip(*self._encode_texts([each.words for each in good]), strict=True)
+        texts = zip(*self._encode_texts([each.encoded for each in good]), strict=True)
         pictures = iter(self._encode_pictures([each.pixels for each in good]))
         return [
             each
@@ -101,7 +107,7 @@ class QueryEncoder:
     ) -> EncodedQuery:
         """A query with its vectors `(dim,)`, which are zeros where it has no text or picture."""
         phrases, query = read.understanding.without, read.query
-        knowledge = self.encoders.knowledge(read.words) if read.words else 1.0
+        knowledge = self.encoders.knowledge(read.encoded) if read.encoded else 1.0
         if knowledge < MIN_KNOWLEDGE:
             text = np.zeros_like(text)
         vectors, _ = self._encode_texts([self._shown(phrase) for phrase in phrases])
@@ -115,10 +121,11 @@ class QueryEncoder:
             without=tuple(map(Excluded, phrases, vectors)),
             knowledge=knowledge if read.pixels is None else 1.0,
             familiarity=float(familiarity),
-            searched_for=None if read.words == read.typed else read.words,
+            searched_for=read.searched_for,
             understood=read.understood,
             hints=read.hints,
             has_image=read.pixels is not None,
+            expansions=read.expansions,
         )
 
     def _shown(self, phrase: str) -> str | None:
@@ -127,29 +134,52 @@ class QueryEncoder:
             return None
         return phrase
 
-    def _read(self, query: Query, exact: bool) -> "_ReadQuery | QueryError":
+    def _read(self, query: Query, *, exact: bool, expand: bool) -> "_ReadQuery | QueryError":
         try:
             typed = clean_text(query)
-            if typed is None or exact or len(self.products.rows_named(typed)):
-                return _ReadQuery(query, typed, Understanding(typed or ""), self._preprocess(query))
-            read = understand(typed, self.products.contains_phrase)
-            columns = self.products.price_columns
-            hints = tuple(_hint_unread(text) for text in read.unread)
-            if read.limits and (reason := say_why_not(read.limits, columns)):
-                limits = " and ".join(limit.condition("price") for limit in read.limits)
-                hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
-                read = understand(typed, self.products.contains_phrase, limits=False)
-            correction = correct_spelling(read.words, self._lexicon)
-            without = [correct_spelling(phrase, self._lexicon).text for phrase in read.without]
-            hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
-            if read.is_all_negative:
-                hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
-            where = tuple(_conditions(read.limits, columns))
-            read = replace(read, words=correction.text, without=tuple(without))
-            pixels = self._preprocess(query)
-            return _ReadQuery(query, typed, read, pixels, where, hints, correction.apart)
+            read = _ReadQuery(query, typed, Understanding(typed or ""), self._preprocess(query))
         except QueryError as error:
             return error
+        if typed is None or len(self.products.rows_named(typed)):
+            return read
+        if not exact:
+            read = self._understand(read, typed)
+        return self._expand(read) if expand else read
+
+    def _understand(self, query: "_ReadQuery", typed: str) -> "_ReadQuery":
+        """The query with its words corrected, and with what its text says besides words."""
+        read = understand(typed, self.products.contains_phrase)
+        columns = self.products.price_columns
+        hints = tuple(_hint_unread(text) for text in read.unread)
+        if read.limits and (reason := say_why_not(read.limits, columns)):
+            limits = " and ".join(limit.condition("price") for limit in read.limits)
+            hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
+            read = understand(typed, self.products.contains_phrase, limits=False)
+        correction = self._correct(read.words)
+        without = [self._correct(phrase).text for phrase in read.without]
+        hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
+        if read.is_all_negative:
+            hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
+        where = tuple(_conditions(read.limits, columns))
+        read = replace(read, words=correction.text, without=tuple(without))
+        return replace(query, understanding=read, where=where, hints=hints, apart=correction.apart)
+
+    def _expand(self, read: "_ReadQuery") -> "_ReadQuery":
+        """The query with the synonyms of its words."""
+        words = read.understanding.words
+        found = self.synonyms.expand(words)
+        if not found or read.understanding.is_all_negative:
+            return read
+        return replace(
+            read,
+            expansions=self.synonyms.expand(read.apart or words),
+            described=describe(words, found),
+            rewritten=rewrite(words, found, self.products.count_of_phrase),
+        )
+
+    def _correct(self, words: str) -> Correction:
+        """The words corrected, but for those that a rule of the shop's has."""
+        return correct_spelling(words, self._lexicon, self.synonyms.has_word)
 
     @property
     def _lexicon(self) -> "_Lexicon":
@@ -196,11 +226,25 @@ class _ReadQuery:
     where: tuple[str, ...] = ()  # conditions of the limits that its text says
     hints: tuple[str, ...] = ()
     apart: str | None = None  # its words where products say one of them as two
+    expansions: tuple[Expansion, ...] = ()  # of its words
+    described: str | None = None  # its words with their synonyms, for a person
+    rewritten: str | None = None  # its words as products say them
 
     @property
     def words(self) -> str | None:
         """What is searched for; None where the query has no text."""
         return None if self.typed is None else self.understanding.words
+
+    @property
+    def encoded(self) -> str | None:
+        """The text that is encoded."""
+        return self.rewritten or self.words
+
+    @property
+    def searched_for(self) -> str | None:
+        """What is searched for, for a person; None where it is what was typed."""
+        found = self.described or self.words
+        return None if found == self.typed else found
 
     @property
     def understood(self) -> str | None:

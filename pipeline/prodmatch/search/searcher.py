@@ -6,7 +6,6 @@ Read `Searcher.answer` first: the whole road is below it, in order.
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import Matches
+from prodmatch.lexical.synonyms import open_generation_synonyms
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
@@ -70,8 +70,9 @@ class Searcher:
         self.ann = AnnIndex.open(
             folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
         )
-        self.products = _open_products(folder / "products.sqlite", generation.product_count)
-        self._encoder = QueryEncoder(encoders, self.products)
+        self.products = Products.open(folder / "products.sqlite", generation.product_count)
+        self.synonyms = open_generation_synonyms(generation)
+        self._encoder = QueryEncoder(encoders, self.products, self.synonyms)
         self._pages = PageMaker(self.products, self.ann)
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ class Searcher:
             QueryError: the options cannot be used with any query.
         """
         options.check(self.products)
-        encoded = self.encode(queries, exact=options.exact)
+        encoded = self.encode(queries, exact=options.exact, expand=not options.exact)
         return [
             self._answer(query, each, options) for query, each in zip(queries, encoded, strict=True)
         ]
@@ -117,7 +118,7 @@ class Searcher:
             return Answer(query.query_id, error=str(error))
         hints = () if page.hits else self.hints([options.where, *encoded.where])
         unknown = not page.hits and encoded.knowledge < MIN_KNOWLEDGE
-        if unknown and not len(self.products.match(encoded.words or "").rows):
+        if unknown and not len(self._match(encoded).rows):
             hints += ("no product contains these words, and the model does not know them",)
         hints = (*encoded.hints, *hints)
         return Answer(
@@ -135,13 +136,13 @@ class Searcher:
         return tuple(hint for each in wanted for hint in self.products.suggest_values(each))
 
     def encode(
-        self, queries: Sequence[Query | RejectedQuery], *, exact: bool = False
+        self, queries: Sequence[Query | RejectedQuery], *, exact: bool = False, expand: bool = True
     ) -> list[EncodedQuery | QueryError]:
         """Each query encoded, in order, or the error that names what is wrong with it."""
         by_content = [
             query for query in queries if isinstance(query, Query) and query.product_id is None
         ]
-        encoded = iter(self._encoder.encode(by_content, exact=exact))
+        encoded = iter(self._encoder.encode(by_content, exact=exact, expand=expand))
         found: list[EncodedQuery | QueryError] = []
         for query in queries:
             if isinstance(query, RejectedQuery):
@@ -156,7 +157,7 @@ class Searcher:
         Raises:
             QueryError: the query cannot be answered.
         """
-        (encoded,) = self.encode([query], exact=exact)
+        (encoded,) = self.encode([query], exact=exact, expand=not exact)
         if isinstance(encoded, QueryError):
             raise encoded
         return encoded
@@ -226,9 +227,9 @@ class Searcher:
         page = Page(ranked.take(order[[position]]), [None], {})
         return self._hits(page, replace(options, offset=int(position)), "q")[0]
 
-    def bm25(self, words: str | None, row: int) -> float:
-        """The BM25 score of a product for these words, 0 where none matches."""
-        return float(self.products.match(words).of(np.array([row]))[0]) if words else 0.0
+    def bm25(self, encoded: EncodedQuery, row: int) -> float:
+        """The BM25 score of a product for a query's words, 0 where none matches."""
+        return float(self._match(encoded).of(np.array([row]))[0])
 
     def _within(self, conditions: Sequence[str | None]) -> Rows | None:
         """The rows that all conditions hold for, ascending; None where there is no condition."""
@@ -303,7 +304,7 @@ class Searcher:
             weights: of the signals; chosen for the query if None.
             also: rows that are candidates in any case.
         """
-        matches = self.products.match(encoded.words, within) if encoded.words else None
+        matches = self._match(encoded, within) if encoded.words else None
         rows = self._candidates(encoded, matches, within, count)
         if also is not None:
             rows = np.union1d(rows, also)
@@ -319,6 +320,10 @@ class Searcher:
         if matches is not None:  # what is named is no matter of likeness
             probability[np.isin(ranked.rows, matches.named)] = 1.0
         return replace(ranked, probability=probability)
+
+    def _match(self, encoded: EncodedQuery, within: Rows | None = None) -> Matches:
+        """The rows that contain a word of the query, or a synonym of it."""
+        return self.products.match(encoded.words or "", within, encoded.expansions)
 
     def _candidates(
         self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
@@ -370,18 +375,6 @@ class Searcher:
             )
             for position, (metadata, group_size) in enumerate(found)
         ]
-
-
-def _open_products(path: Path, product_count: int) -> Products:
-    products = Products(path)
-    if products.row_count != product_count:
-        found = products.row_count
-        products.close()
-        raise DamagedError(
-            f"{path}: holds {found} products; the manifest says {product_count}. "
-            f"{advise_instead_of(path.parent)}"
-        )
-    return products
 
 
 def _cosines(parts: Vectors, query: Vectors) -> Vectors:

@@ -25,6 +25,7 @@ class StoreSettings:
     image_root: Path | None = None
     precision: str | None = None  # that its features were encoded in
     leave_out: tuple[str, ...] = ()  # columns that are in no file of the store, for good
+    synonyms: Path | None = None  # the file that they are read from each time
 
     def differences(self, other: "StoreSettings") -> list[str]:
         """What is another in `other`, for a person; the catalogue's path may be one every night."""
@@ -66,12 +67,11 @@ def read_settings(store: Path) -> StoreSettings | None:
     content = read_manifest(path, FORMAT, SHAPE, REMEDY)
     columns, texts, root = (content.get(n) for n in ("columns", "text_columns", "image_root"))
     precision, left_out = content.get("precision"), content.get("leave_out", [])
+    synonyms = content.get("synonyms")
     if not (isinstance(columns, dict) and isinstance(texts, list) and isinstance(left_out, list)):
         raise DamagedError(f"{path}: names no columns. {REMEDY}")
-    if not all(
-        isinstance(name, str)
-        for name in [*columns.values(), *texts, *left_out, root or "", precision or ""]
-    ):
+    optional = (root or "", precision or "", synonyms or "")
+    if not all(isinstance(name, str) for name in [*columns.values(), *texts, *left_out, *optional]):
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
     return StoreSettings(
         model=str(content["model"]),
@@ -81,6 +81,7 @@ def read_settings(store: Path) -> StoreSettings | None:
         image_root=Path(str(root)) if root else None,
         precision=str(precision) if precision else None,
         leave_out=tuple(left_out),
+        synonyms=Path(str(synonyms)) if synonyms else None,
     )
 
 
@@ -95,6 +96,7 @@ def write_settings(store: Path, settings: StoreSettings) -> None:
         "image_root": str(settings.image_root) if settings.image_root else None,
         "precision": settings.precision,
         "leave_out": list(settings.leave_out),
+        "synonyms": str(settings.synonyms) if settings.synonyms else None,
     }
     write_json(store / NAME, content)
 
