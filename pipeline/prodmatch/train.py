@@ -84,7 +84,7 @@ def fit_heads(
     One product in ten is held out, by its text, and one query in ten of the labels, for the
     figures and the calibration. Canonical correlation, in closed form, is kept where gradients
     end below it on what is held out. Where the encoders are those of a model, its heads
-    are kept beside the fitted ones, which count in texts that are like the catalogue's.
+    are kept next to the fitted ones, which count in texts that are like the catalogue's.
 
     Raises:
         ModelError: the catalogue has fewer than 50 products with text and picture, or the
