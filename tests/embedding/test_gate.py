@@ -235,3 +235,52 @@ def test_what_is_noticed_is_in_the_warnings(store: Path, tiny: Model) -> None:
     assert "new columns: 'brand'" in warnings
     assert any(text.startswith("2 of 40 pictures cannot be used") for text in warnings)
     assert any("2 have no picture any more: 'p0000', 'p0001'" in text for text in warnings)
+
+
+ONE_VALUE: dict[str, tuple[dict[str, Callable[[int], object]], bool]] = {
+    "a price": ({"price": lambda row: 9.99}, True),
+    "most prices": ({"price": lambda row: 9.99 if row % 20 else 10.0 + row}, True),
+    "a price as text": ({"list_price": lambda row: "$9.99"}, True),
+    "a stock": ({"stock": lambda row: 0}, False),
+    "a colour": ({"colour": lambda row: "red"}, False),
+    "half the prices": ({"price": lambda row: 9.99 if row % 2 else 10.0 + row}, False),
+}
+
+
+@pytest.mark.parametrize("name", ONE_VALUE)
+def test_one_value_for_all_is_named_and_refused_of_prices(
+    name: str, store: Path, tiny: Model, count_cases: Counting
+) -> None:
+    def shop(**changes: Callable[[int], object]) -> Mapping[str, object]:
+        columns: dict[str, Callable[[int], object]] = {
+            "product_id": lambda row: f"p{row}",
+            "title": lambda row: f"mug {row}",
+            "colour": lambda row: ["red", "blue", "green", "white"][row % 4],
+            "price": lambda row: 10.0 + row,
+            "list_price": lambda row: f"${20 + row}.00",
+            "stock": lambda row: row * 3,
+            "is_new": lambda row: False,
+        }
+        return {
+            name: [make(row) for row in range(COUNT)] for name, make in (columns | changes).items()
+        }
+
+    changes, refused = ONE_VALUE[name]
+    embed(shop(), tiny, store)
+    (column,) = changes
+    if refused:
+        with pytest.raises(CatalogueError, match=f"column '{column}' is .* of its values; the"):
+            embed(shop(**changes), tiny, store)
+    else:
+        warnings = embed(shop(**changes), tiny, store).warnings
+        named = any("of its values" in text and f"'{column}'" in text for text in warnings)
+        assert named == (name != "half the prices")
+    count_cases("one value for all", 1)
+
+
+@pytest.mark.parametrize("text", ["null", "NaN", " None ", "N/A", "-", "undefined"])
+def test_a_text_that_stands_for_none_is_no_value(text: str, store: Path, tiny: Model) -> None:
+    content = table(products(COUNT))
+    embed(content, tiny, store)
+    with pytest.raises(CatalogueError, match="column 'colour' has lost 8 of 40 values"):
+        embed({**content, "colour": some(content["colour"], 8, text)}, tiny, store)

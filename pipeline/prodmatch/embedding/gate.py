@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.night import Night
-from prodmatch.embedding.number_changes import Mask, compare_numbers
+from prodmatch.embedding.number_changes import FEWEST, Mask, compare_numbers
 
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
@@ -116,6 +117,7 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
     yield from _values(pair, limits)
     yield from _numbers(pair)
     yield from _amounts(pair, limits)
+    yield from _one_value(pair)
     yield from _removed(pair, limits)
     yield from _lost_parts(pair, limits)
 
@@ -250,6 +252,17 @@ def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         if changes and len(changes) == len(found):
             change = min(changes, key=lambda change: change.refused)
             yield _Finding(change.refused, change.text)
+
+
+def _one_value(pair: _Pair) -> Iterator[_Finding]:
+    """Columns that had many values, and have one for nearly all products now."""
+    for name, before in pair.last.common.items():
+        after = pair.tonight.common.get(name)
+        if after is None or len(pair.after) < FEWEST or before.share > HALF or after.share < FULL:
+            continue
+        text = f"column {name!r} is {after.value!r} in {after.share:.0%} of its values"
+        common = f"; the night before, {before.value!r} was in {before.share:.0%}"
+        yield _Finding(is_price(name), text + common)
 
 
 def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
-from prodmatch.columns.amounts import is_measure
+from prodmatch.columns.amounts import NO_VALUE, is_measure
 from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.number_changes import Mask, Numbers
@@ -23,7 +23,16 @@ from prodmatch.storage.features import KEY, content_key
 from prodmatch.storage.generations import open_generation
 
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
+NO_TEXT = sorted(NO_VALUE | {"", "undefined", "[object object]"})  # what exporters write for none
 NOT_METADATA = {*OWN.names, "vector", "has_text", "has_image"}
+
+
+@dataclass(frozen=True)
+class CommonValue:
+    """A value that many products have, and the share of those with any that have it."""
+
+    value: object
+    share: float
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Night:
     filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
     numbers: Mapping[str, Numbers]  # columns of numbers, NaN where a product has none
     amounts: Mapping[str, AmountColumn]  # columns of text whose names are of prices and measures
+    common: Mapping[str, CommonValue]  # a frequent value of each column of texts or numbers
     has_images: bool  # whether there is a column of pictures
     images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
     addresses: int = 0  # rows that name their picture by an address, which nothing fetches
@@ -130,6 +140,7 @@ def _select(
         filled={name: mask[chosen] for name, mask in values.filled.items()},
         numbers={name: numbers[chosen] for name, numbers in values.numbers.items()},
         amounts={name: amounts.select(chosen) for name, amounts in values.amounts.items()},
+        common=values.common,
         has_images=catalogue.mapping.image is not None,
         left_out=catalogue.mapping.left_out,
         row_digests=scan.row_digests.filter(rows),
@@ -153,6 +164,7 @@ def _embedded_night(embeddings: Embeddings) -> Night:
         filled=values.filled,
         numbers=values.numbers,
         amounts=values.amounts,
+        common=values.common,
         has_images=bool(image_keys.null_count < len(image_keys) or embeddings.images_unusable),
         images_unusable=embeddings.images_unusable,
         row_digests=columns["row_digest"],
@@ -174,6 +186,7 @@ def _published_night(products: pa.Table) -> Night:
         filled=values.filled,
         numbers=values.numbers,
         amounts=values.amounts,
+        common=values.common,
         has_images=bool(pc.any(has_image).as_py()),
     )
 
@@ -188,41 +201,67 @@ def _null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class _Values:
-    """As `filled`, `numbers` and `amounts` of a night."""
+    """As `filled`, `numbers`, `amounts` and `common` of a night."""
 
     filled: dict[str, Mask]
     numbers: dict[str, Numbers]
     amounts: dict[str, AmountColumn]
+    common: dict[str, CommonValue]
+
+
+@dataclass
+class _CommonCounter:
+    """Counts the commonest value of the first batch that has values."""
+
+    value: pa.Scalar | None = None
+    count: int = 0
+    filled: int = 0
+
+    def add(self, values: pa.Array, filled: pa.BooleanArray) -> None:
+        present = values.filter(filled)
+        if not len(present):
+            return
+        if self.value is None:
+            counts = pc.value_counts(present)
+            self.value = counts.field(0)[pc.index(counts.field(1), pc.max(counts.field(1))).as_py()]
+        self.count += pc.sum(pc.equal(present, self.value)).as_py() or 0
+        self.filled += len(present)
+
+    def finish(self) -> CommonValue:
+        value = None if self.value is None else self.value.as_py()
+        return CommonValue(value, self.count / max(1, self.filled))
 
 
 def _read_values(batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataType]) -> _Values:
-    """Which rows have a value, no null, no NaN and no empty text; the numbers and amounts."""
-    if not types:
-        return _Values({}, {}, {})
+    """What the columns of metadata hold; a text such as "null" is no value, nor is NaN."""
     masks: dict[str, list[Mask]] = {name: [np.zeros(0, np.bool_)] for name in types}
     numbers: dict[str, list[Numbers]] = {
         name: [np.zeros(0)] for name, kind in types.items() if _is_number(kind)
     }
-    amounts = {
-        name: AmountReader() for name, kind in types.items() if _is_text(kind) and is_measure(name)
-    }
-    for batch in batches:
+    texts = [name for name, kind in types.items() if _is_text(kind)]
+    amounts = {name: AmountReader() for name in texts if is_measure(name)}
+    common = {name: _CommonCounter() for name in (*texts, *numbers)}
+    for batch in batches if types else ():
         for name, kind in types.items():
             filled = batch[name].is_valid()
             if _is_text(kind):
-                empty = pc.equal(pc.utf8_trim_whitespace(batch[name]), "")
-                filled = pc.and_(filled, pc.invert(pc.fill_null(empty, True)))
+                plain = pc.utf8_lower(pc.utf8_trim_whitespace(batch[name]))
+                empty = pc.is_in(plain, pa.array([*NO_TEXT], plain.type))
+                filled = pc.and_(filled, pc.invert(empty))
             if name in numbers:
                 values = batch[name].cast(pa.float64(), safe=False)
                 numbers[name].append(values.to_numpy(zero_copy_only=False))
                 filled = pc.and_(filled, pc.is_finite(pc.fill_null(values, np.nan)))
             if name in amounts:
                 amounts[name].add(batch[name], filled)
+            if name in common:
+                common[name].add(batch[name], filled)
             masks[name].append(filled.to_numpy(zero_copy_only=False))
     return _Values(
         {name: np.concatenate(parts) for name, parts in masks.items()},
         {name: np.concatenate(parts) for name, parts in numbers.items()},
         {name: reader.finish() for name, reader in amounts.items()},
+        {name: counter.finish() for name, counter in common.items()},
     )
 
 
