@@ -3,10 +3,13 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from prodmatch.histories.log import LogSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -172,6 +175,19 @@ HIT_FORMAT = click.option(
     type=click.Choice(["table", "json", "jsonl", "csv"]),
     default="table",
     show_default=True,
+)
+EVENT_WEIGHTS = click.option(
+    "--events",
+    metavar="KIND=WEIGHT,...",
+    help="Weights of the kinds of events; a negative one is to keep away from.  [default: "
+    "view=1,click=1,like=3,cart=3,purchase=5,return=-3; others 1]",
+)
+HALF_LIFE = click.option(
+    "--half-life",
+    type=FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Days in which an event's weight falls by a half.",
 )
 GENERATION = click.option(
     "--generation", "number", type=int, help="Which one.  [default: the current one]"
@@ -361,15 +377,31 @@ def read_pairs(value: str | None, option: str) -> dict[str, str]:
 
 def read_weights(value: str | None) -> dict[str, float] | None:
     """The weights in `lexical=0.5,image=0.5`; None where the option was not given."""
-    return None if value is None else _read_numbers(value, "--weights")
+    return None if value is None else read_numbers(value, "--weights")
 
 
 def read_boost(value: str | None) -> dict[str, float]:
     """The weights of columns in `popularity=.1,stock=.05`."""
-    return _read_numbers(value or "", "--boost")
+    return read_numbers(value, "--boost")
 
 
-def _read_numbers(value: str, option: str) -> dict[str, float]:
+def read_log_settings(events: str | None, half_life: float) -> "LogSettings":
+    """How the events of a log count, from --events and --half-life.
+
+    Raises:
+        click.UsageError: a weight is no number.
+    """
+    from prodmatch.histories.log import EVENTS, LogSettings
+
+    return LogSettings({**EVENTS, **read_numbers(events, "--events")}, half_life)
+
+
+def read_numbers(value: str | None, option: str) -> dict[str, float]:
+    """The numbers in `name=1.5,...`.
+
+    Raises:
+        click.UsageError: a part has no `=`, or no number behind it.
+    """
     try:
         return {name: float(number) for name, number in read_pairs(value, option).items()}
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Job: how well an index answers judged queries; each signal alone, the hybrid, and other runs."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,15 @@ from prodmatch.evaluation.statistics import (
     randomisation_test,
 )
 from prodmatch.evaluation.trec import Qrels, Run, write_run
+from prodmatch.histories.learn import learn
+from prodmatch.histories.leave_last_out import METHODS
+from prodmatch.histories.log import LogSettings
+from prodmatch.histories.tastes import Recommender
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
+from prodmatch.storage.atomic import scratch_directory
 
 HYBRID = "hybrid"
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -47,7 +53,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Gain:
-    """The hybrid against the best single signal, by a two-sided paired randomisation test."""
+    """Signals together against the best one alone, by a two-sided paired randomisation test."""
 
     signal: str
     difference: float
@@ -133,11 +139,65 @@ def evaluate_index(
             name: {measure: bootstrap_mean(each[measure], settings.seed) for measure in each}
             for name, each in values.items()
         },
-        gains=_gains(values, settings.seed),
+        gains=_gains(values, settings.seed, HYBRID),
         at_threshold=_cut(hits[HYBRID], qrels, settings.relevant, settings.threshold),
         brier=brier,
         ece=ece,
         cuts=cuts,
+    )
+
+
+@dataclass(frozen=True)
+class HistoriesEvaluation:
+    """How early each way of recommending shows the product that a user had last."""
+
+    users: int  # held out: one in ten of the log, 2,000 at most
+    blend: float  # weight of co-views next to content
+    figures: dict[str, dict[str, Figure]]  # method -> `Success@10` and `RR@10` -> figure
+    gains: dict[str, Gain]  # measure -> the blend against the best other method
+    generation: int
+
+
+def evaluate_histories(
+    index: ProductIndex, log: Path, settings: LogSettings | None = None, *, seed: int = 0
+) -> HistoriesEvaluation:
+    """Leaves out the last product of some users, and asks for it by what they had before.
+
+    Content alone, co-views alone, what most users have, and the blend are measured. What the
+    held-out users had is in no count, and the blend of a user was chosen by others.
+
+    Args:
+        index: the generation to measure.
+        log: as for `recommend_to_users`.
+        settings: weights of kinds of events, and how fast these fade.
+        seed: of the intervals and tests.
+
+    Raises:
+        QueryError: the log cannot be used, or nobody in it can be held out.
+        StoreError: the directory for temporary files cannot be written.
+    """
+    searcher = index.searcher
+    with scratch_directory(Path(tempfile.gettempdir())) as scratch:
+        found = learn(log, searcher, Recommender(searcher), scratch, settings or LogSettings())
+    evaluation = found.evaluation
+    if not evaluation.count:
+        raise QueryError(
+            f"`histories` {log}: nobody among one in ten users has two products or more. "
+            "Give a longer log."
+        )
+    values = {
+        name: {"Success@10": (ranks > 0).astype(np.float64), "RR@10": ranks}
+        for name, ranks in evaluation.ranks.items()
+    }
+    return HistoriesEvaluation(
+        users=evaluation.count,
+        blend=evaluation.blend,
+        figures={
+            name: {measure: bootstrap_mean(each[measure], seed) for measure in each}
+            for name, each in values.items()
+        },
+        gains=_gains(values, seed, METHODS[-1]),
+        generation=searcher.generation.number,
     )
 
 
@@ -201,11 +261,13 @@ def _measure(run: Run, qrels: Qrels, settings: EvaluateSettings) -> dict[str, Va
     return values
 
 
-def _gains(values: Mapping[str, Mapping[str, Values]], seed: int) -> dict[str, Gain]:
+def _gains(values: Mapping[str, Mapping[str, Values]], seed: int, together: str) -> dict[str, Gain]:
+    """By measure: what several together are above the best one alone."""
+    ours = SIGNALS if together == HYBRID else METHODS[:-1]
     gains = {}
-    for measure, hybrid in values[HYBRID].items():
-        best = max(SIGNALS, key=lambda signal: float(values[signal][measure].mean()))
-        difference = hybrid - values[best][measure]
+    for measure, found in values[together].items():
+        best = max(ours, key=lambda name: float(values[name][measure].mean()))
+        difference = found - values[best][measure]
         p = randomisation_test(difference, seed)
         gains[measure] = Gain(best, round(float(difference.mean()), 7), round(p, 5))
     return gains

@@ -1,20 +1,25 @@
-"""Job: a history of liked and disliked products to more products."""
+"""Job: histories of liked and disliked products to more products."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from prodmatch.errors import QueryError
+from prodmatch.histories.learn import Learnt, learn
+from prodmatch.histories.leave_last_out import BlendEvaluation
+from prodmatch.histories.log import LogSettings, read_product_ids
+from prodmatch.histories.rows import SCHEMA, RowMaker
+from prodmatch.histories.tastes import BATCH_USERS, Recommender, taste
 from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.hits import Hit
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.storage.vectors import Vectors, normalise
-
-# Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the
-# kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
-# share of 0, 7.6 and 0.1 at a quarter, 6.7 and 0.05 at a half, 2.7 and none at the whole.
-DISLIKED_SHARE = 0.25
+from prodmatch.search.searcher import Searcher
+from prodmatch.storage.atomic import new_file, scratch_directory
 
 
 def recommend_products(
@@ -45,15 +50,115 @@ def recommend_products(
     if both:
         raise QueryError(f"`liked` and `disliked`: both name {', '.join(both)}. Choose one.")
     near, far = searcher.items(liked, "liked"), searcher.items(disliked, "disliked")
-    taste = encode_items(
-        _mean(near.text) - DISLIKED_SHARE * _mean(far.text),
-        _mean(near.image) - DISLIKED_SHARE * _mean(far.image),
-        np.concatenate([near.rows, far.rows]),
+    rows = np.concatenate([near.rows, far.rows])
+    weights = np.repeat([1.0, -1.0], [len(near.rows), len(far.rows)])
+    text, image = (
+        taste(np.concatenate(parts), weights)
+        for parts in ((near.text, far.text), (near.image, far.image))
     )
-    return searcher.find_hits(taste, options or SearchOptions())
+    return searcher.find_hits(encode_items(text, image, rows), options or SearchOptions())
 
 
-def _mean(parts: Vectors) -> Vectors:
-    """The mean direction `(dim,)` of `(n, dim)` parts; missing ones do not count."""
-    present = parts[parts.any(axis=1)]
-    return normalise(present.sum(axis=0)) if len(present) else np.zeros(parts.shape[1], np.float32)
+@dataclass(frozen=True)
+class UsersReport:
+    """What was read and written; `rows` is `used` and the rejects together."""
+
+    out: str
+    users: int
+    recommendations: int
+    rows: int
+    used: int
+    rejects: dict[str, int]
+    blend: float  # weight of co-views next to content
+    success_at_10: dict[str, float]  # method -> share of the users held out
+    held_out: int  # users whose last product was left out and searched for
+    generation: int
+    warnings: list[str] = field(default_factory=list)
+
+
+def recommend_to_users(
+    index: ProductIndex,
+    histories: Path,
+    out: Path,
+    options: SearchOptions | None = None,
+    settings: LogSettings | None = None,
+) -> UsersReport:
+    """The best products for every user of a log, as a Parquet file.
+
+    A product's score is its cosine to the user's taste and a share of its co-views: how often
+    other users had it together with the products of this one. The share is what finds most of the
+    products that some users had last. New products are served by content alone, users of whom no
+    product is known get what most users have. Nothing that a user has viewed is shown to them. The
+    log is read in parts, so that memory is bounded; nothing of it stays in the store.
+
+    Args:
+        index: where to look.
+        histories: the log: see `prodmatch.histories.log.split_log`.
+        out: the file to write.
+        options: `top`, `where` and `one_per` count.
+        settings: weights of kinds of events, and how fast these fade.
+
+    Raises:
+        QueryError: the log or the options cannot be used.
+        StoreError: `out` cannot be written.
+    """
+    searcher, options = index.searcher, options or SearchOptions()
+    options.check(searcher.products)
+    within = None if options.where is None else searcher.products.rows_where(options.where)
+    recommender = Recommender(searcher, within)
+    with scratch_directory(out.parent) as scratch:
+        learnt = learn(histories, searcher, recommender, scratch, settings or LogSettings())
+        maker = _row_maker(searcher, recommender, learnt, options)
+        users, written = _write(maker, learnt, out)
+    return UsersReport(
+        out=str(out),
+        users=users,
+        recommendations=written,
+        rows=learnt.report.rows,
+        used=learnt.report.used,
+        rejects={reason: n for reason, n in learnt.report.rejects.items() if n},
+        blend=learnt.evaluation.blend,
+        success_at_10=_success(learnt.evaluation),
+        held_out=learnt.evaluation.count,
+        generation=searcher.generation.number,
+        warnings=learnt.report.warnings(histories),
+    )
+
+
+def _row_maker(
+    searcher: Searcher, recommender: Recommender, learnt: Learnt, options: SearchOptions
+) -> RowMaker:
+    groups = None
+    if options.one_per is not None:
+        groups = searcher.products.codes(options.one_per).groups(np.arange(searcher.ann.row_count))
+    popular = np.argsort(-learnt.co_views.users, kind="stable")
+    return RowMaker(
+        recommender,
+        learnt.co_views,
+        learnt.evaluation.blend,
+        read_product_ids(searcher.generation.folder),
+        popular[recommender.allowed[popular]],
+        options.top,
+        groups,
+    )
+
+
+def _write(maker: RowMaker, learnt: Learnt, out: Path) -> tuple[int, int]:
+    """How many users and rows were written."""
+    users = written = 0
+    with new_file(out) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        for histories in learnt.histories():
+            starts = range(0, len(histories), BATCH_USERS)
+            for start in tqdm(starts, "recommend", unit="batch", disable=None):
+                batch = range(start, min(start + BATCH_USERS, len(histories)))
+                table = maker.make(histories, batch)
+                writer.write_table(table)
+                users, written = users + len(batch), written + len(table)
+    return users, written
+
+
+def _success(evaluation: BlendEvaluation) -> dict[str, float]:
+    return {
+        name: round(float((ranks > 0).mean()), 4) if len(ranks) else 0.0
+        for name, ranks in evaluation.ranks.items()
+    }

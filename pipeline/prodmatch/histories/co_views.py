@@ -1,0 +1,131 @@
+"""Co-views: which products the same users have in their histories, counted in bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.histories.log import Histories
+from prodmatch.storage.atomic import new_scratch_file
+
+MOST_PRODUCTS = 50  # of a user that are counted together, the newest
+NEIGHBOURS = 50  # of a product that are kept
+FEWEST_USERS = 2  # that two products must have in common
+SHRINK = 3.0  # users that a pair must have more of before its similarity counts by more than half
+SPAN_ROWS = 50_000  # products whose pairs are counted at a time
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CoViews:
+    """The nearest products of each by the users that they share; `starts` bounds each one's."""
+
+    starts: npt.NDArray[np.int64]  # (products + 1,)
+    rows: npt.NDArray[np.int64]  # (neighbours,)
+    similarities: npt.NDArray[np.float32]  # (neighbours,) in 0..1
+    users: npt.NDArray[np.int64]  # (products,): how many have each
+
+
+class CoViewCounter:
+    """Counts pairs of products, in files of a scratch directory."""
+
+    def __init__(self, scratch: Path, product_count: int) -> None:
+        self._scratch = scratch
+        self._product_count = product_count
+        self._files = 0
+        self._users = np.zeros(product_count, np.int64)
+
+    def add(self, histories: Histories) -> None:
+        """Counts the users of some histories; each must be added once."""
+        users, rows = _liked_products(histories)
+        self._users += np.bincount(rows, minlength=self._product_count)
+        keys, counts = _count_pairs(users, rows, self._product_count)
+        for start in range(0, self._product_count, SPAN_ROWS):
+            bounds = np.searchsorted(
+                keys, np.array([start, start + SPAN_ROWS]) * self._product_count
+            )
+            span = slice(*bounds)
+            path = self._scratch / f"pairs-{start}.{self._files}.npy"
+            with new_scratch_file(path) as file:
+                np.save(file, np.stack([keys[span], counts[span]]))
+        self._files += 1
+
+    def finish(self) -> CoViews:
+        """The nearest products of each, by `pairs / sqrt(users * users)`, shrunk where few."""
+        parts = [self._nearest(start) for start in range(0, self._product_count, SPAN_ROWS)]
+        lengths = np.concatenate([lengths for lengths, _, _ in parts])
+        return CoViews(
+            np.concatenate([[0], np.cumsum(lengths)]),
+            np.concatenate([rows for _, rows, _ in parts]),
+            np.concatenate([similarities for _, _, similarities in parts]),
+            self._users.copy(),
+        )
+
+    def _nearest(self, start: int) -> tuple[Counts, npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Of a span of products: how many neighbours each has, and these."""
+        found = [
+            np.load(self._scratch / f"pairs-{start}.{number}.npy") for number in range(self._files)
+        ]
+        keys, counts = _sum_counts(*np.concatenate(found, axis=1)) if found else (_none(), _none())
+        keys, counts = keys[counts >= FEWEST_USERS], counts[counts >= FEWEST_USERS]
+        own, other = keys // self._product_count, keys % self._product_count
+        cosines = counts / np.sqrt(self._users[own].astype(np.float64) * self._users[other])
+        similarities = cosines * counts / (counts + SHRINK)
+        order = np.lexsort((other, -similarities, own))
+        own, other, similarities = own[order], other[order], similarities[order]
+        stop = min(start + SPAN_ROWS, self._product_count)
+        firsts = np.searchsorted(own, np.arange(start, stop))
+        kept = np.arange(len(own)) - firsts[own - start] < NEIGHBOURS
+        lengths = np.bincount(own[kept] - start, minlength=stop - start)
+        return lengths, other[kept], similarities[kept].astype(np.float32)
+
+
+def _none() -> Counts:
+    return np.zeros(0, np.int64)
+
+
+def _liked_products(histories: Histories) -> tuple[Counts, Counts]:
+    """Users and rows of the events that count for a product, each pair once, oldest first."""
+    users = np.repeat(np.arange(len(histories)), np.diff(histories.starts))
+    liked = histories.weights > 0
+    users, rows = users[liked], histories.rows[liked]
+    # the last of equal ones
+    _, firsts = np.unique((users * (rows.max(initial=0) + 1) + rows)[::-1], return_index=True)
+    places = np.sort(len(users) - 1 - firsts)
+    users, rows = users[places], rows[places]
+    ends = np.searchsorted(users, users, side="right")
+    newest = ends - np.arange(len(users)) <= MOST_PRODUCTS
+    return users[newest], rows[newest]
+
+
+def _count_pairs(users: Counts, rows: Counts, product_count: int) -> tuple[Counts, Counts]:
+    """The pairs of products as `row * product_count + other`, ascending, and their users."""
+    found: list[tuple[Counts, Counts]] = []
+    for pairs in _pairs(users, rows):
+        keys = np.concatenate(
+            [pairs[0] * product_count + pairs[1], pairs[1] * product_count + pairs[0]]
+        )
+        found.append(_sum_counts(keys, np.ones(len(keys), np.int64)))
+    if not found:
+        return _none(), _none()
+    keys, counts = (np.concatenate(each) for each in zip(*found, strict=True))
+    return _sum_counts(keys, counts)
+
+
+def _pairs(users: Counts, rows: Counts) -> Iterator[tuple[Counts, Counts]]:
+    """All pairs of rows of one user, by how far apart they stand."""
+    for distance in range(1, MOST_PRODUCTS):
+        same = users[distance:] == users[:-distance]
+        if not same.any():
+            return
+        yield rows[:-distance][same], rows[distance:][same]
+
+
+def _sum_counts(keys: Counts, counts: Counts) -> tuple[Counts, Counts]:
+    """Each key once, ascending, with the sum of its counts."""
+    order = np.argsort(keys, kind="stable")
+    keys, counts = keys[order], counts[order]
+    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts

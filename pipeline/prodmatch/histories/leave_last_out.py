@@ -1,0 +1,161 @@
+"""How well histories tell what comes next: of some users the last product is held out."""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from prodmatch.histories.co_views import CoViews
+from prodmatch.histories.log import Histories
+from prodmatch.histories.tastes import BATCH_USERS, Candidates, Recommender, choose
+
+HELD_OUT_SHARE = 10  # one user in so many, and what they had is counted in no co-view meanwhile
+MOST_HELD_OUT = 2_000
+FEWEST_HELD_OUT = 50  # to choose the blend by
+BLENDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+USUAL_BLEND = 4.0  # where there are too few to choose by
+TOP = 10
+METHODS = ("content", "co_views", "popularity", "blend")
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Histories without their last product, and that product."""
+
+    histories: Histories
+    last: npt.NDArray[np.int64]  # (users,) rows of the index
+
+
+def is_held_out(users: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which users are held out: always the same ones, one in ten."""
+    return np.array(
+        [zlib.crc32(name.encode(), 1) % HELD_OUT_SHARE == 0 for name in users.to_pylist()], np.bool_
+    )
+
+
+def take_users(histories: Histories, chosen: npt.NDArray[np.bool_]) -> Histories:
+    """The histories of some users."""
+    lengths = np.diff(histories.starts)
+    events = np.repeat(chosen, lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths[chosen])])
+    users = histories.users.filter(pa.array(chosen))
+    return Histories(users, starts, histories.rows[events], histories.weights[events])
+
+
+def leave_last_out(histories: Histories) -> LeftOut:
+    """Of users with two liked products or more: the last that is new to them, and what was before.
+
+    Users whose last likes are all of one product, or the first of which is the only one, are left
+    out.
+    """
+    names, lasts, spans = [], [], []
+    for place, name in enumerate(histories.users.to_pylist()):
+        own = histories.of(place)
+        rows, liked = histories.rows[own], histories.weights[own] > 0
+        for position in np.flatnonzero(liked)[:0:-1].tolist():
+            if rows[position] not in rows[:position] and liked[:position].any():
+                names.append(name)
+                lasts.append(int(rows[position]))
+                spans.append((own.start, own.start + position))
+                break
+    starts = np.cumsum([0, *(stop - start for start, stop in spans)])
+    events = np.concatenate([np.arange(*span) for span in spans] or [np.zeros(0, np.int64)])
+    kept = Histories(
+        pa.array(names, pa.string()), starts, histories.rows[events], histories.weights[events]
+    )
+    return LeftOut(kept, np.array(lasts, np.int64))
+
+
+def join_left_out(parts: Iterable[LeftOut]) -> LeftOut:
+    """The first of them, as many as are held out at most."""
+    parts = list(parts)
+    users = pa.concat_arrays([part.histories.users for part in parts])[:MOST_HELD_OUT]
+    lengths = np.concatenate([np.diff(part.histories.starts) for part in parts])[:MOST_HELD_OUT]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    rows, weights = (
+        np.concatenate([getattr(part.histories, name) for part in parts])[: starts[-1]]
+        for name in ("rows", "weights")
+    )
+    last = np.concatenate([part.last for part in parts])[:MOST_HELD_OUT]
+    return LeftOut(Histories(users, starts, rows, weights), last)
+
+
+@dataclass(frozen=True)
+class BlendEvaluation:
+    """Reciprocal ranks of the products left out, among the first ten; 0 where they are not."""
+
+    blend: float  # the weight of co-views that finds most
+    ranks: Mapping[str, Values]  # method -> (users,)
+
+    @property
+    def count(self) -> int:
+        """How many users were held out."""
+        return len(self.ranks[METHODS[0]])
+
+
+def evaluate_blends(
+    recommender: Recommender, left_out: LeftOut, co_views: CoViews
+) -> BlendEvaluation:
+    """How early each method shows the product left out.
+
+    The blend is chosen by the even users and measured on the odd ones, and the other way round.
+
+    Args:
+        recommender: of the index.
+        left_out: histories of users that `co_views` knows nothing of.
+        co_views: of all others.
+    """
+    count = len(left_out.last)
+    content, alone, popular = np.zeros(count), np.zeros(count), np.zeros(count)
+    blended = np.zeros((len(BLENDS), count))
+    best_sold = np.argsort(-co_views.users, kind="stable")
+    for start in range(0, count, BATCH_USERS):
+        users = range(start, min(start + BATCH_USERS, count))
+        span = slice(users.start, users.stop)
+        found, last = (
+            recommender.find(left_out.histories, users, co_views, TOP),
+            left_out.last[span],
+        )
+        for row, blend in enumerate(BLENDS):
+            blended[row, span] = _ranks(*choose(found, blend, TOP), last)
+        content[span] = blended[0, span]
+        shared = found.take(found.co_views > 0)
+        only = Candidates(shared.users, shared.rows, np.zeros(len(shared.rows)), shared.co_views)
+        alone[span] = _ranks(*choose(only, 1.0, TOP), last)
+        popular[span] = [
+            _popular_rank(best_sold, left_out.histories, user, left_out.last[user])
+            for user in users
+        ]
+    groups = [np.arange(count) % 2 == half for half in (0, 1)]
+    blend_ranks = np.zeros(count)
+    for own, other in (groups, groups[::-1]):
+        blend_ranks[own] = blended[_best(blended[:, other])][own] if other.any() else 0.0
+    blend = BLENDS[_best(blended)] if count >= FEWEST_HELD_OUT else USUAL_BLEND
+    ranks = (content, alone, popular, blend_ranks)
+    return BlendEvaluation(blend, dict(zip(METHODS, ranks, strict=True)))
+
+
+def _best(ranks: Values) -> int:
+    """The first of `(blends, users)` that finds most."""
+    return int(ranks.mean(axis=1).argmax())
+
+
+def _ranks(chosen: Candidates, _: Values, last: npt.NDArray[np.int64]) -> Values:
+    """Reciprocal ranks `(users,)` of the products left out among those chosen."""
+    found = np.zeros(len(last))
+    ranks = np.arange(len(chosen.users)) - np.searchsorted(chosen.users, chosen.users)
+    right = chosen.rows == last[chosen.users]
+    found[chosen.users[right]] = 1.0 / (1 + ranks[right])
+    return found
+
+
+def _popular_rank(
+    best_sold: npt.NDArray[np.int64], histories: Histories, user: int, last: int
+) -> float:
+    viewed = set(histories.rows[histories.of(user)].tolist())
+    first = [row for row in best_sold[: TOP + len(viewed)].tolist() if row not in viewed][:TOP]
+    return 1.0 / (1 + first.index(last)) if last in first else 0.0

@@ -1,0 +1,316 @@
+"""A log of users and products: read in batches, split by user, and sorted in bounded memory."""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prodmatch.catalogue.files import find_files
+from prodmatch.catalogue.records import PARQUET_SUFFIXES, read_records
+from prodmatch.errors import CatalogueError, DamagedError, QueryError
+from prodmatch.storage.atomic import new_scratch_file
+
+EVENTS = {"view": 1.0, "click": 1.0, "like": 3.0, "cart": 3.0, "purchase": 5.0, "return": -3.0}
+OTHER_EVENT = 1.0  # weight of a kind of event that is not named, or of none
+FIELDS = ("user", "product_id", "time", "event")
+MOST_WEIGHT = 1000.0
+BATCH_ROWS = 1 << 18
+PART_ROWS = 4_000_000  # events that are sorted at a time
+MOST_EVENTS = 100  # of a user that count, the newest; the older ones are only viewed
+HALF_LIFE_EVENTS = 20.0  # of an event's weight where the log has no times
+MOST_HALF_LIVES = 20.0  # that a weight falls by
+SECONDS_OF_DAY = 86_400.0
+PART_SCHEMA = pa.schema(
+    [("user", pa.string()), ("row", pa.int32()), ("time", pa.float64()), ("weight", pa.float32())]
+)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """How events count.
+
+    Attributes:
+        events: weights of kinds of events; a negative one is of what to keep away from.
+        half_life: days in which an event's weight falls by a half.
+    """
+
+    events: Mapping[str, float] = field(default_factory=lambda: dict(EVENTS))
+    half_life: float = 30.0
+
+    def __post_init__(self) -> None:
+        for kind, weight in self.events.items():
+            if not abs(weight) <= MOST_WEIGHT:
+                raise QueryError(
+                    f"`events`: {kind}={weight:g} must be from -{MOST_WEIGHT:g} to {MOST_WEIGHT:g}."
+                )
+
+
+@dataclass
+class LogReport:
+    """What was read of a log; `rows` is `used` and the rejects together."""
+
+    rows: int = 0
+    used: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    other_events: Counter[str] = field(default_factory=Counter)  # kinds without a weight
+
+    def warnings(self, path: Path) -> list[str]:
+        """What a person should know of it."""
+        found = []
+        if self.other_events:
+            kinds = ", ".join(f"{kind!r} ({n})" for kind, n in self.other_events.most_common(5))
+            found.append(
+                f"{path}: kinds of events without a weight count {OTHER_EVENT:g}: {kinds}."
+            )
+        if self.rejects["unknown_product"] > self.rows / 2:
+            found.append(
+                f"{path}: {self.rejects['unknown_product']} of {self.rows} rows name products "
+                "that are not in the index. Compare the ids."
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The events of some users, oldest first; `starts` bounds those of each user.
+
+    A user of whose products none is in the index has no events.
+    """
+
+    users: pa.Array  # (n,) strings
+    starts: npt.NDArray[np.int64]  # (n + 1,)
+    rows: npt.NDArray[np.int64]  # (events,) of the index
+    weights: npt.NDArray[np.float32]  # (events,): by kind and age; 0 is only viewed
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def of(self, place: int) -> slice:
+        """The events of a user."""
+        return slice(int(self.starts[place]), int(self.starts[place + 1]))
+
+
+def split_log(
+    path: Path, product_ids: pa.Array, scratch: Path, settings: LogSettings
+) -> tuple[list[Path], LogReport]:
+    """Parts of a log, each with all events of its users, and what was read.
+
+    Args:
+        path: a Parquet file or a directory of them, or CSV or JSON lines, with `user`,
+            `product_id` and, where there are any, `time` (timestamps, ISO 8601 or seconds) and
+            `event`. Rows without a time are the oldest, in the order of the file.
+        product_ids: of the index, row by row.
+        scratch: a directory for the parts.
+        settings: how events count.
+
+    Raises:
+        QueryError: the log cannot be read, has no such columns, or none of its products is in
+            the index.
+    """
+    report = LogReport()
+    count, batches = _open_log(path)
+    paths = [scratch / f"part-{n}.parquet" for n in range(max(1, -(-count // PART_ROWS)))]
+    for number, part in enumerate(_split(batches, product_ids, settings, len(paths), report)):
+        target = paths[number % len(paths)].with_suffix(f".{number // len(paths)}.parquet")
+        with new_scratch_file(target) as file:
+            pq.write_table(part, file, compression="lz4")
+    if not report.used:
+        found = ", ".join(f"{reason}: {n}" for reason, n in report.rejects.items())
+        raise QueryError(
+            f"`histories` {path}: none of {report.rows} rows can be used ({found}). "
+            "Compare the ids with those of the index."
+        )
+    return paths, report
+
+
+def read_part(path: Path, settings: LogSettings) -> Histories:
+    """The histories of a part, user by user in the order of their names."""
+    files = sorted(path.parent.glob(f"{path.stem}.*.parquet"), key=lambda p: int(p.suffixes[0][1:]))
+    tables = [pq.read_table(file) for file in files]
+    table = pa.concat_tables(tables).combine_chunks() if tables else PART_SCHEMA.empty_table()
+    users = pc.unique(table["user"]).sort()
+    table = table.filter(pc.is_valid(table["row"])).combine_chunks()
+    codes = pc.index_in(table["user"], value_set=users).to_numpy()
+    times = table["time"].to_numpy()
+    order = np.lexsort((np.arange(len(codes)), times, codes))
+    codes, times = codes[order], times[order]
+    starts = np.searchsorted(codes, np.arange(len(users) + 1))
+    newest = starts[codes + 1] - 1  # the place of the user's newest event
+    from_newest = newest - np.arange(len(order))
+    known = np.isfinite(times)
+    age = np.full(len(times), np.inf)
+    age[known] = times[newest][known] - times[known]
+    half_lives = age / (settings.half_life * SECONDS_OF_DAY)
+    if not known.any():
+        half_lives = from_newest / HALF_LIFE_EVENTS
+    decay = 0.5 ** np.minimum(half_lives, MOST_HALF_LIVES)
+    weights = table["weight"].to_numpy()[order] * decay * (from_newest < MOST_EVENTS)
+    rows = table["row"].to_numpy()[order].astype(np.int64)
+    return Histories(users, starts, rows, weights.astype(np.float32))
+
+
+def _open_log(path: Path) -> tuple[int, Iterator[pa.Table]]:
+    """How many rows a log has, and its batches."""
+    if not path.is_dir() and path.suffix.lower() not in PARQUET_SUFFIXES:
+        records = read_records(path, "`histories`")
+        columns = {
+            name: [None if row.get(name) is None else str(row[name]) for row in records]
+            for name in FIELDS
+            if any(name in row for row in records)
+        }
+        _check_columns(path, list(dict.fromkeys(name for row in records for name in row)))
+        return len(records), iter([pa.table(columns)])
+    try:
+        files = [each.path for each in find_files(path).files]
+        counts = []
+        for each in files:
+            schema = pq.read_schema(each)
+            _check_columns(each, schema.names)
+            counts.append(pq.read_metadata(each).num_rows)
+    except CatalogueError as error:
+        raise QueryError(f"`histories` {error}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise QueryError(f"`histories` {path}: cannot be read as Parquet ({error}).") from error
+    return sum(counts), _read_files(files)
+
+
+def _read_files(files: list[Path]) -> Iterator[pa.Table]:
+    for path in files:
+        try:
+            with pq.ParquetFile(path) as file:
+                names = [name for name in FIELDS if name in file.schema_arrow.names]
+                for batch in file.iter_batches(BATCH_ROWS, columns=names):
+                    yield pa.Table.from_batches([batch])
+        except (pa.ArrowException, OSError) as error:
+            raise QueryError(f"`histories` {path}: cannot be read ({error}).") from error
+
+
+def _check_columns(path: Path, names: list[str]) -> None:
+    missing = [name for name in ("user", "product_id") if name not in names]
+    if missing:
+        raise QueryError(
+            f"`histories` {path}: has no column {' and none '.join(map(repr, missing))}; found "
+            f"{', '.join(map(str, names))[:200]}. Needed are user and product_id, and time and "
+            "event where there are any."
+        )
+
+
+def _split(
+    batches: Iterator[pa.Table],
+    product_ids: pa.Array,
+    settings: LogSettings,
+    count: int,
+    report: LogReport,
+) -> Iterator[pa.Table]:
+    """Each batch as `count` tables, a user always in the table of the same place."""
+    for batch in batches:
+        table = _read_batch(batch, product_ids, settings, report)
+        encoded = table["user"].combine_chunks().dictionary_encode()
+        names = encoded.dictionary.to_pylist()
+        places = np.array([zlib.crc32(name.encode()) % count for name in names], np.int64)
+        place = places[encoded.indices.to_numpy(zero_copy_only=False)] if names else places
+        for number in range(count):
+            yield table.filter(pa.array(place == number))
+
+
+def _read_batch(
+    batch: pa.Table, product_ids: pa.Array, settings: LogSettings, report: LogReport
+) -> pa.Table:
+    """The events of a batch, without a row where they cannot be used; the report counts those."""
+    users, products = (_texts(batch[name]) for name in ("user", "product_id"))
+    distinct = products.dictionary_encode()
+    row_of = pc.index_in(distinct.dictionary, value_set=product_ids)
+    rows = pc.take(row_of, distinct.indices)
+    no_user, no_product = (np.asarray(pc.is_null(each)) for each in (users, products))
+    unknown = np.asarray(pc.is_null(rows)) & ~no_product
+    report.rows += len(batch)
+    report.rejects += Counter(
+        {
+            "no_user": int(no_user.sum()),
+            "no_product_id": int((no_product & ~no_user).sum()),
+            "unknown_product": int((unknown & ~no_user).sum()),
+        }
+    )
+    good = ~(no_user | no_product | unknown)
+    report.used += int(good.sum())
+    weights = _event_weights(batch, settings, good, report)
+    times = _read_times(batch["time"]) if "time" in batch.column_names else np.array([])
+    if not len(times):
+        times = np.full(len(batch), -np.inf)
+    columns = [users, rows, pa.array(times), pa.array(weights, pa.float32())]
+    return pa.Table.from_arrays(columns, schema=PART_SCHEMA).filter(pa.array(~no_user))
+
+
+def _texts(column: pa.ChunkedArray) -> pa.Array:
+    """A column as strings, empty ones null."""
+    if pa.types.is_floating(column.type):  # what becomes of integers among nulls
+        column = column.cast(pa.int64(), safe=False)
+    texts = column.cast(pa.string()).combine_chunks()
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), None, texts)
+
+
+def _event_weights(
+    batch: pa.Table, settings: LogSettings, good: npt.NDArray[np.bool_], report: LogReport
+) -> npt.NDArray[np.float32]:
+    if "event" not in batch.column_names:
+        return np.full(len(batch), OTHER_EVENT, np.float32)
+    kinds = pc.utf8_lower(_texts(batch["event"])).dictionary_encode()
+    names = kinds.dictionary.to_pylist()
+    codes = pc.fill_null(kinds.indices, len(names)).to_numpy(zero_copy_only=False)
+    counts = np.bincount(codes[good], minlength=len(names) + 1)
+    for name, count in zip(names, counts.tolist(), strict=False):
+        if count and name not in settings.events:
+            report.other_events[name] += count
+    known = [settings.events.get(name, OTHER_EVENT) for name in names]
+    return np.asarray(np.array([*known, OTHER_EVENT])[codes], np.float32)
+
+
+def _read_times(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Seconds since 1970, minus infinity where there is none."""
+    array = column.combine_chunks()
+    try:
+        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            array = _parse_times(array)
+        if pa.types.is_date(array.type):
+            array = array.cast(pa.timestamp("us"))
+        if pa.types.is_timestamp(array.type):
+            micros = array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.int64())
+            array = pc.divide(micros.cast(pa.float64()), 1e6)
+        seconds = array.cast(pa.float64(), safe=False)
+    except pa.ArrowException as error:
+        raise QueryError(
+            f"`histories`: a time cannot be read ({error}). Give timestamps, ISO 8601 such as "
+            "2026-01-31T12:00:00, or seconds since 1970."
+        ) from error
+    filled = pc.fill_null(seconds, float("-inf")).to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(filled), filled, -np.inf)
+
+
+def _parse_times(texts: pa.Array) -> pa.Array:
+    """Texts as numbers or, if they are none, as timestamps with or without a zone."""
+    for kind in (pa.float64(), pa.timestamp("us")):
+        try:
+            return texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return texts.cast(pa.timestamp("us", "UTC"))
+
+
+def read_product_ids(generation: Path) -> pa.Array:
+    """The ids of a generation's products, row by row.
+
+    Raises:
+        DamagedError: they cannot be read.
+    """
+    path = generation / "products.parquet"
+    try:
+        return pq.read_table(path, columns=["product_id"])["product_id"].combine_chunks()
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedError(f"{path}: cannot be read ({error}).") from error

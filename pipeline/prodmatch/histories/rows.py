@@ -1,0 +1,123 @@
+"""Rows of recommendations: what is shown to each user, and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from prodmatch.histories.co_views import CoViews
+from prodmatch.histories.log import Histories
+from prodmatch.histories.tastes import Candidates, Recommender, choose
+from prodmatch.search.vector_index import AnnIndex
+
+SCHEMA = pa.schema(
+    [
+        ("user", pa.string()),
+        ("rank", pa.int32()),
+        ("product_id", pa.string()),
+        ("score", pa.float32()),  # content and the blend's share of co-views; 0 of what is popular
+        ("content", pa.float32()),  # cosine to the taste
+        ("co_views", pa.float32()),
+        ("because", pa.string()),  # the product of the history that is most like it
+    ]
+)
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RowMaker:
+    """Makes rows of a table of `SCHEMA`.
+
+    Attributes:
+        recommender: of the index.
+        co_views: of all users.
+        blend: weight of the co-views.
+        product_ids: of the index, row by row.
+        popular: rows that may be shown, those of most users first.
+        top: how many a user gets.
+        groups: `(rows of the index,)`: of equal ones a user gets the best.
+    """
+
+    recommender: Recommender
+    co_views: CoViews
+    blend: float
+    product_ids: pa.Array
+    popular: Rows
+    top: int
+    groups: Rows | None = None
+
+    def make(self, histories: Histories, users: range) -> pa.Table:
+        """The rows of some users, best first; filled up with what most users have."""
+        found = self.recommender.find(histories, users, self.co_views, self.top)
+        chosen, scores = choose(found, self.blend, self.top, self.groups)
+        because = _because(self.recommender.ann, histories, users, chosen)
+        columns: list[tuple[Rows, Rows, Rows, npt.NDArray[np.float64]]] = []
+        for place, user in enumerate(users):
+            own = slice(*np.searchsorted(chosen.users, [place, place + 1]))
+            rows = chosen.rows[own]
+            more = self._more(histories.rows[histories.of(user)], rows)
+            columns.append(
+                (
+                    np.full(len(rows) + len(more), user),
+                    np.concatenate([rows, more]),
+                    np.concatenate([because[own], np.full(len(more), -1)]),
+                    np.pad(
+                        np.stack([scores[own], chosen.content[own], chosen.co_views[own]]),
+                        ((0, 0), (0, len(more))),
+                    ).T,
+                )
+            )
+        return self._table(histories, columns)
+
+    def _more(self, viewed: Rows, shown: Rows) -> Rows:
+        """Popular products that are neither viewed nor shown, as many as are wanted still."""
+        wanted, more = self.top - len(shown), []
+        if not wanted:
+            return np.zeros(0, np.int64)
+        taken = {*viewed.tolist(), *shown.tolist()}
+        groups = set() if self.groups is None else set(self.groups[shown].tolist())
+        for row in self.popular.tolist():
+            group = None if self.groups is None else int(self.groups[row])
+            if row in taken or group in groups:
+                continue
+            more.append(row)
+            if group is not None:
+                groups.add(group)
+            if len(more) == wanted:
+                break
+        return np.array(more, np.int64)
+
+    def _table(
+        self,
+        histories: Histories,
+        columns: list[tuple[Rows, Rows, Rows, npt.NDArray[np.float64]]],
+    ) -> pa.Table:
+        users, rows, because, scores = (np.concatenate(each) for each in zip(*columns, strict=True))
+        ranks = np.arange(len(users)) - np.searchsorted(users, users) + 1
+        reasons = pa.array(because, mask=because < 0)
+        return pa.Table.from_arrays(
+            [
+                histories.users.take(pa.array(users)),
+                pa.array(ranks, pa.int32()),
+                self.product_ids.take(pa.array(rows)),
+                *(pa.array(scores[:, n].round(6), pa.float32()) for n in range(3)),
+                self.product_ids.take(reasons),
+            ],
+            schema=SCHEMA,
+        )
+
+
+def _because(ann: AnnIndex, histories: Histories, users: range, chosen: Candidates) -> Rows:
+    """For each product chosen the liked one of its user's that is most like it."""
+    because = np.full(len(chosen.rows), -1)
+    liked = [histories.rows[own][histories.weights[own] > 0] for own in map(histories.of, users)]
+    known = np.unique(np.concatenate([*liked, chosen.rows]))
+    vectors = ann.vectors(known)
+    for place, rows in enumerate(liked):
+        own = slice(*np.searchsorted(chosen.users, [place, place + 1]))
+        if own.start == own.stop or not len(rows):
+            continue
+        shown, before = (vectors[np.searchsorted(known, each)] for each in (chosen.rows[own], rows))
+        because[own] = rows[(shown @ before.T).argmax(axis=1)]
+    return because

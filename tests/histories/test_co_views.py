@@ -1,0 +1,74 @@
+"""Co-views against counting by hand."""
+
+from collections import Counter
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from prodmatch.histories import co_views as module
+from prodmatch.histories.co_views import SHRINK, CoViewCounter
+from prodmatch.histories.log import Histories
+
+PRODUCTS = 30
+
+
+def drawn(seed: int, users: int) -> Histories:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 12, users)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    rows = (PRODUCTS * rng.random(starts[-1]) ** 2).astype(np.int64)
+    weights = rng.choice([1.0, 2.0, -1.0, 0.0], starts[-1]).astype(np.float32)
+    return Histories(pa.array([f"u{seed}-{n}" for n in range(users)]), starts, rows, weights)
+
+
+@pytest.mark.parametrize("span", [7, 50])
+def test_similarities_are_those_of_the_users_in_common(
+    span: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SPAN_ROWS", span)
+    counter = CoViewCounter(tmp_path, PRODUCTS)
+    users, pairs = Counter[int](), Counter[tuple[int, int]]()
+    for seed in (0, 1):
+        histories = drawn(seed, 60)
+        counter.add(histories)
+        for place in range(60):
+            own = histories.of(place)
+            liked = set(histories.rows[own][histories.weights[own] > 0].tolist())
+            users.update(liked)
+            pairs.update(permutations(liked, 2))
+    found = counter.finish()
+    assert found.users.tolist() == [users[row] for row in range(PRODUCTS)]
+    for row in range(PRODUCTS):
+        own = slice(found.starts[row], found.starts[row + 1])
+        expected = {
+            other: count / (users[row] * users[other]) ** 0.5 * count / (count + SHRINK)
+            for (first, other), count in pairs.items()
+            if first == row and count >= 2
+        }
+        assert dict(zip(found.rows[own], found.similarities[own], strict=True)) == pytest.approx(
+            expected, abs=1e-6
+        )
+        assert sorted(found.similarities[own])[::-1] == found.similarities[own].tolist()
+
+
+def test_a_product_keeps_its_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = CoViewCounter(tmp_path, PRODUCTS)
+    whole.add(drawn(2, 400))
+    every = whole.finish()
+    monkeypatch.setattr(module, "NEIGHBOURS", 3)
+    few = whole.finish()
+    for row in range(PRODUCTS):
+        first = slice(every.starts[row], min(every.starts[row] + 3, every.starts[row + 1]))
+        assert (
+            few.rows[few.starts[row] : few.starts[row + 1]].tolist() == every.rows[first].tolist()
+        )
+
+
+def test_nobody_has_nothing_in_common(tmp_path: Path) -> None:
+    counter = CoViewCounter(tmp_path, PRODUCTS)
+    assert not len(counter.finish().rows)
+    counter.add(drawn(0, 0))
+    assert not len(counter.finish().rows)

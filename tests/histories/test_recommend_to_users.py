@@ -1,0 +1,177 @@
+"""What every user of a log gets, against numpy over the stored vectors."""
+
+from collections import Counter
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prodmatch import ProductIndex, open_index
+from prodmatch.errors import QueryError
+from prodmatch.evaluate import evaluate_histories
+from prodmatch.histories import log as log_module
+from prodmatch.histories import tastes as tastes_module
+from prodmatch.histories.co_views import SHRINK
+from prodmatch.histories.leave_last_out import USUAL_BLEND, leave_last_out
+from prodmatch.histories.log import Histories
+from prodmatch.histories.tastes import Candidates, choose
+from prodmatch.recommend import recommend_products, recommend_to_users
+from prodmatch.search.options import SearchOptions
+
+PRODUCTS = 60
+
+
+@pytest.fixture(scope="module")
+def index(published: Path) -> ProductIndex:
+    return open_index(published)
+
+
+def write_log(path: Path, histories: dict[str, list[int]]) -> Path:
+    events = [(user, f"p{row:04d}") for user, rows in histories.items() for row in rows]
+    users, products = zip(*events, strict=True)
+    pq.write_table(pa.table({"user": users, "product_id": products}), path)
+    return path
+
+
+def shown(path: Path) -> dict[str, list[str]]:
+    table = pq.read_table(path).to_pylist()
+    found: dict[str, list[str]] = {}
+    for row in table:
+        found.setdefault(row["user"], []).append(row["product_id"])
+        assert row["rank"] == len(found[row["user"]])
+    return found
+
+
+def test_one_product_alone_gives_what_is_like_it(index: ProductIndex, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.parquet", {"a": [7]})
+    report = recommend_to_users(index, log, tmp_path / "out.parquet", SearchOptions(top=5))
+    like = recommend_products(index, ["p0007"], options=SearchOptions(top=5))
+    found = shown(tmp_path / "out.parquet")
+    assert found == {"a": [hit.product_id for hit in like]}
+    assert (report.users, report.recommendations, report.rejects) == (1, 5, {})
+    assert {row["because"] for row in pq.read_table(tmp_path / "out.parquet").to_pylist()} == {
+        "p0007"
+    }
+
+
+def test_scores_are_content_and_a_share_of_co_views(index: ProductIndex, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    histories = {f"u{n:02d}": rng.choice(PRODUCTS, 4, replace=False).tolist() for n in range(40)}
+    histories |= {f"v{n:02d}": [3, 50, 11][: 2 + n % 2] for n in range(9)}
+    log = write_log(tmp_path / "log.parquet", histories)
+    report = recommend_to_users(index, log, tmp_path / "out.parquet", SearchOptions(top=PRODUCTS))
+    assert report.blend == USUAL_BLEND
+    users, pairs = Counter[int](), Counter[tuple[int, int]]()
+    for rows in histories.values():
+        users.update(rows)
+        pairs.update(permutations(rows, 2))
+    table = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert any(row["co_views"] for row in table)
+    for row in table:
+        seen = histories[row["user"]]
+        half_lives = np.arange(len(seen))[::-1] / log_module.HALF_LIFE_EVENTS
+        weights = 0.5**half_lives / (0.5**half_lives).sum()
+        other = int(row["product_id"][1:])
+        assert other not in seen
+        counts = np.array([pairs[own, other] for own in seen], np.float64)
+        counts[counts < 2] = 0
+        alike = counts / np.sqrt([max(1, users[own] * users[other]) for own in seen])
+        expected = float((weights * alike * counts / (counts + SHRINK)).sum())
+        assert row["co_views"] == pytest.approx(expected, abs=1e-5)
+        assert row["score"] == pytest.approx(row["content"] + USUAL_BLEND * expected, abs=1e-4)
+    for user, rows in histories.items():
+        scores = [row["score"] for row in table if row["user"] == user]
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) == PRODUCTS - len(rows)
+
+
+def test_the_batches_and_parts_make_no_difference(
+    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    histories = {f"u{n}": rng.choice(PRODUCTS, 1 + n % 6).tolist() for n in range(70)}
+    log = write_log(tmp_path / "log.parquet", histories)
+    recommend_to_users(index, log, tmp_path / "one.parquet")
+    monkeypatch.setattr(log_module, "PART_ROWS", 50)
+    for module in (tastes_module, __import__("prodmatch.recommend", fromlist=["recommend"])):
+        monkeypatch.setattr(module, "BATCH_USERS", 7)
+    recommend_to_users(index, log, tmp_path / "many.parquet")
+    assert shown(tmp_path / "one.parquet") == shown(tmp_path / "many.parquet")
+
+
+def test_a_filter_holds_and_who_has_nothing_known_gets_what_many_have(
+    index: ProductIndex, tmp_path: Path
+) -> None:
+    log = write_log(tmp_path / "log.parquet", {"a": [40, 41], "b": [40], "c": [9999]})
+    options = SearchOptions("price >= 40", top=30)
+    report = recommend_to_users(index, log, tmp_path / "out.parquet", options)
+    found = shown(tmp_path / "out.parquet")
+    allowed = {f"p{row:04d}" for row in range(40, PRODUCTS)}
+    assert report.rejects == {"unknown_product": 1}
+    assert set(found["a"]) == allowed - {"p0040", "p0041"}
+    assert set(found["c"]) == allowed
+    assert found["c"][:2] == ["p0040", "p0041"]
+
+
+def test_of_the_products_of_a_value_a_user_gets_one(index: ProductIndex, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.parquet", {"a": [1, 2, 4], "b": [9999]})
+    recommend_to_users(index, log, tmp_path / "out.parquet", SearchOptions(one_per="colour"))
+    for products in shown(tmp_path / "out.parquet").values():
+        assert sorted(int(name[1:]) % 3 for name in products) == [0, 1, 2]
+
+
+def test_of_a_group_one_is_chosen() -> None:
+    count = 12
+    candidates = Candidates(
+        np.repeat([0, 1], count // 2),
+        np.arange(count),
+        np.linspace(1, 0, count),
+        np.zeros(count),
+    )
+    groups = np.array([0, 0, 1, 4, 5, 1, 2, 2, 2, 2, 2, 3])
+    chosen, scores = choose(candidates, 1.0, 3, groups)
+    assert chosen.rows.tolist() == [0, 2, 3, 6, 11]
+    assert scores.tolist() == candidates.content[chosen.rows].tolist()
+
+
+def test_the_last_product_that_is_new_is_left_out() -> None:
+    def history(*rows: int) -> Histories:
+        weights = np.array([-1.0 if row < 0 else 1.0 for row in rows], np.float32)
+        starts = np.array([0, len(rows)])
+        return Histories(pa.array(["u"]), starts, np.abs(np.array(rows)), weights)
+
+    for rows, before, last in (
+        ((1, 2, 3), [1, 2], [3]),
+        ((1, 2, 1), [1], [2]),
+        ((1, 2, -3), [1], [2]),
+        ((1, 1, 1), [], []),
+        ((5,), [], []),
+        ((-5, 4), [], []),
+    ):
+        found = leave_last_out(history(*rows))
+        assert (found.histories.rows.tolist(), found.last.tolist()) == (before, last)
+
+
+def test_what_users_do_is_learnt_and_measured(index: ProductIndex, tmp_path: Path) -> None:
+    """Pairs that no picture tells: who has one of a pair of products has the other next."""
+    rng = np.random.default_rng(2)
+    partner = rng.permutation(PRODUCTS)
+    histories = {}
+    for n in range(1200):
+        first = int(rng.integers(PRODUCTS))
+        histories[f"u{n}"] = [int(rng.integers(PRODUCTS)), first, int(partner[first])]
+    log = write_log(tmp_path / "log.parquet", histories)
+    found = evaluate_histories(index, log)
+    success = {name: figures["Success@10"].value for name, figures in found.figures.items()}
+    assert success["co_views"] > 0.9
+    assert success["blend"] > 0.9
+    assert success["content"] < 0.5
+    assert success["popularity"] < 0.5
+    assert found.blend > 0
+    assert found.gains["RR@10"].signal == "co_views"
+    few = write_log(tmp_path / "few.parquet", {"a": [1, 2]})
+    with pytest.raises(QueryError, match="nobody among one in ten users"):
+        evaluate_histories(index, few)
