@@ -30,8 +30,10 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json
 
 OF_LOGS = ("out", "events", "half_life")
-OF_ONE = ("liked", "disliked", "weights", "min_probability", "offset", "diverse", "boost")
-OF_ONE += ("form", "explain")
+OF_ONE = (
+    *("liked", "disliked", "weights", "min_probability", "offset", "diverse", "boost"),
+    *("form", "explain"),
+)
 
 
 @click.command()

@@ -272,8 +272,8 @@ class PostingsReader:
         return None if found is None else found[0]
 
 
-def _idf(row_count: int, said_by: int) -> float:
-    return float(np.log1p((row_count - said_by + 0.5) / (said_by + 0.5)))
+def _idf(row_count: int, products_with: int) -> float:
+    return float(np.log1p((row_count - products_with + 0.5) / (products_with + 0.5)))
 
 
 def _alternatives(term: QueryTerm, expansions: Sequence[Expansion]) -> tuple[str, ...]:

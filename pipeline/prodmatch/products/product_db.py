@@ -167,9 +167,11 @@ class Products:
         if name in self.columns:
             return
         near = " or ".join(nearest_values(name, self.columns))
-        meant = f"; did you mean {near}?" if near else "."
+        suggestion = f"; did you mean {near}?" if near else "."
         names = ", ".join(self.columns)[:300]
-        raise QueryError(f"`{parameter}`: there is no column {name!r}{meant} There are {names}.")
+        raise QueryError(
+            f"`{parameter}`: there is no column {name!r}{suggestion} There are {names}."
+        )
 
     def _codes(self, name: str) -> "ColumnCodes":
         """A column as codes, which are read from the generation's Parquet file.

@@ -237,8 +237,8 @@ def diversify(scores: Floats, vectors: Vectors, diverse: float, count: int) -> R
         diverse: 0 to 1.
         count: how many are wanted.
     """
-    spread = float(scores[0] - scores[-1])
-    relevance = (scores - scores[-1]) / (spread or 1.0)
+    extent = float(scores[0] - scores[-1])
+    relevance = (scores - scores[-1]) / (extent or 1.0)
     similarity = np.zeros(len(scores), np.float32)
     free = np.ones(len(scores), np.bool_)
     chosen: list[int] = []
