@@ -204,8 +204,8 @@ BOOST = click.option(
 FACETS = click.option(
     "--facets",
     metavar="COLUMN,...",
-    help="Count the values of columns over all products that meet the filter and, with "
-    "--min-probability, lie above that.",
+    help="Count the values of columns over all products that meet the filter, whatever the query; "
+    "with --min-probability over those above it, only candidates if over 5,000 meet the filter.",
 )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.thumbnails import make_thumbnails, save_jpeg
-from prodmatch.search.hits import Answer
+from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
 
@@ -99,10 +99,16 @@ def _render(name: str, **values: object) -> str:
     environment.filters |= {
         "short": _short,
         "thumbnail": _thumbnail,
-        "shares": lambda hit: {signal: float(getattr(hit, signal)) for signal in SIGNALS},
+        "shares": _shares,
         "figure": lambda value, digits: "unknown" if value is None else f"{value:.{digits}f}",
     }
     return environment.get_template(name).render(values)
+
+
+def _shares(hit: Hit) -> dict[str, float]:
+    """The parts of a hit's score."""
+    parts = {signal: float(getattr(hit, signal)) for signal in SIGNALS}
+    return parts if hit.boost is None else {**parts, "boost": hit.boost}
 
 
 def _short(value: object) -> str:

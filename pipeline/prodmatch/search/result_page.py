@@ -21,7 +21,7 @@ from prodmatch.storage.vectors import Vectors
 
 # Candidates of each signal, in the first round and those after it; half as many hits come of one.
 # A page depends on the rounds alone, so that pages one after the other are as one long page.
-CANDIDATES = (200, 2_000, 20_000)
+CANDIDATES = (200, 600, 2_000, 6_000, 20_000)
 MOST_RANKED = 5_000  # products that a filter leaves, to know of each whether it is above a floor
 MOST_VALUES = 100  # of a facet
 Rows = npt.NDArray[np.int64]
@@ -182,8 +182,7 @@ class PageMaker:
         ranked = ranked.take(self.best_first(ranked))
         if options.one_per is None:
             return ranked
-        groups = self.products.codes(options.one_per).groups(ranked.rows)
-        _, firsts = np.unique(groups, return_index=True)
+        _, firsts = np.unique(self._groups(ranked.rows, options.one_per), return_index=True)
         return ranked.take(np.sort(firsts))
 
     def _choose(self, pool: Ranked, diverse: float, count: int) -> Ranked:
@@ -195,12 +194,14 @@ class PageMaker:
     def _others(self, within: Rows | None, rows: Rows, one_per: str | None) -> Rows:
         """The rows without these and without what shares a value with one of them."""
         within = np.arange(self.products.row_count) if within is None else within
-        if one_per is None:
-            return np.setdiff1d(within, rows, assume_unique=True)
-        codes = self.products.codes(one_per)
-        taken = np.zeros(len(codes.first_rows) + self.products.row_count, np.bool_)
-        taken[codes.groups(rows)] = True
-        return within[~taken[codes.groups(within)]]
+        groups = self._groups(within, one_per)
+        free = np.ones(int(groups.max(initial=0)) + 1, np.bool_)
+        free[self._groups(rows, one_per)] = False
+        return within[free[groups]]
+
+    def _groups(self, rows: Rows, one_per: str | None) -> Rows:
+        """The group of each of these rows, by its value of a column; its own if there is none."""
+        return rows if one_per is None else self.products.codes(one_per).groups(rows)
 
 
 @dataclass(frozen=True)
