@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import click
 
 from prodmatch_cli.messages import translate
+from prodmatch_cli.pulse import Pulse
 from prodmatch_cli.text import one_line
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -22,9 +23,14 @@ class _Stderr(logging.Handler):
     """Writes lines to what stderr is now, above the progress bars where there are any."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        PULSE.clear()
+        if record.levelno >= logging.ERROR:
+            PULSE.begin("")
         bars = sys.modules.get("tqdm")
         with bars.tqdm.external_write_mode(sys.stderr) if bars else nullcontext():
             click.echo(self.format(record), err=True)
+        if PULSE.is_alive() and record.levelno == logging.INFO and not _is_own(record):
+            PULSE.begin(_message(record))
 
 
 class _Text(logging.Formatter):
@@ -53,6 +59,7 @@ class _Json(logging.Formatter):
 CLI = logging.getLogger("prodmatch_cli")
 LIBRARY = logging.getLogger("prodmatch")
 HANDLER = _Stderr()
+PULSE = Pulse()
 
 
 def configure(
@@ -70,15 +77,16 @@ def configure(
     HANDLER.setFormatter(_Json() if form == "json" else _Text())
     if HANDLER not in logging.root.handlers:
         logging.root.addHandler(HANDLER)
-    visible = not quiet and (
-        command in TRAINING or (sys.stderr is not None and sys.stderr.isatty())
-    )
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    visible = not quiet and (command in TRAINING or on_terminal)
     chosen = logging.getLevelNamesMapping()[(level or "info").upper()]
     CLI.setLevel(chosen)
     LIBRARY.setLevel(logging.WARNING if level is None and not visible else chosen)
     HANDLER.setLevel(chosen)  # for the loggers of other libraries
     if quiet or form == "json":
         os.environ["TQDM_DISABLE"] = "1"
+    elif on_terminal and command and not PULSE.is_alive():
+        PULSE.start()
 
 
 def format_line(message: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from prodmatch.search.scoring import SIGNALS
+from prodmatch_cli.logs import PULSE
 from prodmatch_cli.text import CONTROL, cut, harmless, unbroken, width
 
 HIT_COLUMNS = ("rank", "product_id", "title", "score", "probability")
@@ -104,6 +105,7 @@ def _write(text: str) -> None:
     """
     if sys.stdout is None:  # it was closed from the start
         return
+    PULSE.begin("")
     try:
         sys.stdout.flush()
         # Half a character, which UTF-8 has no bytes for, becomes an escape, which JSON knows.

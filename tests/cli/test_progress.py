@@ -15,6 +15,7 @@ from tiny import night, save_catalogue, save_query_encoders
 
 from prodmatch.model.description import Model
 from prodmatch.progress import bars_off
+from prodmatch_cli.pulse import CLEAR, Pulse
 
 
 def test_a_night_names_every_phase(
@@ -76,3 +77,25 @@ def test_a_bar_is_off_where_it_is_switched_off_by_now(monkeypatch: pytest.Monkey
     assert bars_off() is True
     monkeypatch.delenv("TQDM_DISABLE")
     assert bars_off() is None
+
+
+def test_a_phase_that_lasts_shows_its_seconds_until_another_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pulse = Pulse()
+    pulse.begin("loading torch")
+    pulse.redraw()
+    assert capsys.readouterr().err == f"{CLEAR}loading torch: 0 s"
+    pulse.begin("")
+    assert capsys.readouterr().err == CLEAR
+    pulse.redraw()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_on_a_terminal_clears_its_line_before_the_answer(tmp_path: Path) -> None:
+    save_catalogue(tmp_path / "c.parquet", 9)
+    store = ("--store", str(tmp_path / "store"))
+    lines = on_a_terminal("embed", str(tmp_path / "c.parquet"), "--dry-run", *store)
+    shown = [line.rpartition(CLEAR)[2].rpartition("\r")[2] for line in lines.split("\r\n")]
+    assert [line[20:] for line in shown[:2]] == ["opening the catalogue", "loading torch"]
+    assert "loading torch: " not in "".join(shown)
