@@ -426,6 +426,13 @@ PRICE_COLUMNS: dict[str, tuple[dict[str, list[object]], str | None, str | None]]
     "dollars by a column": ({"price": [1.5], "currency": ["CAD"]}, "price < 5", None),
     "euros": ({"price_eur": [1.5]}, None, "price_eur is in EUR, and the query says $"),
     "pounds": ({"price": [1.5], "price_currency": ["GBP"]}, None, "price is in GBP, and the query"),
+    "a sign beside": ({"price": [1.5], "price_currency": ["$"]}, "price < 5", None),
+    "another sign": ({"price": [1.5], "price_currency": ["\u20ac"]}, None, "price is in EUR, and"),
+    "its own column": (
+        {"price": [1.5], "price_currency": ["EUR"], "tax_currency": ["USD"]},
+        None,
+        "price is in EUR, and the query",
+    ),
     "several": ({"price": [1.5], "msrp": [2]}, None, "there are several columns of prices, price"),
     "text": ({"price": ["$1.50"]}, None, "price is text ('$1.50')"),
     "a flag": ({"price": [1.5], "price_drop": [True]}, "price < 5", None),
@@ -447,6 +454,13 @@ def test_a_limit_is_of_the_column_and_its_currency(name: str, tiny: Model, tmp_p
     assert [text for text in answer.hints if "not applied" in text] == list(answer.hints)
     assert (hint or "") in " ".join(answer.hints)
     assert bool(answer.hints) == bool(hint)
+
+
+def test_limits_that_exclude_each_other_are_not_applied(index: ProductIndex) -> None:
+    (answer,) = index.answer([Query("a", "shirt under $10 or over $40")])
+    assert answer.understood is None
+    assert answer.hints[0].startswith("price < 10 and price > 40: not applied, as no price meets")
+    assert answer.hits
 
 
 def test_a_limit_that_is_not_understood_is_hinted_at(index: ProductIndex) -> None:

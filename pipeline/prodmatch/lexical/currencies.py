@@ -72,6 +72,7 @@ def read_currency(text: str) -> str:
     return next((name for pattern, name in _OF_SPELLING if pattern.fullmatch(text)), "")
 
 
-def may_be(currency: str, code: str) -> bool:
-    """Whether a currency that a query names may be the one of this code; an unnamed one may."""
-    return not currency or code in _SEVERAL.get(currency, {currency})
+def may_be(currency: str, other: str) -> bool:
+    """Whether two currencies, as `read_currency` gives them, may be one; an unnamed one may."""
+    one, two = (_SEVERAL.get(each, frozenset([each])) for each in (currency, other))
+    return not currency or not other or bool(one & two)

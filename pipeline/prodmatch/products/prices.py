@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prodmatch.lexical.currencies import CODES, may_be
+from prodmatch.lexical.currencies import CODES, may_be, read_currency
 from prodmatch.lexical.price_limits import Limit
 from prodmatch.products.conditions import Column, is_price, name_words
 from prodmatch.products.filters import quote_name, read_columns
@@ -20,7 +20,7 @@ class PriceColumn:
     Attributes:
         name: of the column.
         sample: one of its values, where they are text.
-        currency: its code; empty where nothing tells it.
+        currency: as `read_currency` gives it; empty where nothing tells it.
         units: how many of its units make one of the currency: 100 of cents.
     """
 
@@ -33,7 +33,6 @@ class PriceColumn:
 def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:
     """The columns that are prices by their names, numbers and texts."""
     columns = list(read_columns(connection).values())
-    named = _only_currency(connection, columns)
     found = []
     for column in columns:
         is_text = column.kind == "text"
@@ -42,21 +41,23 @@ def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:
         if is_text and not re.search(r"\d", column.sample):
             continue
         words = name_words(column.name)
-        currency = next((word.upper() for word in words if word.upper() in CODES), named)
+        named = next((word.upper() for word in words if word.upper() in CODES), "")
+        currency = named or _currency_beside(connection, column.name, columns)
         units = 100 if CENTS & {*words} else 1
         found.append(PriceColumn(column.name, column.sample if is_text else "", currency, units))
     return found
 
 
-def _only_currency(connection: sqlite3.Connection, columns: Sequence[Column]) -> str:
-    """The code that the only column of currencies holds everywhere; else empty."""
+def _currency_beside(connection: sqlite3.Connection, price: str, columns: Sequence[Column]) -> str:
+    """The currency that a column beside one of prices holds everywhere; else empty."""
     names = [each.name for each in columns if "currency" in name_words(each.name)]
-    if len(names) != 1:
+    own = [name for name in names if name.lower() == f"{price}_currency".lower()]
+    if len(own or names) != 1:
         return ""
-    name = quote_name(names[0])
+    name = quote_name((own or names)[0])
     query = f"SELECT DISTINCT {name} FROM products WHERE {name} IS NOT NULL LIMIT 2"
-    values = [str(value).strip().upper() for (value,) in connection.execute(query)]
-    return values[0] if len(values) == 1 and values[0] in CODES else ""
+    values = [str(value).strip() for (value,) in connection.execute(query)]
+    return read_currency(values[0]) if len(values) == 1 else ""
 
 
 def say_why_not(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> str | None:
@@ -67,6 +68,10 @@ def say_why_not(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> str 
     if not numbers:
         texts = ", ".join(f"{each.name} is text ({each.sample!r})" for each in columns)
         return texts or "there is no column of prices"
+    above = [limit.amount for limit in limits if limit.operator in (">", ">=", "=")]
+    below = [limit.amount for limit in limits if limit.operator in ("<", "<=", "=")]
+    if above and below and max(above) > min(below):
+        return "no price meets all of them"
     (column,) = numbers
     other = [each.currency for each in limits if each.currency]
     if column.currency and any(not may_be(each, column.currency) for each in other):
