@@ -156,12 +156,6 @@ TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits 
 WHERE = click.option(
     "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
 )
-MIN_PROBABILITY = click.option(
-    "--min-probability",
-    type=FloatRange(0, 1),
-    default=0.0,
-    help="Leave out hits that match with a lower probability.",
-)
 WEIGHTS = click.option("--weights", help="Of the signals, such as lexical=0.5,text=0.2,image=0.3.")
 EXPLAIN = click.option(
     "--explain", is_flag=True, help="Show each signal's share of the score in the table."
@@ -192,45 +186,6 @@ HALF_LIFE = click.option(
 GENERATION = click.option(
     "--generation", "number", type=int, help="Which one.  [default: the current one]"
 )
-
-
-BOOST = click.option(
-    "--boost",
-    metavar="COLUMN=WEIGHT,...",
-    help="Add numeric columns to the score, such as popularity=.1: a weight times the rank of the "
-    "value among the column's distinct ones, 0 for the lowest to 1 for the highest. No value adds "
-    "nothing; a negative weight favours low values.",
-)
-FACETS = click.option(
-    "--facets",
-    metavar="COLUMN,...",
-    help="Count the values of columns over all products that meet the filter, whatever the query; "
-    "with --min-probability over those above it, only candidates if over 5,000 meet the filter.",
-)
-
-
-def page_options(command: Command) -> Command:
-    """Adds the options that say which of the hits make a page, and in what order."""
-    for option in (
-        BOOST,
-        click.option(
-            "--diverse",
-            type=FloatRange(0, 1),
-            default=0.0,
-            help="Put a hit down the more, the more it is like one above it: 0 not at all, 1 "
-            "whatever its score (maximal marginal relevance).",
-        ),
-        click.option(
-            "--one-per",
-            metavar="COLUMN",
-            help="Only the best hit for each value of a column, with the number of products that "
-            "have it (group_size, counted as facets are); one without a value stands for itself.",
-        ),
-        click.option("--offset", type=int, default=0, help="Leave out so many hits at the top."),
-        MIN_PROBABILITY,
-    ):
-        command = option(command)
-    return command
 
 
 def picture_options(command: Command) -> Command:
@@ -378,11 +333,6 @@ def read_pairs(value: str | None, option: str) -> dict[str, str]:
 def read_weights(value: str | None) -> dict[str, float] | None:
     """The weights in `lexical=0.5,image=0.5`; None where the option was not given."""
     return None if value is None else read_numbers(value, "--weights")
-
-
-def read_boost(value: str | None) -> dict[str, float]:
-    """The weights of columns in `popularity=.1,stock=.05`."""
-    return read_numbers(value, "--boost")
 
 
 def read_log_settings(events: str | None, half_life: float) -> "LogSettings":

@@ -12,17 +12,16 @@ from prodmatch.search.queries import Query, read_picture
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.opening import find_all_pictures, find_listed_pictures, read_options
 from prodmatch_cli.options import (
-    BOOST,
     FORMAT,
     PATH,
     STORE,
     WEIGHTS,
     check_target,
     picture_options,
-    read_boost,
     read_weights,
 )
 from prodmatch_cli.output import print_explanation
+from prodmatch_cli.page_options import BOOST, read_boost
 
 HEAT_PIXELS = 320  # of a side of the heat map's picture
 

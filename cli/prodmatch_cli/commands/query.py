@@ -16,7 +16,6 @@ from prodmatch_cli.answers import print_answers, report_answer
 from prodmatch_cli.messages import translate
 from prodmatch_cli.options import (
     EXPLAIN,
-    FACETS,
     HIT_FORMAT,
     NAME,
     PATH,
@@ -25,12 +24,11 @@ from prodmatch_cli.options import (
     WEIGHTS,
     WHERE,
     check_target,
-    page_options,
     picture_options,
-    read_boost,
     read_names,
     read_weights,
 )
+from prodmatch_cli.page_options import FACETS, page_options, read_boost
 
 
 @click.command()

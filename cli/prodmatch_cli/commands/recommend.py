@@ -22,12 +22,11 @@ from prodmatch_cli.options import (
     TOP,
     WHERE,
     check_target,
-    page_options,
-    read_boost,
     read_log_settings,
     read_weights,
 )
 from prodmatch_cli.output import print_json
+from prodmatch_cli.page_options import page_options, read_boost
 
 OF_LOGS = ("out", "events", "half_life")
 OF_ONE = (
