@@ -186,6 +186,8 @@ def test_nested_and_repeated_elements_are_kept(tmp_path: Path) -> None:
     [
         ("sku,name,image_url", "product_id=sku,title=name,image=image_url"),
         ("x,y,z", "product_id=NAME"),
+        ("Product ID,Title,x", "'product_id=Product ID,title=Title'"),
+        ("code,Name,Image URL", "'product_id=NAME,title=Name,image=Image URL'"),
     ],
 )
 def test_a_table_without_ids_says_how_to_name_them(tmp_path: Path, header: str, hint: str) -> None:

@@ -1,6 +1,7 @@
 """Shop exports and shopping feeds as catalogues: a row a variant, with its product's cells."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -69,10 +70,12 @@ def _suggest_names(sample: Sequence[Row]) -> list[str]:
         ("title", r"(product_?)?(name|title)|titel|bezeichnung"),
         ("image", r"(image|picture|photo)(_?(url|link|path|file))?s?|bild"),
     ):
-        matching = (name for name in names if re.fullmatch(theirs, name.strip(), re.IGNORECASE))
+        matching = (name for name in names if re.fullmatch(theirs, plain_name(name)))
         if ours not in names and (name := next(matching, None)):
             found.append(f"{ours}={name}")
-    example = ",".join(found) or "product_id=NAME"
+        elif ours == "product_id":
+            found.append(f"{ours}=NAME")
+    example = shlex.quote(",".join(found))
     return [f"no column is called product_id; embed it with `columns={example}`"]
 
 
