@@ -11,6 +11,7 @@ HEADS_ONLY = [
     ("--text-encoder", "bert"),
     ("--image-encoder", "resnet18"),
     ("--image-weights", "resnet.pth"),
+    ("--download", None),
     ("--labels", "labels.parquet"),
     ("--loss", "siglip"),
     ("--columns", "title=name"),
@@ -29,9 +30,11 @@ def usage_error(*arguments: str) -> str:
 @pytest.mark.parametrize("encoders", ["scratch", "finetune"])
 @pytest.mark.parametrize(("option", "value"), HEADS_ONLY)
 def test_options_of_heads_are_refused_where_encoders_are_trained(
-    encoders: str, option: str, value: str
+    encoders: str, option: str, value: str | None
 ) -> None:
-    found = usage_error("train", "c.parquet", "--encoders", encoders, option, value)
+    found = usage_error(
+        "train", "c.parquet", "--encoders", encoders, option, *([value] if value else [])
+    )
     assert f"{option} has no use here (--encoders {encoders})" in found
 
 

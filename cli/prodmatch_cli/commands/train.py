@@ -1,5 +1,6 @@
 """The command `train`."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import (
     CATALOGUE,
     DEVICE,
+    NAME,
     PATH,
     PRECISION,
     STORE,
@@ -22,8 +24,8 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json
 
 OF_HEADS = (
-    "text_encoder", "image_encoder", "image_weights", "labels", "loss", "columns", "text_columns",
-    "image_root", "workers",
+    "text_encoder", "image_encoder", "image_weights", "download", "labels", "loss", "columns",
+    "text_columns", "image_root", "workers",
 )  # fmt: skip
 OF_ENCODERS = ("pairs", "texts")
 
@@ -38,9 +40,22 @@ OF_ENCODERS = ("pairs", "texts")
     help="scratch and finetune train encoders, as 'prodmatch pretrain' does.",
 )
 @click.option("--model", default="compact", show_default=True, help="Whose encoders to use.")
-@click.option("--text-encoder", type=PATH, help="A Hugging Face directory.")
+@click.option(
+    "--text-encoder",
+    type=NAME,
+    help="A Hugging Face directory, or a name on its hub, such as bert-base-uncased.",
+)
 @click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")
-@click.option("--image-weights", type=PATH, help="Its state_dict in a file.")
+@click.option(
+    "--image-weights",
+    type=PATH,
+    help="Its state_dict in a file.  [default: torchvision's, where they are in its cache]",
+)
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch encoders by their names where no cache has them.",
+)
 @click.option("--pairs", type=PATH, help="As of 'prodmatch pretrain'.")
 @click.option("--texts", type=PATH, help="As of 'prodmatch pretrain'.")
 @click.option("--labels", type=PATH, help="Of query, product_id, label.")
@@ -69,9 +84,10 @@ def train(
     out: Path,
     encoders: str,
     model: str,
-    text_encoder: Path | None,
+    text_encoder: str | None,
     image_encoder: str | None,
     image_weights: Path | None,
+    download: bool,
     pairs: Path | None,
     texts: Path | None,
     labels: Path | None,
@@ -90,9 +106,9 @@ def train(
 ) -> None:
     """Fit heads on CATALOGUE over frozen encoders, with --labels or without.
 
-    The encoders are those of --model, or --text-encoder with --image-encoder and
-    --image-weights. Labels are Parquet, CSV or JSON lines of query, product_id and label (a grade,
-    or bought or not).
+    The encoders are those of --model, or --text-encoder with --image-encoder. Nothing is fetched
+    without --download; what was fetched once is used without it. Labels are Parquet, CSV or JSON
+    lines of query, product_id and label (a grade, or bought or not).
     """
     _refuse(context, encoders, OF_ENCODERS if encoders == "frozen" else OF_HEADS)
     if encoders != "frozen":
@@ -111,16 +127,24 @@ def train(
             device=device,
         )
         return
-    given = [text_encoder, image_encoder, image_weights]
-    if any(given) and not all(given):
-        raise click.UsageError("--text-encoder, --image-encoder and --image-weights go together.")
+    given = [text_encoder, image_encoder]
+    if any([*given, image_weights, download]) and not all(given):
+        raise click.UsageError(
+            "--text-encoder and --image-encoder go together; --image-weights and --download are "
+            "for them."
+        )
+    if download:
+        os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
+    from prodmatch.encoders.hub import find_image_weights, find_text_encoder
     from prodmatch.encoders.model_writer import EncoderFiles
     from prodmatch.train import HeadSettings, fit_heads
 
     opened = open_given(catalogue, columns, text_columns, image_root)
-    if text_encoder and image_encoder and image_weights:
+    if text_encoder and image_encoder:
         _refuse(context, "frozen", ("model",))
-        files = EncoderFiles.of_files(text_encoder, image_encoder, image_weights)
+        text = find_text_encoder(text_encoder, download=download)
+        weights = image_weights or find_image_weights(image_encoder, download=download)
+        files = EncoderFiles.of_files(text, image_encoder, weights)
     else:
         files = EncoderFiles.of_model(open_model(model))
     settings = HeadSettings(

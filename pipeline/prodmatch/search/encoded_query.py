@@ -179,7 +179,8 @@ class QueryEncoder:
 
     def _correct(self, words: str) -> Correction:
         """The words corrected, but for those that a rule of the shop's has."""
-        return correct_spelling(words, self._lexicon, self.synonyms.has_word)
+        is_right = self.synonyms.has_word if self.synonyms else None
+        return correct_spelling(words, self._lexicon, is_right)
 
     @property
     def _lexicon(self) -> "_Lexicon":
