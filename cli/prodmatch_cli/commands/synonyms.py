@@ -7,6 +7,7 @@ import click
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.atomic import new_file
 from prodmatch.synonyms import suggest_synonyms
+from prodmatch_cli.messages import print_note
 from prodmatch_cli.options import PATH, STORE, check_target
 from prodmatch_cli.output import print_lines
 
@@ -39,11 +40,11 @@ def synonyms(store: Path, suggest: bool, top: int, out: Path | None) -> None:
             rules = index.searcher.synonyms.rules
             print_lines(f"{rule.words} => {', '.join(rule.alternatives)}" for rule in rules)
             if not rules:
-                click.echo("the published index has no synonyms", err=True)
+                print_note("the published index has no synonyms")
             return
         lines = [*HEADER, *(each.as_line() for each in suggest_synonyms(index, top=top))]
     if len(lines) == len(HEADER):
-        click.echo("no words of the catalogue are near enough", err=True)
+        print_note("no words of the catalogue are near enough")
     if out is None:
         print_lines(lines)
         return
