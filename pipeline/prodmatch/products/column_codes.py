@@ -4,6 +4,7 @@ Apart from what every query needs: it reads Parquet, and a query in a shell does
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,13 @@ class ColumnCodes:
 
     def count(self, rows: Rows | None) -> Rows:
         """How many of these rows, of all if None, have each value: `(values,)`."""
-        codes = self.codes if rows is None else self.codes[rows]
+        return self._all_counts if rows is None else self._count(self.codes[rows])
+
+    @cached_property
+    def _all_counts(self) -> Rows:
+        return self._count(self.codes)
+
+    def _count(self, codes: npt.NDArray[np.int32]) -> Rows:
         return np.bincount(codes + 1, minlength=len(self.first_rows) + 1)[1:]
 
     def scaled(self, rows: Rows) -> npt.NDArray[np.float64]:
