@@ -135,8 +135,8 @@ def train(
         )
     if download:
         os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
-    from prodmatch.encoders.hub import find_image_weights, find_text_encoder
     from prodmatch.encoders.model_writer import EncoderFiles
+    from prodmatch.encoders.published import find_image_weights, find_text_encoder
     from prodmatch.train import HeadSettings, fit_heads
 
     opened = open_given(catalogue, columns, text_columns, image_root)

@@ -13,8 +13,8 @@ import torchvision
 from huggingface_hub import constants
 from small import products, run, save_encoders, write
 
-from prodmatch.encoders.hub import find_image_weights, find_text_encoder
 from prodmatch.encoders.model_writer import copy_files, find_text_spec
+from prodmatch.encoders.published import find_image_weights, find_text_encoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 

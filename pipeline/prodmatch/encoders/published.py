@@ -6,10 +6,11 @@ Nothing is fetched unless `download` is given; what was fetched once is used wit
 import re
 from pathlib import Path
 
-import torch
 import torchvision
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import snapshot_download
+from huggingface_hub.constants import HF_HUB_CACHE as CACHE
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from torch.hub import download_url_to_file, get_dir
 
 from prodmatch.errors import ModelError
 
@@ -36,12 +37,12 @@ def find_text_encoder(name: str, *, download: bool = False) -> Path:
         if not download:
             raise ModelError(
                 f"`text_encoder={name}`: is no directory, and a hub's model of this name is not in "
-                f"the cache {constants.HF_HUB_CACHE}. Give a directory, or fetch it with "
+                f"the cache {CACHE}. Give a directory, or fetch it with "
                 "`download`."
             ) from error
     try:
         return Path(_snapshot(name, local=False))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (HFValidationError, OSError) as error:  # of the network, or of the hub
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"`text_encoder={name}`: cannot be fetched ({reason}). Check the name and the network, "
@@ -74,7 +75,7 @@ def find_image_weights(architecture: str, *, download: bool = False) -> Path:
         raise ModelError(
             f"`image_encoder={architecture}`: is no ResNet of torchvision; try resnet18, resnet50."
         ) from error
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    path = Path(get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if path.exists():
         return path
     if not download:
@@ -85,7 +86,7 @@ def find_image_weights(architecture: str, *, download: bool = False) -> Path:
     digest = path.stem.rpartition("-")[2]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(url, str(path), digest, progress=False)
+        download_url_to_file(url, str(path), digest, progress=False)
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f"`image_encoder={architecture}`: its weights cannot be fetched ({error}). Give them "
