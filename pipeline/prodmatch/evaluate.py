@@ -1,6 +1,7 @@
 """Job: how well an index answers judged queries; each signal alone, the hybrid, and other runs."""
 
-import tempfile
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,24 +11,29 @@ import numpy as np
 from ir_measures import RR, Measure, P, R, Success, nDCG
 
 from prodmatch.errors import QueryError
+from prodmatch.evaluation.comparison import (
+    MEASURE,
+    Comparison,
+    Gain,
+    QueryFigure,
+    compare,
+    gains_over_best,
+    unjudged,
+    worst_queries,
+)
 from prodmatch.evaluation.statistics import (
     Figure,
     Values,
     bootstrap_mean,
     brier_score,
     expected_calibration_error,
-    randomisation_test,
 )
 from prodmatch.evaluation.trec import Qrels, Run, write_run
-from prodmatch.histories.learn import learn
-from prodmatch.histories.leave_last_out import METHODS
-from prodmatch.histories.log import LogSettings
-from prodmatch.histories.tastes import Recommender
 from prodmatch.search.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
-from prodmatch.storage.atomic import scratch_directory
+from prodmatch.storage.atomic import new_file
 
 HYBRID = "hybrid"
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -49,15 +55,6 @@ class EvaluateSettings:
         rel = self.relevant
         cutoffs = [P(rel=rel) @ 1, P(rel=rel) @ 10, R(rel=rel) @ 10, R(rel=rel) @ 100]
         return [nDCG @ 10, RR(rel=rel), *cutoffs, Success(rel=rel) @ 10]
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Signals together against the best one alone, by a two-sided paired randomisation test."""
-
-    signal: str
-    difference: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,8 @@ class Evaluation:
     brier: float | None  # of the probabilities of the hybrid's first ten hits; None without a hit
     ece: float | None  # their expected calibration error over ten bins
     cuts: list[Cut] = field(default_factory=list)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)  # by the names of `runs`
+    worst: list[QueryFigure] = field(default_factory=list)  # queries of the least nDCG@10
 
 
 def evaluate_index(
@@ -105,7 +104,7 @@ def evaluate_index(
         qrels: grades of products; what is not judged counts as no match.
         settings: measures and weights.
         runs: rankings of other programs, measured in the same table.
-        out: a directory for our runs in TREC's form.
+        out: a directory for our runs in TREC's form, and `to_judge.csv`: hits without a grade.
 
     Raises:
         QueryError: qrels and queries, or qrels and products, have nothing in common.
@@ -126,7 +125,12 @@ def evaluate_index(
         for name, found in hits.items()
     }
     qrels = {query.query_id: qrels[query.query_id] for query in judged}
+    names = {query.query_id: _name(query) for query in judged}
+    if out is not None:
+        pairs = unjudged([*rankings.values(), *runs.values()], qrels)
+        _write_unjudged(out / "to_judge.csv", index, pairs, names)
     values = {name: _measure(run, qrels, settings) for name, run in {**rankings, **runs}.items()}
+    ours, ranking = values[HYBRID], rankings[HYBRID]
     grades = [grade for products in qrels.values() for grade in products.values()]
     cuts = [_cut(hits[HYBRID], qrels, settings.relevant, at) for at in THRESHOLDS]
     brier, ece = _calibration_errors(hits[HYBRID], qrels, settings.relevant)
@@ -139,66 +143,56 @@ def evaluate_index(
             name: {measure: bootstrap_mean(each[measure], settings.seed) for measure in each}
             for name, each in values.items()
         },
-        gains=_gains(values, settings.seed, HYBRID),
+        gains=gains_over_best(values, SIGNALS, HYBRID, settings.seed),
         at_threshold=_cut(hits[HYBRID], qrels, settings.relevant, settings.threshold),
         brier=brier,
         ece=ece,
         cuts=cuts,
-    )
-
-
-@dataclass(frozen=True)
-class HistoriesEvaluation:
-    """How early each way of recommending shows the product that a user had last."""
-
-    users: int  # held out: one in ten of the log, 2,000 at most
-    blend: float  # weight of co-views next to content
-    figures: dict[str, dict[str, Figure]]  # method -> `Success@10` and `RR@10` -> figure
-    gains: dict[str, Gain]  # measure -> the blend against the best other method
-    generation: int
-
-
-def evaluate_histories(
-    index: ProductIndex, log: Path, settings: LogSettings | None = None, *, seed: int = 0
-) -> HistoriesEvaluation:
-    """Leaves out the last product of some users, and asks for it by what they had before.
-
-    Content alone, co-views alone, what most users have, and the blend are measured. What the
-    held-out users had is in no count, and the blend of a user was chosen by others.
-
-    Args:
-        index: the generation to measure.
-        log: as for `recommend_to_users`.
-        settings: weights of kinds of events, and how fast these fade.
-        seed: of the intervals and tests.
-
-    Raises:
-        QueryError: the log cannot be used, or nobody in it can be held out.
-        StoreError: the directory for temporary files cannot be written.
-    """
-    searcher = index.searcher
-    with scratch_directory(Path(tempfile.gettempdir())) as scratch:
-        found = learn(log, searcher, Recommender(searcher), scratch, settings or LogSettings())
-    evaluation = found.evaluation
-    if not evaluation.count:
-        raise QueryError(
-            f"`histories` {log}: nobody among one in ten users has two products or more. "
-            "Give a longer log."
-        )
-    values = {
-        name: {"Success@10": (ranks > 0).astype(np.float64), "RR@10": ranks}
-        for name, ranks in evaluation.ranks.items()
-    }
-    return HistoriesEvaluation(
-        users=evaluation.count,
-        blend=evaluation.blend,
-        figures={
-            name: {measure: bootstrap_mean(each[measure], seed) for measure in each}
-            for name, each in values.items()
+        comparisons={
+            name: compare((ours, values[name]), (ranking, run), names, settings.seed)
+            for name, run in runs.items()
         },
-        gains=_gains(values, seed, METHODS[-1]),
-        generation=searcher.generation.number,
+        worst=worst_queries(ours[MEASURE], ranking, qrels, names, settings.relevant),
     )
+
+
+def search_run(
+    index: ProductIndex, queries: Sequence[Query], settings: EvaluateSettings | None = None
+) -> Run:
+    """The ranking of an index by its own weights, to compare with that of another."""
+    settings = settings or EvaluateSettings()
+    found = index.search_many(queries, where=settings.where, top=settings.depth)
+    return {
+        query.query_id: [hit.product_id for hit in hits]
+        for query, hits in zip(queries, found, strict=True)
+    }
+
+
+def _name(query: Query) -> str:
+    """What a person knows a query by."""
+    return query.text or (query.product_id and f"like {query.product_id}") or "a picture"
+
+
+def _write_unjudged(
+    path: Path,
+    index: ProductIndex,
+    pairs: Sequence[tuple[str, str]],
+    names: Mapping[str, str],
+) -> None:
+    """A file to fill in: queries and products that nobody judged, with the texts of both."""
+    products = index.searcher.products
+    rows = {product: products.row_of(product) for _, product in pairs}
+    known = [row for row in rows.values() if row is not None]
+    titles = dict(zip(known, products.metadata(known), strict=True))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["query_id", "query", "product_id", "title", "relevance"])
+    for query_id, product in pairs:
+        row = rows[product]
+        title = "" if row is None else titles[row].get("title") or ""
+        writer.writerow([query_id, names[query_id], product, title, ""])
+    with new_file(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _judged_queries(
@@ -259,18 +253,6 @@ def _measure(run: Run, qrels: Qrels, settings: EvaluateSettings) -> dict[str, Va
     for found in ir_measures.iter_calc(measures, qrels, scored):
         values[str(found.measure)][positions[found.query_id]] = found.value
     return values
-
-
-def _gains(values: Mapping[str, Mapping[str, Values]], seed: int, together: str) -> dict[str, Gain]:
-    """By measure: what several together are above the best one alone."""
-    ours = SIGNALS if together == HYBRID else METHODS[:-1]
-    gains = {}
-    for measure, found in values[together].items():
-        best = max(ours, key=lambda name: float(values[name][measure].mean()))
-        difference = found - values[best][measure]
-        p = randomisation_test(difference, seed)
-        gains[measure] = Gain(best, round(float(difference.mean()), 7), round(p, 5))
-    return gains
 
 
 def _cut(hits: Sequence[Sequence[Hit]], qrels: Qrels, relevant: int, threshold: float) -> Cut:

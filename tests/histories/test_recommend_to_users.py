@@ -11,7 +11,7 @@ import pytest
 
 from prodmatch import ProductIndex, open_index
 from prodmatch.errors import QueryError
-from prodmatch.evaluate import evaluate_histories
+from prodmatch.evaluate_histories import evaluate_histories
 from prodmatch.histories import log as log_module
 from prodmatch.histories import tastes as tastes_module
 from prodmatch.histories.co_views import SHRINK

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodmatch.evaluation.trec import read_qrels, read_run
+from prodmatch.evaluation.clicks import read_clicks
+from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, write_qrels
 from prodmatch.search.product_index import open_index
-from prodmatch.search.queries import require_queries
+from prodmatch.search.queries import Query, require_queries
 from prodmatch.storage.atomic import new_file, write_json
 from prodmatch_cli.options import (
+    DEVICE,
     EVENT_WEIGHTS,
     FORMAT,
     HALF_LIFE,
+    NAME,
     PATH,
     STORE,
     FloatRange,
@@ -24,7 +27,8 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from prodmatch.evaluate import Gain
+    from prodmatch.evaluate import Evaluation
+    from prodmatch.evaluation.comparison import Comparison, Gain
     from prodmatch.evaluation.statistics import Figure
     from prodmatch.histories.log import LogSettings
 
@@ -32,7 +36,25 @@ if TYPE_CHECKING:
 @click.command()
 @STORE
 @click.option("--queries", type=PATH, help="As for query.")
-@click.option("--qrels", type=PATH, help="Qrels: Parquet, CSV, JSON lines or TREC.")
+@click.option(
+    "--qrels",
+    type=PATH,
+    multiple=True,
+    help="Qrels: Parquet, CSV, JSON lines or TREC; rows without a grade are left out. Several "
+    "files are joined.",
+)
+@click.option(
+    "--clicks",
+    type=PATH,
+    help="Log of query, product_id, event and position instead of both: qrels are made of it.",
+)
+@click.option(
+    "--against",
+    type=NAME,
+    help="Another store, or a model that this store's catalogue is embedded with meanwhile: the "
+    "same queries, compared one by one.",
+)
+@DEVICE
 @click.option("--histories", type=PATH, help="Log as for recommend, instead of judged queries.")
 @EVENT_WEIGHTS
 @HALF_LIFE
@@ -46,7 +68,10 @@ if TYPE_CHECKING:
 def evaluate(
     store: Path,
     queries: Path | None,
-    qrels: Path | None,
+    qrels: tuple[Path, ...],
+    clicks: Path | None,
+    against: str | None,
+    device: str,
     histories: Path | None,
     events: str | None,
     half_life: float,
@@ -60,44 +85,82 @@ def evaluate(
 ) -> None:
     """Measure each signal and the hybrid on judged queries.
 
-    With --out it writes evaluation.json, evaluation.html and a run file of each system. With
+    With --out it writes evaluation.json, evaluation.html, a run file of each system, and
+    to_judge.csv: first hits without a grade, which --qrels reads once they are filled in. With
     --histories it measures recommendations: the last product of one user in ten is left out and
     searched for, by content, by co-views, by what most users have, and by the blend.
     """
     if histories is not None:
-        if queries is not None or qrels is not None or out is not None:
-            raise click.UsageError("--histories: goes without --queries, --qrels and --out.")
+        if queries or qrels or clicks or against or out:
+            raise click.UsageError("--histories: goes with --events and --half-life alone.")
         _evaluate_histories(store, histories, read_log_settings(events, half_life), form)
         return
-    if queries is None or qrels is None:
-        raise click.UsageError("Give --queries and --qrels, or --histories.")
-    from prodmatch.evaluate import EvaluateSettings, evaluate_index
+    from prodmatch.evaluate import EvaluateSettings, evaluate_index, search_run
 
     settings = EvaluateSettings(
         relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where
     )
-    found = evaluate_index(
-        open_index(store),
-        require_queries(queries),
-        read_qrels(qrels),
-        settings,
-        runs={path.stem: read_run(path) for path in runs},
-        out=out,
-    )
-    if out is not None:
-        write_json(out / "evaluation.json", asdict(found))
-        from prodmatch.reports.html import evaluation_page
+    chosen, grades = _read_judged(queries, qrels, clicks)
+    systems = {path.stem: read_run(path) for path in runs}
+    if against is not None:
+        from prodmatch_cli.other_index import open_other
 
-        with new_file(out / "evaluation.html") as file:
-            file.write(evaluation_page(found, f"{queries.name} on {store}").encode())
+        with open_other(store, against, device) as other:
+            systems["against"] = search_run(other, chosen, settings)
+    found = evaluate_index(open_index(store), chosen, grades, settings, runs=systems, out=out)
+    if out is not None:
+        _write_reports(out, found, f"{(queries or clicks or store).name} on {store}")
+        if clicks is not None:
+            write_qrels(out / "qrels.jsonl", grades)
     if form == "json":
         print_json(asdict(found))
         return
     _print_figures(found.figures, found.gains)
+    for name, comparison in found.comparisons.items():
+        _print_comparison(name, comparison)
+
+
+def _read_judged(
+    queries: Path | None, qrels: tuple[Path, ...], clicks: Path | None
+) -> tuple[list[Query], Qrels]:
+    """The queries and their qrels, of files or of a log of clicks."""
+    if clicks is not None:
+        if queries or qrels:
+            raise click.UsageError("--clicks: goes without --queries and --qrels.")
+        return read_clicks(clicks)
+    if queries is None or not qrels:
+        raise click.UsageError("Give --queries and --qrels, --clicks, or --histories.")
+    return require_queries(queries), join_qrels(map(read_qrels, qrels))
+
+
+def _write_reports(out: Path, found: "Evaluation", title: str) -> None:
+    from prodmatch.reports.html import evaluation_page
+
+    write_json(out / "evaluation.json", asdict(found))
+    with new_file(out / "evaluation.html") as file:
+        file.write(evaluation_page(found, title).encode())
+
+
+def _print_comparison(name: str, comparison: "Comparison") -> None:
+    """The hybrid less another system, and the queries that it loses most on."""
+    click.echo(f"\nhybrid less {name}:")
+    rows = [
+        {"measure": measure, "difference": each.difference, "p": each.p}
+        for measure, each in comparison.measures.items()
+    ]
+    print_table(rows, ["measure", "difference", "p"])
+    if comparison.losses:
+        click.echo(f"\nwhere {name} finds more (nDCG@10):")
+        columns = ["query_id", "query", "hybrid", name]
+        losses = [
+            {"query_id": each.query_id, "query": each.query, "hybrid": each.ours, name: each.theirs}
+            for each in comparison.losses
+        ]
+        print_table(losses, columns)
 
 
 def _evaluate_histories(store: Path, log: Path, settings: "LogSettings", form: str) -> None:
-    from prodmatch.evaluate import evaluate_histories
+    from prodmatch.evaluate_histories import evaluate_histories
 
     found = evaluate_histories(open_index(store), log, settings)
     if form == "json":

@@ -1,5 +1,6 @@
 """Qrels and runs: which products fit which query, and what a ranking gave; TREC's formats."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,10 +19,12 @@ def read_qrels(path: Path) -> Qrels:
     """Graded qrels in Parquet, CSV, JSON lines (`query_id, product_id, relevance`) or TREC form.
 
     A file that ends in `.txt`, `.qrels` or `.trec` is TREC's: `query_id 0 product_id grade`.
-    Equal lines count once; the grade may also be called `grade` or `label`.
+    Equal lines count once; the grade may also be called `grade` or `label`. Rows without one are
+    not judged yet.
 
     Raises:
-        QueryError: a row lacks a field, a grade is no whole number, or two grades contradict.
+        QueryError: a row lacks a field, a grade is no whole number, two grades contradict, or
+            there is none.
     """
     rows = (
         _read_trec(path)
@@ -31,16 +34,48 @@ def read_qrels(path: Path) -> Qrels:
     qrels: Qrels = {}
     for number, row in enumerate(rows, start=1):
         query_id, product_id, grade = _read_row(row, number, path)
+        if grade is None:
+            continue
         known = qrels.setdefault(query_id, {})
         if known.setdefault(product_id, grade) != grade:
             raise QueryError(
                 f"`qrels` {path}: row {number}: {query_id!r} and {product_id!r} have the grades "
                 f"{known[product_id]} and {grade}. Keep one."
             )
+    if not qrels:
+        raise QueryError(f"`qrels` {path}: no row has a grade yet. Fill some in, 0 for no match.")
     return qrels
 
 
-def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, str, int]:
+def join_qrels(several: Iterable[Qrels]) -> Qrels:
+    """The grades of several files in one.
+
+    Raises:
+        QueryError: two contradict.
+    """
+    joined: Qrels = {}
+    for qrels in several:
+        for query_id, grades in qrels.items():
+            known = joined.setdefault(query_id, {})
+            for product_id, grade in grades.items():
+                if known.setdefault(product_id, grade) != grade:
+                    raise QueryError(
+                        f"`qrels`: {query_id!r} and {product_id!r} have the grades "
+                        f"{known[product_id]} and {grade} in two files. Keep one."
+                    )
+    return joined
+
+
+def write_qrels(path: Path, qrels: Qrels) -> None:
+    """Writes qrels as JSON lines, as `read_qrels` reads them."""
+    with new_file(path) as file:
+        for query_id, grades in qrels.items():
+            for product_id, grade in grades.items():
+                row = {"query_id": query_id, "product_id": product_id, "relevance": grade}
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+
+def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, str, int | None]:
     named = next((name for name in GRADES if name in row), None)
     if named is None or row.get("query_id") is None or row.get("product_id") is None:
         raise QueryError(
@@ -48,6 +83,8 @@ def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, 
             f"found {', '.join(row)}."
         )
     grade = row[named]
+    if grade is None:
+        return str(row["query_id"]), str(row["product_id"]), None
     if isinstance(grade, bool | int) or (isinstance(grade, float) and grade.is_integer()):
         return str(row["query_id"]), str(row["product_id"]), int(grade)
     raise QueryError(

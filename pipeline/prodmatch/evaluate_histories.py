@@ -1,0 +1,71 @@
+"""Job: how well a log of histories tells what its users have next."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from prodmatch.errors import QueryError
+from prodmatch.evaluation.comparison import Gain, gains_over_best
+from prodmatch.evaluation.statistics import Figure, bootstrap_mean
+from prodmatch.histories.learn import learn
+from prodmatch.histories.leave_last_out import METHODS
+from prodmatch.histories.log import LogSettings
+from prodmatch.histories.tastes import Recommender
+from prodmatch.search.product_index import ProductIndex
+from prodmatch.storage.atomic import scratch_directory
+
+
+@dataclass(frozen=True)
+class HistoriesEvaluation:
+    """How early each way of recommending shows the product that a user had last."""
+
+    users: int  # held out: one in ten of the log, 2,000 at most
+    blend: float  # weight of co-views next to content
+    figures: dict[str, dict[str, Figure]]  # method -> `Success@10` and `RR@10` -> figure
+    gains: dict[str, Gain]  # measure -> the blend against the best other method
+    generation: int
+
+
+def evaluate_histories(
+    index: ProductIndex, log: Path, settings: LogSettings | None = None, *, seed: int = 0
+) -> HistoriesEvaluation:
+    """Leaves out the last product of some users, and asks for it by what they had before.
+
+    Content alone, co-views alone, what most users have, and the blend are measured. What the
+    held-out users had is in no count, and the blend of a user was chosen by others.
+
+    Args:
+        index: the generation to measure.
+        log: as for `recommend_to_users`.
+        settings: weights of kinds of events, and how fast these fade.
+        seed: of the intervals and tests.
+
+    Raises:
+        QueryError: the log cannot be used, or nobody in it can be held out.
+        StoreError: the directory for temporary files cannot be written.
+    """
+    searcher = index.searcher
+    with scratch_directory(Path(tempfile.gettempdir())) as scratch:
+        found = learn(log, searcher, Recommender(searcher), scratch, settings or LogSettings())
+    evaluation = found.evaluation
+    if not evaluation.count:
+        raise QueryError(
+            f"`histories` {log}: nobody among one in ten users has two products or more. "
+            "Give a longer log."
+        )
+    values = {
+        name: {"Success@10": (ranks > 0).astype(np.float64), "RR@10": ranks}
+        for name, ranks in evaluation.ranks.items()
+    }
+    return HistoriesEvaluation(
+        users=evaluation.count,
+        blend=evaluation.blend,
+        figures={
+            name: {measure: bootstrap_mean(each[measure], seed) for measure in each}
+            for name, each in values.items()
+        },
+        gains=gains_over_best(values, METHODS[:-1], METHODS[-1], seed),
+        generation=searcher.generation.number,
+    )

@@ -1,0 +1,116 @@
+"""Qrels from a log of what was shown and clicked, for where nobody has judged."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prodmatch.catalogue.records import read_records
+from prodmatch.errors import QueryError
+from prodmatch.evaluation.trec import Qrels
+from prodmatch.search.queries import Query
+
+SHOWN, CLICKED, IN_CART, BOUGHT = "impression", "click", "cart", "purchase"
+EVENTS = {SHOWN: SHOWN, "view": SHOWN, CLICKED: CLICKED, IN_CART: IN_CART, BOUGHT: BOUGHT}
+MANY_CLICKS = 2  # that must not be fewer than its positions let expect, for grade 2
+MANY_TIMES = 10  # that a product was shown and never clicked, for grade 0
+
+
+@dataclass
+class _Product:
+    """What befell a product of a query."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    positions: Counter[int] = field(default_factory=Counter)  # that it was shown at
+
+
+def read_clicks(path: Path) -> tuple[list[Query], Qrels]:
+    """Queries and qrels from a log of `query`, `product_id`, `event` and, with them, `position`.
+
+    A product that was bought for a query has grade 3, one that was put in a cart 2; so has one
+    that was clicked twice and as often as products at its positions are (clicks over expected
+    clicks), as what stands first is clicked for that alone. One that was clicked has 1, and one
+    that was shown ten times and never clicked 0. Others are not judged. Queries that differ in case
+    and spaces are one, and have their text as their id.
+
+    Args:
+        path: Parquet, CSV or JSON lines; `event` is `impression` (or `view`), `click`, `cart` or
+            `purchase`, `click` where there is none; `position` is from 1.
+
+    Raises:
+        QueryError: the log cannot be read, lacks a field, or has other events.
+    """
+    log: dict[str, dict[str, _Product]] = defaultdict(lambda: defaultdict(_Product))
+    for number, row in enumerate(read_records(path, "`clicks`", numbers=["position"]), start=1):
+        query, product_id, event, position = _read_row(row, number, path)
+        product = log[query][product_id]
+        product.events[event] += 1
+        if event == SHOWN and position is not None:
+            product.positions[position] += 1
+    rates = _click_rates(log)
+    qrels = {query: _grades(products, rates) for query, products in log.items()}
+    qrels = {query: grades for query, grades in qrels.items() if any(grades.values())}
+    if not qrels:
+        raise QueryError(f"`clicks` {path}: no product was clicked for any query.")
+    return [Query(query, query) for query in qrels], qrels
+
+
+def _read_row(
+    row: Mapping[str, object], number: int, path: Path
+) -> tuple[str, str, str, int | None]:
+    query, product_id = row.get("query"), row.get("product_id")
+    event, position = row.get("event") or CLICKED, row.get("position")
+    if not isinstance(query, str) or not query.strip() or product_id is None:
+        raise QueryError(
+            f"`clicks` {path}: row {number} needs query and product_id; found {', '.join(row)} "
+            f"with {query!r} and {product_id!r}."
+        )
+    if str(event).lower() not in EVENTS:
+        raise QueryError(
+            f"`clicks` {path}: row {number}: the event is {event!r}; there are {', '.join(EVENTS)}."
+        )
+    if position is not None and not (isinstance(position, int | float) and position >= 1):
+        raise QueryError(
+            f"`clicks` {path}: row {number}: the position is {position!r}; positions are numbers "
+            "from 1."
+        )
+    text = " ".join(query.casefold().split())
+    return (
+        text,
+        str(product_id),
+        EVENTS[str(event).lower()],
+        None if position is None else int(position),
+    )
+
+
+def _click_rates(log: Mapping[str, Mapping[str, _Product]]) -> dict[int, float]:
+    """The share of what is shown at a position that is clicked, over all queries.
+
+    A product's clicks count at its positions in the proportion that it was shown there.
+    """
+    shown: Counter[int] = Counter()
+    clicked: defaultdict[int, float] = defaultdict(float)
+    for products in log.values():
+        for product in products.values():
+            total = product.positions.total()
+            for position, count in product.positions.items():
+                shown[position] += count
+                clicked[position] += product.events[CLICKED] * count / total
+    return {position: clicked[position] / count for position, count in shown.items()}
+
+
+def _grades(products: Mapping[str, _Product], rates: Mapping[int, float]) -> dict[str, int]:
+    found = {product_id: _grade(product, rates) for product_id, product in products.items()}
+    return {product_id: grade for product_id, grade in found.items() if grade is not None}
+
+
+def _grade(product: _Product, rates: Mapping[int, float]) -> int | None:
+    events = product.events
+    if events[BOUGHT]:
+        return 3
+    expected = sum(count * rates[position] for position, count in product.positions.items())
+    if events[IN_CART] or (events[CLICKED] >= MANY_CLICKS and events[CLICKED] >= expected):
+        return 2
+    if events[CLICKED]:
+        return 1
+    return 0 if events[SHOWN] >= MANY_TIMES else None

@@ -1,0 +1,144 @@
+"""Systems compared query by query: by how much they differ, how surely, and where one loses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prodmatch.evaluation.statistics import Values, randomisation_test
+from prodmatch.evaluation.trec import Qrels, Run
+
+MOST_SHOWN = 10  # queries
+HITS_SHOWN = 3  # of a query
+MEASURE = "nDCG@10"  # that queries are ordered by
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference, and the p of a two-sided paired randomisation test."""
+
+    difference: float
+    p: float
+
+
+@dataclass(frozen=True)
+class QueryFigure:
+    """A query and what came of it."""
+
+    query_id: str
+    query: str  # its text, or what else it has
+    value: float  # nDCG@10 of the hybrid
+    hits: list[str]  # ids of its first products
+    missed: list[str]  # ids of relevant products that are not among the first ten
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A query that another system answers better."""
+
+    query_id: str
+    query: str
+    ours: float  # nDCG@10
+    theirs: float
+    hits: list[str]
+    their_hits: list[str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The hybrid less another system."""
+
+    measures: dict[str, Difference]
+    losses: list[Loss]  # the largest, by nDCG@10
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Signals together against the best one alone, by a two-sided paired randomisation test."""
+
+    signal: str
+    difference: float
+    p: float
+
+
+def gains_over_best(
+    values: Mapping[str, Mapping[str, Values]], single: Sequence[str], together: str, seed: int
+) -> dict[str, Gain]:
+    """By measure: what several together are above the best one alone.
+
+    Args:
+        values: system -> measure -> `(queries,)`.
+        single: the systems that are in `together`.
+        together: the system of them all.
+        seed: of the tests.
+    """
+    gains = {}
+    for measure, found in values[together].items():
+        best = max(single, key=lambda name: float(values[name][measure].mean()))
+        difference = found - values[best][measure]
+        p = randomisation_test(difference, seed)
+        gains[measure] = Gain(best, round(float(difference.mean()), 7), round(p, 5))
+    return gains
+
+
+def compare(
+    values: tuple[Mapping[str, Values], Mapping[str, Values]],
+    runs: tuple[Run, Run],
+    queries: Mapping[str, str],
+    seed: int,
+) -> Comparison:
+    """How the hybrid differs from another system on the same queries.
+
+    Args:
+        values: of both: measure -> `(queries,)`.
+        runs: the rankings of both.
+        queries: query_id -> what a person knows it by, in the order of the values.
+        seed: of the tests.
+    """
+    measures, (ours, theirs) = {}, values
+    for measure in ours:
+        differences = ours[measure] - theirs[measure]
+        p = randomisation_test(differences, seed)
+        measures[measure] = Difference(round(float(differences.mean()), 7), round(p, 5))
+    differences = ours[MEASURE] - theirs[MEASURE]
+    names = list(queries)
+    worst = [row for row in np.argsort(differences, kind="stable").tolist() if differences[row] < 0]
+    losses = [
+        Loss(
+            names[row],
+            queries[names[row]],
+            round(float(ours[MEASURE][row]), 4),
+            round(float(theirs[MEASURE][row]), 4),
+            *(run.get(names[row], [])[:HITS_SHOWN] for run in runs),
+        )
+        for row in worst[:MOST_SHOWN]
+    ]
+    return Comparison(measures, losses)
+
+
+def worst_queries(
+    values: Values, run: Run, qrels: Qrels, queries: Mapping[str, str], relevant: int
+) -> list[QueryFigure]:
+    """The queries that the hybrid answers worst, with what it found and what it missed."""
+    names = list(queries)
+    found = []
+    for row in np.argsort(values, kind="stable")[:MOST_SHOWN].tolist():
+        name, hits = names[row], run.get(names[row], [])
+        wanted = [p for p, grade in qrels[name].items() if grade >= relevant and p not in hits[:10]]
+        value = round(float(values[row]), 4)
+        found.append(
+            QueryFigure(name, queries[name], value, hits[:HITS_SHOWN], wanted[:HITS_SHOWN])
+        )
+    return found
+
+
+def unjudged(runs: Sequence[Run], qrels: Qrels, depth: int = 10) -> list[tuple[str, str]]:
+    """Pairs of query and product among the first hits of any run that have no grade."""
+    pairs: dict[tuple[str, str], None] = {}
+    for query_id, grades in qrels.items():
+        for rank in range(depth):
+            for run in runs:
+                hits = run.get(query_id, [])
+                if rank < len(hits) and hits[rank] not in grades:
+                    pairs[query_id, hits[rank]] = None
+    return list(pairs)
