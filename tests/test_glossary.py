@@ -30,7 +30,6 @@ NAMES = {
     "gallery": "report",
     "halves": "parts",
     "hear": "log",
-    "hub": "hubness",
     "hubs": "hubness",
     "judgement": "qrel",
     "judgements": "qrels",

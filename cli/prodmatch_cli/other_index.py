@@ -37,6 +37,7 @@ def open_other(store: Path, against: str, device: str) -> Iterator[ProductIndex]
             link_or_copy(path, scratch / path.relative_to(store))
         command = [sys.executable, "-m", "prodmatch_cli", "build", "--store", str(scratch)]
         options = ["--model", str(chosen.folder), "--device", device, "--accept-changes"]
+        options += ["--log-level", "error"]
         done = subprocess.run([*command, *options], stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise StoreError(f"{store}: its catalogue cannot be embedded with {against}.")

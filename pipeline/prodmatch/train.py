@@ -94,6 +94,8 @@ def fit_heads(
     settings = settings or HeadSettings()
     check_new(out)
     description = ModelDescription(out.name, files.text, files.image)
+    if files.weights is not None:
+        description = replace(description, weights=files.weights)
     data = _read_data(catalogue, files, store, settings, labels, description)
     heads, fitted = best_heads(data.train, data.sets, data.measure, settings)
     # Without labels the figures are of one draw of products: a standard error at most is let go.

@@ -128,10 +128,13 @@ def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
     monkeypatch.setattr("prodmatch.training.residual.SHARES", (share,))
     catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
     settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32")
+    own = replace(model.description, weights={"lexical": 0.1, "text": 0.2, "image": 0.7})
+    model = replace(model, description=own)
     files = EncoderFiles.of_model(model)
     fit_heads(catalogue, files, tmp_path / "new", tmp_path / "store", settings)
     trained, text = open_model(str(tmp_path / "new")), (tmp_path / "new/README.md").read_text()
     assert trained.heads.bank is not None
+    assert trained.description.weights == model.description.weights
     inner = len(model.heads.text.bias)
     if card is None:
         assert trained.heads.dim == model.heads.dim

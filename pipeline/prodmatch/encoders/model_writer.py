@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -44,6 +44,7 @@ class EncoderFiles:
     write_text: Callable[[Path], None]
     write_image: Callable[[Path], None]
     heads: Heads | None = None  # of the model whose encoders they are
+    weights: Mapping[str, float] | None = None  # of the signals, of that model
 
     def write(self, folder: Path) -> EncoderPair:
         """Writes `text/` and `image/` into a folder, which is made if need be."""
@@ -56,17 +57,18 @@ class EncoderFiles:
     @classmethod
     def of_model(cls, model: Model) -> "EncoderFiles":
         """The encoders of a model, for a new one with other heads."""
-        return cls.of_pair(model.encoders, model.heads)
+        files = cls.of_pair(model.encoders)
+        return replace(files, heads=model.heads, weights=model.description.weights)
 
     @classmethod
-    def of_pair(cls, pair: EncoderPair, heads: Heads | None = None) -> "EncoderFiles":
+    def of_pair(cls, pair: EncoderPair) -> "EncoderFiles":
         """Encoders as they lie in two folders."""
 
         def copy(source: Path) -> Callable[[Path], None]:
             return lambda target: copy_files(source, target)
 
         folders = copy(pair.text_folder), copy(pair.image_folder)
-        return cls(pair.text, pair.image, *folders, heads)
+        return cls(pair.text, pair.image, *folders)
 
     @classmethod
     def of_files(cls, text: Path, architecture: str, weights: Path) -> "EncoderFiles":

@@ -42,14 +42,14 @@ def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:
             continue
         words = name_words(column.name)
         named = next((word.upper() for word in words if word.upper() in CODES), "")
-        currency = named or _currency_beside(connection, column.name, columns)
+        currency = named or _currency_column(connection, column.name, columns)
         units = 100 if CENTS & {*words} else 1
         found.append(PriceColumn(column.name, column.sample if is_text else "", currency, units))
     return found
 
 
-def _currency_beside(connection: sqlite3.Connection, price: str, columns: Sequence[Column]) -> str:
-    """The currency that a column beside one of prices holds everywhere; else empty."""
+def _currency_column(connection: sqlite3.Connection, price: str, columns: Sequence[Column]) -> str:
+    """The currency that a column next to one of prices holds everywhere; else empty."""
     names = [each.name for each in columns if "currency" in name_words(each.name)]
     own = [name for name in names if name.lower() == f"{price}_currency".lower()]
     if len(own or names) != 1:
