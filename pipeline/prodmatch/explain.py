@@ -24,7 +24,8 @@ from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_WORDS = 64  # of a text that are left out one after the other; each costs an encoder's pass
 WINDOW = 4  # a fourth of the picture's side is covered at once
-STEPS = 12  # and moved by a twelfth: a hundred passes
+STEPS = 12  # and moved by a twelfth: a hundred pieces, two passes each
+CLEAR_CHANGE = 48  # of a pixel's 255: from here on a cover changes it in full
 SAME_PICTURE = 0.98  # cosine of a picture encoded again to its stored part; less is another
 
 
@@ -42,7 +43,7 @@ class HeatMap:
     """The picture as its encoder sees it, and what each pixel brings to the cosine."""
 
     pixels: Pixels  # (side, side, 3)
-    heat: Vectors  # (side, side); above 0 it speaks for the match, below 0 against it
+    heat: Vectors  # (side, side); cosine, above 0 it speaks for the match, below 0 against it
     cosine: float  # of the uncovered picture
 
 
@@ -96,17 +97,18 @@ def explain_product(
 ) -> Explanation:
     """The exact split of a product's score, and what in words and picture carried it.
 
-    Words are left out one at a time. The picture is covered piece by piece: what the cosine loses
-    is what that piece brought. Of several pictures that is the one nearest to the query. A class
-    activation map would need the layers inside the encoder, which the ONNX file does not give out;
-    covering needs nothing but its answers.
+    Words are left out one at a time. The picture is covered piece by piece, and each piece is shown
+    alone: what the cosine loses by the one and gains by the other is what that piece brings. Of
+    several pictures that is the one nearest to the query. A class activation map would need the
+    layers inside the encoder, which the ONNX file does not give out; covering needs nothing but
+    its answers.
 
     Args:
         index: where the product is.
         query: words, a picture, or both.
         product_id: the product.
         pictures: the product's own, all of its list; generations keep none.
-        heat: measure a heat map of the best picture, which costs a hundred passes.
+        heat: measure a heat map of the best picture, which costs two hundred passes.
         options: of a search, whose weights and boost are used.
 
     Raises:
@@ -217,14 +219,23 @@ def _compare_pictures(
 
 
 def _heat_map(searcher: Searcher, encoded: EncodedQuery, pixels: Pixels) -> HeatMap:
-    part = searcher.encoders.pictures(pixels[None])[0]
-    windows = _windows(len(pixels))
-    covered = np.where(windows[..., None], _backdrop(pixels), pixels)  # (windows, side, side, 3)
-    cosine = float(part @ encoded.image)
-    lost = cosine - searcher.encoders.pictures(covered) @ encoded.image  # (windows,)
+    """What each piece brings, on the pixels that a cover changes: the rest has no part in it.
+
+    Covering alone painted half of the products blue: a shirt without its collar is still one
+    (docs/experiments.md).
+    """
+    backdrop, windows = _backdrop(pixels), _windows(len(pixels))
+    inside = windows[..., None]  # (windows, side, side, 1)
+    blank = np.broadcast_to(backdrop, pixels.shape)
+    whole, none = searcher.encoders.pictures(np.stack([pixels, blank])) @ encoded.image
+    without = searcher.encoders.pictures(np.where(inside, backdrop, pixels)) @ encoded.image
+    alone = searcher.encoders.pictures(np.where(inside, pixels, backdrop)) @ encoded.image
+    brought = (whole - without + alone - none) / 2  # (windows,)
     times = np.maximum(windows.sum(axis=0), 1)
-    heat = np.tensordot(lost, windows.astype(np.float32), axes=1) / times
-    return HeatMap(pixels, heat.astype(np.float32), cosine)
+    heat = np.tensordot(brought, windows.astype(np.float32), axes=1) / times
+    change = np.abs(pixels.astype(np.float32) - backdrop).max(axis=-1)  # (side, side)
+    heat *= np.minimum(change / CLEAR_CHANGE, 1.0)
+    return HeatMap(pixels, heat.astype(np.float32), float(whole))
 
 
 def _backdrop(pixels: Pixels) -> Pixels:

@@ -16,7 +16,7 @@ from small import draw, embed, products, run, write
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.errors import QueryError
-from prodmatch.explain import explain_product, paint
+from prodmatch.explain import CLEAR_CHANGE, HeatMap, explain_product, paint
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.reports.html import answers_page, explanation_page
@@ -99,26 +99,52 @@ def test_a_query_of_words_and_picture_keeps_the_picture_when_a_word_is_left_out(
     assert share.text == pytest.approx(float(text @ both.text - text @ alone.text), abs=1e-5)
 
 
-def test_covering_what_carries_the_match_is_where_the_heat_is(index: ProductIndex) -> None:
+def heat_of(index: ProductIndex, picture: bytes, query: Query) -> HeatMap:
+    heat_map = explain_product(index, query, "p0000", pictures=[picture]).heat_map
+    assert heat_map is not None
+    return heat_map
+
+
+def test_the_heat_is_what_a_piece_brings_covered_and_alone(index: ProductIndex) -> None:
     picture = products(1)[0]["image"]
     assert isinstance(picture, bytes)
-    asked = Query(image=picture)
-    heat_map = explain_product(index, asked, "p0000", pictures=[picture]).heat_map
-    assert heat_map is not None
-    side = len(heat_map.pixels)
-    encoded = index.searcher.encode_one(asked)
-    covered, edge = heat_map.pixels.copy(), heat_map.pixels[[0, -1]].reshape(-1, 3)
-    edge = np.concatenate([edge, heat_map.pixels[:, [0, -1]].reshape(-1, 3)])
-    covered[: side // 4, : side // 4] = np.median(edge, axis=0)
-    whole, less = (
-        index.searcher.encoders.pictures(np.stack([heat_map.pixels, covered])) @ encoded.image
-    )
+    query = Query(image=picture)
+    heat_map = heat_of(index, picture, query)
+    side, pixels = len(heat_map.pixels), heat_map.pixels
+    edge = np.concatenate([pixels[[0, -1]].reshape(-1, 3), pixels[:, [0, -1]].reshape(-1, 3)])
+    backdrop = np.median(edge, axis=0).astype(np.uint8)
+    blank = np.broadcast_to(backdrop, pixels.shape)
+    covered, alone = pixels.copy(), blank.copy()
+    covered[: side // 4, : side // 4] = backdrop
+    alone[: side // 4, : side // 4] = pixels[: side // 4, : side // 4]
+    encoded = index.searcher.encode_one(query)
+    stack = np.stack([pixels, covered, alone, blank])
+    whole, less, piece, none = index.searcher.encoders.pictures(stack) @ encoded.image
     assert heat_map.cosine == pytest.approx(whole, abs=1e-5)
-    assert heat_map.heat[0, 0] == pytest.approx(whole - less, abs=1e-5)  # one window covers it
+    change = np.abs(pixels[0, 0].astype(float) - backdrop).max() / CLEAR_CHANGE
+    expected = (whole - less + piece - none) / 2 * min(1.0, change)
+    assert heat_map.heat[0, 0] == pytest.approx(expected, abs=1e-5)  # one window covers it
     assert heat_map.heat.shape == (side, side)
     red, _, blue = np.asarray(paint(heat_map, side), np.int16).transpose(2, 0, 1)
     warm = red > blue + 20
     assert (heat_map.heat[warm] > 0).mean() > 0.95
+
+
+def test_a_background_has_no_heat(index: ProductIndex) -> None:
+    picture = products(1)[0]["image"]
+    assert isinstance(picture, bytes)
+    small = Image.open(io.BytesIO(picture)).resize((40, 40))
+    canvas = Image.new("RGB", (120, 120), (250, 250, 250))
+    canvas.paste(small, (40, 40))
+    out = io.BytesIO()
+    canvas.save(out, "PNG")
+    heat = heat_of(index, out.getvalue(), Query(text="red shirt")).heat
+    side = len(heat)
+    inside = np.zeros((side, side), bool)
+    margin = side // 3 - 2, side - side // 3 + 2
+    inside[margin[0] : margin[1], margin[0] : margin[1]] = True
+    assert np.abs(heat[inside]).max() > 0
+    assert np.abs(heat[~inside]).max() < 0.1 * np.abs(heat[inside]).max()
 
 
 def test_another_picture_than_the_embedded_one_is_refused(
