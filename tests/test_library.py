@@ -1,5 +1,6 @@
 """The library's face: light to import, shared by threads, and never a mixture of generations."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -11,7 +12,18 @@ import pytest
 from small import draw, embed, products, write
 
 import prodmatch
-from prodmatch import Hit, Query, open_index
+from prodmatch import (
+    BuildSettings,
+    CatalogueOptions,
+    Hit,
+    ProdmatchError,
+    ProductIndex,
+    Query,
+    open_catalogue,
+    open_index,
+    open_model,
+)
+from prodmatch.embed import EmbedSettings
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
@@ -132,6 +144,31 @@ def test_a_damaged_new_generation_leaves_the_old_one_open(
     with pytest.raises(DamagedError):
         index.reload_if_changed()
     assert index.search("red shirt") == expected
+
+
+def test_paths_may_be_strings(store: Path, tmp_path: Path, model: Model) -> None:
+    catalogue = write(tmp_path / "c.parquet", products(9))
+    (tmp_path / "words.txt").write_text("shirt, tee\n")
+    options = CatalogueOptions(image_root=str(tmp_path))
+    assert open_catalogue(str(catalogue), options).row_count == 9
+    assert open_model(model.folder).fingerprint == open_model(str(model.folder)).fingerprint
+    embedding = EmbedSettings(workers=0, accept_changes=True, precision="float32")
+    settings = BuildSettings(embedding, synonyms=str(tmp_path / "words.txt"))
+    report = prodmatch.build(
+        str(catalogue), str(store), model=str(model.folder), options=options, settings=settings
+    )
+    assert (report.index.products, report.index.synonyms) == (9, 2)
+    settings_of_store = json.loads((store / "store.json").read_text())
+    assert settings_of_store["image_root"] == str(tmp_path)
+    assert settings_of_store["synonyms"] == str(tmp_path / "words.txt")
+    assert ProductIndex(str(store)).search("tee") == open_index(store).search("tee")
+
+
+def test_an_error_in_a_notebook_is_its_message_alone() -> None:
+    with pytest.raises(ProdmatchError) as raised:
+        open_index("nowhere")
+    (line,) = raised.value._render_traceback_()
+    assert line.startswith("StoreError: nowhere: holds no index yet. Run")
 
 
 def run_together(jobs: Sequence[Callable[[], object]]) -> None:

@@ -1,10 +1,11 @@
 """Catalogues and pictures that commands open."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
-from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.catalogue.remembered import find_product_pictures, open_remembered
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import read_names, read_pairs
@@ -57,18 +58,12 @@ def find_pictures(
 
 def find_all_pictures(
     store: Path, catalogue: Path | None, options: CatalogueOptions, product_ids: set[str]
-) -> dict[str, list[bytes]]:
+) -> Mapping[str, list[bytes]]:
     """As `find_pictures`, all of each product's list."""
-    try:
-        found = open_remembered(store, catalogue, options).find_all_pictures(product_ids)
-    except ProdmatchError as error:
-        if catalogue is not None:
-            raise
-        print_warnings([f"no pictures are shown: {error}"])
-        return {}
-    if product_ids and not found:
-        print_warnings(["no pictures are shown: the catalogue has none of these products"])
-    return found
+    found = find_product_pictures(store, product_ids, catalogue, options)
+    if found.reason is not None:
+        print_warnings([f"no pictures are shown: {found.reason}"])
+    return found.by_id
 
 
 def find_listed_pictures(store: Path, options: CatalogueOptions, product_id: str) -> list[bytes]:

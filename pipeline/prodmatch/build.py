@@ -37,10 +37,10 @@ class BuildReport:
 
 
 def build(
-    catalogue: Path | None,
-    store: Path,
+    catalogue: Path | str | None,
+    store: Path | str,
     *,
-    model: str | None = None,
+    model: Path | str | None = None,
     options: CatalogueOptions | None = None,
     settings: BuildSettings | None = None,
 ) -> BuildReport:
@@ -56,7 +56,7 @@ def build(
     Raises:
         ProdmatchError: any step fails; what was published before stays as it was.
     """
-    settings = settings or BuildSettings()
+    settings, store = settings or BuildSettings(), Path(store)
     opened = open_remembered(store, catalogue, options)
     find_synonyms(store, settings.synonyms)
     chosen = open_model(model or remembered_model(store))

@@ -10,13 +10,12 @@ from tqdm import tqdm
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.image_files import ADDRESS_REASON
-from prodmatch.catalogue.images import UnusableImage, decode_image
+from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
-from prodmatch.embedding.image_loader import PICTURE_SECONDS
 from prodmatch.embedding.picture_lists import describe_unusable
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.progress import bars_off

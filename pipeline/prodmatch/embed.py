@@ -265,7 +265,7 @@ def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precis
         catalogue=catalogue.path.resolve(),
         columns=options.columns,
         text_columns=options.text_columns,
-        image_root=options.image_root.resolve() if options.image_root else None,
+        image_root=catalogue.image_root.resolve() if catalogue.image_root else None,
         precision=precision,
         leave_out=tuple(sorted({*options.leave_out, *options.left_out_before})),
     )

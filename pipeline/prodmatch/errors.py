@@ -8,7 +8,8 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 ├── QueryError              2  a query that cannot be answered
 ├── DamagedError            3  bytes on disk that are not what their manifest says
 ├── MismatchError           3  two artifacts that were not made for each other
-└── LockedError             4  another run holds the store
+├── LockedError             4  another run holds the store
+└── NotInstalledError       1  a part of the package whose libraries are not installed
 """
 
 
@@ -16,6 +17,10 @@ class ProdmatchError(Exception):
     """A failure with a message for the person who can correct it."""
 
     exit_code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback: IPython calls it."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class CatalogueError(ProdmatchError):
@@ -56,3 +61,7 @@ class LockedError(ProdmatchError):
     """Another run is writing to the same store."""
 
     exit_code = 4
+
+
+class NotInstalledError(ProdmatchError, AttributeError):
+    """A name of the package whose libraries are not installed: to `hasattr` it is not there."""

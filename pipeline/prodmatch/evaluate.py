@@ -222,7 +222,7 @@ def _judged_queries(
 
 def _search(
     index: ProductIndex, queries: Sequence[Query], name: str, settings: EvaluateSettings
-) -> list[list[Hit]]:
+) -> Sequence[Sequence[Hit]]:
     """The hits of each query by one signal, or by the hybrid."""
     weights = settings.weights if name == HYBRID else {name: 1.0}
     found = index.search_many(queries, where=settings.where, top=settings.depth, weights=weights)

@@ -46,7 +46,7 @@ QUERIES = 100  # that tune an index, and as many others that measure it
 NEIGHBOURS = 10
 NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
 MOST_NAMED = 20  # words that no product contains
-SynonymsChoice = Path | Literal[False] | None
+SynonymsChoice = Path | str | Literal[False] | None
 # Of an embedding's columns, not of the catalogue's.
 LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
 
@@ -152,14 +152,14 @@ def find_synonyms(store: Path, synonyms: SynonymsChoice = None) -> Synonyms:
     settings = read_settings(store)
     if synonyms is None and settings is not None:
         synonyms = settings.synonyms
-    return read_synonyms(synonyms) if isinstance(synonyms, Path) else Synonyms([])
+    return read_synonyms(Path(synonyms)) if synonyms else Synonyms([])
 
 
 def _remember(store: Path, synonyms: SynonymsChoice) -> None:
     """Notes where the store's synonyms are, or that it has none any more."""
     settings = read_settings(store)
     if synonyms is not None and settings is not None:
-        path = synonyms.resolve() if isinstance(synonyms, Path) else None
+        path = Path(synonyms).resolve() if synonyms else None
         write_settings(store, replace(settings, synonyms=path))
 
 

@@ -12,6 +12,7 @@ from deadly import deadly, spoil
 from small import products, save_encoders, write
 
 from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.catalogue.thumbnails import make_thumbnails
 from prodmatch.check import check_catalogue
 from prodmatch.embedding.image_loader import preprocess_bytes
 from prodmatch.encoders.model_writer import EncoderFiles
@@ -19,7 +20,6 @@ from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product
 from prodmatch.model.preprocessing import ImageSpec
 from prodmatch.pretraining.data import read_training_set
-from prodmatch.reports.thumbnails import make_thumbnails
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 from prodmatch.train import HeadSettings, fit_heads

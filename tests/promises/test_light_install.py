@@ -32,6 +32,14 @@ for command in json.loads(sys.argv[2]):
         main()
     cli.main(command, standalone_mode=False)
 """
+HELP = """
+import prodmatch, pydoc
+print(pydoc.render_doc(prodmatch, renderer=pydoc.plaintext))
+try:
+    prodmatch.build
+except prodmatch.ProdmatchError as error:
+    print(error)
+"""
 
 
 def test_every_extra_is_named_where_its_modules_are_missing() -> None:
@@ -79,6 +87,23 @@ def test_a_command_that_encodes_says_which_extra_is_missing(published: Path) -> 
     assert "is not installed here" in done.stderr
     assert "pip install 'prodmatch[embed]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_help_of_the_package_needs_nothing_else_and_says_what_is_missing() -> None:
+    program = PROGRAM.partition("from prodmatch_cli")[0] + HELP
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(HEAVY)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "A short tour:" in done.stdout
+    assert "class ProductIndex" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "`build`: 'torch' is not installed here; queries work without it. "
+        "Run \"pip install 'prodmatch[embed]'\"."
+    )
 
 
 def run_without(

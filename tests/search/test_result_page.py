@@ -283,7 +283,7 @@ def test_a_boost_is_the_rank_among_distinct_values_and_part_of_the_score(
 
 def test_the_explanation_of_a_boosted_hit_is_the_hit(index: ProductIndex) -> None:
     options = SearchOptions(top=60, boost={"price": 0.4})
-    for hit in index.search("red shirt", options=options)[::7]:
+    for hit in index.search("red shirt", **vars(options))[::7]:
         found = explain_product(index, Query(text="red shirt"), hit.product_id, options=options)
         assert found.hit == hit
         assert found.as_dict()["boost"] == hit.boost
@@ -347,5 +347,5 @@ def test_options_that_cannot_be_used_are_named(
     index: ProductIndex, options: SearchOptions, message: str
 ) -> None:
     with pytest.raises(QueryError) as raised:
-        index.search("red shirt", options=options)
+        index.search("red shirt", **vars(options))
     assert message in str(raised.value)

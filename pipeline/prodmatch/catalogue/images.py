@@ -37,6 +37,8 @@ OTHER = {name: re.compile(start, re.DOTALL | re.IGNORECASE) for name, start in O
 NAMED_BYTES = 1000  # of a file, to name what it is
 MOST_BYTES = 20 << 20
 MOST_PIXELS = 50_000_000
+MOST_SIDE = 2048  # of a picture given as pixels: as a PNG it then has fewer than MOST_BYTES
+PICTURE_SECONDS = 10.0  # for one picture; the largest that is let through takes about two
 MOST_SCANS = 100  # of a JPEG: forty bytes a scan cost the decoder milliseconds
 START_OF_SCAN = b"\xff\xda"
 
@@ -84,6 +86,22 @@ def decode_image(data: bytes) -> Image.Image:
         raise UnusableImage("too_many_pixels", str(error)) from error
     except Exception as error:  # decoders raise what they like on hostile bytes
         raise UnusableImage("broken", f"{type(error).__name__}: {error}") from error
+
+
+def encode_picture(picture: Image.Image) -> bytes:
+    """A picture of Pillow's as bytes that `decode_image` takes: a PNG of at most MOST_SIDE pixels.
+
+    Raises:
+        UnusableImage: it cannot be read, as its file is broken.
+    """
+    out = io.BytesIO()
+    try:
+        upright = _to_rgb(picture)
+        upright.thumbnail((MOST_SIDE, MOST_SIDE))
+        upright.save(out, "PNG", compress_level=1)
+    except Exception as error:  # a file is decoded when its pixels are first wanted
+        raise UnusableImage("broken", f"{type(error).__name__}: {error}") from error
+    return out.getvalue()
 
 
 def _name_content(data: bytes) -> str:

@@ -40,7 +40,7 @@ class CatalogueOptions:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     text_columns: tuple[str, ...] = ()  # those of DEFAULT_TEXTS that there are
-    image_root: Path | None = None
+    image_root: Path | str | None = None
     allow_empty: bool = False
     leave_out: tuple[str, ...] = ()  # columns that are never read; each must be there
     left_out_before: tuple[str, ...] = ()  # those of earlier runs; they may be missing by now
@@ -90,6 +90,12 @@ class Catalogue:
     def schema(self) -> pa.Schema:
         """Names and types of the metadata."""
         return self.mapping.metadata
+
+    @property
+    def image_root(self) -> Path | None:
+        """The directory that paths of pictures are below."""
+        root = self.options.image_root
+        return None if root is None else Path(root)
 
     @property
     def has_picture_lists(self) -> bool:
@@ -249,10 +255,10 @@ class Catalogue:
         ]
 
     def _fetch(self, cell: object) -> Pictures:
-        return read_image_cells(cell, self.options.image_root)
+        return read_image_cells(cell, self.image_root)
 
 
-def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catalogue:
+def open_catalogue(path: Path | str, options: CatalogueOptions | None = None) -> Catalogue:
     """A catalogue whose schema can be used: one Parquet file, or all below a directory.
 
     The files are united by the names of their columns; a column of several types becomes one that
@@ -261,8 +267,8 @@ def open_catalogue(path: Path, options: CatalogueOptions | None = None) -> Catal
     Raises:
         CatalogueError: names the file, what is wrong with it, what was found, what to do.
     """
-    options = options or CatalogueOptions()
-    if options.image_root is not None and not options.image_root.is_dir():
+    path, options = Path(path), options or CatalogueOptions()
+    if options.image_root is not None and not Path(options.image_root).is_dir():
         raise CatalogueError(f"`image_root` ({options.image_root}): is no directory.")
     found = find_files(path)
     parts = open_parts(found.files)

@@ -1,10 +1,11 @@
 """A catalogue read by the options given, and otherwise as its store remembers."""
 
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
-from prodmatch.errors import StoreError
+from prodmatch.errors import ProdmatchError, StoreError
 from prodmatch.storage.settings import read_settings
 
 DEFAULT_MODEL = "compact"
@@ -17,7 +18,7 @@ def remembered_model(store: Path) -> str:
 
 
 def open_remembered(
-    store: Path, catalogue: Path | None = None, options: CatalogueOptions | None = None
+    store: Path, catalogue: Path | str | None = None, options: CatalogueOptions | None = None
 ) -> Catalogue:
     """The catalogue given, or the store's; what the options leave out is the store's too.
 
@@ -44,3 +45,40 @@ def open_remembered(
     if catalogue is None:
         raise StoreError(f"{store}: was made from no catalogue yet. Give `catalogue`.")
     return open_catalogue(catalogue, options)
+
+
+@dataclass(frozen=True)
+class ProductPictures:
+    """The pictures of some products by id, in the order of their lists, or why there are none."""
+
+    by_id: Mapping[str, list[bytes]] = field(default_factory=dict)
+    reason: str | None = None
+
+    @property
+    def firsts(self) -> dict[str, bytes]:
+        """The first picture of each product that has one."""
+        return {product_id: found[0] for product_id, found in self.by_id.items()}
+
+
+def find_product_pictures(
+    store: Path,
+    product_ids: Collection[str],
+    catalogue: Path | None = None,
+    options: CatalogueOptions | None = None,
+) -> ProductPictures:
+    """The pictures of products, from the catalogue given or the one that the store remembers.
+
+    That the store's cannot be read is a reason and no error: generations keep no pictures.
+
+    Raises:
+        CatalogueError: the catalogue given cannot be used.
+    """
+    try:
+        found = open_remembered(store, catalogue, options).find_all_pictures(product_ids)
+    except ProdmatchError as error:
+        if catalogue is not None:
+            raise
+        return ProductPictures(reason=str(error))
+    if product_ids and not found:
+        return ProductPictures(reason="the catalogue has none of these products")
+    return ProductPictures(found)

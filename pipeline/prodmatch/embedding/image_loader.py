@@ -10,13 +10,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.catalogue.images import UnusableImage, decode_image
+from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.engines.local import Child, ChildFailure, IsolatedPool, Pipe
 from prodmatch.errors import CatalogueError, ProdmatchError
 from prodmatch.model.preprocessing import ImageSpec, Pixels, preprocess_image
 from prodmatch.storage.features import content_key
 
-PICTURE_SECONDS = 10.0  # for one picture; the largest that is let through takes about two
 STALL_SECONDS = 180.0  # without a batch; 64 of the largest pictures take less
 
 logger = logging.getLogger(__name__)

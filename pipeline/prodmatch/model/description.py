@@ -100,14 +100,14 @@ class Model:
         return digest_bytes(*(part.encode() for part in parts))
 
 
-def open_model(name: str) -> Model:
+def open_model(name: Path | str) -> Model:
     """The shipped model of that name, or the model in that directory.
 
     Raises:
         ModelError: there is neither, or it is not a model; says what was looked for.
     """
     shipped = sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
-    folder = SHIPPED / name if name in shipped else Path(name)
+    folder = SHIPPED / name if str(name) in shipped else Path(name)
     path = folder / "model.json"
     try:
         content = json.loads(path.read_bytes())

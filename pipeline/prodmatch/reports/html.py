@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import jinja2
 from PIL import Image
 
+from prodmatch.catalogue.thumbnails import make_thumbnails, save_jpeg
 from prodmatch.explain import Explanation, paint
-from prodmatch.reports.thumbnails import make_thumbnails, save_jpeg
 from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.queries import Query
+from prodmatch.search.result_table import short
 from prodmatch.search.scoring import SIGNALS
 
 if TYPE_CHECKING:  # its measures need an extra, the page of answers does not
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # its measures need an extra, the page of answers does not
 LEFT = 15  # percent of a bar that lie left of its zero; right of it, a score of 1 is full
 SHOWN_PIXELS = 192  # of a picture's longer side
 HEAT_PIXELS = 320
-MOST_CHARACTERS = 300  # of a value
 CHART = {
     "width": 720,
     "height": 260,
@@ -97,7 +97,7 @@ def _render(name: str, **values: object) -> str:
     )
     environment.globals["left"] = LEFT
     environment.filters |= {
-        "short": _short,
+        "short": short,
         "thumbnail": _thumbnail,
         "shares": _shares,
         "figure": lambda value, digits: "unknown" if value is None else f"{value:.{digits}f}",
@@ -109,11 +109,6 @@ def _shares(hit: Hit) -> dict[str, float]:
     """The parts of a hit's score."""
     parts = {signal: float(getattr(hit, signal)) for signal in SIGNALS}
     return parts if hit.boost is None else {**parts, "boost": hit.boost}
-
-
-def _short(value: object) -> str:
-    """Any value as text of a page; titles come from strangers."""
-    return " ".join(str(value).split())[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def _thumbnail(data: bytes) -> str | None:

@@ -1,6 +1,6 @@
 """Encoded queries: a query as the words and the unit vectors that the signals search with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -299,6 +299,22 @@ def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:
         image if image.any() else penalised_image_query(text),
         left_out,
     )
+
+
+def query_vector(encoded: EncodedQuery, weights: Mapping[str, float]) -> Vectors:
+    """The unit vector `(2 * dim,)` whose inner products with products' vectors rank them.
+
+    Raises:
+        QueryError: the query has no vector with these weights of `text` and `image`.
+    """
+    parts = weights["text"] * encoded.text, weights["image"] * encoded.image
+    vector = normalise(np.concatenate(parts))
+    if not vector.any():
+        raise QueryError(
+            "the query has no vector: the model knows none of its words, or `weights` names "
+            "neither text nor image."
+        )
+    return vector
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,22 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from prodmatch.errors import MismatchError, QueryError
 from prodmatch.model.description import Model
-from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.encoded_query import query_vector
+from prodmatch.search.hits import Answer
 from prodmatch.search.options import SearchOptions
-from prodmatch.search.queries import Query, RejectedQuery
+from prodmatch.search.queries import PictureInput, Query, RejectedQuery, read_image
+from prodmatch.search.results import SearchResult
+from prodmatch.search.scoring import check_weights
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.generations import Generation, open_generation
+from prodmatch.storage.vectors import Vectors
 
 
 class ProductIndex:
@@ -22,8 +27,11 @@ class ProductIndex:
     `reload_if_changed` is called. `with` closes it.
     """
 
-    def __init__(self, store: Path, model: Model | None = None, *, long_lived: bool = True) -> None:
-        self.store = store
+    def __init__(
+        self, store: Path | str, model: Model | None = None, *, long_lived: bool = True
+    ) -> None:
+        self.store = Path(store)
+        self._pictures_store = self.store.absolute()  # a notebook may change its folder
         self._model = model
         self._reloading = threading.Lock()
         self._searcher = Searcher(self._find(), long_lived=long_lived)
@@ -37,6 +45,13 @@ class ProductIndex:
     def generation(self) -> Generation:
         """Its number, folder and manifest."""
         return self._searcher.generation
+
+    def __len__(self) -> int:
+        return self.generation.product_count
+
+    def __repr__(self) -> str:
+        number = self.generation.number
+        return f"<ProductIndex {self.store}: {len(self)} products, generation {number}>"
 
     def __contains__(self, product_id: str) -> bool:
         return self._searcher.products.row_of(product_id) is not None
@@ -73,42 +88,98 @@ class ProductIndex:
             self._searcher = Searcher(found, self._searcher.encoders)
             return True
 
-    def search(
+    def vector(self, product_id: str) -> Vectors:
+        """The vector `(dim,)` of a product, `[text part ; image part]`, of unit length.
+
+        Raises:
+            QueryError: the index has no such product.
+        """
+        searcher = self._searcher
+        (vector,) = searcher.ann.vectors(searcher.items([product_id], "product_id").rows)
+        return np.asarray(vector)
+
+    def encode(
         self,
         text: str | None = None,
         *,
-        image: bytes | None = None,
-        where: str | None = None,
-        top: int | None = None,
+        image: PictureInput | None = None,
         weights: Mapping[str, float] | None = None,
-        options: SearchOptions | None = None,
-    ) -> list[Hit]:
-        """The best products for words, a picture's bytes, or both; best first.
+        exact: bool = False,
+    ) -> Vectors:
+        """The vector `(dim,)` of words, a picture, or both: `[text part ; image part]`.
+
+        It is of unit length, so that its inner product with `vector(product_id)`, or with a row
+        of an export, is their cosine: higher is better. Its parts, `dim / 2` numbers each, are what
+        `search` compares with the products' parts, times the weights of `text` and `image`.
+
+        Args:
+            text: words, corrected and understood as in a search.
+            image: a picture: bytes, the path of a file, or one of Pillow's.
+            weights: of `text` and `image`; those of the index if None.
+            exact: encode every word as it was typed.
+
+        Raises:
+            QueryError: the query or the weights cannot be used, or the model knows none of the
+                words.
+        """
+        searcher = self._searcher
+        encoded = searcher.encode_one(_query(text, image, None), exact=exact)
+        return query_vector(
+            encoded, searcher.weights if weights is None else check_weights(weights)
+        )
+
+    def search(  # noqa: PLR0913 (at a prompt each is completed by its name)
+        self,
+        text: str | None = None,
+        *,
+        image: PictureInput | None = None,
+        like: str | None = None,
+        where: str | None = None,
+        top: int = 10,
+        offset: int = 0,
+        one_per: str | None = None,
+        diverse: float = 0.0,
+        boost: Mapping[str, float] | None = None,
+        facets: Sequence[str] = (),
+        min_probability: float = 0.0,
+        weights: Mapping[str, float] | None = None,
+        exact: bool = False,
+    ) -> SearchResult:
+        """The best products for words, a picture, or both, or products like one; best first.
 
         Args:
             text: words.
-            image: a picture.
-            where: as in the options, and in place of theirs.
-            top: likewise.
-            weights: likewise.
-            options: which hits are wanted, 10 of all products if None. Facets, if any are wanted,
-                are in what `answer` gives.
+            image: a picture: bytes, the path of a file, or one of Pillow's.
+            like: the id of a product, in place of text and picture; it is no answer itself.
+            where: an SQL condition over the catalogue's columns, applied before ranking.
+            top: hits, 1 to 10,000; fewer come back where fewer exist.
+            offset: hits that come before the first one, on earlier pages.
+            one_per: a column; of the products that share a value of it only the best is a hit.
+            diverse: 0 to 1, how much less a hit counts that is like those above it.
+            boost: weights of numeric columns, added to the score; a negative one favours low
+                values.
+            facets: columns whose values are counted over all products that match.
+            min_probability: hits that match with a lower one are left out.
+            weights: of `lexical`, `text` and `image`; those of the index if None.
+            exact: search every word as it was typed.
 
         Raises:
-            QueryError: the query, the filter or the weights cannot be used.
+            QueryError: the query or an option cannot be used; says which.
         """
-        query = Query(text=text, image=image)
-        options = options or SearchOptions()
-        options = replace(
-            options,
-            where=options.where if where is None else where,
-            top=options.top if top is None else top,
-            weights=options.weights if weights is None else weights,
+        options = SearchOptions(
+            where=where,
+            top=top,
+            weights=weights,
+            exact=exact,
+            min_probability=min_probability,
+            offset=offset,
+            one_per=one_per,
+            diverse=diverse,
+            boost=boost or {},
+            facets=[facets] if isinstance(facets, str) else facets,
         )
-        (answer,) = self.answer([query], options)
-        if answer.error is not None:
-            raise QueryError(answer.error)
-        return answer.hits
+        (answer,) = self.answer([_query(text, image, like)], options)
+        return self._result(answer)
 
     def search_many(
         self,
@@ -117,7 +188,7 @@ class ProductIndex:
         where: str | None = None,
         top: int = 10,
         weights: Mapping[str, float] | None = None,
-    ) -> list[list[Hit]]:
+    ) -> list[SearchResult]:
         """The hits of each query, in order; all from one generation.
 
         Args:
@@ -130,10 +201,7 @@ class ProductIndex:
             QueryError: a query, the filter or the weights cannot be used.
         """
         answers = self.answer(queries, SearchOptions(where, top, weights))
-        for answer in answers:
-            if answer.error is not None:
-                raise QueryError(answer.error)
-        return [answer.hits for answer in answers]
+        return [self._result(answer) for answer in answers]
 
     def answer(
         self, queries: Sequence[Query | RejectedQuery], options: SearchOptions | None = None
@@ -147,6 +215,11 @@ class ProductIndex:
         """
         return self._searcher.answer(queries, options or SearchOptions())
 
+    def _result(self, answer: Answer) -> SearchResult:
+        if answer.error is not None:
+            raise QueryError(answer.error)
+        return SearchResult(answer, self._pictures_store)
+
     def _find(self) -> Generation:
         generation, model = open_generation(self.store), self._model
         found = str(generation.manifest["model_fingerprint"])
@@ -157,6 +230,18 @@ class ProductIndex:
                 "Leave `model` away to use the index's own encoders."
             )
         return generation
+
+
+def _query(text: str | None, image: PictureInput | None, like: str | None) -> Query:
+    """A query of what a caller gives, which in a notebook may be anything.
+
+    Raises:
+        QueryError: a part of it is of another type.
+    """
+    for name, value in (("text", text), ("like", like)):
+        if not isinstance(value, str | None):
+            raise QueryError(f"`{name}`: is of the type {type(value).__name__} ({value!s:.40}).")
+    return Query("q", text, None if image is None else read_image(image), like)
 
 
 def open_index(
@@ -175,4 +260,4 @@ def open_index(
         DamagedError: a file is not what the manifest says.
         MismatchError: the index was made with another model.
     """
-    return ProductIndex(Path(store), model, long_lived=long_lived)
+    return ProductIndex(store, model, long_lived=long_lived)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from prodmatch.catalogue.image_files import read_trusted_file
-from prodmatch.catalogue.images import MOST_BYTES, UnusableImage
+from prodmatch.catalogue.images import MOST_BYTES, UnusableImage, encode_picture
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, TABLE_SUFFIXES, Record, parse_records
 from prodmatch.errors import QueryError
 
@@ -13,6 +15,7 @@ REASONS = {
     "not_a_file": "is no regular file",
     "too_many_bytes": f"is larger than {MOST_BYTES >> 20} MiB",
 }
+PictureInput = bytes | Path | str | Image.Image  # bytes, the path of a file, or Pillow's
 FIELDS = ("query_id", "text", "image", "product_id", "filter", "top", "offset")
 
 
@@ -100,6 +103,27 @@ def read_picture(path: Path, name: str) -> bytes:
         raise QueryError(
             f"{name} {path}: {found}. Give a file with a JPEG, PNG, WebP or GIF."
         ) from error
+
+
+def read_image(image: PictureInput) -> bytes:
+    """The bytes of a picture to search with, given as such, as a path or as one of Pillow's.
+
+    Raises:
+        QueryError: it cannot be read, or is something else.
+    """
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, Path | str):
+        return read_picture(Path(image), "`image`")
+    if not isinstance(image, Image.Image):
+        raise QueryError(
+            f"`image`: is of the type {type(image).__name__}. Give bytes, a path or a picture of "
+            "Pillow's."
+        )
+    try:
+        return encode_picture(image)
+    except UnusableImage as error:
+        raise QueryError(f"`image`: the picture cannot be used ({error}).") from error
 
 
 def _read_query(

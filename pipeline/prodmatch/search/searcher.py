@@ -75,6 +75,11 @@ class Searcher:
         self._encoder = QueryEncoder(encoders, self.products, self.synonyms)
         self._pages = PageMaker(self.products, self.ann)
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the signals, where a query names none: those of the index, else of the model."""
+        return {**self.encoders.description.weights, **self.generation.weights}
+
     def close(self) -> None:
         """Closes the files; calls under way end first, later ones raise `StoreError`."""
         self.products.close()
@@ -272,9 +277,9 @@ class Searcher:
         """Those given; else the index's, as far as each signal knows the words of the query."""
         if given:
             return check_weights(given)
-        weights = {**self.encoders.description.weights, **self.generation.weights}
-        familiar = encoded.familiarity
-        return weights if encoded.has_image else query_weights(weights, signals, familiar)
+        if encoded.has_image:
+            return self.weights
+        return query_weights(self.weights, signals, encoded.familiarity)
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:

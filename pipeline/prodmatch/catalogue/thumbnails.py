@@ -6,8 +6,7 @@ from functools import partial
 
 from PIL import Image
 
-from prodmatch.catalogue.images import UnusableImage, decode_image
-from prodmatch.embedding.image_loader import PICTURE_SECONDS
+from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.engines.local import IsolatedPool
 
 

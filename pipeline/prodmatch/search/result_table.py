@@ -1,0 +1,104 @@
+"""A result as a table with small pictures, as notebooks show it: no script, nothing loaded."""
+
+import base64
+import html
+from collections.abc import Iterator, Mapping, Sequence
+
+from prodmatch.catalogue.remembered import find_product_pictures
+from prodmatch.catalogue.thumbnails import make_thumbnails
+from prodmatch.errors import ProdmatchError
+from prodmatch.search.hits import Hit
+from prodmatch.search.results import SearchResult
+
+MOST_HITS = 50  # that are shown
+MOST_COLUMNS = 6  # of metadata
+MOST_VALUES = 10  # of a facet
+MOST_CHARACTERS = 300  # of a value
+SIDE = 80  # of a picture, in pixels
+NAMED = ("title", "description")  # columns that are not shown among the others
+
+
+def render_table(result: SearchResult) -> str:
+    """What was searched for, the facets, and a row a hit, as a part of an HTML page.
+
+    Pictures are those of the catalogue that the store remembers, made small by another process.
+    Where there are none, a line says why.
+    """
+    shown = result[:MOST_HITS]
+    pictures, reason = _find_pictures(shown) if shown else ({}, None)
+    notes = [*_notes(result), *([f"no pictures are shown: {reason}"] if reason else [])]
+    if len(result) > len(shown):
+        notes.append(f"the first {len(shown)} of {len(result)} hits")
+    if not result:
+        notes.append("no product matches")
+    lines = [f"<p>{_text(note)}</p>" for note in notes]
+    return "\n".join([*lines, *(_table(shown, pictures) if shown else ())])
+
+
+def short(value: object) -> str:
+    """Any value as a text of one line; titles come from strangers."""
+    return " ".join(str(value).split())[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
+
+
+def _text(value: object) -> str:
+    return html.escape(short(value))
+
+
+def _notes(result: SearchResult) -> Iterator[str]:
+    if result.searched_for is not None:
+        yield f"searched for: {result.searched_for}"
+    if result.understood is not None:
+        yield f"understood: {result.understood}"
+    yield from result.hints
+    for name, found in result.facets.items():
+        values = [f"{short(each.value)[:40]} {each.count}" for each in found[:MOST_VALUES]]
+        yield f"{name}: {', '.join(values) or 'no values'}"
+
+
+def _find_pictures(result: SearchResult) -> tuple[Mapping[str, bytes], str | None]:
+    """Small pictures by product, and why there are none."""
+    try:
+        found = find_product_pictures(result.store, {hit.product_id for hit in result})
+        return make_thumbnails(found.firsts, SIDE), found.reason
+    except ProdmatchError as error:  # no process can be started
+        return {}, str(error)
+
+
+def _table(hits: Sequence[Hit], pictures: Mapping[str, bytes]) -> Iterator[str]:
+    titles = ["title"] if any(hit.metadata.get("title") for hit in hits) else []
+    names = ["rank", "product_id", *titles, "score", "probability", *_columns(hits)]
+    heads = ([""] if pictures else []) + names
+    yield "<table><thead><tr>" + "".join(f"<th>{_text(name)}</th>" for name in heads)
+    yield "</tr></thead><tbody>"
+    for hit in hits:
+        cells = [_picture(hit, pictures)] if pictures else []
+        values = hit.as_dict()
+        cells += [_cell(values.get(name)) for name in names]
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    yield "</tbody></table>"
+
+
+def _columns(hits: Sequence[Hit]) -> list[str]:
+    """What hits have besides a score: boost, group size, and the first columns of metadata."""
+    wanted = [name for name in ("boost", "group_size") if getattr(hits[0], name) is not None]
+    known = {
+        name: None
+        for hit in hits
+        for name, value in hit.metadata.items()
+        if value is not None and name not in NAMED
+    }
+    return [*wanted, *list(known)[:MOST_COLUMNS]]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else _text(value)
+
+
+def _picture(hit: Hit, pictures: Mapping[str, bytes]) -> str:
+    jpeg = pictures.get(hit.product_id)
+    if jpeg is None:
+        return ""
+    name = _text(hit.metadata.get("title") or hit.product_id)
+    return f'<img alt="{name}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
