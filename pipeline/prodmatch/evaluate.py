@@ -129,13 +129,25 @@ def evaluate_index(
     if out is not None:
         pairs = unjudged([*rankings.values(), *runs.values()], qrels)
         _write_unjudged(out / "to_judge.csv", index, pairs, names)
+    return _evaluation(hits[HYBRID], rankings, runs, qrels, names, settings)
+
+
+def _evaluation(
+    hits: Sequence[Sequence[Hit]],
+    rankings: Mapping[str, Run],
+    runs: Mapping[str, Run],
+    qrels: Qrels,
+    names: Mapping[str, str],
+    settings: EvaluateSettings,
+) -> Evaluation:
+    """The figures of our rankings and of others; `hits` are those of the hybrid."""
     values = {name: _measure(run, qrels, settings) for name, run in {**rankings, **runs}.items()}
     ours, ranking = values[HYBRID], rankings[HYBRID]
     grades = [grade for products in qrels.values() for grade in products.values()]
-    cuts = [_cut(hits[HYBRID], qrels, settings.relevant, at) for at in THRESHOLDS]
-    brier, ece = _calibration_errors(hits[HYBRID], qrels, settings.relevant)
+    cuts = [_cut(hits, qrels, settings.relevant, at) for at in THRESHOLDS]
+    brier, ece = _calibration_errors(hits, qrels, settings.relevant)
     return Evaluation(
-        queries=len(judged),
+        queries=len(qrels),
         judged=len(grades),
         relevant=sum(grade >= settings.relevant for grade in grades),
         judged_at_10=_judged_share(rankings[HYBRID], qrels),
@@ -144,7 +156,7 @@ def evaluate_index(
             for name, each in values.items()
         },
         gains=gains_over_best(values, SIGNALS, HYBRID, settings.seed),
-        at_threshold=_cut(hits[HYBRID], qrels, settings.relevant, settings.threshold),
+        at_threshold=_cut(hits, qrels, settings.relevant, settings.threshold),
         brier=brier,
         ece=ece,
         cuts=cuts,

@@ -111,23 +111,8 @@ def index_embeddings(
         embeddings = require_embeddings(store)
         encoders = _find_encoders(store, embeddings)
         _check_model(embeddings, model)
-        rows, dim = embeddings.row_count, 2 * encoders.dim
-        logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
-        index = build_index(lambda: _vectors(embeddings), rows, dim, kind)
-        logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
-        recall = _measure(index, embeddings, encoders)
-        _check_recall(index, recall, min_recall)
-        agreement = measure_alignment(embeddings)
-        chosen = chosen or weights_for(encoders.description.weights, agreement)
-        measured: dict[str, Any] = {
-            "type": index.kind,
-            "dim": index.dim,
-            "recall_at_10": recall,
-            "agreement": None if agreement is None else round(agreement, 4),
-            "weights": chosen,
-            "synonyms": len(rules.rules),
-            "model": embeddings.manifest["model"],
-        }
+        index, measured = _build(embeddings, encoders, kind, min_recall, chosen)
+        measured["synonyms"] = len(rules.rules)
         logger.info("writing the generation", extra={"phase": "publish"})
         fill = partial(_fill, index, embeddings, encoders, rules, measured)
         generation = publish_generation(store, fill)
@@ -141,6 +126,31 @@ def index_embeddings(
         warnings=_warn_of_unknown(generation, rules),
         **measured,
     )
+
+
+def _build(
+    embeddings: Embeddings,
+    encoders: QueryEncoders,
+    kind: Kind,
+    min_recall: float,
+    weights: Mapping[str, float] | None,
+) -> tuple[AnnIndex, dict[str, Any]]:
+    """An index over the embeddings that finds enough, and what the manifest says of it."""
+    rows, dim = embeddings.row_count, 2 * encoders.dim
+    logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
+    index = build_index(lambda: _vectors(embeddings), rows, dim, kind)
+    logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
+    recall = _measure(index, embeddings, encoders)
+    _check_recall(index, recall, min_recall)
+    agreement = measure_alignment(embeddings)
+    return index, {
+        "type": index.kind,
+        "dim": index.dim,
+        "recall_at_10": recall,
+        "agreement": None if agreement is None else round(agreement, 4),
+        "weights": weights or weights_for(encoders.description.weights, agreement),
+        "model": embeddings.manifest["model"],
+    }
 
 
 def find_synonyms(store: Path, synonyms: SynonymsChoice = None) -> Synonyms:

@@ -52,7 +52,10 @@ def test_wrong_usage_is_told(options: list[str], message: str, published: Path, 
 
 def test_evaluate_takes_a_log_or_judged_queries(published: Path, log: Path) -> None:
     done = invoke("evaluate", "--store", published)
-    assert (done.exit_code, "Give --queries and --qrels, --clicks, or --histories." in done.output) == (
+    assert (
+        done.exit_code,
+        "Give --queries and --qrels, --clicks, or --histories." in done.output,
+    ) == (
         2,
         True,
     )
