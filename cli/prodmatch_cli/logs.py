@@ -15,7 +15,7 @@ from prodmatch_cli.text import one_line
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMS = ("text", "json")
-TRAINING = ("train", "pretrain")  # whose epochs are shown on a terminal and off it
+LONG = ("train", "pretrain", "serve")  # whose progress is shown on a terminal and off it
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}  # all else are fields
 
 
@@ -69,7 +69,7 @@ def configure(
 
     Args:
         level: the lowest that is written. If None, the command's own messages are all written, and
-            the library's progress where a person sees it: on a terminal, or of a training.
+            the library's progress where a person sees it: on a terminal, or of long commands.
         form: `text` or `json`; bars would break the lines of the latter.
         quiet: whether progress is left out.
         command: the one that runs.
@@ -78,7 +78,7 @@ def configure(
     if HANDLER not in logging.root.handlers:
         logging.root.addHandler(HANDLER)
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    visible = not quiet and (command in TRAINING or on_terminal)
+    visible = not quiet and (command in LONG or on_terminal)
     chosen = logging.getLevelNamesMapping()[(level or "info").upper()]
     CLI.setLevel(chosen)
     LIBRARY.setLevel(logging.WARNING if level is None and not visible else chosen)

@@ -21,12 +21,16 @@ from prodmatch_cli.messages import print_error, print_warnings, translate
 
 # The extra of pyproject.toml that installs a module.
 EXTRAS = {
+    "huggingface_hub": "embed",
     "ir_measures": "evaluate",
     "onnx": "embed",
     "onnxscript": "embed",
+    "python_multipart": "serve",
+    "starlette": "serve",
     "torch": "embed",
     "torchvision": "embed",
     "transformers": "embed",
+    "uvicorn": "serve",
 }
 
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
@@ -46,6 +50,7 @@ COMMANDS = (
     "query",
     "recommend",
     "rollback",
+    "serve",
     "synonyms",
     "train",
     "verify",

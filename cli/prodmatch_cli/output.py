@@ -5,14 +5,13 @@ Files and pipes get data byte for byte, in UTF-8; a terminal gets control charac
 
 import csv
 import io
-import json
-import math
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from prodmatch.search.json_text import to_json
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.logs import PULSE
 from prodmatch_cli.text import CONTROL, cut, harmless, unbroken, width
@@ -25,7 +24,7 @@ Row = Mapping[str, object]
 
 def print_json(content: object) -> None:
     """One line of JSON on stdout."""
-    text = _json(content)
+    text = to_json(content)
     if _on_terminal():  # what json leaves as it is
         text = CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     _write(text + "\n")
@@ -173,30 +172,6 @@ def _cell(value: object, name: str = "") -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return _shown(value if name in IDS else " ".join(str(value).split()))
-
-
-def _json(content: object) -> str:
-    try:
-        return json.dumps(content, ensure_ascii=False, default=_plain, allow_nan=False)
-    except ValueError:  # NaN is no JSON
-        return json.dumps(_finite(content), ensure_ascii=False, default=_plain)
-
-
-def _plain(value: object) -> object:
-    """A value that JSON has no type for: a decimal as a number, if that keeps all its digits."""
-    if isinstance(value, Decimal) and Decimal(repr(float(value))) == value:
-        return float(value)
-    return str(value)
-
-
-def _finite(content: object) -> object:
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    if isinstance(content, Mapping):
-        return {name: _finite(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return content
 
 
 def _csv(rows: Iterable[Row]) -> str:

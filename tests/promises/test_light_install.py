@@ -27,7 +27,7 @@ class Absent:
 sys.meta_path.insert(0, Absent)
 from prodmatch_cli.main import cli, main
 for command in json.loads(sys.argv[2]):
-    if command[0] == "embed":
+    if command[0] in ("embed", "serve"):
         sys.argv = ["prodmatch", *command]
         main()
     cli.main(command, standalone_mode=False)
@@ -45,7 +45,7 @@ except prodmatch.ProdmatchError as error:
 def test_every_extra_is_named_where_its_modules_are_missing() -> None:
     named = {
         requirement.split(">")[0].replace("-", "_"): extra
-        for extra in ("embed", "evaluate")
+        for extra in ("embed", "evaluate", "serve")
         for requirement in EXTRAS[extra]
     }
     assert named == main.EXTRAS
@@ -80,12 +80,13 @@ def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_command_that_encodes_says_which_extra_is_missing(published: Path) -> None:
-    catalogue = str(published.with_name("sixty.parquet"))
-    done = run_without(HEAVY, [["embed", catalogue, "--store", str(published)]])
+@pytest.mark.parametrize("command", ["embed", "serve"])
+def test_a_command_says_which_extra_it_misses(published: Path, command: str) -> None:
+    catalogue = [str(published.with_name("sixty.parquet"))] if command == "embed" else []
+    done = run_without(HEAVY, [[command, *catalogue, "--store", str(published)]])
     assert (done.returncode, done.stdout) == (1, "")
     assert "is not installed here" in done.stderr
-    assert "pip install 'prodmatch[embed]'" in done.stderr
+    assert f"pip install 'prodmatch[{command}]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -14,12 +14,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text, replace_bad_utf8
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.image_files import (
-    Pictures,
-    flatten_cells,
-    needs_root,
-    read_image_cells,
-)
+from prodmatch.catalogue.image_files import Pictures, flatten_cells, needs_root, read_image_cells
 from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
@@ -28,6 +23,7 @@ from prodmatch.errors import CatalogueError
 BATCH_ROWS = 1024
 PATH_ROWS = 64  # where pictures are files, whose sizes are not known
 BATCH_BYTES = 64 << 20
+GroupPlace = tuple[int, int]  # the number of a file, and of a row group in it
 
 
 @dataclass(frozen=True)
@@ -142,26 +138,42 @@ class Catalogue:
         """The first usable picture of each of these products by id, where there is one."""
         return {name: found[0] for name, found in self.find_all_pictures(product_ids).items()}
 
-    def find_all_pictures(self, product_ids: Collection[str]) -> dict[str, list[bytes]]:
+    def find_all_pictures(
+        self, product_ids: Collection[str], groups: Collection[GroupPlace] | None = None
+    ) -> dict[str, list[bytes]]:
         """The pictures of these products by id, in the order of their list.
 
         Of rows with the same id the first counts. Only the ids, and the parts of the files that
-        hold one of these, are read.
+        hold one of these, are read; of certain `groups` alone, if there are any.
         """
         found: dict[str, list[bytes]] = {}
         wanted = set(product_ids)
-        for part in self.parts:
+        for place, names, reader in self._groups(groups):
+            positions = [number for number, name in enumerate(names) if name in wanted]
+            cells = self._cells(reader, place[1], np.array(positions, np.int64))
+            for position, cell in zip(positions, cells, strict=True):
+                found.setdefault(str(names[position]), self._fetch(cell).found)
+        return {name: pictures for name, pictures in found.items() if pictures}
+
+    def ids_by_group(self) -> Iterator[tuple[GroupPlace, list[str | None]]]:
+        """The row groups that may hold pictures, and the ids of their rows."""
+        for place, names, _ in self._groups(None):
+            yield place, names
+
+    def _groups(
+        self, chosen: Collection[GroupPlace] | None
+    ) -> Iterator[tuple[GroupPlace, list[str | None], pq.ParquetFile]]:
+        """Row groups that may hold pictures: place, ids, and what reads their file."""
+        for number, part in enumerate(self.parts):
             if self.mapping.image not in part.schema.names:
+                continue
+            if chosen is not None and number not in {part_number for part_number, _ in chosen}:
                 continue
             with part.open() as reader:
                 for group in range(reader.num_row_groups):
-                    ids = reader.read_row_group(group, columns=[self.mapping.product_id])[0]
-                    names = _read_ids(ids, part)
-                    positions = [place for place, name in enumerate(names) if name in wanted]
-                    cells = self._cells(reader, group, np.array(positions, np.int64))
-                    for position, cell in zip(positions, cells, strict=True):
-                        found.setdefault(str(names[position]), self._fetch(cell).found)
-        return {name: pictures for name, pictures in found.items() if pictures}
+                    if chosen is None or (number, group) in chosen:
+                        ids = reader.read_row_group(group, columns=[self.mapping.product_id])[0]
+                        yield (number, group), _read_ids(ids, part), reader
 
     def _cells(
         self, reader: pq.ParquetFile, group: int, positions: npt.NDArray[np.int64]

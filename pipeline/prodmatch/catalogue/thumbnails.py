@@ -15,7 +15,7 @@ def make_thumbnails(pictures: Mapping[str, bytes], side: int) -> dict[str, bytes
 
     They are decoded by another process, which a picture of a stranger may end.
     """
-    with IsolatedPool(partial(_thumbnail, side=side), 1, PICTURE_SECONDS) as pool:
+    with IsolatedPool(partial(make_thumbnail, side=side), 1, PICTURE_SECONDS) as pool:
         made = zip(pictures, pool.map(pictures.values()), strict=True)
         return {name: jpeg for name, jpeg in made if isinstance(jpeg, bytes)}
 
@@ -27,7 +27,8 @@ def save_jpeg(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _thumbnail(data: bytes, side: int) -> bytes | None:
+def make_thumbnail(data: bytes, side: int) -> bytes | None:
+    """A JPEG of at most `side` pixels, decoded in this process; None if it cannot be used."""
     try:
         picture = decode_image(data)
     except UnusableImage:

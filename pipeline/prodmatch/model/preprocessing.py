@@ -101,15 +101,24 @@ def _read_spec(kind: type[Spec], content: object, place: str) -> Spec:
 
 def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:
     """The square of an RGB picture that the encoder sees: `(crop, crop, 3)`."""
-    resampling = Image.Resampling[spec.interpolation.upper()]
+    resized = resize_image(picture, spec)
+    square = Image.new("RGB", (spec.crop_pixels, spec.crop_pixels), "white")
+    # negative offsets cut the middle out, positive ones pad
+    place = (
+        (spec.crop_pixels - resized.width) // 2,
+        (spec.crop_pixels - resized.height) // 2,
+    )
+    square.paste(resized, place)
+    return np.asarray(square)
+
+
+def resize_image(picture: Image.Image, spec: ImageSpec) -> Image.Image:
+    """A picture in the size of which the encoder sees a square; one that has it stays as it is."""
     if spec.fit == "crop":
         scale = spec.resize_pixels / min(picture.size)
     else:
         scale = spec.crop_pixels / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    resized = picture.resize(size, resampling) if size != picture.size else picture
-    square = Image.new("RGB", (spec.crop_pixels, spec.crop_pixels), "white")
-    # negative offsets cut the middle out, positive ones pad
-    place = ((spec.crop_pixels - size[0]) // 2, (spec.crop_pixels - size[1]) // 2)
-    square.paste(resized, place)
-    return np.asarray(square)
+    if size == picture.size:
+        return picture
+    return picture.resize(size, Image.Resampling[spec.interpolation.upper()])

@@ -1,0 +1,67 @@
+"""Answers of a search as JSON, and errors in the words of a request."""
+
+import re
+import time
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, Response
+
+from prodmatch.errors import QueryError
+from prodmatch.search.hits import Answer
+from prodmatch.search.json_text import to_json
+from prodmatch.search.parameters import RENAMED, Search
+from prodmatch.search.searcher import Searcher
+
+PARAMETER = re.compile(r"`([a-z][a-z_]*)((?:=[^`]*)?)`")
+COMMAND = re.compile(r"'prodmatch query'")
+
+
+def find_answer(searcher: Searcher, search: Search) -> Answer:
+    """What comes of a search, all of one generation.
+
+    Raises:
+        QueryError: it cannot be answered.
+    """
+    (answer,) = searcher.answer([search.query], search.options)
+    if answer.error is not None:
+        raise QueryError(answer.error)
+    return answer
+
+
+def json_answer(searcher: Searcher, search: Search, begun: float) -> bytes:
+    """The answer of a search as JSON.
+
+    Args:
+        searcher: the generation to search.
+        search: what is wanted.
+        begun: when the request came, by `time.perf_counter`.
+    """
+    answer = find_answer(searcher, search)
+    content = {
+        "hits": [hit.as_dict() for hit in answer.hits],
+        "facets": {name: [vars(each) for each in found] for name, found in answer.facets.items()},
+        "searched_for": answer.searched_for,
+        "understood": answer.understood,
+        "hints": [translate(hint) for hint in answer.hints],
+        "generation": searcher.generation.number,
+        "took_ms": round(1000 * (time.perf_counter() - begun), 2),
+    }
+    return to_json(content).encode("utf-8", "backslashreplace")
+
+
+def json_response(body: bytes) -> Response:
+    """A response of JSON that is written already."""
+    return Response(body, media_type="application/json")
+
+
+def error_response(
+    status: int, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """A response that says what is wrong."""
+    return JSONResponse({"error": message}, status, headers)
+
+
+def translate(message: str) -> str:
+    """A message of the library, `where=...` in it as `filter=...`."""
+    named = PARAMETER.sub(lambda match: f"`{RENAMED.get(match[1], match[1])}{match[2]}`", message)
+    return COMMAND.sub("/search", named)

@@ -1,0 +1,261 @@
+"""The application: routes over what a store has published. Read `make_app` first."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.errors import DamagedError, QueryError
+from prodmatch.search.parameters import Search, read_search
+from prodmatch.search.searcher import Searcher
+from prodmatch.service.answers import error_response, json_answer, json_response, translate
+from prodmatch.service.bodies import Given, read_request
+from prodmatch.service.decoding import PictureDecoder, TooLargeError
+from prodmatch.service.guard import Guard
+from prodmatch.service.metrics import Metrics
+from prodmatch.service.openapi import describe
+from prodmatch.service.pictures import ProductPictures
+from prodmatch.service.published import Published
+from prodmatch.service.workers import Workers
+
+logger = logging.getLogger(__name__)
+RELOAD_SECONDS = 1.0  # between looks at what is published
+DECODERS = 2  # processes
+PICTURE_THREADS = 8  # that wait for pictures, which are read together
+MOST_UPLOADS = 16  # requests with a body at once; each may take 40 MiB
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How a service answers.
+
+    Attributes:
+        threads: searches at once; as many as there are processors if 0.
+        open_catalogue: gives the catalogue that has the pictures; the store's if None.
+        facets: columns that the search page counts; chosen if None.
+        access_log: whether requests are logged, with what they search for.
+    """
+
+    threads: int = 0
+    open_catalogue: Callable[[], Catalogue] | None = None
+    facets: tuple[str, ...] | None = None
+    access_log: bool = False
+
+
+def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
+    """An ASGI application that answers from a store, and follows what it publishes.
+
+    Raises:
+        DamagedError: what is published is not intact.
+    """
+    settings = settings or ServiceSettings()
+    service = _Service(store, settings)
+    routes = [
+        Route("/search", service.search, methods=["GET", "POST"]),
+        Route("/health", service.health),
+        Route("/metrics", service.render_metrics),
+        Route("/openapi.json", service.openapi),
+        Route("/picture/{product_id:path}", service.picture),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=service.lifespan,
+        exception_handlers={
+            HTTPException: _refuse,
+            MultiPartException: _refuse_form,
+            QueryError: _refuse_query,
+            DamagedError: _report_damage,
+            ClientDisconnect: _note_disconnect,
+            Exception: _report_bug,
+        },
+    )
+    names: dict[object, str] = {route.endpoint: route.path for route in routes}
+    return Guard(app, service.metrics, names, access_log=settings.access_log)
+
+
+class _Service:
+    """The routes and what they share."""
+
+    def __init__(self, store: Path, settings: ServiceSettings) -> None:
+        self.metrics = Metrics()
+        self._published = Published(store)
+        self._decoder = PictureDecoder(DECODERS)
+        self._pictures = ProductPictures(
+            settings.open_catalogue or (lambda: open_remembered(store)), self._decoder
+        )
+        threads = settings.threads or len(os.sched_getaffinity(0))
+        self._searching = Workers(threads, "search")
+        self._decoding = Workers(PICTURE_THREADS, "pictures")
+        self._watching = Workers(1, "watch")
+        self._uploads = 0
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Follows what is published as long as the application runs."""
+        watcher = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+            for workers in (self._watching, self._searching, self._decoding):
+                workers.close()
+            self._decoder.close()
+            self._published.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            if await self._watching.run(self._published.refresh):
+                await self._watching.run(self._pictures.forget)
+
+    def _searcher(self) -> Searcher:
+        """The generation that this request is answered from.
+
+        Raises:
+            HTTPException: 503, there is none.
+        """
+        searcher = self._published.searcher
+        if searcher is None:
+            raise HTTPException(503, "nothing is published yet.", {"Retry-After": "5"})
+        return searcher
+
+    async def search(self, request: Request) -> Response:
+        """`/search`: a page of hits as JSON."""
+        begun = time.perf_counter()
+        given = await self._read(request)
+        searcher = self._searcher()
+        search = await self._prepare(given, searcher)
+        return json_response(
+            await self._searching.run(lambda: json_answer(searcher, search, begun))
+        )
+
+    async def _read(self, request: Request, repeated: frozenset[str] = frozenset()) -> Given:
+        """The parameters and the picture of a request."""
+        if request.method != "POST":
+            return await read_request(request, repeated)
+        if self._uploads >= MOST_UPLOADS:
+            raise HTTPException(503, "too many uploads at once.", {"Retry-After": "1"})
+        self._uploads += 1
+        try:
+            return await read_request(request, repeated)
+        finally:
+            self._uploads -= 1
+
+    async def _prepare(self, given: Given, searcher: Searcher) -> Search:
+        """The search that is wanted; its picture is decoded by a process that may die."""
+        image, spec = given.image, searcher.encoders.description.image
+        search = read_search(given.values, image)
+        if image is None:
+            return search
+        small = await self._decoding.run(lambda: self._decoder.prepare_query(image, spec))
+        return read_search(given.values, small)
+
+    async def health(self, request: Request) -> Response:
+        """`/health`: 200 where there is a generation, else 503."""
+        searcher = self._published.searcher
+        if searcher is None:
+            return JSONResponse({"status": "nothing is published yet"}, 503)
+        content: dict[str, object] = {
+            "status": "ok",
+            "generation": searcher.generation.number,
+            "products": searcher.generation.product_count,
+        }
+        if self._published.failed:
+            content["warning"] = "the newest generation cannot be opened; the log says why"
+        return JSONResponse(content)
+
+    async def render_metrics(self, request: Request) -> Response:
+        """`/metrics`: counts in the text format of Prometheus."""
+        searcher = self._published.searcher
+        generation = None if searcher is None else searcher.generation
+        gauges = {
+            "generation": (
+                "Number of the open generation.",
+                0 if generation is None else generation.number,
+            ),
+            "products": (
+                "Products of the open generation.",
+                0 if generation is None else generation.product_count,
+            ),
+            "searches_running_or_waiting": (
+                "Searches that run or wait for a thread.",
+                self._searching.busy,
+            ),
+            "newest_generation_failed": (
+                "1 where the newest generation cannot be opened.",
+                int(self._published.failed),
+            ),
+        }
+        return PlainTextResponse(
+            self.metrics.render(gauges), media_type="text/plain; version=0.0.4"
+        )
+
+    async def openapi(self, request: Request) -> Response:
+        """`/openapi.json`: what there is to call."""
+        return JSONResponse(describe())
+
+    async def picture(self, request: Request) -> Response:
+        """`/picture/ID`: a small JPEG of a product."""
+        product_id = str(request.path_params["product_id"])
+        searcher = self._searcher()
+        jpeg = await self._decoding.run(
+            lambda: (
+                None
+                if searcher.products.row_of(product_id) is None
+                else self._pictures.thumbnail(product_id)
+            )
+        )
+        if jpeg is None:
+            raise HTTPException(404, "there is no such product, or no picture of it.")
+        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    messages = {404: "there is no such route.", 405: "this route has no such method."}
+    plain = {"Not Found", "Method Not Allowed"}
+    text = messages[error.status_code] if error.detail in plain else error.detail
+    return error_response(error.status_code, text, error.headers)
+
+
+def _refuse_form(request: Request, error: Exception) -> Response:
+    return error_response(400, f"the form cannot be read: {getattr(error, 'message', '')}")
+
+
+def _refuse_query(request: Request, error: Exception) -> Response:
+    status = 400
+    if isinstance(error, TooLargeError):
+        status = 413
+    elif str(error).startswith("`image`"):
+        status = 422
+    return error_response(status, translate(str(error)))
+
+
+def _note_disconnect(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it; it is counted
+
+
+def _report_bug(request: Request, error: Exception) -> Response:
+    return error_response(500, "this is an error of the program; its log has more.")
+
+
+def _report_damage(request: Request, error: Exception) -> Response:
+    logger.error("%s", error)
+    return error_response(500, "a file of the index is damaged; the log of the service says which.")

@@ -1,0 +1,130 @@
+"""The parameters and the picture of a request: of its address, a form, or JSON."""
+
+import binascii
+import json
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from python_multipart.multipart import parse_options_header
+from starlette.exceptions import HTTPException
+from starlette.formparsers import FormParser, MultiPartParser
+from starlette.requests import Request
+
+from prodmatch.catalogue.images import MOST_BYTES
+from prodmatch.service.guard import MOST_BODY, too_large
+
+MOST_FIELDS = 100
+MOST_FIELD_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a request gives: parameters by name, and the bytes of a picture."""
+
+    values: Mapping[str, object]
+    image: bytes | None = None
+
+
+class _InMemory(MultiPartParser):
+    """Keeps uploads in memory: what is searched for is written nowhere."""
+
+    spool_max_size = MOST_BODY
+
+
+async def read_request(request: Request, repeated: frozenset[str] = frozenset()) -> Given:
+    """What a request gives in its address and in its body.
+
+    Args:
+        request: GET, or POST with a form or JSON.
+        repeated: names that may be given several times; their value is a list.
+
+    Raises:
+        HTTPException: 400, it cannot be read, or a parameter is given twice; 413, the picture
+            is too large; 415, the body is neither a form nor JSON.
+    """
+    pairs: list[tuple[str, object]] = list(request.query_params.multi_items())
+    if request.method == "POST":
+        pairs += await _read_body(request)
+    pictures = [value for name, value in pairs if name == "image" and value]
+    if len(pictures) > 1:
+        raise HTTPException(400, "`image`: give one picture.")
+    rest = [(name, value) for name, value in pairs if name != "image"]
+    return Given(_join(rest, repeated), read_picture(pictures[0]) if pictures else None)
+
+
+async def _read_body(request: Request) -> list[tuple[str, object]]:
+    kind = parse_options_header(request.headers.get("content-type", ""))[0].decode("latin-1")
+    if kind == "multipart/form-data":
+        return await _read_form(request)
+    if kind == "application/x-www-form-urlencoded":
+        form = await FormParser(
+            request.headers, request.stream(), max_fields=MOST_FIELDS, max_part_size=MOST_BODY
+        ).parse()
+        return list(form.multi_items())
+    if kind == "application/json":
+        return _read_json(await request.body())
+    raise HTTPException(415, "give the body as multipart/form-data or application/json.")
+
+
+async def _read_form(request: Request) -> list[tuple[str, object]]:
+    parser = _InMemory(
+        request.headers,
+        request.stream(),
+        max_files=1,
+        max_fields=MOST_FIELDS,
+        max_part_size=MOST_BODY,
+    )
+    form = await parser.parse()
+    pairs: list[tuple[str, object]] = []
+    for name, value in form.multi_items():
+        pairs.append((name, value if isinstance(value, str) else await value.read()))
+    await form.close()
+    return pairs
+
+
+def _read_json(body: bytes) -> list[tuple[str, object]]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, "the body is not JSON.") from error
+    if not isinstance(content, dict):
+        raise HTTPException(400, "the body is no JSON object.")
+    return list(content.items())
+
+
+def read_picture(value: object) -> bytes:
+    """The bytes of a picture that is uploaded, or is a text: base64, or a data URI of it.
+
+    Raises:
+        HTTPException: 400, it is none of these; 413, it is too large.
+    """
+    if isinstance(value, str):
+        text = value.partition(",")[2] if value[:5].lower() == "data:" else value
+        try:
+            value = b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            value = None
+    if not isinstance(value, bytes):
+        raise HTTPException(
+            400, "`image`: is no picture. Upload a file, or give its bytes in base64."
+        )
+    if len(value) > MOST_BYTES:
+        raise HTTPException(413, too_large())
+    return value
+
+
+def _join(pairs: Iterable[tuple[str, object]], repeated: frozenset[str]) -> dict[str, object]:
+    joined: dict[str, object] = {}
+    for name, value in pairs:
+        if name in repeated:
+            found = joined.setdefault(name, [])
+            if isinstance(found, list):
+                found.append(value)
+        elif isinstance(value, bytes):
+            raise HTTPException(400, f"`{name[:80]}`: a picture is uploaded as `image`.")
+        elif joined.get(name, value) != value:
+            raise HTTPException(400, f"`{name[:80]}`: is given twice.")
+        else:
+            joined[name] = value
+    return joined

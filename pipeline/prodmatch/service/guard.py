@@ -1,0 +1,155 @@
+"""What stands before every route: limits of size and time, counts, headers, and a last answer."""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prodmatch.catalogue.images import MOST_BYTES
+from prodmatch.service.metrics import Metrics
+
+MOST_BODY = 2 * MOST_BYTES  # a picture in JSON is a third longer; parameters are small
+MOST_DISCARDED = 64 << 20  # of a body that is too large, so that its client reads the refusal
+BODY_SECONDS = 30.0  # for a whole body
+SEND_SECONDS = 30.0  # that a client may leave a piece of an answer unread
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; img-src 'self' data:; style-src 'self'; form-action 'self'; "
+        b"base-uri 'none'; frame-ancestors 'none'",
+    ),
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """An application around another one."""
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, routes: Mapping[object, str], *, access_log: bool
+    ) -> None:
+        """Sets it up.
+
+        Args:
+            app: what answers.
+            metrics: where requests are counted.
+            routes: names of routes, by what answers them.
+            access_log: whether each request is logged, with what it searched for.
+        """
+        self._app = app
+        self._metrics = metrics
+        self._routes = routes
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, sent = time.monotonic(), _Sent(send)
+        self._metrics.in_flight += 1
+        try:
+            await self._answer(scope, _Body(scope, receive), sent)
+        finally:
+            self._metrics.in_flight -= 1
+            seconds = time.monotonic() - begun
+            route = self._routes.get(scope.get("endpoint"), "other")
+            self._metrics.count(route, sent.status, seconds)
+            if self._access_log:
+                _log(scope, sent.status, seconds)
+
+    async def _answer(self, scope: Scope, body: "_Body", sent: "_Sent") -> None:
+        try:
+            await self._app(scope, body.receive, sent.send)
+        except TimeoutError:  # the client does not read; the server closes what is left open
+            logger.debug("a client left its answer unread")
+        except Exception as error:  # noqa: BLE001  # a bug: without the query in the log
+            place = "".join(traceback.format_tb(error.__traceback__))
+            logger.error(
+                "a request failed: %s; --log-format json says where",
+                type(error).__name__,
+                extra={"traceback": place},
+            )
+
+
+@dataclass
+class _Sent:
+    """The answer on its way, with headers that every answer has."""
+
+    forward: Send
+    status: int = 0  # 0 until it begins
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+            message["headers"] = [*message.get("headers", ()), *HEADERS]
+        async with asyncio.timeout(SEND_SECONDS):
+            await self.forward(message)
+
+
+class _Body:
+    """The body of a request, up to a size and within a time."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        self._announced = int(length) if length.isdigit() and len(length) < 20 else 0
+        self._receive = receive
+        self._received = 0
+        self._deadline = time.monotonic() + BODY_SECONDS
+        self._complete = False
+
+    async def receive(self) -> Message:
+        """The next piece of it.
+
+        Raises:
+            HTTPException: 413, it is too large; 408, it comes too slowly.
+        """
+        if self._complete:  # what comes now is that the client is gone
+            return await self._receive()
+        if self._announced > MOST_BODY:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError as error:
+            text = f"the body did not come within {BODY_SECONDS:.0f} seconds."
+            raise HTTPException(408, text, {"Connection": "close"}) from error
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._received > MOST_BODY:
+                raise self._too_large()
+        return message
+
+    def _too_large(self) -> HTTPException:
+        """A refusal; the server reads on what was announced, and then the client has the answer."""
+        unbounded = not 0 < self._announced <= MOST_DISCARDED
+        return HTTPException(413, too_large(), {"Connection": "close"} if unbounded else None)
+
+
+def too_large() -> str:
+    """What a client is told of a body that is too large."""
+    return f"the picture is larger than {MOST_BYTES >> 20} MiB."
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    query = scope["query_string"].decode("latin-1")
+    target = f"{scope['path']}?{query}" if query else scope["path"]
+    client = scope.get("client") or ("",)
+    logger.info(
+        "%s %s %d %.1f ms",
+        scope["method"],
+        target,
+        status,
+        1000 * seconds,
+        extra={"client": client[0], "status": status, "milliseconds": round(1000 * seconds, 1)},
+    )

@@ -1,0 +1,199 @@
+"""Clients that are slow, many or rude: each has one clear answer, and the others have theirs."""
+
+import resource
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Counting
+from serving import Service, serving
+
+from prodmatch.service import guard, server, workers
+from prodmatch.service.app import ServiceSettings
+
+SEARCH = b"GET /search?q=red+shirt&top=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def service(published: Path) -> Iterator[Service]:
+    with serving(published, ServiceSettings(threads=2)) as started:
+        started.get("/search", q="red shirt")
+        yield started
+
+
+def connect(service: Service) -> socket.socket:
+    return socket.create_connection((service.host, service.port), timeout=60)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    received = bytearray()
+    while piece := connection.recv(1 << 16):
+        received += piece
+    return bytes(received)
+
+
+def send_until_answered(connection: socket.socket, piece: bytes) -> bytes:
+    """What comes back to a client that sends on and on."""
+    while not select.select([connection], [], [], 0.01)[0]:
+        connection.sendall(piece)
+    return connection.recv(1 << 16)
+
+
+def status_of(reply: bytes) -> int:
+    return int(reply.split()[1])
+
+
+def run_together(work: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_thousand_connections_at_once_have_an_answer_each(
+    service: Service, count_cases: Counting
+) -> None:
+    count = 1000
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2 * count + 200:
+        pytest.skip("needs more open files")
+    connections = [connect(service) for _ in range(count)]
+    for connection in connections:
+        connection.sendall(SEARCH)
+    replies = [read_all(connection) for connection in connections]
+    for connection in connections:
+        connection.close()
+    statuses = [status_of(reply) for reply in replies]
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= workers.MOST_WAITING
+    bodies = {reply.partition(b"\r\n\r\n")[2] for reply in replies if status_of(reply) == 503}
+    assert bodies <= {b'{"error":"too many requests at once. Try again in a moment."}'}
+    assert all(b"retry-after: 1" in reply for reply in replies if status_of(reply) == 503)
+    assert service.get("/search", q="red").status == 200
+    count_cases("connections at once", count)
+
+
+def test_connections_beyond_the_most_are_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    held = [connect(service) for _ in range(3)]
+    with connect(service) as one_more:
+        assert b"too many connections" in read_all(one_more)
+    for connection in held:
+        connection.sendall(SEARCH)
+        assert status_of(read_all(connection)) == 200
+        connection.close()
+
+
+def test_slow_headers_end_with_408_and_others_are_answered_meanwhile(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+    with connect(service) as silent, connect(service) as slow, connect(service) as dripping:
+        slow.sendall(b"GET /search?q=red HTTP/1.1\r\nHost:")
+        dripping.sendall(b"GET /")
+        assert service.get("/search", q="red").status == 200
+        assert status_of(send_until_answered(dripping, b"x")) == 408
+        assert status_of(read_all(slow)) == 408
+        assert read_all(silent) == b""
+
+
+def test_a_connection_may_wait_between_requests_but_not_within_one(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+    request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    with connect(service) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            reply = b""
+            while not reply.endswith(b"}"):
+                reply += connection.recv(1 << 16)
+            assert status_of(reply) == 200
+        connection.sendall(request[:10])
+        assert status_of(read_all(connection)) == 408
+
+
+def test_a_slow_body_ends_with_408(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.5)
+    with connect(service) as connection:
+        connection.sendall(
+            b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        reply = read_all(connection)
+    assert status_of(reply) == 408
+    assert b"did not come within" in reply
+
+
+def test_a_body_without_a_length_ends_at_the_limit(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_BODY", 1 << 20)
+    with connect(service) as connection:
+        connection.sendall(
+            b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+        assert status_of(send_until_answered(connection, chunk)) == 413
+    assert service.get("/health").status == 200
+
+
+def test_clients_that_go_away_cost_nobody_else_an_answer(service: Service) -> None:
+    for _ in range(20):
+        with connect(service) as connection:
+            connection.sendall(SEARCH)
+    assert service.get("/search", q="red").status == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET / HTTP/9\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (server.MOST_HEADER_BYTES + 1000),
+        b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+def test_bytes_that_are_no_request_are_refused(service: Service, sent: bytes) -> None:
+    with connect(service) as connection:
+        connection.sendall(sent)
+        reply = read_all(connection)
+    assert status_of(reply) == 400
+    assert b'"error"' in reply
+
+
+def test_requests_that_waited_too_long_are_not_begun(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "WAIT_SECONDS", -1.0)
+    with serving(published) as own:
+        assert own.get("/search", q="red").status == 503
+        assert own.get("/health").status == 200
+
+
+def test_a_stop_lets_requests_end(published: Path) -> None:
+    statuses: list[int] = []
+    with serving(published, ServiceSettings(threads=1)) as own:
+        own.get("/search", q="red")
+
+        def search() -> None:
+            statuses.append(own.get("/search", q="red shirt").status)
+
+        threads = [threading.Thread(target=search) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while "running_or_waiting 8" not in own.get("/metrics").body.decode() and not statuses:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 8

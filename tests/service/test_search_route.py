@@ -1,0 +1,171 @@
+"""`/search`: the answers of the library, whichever way a request is written."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import Reply, Service, serving
+from small import COLOURS, draw
+
+from prodmatch import Query, SearchOptions, open_index
+from prodmatch.service import guard
+from prodmatch.service.app import ServiceSettings
+
+PICTURE = draw(COLOURS["blue"], 3, side=90)
+
+
+@pytest.fixture(scope="module")
+def service(published: Path) -> Iterator[Service]:
+    with serving(published, ServiceSettings(threads=2)) as started:
+        yield started
+
+
+def hits(store: Path, query: Query, options: SearchOptions) -> list[dict[str, object]]:
+    """The hits of the library, as JSON has them."""
+    with open_index(store) as index:
+        (answer,) = index.answer([query], options)
+    assert answer.error is None
+    return [hit.as_dict() for hit in answer.hits]
+
+
+def test_a_search_gives_the_hits_and_facets_of_the_library(
+    service: Service, published: Path
+) -> None:
+    options = SearchOptions(
+        "price < 40",
+        3,
+        {"lexical": 0.5, "text": 0.2, "image": 0.3},
+        exact=True,
+        min_probability=0.01,
+        offset=1,
+        one_per="colour",
+        diverse=0.2,
+        boost={"price": 0.1},
+        facets=["colour"],
+    )
+    parameters = {
+        "q": "shirt to try",
+        "filter": "price < 40",
+        "top": 3,
+        "weights": "lexical=0.5,text=0.2,image=0.3",
+        "exact": "true",
+        "min_probability": 0.01,
+        "offset": 1,
+        "one_per": "colour",
+        "diverse": 0.2,
+        "boost": "price=0.1",
+        "facets": "colour",
+    }
+    reply = service.get("/search", **parameters)
+    assert reply.status == 200
+    expected = hits(published, Query(text="shirt to try"), options)
+    assert reply.json["hits"] == expected
+    assert expected
+    facets = reply.json["facets"]
+    assert isinstance(facets, dict)
+    assert [(each["value"], each["count"]) for each in facets["colour"]] == [
+        *(("red", 14), ("blue", 13), ("green", 13)),
+    ]
+    assert reply.json["generation"] == 1
+    typed = {**parameters, "weights": options.weights, "boost": {"price": 0.1}, "exact": True}
+    other = service.post_json("/search", {**typed, "facets": ["colour"]})
+    assert other.json["hits"] == expected
+    assert other.json["facets"] == facets
+    by_form = service.post_form("/search", {name: str(value) for name, value in parameters.items()})
+    assert by_form.json["hits"] == expected
+
+
+def test_an_upload_gives_what_the_picture_gives_the_library(
+    service: Service, published: Path
+) -> None:
+    for text in (None, "red shirt"):
+        expected = hits(published, Query(text=text, image=PICTURE), SearchOptions(top=5))
+        fields = {"top": "5", **({} if text is None else {"q": text})}
+        reply = service.post_form("/search", fields, PICTURE)
+        assert (reply.status, reply.json["hits"]) == (200, expected)
+        encoded = base64.b64encode(PICTURE).decode()
+        for image in (encoded, f"data:image/png;base64,{encoded}"):
+            reply = service.post_json("/search", {**fields, "image": image})
+            assert (reply.status, reply.json["hits"]) == (200, expected)
+
+
+def test_an_id_finds_products_like_it(service: Service, published: Path) -> None:
+    expected = hits(published, Query(product_id="p0007"), SearchOptions())
+    assert service.get("/search", id="p0007").json["hits"] == expected
+
+
+def test_an_answer_says_what_was_searched_for(service: Service) -> None:
+    found = service.get("/search", q="red shrit under 30").json
+    assert found["searched_for"] == "red shirt"
+    assert found["understood"] == "price < 30"
+    nothing = service.get("/search", q="shirt", filter="colour = 'rad'").json
+    assert nothing["hits"] == []
+    assert nothing["hints"] == ["no product has colour = 'rad'"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "has neither text nor picture nor id"),
+        ({"q": "red", "top": 0}, "`top=0`: must be from 1 to 10000."),
+        ({"q": "red", "top": "ten"}, "`top=ten`: is not understood. Give a whole number."),
+        ({"q": "red", "offset": -1}, "`offset=-1`: must be from 0"),
+        ({"q": "red", "fliter": "a"}, "there is no such parameter; did you mean filter?"),
+        ({"q": "red", "filter": "pric < 3"}, "`filter` 'pric < 3': no such column: pric"),
+        ({"q": "red", "facets": "colur"}, "`facets`: there is no column 'colur'; did you mean"),
+        ({"q": "red", "one_per": "brand"}, "`one_per`: there is no column 'brand'"),
+        ({"q": "red", "boost": "title=1"}, "`boost`: the column 'title' holds text"),
+        ({"q": "red", "boost": "price"}, "`boost=`: is not understood. Give a number."),
+        ({"q": "red", "diverse": 2}, "`diverse=2`: must be 0 to 1."),
+        ({"q": "red", "min_probability": "nan"}, "`min_probability=nan`: must be 0 to 1."),
+        ({"q": "red", "weights": "words=1"}, "`weights`: words is no signal"),
+        ({"q": "red", "exact": "perhaps"}, "`exact=perhaps`: is not understood"),
+        ({"q": ["red", "blue"]}, "`q`: is given twice."),
+        ({"id": "nothing"}, "`id=nothing`: the index has no product of this id."),
+        ({"id": "p0001", "q": "red"}, "give an id, or text and picture, not both"),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_message(
+    service: Service, published: Path, parameters: dict[str, object], message: str
+) -> None:
+    reply = service.get("/search", **parameters)
+    assert reply.status == 400
+    assert message in reply.error
+    assert str(published) not in reply.error
+    assert "Traceback" not in reply.error
+
+
+def test_bodies_that_cannot_be_read_are_refused(service: Service) -> None:
+    def post(body: bytes, kind: str) -> Reply:
+        return service.request("POST", "/search", body, {"Content-Type": kind})
+
+    for body in (b"{", b"[1]", b"[" * 100_000, b"\xff"):
+        assert post(body, "application/json").status == 400
+    assert post(b"<a/>", "text/xml").status == 415
+    assert post(b"--x", "multipart/form-data").status == 400
+    assert "no picture" in service.post_json("/search", {"image": "/etc/passwd"}).error
+    assert "no picture" in service.post_json("/search", {"image": {"path": "a.png"}}).error
+
+
+def test_pictures_that_cannot_be_used_are_refused(service: Service) -> None:
+    assert service.post_form("/search", {}, b"hello").status == 422
+    assert "not_an_image" in service.post_form("/search", {}, b"hello").error
+    torn = service.post_form("/search", {}, PICTURE[: len(PICTURE) // 2])
+    assert (torn.status, "broken" in torn.error) == (422, True)
+
+
+def test_a_picture_of_30_mb_is_one_clear_answer(service: Service) -> None:
+    large = b"\x89PNG" + bytes(30 << 20)
+    for reply in (
+        service.post_form("/search", {}, large),
+        service.post_form("/search", {}, bytes(guard.MOST_BODY)),
+        service.post_json("/search", {"image": base64.b64encode(large).decode()}),
+    ):
+        assert (reply.status, reply.error) == (413, "the picture is larger than 20 MiB.")
+    assert service.get("/health").status == 200
+
+
+def test_other_routes_and_methods_are_refused_in_json(service: Service) -> None:
+    assert service.get("/nothing").error == "there is no such route."
+    assert service.request("PUT", "/search").status == 405
