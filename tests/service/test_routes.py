@@ -55,7 +55,7 @@ def test_the_description_names_every_parameter(service: Service) -> None:
 
 def test_a_picture_of_a_product_is_small_and_made_anew(service: Service) -> None:
     reply = service.get("/picture/p0003")
-    assert (reply.status, reply.headers["content-type"]) == (200, "image/jpeg")
+    assert (reply.status, reply.headers["content-type"]) == (200, "image/webp")
     picture = Image.open(io.BytesIO(reply.body))
     original = Image.open(io.BytesIO(bytes(product(3)["image"])))  # type: ignore[call-overload]
     assert picture.size == original.size

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from prodmatch.model.description import open_model
+from prodmatch.reports.cards import CardColumns, choose_price
 from prodmatch.search.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
@@ -55,6 +56,11 @@ from prodmatch_cli.page_options import FACETS, page_options, read_boost
 @HIT_FORMAT
 @EXPLAIN
 @click.option("--html", type=PATH, help="Write the answers as a page with pictures, too.")
+@click.option(
+    "--link",
+    metavar="COLUMN",
+    help="Of --html: column of the products' addresses, http or https, to link to.",
+)
 @picture_options
 @click.option("--model", type=NAME, help="Refuse unless the index was made with this model.")
 def query(
@@ -76,15 +82,14 @@ def query(
     form: str,
     explain: bool,
     html: Path | None,
+    link: str | None,
     catalogue: Path | None,
     columns: str | None,
     image_root: Path | None,
     model: str | None,
 ) -> None:
     """Find the products that match TEXT, a picture, or another product."""
-    if catalogue is not None and html is None:
-        raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
-    check_target(html, "--html")
+    _check_page(html, catalogue, link)
     if facets is not None and form == "csv":
         raise click.UsageError("--facets has no place in CSV; give --format json or jsonl.")
     if queries is not None and (text or image or product_id):
@@ -96,6 +101,8 @@ def query(
         given = [Query("q", text, picture, product_id)]
     expected = open_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
+    if link is not None:
+        index.searcher.products.check_column(link, "link")
     options = SearchOptions(
         where,
         top,
@@ -116,7 +123,6 @@ def query(
 
         shown = {hit.product_id for answer in answers for hit in answer.hits}
         reading = read_options(columns, None, image_root)
-        pictures = find_pictures(store, catalogue, reading, shown)
         facts = {
             "filter": where,
             "weights": weights,
@@ -124,24 +130,39 @@ def query(
             "boost": boost,
             "generation": index.generation.number,
         }
-        _write_page(html, given, answers, pictures, facts)
+        page = _make_page(
+            given,
+            answers,
+            find_pictures(store, catalogue, reading, shown),
+            facts,
+            CardColumns(choose_price(index.searcher.products.price_columns), link),
+        )
+        with new_file(html) as file:
+            file.write(page.encode())
     print_answers(answers, form, explain=explain, many=queries is not None)
 
 
-def _write_page(
-    path: Path,
+def _check_page(html: Path | None, catalogue: Path | None, link: str | None) -> None:
+    if catalogue is not None and html is None:
+        raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
+    if link is not None and html is None:
+        raise click.UsageError("--link is for the products of --html FILE; give that too.")
+    check_target(html, "--html")
+
+
+def _make_page(
     queries: Sequence[Query | RejectedQuery],
     answers: Sequence[Answer],
     pictures: Mapping[str, bytes],
     facts: Mapping[str, object],
-) -> None:
+    columns: CardColumns,
+) -> str:
     from prodmatch.reports.html import answers_page
 
-    page = answers_page(
+    return answers_page(
         [query if isinstance(query, Query) else Query(query.query_id) for query in queries],
         [replace(answer, error=translate(answer.error or "") or None) for answer in answers],
         pictures,
         facts={name: value for name, value in facts.items() if value is not None},
+        columns=columns,
     )
-    with new_file(path) as file:
-        file.write(page.encode())

@@ -1,11 +1,10 @@
 """A result as a table with small pictures, as notebooks show it: no script, nothing loaded."""
 
-import base64
 import html
 from collections.abc import Iterator, Mapping, Sequence
 
 from prodmatch.catalogue.remembered import find_product_pictures
-from prodmatch.catalogue.thumbnails import make_thumbnails
+from prodmatch.catalogue.thumbnails import data_address, make_thumbnails
 from prodmatch.errors import ProdmatchError
 from prodmatch.search.hits import Hit
 from prodmatch.search.results import SearchResult
@@ -97,8 +96,8 @@ def _cell(value: object) -> str:
 
 
 def _picture(hit: Hit, pictures: Mapping[str, bytes]) -> str:
-    jpeg = pictures.get(hit.product_id)
-    if jpeg is None:
+    webp = pictures.get(hit.product_id)
+    if webp is None:
         return ""
     name = _text(hit.metadata.get("title") or hit.product_id)
-    return f'<img alt="{name}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
+    return f'<img alt="{name}" src="{data_address(webp)}">'

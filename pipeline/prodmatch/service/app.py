@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.catalogue.thumbnails import MEDIA_TYPE
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.search.parameters import Search, read_search
 from prodmatch.search.searcher import Searcher
@@ -211,19 +212,19 @@ class _Service:
         return JSONResponse(describe())
 
     async def picture(self, request: Request) -> Response:
-        """`/picture/ID`: a small JPEG of a product."""
+        """`/picture/ID`: a small WebP of a product."""
         product_id = str(request.path_params["product_id"])
         searcher = self._searcher()
-        jpeg = await self._decoding.run(
+        webp = await self._decoding.run(
             lambda: (
                 None
                 if searcher.products.row_of(product_id) is None
                 else self._pictures.thumbnail(product_id)
             )
         )
-        if jpeg is None:
+        if webp is None:
             raise HTTPException(404, "there is no such product, or no picture of it.")
-        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
+        return Response(webp, media_type=MEDIA_TYPE, headers={"Cache-Control": "max-age=3600"})
 
 
 def _refuse(request: Request, error: Exception) -> Response:

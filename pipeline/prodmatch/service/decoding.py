@@ -34,7 +34,7 @@ class Refused:
 
 
 def work(task: Task) -> bytes | Refused:
-    """A PNG in the size that the encoder sees, or a JPEG of so many pixels."""
+    """A PNG in the size that the encoder sees, or a WebP of so many pixels."""
     if isinstance(task.wanted, int):
         return make_thumbnail(task.data, task.wanted) or Refused("broken", "")
     try:
@@ -72,7 +72,7 @@ class PictureDecoder:
         )
 
     def make_thumbnail(self, data: bytes, side: int) -> bytes | None:
-        """A JPEG of at most `side` pixels; None where the picture cannot be used."""
+        """A WebP of at most `side` pixels; None where the picture cannot be used."""
         found = self._run(Task(data, side))
         return found if isinstance(found, bytes) else None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from prodmatch.catalogue.thumbnails import MEDIA_TYPE
 from prodmatch.search.parameters import PARAMETERS, Kind
 
 API_VERSION = "1"
@@ -89,7 +90,7 @@ def describe() -> dict[str, object]:
         each.name: {**SCHEMAS[each.kind], "description": each.about} for each in PARAMETERS
     }
     body = {"type": "object", "properties": {**properties, "image": PICTURE}}
-    picture = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
+    picture = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "prodmatch", "version": API_VERSION},

@@ -35,7 +35,7 @@ class ProductPictures:
         self._bytes = 0
 
     def thumbnail(self, product_id: str) -> bytes | None:
-        """A JPEG, None where there is no picture that can be used."""
+        """A WebP, None where there is no picture that can be used."""
         with self._lock:
             if product_id in self._kept:
                 self._kept.move_to_end(product_id)
@@ -74,9 +74,9 @@ class ProductPictures:
 
     def _keep(self, found: dict[str, bytes | None]) -> None:
         with self._lock:
-            for name, jpeg in found.items():
-                self._bytes += len(jpeg or b"") + len(name) + 100 if name not in self._kept else 0
-                self._kept[name] = jpeg
+            for name, webp in found.items():
+                self._bytes += len(webp or b"") + len(name) + 100 if name not in self._kept else 0
+                self._kept[name] = webp
             while self._bytes > MOST_BYTES:
-                name, jpeg = self._kept.popitem(last=False)
-                self._bytes -= len(jpeg or b"") + len(name) + 100
+                name, webp = self._kept.popitem(last=False)
+                self._bytes -= len(webp or b"") + len(name) + 100
