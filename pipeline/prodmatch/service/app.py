@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -24,11 +24,19 @@ from prodmatch.errors import DamagedError, QueryError
 from prodmatch.search.parameters import Search, read_search
 from prodmatch.search.searcher import Searcher
 from prodmatch.service.answers import error_response, json_answer, json_response, translate
-from prodmatch.service.bodies import Given, read_request
-from prodmatch.service.decoding import PictureDecoder, TooLargeError
+from prodmatch.service.bodies import Given, read_picture, read_request
+from prodmatch.service.decoding import PictureDecoder, status_of
 from prodmatch.service.guard import Guard
 from prodmatch.service.metrics import Metrics
 from prodmatch.service.openapi import describe
+from prodmatch.service.pages import (
+    SearchPage,
+    State,
+    choose_facets,
+    docs_page,
+    make_search_page,
+    style,
+)
 from prodmatch.service.pictures import ProductPictures
 from prodmatch.service.published import Published
 from prodmatch.service.workers import Workers
@@ -66,6 +74,9 @@ def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
     settings = settings or ServiceSettings()
     service = _Service(store, settings)
     routes = [
+        Route("/", service.page, methods=["GET", "POST"]),
+        Route("/docs", service.docs),
+        Route("/style.css", service.style),
         Route("/search", service.search, methods=["GET", "POST"]),
         Route("/health", service.health),
         Route("/metrics", service.render_metrics),
@@ -103,6 +114,8 @@ class _Service:
         self._decoding = Workers(PICTURE_THREADS, "pictures")
         self._watching = Workers(1, "watch")
         self._uploads = 0
+        self._facets = settings.facets
+        self._chosen: tuple[Searcher | None, tuple[str, ...]] = (None, ())
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -160,12 +173,53 @@ class _Service:
 
     async def _prepare(self, given: Given, searcher: Searcher) -> Search:
         """The search that is wanted; its picture is decoded by a process that may die."""
-        image, spec = given.image, searcher.encoders.description.image
-        search = read_search(given.values, image)
-        if image is None:
+        search = read_search(given.values, given.image)
+        if given.image is None:
             return search
-        small = await self._decoding.run(lambda: self._decoder.prepare_query(image, spec))
-        return read_search(given.values, small)
+        return read_search(given.values, await self._decode(given.image, searcher))
+
+    async def _decode(self, image: bytes, searcher: Searcher) -> bytes:
+        spec = searcher.encoders.description.image
+        return await self._decoding.run(lambda: self._decoder.prepare_query(image, spec))
+
+    async def page(self, request: Request) -> Response:
+        """`/`: the search page, without any script."""
+        state, status = State(), 200
+        try:
+            given = await self._read(request, frozenset(["pick"]))
+            values, image = dict(given.values), given.image
+            state = State.decode(str(values["go"])) if values.get("go") else State.read(values)
+            if image is None and values.get("last_image"):
+                image = read_picture(values["last_image"])
+            searcher = self._searcher()
+            if image is not None:
+                image = await self._decode(image, searcher)
+            page = await self._searching.run(
+                lambda: make_search_page(searcher, state, image, self._columns(searcher))
+            )
+        except (HTTPException, QueryError) as error:
+            status = error.status_code if isinstance(error, HTTPException) else status_of(error)
+            message = error.detail if isinstance(error, HTTPException) else translate(str(error))
+            page = SearchPage(state, error=message)
+        return HTMLResponse(page.render(), status)
+
+    def _columns(self, searcher: Searcher) -> tuple[str, ...]:
+        """The columns that the search page counts, chosen once for a generation."""
+        if self._facets is not None:
+            return self._facets
+        known, columns = self._chosen
+        if known is not searcher:
+            columns = choose_facets(searcher.products)
+            self._chosen = (searcher, columns)
+        return columns
+
+    async def docs(self, request: Request) -> Response:
+        """`/docs`: the routes for people."""
+        return HTMLResponse(docs_page())
+
+    async def style(self, request: Request) -> Response:
+        """`/style.css`: of both pages."""
+        return Response(style(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
     async def health(self, request: Request) -> Response:
         """`/health`: 200 where there is a generation, else 503."""
@@ -241,12 +295,7 @@ def _refuse_form(request: Request, error: Exception) -> Response:
 
 
 def _refuse_query(request: Request, error: Exception) -> Response:
-    status = 400
-    if isinstance(error, TooLargeError):
-        status = 413
-    elif str(error).startswith("`image`"):
-        status = 422
-    return error_response(status, translate(str(error)))
+    return error_response(status_of(error), translate(str(error)))
 
 
 def _note_disconnect(request: Request, error: Exception) -> Response:

@@ -13,8 +13,19 @@ from prodmatch.model.preprocessing import ImageSpec, resize_image
 TOO_LARGE = ("too_many_bytes", "too_many_pixels", "too_many_scans")
 
 
-class TooLargeError(QueryError):
+class PictureError(QueryError):
+    """A picture that cannot be used."""
+
+
+class TooLargeError(PictureError):
     """A picture that is beyond the limits."""
+
+
+def status_of(error: Exception) -> int:
+    """The status of HTTP for a query that cannot be answered."""
+    if isinstance(error, TooLargeError):
+        return 413
+    return 422 if isinstance(error, PictureError) else 400
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,12 @@ class PictureDecoder:
 
         Raises:
             TooLargeError: it is beyond the limits of size.
-            QueryError: it cannot be used.
+            PictureError: it cannot be used.
         """
         found = self._run(Task(data, spec))
         if isinstance(found, bytes):
             return found
-        kind = TooLargeError if found.reason in TOO_LARGE else QueryError
+        kind = TooLargeError if found.reason in TOO_LARGE else PictureError
         raise kind(
             f"`image`: the picture cannot be used ({found.reason}: {found.detail}). "
             "Give a JPEG, PNG, WebP or GIF."
