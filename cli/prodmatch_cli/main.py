@@ -47,6 +47,8 @@ COMMANDS = (
     "generations",
     "index",
     "pretrain",
+    "pull",
+    "push",
     "query",
     "recommend",
     "rollback",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
+from prodmatch.storage.addresses import is_address
+
 if TYPE_CHECKING:
     from prodmatch.histories.log import LogSettings
 
@@ -47,7 +49,18 @@ class FloatRange(click.FloatRange):
         return found
 
 
+class _Place(_Path):
+    """A path, or an address such as `s3://bucket/prefix`, which is no path and stays a text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path or the address."""
+        if isinstance(value, str) and is_address(value):
+            return value
+        return super().convert(value, param, ctx)
+
+
 PATH = _Path(path_type=Path)
+PLACE = _Place(path_type=Path)
 NAME = _Name()
 
 

@@ -39,6 +39,10 @@ class StoreError(ProdmatchError):
     """A store that cannot be written, or that holds nothing to read yet."""
 
 
+class RemoteError(ProdmatchError):
+    """A place on another machine that cannot be reached, read or written."""
+
+
 class QueryError(ProdmatchError):
     """A query that cannot be answered: blank text, an unknown id, a bad filter."""
 

@@ -84,6 +84,30 @@ def publish_generation(store: Path, fill: Callable[[Path], Mapping[str, object]]
     return generation
 
 
+def adopt_generation(
+    store: Path, number: int, fill: Callable[[Path], Mapping[str, object]]
+) -> Generation:
+    """Makes a generation that another store published, and points `CURRENT` at it.
+
+    Args:
+        store: the store, whose lock the caller holds.
+        number: of the generation in the other store, and in this one.
+        fill: writes its files and its manifest into a directory, and gives the entries of the
+            files.
+
+    Raises:
+        DamagedError: what was written is not what the manifest says; `CURRENT` is as it was.
+        StoreError: it cannot be written.
+    """
+    root = store / "index"
+    folder = root / f"{number:06d}"
+    with new_directory(folder) as temporary:
+        check_files(temporary, fill(temporary), digests=True, remedy="Run again.")
+    generation = _open(root, number)
+    _pointer(root).write(number, folder)
+    return generation
+
+
 def open_generation(store: Path, number: int | None = None) -> Generation:
     """The current generation, or that one; manifest digest and file sizes are checked.
 

@@ -41,7 +41,7 @@ def read_manifest(path: Path, version: int, shape: Shape, remedy: str) -> dict[s
     return content
 
 
-def check_shape(path: Path, content: Mapping[str, object], shape: Shape, remedy: str) -> None:
+def check_shape(path: Path | str, content: Mapping[str, object], shape: Shape, remedy: str) -> None:
     """Raise unless every field is there and of its type; whole numbers are never negative.
 
     Raises:

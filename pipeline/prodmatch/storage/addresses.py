@@ -1,0 +1,22 @@
+"""Addresses of other places, such as `s3://bucket/prefix`, told from paths of this machine."""
+
+import re
+from pathlib import Path
+
+ADDRESS = re.compile(r"(s3|gs|gcs)://", re.IGNORECASE)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address, not a path."""
+    return bool(ADDRESS.match(text))
+
+
+def read_place(text: str) -> Path | str:
+    """A path of this machine, or an address as it is."""
+    return text if is_address(text) else Path(text)
+
+
+def describe_place(place: Path | str) -> str:
+    """A place for messages: of an address without the options behind `?`."""
+    text = str(place)
+    return text.partition("?")[0].rstrip("/") if is_address(text) else text
