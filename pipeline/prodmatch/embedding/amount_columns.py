@@ -1,5 +1,6 @@
 """Prices and measures that are kept as text, read as numbers: '1,299.00', '$19.99', '19,99 €'."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prodmatch.columns.amounts import AmountStyle, read_amount
+from prodmatch.lexical.currencies import read_currency
 
 Numbers = npt.NDArray[np.float64]
 NEARLY_ALL = 0.9  # of the texts must be amounts
@@ -20,10 +22,18 @@ class AmountColumn:
     Attributes:
         numbers: `(n,)` of each style, NaN where a text is no amount in it.
         share: of the texts that are amounts, for each style; 0 where there is no text.
+        currencies: how many texts name each, as `read_currency` gives it.
     """
 
     numbers: Mapping[AmountStyle, Numbers]
     share: Mapping[AmountStyle, float]
+    currencies: Mapping[str, int]
+
+    @property
+    def currency(self) -> str:
+        """The currency of nearly all texts that name one; empty where there is none."""
+        name, count = max(self.currencies.items(), key=lambda each: each[1], default=("", 0))
+        return name if count >= NEARLY_ALL * sum(self.currencies.values()) else ""
 
     @property
     def styles(self) -> list[AmountStyle]:
@@ -39,7 +49,7 @@ class AmountColumn:
     def select(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "AmountColumn":
         """The column of some of the rows; the shares stay those of all."""
         chosen = {style: numbers[rows] for style, numbers in self.numbers.items()}
-        return AmountColumn(chosen, self.share)
+        return AmountColumn(chosen, self.share, self.currencies)
 
 
 @dataclass
@@ -49,6 +59,7 @@ class AmountReader:
     _parts: dict[AmountStyle, list[Numbers]] = field(
         default_factory=lambda: {style: [np.zeros(0)] for style in AmountStyle}
     )
+    _currencies: Counter[str] = field(default_factory=Counter)
     _filled: int = 0
 
     def add(self, texts: pa.Array, filled: pa.BooleanArray) -> None:
@@ -65,6 +76,10 @@ class AmountReader:
             values = (amount.values.get(style) if amount else None for amount in amounts)
             numbers = [np.nan if value is None else float(value) for value in values]
             parts.append(np.array([*numbers, np.nan])[codes])
+        counts = np.bincount(codes, minlength=len(amounts)).tolist()
+        for amount, count in zip(amounts, counts, strict=False):  # the last are nulls
+            if amount is not None and amount.currency:
+                self._currencies[read_currency(amount.currency)] += count
         self._filled += filled.true_count
 
     def finish(self) -> AmountColumn:
@@ -72,4 +87,4 @@ class AmountReader:
         numbers = {style: np.concatenate(parts) for style, parts in self._parts.items()}
         counts = {style: int(np.isfinite(each).sum()) for style, each in numbers.items()}
         share = {style: count / max(1, self._filled) for style, count in counts.items()}
-        return AmountColumn(numbers, share)
+        return AmountColumn(numbers, share, self._currencies)

@@ -14,6 +14,8 @@ from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.night import Night
 from prodmatch.embedding.number_changes import FEWEST, Mask, compare_numbers
+from prodmatch.embedding.value_changes import find_recoded, find_swaps, take_rows
+from prodmatch.lexical.currencies import may_be
 
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
@@ -118,6 +120,7 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
     yield from _numbers(pair)
     yield from _amounts(pair, limits)
     yield from _one_value(pair)
+    yield from _other_values(pair)
     yield from _removed(pair, limits)
     yield from _lost_parts(pair, limits)
 
@@ -237,6 +240,9 @@ def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         if name not in pair.tonight.amounts or not last.styles:
             continue
         before, after = last.select(pair.before), pair.tonight.amounts[name].select(pair.after)
+        if not may_be(before.currency, after.currency):
+            text = f"column {name!r} is in {after.currency} and was in {before.currency}"
+            yield _Finding(False, text)
         lost = before.readable & ~after.readable & pair.tonight.filled[name][pair.after]
         had = int(before.readable.sum())
         if had and lost.sum() / had > limits.max_lost:
@@ -263,6 +269,19 @@ def _one_value(pair: _Pair) -> Iterator[_Finding]:
         text = f"column {name!r} is {after.value!r} in {after.share:.0%} of its values"
         common = f"; the night before, {before.value!r} was in {before.share:.0%}"
         yield _Finding(is_price(name), text + common)
+
+
+def _other_values(pair: _Pair) -> Iterator[_Finding]:
+    """Columns that have changed places, or whose labels are other ones."""
+    swaps: list[str] = []
+    last, tonight = pair.last, pair.tonight
+    for old, new in ((last.labels, tonight.labels), (last.numbers, tonight.numbers)):
+        swaps += find_swaps(take_rows(old, pair.before), take_rows(new, pair.after))
+    yield from (_Finding(True, text) for text in swaps)
+    if not swaps:
+        before = take_rows(last.labels, pair.before)
+        found = find_recoded(before, take_rows(tonight.labels, pair.after), pair.id_of)
+        yield from (_Finding(False, text) for text in found)
 
 
 def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:

@@ -15,6 +15,7 @@ from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.columns.amounts import NO_VALUE, is_measure
 from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.fuse import FuseResult
+from prodmatch.embedding.labels import LabelReader
 from prodmatch.embedding.number_changes import Mask, Numbers
 from prodmatch.embedding.plan import OWN, Scan, one_chunk, read_rows
 from prodmatch.errors import DamagedError, MismatchError, StoreError
@@ -47,6 +48,7 @@ class Night:
     numbers: Mapping[str, Numbers]  # columns of numbers, NaN where a product has none
     amounts: Mapping[str, AmountColumn]  # columns of text whose names are of prices and measures
     common: Mapping[str, CommonValue]  # a frequent value of each column of texts or numbers
+    labels: Mapping[str, pa.Array]  # columns of text with few different ones
     has_images: bool  # whether there is a column of pictures
     images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
     addresses: int = 0  # rows that name their picture by an address, which nothing fetches
@@ -141,6 +143,7 @@ def _select(
         numbers={name: numbers[chosen] for name, numbers in values.numbers.items()},
         amounts={name: amounts.select(chosen) for name, amounts in values.amounts.items()},
         common=values.common,
+        labels={name: labels.filter(rows) for name, labels in values.labels.items()},
         has_images=catalogue.mapping.image is not None,
         left_out=catalogue.mapping.left_out,
         row_digests=scan.row_digests.filter(rows),
@@ -165,6 +168,7 @@ def _embedded_night(embeddings: Embeddings) -> Night:
         numbers=values.numbers,
         amounts=values.amounts,
         common=values.common,
+        labels=values.labels,
         has_images=bool(image_keys.null_count < len(image_keys) or embeddings.images_unusable),
         images_unusable=embeddings.images_unusable,
         row_digests=columns["row_digest"],
@@ -187,6 +191,7 @@ def _published_night(products: pa.Table) -> Night:
         numbers=values.numbers,
         amounts=values.amounts,
         common=values.common,
+        labels=values.labels,
         has_images=bool(pc.any(has_image).as_py()),
     )
 
@@ -201,12 +206,13 @@ def _null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class _Values:
-    """As `filled`, `numbers`, `amounts` and `common` of a night."""
+    """As `filled`, `numbers`, `amounts`, `common` and `labels` of a night."""
 
     filled: dict[str, Mask]
     numbers: dict[str, Numbers]
     amounts: dict[str, AmountColumn]
     common: dict[str, CommonValue]
+    labels: dict[str, pa.Array]
 
 
 @dataclass
@@ -241,6 +247,7 @@ def _read_values(batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataT
     texts = [name for name, kind in types.items() if _is_text(kind)]
     amounts = {name: AmountReader() for name in texts if is_measure(name)}
     common = {name: _CommonCounter() for name in (*texts, *numbers)}
+    labels = {name: LabelReader() for name in texts}
     for batch in batches if types else ():
         for name, kind in types.items():
             filled = batch[name].is_valid()
@@ -254,6 +261,8 @@ def _read_values(batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataT
                 filled = pc.and_(filled, pc.is_finite(pc.fill_null(values, np.nan)))
             if name in amounts:
                 amounts[name].add(batch[name], filled)
+            if name in labels:
+                labels[name].add(batch[name], filled)
             if name in common:
                 common[name].add(batch[name], filled)
             masks[name].append(filled.to_numpy(zero_copy_only=False))
@@ -262,6 +271,7 @@ def _read_values(batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataT
         {name: np.concatenate(parts) for name, parts in numbers.items()},
         {name: reader.finish() for name, reader in amounts.items()},
         {name: counter.finish() for name, counter in common.items()},
+        {name: found for name, each in labels.items() if (found := each.finish()) is not None},
     )
 
 

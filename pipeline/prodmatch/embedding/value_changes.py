@@ -1,0 +1,87 @@
+"""Columns whose values are other ones overnight: recoded, or those of another column."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.embedding.number_changes import FEWEST, Mask
+
+SWAPPED = 0.5  # of the products must have the other column's value
+RECODED = 0.9  # of the products must have another value
+LABELS = 0.5  # of the products: more different texts are no labels
+SHOWN = 3  # values
+Values = Mapping[str, pa.Array]
+
+
+def take_rows(columns: Mapping[str, object], rows: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    """Rows of columns of numbers or labels; these become texts."""
+    chosen = {name: pa.array(column).take(pa.array(rows)) for name, column in columns.items()}
+    return {
+        name: column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for name, column in chosen.items()
+    }
+
+
+def find_swaps(before: Values, after: Values) -> Iterator[str]:
+    """Columns of one kind that have changed places.
+
+    Args:
+        before: the columns of the night before, `(n,)` each.
+        after: tonight's of the same products.
+    """
+    names = [name for name in before if name in after and len(before[name]) >= FEWEST]
+    moved = [name for name in names if _differ(before[name], after[name]).mean() > SWAPPED]
+    for one, other in combinations(moved, 2):
+        if all(
+            (_same(before[old], after[new]) & _differ(before[old], before[new])).mean() > SWAPPED
+            for old, new in ((one, other), (other, one))
+        ):
+            yield f"columns {one!r} and {other!r} have changed places: each has the other's values"
+
+
+def find_recoded(before: Values, after: Values, id_of: Callable[[int], str]) -> Iterator[str]:
+    """Columns of labels that have another value for nearly all products.
+
+    Args:
+        before: the columns of the night before, `(n,)` texts each.
+        after: tonight's of the same products.
+        id_of: gives the id of one of these products.
+    """
+    for name in before:
+        if name not in after:
+            continue
+        both = _both(before[name], after[name])
+        changed = _differ(before[name], after[name])
+        if both.sum() < FEWEST or changed.sum() < RECODED * both.sum():
+            continue
+        labels = len(pc.unique(before[name].filter(pa.array(both))))
+        if not 2 <= labels <= LABELS * both.sum():
+            continue  # a state that all are in, or texts of their own
+        rows = np.flatnonzero(changed)[:SHOWN].tolist()
+        examples = ", ".join(
+            f"{id_of(row)!r} {before[name][row].as_py()!r} -> {after[name][row].as_py()!r}"
+            for row in rows
+        )
+        yield (
+            f"column {name!r} has other values for {changed.sum()} of {both.sum()} products "
+            f"({examples}): other codes, another language? Filters by the old ones find nothing"
+        )
+
+
+def _both(one: pa.Array, other: pa.Array) -> Mask:
+    return np.asarray(
+        pc.and_(one.is_valid(), other.is_valid()).to_numpy(zero_copy_only=False), np.bool_
+    )
+
+
+def _same(one: pa.Array, other: pa.Array) -> Mask:
+    equal = pc.fill_null(pc.equal(one, other), False)
+    return np.asarray(equal.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _differ(one: pa.Array, other: pa.Array) -> Mask:
+    return _both(one, other) & ~_same(one, other)

@@ -1,0 +1,121 @@
+"""Columns whose values are other ones overnight are named, or refused."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Counting
+from tiny import embed_tiny, save_query_encoders
+
+from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.embed import EmbedSettings
+from prodmatch.embedding.labels import MOST_LABELS, LabelReader
+from prodmatch.errors import CatalogueError
+from prodmatch.model.description import Model
+
+COUNT = 40
+SETTINGS = EmbedSettings(device="cpu", workers=0, max_reject=1.0)
+COLOURS = ["red", "blue", "green", "black"]
+Columns = dict[str, Callable[[int], object]]
+SHOP: Columns = {
+    "product_id": lambda row: f"p{row}",
+    "title": lambda row: f"mug {row}",
+    "colour": lambda row: COLOURS[row % 4],
+    "brand": lambda row: ["Acme", "Globex", None][row % 3],
+    "price": lambda row: 10.0 + row,
+    "stock": lambda row: float(row * 7 % 50),
+    "cost": lambda row: f"${20 + row}.00",
+    "is_new": lambda row: "no",
+}
+
+
+@pytest.fixture
+def night(tiny: Model, quick_disk: Path) -> Callable[..., list[str]]:
+    """Embeds the shop, then with changes: the warnings of that."""
+    save_query_encoders(quick_disk / "store", tiny)
+
+    def embed(columns: Mapping[str, Callable[[int], object]]) -> list[str]:
+        table = {name: [make(row) for row in range(COUNT)] for name, make in columns.items()}
+        pq.write_table(pa.table(table), quick_disk / "c.parquet", row_group_size=9)
+        catalogue = open_catalogue(quick_disk / "c.parquet")
+        return list(embed_tiny(catalogue, tiny, quick_disk / "store", SETTINGS).warnings)
+
+    def run(**changes: Callable[[int], object]) -> list[str]:
+        embed(SHOP)
+        return embed({**SHOP, **changes})
+
+    return run
+
+
+SWAPS = [("price", "stock"), ("brand", "colour"), ("title", "colour")]
+
+
+@pytest.mark.parametrize("pair", SWAPS, ids="/".join)
+def test_columns_that_have_changed_places_are_refused(
+    pair: tuple[str, str], night: Callable[..., list[str]], count_cases: Counting
+) -> None:
+    one, other = pair
+    with pytest.raises(CatalogueError, match="have changed places: each has the other's values"):
+        night(**{one: SHOP[other], other: SHOP[one]})
+    count_cases("faulty nights refused", 1)
+
+
+OTHERS: dict[str, tuple[Columns, str]] = {
+    "codes": ({"colour": lambda row: f"{row % 4:02d}"}, "'p0' 'red' -> '00', 'p1' 'blue' -> '01'"),
+    "another language": (
+        {"colour": lambda row: ["rot", "blau", "gr\u00fcn", "schwarz"][row % 4]},
+        "column 'colour' has other values for 40 of 40 products ('p0' 'red' -> 'rot'",
+    ),
+    "capitals": ({"colour": lambda row: COLOURS[row % 4].upper()}, "'red' -> 'RED'"),
+    "a brand's codes": (
+        {"brand": lambda row: ["7", "8", None][row % 3]},
+        "column 'brand' has other values for 27 of 27 products ('p0' 'Acme' -> '7'",
+    ),
+    "another sign": ({"cost": lambda row: f"\u20ac{20 + row}.00"}, "'cost' is in EUR and was in $"),
+    "a code behind": ({"cost": lambda row: f"{20 + row}.00 GBP"}, "'cost' is in GBP and was in $"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_values_are_named(
+    name: str, night: Callable[..., list[str]], count_cases: Counting
+) -> None:
+    changes, expected = OTHERS[name]
+    assert [text for text in night(**changes) if expected in text] != []
+    count_cases("changes that are named", 1)
+
+
+HONEST: dict[str, Columns] = {
+    "nothing": {},
+    "dollars named": {"cost": lambda row: f"US${20 + row}.00"},
+    "no currency": {"cost": lambda row: f"{20 + row}.00"},
+    "half the colours": {"colour": lambda row: "pink" if row % 2 else COLOURS[row % 4]},
+    "titles edited": {"title": lambda row: f"cup {row}"},
+    "a state": {"is_new": lambda row: "yes"},
+    "a sale ends": {"price": lambda row: 12.0 + row, "stock": lambda row: float(row * 6 % 50)},
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_changes_are_none(
+    name: str, night: Callable[..., list[str]], count_cases: Counting
+) -> None:
+    found = [text for text in night(**HONEST[name]) if "other values" in text or "is in" in text]
+    assert found == []
+    count_cases("honest nights let through", 1)
+
+
+def test_labels_are_read_while_they_are_few() -> None:
+    reader, full = LabelReader(), LabelReader()
+    for start in (0, MOST_LABELS - 2):
+        texts = pa.array([f"{number}" for number in range(start, start + MOST_LABELS // 2)])
+        valid = texts.is_valid()
+        reader.add(texts.slice(0, 3), valid.slice(0, 3))
+        full.add(pa.concat_arrays([texts, texts]), pa.concat_arrays([valid, valid]))
+        full.add(pa.array([f"x{start}{text}" for text in texts.to_pylist()]), valid)
+    found = reader.finish()
+    assert found is not None
+    assert found.to_pylist() == ["0", "1", "2", "998", "999", "1000"]
+    assert full.finish() is None
