@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from prodmatch.catalogue.naming import show_column
 from prodmatch.search.json_text import to_json
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.logs import PULSE
@@ -123,7 +124,7 @@ def _on_terminal() -> bool:
 
 def _report_lines(report: Row, indent: str = "") -> list[str]:
     """A line for each entry, its value in a column of its own; nested entries are indented."""
-    names = {name: _shown(name) for name in report}
+    names = {name: _shown(show_column(name)) for name in report}
     column = max((width(shown) for shown in names.values()), default=0) + 2
     lines = []
     for name, shown in names.items():

@@ -11,8 +11,10 @@ from tqdm import tqdm
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
+from prodmatch.columns.markup import Markup
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
@@ -43,7 +45,7 @@ class CheckReport:
     columns: dict[str, str]  # what each column is used as
     text_columns: list[str]  # what is embedded and searched
     could_be_searched: dict[str, str]  # text columns that are not, but look like it, and why
-    placeholder_values: dict[str, dict[str, int]]  # such as a literal nan, by text column
+    placeholder_values: dict[str, dict[str, int]]  # such as a literal nan, by column of text
     frequent_titles: dict[str, int]  # that a large share of the products has
     frequent_pictures: dict[str, int]  # under many products, by the first one's id
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -215,13 +217,17 @@ class _Columns:
         self.placeholders = Placeholders()
         self.encodings = WrongEncodings()
         self.oddities = Oddities()
+        self.markup = Markup(self.searched[:1])
 
     def add(self, batch: Batch) -> None:
         """Adds the products of a batch."""
         self.encodings.add(batch.product_ids, batch.metadata)
         self.oddities.add(batch.product_ids, batch.metadata)
+        self.markup.add(batch.product_ids, batch.metadata)
         for name, statistics in self.others.items():
-            statistics.add(batch.metadata[name].cast(pa.string()), batch.texts)
+            texts = batch.metadata[name].cast(pa.string())
+            statistics.add(texts, batch.texts)
+            self.placeholders.add_texts(name, texts, batch.product_ids)
         for place, name in enumerate(self.searched):
             cells = batch.metadata[name].cast(pa.string()).to_pylist()
             for text, product_id in zip(cells, batch.product_ids, strict=True):
@@ -267,6 +273,7 @@ def _report(
             *_warnings(catalogue, counts),
             *describe_unusable(tally.unusable_listed),
             *columns.encodings.warnings(),
+            *columns.markup.warnings(),
             *columns.oddities.warnings(),
             *_column_warnings(columns, products),
             *(
@@ -320,7 +327,7 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
     if mapping.image is None:
         warnings.append("no picture column: products are found by their texts alone")
     if mapping.left_out:
-        warnings.append(f"columns not used: {', '.join(mapping.left_out)}")
+        warnings.append(f"columns not used: {name_columns(mapping.left_out)}")
     for name, what in (
         ("without_text", "have no text"),
         ("without_image", "have no usable picture"),
@@ -340,13 +347,14 @@ def _column_warnings(columns: _Columns, products: int) -> list[str]:
     if missing := columns.could_be_searched():
         option = ",".join([*columns.searched, *missing])
         warnings.append(
-            f"columns not searched that look as if they should be: {', '.join(missing)}; "
+            f"columns not searched that look as if they should be: {name_columns([*missing])}; "
             f"give `text_columns={option}`"
         )
     for name, found in columns.placeholders.values.items():
         shown = ", ".join(f"{count} x {text!r}" for text, count in found.most_common(3))
         examples = ", ".join(columns.placeholders.examples[name])
-        warnings.append(f"{name}: {shown} stand for no text, such as in {examples}")
+        what = "text" if name in columns.searched else "value"
+        warnings.append(f"{name}: {shown} stand for no {what}, such as in {examples}")
     for title, count in columns.placeholders.frequent_titles(products).items():
         if {title} - set().union(*columns.placeholders.values.values()):
             warnings.append(

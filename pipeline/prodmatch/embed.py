@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encode import EncodeCount, EncoderClasses, encode_missing
@@ -252,7 +253,7 @@ def _name_unsearched(catalogue: Catalogue) -> list[str]:
         return []
     searched = [name for name, source in columns.items() if source in mapping.texts]
     return [
-        f"columns not searched that look as if they should be: {', '.join(found)}; "
+        f"columns not searched that look as if they should be: {name_columns([*found])}; "
         f"give `text_columns={','.join([*searched, *found])}` (`check` says what is in them)"
     ]
 

@@ -112,6 +112,13 @@ def test_other_text_columns_are_looked_through_too(tmp_path: Path) -> None:
     assert report.placeholder_values == {"description": {"nan": 2, "NaN": 1}}
 
 
+@pytest.mark.parametrize("text", ["N/A", "-", " null ", "None", "TBD"])
+def test_columns_that_are_not_searched_are_looked_through_too(tmp_path: Path, text: str) -> None:
+    report = check(tmp_path, {"brand": ["Acme", text, None, text]})
+    assert report.placeholder_values == {"brand": {text.strip(): 2}}
+    assert f"brand: 2 x {text.strip()!r} stand for no value, such as in p1, p3" in report.warnings
+
+
 @pytest.mark.parametrize(
     ("equal", "rows", "named"), [(5, 20, True), (4, 20, False), (5, 200, False)]
 )

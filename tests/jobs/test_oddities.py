@@ -1,5 +1,6 @@
 """`check` and `convert` name ids, numbers and texts that are not what they seem."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -57,6 +58,58 @@ INVISIBLE = ["\u200b", "\ufeff", "\u200d\u200c", " \u2060 ", "\u00ad", "\u202a\u
 def test_a_text_that_shows_nothing_is_none(text: str) -> None:
     assert clean_text(text) == ""
     assert clean_text(f"{text}mug") not in ("", "mug " * 2)
+
+
+MARKUP = {
+    "escapes": [
+        "Caf\\u00e9 mug",
+        "Tom\\x27s mug",
+        "red\\n mug",
+        "red%20mug",
+        "Caf%C3%A9",
+        "mug\\t",
+    ],
+    "tags": ["<b>red</b> mug", "red<br>mug", "<span class='x'>mug</span>", "<P>mug", "mug<br/>"],
+    "entities": ["Tom &amp; Jerry", "mug&nbsp;red", "5&#34; mug", "caf&eacute;", "&#x27;mug"],
+}
+PLAIN = [
+    "a<b and c>d",
+    "R&B; soul",
+    "C:\\new",
+    "50% off",
+    "Black & Decker; drill",
+    "<large> mug",
+    "&",
+]
+
+
+@pytest.mark.parametrize("kind", MARKUP)
+def test_titles_with_markup_are_named(kind: str, tmp_path: Path) -> None:
+    assert len(MARKUP[kind]) >= 5
+    for text in MARKUP[kind]:
+        (found,) = warnings(tmp_path, {"title": [text, *TITLES[1:]]})
+        assert found.startswith(f"title: 1 text holds {kind} ('{text}'; 'p0'): ")
+        others = warnings(tmp_path, {"notes": [text] * 6})
+        assert [kind] * (kind == "escapes") == [
+            kind for each in others if each.startswith(f"notes: 6 texts hold {kind} ")
+        ]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_signs_are_no_markup(text: str, tmp_path: Path) -> None:
+    assert warnings(tmp_path, {"title": [text, *TITLES[1:]]}) == []
+
+
+def test_spaces_around_the_name_of_a_column_are_shown(tmp_path: Path) -> None:
+    table = {"product_id": ["a", "b"], "title ": ["red shirt", "blue mug"], " sku": ["1", "2"]}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    refused = run("check", tmp_path / "c.parquet")
+    assert refused.code == 1
+    assert "found product_id, 'title ', ' sku'." in refused.err
+    taken = run("check", tmp_path / "c.parquet", "--columns", "title=title ")
+    assert taken.code == 0
+    assert re.search(r"\n  'title ' +text\n", taken.out)
+    assert re.search(r"\n  ' sku' +metadata\n", taken.out)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_takes_the_likeliest_of_near_words() -> None:
     assert correct_spelling("wathc", Words(said)).text == "watch"
     assert correct_spelling("wathh", Words(said)).text == "watch"  # a neighbour on the keyboard
     assert correct_spelling("wantt", Words(said)).text == "want"
-    assert correct_spelling("slacj", Words({"slack": 5, "slacx": 9})).text == "slack"
+    assert correct_spelling("slacj", Words({"slack": 50, "slacx": 90})).text == "slack"
 
 
 def test_known_words_stay_as_they_were_typed() -> None:
@@ -243,6 +243,20 @@ NAMES = {  # with a word of a catalogue that is near, and how many products cont
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_no_slip_of_a_word_of_the_catalogue(name: str) -> None:
     assert correct_spelling(name, Words(dict([NAMES[name]]))).text == name
+
+
+ENCODER_KNOWS = {"purito": "purity", "grivel": "gravel", "grado": "grade", "skeletoes": "skeleton"}
+
+
+@pytest.mark.parametrize("name", ENCODER_KNOWS)
+def test_a_name_is_no_slip_of_a_word_that_no_product_says(name: str) -> None:
+    known = frozenset([ENCODER_KNOWS[name]])
+    assert correct_spelling(name, Words({}, known)).text == name
+
+
+def test_another_last_letter_is_a_name_sooner_than_another_vowel_within() -> None:
+    assert correct_spelling("purito", Words({"purity": 1})).text == "purito"
+    assert correct_spelling("pority", Words({"purity": 1})).text == "purity"
 
 
 @pytest.mark.parametrize("text", ['"red sneekers"', "\u201csneekers\u201d red", 'red "sneekers"'])

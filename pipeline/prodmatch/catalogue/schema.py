@@ -1,13 +1,14 @@
 """Which column of a catalogue is what: decided once, from the schema alone."""
 
 import difflib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from prodmatch.catalogue.column_types import convert_column, is_text, is_uuid, metadata_type
+from prodmatch.catalogue.naming import name_columns
 from prodmatch.errors import CatalogueError
 
 # Names that embeddings, products and hits use themselves.
@@ -96,12 +97,15 @@ def map_schema(
         CatalogueError: a column is missing, of a type that cannot be used, or used and left out.
     """
     for name, theirs in columns.items():
-        if theirs not in schema.names:
+        if _resolve(theirs, schema.names) not in schema.names:
             raise CatalogueError(
                 f"{path}: `columns` ({name}={theirs}): there is no column {theirs!r}; "
-                f"found {_list(schema.names)}."
+                f"found {name_columns(schema.names)}."
             )
     ours = our_names(schema, columns)
+    leave_out = [_resolve(name, [*ours, *ours.values()]) for name in leave_out]
+    if tuple(text_columns) != DEFAULT_TEXTS:
+        text_columns = [_resolve(name, ours) for name in text_columns]
     product_id = _require(ours, "product_id", schema, path)
     _check_id_type(schema.field(product_id), path)
     texts = _find_texts(ours, text_columns, schema, path)
@@ -113,7 +117,7 @@ def map_schema(
         )
     if not texts and image is None:
         raise CatalogueError(
-            f"{path}: has neither text nor picture; found {_list(schema.names)}. "
+            f"{path}: has neither text nor picture; found {name_columns(schema.names)}. "
             "Name the columns with `columns` (title=..., image=...)."
         )
     _check_leave_out(ours, set(leave_out) - set(left_out_before), path)
@@ -134,13 +138,22 @@ def map_schema(
 def our_names(schema: pa.Schema, columns: Mapping[str, str]) -> dict[str, str]:
     """Our names of a schema's columns to the schema's own, in its order.
 
-    A column whose name is given to another by `columns` is not used.
+    A column whose name is given to another by `columns` is not used. A name that is no column's is
+    the one that has spaces around it, as lists of names are given without.
     """
-    named = {theirs: ours for ours, theirs in columns.items()}
-    taken = {name for name, theirs in columns.items() if theirs in schema.names}
+    there = {ours: _resolve(theirs, schema.names) for ours, theirs in columns.items()}
+    named = {theirs: ours for ours, theirs in there.items()}
+    taken = {name for name, theirs in there.items() if theirs in schema.names}
     return {
         named.get(name, name): name for name in schema.names if name in named or name not in taken
     }
+
+
+def _resolve(name: str, names: Iterable[str]) -> str:
+    """The column that is meant: of this name, or the only one that differs in outer spaces."""
+    names = dict.fromkeys(names)
+    near = [other for other in names if other.strip() == name.strip()]
+    return near[0] if name not in names and len(near) == 1 else name
 
 
 def _check_leave_out(ours: Mapping[str, str], leave_out: Set[str], path: Path) -> None:
@@ -149,7 +162,7 @@ def _check_leave_out(ours: Mapping[str, str], leave_out: Set[str], path: Path) -
     for name in sorted(leave_out - set(there)):
         near = difflib.get_close_matches(name, there, 1, 0.5)
         raise CatalogueError(
-            f"{path}: `leave_out={name}`: there is no such column; found {_list(there)}."
+            f"{path}: `leave_out={name}`: there is no such column; found {name_columns(there)}."
             + (f" Did you mean {near[0]!r}?" if near else "")
         )
 
@@ -194,8 +207,8 @@ def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: Path) 
         near += difflib.get_close_matches(name, schema.names, 1, 0.6)
         example = near[0] if near else "NAME"
         raise CatalogueError(
-            f"{path}: column {name!r} is missing; found {_list(schema.names)}. "
-            f"Rename it, or map it with `columns` ({name}={example})."
+            f"{path}: column {name!r} is missing; found {name_columns(schema.names)}. "
+            f"Rename it, or map it with `columns` ({name}={example.strip()})."
         )
     return ours[name]
 
@@ -207,7 +220,9 @@ def _find_texts(
     for name in text_columns:
         if name not in ours and tuple(text_columns) != DEFAULT_TEXTS:
             raise CatalogueError(
-                f"{path}: `text_columns`: there is no column {name!r}; found {_list(schema.names)}."
+                f"{path}: `text_columns`: there is no column {name!r}; found "
+                f"{name_columns(schema.names)}. Map it with `columns` ({name}=...), or name others "
+                "with `text_columns`."
             )
         if name in ours:
             kind = schema.field(ours[name]).type
@@ -259,8 +274,3 @@ def is_bytes(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
     )
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20])
-    return f"{shown}, ... ({len(names)} columns)" if len(names) > 20 else shown

@@ -2,7 +2,11 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 PLACEHOLDER = re.compile(
     r"\W*(nan|none|null|nil|n/?a|#n/a|tbd|tba|tbc|to be (defined|determined|confirmed)|undefined|"
@@ -40,6 +44,15 @@ class Placeholders:
             shown = self.examples.setdefault(column, [])
             if len(shown) < EXAMPLES:
                 shown.append(product_id)
+
+    def add_texts(self, column: str, texts: pa.Array, product_ids: Sequence[str]) -> None:
+        """Adds cells of a column that is not searched."""
+        values = [text for text in texts.unique().to_pylist() if text and is_placeholder(text)]
+        if not values:
+            return
+        rows = pc.indices_nonzero(pc.is_in(texts, pa.array(values, texts.type))).to_pylist()
+        for text, row in zip(texts.take(pa.array(rows)).to_pylist(), rows, strict=True):
+            self.add_text(column, text, product_ids[row])
 
     def add_picture(self, key: bytes, text: bytes, product_id: str) -> None:
         """Adds a product's picture, and the key of the text of its product."""

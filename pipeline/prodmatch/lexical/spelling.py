@@ -22,7 +22,9 @@ MUCH_MORE = 5  # times that another form of a word is in products, to stand in f
 LEAST_PART = 3  # letters of a word of two
 MIN_PRODUCTS = 2  # that contain both
 # Of two words: how likely the second was meant, in powers of ten (docs/experiments.md).
-TWO_EDITS = 1.0  # the cost of two edits
+TWO_EDITS = 1.2  # the cost of two edits
+LAST = 0.3  # the cost of another last letter, more than of others: names often differ in it
+UNSAID = 0.5  # products that a word of the encoder counts as in, where none contains it
 ENDING = 2.0  # of letters behind a word
 LETTER, FEW_LETTERS, MOST_LETTERS = 0.2, 5, 9  # what each letter of an unknown word tells
 COMMON = 0.15  # of how common in English the word is that an unknown one is taken for
@@ -216,7 +218,9 @@ def _likeliest(term: str, level: float | None, lexicon: Lexicon) -> str | None:
             cost = edit_cost(term, word) if edits == 1 else TWO_EDITS
             if term.startswith(word) and cost:
                 cost = ENDING  # "campingaz" is a name
-            likelihood = math.log10(max(count, 1) + 0.5)
+            elif term[-1] != word[-1] and cost:
+                cost += LAST
+            likelihood = math.log10(max(count, UNSAID) + 0.5)
             common = level_of(word) or 0.0
             if level is None:
                 length = min(len(term), MOST_LETTERS) - FEW_LETTERS
