@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,6 +15,9 @@ import pytest
 from checkout import ROOT, link_checkout, make, plain_environment
 from click.testing import CliRunner
 
+from prodmatch import open_index
+from prodmatch.export import export_embeddings
+from prodmatch.storage.generations import open_generation
 from prodmatch_cli.main import cli
 
 COMMANDS = cli.list_commands(click.Context(cli))
@@ -26,9 +30,11 @@ DOCUMENTS = [
 CARD = "pipeline/prodmatch/models/compact/README.md"
 # The pages whose commands are run, one after another in one checkout.
 RUN = ["README.md", *(f"docs/{name}.md" for name in ("catalogue", "operations", "search"))]
-RUN += [f"docs/{name}.md" for name in ("recommendations", "benchmarks")]
+RUN += [f"docs/{name}.md" for name in ("recommendations", "export", "benchmarks")]
 # What differs from run to run, or from processor to processor.
 UNSTEADY = {"seconds", "texts_per_second", "images_per_second", "embeddings", "bytes", "precision"}
+MARK = "-----next-----"
+NOTEBOOK = "docs/notebook.ipynb"
 TOLERANCE = 0.01  # of figures; another processor adds up in another order
 SCRIPTS = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("recipes/*/*.py")]
 OURS = [
@@ -102,25 +108,65 @@ def test_figures_are_compared() -> None:
     assert not is_same('{"rows": 3}', '{"rows": 3, "embedded": 3}')
 
 
-def test_every_command_of_the_documents_prints_what_is_shown(tmp_path: Path) -> None:
-    mark = "-----next-----"
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout in which every command of the documents was run, and how that ended."""
+
+    folder: Path
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     commands = [command for command, _ in console_blocks()]
-    script = "set -e\n" + "".join(f"{command}\necho {mark}\n" for command in commands)
+    script = "set -e\n" + "".join(f"{command}\necho {MARK}\n" for command in commands)
+    folder = link_checkout(tmp_path_factory.mktemp("checkout"))
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=link_checkout(tmp_path),
+        cwd=folder,
         env=plain_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    printed = [part.strip("\n").splitlines() for part in done.stdout.split(mark)]
+    return Checkout(folder, done)
+
+
+def test_every_command_of_the_documents_prints_what_is_shown(checkout: Checkout) -> None:
+    assert checkout.done.returncode == 0, checkout.done.stderr
+    printed = [part.strip("\n").splitlines() for part in checkout.done.stdout.split(MARK)]
     for (command, shown), lines in zip(console_blocks(), printed, strict=False):
         kept = [line for line in lines if line.strip() and not line.startswith("make")]
         assert len(kept) == len(shown), (command, kept)
         for expected, found in zip(shown, kept, strict=True):
             assert is_same(expected, found), (command, expected, found)
+
+
+def test_the_notebook_runs_and_shows_pictures(checkout: Checkout) -> None:
+    (checkout.folder / "notebook").mkdir()
+    runner = [sys.executable, ROOT / "tests/support/notebooks.py", ROOT / NOTEBOOK]
+    done = subprocess.run(
+        runner, cwd=checkout.folder / "notebook", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = done.stdout.splitlines()
+    assert json.loads(shown[0]) == "(616, 0)"
+    assert sum(line.count("<img") for line in shown) == 4 * 4
+    assert "no such column: red" in shown[-2]
+
+
+def test_the_notebook_is_one_and_holds_no_output() -> None:
+    notebook = json.loads(read(NOTEBOOK))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook["cells"]:
+        code = {"execution_count", "outputs"} if cell["cell_type"] == "code" else set()
+        assert set(cell) == {"cell_type", "id", "metadata", "source"} | code
+        assert all(isinstance(line, str) for line in cell["source"])
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
 
 
 def test_the_python_of_the_readme_runs(published: Path) -> None:
@@ -131,6 +177,20 @@ def test_the_python_of_the_readme_runs(published: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3
+
+
+def test_the_python_of_the_page_on_exports_runs(published: Path, tmp_path: Path) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", read("docs/export.md"), re.DOTALL)
+    export_embeddings(open_generation(published), "parquet", tmp_path / "night")
+    program = program.replace('"store"', repr(str(published)))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    best = [line.split()[0] for line in done.stdout.splitlines()]
+    with open_index(published) as index:
+        (expected,) = index.searcher.ann.search(index.encode("red t-shirt")[None], 5)
+        assert best == [f"p{row:04d}" for row in expected.rows]
 
 
 def command_of(name: str) -> click.Command:
@@ -152,7 +212,7 @@ def test_every_option_in_the_documents_exists() -> None:
     assert set(re.findall(r"`prodmatch ([a-z]+)", pages)) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", *DOCS])
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", NOTEBOOK, *DOCS])
 def test_links_lead_to_files(page: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", read(page)) if "://" not in link]
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []

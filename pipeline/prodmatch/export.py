@@ -1,6 +1,6 @@
 """Job: a generation's embeddings in the formats of other programs."""
 
-from collections.abc import Iterator
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -10,14 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.errors import DamagedError
+from prodmatch.errors import ProdmatchError
+from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
+from prodmatch.exports.postgres import write_postgres
+from prodmatch.exports.table import BATCH_ROWS, VectorTable
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.atomic import new_directory, new_file
-from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.generations import Generation
 
-Form = Literal["npy", "parquet", "hf"]
-BATCH_ROWS = 8192
+Form = Literal["npy", "parquet", "hf", "lance", "qdrant", "elasticsearch", "pgvector"]
 CARD = Path(__file__).parent / "search" / "dataset_card.md"  # of a Hugging Face data set
 
 
@@ -36,33 +37,39 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
 
     `npy`: `vectors.npy` `(n, dim)` float32 and `products.parquet`, whose rows are the vectors'.
     `parquet`: `embeddings.parquet`, a product's columns and its `vector`. `hf`: the same below
-    `data/`, with a card, as Hugging Face's `datasets` loads it. Some thousand rows are held in
-    memory at a time.
+    `data/`, with a card, as Hugging Face's `datasets` loads it. `lance`: the same as the table
+    `products` of LanceDB. `qdrant`, `elasticsearch`, `pgvector`: files that load these. Some
+    thousand rows are held in memory at a time.
 
     Raises:
-        StoreError: `out` exists or cannot be written; nothing is left behind.
+        StoreError: `out` exists or cannot be written, or the form cannot hold the products;
+            nothing is left behind.
         DamagedError: the generation cannot be read.
+        ProdmatchError: the form needs a library that is not installed.
     """
-    index = AnnIndex.open(
-        generation.folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
-    )
+    if form == "lance" and importlib.util.find_spec("lance") is None:
+        raise ProdmatchError(
+            "`form=lance`: 'lance' is not installed here. Run \"pip install 'prodmatch[lance]'\"."
+        )
+    table = VectorTable.open(generation)
     with new_directory(out) as folder:
         if form == "npy":
-            _write_npy(index, folder / "vectors.npy")
-            _write_parquet(generation, None, folder / "products.parquet")
+            _write_npy(table.index, folder / "vectors.npy")
+            _write_products(table, folder / "products.parquet")
         elif form == "parquet":
-            _write_parquet(generation, index, folder / "embeddings.parquet")
+            _write_parquet(table, folder / "embeddings.parquet")
+        elif form == "hf":
+            _write_parquet(table, folder / "data" / "train-00000-of-00001.parquet")
+            _write_card(generation, folder / "README.md")
+        elif form == "lance":
+            _write_lance(table, folder / "products.lance")
+        elif form == "qdrant":
+            write_qdrant(table, folder)
+        elif form == "elasticsearch":
+            write_elasticsearch(table, folder)
         else:
-            _write_parquet(generation, index, folder / "data" / "train-00000-of-00001.parquet")
-            card = Template(CARD.read_text(encoding="utf-8")).substitute(
-                products=index.row_count,
-                model=generation.manifest["model"],
-                dim=index.dim,
-                part=index.dim // 2,
-            )
-            with new_file(folder / "README.md") as file:
-                file.write(card.encode())
-    return ExportReport(str(out), index.row_count, index.dim, generation.number)
+            write_postgres(table, folder)
+    return ExportReport(str(out), table.index.row_count, table.index.dim, generation.number)
 
 
 def _write_npy(index: AnnIndex, path: Path) -> None:
@@ -78,29 +85,34 @@ def _write_npy(index: AnnIndex, path: Path) -> None:
             file.write(index.vectors(rows).astype("<f4").tobytes())
 
 
-def _write_parquet(generation: Generation, index: AnnIndex | None, path: Path) -> None:
-    """The products' columns, and their vectors where there is an index."""
-    source = generation.folder / "products.parquet"
-    try:
-        schema = pq.read_schema(source)
-    except (OSError, pa.ArrowException) as error:
-        raise DamagedError(f"{source}: cannot be read ({error}).") from error
-    if index is not None:
-        schema = schema.append(pa.field("vector", pa.list_(pa.float32(), index.dim)))
+def _write_products(table: VectorTable, path: Path) -> None:
+    schema = table.columns
     with new_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        start = 0
-        for batch in _batches(source):
-            columns = list(batch.columns)
-            if index is not None:
-                rows = np.arange(start, start + len(batch))
-                columns.append(vector_array(index.vectors(rows)))
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-            start += len(batch)
+        for batch in table.batches():
+            writer.write_batch(batch)
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as reader:
-            yield from reader.iter_batches(BATCH_ROWS)
-    except (OSError, pa.ArrowException) as error:
-        raise DamagedError(f"{path}: cannot be read to its end ({error}).") from error
+def _write_parquet(table: VectorTable, path: Path) -> None:
+    """The products' columns and their vectors."""
+    schema = table.schema
+    with new_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in table.batches_with_vectors():
+            writer.write_batch(batch)
+
+
+def _write_card(generation: Generation, path: Path) -> None:
+    card = Template(CARD.read_text(encoding="utf-8")).substitute(
+        products=generation.product_count,
+        model=generation.manifest["model"],
+        dim=generation.dim,
+        part=generation.dim // 2,
+    )
+    with new_file(path) as file:
+        file.write(card.encode())
+
+
+def _write_lance(table: VectorTable, path: Path) -> None:
+    import lance  # of an extra, and only this form needs it
+
+    rows = pa.RecordBatchReader.from_batches(table.schema, table.batches_with_vectors())
+    lance.write_dataset(rows, path)

@@ -1,5 +1,7 @@
-"""Embeddings for other programs: the index's own vectors, row for row, in three formats."""
+"""Embeddings for other programs: the index's own vectors, row for row, in every format."""
 
+import importlib.util
+import json
 from pathlib import Path
 
 import faiss
@@ -10,6 +12,10 @@ import pytest
 from small import run
 
 from prodmatch import export as deliver
+from prodmatch import open_index
+from prodmatch.errors import ProdmatchError
+from prodmatch.exports import json_bodies, table
+from prodmatch.exports.json_bodies import point_id
 from prodmatch.storage.generations import open_generation
 
 
@@ -21,7 +27,9 @@ def vectors(published: Path) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "BATCH_ROWS", 17)
     monkeypatch.setattr(deliver, "BATCH_ROWS", 17)
+    monkeypatch.setattr(json_bodies, "BODY_BYTES", 3_000)
 
 
 def test_arrays_are_the_vectors_in_the_order_of_the_products(
@@ -71,3 +79,86 @@ def test_the_command_writes_a_new_directory_and_never_over_one(
     none = run("export", tmp_path / "none", "--store", tmp_path)
     assert none.code == 1
     assert "holds no index yet" in none.err
+
+
+def read_elasticsearch(folder: Path) -> dict[str, list[float]]:
+    """The vector of each document, as the bulk bodies have them."""
+    found = {}
+    for path in sorted(folder.glob("bulk-*.ndjson")):
+        lines = path.read_text().split("\n")
+        assert lines.pop() == ""
+        for action, document in zip(lines[::2], map(json.loads, lines[1::2]), strict=True):
+            assert json.loads(action) == {"index": {"_id": document["product_id"]}}
+            found[document["product_id"]] = document["vector"]
+    return found
+
+
+def read_qdrant(folder: Path) -> dict[str, list[float]]:
+    """The vector of each point."""
+    found = {}
+    for path in sorted(folder.glob("points-*.json")):
+        for point in json.loads(path.read_text())["points"]:
+            assert point["id"] == point_id(point["payload"]["product_id"])
+            found[point["payload"]["product_id"]] = point["vector"]
+    return found
+
+
+def read_pgvector(folder: Path) -> dict[str, list[float]]:
+    """The vector of each row."""
+    lines = (folder / "products.tsv").read_text().splitlines()
+    cells = [line.split("\t") for line in lines]
+    return {row[0]: json.loads(row[-1]) for row in cells}
+
+
+def read_lance(folder: Path) -> dict[str, list[float]]:
+    """The vector of each row, read by the library itself."""
+    import lance
+
+    rows = lance.dataset(folder / "products.lance").to_table()
+    return dict(zip(rows["product_id"].to_pylist(), rows["vector"].to_pylist(), strict=True))
+
+
+READERS = {
+    "elasticsearch": read_elasticsearch,
+    "qdrant": read_qdrant,
+    "pgvector": read_pgvector,
+    "lance": read_lance,
+}
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_an_exported_file_finds_what_the_index_finds(
+    published: Path, vectors: np.ndarray, tmp_path: Path, form: deliver.Form
+) -> None:
+    if form == "lance":
+        pytest.importorskip("lance")
+    deliver.export_embeddings(open_generation(published), form, tmp_path / "out")
+    found = READERS[form](tmp_path / "out")
+    assert list(found) == [f"p{row:04d}" for row in range(60)]
+    exported = np.array(list(found.values()), np.float32)
+    np.testing.assert_array_equal(exported, vectors)
+    index = open_index(published)
+    for text in ("red shirt", "blue mug number 7", "lamp"):
+        query = index.encode(text)
+        best = np.argsort(-(exported @ query), kind="stable")[:10]
+        (expected,) = index.searcher.ann.search(query[None], 10)
+        np.testing.assert_array_equal(best, expected.rows)
+
+
+@pytest.mark.parametrize(("form", "name"), [("elasticsearch", "bulk"), ("qdrant", "points")])
+def test_bodies_are_in_files_of_a_bounded_size(
+    published: Path, tmp_path: Path, form: deliver.Form, name: str
+) -> None:
+    deliver.export_embeddings(open_generation(published), form, tmp_path / "out")
+    sizes = [path.stat().st_size for path in (tmp_path / "out").glob(f"{name}-*")]
+    assert len(sizes) > 5
+    assert max(sizes) < 2 * 3_000
+
+
+def test_without_its_library_a_form_says_what_to_install(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ProdmatchError, match=r"pip install 'prodmatch\[lance\]'"):
+        deliver.export_embeddings(open_generation(published), "lance", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -17,10 +18,11 @@ from prodmatch_cli.output import print_json
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["npy", "parquet", "hf"]),
+    type=click.Choice(get_args(Form)),
     default="parquet",
     show_default=True,
-    help="Arrays, one table, or a folder that Hugging Face's datasets loads.",
+    help="Arrays, a table of Parquet, of Hugging Face's datasets or of LanceDB, or files that load "
+    "Qdrant, Elasticsearch or PostgreSQL with pgvector.",
 )
 @GENERATION
 def export(out: Path, store: Path, form: Form, number: int | None) -> None:

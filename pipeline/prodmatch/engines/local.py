@@ -56,7 +56,8 @@ class Child:
             self.kill()
             raise ProdmatchError(
                 "a worker process cannot be started. Is there memory for it? "
-                "Run again, or with fewer `workers`."
+                "Run again, or with fewer `workers`; in a script of your own, start it below "
+                "\"if __name__ == '__main__':\"."
             ) from failure
 
     def send(self, what: object) -> None:

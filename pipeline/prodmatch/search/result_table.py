@@ -10,7 +10,7 @@ from prodmatch.search.hits import Hit
 from prodmatch.search.results import SearchResult
 
 MOST_HITS = 50  # that are shown
-MOST_COLUMNS = 6  # of metadata
+MOST_COLUMNS = 8  # of metadata
 MOST_VALUES = 10  # of a facet
 MOST_CHARACTERS = 300  # of a value
 SIDE = 80  # of a picture, in pixels

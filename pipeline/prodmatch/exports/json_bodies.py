@@ -1,0 +1,138 @@
+"""Bodies of requests that load Elasticsearch and Qdrant: JSON in files of some megabytes each."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from prodmatch.errors import StoreError
+from prodmatch.exports.table import VectorTable, json_rows, vector_texts
+from prodmatch.storage.atomic import digest_bytes, new_file, write_json
+
+BODY_BYTES = 8 << 20  # of a file; Qdrant takes 32 MiB, Elasticsearch 100 MB
+MOST_DIMENSIONS = 4096  # that Elasticsearch takes
+MOST_ID_BYTES = 512  # likewise
+SHORT_TEXT = 256  # characters that Elasticsearch filters by as one value
+# Names of its own in every document.
+RESERVED = frozenset(
+    f"_{name}"
+    for name in (
+        *("doc_count", "feature", "field_names", "id", "ignored", "index", "index_mode"),
+        *("nested_path", "primary_term", "routing", "seq_no", "size", "source", "tier", "type"),
+        *("version", "data_stream_timestamp", "ignored_source", "inference_fields"),
+    )
+)
+POINT_IDS = uuid.UUID("7d3f2f0e-94f1-5c6b-8f0a-5a1d8f6f2c11")  # that ids of points come from
+
+
+def write_elasticsearch(table: VectorTable, folder: Path) -> None:
+    """Writes `mapping.json`, the body that makes an index, and bodies `bulk-00000.ndjson`, ….
+
+    Raises:
+        StoreError: the vectors are too long for it, or a column has a name that it keeps.
+    """
+    if table.index.dim > MOST_DIMENSIONS:
+        raise StoreError(
+            f"`form=elasticsearch`: a vector has {table.index.dim} dimensions; it takes "
+            f"{MOST_DIMENSIONS}. Use a model with smaller heads."
+        )
+    if taken := sorted(RESERVED & set(table.columns.names)):
+        raise StoreError(
+            f"`form=elasticsearch`: it has fields of its own named {', '.join(taken)}. "
+            "Rename these columns of the catalogue with `columns`, or leave them out."
+        )
+    write_json(folder / "mapping.json", {"mappings": _mapping(table)})
+    _write_bodies(folder, "bulk-{:05d}.ndjson", ("", "", ""), _bulk_lines(table))
+
+
+def write_qdrant(table: VectorTable, folder: Path) -> None:
+    """Writes `collection.json`, the body that makes a collection, and bodies of its points.
+
+    Those are `points-00000.json`, …. The id of a point is a UUID that comes from its product's id,
+    so that a later night's points take the place of these.
+    """
+    vectors = {"size": table.index.dim, "distance": "Dot"}
+    write_json(folder / "collection.json", {"vectors": vectors})
+    _write_bodies(folder, "points-{:05d}.json", ('{"points":[', ",\n", "]}\n"), _points(table))
+
+
+def point_id(product_id: str) -> str:
+    """The id of a product's point in Qdrant."""
+    return str(uuid.uuid5(POINT_IDS, product_id))
+
+
+def _write_bodies(
+    folder: Path, name: str, frame: tuple[str, str, str], entries: Iterator[str]
+) -> None:
+    """Writes entries to files of `BODY_BYTES` or little more.
+
+    Args:
+        folder: where to.
+        name: of the files, with a place for their number.
+        frame: what begins a file, stands between its entries, and ends it.
+        entries: one or more a file.
+    """
+    start, between, end = (part.encode() for part in frame)
+    number, entry = 0, next(entries, None)
+    while entry is not None:
+        with new_file(folder / name.format(number)) as file:
+            size = file.write(start)
+            first = True
+            while entry is not None and size < BODY_BYTES:
+                size += file.write((b"" if first else between) + entry.encode())
+                first, entry = False, next(entries, None)
+            file.write(end)
+        number += 1
+
+
+def _bulk_lines(table: VectorTable) -> Iterator[str]:
+    """An action and its document, two lines a product."""
+    for row, vector in _rows(table):
+        product_id = str(row["product_id"])
+        is_long = len(product_id.encode()) > MOST_ID_BYTES
+        action = {"index": {"_id": digest_bytes(product_id.encode()) if is_long else product_id}}
+        yield f'{_json(action)}\n{_json(row)[:-1]},"vector":{vector}}}\n'
+
+
+def _points(table: VectorTable) -> Iterator[str]:
+    for row, vector in _rows(table):
+        name = _json(point_id(str(row["product_id"])))
+        yield f'{{"id":{name},"vector":{vector},"payload":{_json(row)}}}'
+
+
+def _rows(table: VectorTable) -> Iterator[tuple[dict[str, object], str]]:
+    for batch, vectors in table.batches_and_vectors():
+        yield from zip(json_rows(batch), vector_texts(vectors), strict=True)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _mapping(table: VectorTable) -> dict[str, object]:
+    """A field for each column. Names with dots stay names."""
+    vector = {
+        "type": "dense_vector",
+        "dims": table.index.dim,
+        "index": True,
+        # vectors of a byte for each number are nearly of unit length
+        "similarity": "max_inner_product" if table.index.is_coded else "dot_product",
+    }
+    fields = {field.name: _field(field.type) for field in table.columns}
+    fields |= {"product_id": {"type": "keyword"}, "vector": vector}
+    return {"subobjects": False, "properties": fields}
+
+
+def _field(kind: pa.DataType) -> dict[str, object]:
+    if pa.types.is_boolean(kind):
+        return {"type": "boolean"}
+    if pa.types.is_integer(kind):
+        return {"type": "unsigned_long" if pa.types.is_uint64(kind) else "long"}
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return {"type": "double"}
+    if pa.types.is_temporal(kind):
+        return {"type": "date"}
+    exact = {"type": "keyword", "ignore_above": SHORT_TEXT}
+    return {"type": "text", "fields": {"keyword": exact}}
