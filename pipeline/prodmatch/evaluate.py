@@ -192,17 +192,12 @@ def _write_unjudged(
     names: Mapping[str, str],
 ) -> None:
     """A file to fill in: queries and products that nobody judged, with the texts of both."""
-    products = index.searcher.products
-    rows = {product: products.row_of(product) for _, product in pairs}
-    known = [row for row in rows.values() if row is not None]
-    titles = dict(zip(known, products.metadata(known), strict=True))
+    titles = index.searcher.products.titles(dict.fromkeys(product for _, product in pairs))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["query_id", "query", "product_id", "title", "relevance"])
     for query_id, product in pairs:
-        row = rows[product]
-        title = "" if row is None else titles[row].get("title") or ""
-        writer.writerow([query_id, names[query_id], product, title, ""])
+        writer.writerow([query_id, names[query_id], product, titles.get(product, ""), ""])
     with new_file(path) as file:
         file.write(text.getvalue().encode())
 

@@ -114,9 +114,11 @@ def test_shuffled_judgements_fall_to_chance(published: Path) -> None:
 def test_the_page_holds_every_figure_and_loads_nothing(evaluated: tuple[Evaluation, Path]) -> None:
     evaluation, _ = evaluated
     page = evaluation_page(evaluation, "a <b> title")
-    assert "a &lt;b&gt; title" in page
-    assert f"{evaluation.figures['hybrid']['nDCG@10'].value:.3f}" in page
-    assert page.count("<rect") == 5 * 7
+    assert "<title>Evaluation: a &lt;b&gt; title · prodmatch</title>" in page
+    for figures in evaluation.figures.values():
+        for figure in figures.values():
+            assert f"<td>{figure.value:.3f} <small>{figure.low:.3f} to {figure.high:.3f}<" in page
+    assert page.count('<span class="track') == 5 * 7
     for outside in ("http:", "https:", "<script", "url("):
         assert outside not in page
 
@@ -128,6 +130,10 @@ def test_the_command_prints_a_table_and_writes_reports(published: Path, tmp_path
     done = run("evaluate", "--store", published, *arguments, "--out", tmp_path / "out")
     assert done.code == 0, done.err
     assert done.out.splitlines()[0].split()[:5] == ["measure", "lexical", "text", "image", "hybrid"]
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert "The hybrid finds a relevant product among the first ten for 100.0 % of 1 query" in page
+    assert "blue mug number 1</small>" in page  # the title of a hit, and its picture
+    assert "data:image/webp" in page
     report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert report["figures"]["lexical"]["P@1"]["value"] == 1.0
     assert read_run(tmp_path / "out" / "lexical.run")["a"][0] == "p0001"

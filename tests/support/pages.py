@@ -1,8 +1,12 @@
 """Pages taken apart: tags, sources, alternative texts, colours."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
+
+from prodmatch.evaluate import Cut, Evaluation
+from prodmatch.evaluation.comparison import Comparison, Difference, Gain, Loss, QueryFigure
+from prodmatch.evaluation.statistics import Figure
 
 VOID = {"meta", "img", "br", "line", "polyline"}
 
@@ -16,6 +20,7 @@ class Tags(HTMLParser):
         self.sources: list[str] = []
         self.said = ""
         self.attributes: set[str] = set()
+        self.pictures = 0
         self.without_text: list[str] = []  # pictures that have no alternative text
         self.open: list[str] = []
         self.feed(page)
@@ -27,6 +32,7 @@ class Tags(HTMLParser):
         self.attributes |= set(values)
         self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
         if tag == "img" or values.get("role") == "img":
+            self.pictures += 1
             text = values.get("alt" if tag == "img" else "aria-label")
             self.without_text += [] if text else [str(attrs)]
         if tag not in VOID:
@@ -73,3 +79,30 @@ def schemes(page: str) -> Iterator[tuple[str, dict[str, tuple[float, ...]]]]:
                 else tuple(int(digits[at : at + 2], 16) for at in (0, 2, 4))
             )
         yield scheme, dict(colours)
+
+
+def evaluation(
+    others: Mapping[str, float] | None = None, gain: float = 0.02, p: float = 0.001
+) -> Evaluation:
+    """An evaluation of two queries; the hybrid differs from others by what is given."""
+    figure = Figure(0.5, 0.4, 0.6)
+    names = ("nDCG@10", "Success@10")
+    cut = Cut(0.5, 0.4, 0.6, 0.5)
+    loss = Loss("q2", "mug", 0.2, 0.9, ["p1"], ["p2", "p1"])
+    return Evaluation(
+        queries=2,
+        judged=7,
+        relevant=4,
+        judged_at_10=0.5,
+        figures={name: dict.fromkeys(names, figure) for name in ("text", "hybrid")},
+        gains=dict.fromkeys(names, Gain("text", gain, p)),
+        at_threshold=cut,
+        brier=0.1,
+        ece=0.2,
+        cuts=[cut],
+        comparisons={
+            name: Comparison({"nDCG@10": Difference(difference, p)}, [loss])
+            for name, difference in (others or {}).items()
+        },
+        worst=[QueryFigure("q1", "<b>cup</b>", 0.1, ["p1", "gone"], ["p2"])],
+    )

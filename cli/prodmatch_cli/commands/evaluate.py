@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.evaluation.clicks import read_clicks
 from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, write_qrels
-from prodmatch.search.product_index import open_index
+from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries
 from prodmatch.storage.atomic import new_file, write_json
+from prodmatch_cli.opening import find_pictures
 from prodmatch_cli.options import (
     DEVICE,
     EVENT_WEIGHTS,
@@ -107,9 +109,10 @@ def evaluate(
 
         with open_other(store, against, device) as other:
             systems["against"] = search_run(other, chosen, settings)
-    found = evaluate_index(open_index(store), chosen, grades, settings, runs=systems, out=out)
+    index = open_index(store)
+    found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
     if out is not None:
-        _write_reports(out, found, f"{(queries or clicks or store).name} on {store}")
+        _write_reports(out, found, f"{(queries or clicks or store).name} on {store}", index)
         if clicks is not None:
             write_qrels(out / "qrels.jsonl", grades)
     if form == "json":
@@ -133,12 +136,19 @@ def _read_judged(
     return require_queries(queries), join_qrels(map(read_qrels, qrels))
 
 
-def _write_reports(out: Path, found: "Evaluation", title: str) -> None:
-    from prodmatch.reports.html import evaluation_page
+def _write_reports(out: Path, found: "Evaluation", title: str, index: ProductIndex) -> None:
+    from prodmatch.reports.html import evaluation_page, shown_products
 
     write_json(out / "evaluation.json", asdict(found))
+    shown = set(shown_products(found))
+    page = evaluation_page(
+        found,
+        title,
+        pictures=find_pictures(index.store, None, CatalogueOptions(), shown),
+        names=index.searcher.products.titles(shown),
+    )
     with new_file(out / "evaluation.html") as file:
-        file.write(evaluation_page(found, title).encode())
+        file.write(page.encode())
 
 
 def _print_comparison(name: str, comparison: "Comparison") -> None:

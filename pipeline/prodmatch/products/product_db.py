@@ -4,7 +4,7 @@ import functools
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -281,6 +281,14 @@ class Products:
                 ).fetchone()
             )
         return None if found is None else int(found[0])
+
+    def titles(self, product_ids: Iterable[str]) -> dict[str, str]:
+        """The titles of those of these products that there are and that have one."""
+        rows = {product_id: self.row_of(product_id) for product_id in product_ids}
+        known = {product_id: row for product_id, row in rows.items() if row is not None}
+        found = zip(known, self.metadata(list(known.values())), strict=True)
+        titles = {product_id: values.get("title") for product_id, values in found}
+        return {product_id: str(title) for product_id, title in titles.items() if title}
 
     def counts(self, words: Sequence[str]) -> list[int]:
         """How many products contain each word, letter for letter; 0 for what is no word."""

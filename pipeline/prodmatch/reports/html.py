@@ -1,6 +1,5 @@
 """HTML reports that a person looks at: one file each, no script, nothing loaded from elsewhere."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from PIL import Image
 from prodmatch.catalogue.thumbnails import data_address, save_webp
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.cards import Card, CardColumns, make_card
-from prodmatch.reports.rendering import inline_pictures, render
+from prodmatch.reports.rendering import make_pictures, render
+from prodmatch.reports.verdict import say_verdict
 from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
@@ -19,11 +19,7 @@ if TYPE_CHECKING:  # its measures need an extra, the page of answers does not
     from prodmatch.evaluate import Evaluation
 
 HEAT_PIXELS = 320
-CHART = {
-    "width": 720,
-    "height": 260,
-    "colours": ("#8c6d31", "#1f77b4", "#2ca02c", "#d62728", "#9467bd", "#7f7f7f"),
-}
+CHART = {"width": 360, "height": 220}  # of a phone: text in it is scaled with it
 
 
 @dataclass(frozen=True)
@@ -59,14 +55,12 @@ def answers_page(
         _Shown(query, answer, [(hit, make_card(hit, columns)) for hit in answer.hits])
         for query, answer in zip(queries, found, strict=True)
     ]
-    times = Counter(hit.product_id for answer in found for hit in answer.hits)
-    inline = inline_pictures(pictures)
-    repeated = [(name, address) for name, address in inline.items() if times[name] > 1]
     return render(
         "answers.html",
         answers=answers,
-        pictures=inline,
-        shared={name: (number, address) for number, (name, address) in enumerate(repeated)},
+        pictures=make_pictures(
+            pictures, (hit.product_id for answer in found for hit in answer.hits)
+        ),
         facts=facts,
         signals=SIGNALS,
         boosted=any(hit.boost is not None for answer in found for hit in answer.hits),
@@ -106,9 +100,42 @@ def explanation_page(explanation: Explanation) -> str:
     )
 
 
-def evaluation_page(evaluation: "Evaluation", title: str) -> str:
-    """An evaluation: a table of the measures, bars with intervals, curves over the probability."""
-    return render("evaluation.html", found=evaluation, title=title, **CHART)
+def evaluation_page(
+    evaluation: "Evaluation",
+    title: str,
+    *,
+    pictures: Mapping[str, bytes] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """An evaluation: its verdict, the measures, the worst queries, comparisons, and curves.
+
+    Args:
+        evaluation: the figures.
+        title: what was measured.
+        pictures: those of the products of `shown_products` that there are, by id.
+        names: titles of these products, by id.
+    """
+    return render(
+        "evaluation.html",
+        found=evaluation,
+        title=title,
+        verdict=say_verdict(evaluation),
+        pictures=make_pictures(pictures or {}, shown_products(evaluation)),
+        names=names or {},
+        hybrid="hybrid",
+        **CHART,
+    )
+
+
+def shown_products(evaluation: "Evaluation") -> list[str]:
+    """The product of each place of a picture in the page of an evaluation."""
+    worst = [(*query.hits, *query.missed) for query in evaluation.worst]
+    losses = [
+        (*loss.hits, *loss.their_hits)
+        for comparison in evaluation.comparisons.values()
+        for loss in comparison.losses
+    ]
+    return [product_id for each in (*worst, *losses) for product_id in each]
 
 
 def _which(explanation: Explanation) -> str:

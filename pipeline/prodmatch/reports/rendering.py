@@ -1,6 +1,8 @@
 """Templates made into pages: everything escaped, pictures inside, nothing loaded from elsewhere."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -32,15 +34,34 @@ def render(name: str, **values: object) -> str:
         "shares": _shares,
         "percent": lambda share: "unknown" if share is None else f"{100 * share:.0f}\u202f%",
         "decimals": lambda value, digits=3: f"{value:.{digits}f}".replace("-", "\u2212"),
+        "signed": lambda value, digits=3: f"{value:+.{digits}f}".replace("-", "\u2212"),
     }
     return environment.get_template(name).render(values)
 
 
-def inline_pictures(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    """Small pictures as addresses that hold them; broken ones are left out."""
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a page, each of which it holds once."""
+
+    inline: dict[str, str]  # product_id -> the address that holds it
+    shared: dict[str, int]  # product_id -> its number, of those that stand in several places
+
+
+def make_pictures(pictures: Mapping[str, bytes], shown: Iterable[str]) -> Pictures:
+    """Small pictures for a page; broken ones are left out.
+
+    Args:
+        pictures: by product_id.
+        shown: the product_id of each place of a picture in the page.
+    """
     side = SHOWN_PIXELS if len(pictures) <= MANY else MANY_PIXELS
     made = make_thumbnails(pictures, side)
-    return {name: data_address(webp) for name, webp in made.items()}
+    times = Counter(shown)
+    repeated = [product_id for product_id in made if times[product_id] > 1]
+    return Pictures(
+        {product_id: data_address(webp) for product_id, webp in made.items()},
+        {product_id: number for number, product_id in enumerate(repeated)},
+    )
 
 
 def _shares(hit: Hit) -> dict[str, float]:
@@ -51,4 +72,4 @@ def _shares(hit: Hit) -> dict[str, float]:
 
 def _thumbnail(data: bytes) -> str | None:
     """A query's picture, small, as an address that holds it; None where it is broken."""
-    return next(iter(inline_pictures({"": data}).values()), None)
+    return next(map(data_address, make_thumbnails({"": data}, SHOWN_PIXELS).values()), None)
