@@ -77,6 +77,19 @@ def test_bench_ask_measures_both_text_encoders_and_the_baseline(
 
 
 @pytest.mark.slow
+def test_bench_serve_measures_the_service_and_loses_no_request(
+    checkout: Path, published: Path
+) -> None:
+    options = "OPTIONS=--seconds 0.2 --requests 40 --publishes 2"
+    done = make(checkout, "bench-serve", f"STORE={published}", options)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()[-5:]
+    assert lines[0].startswith("60 products")
+    assert [line.split()[:2] for line in lines[1:4]] == [[n, "clients"] for n in ("1", "4", "16")]
+    assert " 0 failed, 0 mixed," in lines[4]
+
+
+@pytest.mark.slow
 def test_evaluate_measures_every_signal_on_every_set(
     checkout: Path, data: str, model: Model
 ) -> None:

@@ -1,6 +1,7 @@
 """`prodmatch serve` as a program: it says where it listens, answers, and ends when it should."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from small import run
 
 from prodmatch.service.server import open_socket
+from prodmatch_cli.commands.serve import THREAD_VARIABLES
+from prodmatch_cli.main import cli
 
 
 @contextmanager
@@ -80,3 +83,17 @@ def test_what_it_cannot_start_with_is_one_line(published: Path, tmp_path: Path) 
     assert done.code == 1
     assert "none.parquet" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("threads", "each"), [([], "1"), (["--threads", "2"], "4")])
+def test_threads_share_the_processors(
+    published: Path, monkeypatch: pytest.MonkeyPatch, threads: list[str], each: str
+) -> None:
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(8))
+    monkeypatch.setattr("prodmatch.service.server.serve", lambda app, listener: listener.close())
+    options = ["serve", "--store", str(published), "--port", "0", *threads]
+    cli.main(options, standalone_mode=False)
+    assert {os.environ[name] for name in THREAD_VARIABLES} == {each}

@@ -1,10 +1,14 @@
 """The command `serve`."""
 
+import os
 from pathlib import Path
 
 import click
 
 from prodmatch_cli.options import STORE, picture_options, read_names
+
+# Read by the libraries that compute when they are loaded.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @click.command()
@@ -44,6 +48,10 @@ def serve(
 
     It goes over to new generations by itself. There is no authentication: put it behind a proxy.
     """
+    processors = len(os.sched_getaffinity(0))
+    threads = threads or processors
+    for name in THREAD_VARIABLES:  # more threads than processors would wait for each other
+        os.environ.setdefault(name, str(max(1, processors // threads)))
     from prodmatch.catalogue.remembered import open_remembered
     from prodmatch.service.app import ServiceSettings, make_app
     from prodmatch.service.server import open_socket
@@ -54,7 +62,7 @@ def serve(
     if catalogue is not None:
         open_remembered(store, catalogue, options)  # refused at once if it cannot be read
     settings = ServiceSettings(
-        threads=threads or 0,
+        threads=threads,
         open_catalogue=lambda: open_remembered(store, catalogue, options),
         facets=None if facets is None else read_names(facets),
         access_log=access_log,

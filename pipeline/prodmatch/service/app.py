@@ -219,7 +219,7 @@ class _Service:
 
     async def style(self, request: Request) -> Response:
         """`/style.css`: of both pages."""
-        return Response(style(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+        return Response(style(), media_type="text/css", headers={"Cache-Control": "max-age=300"})
 
     async def health(self, request: Request) -> Response:
         """`/health`: 200 where there is a generation, else 503."""
