@@ -24,11 +24,11 @@ def drawn(seed: int, users: int) -> Histories:
     return Histories(pa.array([f"u{seed}-{n}" for n in range(users)]), starts, rows, weights)
 
 
-@pytest.mark.parametrize("span", [7, 50])
+@pytest.mark.parametrize("pairs_at_a_time", [1, 40, 100_000])
 def test_similarities_are_those_of_the_users_in_common(
-    span: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pairs_at_a_time: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SPAN_ROWS", span)
+    monkeypatch.setattr(module, "PAIRS", pairs_at_a_time)
     counter = CoViewCounter(tmp_path, PRODUCTS)
     users, pairs = Counter[int](), Counter[tuple[int, int]]()
     for seed in (0, 1):

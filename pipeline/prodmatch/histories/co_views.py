@@ -1,6 +1,6 @@
 """Co-views: which products the same users have in their histories, counted in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ MOST_PRODUCTS = 50  # of a user that are counted together, the newest
 NEIGHBOURS = 50  # of a product that are kept
 FEWEST_USERS = 2  # that two products must have in common
 SHRINK = 3.0  # users that a pair must have more of before its similarity counts by more than half
-SPAN_ROWS = 50_000  # products whose pairs are counted at a time
+PAIRS = 8_000_000  # that are summed at a time
+MOST_CUTS = 4096  # between products, where they may be cut
 Counts = npt.NDArray[np.int64]
 
 
@@ -34,27 +35,23 @@ class CoViewCounter:
     def __init__(self, scratch: Path, product_count: int) -> None:
         self._scratch = scratch
         self._product_count = product_count
-        self._files = 0
+        self._files: list[Path] = []
         self._users = np.zeros(product_count, np.int64)
 
     def add(self, histories: Histories) -> None:
         """Counts the users of some histories; each must be added once."""
         users, rows = _liked_products(histories)
         self._users += np.bincount(rows, minlength=self._product_count)
-        keys, counts = _count_pairs(users, rows, self._product_count)
-        for start in range(0, self._product_count, SPAN_ROWS):
-            bounds = np.searchsorted(
-                keys, np.array([start, start + SPAN_ROWS]) * self._product_count
-            )
-            span = slice(*bounds)
-            path = self._scratch / f"pairs-{start}.{self._files}.npy"
-            with new_scratch_file(path) as file:
-                np.save(file, np.stack([keys[span], counts[span]]))
-        self._files += 1
+        pairs = np.stack(_count_pairs(users, rows, self._product_count))
+        path = self._scratch / f"pairs-{len(self._files)}.npy"
+        with new_scratch_file(path) as file:
+            np.save(file, pairs)
+        self._files.append(path)
 
     def finish(self) -> CoViews:
         """The nearest products of each, by `pairs / sqrt(users * users)`, shrunk where few."""
-        parts = [self._nearest(start) for start in range(0, self._product_count, SPAN_ROWS)]
+        files = [np.load(path, mmap_mode="r") for path in self._files]
+        parts = [self._nearest(files, *bounds) for bounds in self._spans(files)]
         lengths = np.concatenate([lengths for lengths, _, _ in parts])
         return CoViews(
             np.concatenate([[0], np.cumsum(lengths)]),
@@ -63,19 +60,33 @@ class CoViewCounter:
             self._users.copy(),
         )
 
-    def _nearest(self, start: int) -> tuple[Counts, npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def _spans(self, files: Sequence[Counts]) -> Iterator[tuple[int, int]]:
+        """Spans of products whose pairs are few enough to be summed in memory."""
+        cuts = np.unique(np.linspace(0, self._product_count, MOST_CUTS + 1).astype(np.int64))
+        found = [np.searchsorted(pairs[0], cuts * self._product_count) for pairs in files]
+        before = np.sum(found, axis=0) if found else np.zeros(len(cuts), np.int64)
+        start = 0
+        while start < len(cuts) - 1:
+            stop = int(np.searchsorted(before, before[start] + PAIRS, side="right")) - 1
+            stop = min(max(stop, start + 1), len(cuts) - 1)
+            yield int(cuts[start]), int(cuts[stop])
+            start = stop
+
+    def _nearest(
+        self, files: Sequence[Counts], start: int, stop: int
+    ) -> tuple[Counts, npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Of a span of products: how many neighbours each has, and these."""
-        found = [
-            np.load(self._scratch / f"pairs-{start}.{number}.npy") for number in range(self._files)
-        ]
-        keys, counts = _sum_counts(*np.concatenate(found, axis=1)) if found else (_none(), _none())
+        found = [np.zeros((2, 0), np.int64)]
+        for pairs in files:
+            bounds = np.searchsorted(pairs[0], np.array([start, stop]) * self._product_count)
+            found.append(pairs[:, slice(*bounds)])
+        keys, counts = _sum_counts(*np.concatenate(found, axis=1))
         keys, counts = keys[counts >= FEWEST_USERS], counts[counts >= FEWEST_USERS]
         own, other = keys // self._product_count, keys % self._product_count
         cosines = counts / np.sqrt(self._users[own].astype(np.float64) * self._users[other])
         similarities = cosines * counts / (counts + SHRINK)
         order = np.lexsort((other, -similarities, own))
         own, other, similarities = own[order], other[order], similarities[order]
-        stop = min(start + SPAN_ROWS, self._product_count)
         firsts = np.searchsorted(own, np.arange(start, stop))
         kept = np.arange(len(own)) - firsts[own - start] < NEIGHBOURS
         lengths = np.bincount(own[kept] - start, minlength=stop - start)
