@@ -13,6 +13,7 @@ from PIL import Image
 from small import draw, embed, products, write
 
 from prodmatch import Query, open_index
+from prodmatch.catalogue import thumbnails
 from prodmatch.explain import explain_product
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
@@ -207,3 +208,22 @@ def test_a_page_of_an_explanation_escapes_titles(store: Path, tmp_path: Path, mo
     assert not tags.without_text
     assert "<title>Why &lt;script&gt;" in page
     assert page.count("<table") == page.count('<div class="wide"><table') == 1
+
+
+def test_pictures_of_queries_are_shown_and_decoded_by_one_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[object] = []
+    pool = thumbnails.IsolatedPool
+    monkeypatch.setattr(
+        thumbnails, "IsolatedPool", lambda *given: started.append(given) or pool(*given)
+    )
+    pictures = [draw((200, 10, 20), 1), b"broken", draw((20, 10, 200), 1)]
+    queries = [Query(str(at), image=picture) for at, picture in enumerate(pictures)]
+    page = answers_page(queries, [Answer(query.query_id) for query in queries], {}, facts={})
+    first, second, third = re.findall(r"<h2>(.*?)</h2>", page, re.DOTALL)
+    assert 'alt="the query&#39;s picture"' in first
+    assert "a picture" in second
+    assert "data:image/webp" in third
+    assert first != third
+    assert len(started) <= 2

@@ -9,7 +9,7 @@ from PIL import Image
 from prodmatch.catalogue.thumbnails import data_address, save_webp
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.cards import Card, CardColumns, make_card
-from prodmatch.reports.rendering import make_pictures, render
+from prodmatch.reports.rendering import make_pictures, query_pictures, render
 from prodmatch.reports.verdict import say_verdict
 from prodmatch.search.hits import Answer, Hit
 from prodmatch.search.queries import Query
@@ -27,6 +27,7 @@ class _Shown:
     """A query and what comes of it, as the page of answers shows it."""
 
     query: Query
+    picture: str | None  # of the query, as an address that holds it
     answer: Answer
     products: list[tuple[Hit, Card]]
 
@@ -52,8 +53,8 @@ def answers_page(
     """
     columns = columns or CardColumns()
     answers = [
-        _Shown(query, answer, [(hit, make_card(hit, columns)) for hit in answer.hits])
-        for query, answer in zip(queries, found, strict=True)
+        _Shown(query, picture, answer, [(hit, make_card(hit, columns)) for hit in answer.hits])
+        for query, picture, answer in zip(queries, query_pictures(queries), found, strict=True)
     ]
     return render(
         "answers.html",
@@ -84,6 +85,7 @@ def explanation_page(explanation: Explanation) -> str:
         "explanation.html",
         hit=explanation.hit,
         query=explanation.query,
+        query_picture=query_pictures([explanation.query])[0],
         sources={
             "lexical": f"BM25 {explanation.bm25:.3f}",
             "text": _cosine(explanation.text_cosine),

@@ -1,7 +1,7 @@
 """Templates made into pages: everything escaped, pictures inside, nothing loaded from elsewhere."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import jinja2
 
 from prodmatch.catalogue.thumbnails import data_address, make_thumbnails
 from prodmatch.search.hits import Hit
+from prodmatch.search.queries import Query
 from prodmatch.search.result_table import short
 from prodmatch.search.scoring import SIGNALS
 
@@ -30,11 +31,10 @@ def render(name: str, **values: object) -> str:
     environment.globals["left"] = LEFT
     environment.filters |= {
         "short": short,
-        "thumbnail": _thumbnail,
         "shares": _shares,
-        "percent": lambda share: "unknown" if share is None else f"{100 * share:.0f}\u202f%",
-        "decimals": lambda value, digits=3: f"{value:.{digits}f}".replace("-", "\u2212"),
-        "signed": lambda value, digits=3: f"{value:+.{digits}f}".replace("-", "\u2212"),
+        "percent": _percent,
+        "decimals": _decimals,
+        "signed": _signed,
     }
     return environment.get_template(name).render(values)
 
@@ -64,12 +64,27 @@ def make_pictures(pictures: Mapping[str, bytes], shown: Iterable[str]) -> Pictur
     )
 
 
+def query_pictures(queries: Sequence[Query]) -> list[str | None]:
+    """The picture of each query, small, as an address that holds it; None where it is broken."""
+    given = {str(at): query.image for at, query in enumerate(queries) if query.image is not None}
+    made = make_thumbnails(given, SHOWN_PIXELS) if given else {}
+    addresses = {name: data_address(webp) for name, webp in made.items()}
+    return [addresses.get(str(at)) for at in range(len(queries))]
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:.0f}\u202f%"
+
+
+def _decimals(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}".replace("-", "\u2212")
+
+
+def _signed(value: float, digits: int = 3) -> str:
+    return f"{value:+.{digits}f}".replace("-", "\u2212")
+
+
 def _shares(hit: Hit) -> dict[str, float]:
     """The parts of a hit's score."""
     parts = {signal: float(getattr(hit, signal)) for signal in SIGNALS}
     return parts if hit.boost is None else {**parts, "boost": hit.boost}
-
-
-def _thumbnail(data: bytes) -> str | None:
-    """A query's picture, small, as an address that holds it; None where it is broken."""
-    return next(map(data_address, make_thumbnails({"": data}, SHOWN_PIXELS).values()), None)
