@@ -135,8 +135,10 @@ def measure_publishing(store: Path, source: Generation, requests: int, publishes
 
         def search() -> None:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            while next(taken) < requests or not done.is_set():
-                text = QUERIES[next(taken) % len(QUERIES)]
+            for number in taken:
+                if number >= requests and done.is_set():
+                    break
+                text = QUERIES[number % len(QUERIES)]
                 check(send(connection, text, counts), text, expected, counts)
             connection.close()
 

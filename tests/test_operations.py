@@ -19,6 +19,7 @@ from prodmatch_cli.main import cli
 FOLDER = ROOT / "recipes" / "operations"
 PROGRAM = "/opt/prodmatch/.venv/bin/prodmatch"
 CONTEXT = click.Context(cli, info_name="prodmatch")
+UNITS = ["prodmatch-build.service", "prodmatch-build.timer", "prodmatch-serve.service"]
 Step = tuple[str, str]
 
 
@@ -37,9 +38,9 @@ def steps(dockerfile: str) -> list[Step]:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-@pytest.mark.parametrize("name", ["prodmatch-build.service", "prodmatch-build.timer"])
+@pytest.mark.parametrize("name", UNITS)
 def test_systemd_finds_no_fault_in_the_units(name: str, tmp_path: Path) -> None:
-    for path in FOLDER.glob("prodmatch-build.*"):
+    for path in FOLDER.glob("prodmatch-*.*"):
         text = path.read_text().replace(PROGRAM, shutil.which("true") or "/bin/true")
         (tmp_path / path.name).write_text(text)
     done = subprocess.run(
@@ -54,7 +55,7 @@ def test_commands_and_options_of_the_files_exist() -> None:
     calls = re.findall(
         rf"(?:{PROGRAM}|^#\s+prodmatch|:ro prodmatch) ([a-z]+)(.*)", text, re.MULTILINE
     )
-    assert [name for name, _ in calls] == ["build", "query", "build", "build", "gc"]
+    assert [name for name, _ in calls] == ["build", "query", "build", "build", "gc", "serve"]
     for command, rest in calls:
         first = rest.partition("&&")[0]
         assert set(re.findall(r"--([a-z-]+)", first)) <= set(options_of(command)), command

@@ -1,6 +1,7 @@
 """`/search`: the answers of the library, whichever way a request is written."""
 
 import base64
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +154,15 @@ def test_pictures_that_cannot_be_used_are_refused(service: Service) -> None:
     assert "not_an_image" in service.post_form("/search", {}, b"hello").error
     torn = service.post_form("/search", {}, PICTURE[: len(PICTURE) // 2])
     assert (torn.status, "broken" in torn.error) == (422, True)
+
+
+def test_an_upload_is_written_to_no_file(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolled: list[object] = []
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rolled.append)
+    large = draw(COLOURS["red"], 1, side=1000)
+    assert len(large) > 2 << 20
+    assert service.post_form("/search", {}, large).status == 200
+    assert rolled == []
 
 
 def test_a_picture_of_30_mb_is_one_clear_answer(service: Service) -> None:
