@@ -196,6 +196,15 @@ def test_the_index_of_postgres_is_one_that_takes_so_many_dimensions(
     assert index in (tmp_path / "out" / "load.sql").read_text()
 
 
+def test_of_no_products_there_is_what_makes_room_for_them(tmp_path: Path) -> None:
+    nothing = table(tmp_path, {"product_id": pa.array([], pa.string())})
+    for write in (write_elasticsearch, write_qdrant, write_postgres):
+        write(nothing, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"mapping.json", "collection.json", "load.sql", "products.tsv"}
+    assert (tmp_path / "out" / "products.tsv").read_bytes() == b""
+
+
 ID = {"product_id": pa.array(["a"])}
 
 
