@@ -26,11 +26,8 @@ A catalogue is a Parquet file, or a directory of them, with `product_id` and at 
 `title`, `description` and `image`; `open_catalogue` checks one, and `CatalogueOptions` says how
 another is read. What goes wrong for a reason that a caller can mend is a `ProdmatchError` with one
 message; the classes are in `prodmatch.errors`. Other jobs are modules that are named like their
-commands: `prodmatch.export`, `prodmatch.recommend`, `prodmatch.explain`, `prodmatch.train`; they take
-paths as `pathlib.Path`.
-
-Pictures are decoded by other processes, which import the script that starts them: there, call
-`build` below `if __name__ == "__main__":`. A notebook needs no such line.
+commands: `prodmatch.export`, `prodmatch.recommend`, `prodmatch.explain`, `prodmatch.train`;
+these take paths as `pathlib.Path`.
 
 Names are imported when they are first used: `import prodmatch` costs nothing.
 """

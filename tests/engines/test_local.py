@@ -2,7 +2,10 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +56,31 @@ def test_a_process_that_died_with_nothing_to_do_costs_no_item() -> None:
 
 def _own_pid(_: int) -> int:
     return os.getpid()
+
+
+SCRIPT = """
+from prodmatch.catalogue.thumbnails import make_thumbnails
+from PIL import Image
+from prodmatch.catalogue.images import encode_picture
+
+picture = encode_picture(Image.new("RGB", (20, 20)))
+print("made", *make_thumbnails({"a": picture}, 8))
+import __main__
+print(__main__.picture == picture)
+"""
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_a_script_is_not_run_again_by_the_processes_it_starts(
+    tmp_path: Path, from_file: bool
+) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, path if from_file else "-"],
+        input=SCRIPT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "made a\nTrue\n", "")

@@ -103,6 +103,7 @@ def test_a_notebook_shows_each_hit_with_a_small_picture(index: ProductIndex) -> 
     assert [each["alt"] for each in page.pictures] == [hit.metadata["title"] for hit in found]
     assert all(str(each["src"]).startswith("data:image/webp;base64,") for each in page.pictures)
     assert "<p>colour: blue 20, green 20, red 20</p>" in found._repr_html_()
+    assert f"<td>{found[0].score:.3f}</td>" in found._repr_html_()
     assert set(page.tags) == {"p", "table", "thead", "tbody", "tr", "th", "td", "img"}
 
 

@@ -4,16 +4,19 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Generic, Self, TypeVar
 
 from prodmatch.errors import ProdmatchError
 
 START_SECONDS = 120.0  # for a process, on a machine that is busy
 STARTED = "started"
+_STARTING = threading.Lock()
 
 Pipe = Connection  # objects go through it by pickling, between our own processes alone
 Item = TypeVar("Item")
@@ -32,6 +35,21 @@ class ChildFailure(Exception):
         self.reason = reason
 
 
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Hides the main module, which processes that start meanwhile would import.
+
+    None needs it, and a script without `if __name__ == "__main__":` would run again in each.
+    """
+    with _STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
 class Child:
     """A process at the other end of a pipe; it can die without harm to this one.
 
@@ -48,7 +66,8 @@ class Child:
         self._process = context.Process(
             target=_begin, args=(serve, theirs, *arguments), daemon=True
         )
-        self._process.start()
+        with _hidden_main():
+            self._process.start()
         theirs.close()  # now the pipe ends when the process does
         try:
             self.receive(START_SECONDS)
@@ -56,8 +75,7 @@ class Child:
             self.kill()
             raise ProdmatchError(
                 "a worker process cannot be started. Is there memory for it? "
-                "Run again, or with fewer `workers`; in a script of your own, start it below "
-                "\"if __name__ == '__main__':\"."
+                "Run again, or with fewer `workers`."
             ) from failure
 
     def send(self, what: object) -> None:

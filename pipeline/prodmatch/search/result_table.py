@@ -14,6 +14,7 @@ MOST_COLUMNS = 8  # of metadata
 MOST_VALUES = 10  # of a facet
 MOST_CHARACTERS = 300  # of a value
 SIDE = 80  # of a picture, in pixels
+SCORES = ("score", "probability", "boost")
 NAMED = ("title", "description")  # columns that are not shown among the others
 
 
@@ -72,7 +73,7 @@ def _table(hits: Sequence[Hit], pictures: Mapping[str, bytes]) -> Iterator[str]:
     for hit in hits:
         cells = [_picture(hit, pictures)] if pictures else []
         values = hit.as_dict()
-        cells += [_cell(values.get(name)) for name in names]
+        cells += [_cell(name, values.get(name)) for name in names]
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     yield "</tbody></table>"
 
@@ -89,9 +90,9 @@ def _columns(hits: Sequence[Hit]) -> list[str]:
     return [*wanted, *list(known)[:MOST_COLUMNS]]
 
 
-def _cell(value: object) -> str:
+def _cell(name: str, value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.3f}" if name in SCORES else f"{value:.15g}"
     return "" if value is None else _text(value)
 
 
