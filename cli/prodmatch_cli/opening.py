@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 def open_given(
-    catalogue: Path,
+    catalogue: Path | str,
     columns: str | None,
     text_columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     *,
     allow_empty: bool = False,
 ) -> Catalogue:
@@ -30,7 +30,7 @@ def open_given(
 def read_options(
     columns: str | None,
     text_columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     *,
     allow_empty: bool = False,
     leave_out: tuple[str, ...] = (),
@@ -46,7 +46,7 @@ def read_options(
 
 
 def find_pictures(
-    store: Path, catalogue: Path | None, options: CatalogueOptions, product_ids: set[str]
+    store: Path, catalogue: Path | str | None, options: CatalogueOptions, product_ids: set[str]
 ) -> dict[str, bytes]:
     """A picture of each of some products by id, from the catalogue given, or the one of the store.
 
@@ -57,7 +57,7 @@ def find_pictures(
 
 
 def find_all_pictures(
-    store: Path, catalogue: Path | None, options: CatalogueOptions, product_ids: set[str]
+    store: Path, catalogue: Path | str | None, options: CatalogueOptions, product_ids: set[str]
 ) -> Mapping[str, list[bytes]]:
     """As `find_pictures`, all of each product's list."""
     found = find_product_pictures(store, product_ids, catalogue, options)
@@ -69,7 +69,7 @@ def find_all_pictures(
 def find_listed_pictures(store: Path, options: CatalogueOptions, product_id: str) -> list[bytes]:
     """A product's pictures, where the store's catalogue can be read and has lists of them."""
     try:
-        catalogue = open_remembered(store, None, options)
+        catalogue = open_remembered(store, None, options, fetch="nothing")
         if catalogue.has_picture_lists:
             return catalogue.find_all_pictures({product_id}).get(product_id, [])
     except ProdmatchError as error:

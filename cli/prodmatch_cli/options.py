@@ -64,8 +64,8 @@ PLACE = _Place(path_type=Path)
 NAME = _Name()
 
 
-CATALOGUE = click.argument("catalogue", type=PATH)
-KNOWN_CATALOGUE = click.argument("catalogue", type=PATH, required=False)
+CATALOGUE = click.argument("catalogue", type=PLACE)
+KNOWN_CATALOGUE = click.argument("catalogue", type=PLACE, required=False)
 STORE_GIVEN = "prodmatch.store"  # in the context's `meta`: the value of --store
 
 
@@ -89,8 +89,8 @@ STORE = click.option(
 )
 IMAGE_ROOT = click.option(
     "--image-root",
-    type=PATH,
-    help="Directory that picture paths are relative to.",
+    type=PLACE,
+    help="Directory, or s3:// or gs:// address, that picture paths are relative to.",
 )
 COLUMNS = click.option(
     "--columns",
@@ -208,7 +208,7 @@ def picture_options(command: Command) -> Command:
         COLUMNS,
         click.option(
             "--catalogue",
-            type=PATH,
+            type=PLACE,
             help="Where the pictures are.  [default: what the store was made from]",
         ),
     ):

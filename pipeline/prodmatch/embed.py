@@ -32,6 +32,7 @@ from prodmatch.encoders.device import Precision, choose_device, choose_precision
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
+from prodmatch.storage.addresses import resolve_place
 from prodmatch.storage.atomic import (
     digest_bytes,
     lock_store,
@@ -212,7 +213,7 @@ class _Check:
         found = compare_nights(self.last.night, tonight.night, limits)
         if found.refusals and not self.settings.accept_changes:
             raise CatalogueError(
-                f"{self.catalogue.path}: refused: {'; '.join(found.refusals)}. The embeddings stay "
+                f"{self.catalogue.name}: refused: {'; '.join(found.refusals)}. The embeddings stay "
                 "as they were. Correct the catalogue, or let it through once with "
                 "`accept_changes`."
             )
@@ -263,10 +264,10 @@ def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precis
     options = catalogue.options
     settings = StoreSettings(
         model=model.reference,
-        catalogue=catalogue.path.resolve(),
+        catalogue=resolve_place(catalogue.path),
         columns=options.columns,
         text_columns=options.text_columns,
-        image_root=catalogue.image_root.resolve() if catalogue.image_root else None,
+        image_root=None if options.image_root is None else resolve_place(options.image_root),
         precision=precision,
         leave_out=tuple(sorted({*options.leave_out, *options.left_out_before})),
     )
@@ -301,7 +302,7 @@ def _require_left_out(catalogue: Catalogue, store: Path) -> None:
     for name in settings.leave_out if settings is not None else ():
         if name in kept:
             raise CatalogueError(
-                f"{catalogue.path}: column {name!r} is one that {store} leaves out. Open the "
+                f"{catalogue.name}: column {name!r} is one that {store} leaves out. Open the "
                 "catalogue with `leave_out`, or by `open_remembered`."
             )
 
@@ -384,7 +385,7 @@ def _check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: fl
         return
     reasons = ", ".join(f"{name} {count}" for name, count in _count(rejects).items())
     raise CatalogueError(
-        f"{catalogue.path}: {len(rejects)} of {rows} rows are rejected ({reasons}), more than "
+        f"{catalogue.name}: {len(rejects)} of {rows} rows are rejected ({reasons}), more than "
         f"`max_reject={limit:g}` allows; embeddings stay as they were. See {path}, correct the "
         "rows or raise the limit."
     )

@@ -160,7 +160,7 @@ def _read_data(
         pair = files.write(scratch)
         plan = plan_features(catalogue, pair, store, scratch, compute.precision)
         encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
-        pairs = read_pairs_dataset(plan, catalogue.path)
+        pairs = read_pairs_dataset(plan, catalogue.name)
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
         train, held_out = pairs.take(~held), pairs.take(held)
         encoder = TextEncoder(pair.text_folder, pair.text, compute)

@@ -35,9 +35,9 @@ class Bucket(pa_fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no t
         """Where the files of the folder that tests use lie."""
         return self.root / "bucket" / "prefix"
 
-    def folder(self) -> RemoteFolder:
+    def folder(self, address: str = ADDRESS) -> RemoteFolder:
         """The folder that the program is given."""
-        return RemoteFolder(ADDRESS, pa_fs.PyFileSystem(self), "bucket/prefix")
+        return RemoteFolder(address, pa_fs.PyFileSystem(self), address.removeprefix("s3://"))
 
     def _meet(self, path: str) -> str:
         name = path.removeprefix("bucket/prefix").lstrip("/")

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 @embed_options
 @index_options
 def build(
-    catalogue: Path | None,
+    catalogue: Path | str | None,
     columns: str | None,
     text_columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     store: Path,
     model: str | None,
     device: str,
@@ -65,7 +65,9 @@ def build(
         columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
     )
     chosen, choice = read_weights(weights), choose_synonyms(synonyms, no_synonyms)
-    open_remembered(store, catalogue, options)  # refused before anything is made or loaded
+    open_remembered(
+        store, catalogue, options, fetch="catalogue"
+    )  # refused before anything is made or loaded
     with hold_store(store):  # before torch is loaded, which takes seconds
         print_progress("loading torch")
         from prodmatch.build import BuildSettings

@@ -29,10 +29,10 @@ from prodmatch_cli.output import print_report
 @MAX_REJECT
 @FORMAT
 def check(
-    catalogue: Path,
+    catalogue: Path | str,
     columns: str | None,
     text_columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     workers: int,
     no_decode: bool,
     max_reject: float,
@@ -51,4 +51,4 @@ def check(
     print_report(asdict(report), form)
     print_warnings(report.warnings)
     if report.refused:
-        raise CatalogueError(f"{catalogue}: would be refused; {' '.join(report.refusals)}")
+        raise CatalogueError(f"{opened.name}: would be refused; {' '.join(report.refusals)}")

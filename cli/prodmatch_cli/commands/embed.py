@@ -21,10 +21,10 @@ from prodmatch_cli.output import print_json
 @embed_options
 @click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
 def embed(
-    catalogue: Path | None,
+    catalogue: Path | str | None,
     columns: str | None,
     text_columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     store: Path,
     model: str | None,
     device: str,

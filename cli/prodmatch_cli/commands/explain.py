@@ -49,9 +49,9 @@ def explain(
     form: str,
     html: Path | None,
     png: Path | None,
-    catalogue: Path | None,
+    catalogue: Path | str | None,
     columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
 ) -> None:
     """Say why the product PRODUCT_ID answers QUERY: the score's parts, words, a heat map.
 

@@ -83,9 +83,9 @@ def query(
     explain: bool,
     html: Path | None,
     link: str | None,
-    catalogue: Path | None,
+    catalogue: Path | str | None,
     columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     model: str | None,
 ) -> None:
     """Find the products that match TEXT, a picture, or another product."""
@@ -142,7 +142,7 @@ def query(
     print_answers(answers, form, explain=explain, many=queries is not None)
 
 
-def _check_page(html: Path | None, catalogue: Path | None, link: str | None) -> None:
+def _check_page(html: Path | None, catalogue: Path | str | None, link: str | None) -> None:
     if catalogue is not None and html is None:
         raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
     if link is not None and html is None:

@@ -40,9 +40,9 @@ def serve(
     threads: int | None,
     facets: str | None,
     access_log: bool,
-    catalogue: Path | None,
+    catalogue: Path | str | None,
     columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
 ) -> None:
     """Answer over HTTP: /search, a search page at /, and what docs/service.md lists.
 
@@ -63,7 +63,7 @@ def serve(
         open_remembered(store, catalogue, options)  # refused at once if it cannot be read
     settings = ServiceSettings(
         threads=threads,
-        open_catalogue=lambda: open_remembered(store, catalogue, options),
+        open_catalogue=lambda: open_remembered(store, catalogue, options, fetch="nothing"),
         facets=None if facets is None else read_names(facets),
         access_log=access_log,
     )

@@ -80,7 +80,7 @@ OF_ENCODERS = ("pairs", "texts")
 @click.pass_context
 def train(
     context: click.Context,
-    catalogue: Path,
+    catalogue: Path | str,
     out: Path,
     encoders: str,
     model: str,
@@ -98,7 +98,7 @@ def train(
     log_dir: Path | None,
     columns: str | None,
     text_columns: str | None,
-    image_root: Path | None,
+    image_root: Path | str | None,
     store: Path,
     device: str,
     precision: str,
@@ -113,6 +113,8 @@ def train(
     _refuse(context, encoders, OF_ENCODERS if encoders == "frozen" else OF_HEADS)
     if encoders != "frozen":
         _refuse(context, encoders, ("model",) if encoders == "scratch" else ())
+        if isinstance(catalogue, str):
+            raise click.UsageError(f"--encoders {encoders} reads files of this machine only.")
         context.invoke(
             pretrain,
             data=catalogue,

@@ -20,6 +20,7 @@ class FoundFile:
 
     path: Path
     keys: Mapping[str, str | None]
+    name: str  # for messages
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ class FoundFiles:
     warnings: tuple[str, ...] = ()
 
 
-def find_files(path: Path) -> FoundFiles:
+def find_files(path: Path, name: str | None = None) -> FoundFiles:
     """The Parquet file at `path`, or all below that directory.
+
+    Args:
+        path: of a file or a directory.
+        name: what messages call it; the path if None.
 
     Names that begin with `_` or `.` are skipped, `_key=value` folders excepted. Links are followed.
     Files of other endings, empty files, links that lead nowhere and whatever is no file are passed
@@ -41,18 +46,19 @@ def find_files(path: Path) -> FoundFiles:
         CatalogueError: there is nothing at `path`, no Parquet file below it, or a directory that
             cannot be listed.
     """
+    called = str(path) if name is None else name
     if path.is_dir():
-        walk = _Walk(path)
+        walk = _Walk(path, name)
         walk.enter(path, {})
         if not walk.files:
             passed = "".join(f" {warning}" for warning in walk.warnings())
-            raise CatalogueError(f"{path}: holds no file that ends in .parquet or .pq.{passed}")
+            raise CatalogueError(f"{called}: holds no file that ends in .parquet or .pq.{passed}")
         return FoundFiles(walk.files, tuple(walk.warnings()))
     if not path.exists():
-        raise CatalogueError(f"{path}: there is no such file or directory.")
+        raise CatalogueError(f"{called}: there is no such file or directory.")
     if not path.is_file():  # a pipe would be waited for
-        raise CatalogueError(f"{path}: is no regular file. Write the catalogue to one.")
-    return FoundFiles([FoundFile(path, {})])
+        raise CatalogueError(f"{called}: is no regular file. Write the catalogue to one.")
+    return FoundFiles([FoundFile(path, {}, called)])
 
 
 @dataclass
@@ -60,6 +66,7 @@ class _Walk:
     """A pass over a directory, each file and each folder once, whatever links lead to it."""
 
     root: Path
+    name: str | None  # for messages, where it is not the path
     files: list[FoundFile] = field(default_factory=list)
     passed_over: dict[str, list[str]] = field(default_factory=dict)  # names by reason
     table_log: str | None = None
@@ -89,12 +96,14 @@ class _Walk:
                 self.enter(path, {**keys, **_read_key(path.name)})
         elif not stat.S_ISREG(found.st_mode):
             self._pass_over(path, "no regular files")
-        elif not path.name.lower().endswith(ENDINGS):
+        elif not is_parquet(path.name):
             self._pass_over(path, "files that do not end in .parquet or .pq")
         elif not found.st_size:
             self._pass_over(path, "empty files")
         elif self._is_new(path, identity):
-            self.files.append(FoundFile(path, keys))
+            relative = path.relative_to(self.root)
+            name = str(path) if self.name is None else f"{self.name}/{relative}"
+            self.files.append(FoundFile(path, keys, name))
 
     def _is_new(self, path: Path, identity: tuple[int, int]) -> bool:
         if identity in self.visited:
@@ -108,18 +117,34 @@ class _Walk:
 
     def warnings(self) -> list[str]:
         """A line for each reason, with the first names."""
-        lines = []
-        for reason, names in self.passed_over.items():
-            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-            lines.append(
-                f"{self.root}: passed over, as {reason}: {', '.join(names[:MOST_NAMED])}{more}."
-            )
-        if self.table_log:
-            lines.append(
-                f"{self.root}: is a {self.table_log} table, whose log is not read: rows that it "
-                "removed count as products. Give a plain copy of its newest version."
-            )
-        return lines
+        return describe_passed_over(self.name or str(self.root), self.passed_over, self.table_log)
+
+
+def is_parquet(name: str) -> bool:
+    """Whether a file's name is that of a Parquet file."""
+    return name.lower().endswith(ENDINGS)
+
+
+def describe_passed_over(
+    name: str, passed_over: Mapping[str, Sequence[str]], table_log: str | None
+) -> list[str]:
+    """Warnings of what is passed over in a directory: a line for each reason, with the first names.
+
+    Args:
+        name: of the directory.
+        passed_over: names by reason.
+        table_log: the kind of table whose log it has.
+    """
+    lines = []
+    for reason, names in passed_over.items():
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        lines.append(f"{name}: passed over, as {reason}: {', '.join(names[:MOST_NAMED])}{more}.")
+    if table_log:
+        lines.append(
+            f"{name}: is a {table_log} table, whose log is not read: rows that it removed count as "
+            "products. Give a plain copy of its newest version."
+        )
+    return lines
 
 
 def _read_key(name: str) -> dict[str, str | None]:

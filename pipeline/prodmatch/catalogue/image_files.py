@@ -86,9 +86,8 @@ def read_image_text(text: str, root: Path | None) -> bytes:
     start = text[:300].lstrip()
     if is_inline(text):
         return _decode_inline(text.strip())
-    if start[:5].lower() == "file:":
-        text = FILE_URI.sub("", text.strip(), count=1)
-    elif ADDRESS.match(start):
+    text = strip_file_uri(text)
+    if start[:5].lower() != "file:" and ADDRESS.match(start):
         raise UnusableImage("address", f"{text[:100]!r} is an address; nothing is fetched")
     if root is None:
         raise UnusableImage("path_without_root", f"{text[:100]!r}; give `image_root`")
@@ -111,6 +110,15 @@ def needs_root(cell: object) -> bool:
     return not is_inline(text) and (
         text[:5].lower() == "file:" or not ADDRESS.match(text[:300].lstrip())
     )
+
+
+def list_paths(cells: Iterable[object]) -> Iterator[str]:
+    """The paths that cells of pictures name; those of lists too."""
+    for cell in flatten_cells(cells):
+        if isinstance(cell, dict):
+            cell = None if cell.get("bytes") else cell.get("path")
+        if isinstance(cell, str) and needs_root(cell):
+            yield strip_file_uri(cell)
 
 
 def _decode_inline(text: str) -> bytes:
@@ -146,12 +154,24 @@ def read_image_file(path: str, root: Path) -> bytes:
     except UnusableImage as error:
         if error.reason != "missing":
             raise
-        composed, apart = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
-        others = (composed, apart, path.replace("\\", "/"), unquote(path), path.strip())
-        for name in dict.fromkeys(others):
+        for name in list_spellings(path)[1:]:
             with contextlib.suppress(UnusableImage):
                 return _read_below(name, root)
         raise
+
+
+def list_spellings(path: str) -> list[str]:
+    """The names that a picture's file may have, the path as it is first."""
+    composed, apart = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
+    others = (composed, apart, path.replace("\\", "/"), unquote(path), path.strip())
+    return list(dict.fromkeys([path, *others]))
+
+
+def strip_file_uri(text: str) -> str:
+    """The path in a `file://` address; another text as it is."""
+    if text[:300].lstrip()[:5].lower() == "file:":
+        return FILE_URI.sub("", text.strip(), count=1)
+    return text
 
 
 def _read_below(path: str, root: Path) -> bytes:

@@ -35,6 +35,7 @@ class Part:
     path: Path
     row_count: int
     schema: pa.Schema  # the file's
+    name: str  # for messages
     keys: Mapping[str, pa.Scalar]  # of its `key=value` folders, where the file has no such column
 
     @property
@@ -57,12 +58,12 @@ class Part:
                 same = reader.metadata.num_rows == self.row_count
                 if not same or not reader.schema_arrow.equals(self.schema):
                     raise CatalogueError(
-                        f"{self.path}: was replaced while the catalogue was read. Run again."
+                        f"{self.name}: was replaced while the catalogue was read. Run again."
                     )
                 yield reader
         except UNREADABLE as error:
             raise CatalogueError(
-                f"{self.path}: is damaged and cannot be read to its end ({error}). Write it again."
+                f"{self.name}: is damaged and cannot be read to its end ({error}). Write it again."
             ) from error
 
     def check_count(self, read: int) -> None:
@@ -73,7 +74,7 @@ class Part:
         """
         if read != self.row_count:
             raise CatalogueError(
-                f"{self.path}: is damaged: its footer claims {self.row_count} rows, {read} can be "
+                f"{self.name}: is damaged: its footer claims {self.row_count} rows, {read} can be "
                 "read. Write it again."
             )
 
@@ -107,13 +108,13 @@ def open_parts(files: Sequence[FoundFile]) -> list[Part]:
     Raises:
         CatalogueError: a file is no Parquet file, or its footer contradicts itself.
     """
-    footers = [_read_footer(file.path) for file in files]
+    footers = [_read_footer(file) for file in files]
     schemas = [footer.schema.to_arrow_schema().remove_metadata() for footer in footers]
     for file, schema in zip(files, schemas, strict=True):
         twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
         if twice:
             raise CatalogueError(
-                f"{file.path}: column {twice[0]!r} stands twice. Rename one of them."
+                f"{file.name}: column {twice[0]!r} stands twice. Rename one of them."
             )
     keys = _type_keys(files, schemas)
     return [
@@ -121,6 +122,7 @@ def open_parts(files: Sequence[FoundFile]) -> list[Part]:
             file.path,
             footer.num_rows,
             schema,
+            file.name,
             {name: keys[name][place] for name in file.keys if name not in schema.names},
         )
         for place, (file, footer, schema) in enumerate(zip(files, footers, schemas, strict=True))
@@ -134,7 +136,7 @@ def name_shadowed_keys(files: Sequence[FoundFile], parts: Sequence[Part]) -> Ite
         for name in set(file.keys) & set(part.schema.names):
             firsts.setdefault(name, part)
     for name, part in sorted(firsts.items()):
-        yield f"{part.path}: has a column {name!r} itself; that of its folder's name is not read."
+        yield f"{part.name}: has a column {name!r} itself; that of its folder's name is not read."
 
 
 def _explain_unreadable(path: Path, error: Exception) -> str:
@@ -159,15 +161,15 @@ def _explain_unreadable(path: Path, error: Exception) -> str:
     return f"is not a readable Parquet file ({error}). {hint}"
 
 
-def _read_footer(path: Path) -> pq.FileMetaData:
+def _read_footer(file: FoundFile) -> pq.FileMetaData:
     try:
-        footer = pq.read_metadata(path)
+        footer = pq.read_metadata(file.path)
         claimed = sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
     except UNREADABLE as error:
-        raise CatalogueError(f"{path}: {_explain_unreadable(path, error)}") from error
+        raise CatalogueError(f"{file.name}: {_explain_unreadable(file.path, error)}") from error
     if footer.num_rows != claimed:
         raise CatalogueError(
-            f"{path}: is damaged: its footer claims {footer.num_rows} rows, its row groups "
+            f"{file.name}: is damaged: its footer claims {footer.num_rows} rows, its row groups "
             f"{claimed}. Write it again."
         )
     return footer
@@ -200,10 +202,10 @@ def unite_parts(parts: Sequence[Part], columns: Mapping[str, str]) -> UnitedSche
     united: dict[str, pa.DataType] = {}
     conflicts = {}
     for name in dict.fromkeys(name for part in parts for name in part.types):
-        kinds: dict[pa.DataType, Path] = {}  # each with the first part that has it
+        kinds: dict[pa.DataType, str] = {}  # each with the first part that has it
         for part in parts:
             if name in part.types:
-                kinds.setdefault(part.types[name], part.path)
+                kinds.setdefault(part.types[name], part.name)
         combine = unite.get(name, _unite_metadata)
         kind, *others = kinds
         for other in others:

@@ -1,27 +1,36 @@
 """A Parquet catalogue: its schema checked at once, its rows streamed and checked one by one."""
 
 import hashlib
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.column_types import is_text, replace_bad_utf8
+from prodmatch.catalogue.column_types import replace_bad_utf8
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.image_files import Pictures, flatten_cells, needs_root, read_image_cells
+from prodmatch.catalogue.image_files import Pictures, list_paths, read_image_cells
+from prodmatch.catalogue.images import UnusableImage
+from prodmatch.catalogue.mirror import Fetch, locate_catalogue
+from prodmatch.catalogue.part_checks import (
+    PATH_ROWS,
+    check_parts,
+    check_paths,
+    holds_paths,
+    may_hold_paths,
+    read_ids,
+)
 from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
+from prodmatch.catalogue.picture_mirror import locate_pictures
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError
+from prodmatch.storage.addresses import describe_place, is_address
 
 BATCH_ROWS = 1024
-PATH_ROWS = 64  # where pictures are files, whose sizes are not known
 BATCH_BYTES = 64 << 20
 GroupPlace = tuple[int, int]  # the number of a file, and of a row group in it
 
@@ -71,11 +80,19 @@ class Batch:
 class Catalogue:
     """An open catalogue; it can be read any number of times, and sent to another process."""
 
-    path: Path
+    path: Path | str  # as given: an address with its options
     options: CatalogueOptions
     parts: tuple[Part, ...]
     mapping: SchemaMapping
     warnings: tuple[str, ...] = ()  # what is passed over or missing, for the user
+    image_root: Path | None = None  # the directory that paths of pictures are below
+    # Why pictures of an address are not there, by the detail that they are missing with.
+    unfetched: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """For messages: the path, or the address without its options."""
+        return describe_place(self.path)
 
     @property
     def row_count(self) -> int:
@@ -86,12 +103,6 @@ class Catalogue:
     def schema(self) -> pa.Schema:
         """Names and types of the metadata."""
         return self.mapping.metadata
-
-    @property
-    def image_root(self) -> Path | None:
-        """The directory that paths of pictures are below."""
-        root = self.options.image_root
-        return None if root is None else Path(root)
 
     @property
     def has_picture_lists(self) -> bool:
@@ -134,6 +145,14 @@ class Catalogue:
                         yield row, self._fetch(cell).found
                 start = end
 
+    def picture_paths(self) -> Iterator[str]:
+        """The paths of pictures that the catalogue names, in its order."""
+        columns = [self.mapping.image] if self.mapping.image else []
+        for part in self.parts:
+            if columns and may_hold_paths(part.types.get(columns[0])):
+                for record in self._records(part, columns):
+                    yield from list_paths(record[0].to_pylist())
+
     def find_pictures(self, product_ids: Collection[str]) -> dict[str, bytes]:
         """The first usable picture of each of these products by id, where there is one."""
         return {name: found[0] for name, found in self.find_all_pictures(product_ids).items()}
@@ -173,7 +192,7 @@ class Catalogue:
                 for group in range(reader.num_row_groups):
                     if chosen is None or (number, group) in chosen:
                         ids = reader.read_row_group(group, columns=[self.mapping.product_id])[0]
-                        yield (number, group), _read_ids(ids, part), reader
+                        yield (number, group), read_ids(ids, part), reader
 
     def _cells(
         self, reader: pq.ParquetFile, group: int, positions: npt.NDArray[np.int64]
@@ -213,7 +232,7 @@ class Catalogue:
         self, record: pa.RecordBatch, start: int, earlier_ids: set[bytes], part: Part
     ) -> Batch:
         record = replace_bad_utf8(record)
-        ids = _read_ids(record[self.mapping.product_id], part)
+        ids = read_ids(record[self.mapping.product_id], part)
         texts = self._join_texts(record)
         image = self.mapping.image
         cells = record[image].to_pylist() if image else [None] * len(record)
@@ -253,7 +272,7 @@ class Catalogue:
             more_images=more_images,
             image_rejects=image_rejects,
             listed_rejects=listed_rejects,
-            metadata=self.mapping.select_metadata(chosen, part.path),
+            metadata=self.mapping.select_metadata(chosen, part.name),
             rejects=rejects,
         )
 
@@ -267,25 +286,49 @@ class Catalogue:
         ]
 
     def _fetch(self, cell: object) -> Pictures:
-        return read_image_cells(cell, self.image_root)
+        found = read_image_cells(cell, self.image_root)
+        if not (self.unfetched and found.errors):
+            return found
+        errors = [
+            UnusableImage(*self.unfetched.get(error.detail, (error.reason, error.detail)))
+            for error in found.errors
+        ]
+        return replace(found, errors=errors)
 
 
-def open_catalogue(path: Path | str, options: CatalogueOptions | None = None) -> Catalogue:
+def open_catalogue(
+    path: Path | str,
+    options: CatalogueOptions | None = None,
+    *,
+    mirrors: Path | None = None,
+    fetch: Fetch = "all",
+) -> Catalogue:
     """A catalogue whose schema can be used: one Parquet file, or all below a directory.
 
     The files are united by the names of their columns; a column of several types becomes one that
-    holds the values of all. What is passed over is in `warnings`.
+    holds the values of all. What is passed over is in `warnings`. Of an address, `s3://` or
+    `gs://`, what is new or changed is fetched first.
+
+    Args:
+        path: of the catalogue, or its address.
+        options: how it is read.
+        mirrors: where files of addresses are kept; a temporary directory if None.
+        fetch: all, all but pictures, or nothing: then mirrors are read as they are.
 
     Raises:
         CatalogueError: names the file, what is wrong with it, what was found, what to do.
+        RemoteError: an address cannot be reached or read.
     """
-    path, options = Path(path), options or CatalogueOptions()
-    if options.image_root is not None and not Path(options.image_root).is_dir():
-        raise CatalogueError(f"`image_root` ({options.image_root}): is no directory.")
-    found = find_files(path)
+    options = options or CatalogueOptions()
+    place = path if is_address(str(path)) else Path(path)
+    root = options.image_root
+    if root is not None and not is_address(str(root)) and not Path(root).is_dir():
+        raise CatalogueError(f"`image_root` ({root}): is no directory.")
+    local = locate_catalogue(place, mirrors, fetch=fetch != "nothing")
+    found = find_files(local.path, local.name if is_address(str(place)) else None)
     parts = open_parts(found.files)
     united = unite_parts(parts, options.columns)
-    named = parts[0].path if len(parts) == 1 else path
+    named = parts[0].name if len(parts) == 1 else local.name
     mapping = map_schema(
         united.schema,
         options.columns,
@@ -298,88 +341,21 @@ def open_catalogue(path: Path | str, options: CatalogueOptions | None = None) ->
         if name in united.conflicts:
             raise CatalogueError(united.conflicts[name])
     warnings = [
+        *local.warnings,
         *found.warnings,
         *name_shadowed_keys(found.files, parts),
-        *_check_parts(parts, mapping),
+        *check_parts(parts, mapping),
     ]
     if options.image_root is None:
-        _check_paths(parts, mapping)
+        check_paths(parts, mapping)
     if not sum(part.row_count for part in parts) and not options.allow_empty:
         raise CatalogueError(
-            f"{path}: has no rows. Give a catalogue with at least one product, "
+            f"{local.name}: has no rows. Give a catalogue with at least one product, "
             "or take an empty one with `allow_empty`."
         )
-    return Catalogue(path, options, tuple(parts), mapping, tuple(warnings))
-
-
-def _check_parts(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]:
-    """Warnings of parts that lack a text or picture column; refuses one without ids."""
-    for part in parts:
-        if mapping.product_id not in part.types:
-            raise CatalogueError(
-                f"{part.path}: column {mapping.product_id!r} is missing; the other files have it."
-            )
-    for name in (*mapping.texts, *([mapping.image] if mapping.image else [])):
-        lacking = [part for part in parts if name not in part.types]
-        if lacking:
-            first = lacking[0]
-            near = [other for other in first.types if other.lower() == name.lower()]
-            yield (
-                f"{first.path}: has no column {name!r}"
-                + (f", but {near[0]!r}" if near else "")
-                + (f"; so have {len(lacking) - 1} other files" if len(lacking) > 1 else "")
-                + f": {sum(part.row_count for part in lacking)} rows are read without it."
-            )
-
-
-def holds_paths(kind: pa.DataType) -> bool:
-    """Whether a column of pictures holds paths of files, or texts at least."""
-    kind = picture_type(kind)
-    if pa.types.is_struct(kind):
-        return bool(kind.get_field_index("bytes") < 0)
-    return is_text(kind)
-
-
-def _check_paths(parts: Sequence[Part], mapping: SchemaMapping) -> None:
-    """Refuses a catalogue whose first picture is a path, as there is no root for it."""
-    name = mapping.image or ""
-    for part in parts:
-        kind = part.types.get(name)
-        if kind is None or not holds_paths(kind) or name in part.keys:
-            continue
-        with part.open() as reader:
-            cells = next(reader.iter_batches(PATH_ROWS, columns=[name]), pa.table({name: []}))
-        for cell in flatten_cells(cells[name].to_pylist()):
-            if needs_root(cell):
-                raise CatalogueError(
-                    f"{part.path}: column {name!r} holds paths of pictures. "
-                    "Give the directory that they are below with `image_root`."
-                )
-
-
-def _read_ids(column: pa.Array, part: Part) -> list[str | None]:
-    """Ids as texts; integers that another file's missing one made doubles are integers again.
-
-    Raises:
-        CatalogueError: a double that is no integer, or so large that it may be rounded.
-    """
-    if not pa.types.is_floating(column.type):
-        if column.type == pa.binary(16):
-            return [None if cell is None else str(UUID(bytes=cell)) for cell in column.to_pylist()]
-        return [None if cell is None else str(cell) for cell in column.to_pylist()]
-    exact = 2**24 if pa.types.is_float32(column.type) else 2**53
-    ids: list[str | None] = []
-    for cell in column.to_pylist():
-        if cell is None or math.isnan(cell):
-            ids.append(None)
-        elif cell.is_integer() and abs(cell) < exact:
-            ids.append(str(int(cell)))
-        else:
-            raise CatalogueError(
-                f"{part.path}: holds the product id {cell!r} of type {column.type}, which is no "
-                "exact integer as in the other files. Write the ids as integers or as strings."
-            )
-    return ids
+    opened = Catalogue(place, options, tuple(parts), mapping, tuple(warnings))
+    pictures = locate_pictures(root, mirrors, opened.picture_paths, fetch=fetch == "all")
+    return replace(opened, image_root=pictures.path, unfetched=pictures.unfetched)
 
 
 def _check_id(product_id: str | None, row: int, earlier_ids: set[bytes]) -> Reject | None:

@@ -1,11 +1,15 @@
 """A catalogue read by the options given, and otherwise as its store remembers."""
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from prodmatch.catalogue.mirror import Fetch
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.errors import ProdmatchError, StoreError
+from prodmatch.storage.addresses import MIRRORS, is_address
+from prodmatch.storage.atomic import hold_store
 from prodmatch.storage.settings import read_settings
 
 DEFAULT_MODEL = "compact"
@@ -18,19 +22,27 @@ def remembered_model(store: Path) -> str:
 
 
 def open_remembered(
-    store: Path, catalogue: Path | str | None = None, options: CatalogueOptions | None = None
+    store: Path,
+    catalogue: Path | str | None = None,
+    options: CatalogueOptions | None = None,
+    *,
+    fetch: Fetch = "all",
 ) -> Catalogue:
     """The catalogue given, or the store's; what the options leave out is the store's too.
 
     Args:
-        store: its `store.json` is read, nothing is written.
+        store: its `store.json` is read; nothing is written but mirrors of addresses, under its
+            lock. Where it leaves columns out, mirrors, which have all, are temporary.
         catalogue: the one that the store was last made from if None.
         options: `columns`, `text_columns` and `image_root`, where not empty, go before the
             store's. Columns that the store leaves out are left out always.
+        fetch: as of `open_catalogue`.
 
     Raises:
         StoreError: no catalogue is given, and the store knows none.
         CatalogueError: the catalogue cannot be used.
+        RemoteError: an address cannot be reached or read.
+        LockedError: another run writes to the store, and an address is to be fetched.
     """
     options, settings = options or CatalogueOptions(), read_settings(store)
     if settings is not None:
@@ -44,7 +56,11 @@ def open_remembered(
         catalogue = catalogue or settings.catalogue
     if catalogue is None:
         raise StoreError(f"{store}: was made from no catalogue yet. Give `catalogue`.")
-    return open_catalogue(catalogue, options)
+    remote = any(is_address(str(place)) for place in (catalogue, options.image_root))
+    if not remote or options.leave_out or options.left_out_before:
+        return open_catalogue(catalogue, options, fetch=fetch)
+    with contextlib.nullcontext() if fetch == "nothing" else hold_store(store):
+        return open_catalogue(catalogue, options, mirrors=store / MIRRORS, fetch=fetch)
 
 
 @dataclass(frozen=True)
@@ -63,18 +79,21 @@ class ProductPictures:
 def find_product_pictures(
     store: Path,
     product_ids: Collection[str],
-    catalogue: Path | None = None,
+    catalogue: Path | str | None = None,
     options: CatalogueOptions | None = None,
 ) -> ProductPictures:
     """The pictures of products, from the catalogue given or the one that the store remembers.
 
-    That the store's cannot be read is a reason and no error: generations keep no pictures.
+    Of an address that the store remembers, what the last run fetched is read. That it
+    cannot be read is a reason and no error: generations keep no pictures.
 
     Raises:
         CatalogueError: the catalogue given cannot be used.
     """
+    fetch: Fetch = "nothing" if catalogue is None else "all"
     try:
-        found = open_remembered(store, catalogue, options).find_all_pictures(product_ids)
+        opened = open_remembered(store, catalogue, options, fetch=fetch)
+        found = opened.find_all_pictures(product_ids)
     except ProdmatchError as error:
         if catalogue is not None:
             raise

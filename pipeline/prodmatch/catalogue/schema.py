@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -56,7 +55,7 @@ class SchemaMapping:
         images = [self.image] if self.image else []
         return list(dict.fromkeys([self.product_id, *self.texts, *images, *self.sources]))
 
-    def select_metadata(self, record: pa.RecordBatch, path: Path) -> pa.RecordBatch:
+    def select_metadata(self, record: pa.RecordBatch, path: str) -> pa.RecordBatch:
         """The metadata columns of some rows of a file, under our names and of our types.
 
         Raises:
@@ -78,7 +77,7 @@ def map_schema(
     schema: pa.Schema,
     columns: Mapping[str, str],
     text_columns: Sequence[str],
-    path: Path,
+    path: str,
     *,
     leave_out: Sequence[str] = (),
     left_out_before: Sequence[str] = (),
@@ -156,7 +155,7 @@ def _resolve(name: str, names: Iterable[str]) -> str:
     return near[0] if name not in names and len(near) == 1 else name
 
 
-def _check_leave_out(ours: Mapping[str, str], leave_out: Set[str], path: Path) -> None:
+def _check_leave_out(ours: Mapping[str, str], leave_out: Set[str], path: str) -> None:
     """Refuses a name that is no column's: with a slip in it, the column would be kept."""
     there = list(dict.fromkeys([*ours, *ours.values()]))
     for name in sorted(leave_out - set(there)):
@@ -168,7 +167,7 @@ def _check_leave_out(ours: Mapping[str, str], leave_out: Set[str], path: Path) -
 
 
 def _find_excluded(
-    ours: Mapping[str, str], leave_out: Set[str], used: Set[str | None], path: Path
+    ours: Mapping[str, str], leave_out: Set[str], used: Set[str | None], path: str
 ) -> tuple[str, ...]:
     """Our names of the columns to leave out; refuses one that ids, texts or pictures are in."""
     found = [name for name, source in ours.items() if {name, source} & leave_out]
@@ -201,7 +200,7 @@ def _find_metadata(
     return metadata, tuple(left_out)
 
 
-def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: Path) -> str:
+def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -> str:
     if name not in ours:
         near = [other for other in schema.names if other.strip().lower() in ID_NAMES]
         near += difflib.get_close_matches(name, schema.names, 1, 0.6)
@@ -214,7 +213,7 @@ def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: Path) 
 
 
 def _find_texts(
-    ours: Mapping[str, str], text_columns: Sequence[str], schema: pa.Schema, path: Path
+    ours: Mapping[str, str], text_columns: Sequence[str], schema: pa.Schema, path: str
 ) -> tuple[str, ...]:
     found = []
     for name in text_columns:
@@ -235,7 +234,7 @@ def _find_texts(
     return tuple(found)
 
 
-def _check_id_type(column: pa.Field, path: Path) -> None:
+def _check_id_type(column: pa.Field, path: str) -> None:
     if id_kind(column.type) is None:
         raise CatalogueError(
             f"{path}: column {column.name!r} is of type {column.type}; "

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -58,7 +57,7 @@ class PictureSource(Protocol):
     """Where pictures come from: a catalogue; it is sent to the workers by pickling."""
 
     @property
-    def path(self) -> Path:
+    def name(self) -> str:
         """Where they come from, for messages."""
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
@@ -102,7 +101,7 @@ class PictureBatches:
                 _, found = next(reading, (row, None))
                 if found is None or content_key(found) != key:
                     raise CatalogueError(
-                        f"{self.source.path}: row {row} changed while it was read. Run embed again."
+                        f"{self.source.name}: row {row} changed while it was read. Run embed again."
                     )
                 data.append(found)
             yield keys, data

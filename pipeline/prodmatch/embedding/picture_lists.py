@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -59,7 +58,7 @@ class AllPictures(Protocol):
     """A catalogue, which gives all pictures of a row."""
 
     @property
-    def path(self) -> Path:
+    def name(self) -> str:
         """Where they come from, for messages."""
 
     def all_pictures(self, rows: Rows) -> Iterator[tuple[int, list[bytes]]]:
@@ -73,9 +72,9 @@ class OtherPictureSource:
     catalogue: AllPictures
 
     @property
-    def path(self) -> Path:
+    def name(self) -> str:
         """Where they come from, for messages."""
-        return self.catalogue.path
+        return self.catalogue.name
 
     def pictures(self, rows: Rows) -> Iterator[tuple[int, bytes | None]]:
         """(number, bytes) of these ascending numbers."""

@@ -195,11 +195,11 @@ def _check_read(catalogue: Catalogue, before: list[tuple[int, int, int]], rows_r
         same = False
     if not same:
         raise CatalogueError(
-            f"{catalogue.path}: was replaced while it was read. Run again when it is written."
+            f"{catalogue.name}: was replaced while it was read. Run again when it is written."
         )
     if rows_read != catalogue.row_count:
         raise CatalogueError(
-            f"{catalogue.path}: {catalogue.row_count} rows are claimed, {rows_read} were read. "
+            f"{catalogue.name}: {catalogue.row_count} rows are claimed, {rows_read} were read. "
             "Write it again."
         )
 

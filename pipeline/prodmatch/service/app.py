@@ -107,7 +107,8 @@ class _Service:
         self._published = Published(store)
         self._decoder = PictureDecoder(DECODERS)
         self._pictures = ProductPictures(
-            settings.open_catalogue or (lambda: open_remembered(store)), self._decoder
+            settings.open_catalogue or (lambda: open_remembered(store, fetch="nothing")),
+            self._decoder,
         )
         threads = settings.threads or len(os.sched_getaffinity(0))
         self._searching = Workers(threads, "search")

@@ -1,9 +1,11 @@
 """Addresses of other places, such as `s3://bucket/prefix`, told from paths of this machine."""
 
+import hashlib
 import re
 from pathlib import Path
 
 ADDRESS = re.compile(r"(s3|gs|gcs)://", re.IGNORECASE)
+MIRRORS = "mirrors"  # the folder of a store with the local copies of what is at addresses
 
 
 def is_address(text: str) -> bool:
@@ -20,3 +22,13 @@ def describe_place(place: Path | str) -> str:
     """A place for messages: of an address without the options behind `?`."""
     text = str(place)
     return text.partition("?")[0].rstrip("/") if is_address(text) else text
+
+
+def resolve_place(place: Path | str) -> Path | str:
+    """A place as it is from any working directory: an absolute path, or an address as it is."""
+    return str(place) if is_address(str(place)) else Path(place).resolve()
+
+
+def mirror_name(address: str) -> str:
+    """The name of an address's mirror below `MIRRORS`."""
+    return hashlib.sha256(describe_place(address).encode()).hexdigest()[:32]

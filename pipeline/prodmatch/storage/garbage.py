@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.storage.addresses import MIRRORS, is_address, mirror_name
 from prodmatch.storage.atomic import lock_store, remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
 from prodmatch.storage.generations import current_number, generation_numbers, open_generation
-from prodmatch.storage.settings import ensure_exists
+from prodmatch.storage.settings import ensure_exists, read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
         removed = list(_older(old, seconds))
         kept |= {int(path.name) for path in old if path not in removed}
         removed += _old_embeddings(store / "embeddings")
+        removed += _unused_mirrors(store)
         references = _read_references(store, sorted(kept))
         if references is not None:
             removed += _older(_unused(store, references), seconds)
@@ -57,6 +59,16 @@ def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
 def _old_embeddings(root: Path) -> list[Path]:
     newest = current_digest(root)
     return [path for path in sorted(root.glob("*")) if path.is_dir() and path.name != newest]
+
+
+def _unused_mirrors(store: Path) -> list[Path]:
+    """Mirrors of addresses that the store is not made from, and all where it leaves columns out."""
+    settings = read_settings(store)
+    used: set[str] = set()
+    if settings is not None and not settings.leave_out:
+        places = [str(place) for place in (settings.catalogue, settings.image_root)]
+        used = {mirror_name(place) for place in places if is_address(place)}
+    return [path for path in sorted((store / MIRRORS).glob("*")) if path.name not in used]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from prodmatch.errors import RemoteError
 from prodmatch.storage.addresses import is_address
 from prodmatch.storage.atomic import new_file, remove_path
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 8 << 20  # each is a request
 RETRY_SECONDS = 30  # of Google's client, which tries for 15 minutes by default
 REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "NO_SUCH_BUCKET": "There is no such bucket. Check its name",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.errors import DamagedError, StoreError
+from prodmatch.storage.addresses import read_place
 from prodmatch.storage.atomic import write_json
 from prodmatch.storage.manifests import read_manifest
 
@@ -19,10 +20,10 @@ class StoreSettings:
     """The model and the catalogue of a store, and how the catalogue is read."""
 
     model: str  # a shipped model's name, or a directory
-    catalogue: Path
+    catalogue: Path | str  # an address is a text
     columns: Mapping[str, str]  # our names of columns to the catalogue's, where they differ
     text_columns: tuple[str, ...]  # none where they are the usual ones
-    image_root: Path | None = None
+    image_root: Path | str | None = None
     precision: str | None = None  # that its features were encoded in
     leave_out: tuple[str, ...] = ()  # columns that are in no file of the store, for good
     synonyms: Path | None = None  # the file that they are read from each time
@@ -75,10 +76,10 @@ def read_settings(store: Path) -> StoreSettings | None:
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
     return StoreSettings(
         model=str(content["model"]),
-        catalogue=Path(str(content["catalogue"])),
+        catalogue=read_place(str(content["catalogue"])),
         columns=columns,
         text_columns=tuple(texts),
-        image_root=Path(str(root)) if root else None,
+        image_root=read_place(str(root)) if root else None,
         precision=str(precision) if precision else None,
         leave_out=tuple(left_out),
         synonyms=Path(str(synonyms)) if synonyms else None,

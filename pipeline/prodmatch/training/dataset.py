@@ -51,7 +51,7 @@ class PairSet:
         return [text for _, text in new_texts(plan.scan, self.positions)]
 
 
-def read_pairs_dataset(plan: FeaturePlan, path: Path) -> PairSet:
+def read_pairs_dataset(plan: FeaturePlan, name: str) -> PairSet:
     """Up to 50,000 products with text and picture, spread over the catalogue.
 
     Raises:
@@ -73,7 +73,7 @@ def read_pairs_dataset(plan: FeaturePlan, path: Path) -> PairSet:
     distinct = len(np.unique(groups[fine]))
     if distinct < FEWEST_PAIRS:
         raise ModelError(
-            f"{path}: only {distinct} distinct products have both text and picture; heads need at "
+            f"{name}: only {distinct} distinct products have both text and picture; heads need at "
             f"least {FEWEST_PAIRS}. Give a larger catalogue, or one with pictures and texts."
         )
     return PairSet(positions, text, image, groups, _groups(image_keys)).take(fine)
