@@ -76,6 +76,7 @@ FOUND: dict[str, Cell] = {
     + base64.encodebytes(RED).decode(),
     "a data address as bytes": lambda root: f"data:image/png;base64,{text(RED)}".encode(),
     "base64": lambda root: text(RED),
+    "base64 as bytes": lambda root: text(RED).encode(),
     "base64 in lines": lambda root: base64.encodebytes(RED).decode(),
     "base64 without padding": lambda root: text(RED).rstrip("="),
     "base64 for addresses": lambda root: base64.urlsafe_b64encode(RED).decode(),
@@ -107,6 +108,7 @@ LOST: dict[str, tuple[Cell, str]] = {
     "a bucket": (lambda root: "s3://bucket/a.png", "address"),
     "www": (lambda root: "www.shop.example/a.png", "address"),
     "an address in a struct": (lambda root: {"path": "https://shop.example/a.png"}, "address"),
+    "an address as bytes": (lambda root: b"https://shop.example/a.png", "address"),
     "above the root": (lambda root: "../secret.png", "outside_root"),
     "backslashes above the root": (lambda root: "..\\secret.png", "missing"),
     "escaped above the root": (lambda root: "..%2Fsecret.png", "missing"),
@@ -133,6 +135,13 @@ def test_a_picture_out_of_reach_has_its_reason(
     assert fault is not None
     assert fault.reason == f"image_{reason}"
     count_cases("pictures given", 1)
+
+
+@pytest.mark.parametrize("cell", ["nan", "NULL", " None ", "N/A", "-", "\\N", b"", "undefined"])
+def test_what_stands_for_no_picture_is_none(cell: object, tmp_path: Path) -> None:
+    batch = read(tmp_path, cell)
+    assert batch.images == [None]
+    assert batch.image_rejects == [None]
 
 
 def container(brand: bytes) -> bytes:
@@ -162,7 +171,15 @@ NAMED: dict[str, tuple[bytes, str]] = {
     "a broken jpeg": (b"\xff\xd8\xff\xe0", "broken"),
     "a broken png": (b"\x89PNG\r\n\x1a\n", "broken"),
     "a broken webp": (b"RIFF\0\0\0\0WEBP", "broken"),
-    "json": (b'{"error": "not found"}', "not_an_image"),
+    "json": (b'{"error": "not found"}', "json"),
+    "html after a mark of bytes": (b"\xef\xbb\xbf<html>", "html_page"),
+    "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "xml"),
+    "mp4": (container(b"mp42"), "video"),
+    "quicktime": (container(b"qt  "), "video"),
+    "photoshop": (b"8BPS\0\1" + bytes(50), "psd"),
+    "an icon": (b"\0\0\1\0\1\0" + bytes(50), "ico"),
+    "a zip": (b"PK\3\4" + bytes(50), "zip"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0", "postscript"),
     "text": (b"version 2 of it", "not_an_image"),
     "a letter B": (b"BMW 320 advertisement", "not_an_image"),
 }  # fmt: skip

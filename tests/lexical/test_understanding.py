@@ -239,6 +239,8 @@ LIMITS = [
     ("shoes only under $20 please", ["< 20"]),
 ]
 UNREAD = [
+    ("pencil 0.5mm max", ["0.5mm max"]),
+    ("shelf 30 cm min", ["30 cm min"]),
     ("mug under 20 inches", ["under 20 inches"]),
     ("mug under 5 kg", ["under 5 kg"]),
     ("mug max 500ml", ["max 500ml"]),

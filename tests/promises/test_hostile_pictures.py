@@ -61,16 +61,16 @@ EXIF = b"\xff\xe1" + struct.pack(">H", 40) + b"Exif\0\0MM\0*" + b"\xff" * 28
 
 TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63" + bytes(7)
 
-NAMED = {"BMP": "bmp", "TIFF": "tiff"}
+NAMED = {"BMP": "bmp", "TIFF": "tiff", "ICO": "ico"}
 HARMFUL: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "empty"),
     "text": (b"<html>", "html_page"),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "svg"),
     "pdf": (b"%PDF-1.7\n", "pdf"),
-    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "postscript"),
     "a pickle": (b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.", "not_an_image"),
     "zeros": (bytes(1000), "not_an_image"),
-    "a zip": (b"PK\x03\x04" + bytes(100), "not_an_image"),
+    "a zip": (b"PK\x03\x04" + bytes(100), "zip"),
     **{
         form: (save(Image.new("RGB", (8, 8)), form), NAMED.get(form, "not_an_image"))
         for form in ("BMP", "TIFF", "PPM", "ICO", "TGA", "DDS", "PCX", "SGI")

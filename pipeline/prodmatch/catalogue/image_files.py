@@ -22,6 +22,9 @@ ADDRESS_REASON = "image_address"  # of a picture that is not lost: there never w
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\.", re.IGNORECASE)
 # How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64; a path would have a dot in it.
 BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
+WRITTEN_BYTES = 300  # by which a text is told from a picture
+# What programs write for none.
+NO_PICTURE = frozenset(["", "-", "\\n", "n/a", "na", "nan", "nil", "none", "null", "undefined"])
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")
 
 
@@ -62,12 +65,18 @@ def read_image_cell(cell: object, root: Path | None) -> bytes | None:
     if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes):
-        if cell[:5].lower() != b"data:":
+        if not _is_written(cell):
             return cell or None
         cell = cell.decode("ascii", "replace")
-    if cell is None or not str(cell).strip():
+    if cell is None or str(cell).strip().lower() in NO_PICTURE:
         return None
     return read_image_text(str(cell), root)
+
+
+def _is_written(data: bytes) -> bool:
+    """Whether bytes are a picture's text: a data URI, base64 or an address."""
+    start = data[:WRITTEN_BYTES].lstrip().decode("ascii", "replace")
+    return bool(start[:5].lower() == "data:" or BASE64_START.match(start) or ADDRESS.match(start))
 
 
 def flatten_cells(cells: Iterable[object]) -> Iterator[object]:
@@ -105,7 +114,7 @@ def is_inline(text: str) -> bool:
 def needs_root(cell: object) -> bool:
     """Whether a cell, a text or a struct of one, can only be a path of a picture."""
     text = cell.get("path") if isinstance(cell, dict) else cell
-    if not text or not isinstance(text, str):
+    if not isinstance(text, str) or text.strip().lower() in NO_PICTURE:
         return False
     return not is_inline(text) and (
         text[:5].lower() == "file:" or not ADDRESS.match(text[:300].lstrip())

@@ -19,7 +19,7 @@ PROLOGUE = rb"\s*(?:(?:<\?xml[^>]*>|<!--(?:(?!-->).)*-->)\s*)*"
 OTHERS = {
     "git_lfs_pointer": rb"version https://git-lfs",
     "svg": PROLOGUE + rb"<(svg|!doctype svg)[\s>]",
-    "html_page": PROLOGUE + rb"<(!doctype html|html|head|body)[\s>]",
+    "html_page": rb"(?:\xef\xbb\xbf)?" + PROLOGUE + rb"<(!doctype html|html|head|body)[\s>]",
     "pdf": rb"%PDF-",
     "gzip": rb"\x1f\x8b",
     "bmp": rb"BM.{4}\0\0\0\0",
@@ -32,6 +32,13 @@ OTHERS = {
     "webp": rb"RIFF....WEBP",
     "jpeg_xl": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "jpeg_2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "video": rb"....ftyp|\x1aE\xdf\xa3",
+    "psd": rb"8BPS\0",
+    "postscript": rb"%!PS",
+    "ico": rb"\0\0\x01\0",
+    "zip": rb"PK\x03\x04",
+    "xml": rb"(?:\xef\xbb\xbf)?\s*<\?xml\s",
+    "json": rb"\s*\{\s*\"",
 }
 OTHER = {name: re.compile(start, re.DOTALL | re.IGNORECASE) for name, start in OTHERS.items()}
 NAMED_BYTES = 1000  # of a file, to name what it is

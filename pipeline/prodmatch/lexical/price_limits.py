@@ -116,7 +116,7 @@ UNREAD = re.compile(
     rf"(?<![\w<>=-])(?:(?:{DENIED}(?P<operator>{_NAMES})\s*|between\s+)"
     rf"{FIRST}(?:\s*(?:-|and|to)\s*{SECOND})?{_BEHIND}"
     rf"|prices?d?\s*(?:is|of|at|around|about)?\s*:?\s*(?:{DIGITS})"
-    rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|minimum|maximum)"
+    rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|min(?:imum)?|max(?:imum)?)"
     rf"|(?:(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|~|for|at)\s*)?"
     rf"(?:(?:{CURRENCY})\s*(?:{DIGITS})|(?:{DIGITS})\s*(?:{CURRENCY})))(?!\w)",
     re.IGNORECASE,

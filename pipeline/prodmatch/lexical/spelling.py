@@ -22,7 +22,7 @@ MUCH_MORE = 5  # times that another form of a word is in products, to stand in f
 LEAST_PART = 3  # letters of a word of two
 MIN_PRODUCTS = 2  # that contain both
 # Of two words: how likely the second was meant, in powers of ten (docs/experiments.md).
-TWO_EDITS = 1.2  # the cost of two edits
+TWO_EDITS = 1.0  # the cost of two edits
 LAST = 0.3  # the cost of another last letter, more than of others: names often differ in it
 UNSAID = 0.5  # products that a word of the encoder counts as in, where none contains it
 ENDING = 2.0  # of letters behind a word
