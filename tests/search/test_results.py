@@ -2,12 +2,15 @@
 
 import builtins
 import copy
+import json
 import pickle
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deadly import deadly
 from small import Row, embed, products, write
@@ -135,6 +138,27 @@ def test_without_the_catalogue_it_is_a_table_and_says_why(published: Path, tmp_p
     assert re.search(r"<p>no pictures are shown: .*gone\.parquet", shown)
     assert Tags(shown).tags.count("tr") == 4
     assert "img" not in Tags(shown).tags
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [("title", "has no column of pictures"), ("image", "has no picture of these products")],
+)
+def test_says_whether_the_catalogue_or_the_products_have_no_pictures(
+    column: str, reason: str, published: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(published, tmp_path / "store")
+    settings = tmp_path / "store" / "store.json"
+    other = tmp_path / "other.parquet"
+    columns = {"product_id": pa.array(["nobody"]), "title": pa.array(["x"])}
+    if column == "image":
+        columns["image"] = pa.nulls(1, pa.binary())
+    table = pa.table(columns)
+    pq.write_table(table, other)
+    content = json.loads(settings.read_text())
+    settings.write_text(json.dumps({**content, "catalogue": str(other)}))
+    shown = open_index(tmp_path / "store").search("red shirt", top=3)._repr_html_()
+    assert f"no pictures are shown: the catalogue {reason}" in shown
 
 
 def test_of_many_hits_the_first_are_shown_and_of_none_nothing(index: ProductIndex) -> None:

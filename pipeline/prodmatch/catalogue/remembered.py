@@ -99,5 +99,7 @@ def find_product_pictures(
             raise
         return ProductPictures(reason=str(error))
     if product_ids and not found:
-        return ProductPictures(reason="the catalogue has none of these products")
+        if opened.mapping.image is None:
+            return ProductPictures(reason="the catalogue has no column of pictures")
+        return ProductPictures(reason="the catalogue has no picture of these products")
     return ProductPictures(found)
