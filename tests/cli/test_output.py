@@ -168,3 +168,13 @@ def test_numbers_that_json_does_not_know_are_null() -> None:
 def test_half_a_character_is_json_all_the_same() -> None:
     text = printed(print_json, {"catalogue": "caf\udce9.parquet"})
     assert json.loads(text) == {"catalogue": "caf\udce9.parquet"}
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_a_line_of_json_is_one_for_every_reader(
+    end: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    print_json({f"a{end}b": f"x{end}y", "number": float("nan")})
+    out = capsysbinary.readouterr().out.decode()
+    assert len(out.splitlines()) == 1
+    assert json.loads(out) == {f"a{end}b": f"x{end}y", "number": None}

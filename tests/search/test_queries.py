@@ -49,6 +49,7 @@ BAD: list[tuple[object, str]] = [
     ({"text": "shirt", "filter": ""}, "is empty"),
     ({"text": "shirt", "filter": 5}, "filter is '5'"),
     ("no json", "line 2 is no JSON"),
+    ('{"text": "shirt", "top": 1, "top": 2}', "line 2 is no JSON ('top' stands twice)"),
     ([1], "line 2 is no JSON object"),
 ]
 

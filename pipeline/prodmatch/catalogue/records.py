@@ -133,13 +133,22 @@ def _read_standard_input(name: str) -> bytes:
     return content
 
 
+def _to_record(pairs: list[tuple[str, object]]) -> Record:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice")
+    return record
+
+
 def _read_lines(content: bytes, path: Path, name: str) -> list[Record | QueryError]:
     records: list[Record | QueryError] = []
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_to_record)
         except (ValueError, RecursionError) as error:
             records.append(QueryError(f"{name} {path}: line {number} is no JSON ({error})."))
             continue

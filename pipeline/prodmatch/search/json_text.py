@@ -5,13 +5,17 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
+# What ends a line for some readers, and what JSON leaves as it is.
+LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+
 
 def to_json(content: object) -> str:
     """JSON in one line: decimals as numbers where these keep all digits, NaN as null."""
     try:
-        return json.dumps(content, ensure_ascii=False, default=_plain, allow_nan=False)
+        text = json.dumps(content, ensure_ascii=False, default=_plain, allow_nan=False)
     except ValueError:  # NaN is no JSON
-        return json.dumps(_finite(content), ensure_ascii=False, default=_plain)
+        text = json.dumps(_finite(content), ensure_ascii=False, default=_plain)
+    return text.translate(LINE_ENDS)
 
 
 def _plain(value: object) -> object:
