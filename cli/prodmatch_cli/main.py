@@ -126,6 +126,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(128 + signal.SIGINT)
     except _Stopped as stopped:  # all is put away; native threads may abort a usual exit
+        from prodmatch.storage.temporary import remove_temporary_folder
+
+        remove_temporary_folder()
         sys.stderr.flush()
         os._exit(stopped.status)
     except OSError as error:

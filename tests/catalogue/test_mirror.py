@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 from remote_faults import ADDRESS, Bucket
 from small import product, products, write
+from tiny import contents, embed_tiny, night, save_query_encoders, save_tiny_model
 
 from prodmatch.catalogue import mirror as mirror_module
 from prodmatch.catalogue import picture_mirror
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import CatalogueError, LockedError, ProdmatchError, RemoteError
+from prodmatch.index import index_embeddings
 from prodmatch.storage.addresses import mirror_name
 from prodmatch.storage.atomic import lock_store
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.remote import RemoteFolder
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
+
+SERVER = "PRODMATCH_TEST_S3"
 
 
 @pytest.fixture
@@ -236,3 +240,41 @@ def test_a_directory_is_read_as_before(tmp_path: Path) -> None:
     assert ids(open_catalogue(tmp_path)) == ["p0000", "p0001"]
     with pytest.raises(ProdmatchError, match=str(tmp_path)):
         open_catalogue(tmp_path / "none")
+
+
+def test_a_night_from_an_address_is_that_from_a_directory(bucket: Bucket, tmp_path: Path) -> None:
+    model, store, local = save_tiny_model(tmp_path / "tiny"), tmp_path / "store", tmp_path / "local"
+    put(bucket, "a.parquet", *range(20))
+    put(bucket, "b.parquet", *range(20, 40))
+    save_query_encoders(store, model)
+    save_query_encoders(local, model)
+    embed_tiny(open_remembered(store, f"{ADDRESS}?region=x"), model, store)
+    index_embeddings(store, model=model)
+    night(bucket.files, model, local)
+    assert contents(store) == contents(local)
+    settings = read_settings(store)
+    assert settings is not None
+    assert settings.catalogue == f"{ADDRESS}?region=x"
+    before = contents(store)
+    put(bucket, "b.parquet", *range(20, 41), age=3600)
+    bucket.cut = {"b.parquet": 100}
+    with pytest.raises(RemoteError):
+        embed_tiny(open_remembered(store), model, store)
+    assert contents(store) == before
+    bucket.cut = {}
+    assert embed_tiny(open_remembered(store), model, store).rows == 41
+
+
+@pytest.mark.skipif(SERVER not in os.environ, reason=f"{SERVER} names no folder of a server")
+def test_a_real_server(tmp_path: Path) -> None:
+    place = os.environ[SERVER].replace("?", f"/{tmp_path.name}?")
+    folder = mirror_module.open_remote(place)
+    for name, numbers in (("a b.parquet", [1]), ("day=2/ü.parquet", [2, 3])):
+        path = write(tmp_path / "local.parquet", [product(number) for number in numbers])
+        with path.open("rb") as file:
+            folder.put(name, file)
+    assert read(tmp_path, place) == ["p0001", "p0002", "p0003"]
+    folder.remove("a b.parquet")
+    assert read(tmp_path, place) == ["p0002", "p0003"]
+    with pytest.raises(RemoteError, match="There is no such bucket"):
+        read(tmp_path, place.replace("s3://", "s3://no-such-"))

@@ -296,6 +296,12 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         open_folder(address)
 
 
+def test_an_address_may_have_spaces_and_accents() -> None:
+    address = "s3://bucket/a b/ü"
+    found = open_folder(f"{address}?endpoint_override=127.0.0.1:1&scheme=http&region=x")
+    assert (found.address, found.path) == (address, "bucket/a b/ü")
+
+
 def test_commands_push_to_a_directory_and_pull_from_it(published: Path, tmp_path: Path) -> None:
     place, other = tmp_path / "place", tmp_path / "other"
     done = run("push", place, "--store", published)

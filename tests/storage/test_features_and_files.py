@@ -27,6 +27,7 @@ from prodmatch.storage.atomic import (
 )
 from prodmatch.storage.embeddings import vector_array, vectors_of
 from prodmatch.storage.features import FeatureStore, content_key
+from prodmatch.storage.temporary import remove_temporary_folder, temporary_folder
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
@@ -225,3 +226,15 @@ def test_who_holds_a_store_may_lock_it_and_nobody_else(tmp_path: Path) -> None:
             threads.submit(ensure_unlocked, tmp_path).result()
     with lock_store(tmp_path), pytest.raises(LockedError), lock_store(tmp_path):
         pass
+
+
+def test_the_folder_of_a_process_goes_with_all_that_is_in_it() -> None:
+    folder = temporary_folder()
+    (folder / "mirror").mkdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    assert temporary_folder() == folder
+    remove_temporary_folder()
+    assert not folder.exists()
+    remove_temporary_folder()
+    assert temporary_folder() != folder
+    remove_temporary_folder()

@@ -1,14 +1,10 @@
 """A mirror of files at an address: local files with the sizes and times that the listing has."""
 
-import atexit
 import logging
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +13,7 @@ from prodmatch.errors import CatalogueError, RemoteError
 from prodmatch.storage.addresses import describe_place, is_address, mirror_name
 from prodmatch.storage.atomic import new_file, remove_path
 from prodmatch.storage.remote import RemoteFile, RemoteFolder, open_remote
+from prodmatch.storage.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +58,6 @@ class Mirror:
         return file if file.is_file() else self.folder
 
 
-@cache
-def temporary_mirrors() -> Path:
-    """A directory for the mirrors of this process, removed when it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="prodmatch-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def locate_catalogue(
     place: Path | str, mirrors: Path | None = None, *, fetch: bool = True
 ) -> LocalFiles:
@@ -87,7 +76,7 @@ def locate_catalogue(
     if not is_address(str(place)):
         return LocalFiles(Path(place), str(place))
     address = str(place)
-    mirror = Mirror.of(address, mirrors or temporary_mirrors())
+    mirror = Mirror.of(address, mirrors or temporary_folder())
     warnings = tuple(update_mirror(open_remote(address), mirror)) if fetch else ()
     if not mirror.path.exists():
         if not fetch:

@@ -1,8 +1,9 @@
 """A mirror of the pictures below an address that a catalogue names; others are not fetched."""
 
+import contextlib
 import logging
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,12 @@ from prodmatch.catalogue.mirror import (
     fetch_file,
     is_safe,
     is_same,
-    temporary_mirrors,
 )
 from prodmatch.errors import RemoteError
 from prodmatch.storage.addresses import is_address
 from prodmatch.storage.atomic import remove_path
 from prodmatch.storage.remote import RemoteFile, RemoteFolder, open_remote
+from prodmatch.storage.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def locate_pictures(
     """
     if root is None or not is_address(str(root)):
         return LocalPictures(None if root is None else Path(root))
-    mirror = Mirror.of(str(root), mirrors or temporary_mirrors())
+    mirror = Mirror.of(str(root), mirrors or temporary_folder())
     names = list(list_names()) if fetch else []
     unfetched = update_pictures(open_remote(str(root)), mirror, names) if names else {}
     return LocalPictures(mirror.folder, unfetched)
@@ -91,14 +92,15 @@ def update_pictures(
     if stale:
         logger.info("fetching %d pictures from %s", len(stale), remote.address)
     unfetched = {}
-    for count, place, error in _fetch_all(remote, mirror, stale):
-        if error is not None:
-            unfetched[repr(wanted[place])[:200]] = error
-        if count == FIRST_FAILURES and len(unfetched) == count:
-            raise RemoteError(
-                f"{remote.address}: none of the first {count} pictures can be fetched "
-                f"({': '.join(next(iter(unfetched.values())))}). Run again."
-            )
+    with contextlib.closing(_fetch_all(remote, mirror, stale)) as results:
+        for count, place, error in results:
+            if error is not None:
+                unfetched[repr(wanted[place])[:200]] = error
+            if count == FIRST_FAILURES and len(unfetched) == count:
+                raise RemoteError(
+                    f"{remote.address}: none of the first {count} pictures can be fetched "
+                    f"({': '.join(next(iter(unfetched.values())))}). Run again."
+                )
     return unfetched
 
 
@@ -112,7 +114,7 @@ def _places(name: str) -> Iterator[str]:
 
 def _fetch_all(
     remote: RemoteFolder, mirror: Mirror, stale: Mapping[str, RemoteFile]
-) -> Iterator[tuple[int, str, tuple[str, str] | None]]:
+) -> Generator[tuple[int, str, tuple[str, str] | None]]:
     """The count so far, a name, and why it cannot be fetched; in the order given."""
 
     def fetch(place: str) -> tuple[str, str] | None:
@@ -128,11 +130,14 @@ def _fetch_all(
         return None
 
     count = 0
-    with ThreadPoolExecutor(THREADS) as pool:
+    pool = ThreadPoolExecutor(THREADS)
+    try:
         for places in _batches(list(stale)):
             for place, error in zip(places, pool.map(fetch, places), strict=True):
                 count += 1
                 yield count, place, error
+    finally:  # where the run ends, those that have not begun do not begin
+        pool.shutdown(cancel_futures=True)
 
 
 def _batches(places: Sequence[str]) -> Iterator[Sequence[str]]:

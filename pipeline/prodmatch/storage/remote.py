@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.fs as pa_fs
@@ -192,7 +193,7 @@ def open_remote(address: str) -> RemoteFolder:
         query = "&".join(filter(None, [query, f"retry_limit_seconds={RETRY_SECONDS}"]))
     plain = plain.rstrip("/")
     try:
-        uri = f"{plain.replace(' ', '%20')}?{query}".rstrip("?")
+        uri = f"{quote(plain, safe=':/%')}?{query}".rstrip("?")
         system, path = pa_fs.FileSystem.from_uri(uri)
     except FAILURES as error:
         raise RemoteError(f"{plain}: {explain_failure(error)}") from error
