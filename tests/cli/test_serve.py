@@ -85,6 +85,20 @@ def test_what_it_cannot_start_with_is_one_line(published: Path, tmp_path: Path) 
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.2", False), ("0.0.0.0", True)])
+def test_an_address_that_others_reach_is_warned_of(
+    published: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    host: str,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr("prodmatch.service.server.serve", lambda app, listener: listener.close())
+    options = ["serve", "--store", str(published), "--port", "0", "--host", host]
+    cli.main(options, standalone_mode=False)
+    assert ("there is no authentication" in caplog.text) == warned
+
+
 @pytest.mark.parametrize(("threads", "each"), [([], "1"), (["--threads", "2"], "4")])
 def test_threads_share_the_processors(
     published: Path, monkeypatch: pytest.MonkeyPatch, threads: list[str], each: str

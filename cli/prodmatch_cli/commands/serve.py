@@ -1,10 +1,12 @@
 """The command `serve`."""
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import STORE, picture_options, read_names
 
 # Read by the libraries that compute when they are loaded.
@@ -68,4 +70,6 @@ def serve(
         access_log=access_log,
     )
     listener = open_socket(host, port)
+    if not ip_address(listener.getsockname()[0]).is_loopback:
+        print_warnings([f"whoever reaches {host} can search: there is no authentication"])
     run_server(make_app(store, settings), listener)

@@ -185,7 +185,7 @@ class _Service:
 
     async def page(self, request: Request) -> Response:
         """`/`: the search page, without any script."""
-        state, status = State(), 200
+        state, status, headers = State(), 200, None
         try:
             given = await self._read(request, frozenset(["pick"]))
             values, image = dict(given.values), given.image
@@ -199,10 +199,12 @@ class _Service:
                 lambda: make_search_page(searcher, state, image, self._columns(searcher))
             )
         except (HTTPException, QueryError) as error:
-            status = error.status_code if isinstance(error, HTTPException) else status_of(error)
-            message = error.detail if isinstance(error, HTTPException) else translate(str(error))
+            if isinstance(error, HTTPException):
+                status, message, headers = error.status_code, error.detail, error.headers
+            else:
+                status, message = status_of(error), translate(str(error))
             page = SearchPage(state, error=message)
-        return HTMLResponse(page.render(), status)
+        return HTMLResponse(page.render(), status, headers)
 
     def _columns(self, searcher: Searcher) -> tuple[str, ...]:
         """The columns that the search page counts, chosen once for a generation."""

@@ -49,7 +49,7 @@ class Published:
                 changed = self._open() if self._index is None else self._index.reload_if_changed()
             except StoreError:
                 return False
-            except ProdmatchError as error:
+            except (ProdmatchError, OSError) as error:
                 if not self.failed:
                     logger.error("the newest generation is not used: %s", error)
                 self.failed = True

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -144,7 +145,12 @@ def serve(app: ASGIApp, listener: socket.socket) -> None:
         logger.info("listening on http://%s:%d", shown, port)
 
     server = Server(app, on_start=say)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises what it caught once more
-        signal.signal(number, lambda *_: None)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        """Ends the server where it has not begun; uvicorn raises again what it caught itself."""
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     server.run(sockets=[listener])
     logger.info("stopped")
