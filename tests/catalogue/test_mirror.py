@@ -114,6 +114,21 @@ def test_a_file_replaced_while_it_is_fetched_is_fetched_again(
     assert fetched(bucket) == ["a.parquet"] * 2
 
 
+def test_a_file_of_another_time_after_it_is_fetched_is_fetched_again(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    put(bucket, "a.parquet", 1)
+    times = iter([600])
+
+    def touch(name: str) -> None:
+        for age in times:
+            os.utime(bucket.files / name, (time.time() - age,) * 2)
+
+    bucket.before_read = touch
+    assert read(tmp_path) == ["p0001"]
+    assert fetched(bucket) == ["a.parquet"] * 2
+
+
 def test_a_file_that_changes_each_time_is_refused_and_the_old_mirror_stays(
     bucket: Bucket, tmp_path: Path
 ) -> None:

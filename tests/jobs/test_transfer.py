@@ -265,6 +265,16 @@ def test_old_generations_go_and_what_others_use_stays(store: Path, bucket: Bucke
     assert sorted(texts) == ["the encoders, which stay as they are", "three", "two"]
 
 
+def test_what_another_push_has_just_sent_stays(store: Path, bucket: Bucket) -> None:
+    (bucket.files / "objects").mkdir()
+    (bucket.files / "objects" / ("0" * 64)).write_text("of a push that is not at its end")
+    push_generation(store, bucket.folder())
+    assert len(objects(bucket)) == 3
+    age(bucket)
+    push_generation(store, bucket.folder())
+    assert len(objects(bucket)) == 2
+
+
 def test_a_push_is_done_where_old_generations_cannot_be_removed(
     store: Path, bucket: Bucket, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
