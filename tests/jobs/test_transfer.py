@@ -194,7 +194,9 @@ def test_what_is_not_as_it_was_pushed_is_refused_and_the_old_generation_stays(
     assert generation_numbers(other / "index") == [1]
 
 
-@pytest.mark.parametrize("name", ["../../out", "/elsewhere/out", "a/../../out", "manifest.json", ""])
+@pytest.mark.parametrize(
+    "name", ["../../out", "/elsewhere/out", "a/../../out", "manifest.json", ""]
+)
 def test_a_manifest_that_names_files_elsewhere_is_refused(
     name: str, store: Path, bucket: Bucket, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ WRITES = {
 # Names below a directory that `files` makes and names when it is whole.
 # That of `published` is torch's own cache.
 WITHIN = {"model_writer.py": {"mkdir"}, "finish.py": {"mkdir"}, "published.py": {"mkdir"}}
+OPENED = {"server.py": {"socket"}}  # that the service listens at
 FETCHES = {"snapshot_download", "download_url_to_file", "hf_hub_download", "urlopen"}
 
 
@@ -70,12 +71,13 @@ def test_nothing_runs_code_from_a_file_or_asks_a_network() -> None:
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             banned = ("pickle", "shelve", "dill", "joblib", "urllib", "requests", "http", "socket")
             opening = {name.split(".")[0] for name in names if name != "urllib.parse"}
-            assert not opening & set(banned), path
+            assert not opening & set(banned) - OPENED.get(path.name, set()), path
         for name, call in calls(path):
             place, whole = f"{path.name}:{call.lineno}", ast.unparse(call)
             assert name not in FETCHES or path.name == "published.py", place
             assert not (name in ("eval", "exec") and isinstance(call.func, ast.Name)), place
-            assert not whole.startswith(("os.system", "subprocess")), place
+            runs = whole.startswith(("os.system", "subprocess"))
+            assert not runs or path.name == "other_index.py", place  # `prodmatch build` itself
             if whole.startswith("torch.load("):
                 assert constant(call, "weights_only") is True, place
             if name == "from_pretrained":
