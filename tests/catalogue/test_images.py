@@ -88,7 +88,7 @@ def test_a_picture_that_cannot_be_used_has_a_reason(reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("form", "reason"),
-    [("BMP", "bmp"), ("TIFF", "tiff"), ("PPM", "not_an_image"), ("ICO", "not_an_image")],
+    [("BMP", "bmp"), ("TIFF", "tiff"), ("PPM", "not_an_image"), ("ICO", "ico")],
 )
 def test_formats_of_no_shop_are_not_opened(form: str, reason: str) -> None:
     with pytest.raises(UnusableImage, match=reason):
