@@ -23,9 +23,7 @@ class BuildSettings:
     weights: Mapping[str, float] | None = None  # of the signals, for queries that name none
     kind: Kind = "auto"  # of the index over the vectors
     min_recall: float = 0.95  # below it nothing is published
-    synonyms: SynonymsChoice = (
-        None  # a file of them; that of the store if None, False takes it away
-    )
+    synonyms: SynonymsChoice = None  # a file of them; the store's if None, False takes it away
 
 
 @dataclass(frozen=True)

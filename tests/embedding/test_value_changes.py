@@ -119,3 +119,14 @@ def test_labels_are_read_while_they_are_few() -> None:
     assert found is not None
     assert found.to_pylist() == ["0", "1", "2", "998", "999", "1000"]
     assert full.finish() is None
+
+
+def test_long_texts_and_many_of_them_are_not_kept() -> None:
+    filled = pa.array([True] * 10)
+    for texts in (["x" * 300] * 10, None):
+        reader = LabelReader()
+        for batch in range(MOST_LABELS // 10 + 1):
+            own = [f"label {batch} {row}" for row in range(10)] if texts is None else texts
+            reader.add(pa.array(own), filled)
+        assert reader.finish() is None
+        assert not reader._parts

@@ -92,6 +92,7 @@ def test_what_is_searched_for_is_logged_only_if_that_is_wanted(
 ) -> None:
     with (
         caplog.at_level(logging.DEBUG),
+        caplog.at_level(logging.DEBUG, "prodmatch"),  # whatever a command left it at
         serving(published, ServiceSettings(access_log=wanted)) as own,
     ):
         own.get("/search", q="xylophonist")

@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +44,7 @@ class Gallery:
     """Pictures in memory, as a catalogue would give them."""
 
     cells: tuple[bytes, ...]
-    path: Path = Path("gallery")
+    name: str = "gallery"
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
         """The pictures of these rows."""

@@ -6,12 +6,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MOST_LABELS = 1000  # different texts of a column that is compared
+MOST_CHARACTERS = 200  # of a label
 
 
 @dataclass
 class LabelReader:
-    """Reads a column of text, batch by batch, while few of its texts are different."""
+    """Reads a column of text, batch by batch, while its texts are short and few are different."""
 
+    _known: set[str] = field(default_factory=set)
     _parts: list[pa.DictionaryArray] = field(default_factory=list)
     _is_dropped: bool = False
 
@@ -20,12 +22,18 @@ class LabelReader:
         if self._is_dropped:
             return
         coded = pc.if_else(filled, texts.cast(pa.string()), None).dictionary_encode()
+        self._known.update(coded.dictionary.to_pylist())
         self._parts.append(coded)
-        self._is_dropped = len(coded.dictionary) > MOST_LABELS
+        if (
+            len(self._known) > MOST_LABELS
+            or max(map(len, self._known), default=0) > MOST_CHARACTERS
+        ):
+            self._is_dropped = True
+            self._known.clear()
+            self._parts.clear()
 
     def finish(self) -> pa.DictionaryArray | None:
         """The column, null where it has no text; None where too many are different."""
         if self._is_dropped or not self._parts:
             return None
-        column = pa.chunked_array(self._parts).unify_dictionaries().combine_chunks()
-        return None if len(column.dictionary) > MOST_LABELS else column
+        return pa.chunked_array(self._parts).unify_dictionaries().combine_chunks()

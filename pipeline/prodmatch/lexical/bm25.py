@@ -199,7 +199,9 @@ class PostingsReader:
         named = NO_ROWS
         if rare:
             named = np.intersect1d(self.rows_with(query), rows, assume_unique=True)
-        scores[named] += scores.max()  # before those that say pieces of the code in shorter texts
+        scores[named] += scores.max(
+            initial=0.0
+        )  # before those that say pieces of the code in shorter texts
         return Matches(rows, scores[rows], rare, named)
 
     def _weigh(
