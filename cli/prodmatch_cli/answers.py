@@ -49,7 +49,7 @@ def print_answers(
     if form == "table":
         hits = [hit for answer in answers for hit in answer.hits]
         _print_table(hits, errors, explain=explain, many=many)
-        _print_facets(answers, many=many)
+        _print_counts(answers, many=many)
     else:
         print_rows(
             [
@@ -99,14 +99,16 @@ def _print_table(
         print_note("no product matches")
 
 
-def _print_facets(answers: Sequence[Answer], *, many: bool) -> None:
-    """A line for each column of each query, its values with their counts."""
+def _print_counts(answers: Sequence[Answer], *, many: bool) -> None:
+    """Lines for each query: how many match, and of each column the values with their counts."""
     lines = []
     for answer in answers:
+        place = f"{answer.query_id}  " if many else ""
+        if answer.match_count is not None:
+            lines.append(f"{place}{answer.match_count:,} products match")
         for name, found in answer.facets.items():
             shown = [f"{_value(each.value)} {each.count}" for each in found[:MOST_FACET_VALUES]]
             rest = ["and more"] if len(found) > len(shown) else []
-            place = f"{answer.query_id}  " if many else ""
             lines.append(one_line(f"{place}{name}: {', '.join([*shown, *rest]) or 'no values'}"))
     if lines:
         print_lines(["", *lines])

@@ -20,8 +20,12 @@ BOOST = click.option(
 FACETS = click.option(
     "--facets",
     metavar="COLUMN,...",
-    help="Count the values of columns over all products that meet the filter, whatever the query; "
-    "with --min-probability over those above it, only candidates if over 5,000 meet the filter.",
+    help="Count the values of columns over all products that match: those that meet the filter and "
+    "contain most of the query's words or are likely, from .5 on. With --min-probability those "
+    "above it.",
+)
+COUNT = click.option(
+    "--count", is_flag=True, help="Count the products that match; --facets does that, too."
 )
 
 
@@ -40,7 +44,8 @@ def page_options(command: Command) -> Command:
             "--one-per",
             metavar="COLUMN",
             help="Only the best hit for each value of a column, with the number of products that "
-            "have it (group_size, counted as facets are); one without a value stands for itself.",
+            "have it (group_size, of those that meet the filter and --min-probability); one that "
+            "has no value stands for itself.",
         ),
         click.option("--offset", type=int, default=0, help="Leave out so many hits at the top."),
         MIN_PROBABILITY,

@@ -12,7 +12,8 @@ def lines(out: str) -> list[dict[str, object]]:
 
 
 def test_facets_are_the_last_entry_of_a_query_in_json(shell: Shell) -> None:
-    options = ("--filter", "price < 9", "--facets", "colour,price", "--top", "2")
+    floor = ("--min-probability", "0.0001")  # of a random model, that all are above
+    options = ("--filter", "price < 9", "--facets", "colour,price", "--top", "2", *floor)
     (first, second, last) = lines(shell("query", "red shirt", *options, "--format", "jsonl").out)
     assert [first["rank"], second["rank"]] == [1, 2]
     assert last["query_id"] == "q"
@@ -20,16 +21,19 @@ def test_facets_are_the_last_entry_of_a_query_in_json(shell: Shell) -> None:
         "colour": [{"value": colour, "count": 3} for colour in ("blue", "green", "red")],
         "price": [{"value": float(price), "count": 1} for price in range(9)],
     }
+    assert last["match_count"] == 9
     whole = json.loads(shell("query", "red shirt", *options, "--format", "json").out)
     assert whole == [first, second, last]
 
 
 def test_facets_are_lines_below_the_table(shell: Shell) -> None:
-    done = shell("query", "red shirt", "--facets", "colour,price", "--one-per", "colour")
-    *hits, empty, colours, prices = done.out.splitlines()
+    floor = ("--min-probability", "0.0001")
+    done = shell("query", "red shirt", "--facets", "colour,price", "--one-per", "colour", *floor)
+    *hits, empty, count, colours, prices = done.out.splitlines()
     assert hits[0].split()[-1] == "group_size"
     assert [line.split()[-1] for line in hits[1:]] == ["20"] * 3
     assert empty == ""
+    assert count == "60 products match"
     assert colours == "colour: blue 20, green 20, red 20"
     assert prices.startswith("price: 0.0 1, 1.0 1, ")
     assert prices.endswith(", 9.0 1, and more")

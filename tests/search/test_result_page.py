@@ -1,5 +1,6 @@
 """Result pages equal what brute force makes of the full ranking: groups, facets, pages, boosts."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from prodmatch.model.description import Calibration
 from prodmatch.products.product_db_writer import write_products
 from prodmatch.search import result_page
 from prodmatch.search.encoded_query import EncodedQuery
-from prodmatch.search.hits import Hit
+from prodmatch.search.hits import Facets, Hit
 from prodmatch.search.result_page import diversify
 from prodmatch.search.searcher import Searcher
 from prodmatch.search.vector_index import build_index
@@ -160,13 +161,61 @@ def test_groups_facets_and_pages_of_a_hundred_searches_equal_brute_force(
             value = hit.metadata[options.one_per]
             same = [each for each in matching if each.metadata[options.one_per] == value]
             assert hit.group_size == (1 if value is None else len(same))
-        for name, found in page.facets.items():
-            counts = Counter(hit.metadata[name] for hit in matching)
-            del counts[None]
-            assert {each.value: each.count for each in found} == counts
-            in_order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-            assert [(each.value, each.count) for each in found] == in_order
+        least = options.min_probability or 0.5
+        counted = [hit for hit in matching if hit.probability >= least]
+        assert page.match_count == len(counted)
+        assert_counts(page.facets, counted)
     count_cases("searches with groups, facets and offsets", 100)
+
+
+def assert_counts(facets: Facets, counted: list[Hit]) -> None:
+    for name, found in facets.items():
+        counts = Counter(hit.metadata[name] for hit in counted)
+        del counts[None]
+        in_order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        assert [(each.value, each.count) for each in found] == in_order
+
+
+def contained(query: str, products: Path) -> set[str]:
+    """The products that contain two thirds of what the best one contains, by their weights."""
+    rows = pq.read_table(products, columns=["product_id", "text"]).to_pylist()
+    texts = {row["product_id"]: row["text"].split() for row in rows}
+    weights = {}
+    for word in query.split():
+        count = sum(word in text for text in texts.values())
+        weights[word] = math.log(1 + (len(texts) - count + 0.5) / (count + 0.5))
+    shares = {
+        product_id: sum(weight for word, weight in weights.items() if word in text)
+        for product_id, text in texts.items()
+    }
+    best = max(shares.values())
+    return {product_id for product_id, share in shares.items() if 0 < 2 / 3 * best <= share + 1e-5}
+
+
+def test_what_contains_the_words_or_is_likely_is_counted_in_a_hundred_searches(
+    opened: Searcher, count_cases: Callable[[str, int], None]
+) -> None:
+    rng = np.random.default_rng(6)
+    words = ("red", "blue", "shirt", "mug", "lamp", "zorb")
+    for seed in range(100):
+        case = draw_case(rng)
+        options = replace(case.options, weights={"lexical": 0.4, "text": 0.3, "image": 0.3})
+        text = " ".join(rng.choice(words, int(rng.integers(1, 4)), replace=False))
+        query = replace(encoded(seed), words=text)
+        everything = opened.find_hits(query, SearchOptions(top=COUNT, weights=options.weights))
+        said = contained(text, opened.products.path.with_name("products.parquet"))
+        assert said or text == "zorb"
+        if options.min_probability:
+            counted = [hit for hit in everything if hit.probability >= options.min_probability]
+        else:
+            counted = [
+                hit for hit in everything if hit.probability >= 0.5 or hit.product_id in said
+            ]
+        counted = [hit for hit in counted if case.holds(hit.metadata)]
+        page = opened.find_page(query, options)
+        assert page.match_count == len(counted), (options, text)
+        assert_counts(page.facets, counted)
+    count_cases("searches of words with facets", 100)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +259,9 @@ def test_a_floor_over_more_products_than_are_scored_counts_the_candidates(
 ) -> None:
     monkeypatch.setattr(result_page, "MOST_RANKED", 10)
     options = SearchOptions(weights={"text": 1.0}, min_probability=0.001, facets=("one",))
-    (found,) = opened.find_page(encoded(3), options).facets["one"]
+    page = opened.find_page(encoded(3), options)
+    (found,) = page.facets["one"]
+    assert page.match_count == found.count
     halves = np.zeros((2, 16), np.float32)
     halves[0, :8], halves[1, 8:] = unit(3), unit(1003)
     near = [each.rows for each in opened.ann.search(halves, 200)]
@@ -297,12 +348,12 @@ def test_what_is_not_wanted_is_not_in_the_json(index: ProductIndex) -> None:
 def test_a_product_that_hits_are_like_is_not_counted(index: ProductIndex) -> None:
     options = SearchOptions(facets=("colour",), one_per="colour")
     (answer,) = index.answer([Query(product_id="p0000")], options)
-    assert {each.value: each.count for each in answer.facets["colour"]} == {
-        "red": 19,
-        "blue": 20,
-        "green": 20,
-    }
     assert sorted(hit.group_size or 0 for hit in answer.hits) == [19, 20, 20]
+    likely = index.search(like="p0000", top=60, min_probability=0.5)
+    assert {each.value: each.count for each in answer.facets["colour"]} == Counter(
+        hit.metadata["colour"] for hit in likely
+    )
+    assert answer.match_count == len(likely) < 60
 
 
 def test_a_query_has_an_offset_of_its_own(index: ProductIndex) -> None:

@@ -29,7 +29,7 @@ from prodmatch_cli.options import (
     read_names,
     read_weights,
 )
-from prodmatch_cli.page_options import FACETS, page_options, read_boost
+from prodmatch_cli.page_options import COUNT, FACETS, page_options, read_boost
 
 
 @click.command()
@@ -48,6 +48,7 @@ from prodmatch_cli.page_options import FACETS, page_options, read_boost
 @WEIGHTS
 @page_options
 @FACETS
+@COUNT
 @click.option(
     "--exact",
     is_flag=True,
@@ -78,6 +79,7 @@ def query(
     diverse: float,
     boost: str | None,
     facets: str | None,
+    count: bool,
     exact: bool,
     form: str,
     explain: bool,
@@ -90,8 +92,9 @@ def query(
 ) -> None:
     """Find the products that match TEXT, a picture, or another product."""
     _check_page(html, catalogue, link)
-    if facets is not None and form == "csv":
-        raise click.UsageError("--facets has no place in CSV; give --format json or jsonl.")
+    if (facets is not None or count) and form == "csv":
+        named = "--count" if facets is None else "--facets"
+        raise click.UsageError(f"{named} has no place in CSV; give --format json or jsonl.")
     if queries is not None and (text or image or product_id):
         raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
     if queries is not None:
@@ -114,6 +117,7 @@ def query(
         diverse=diverse,
         boost=read_boost(boost),
         facets=read_names(facets),
+        count=count,
     )
     answers = index.answer(given, options)
     if queries is None:

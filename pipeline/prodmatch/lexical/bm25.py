@@ -41,6 +41,7 @@ FIRST_TERMS = 6
 FEW_PRODUCTS = 10  # a code that no more of them say names these products
 NAMED_SCORE = 10.0  # about that of a term that one product of many thousands contains
 MAX_PREFIXED = 20  # codes that a code without its end may be
+MOST = 2 / 3  # of the weight of the words that the best product has
 
 
 NO_ROWS = np.zeros(0, np.int64)
@@ -167,8 +168,33 @@ class PostingsReader:
                 found = np.union1d(found, functools.reduce(np.intersect1d, rows))
         return found
 
+    def rows_with_most(
+        self, query: str, expansions: Sequence[Expansion] = ()
+    ) -> npt.NDArray[np.int64]:
+        """The rows that contain most of a query, ascending.
+
+        A term, or a synonym of it, counts by its inverse document frequency, and a row has most
+        where it has two thirds of what the best row has: both words of two, "office chair" of
+        "blue office chair".
+
+        Args:
+            query: what is searched for.
+            expansions: the parts of the query that synonyms are known for.
+        """
+        low = low_information_weights()
+        terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
+        contained = np.zeros(self._row_count, np.float32)
+        for term in [term for term in terms if term.weight == 1] or terms:
+            rows = self._rows_of_any([*term.forms, *_alternatives(term, expansions)])
+            weight = low.get(term.typed[0], 1.0) * _idf(self._row_count, len(rows))
+            contained[rows] += np.float32(weight)
+        best = contained.max(initial=0.0)
+        return np.flatnonzero(contained >= MOST * best) if best > 0 else NO_ROWS
+
     def _rows_of_any(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
-        return np.unique(np.concatenate([self.rows_of(term) for term in terms])).astype(np.int64)
+        found = [rows for term in terms if len(rows := self.rows_of(term))]
+        rows = found[0] if len(found) == 1 else np.unique(np.concatenate([NO_ROWS, *found]))
+        return rows.astype(np.int64)
 
     def match(
         self,

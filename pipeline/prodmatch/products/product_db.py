@@ -126,6 +126,14 @@ class Products:
             named = np.intersect1d(named, within, assume_unique=True)
         return matches.with_named(named)
 
+    def rows_with_most(
+        self, query: str, expansions: Sequence[Expansion] = ()
+    ) -> npt.NDArray[np.int64]:
+        """The rows that contain most of a query, or whose id it has in it; ascending."""
+        with self._postings() as postings:
+            rows = postings.rows_with_most(query, expansions)
+        return np.union1d(rows, self.rows_named(query))
+
     def rows_named(self, text: str) -> npt.NDArray[np.int64]:
         """The rows whose id is this text, or a code in it, in any case; ascending."""
         words = text.strip().split(maxsplit=MOST_NAMES)[:MOST_NAMES]

@@ -44,10 +44,11 @@ Facets = Mapping[str, Sequence[FacetValue]]  # of each column its commonest valu
 
 @dataclass(frozen=True)
 class ResultPage:
-    """Hits, best first, and the facets of all products that match."""
+    """Hits, best first, and the facets and the number of all products that match."""
 
     hits: list[Hit]
     facets: Facets
+    match_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,12 @@ class Answer:
     hints: tuple[str, ...] = ()  # what to know of the query or its filter
     error: str | None = None  # why the query cannot be answered
     facets: Facets = field(default_factory=dict)
+    match_count: int | None = None  # products that match, where facets or the count are wanted
 
     def as_rows(self) -> list[dict[str, object]]:
-        """The hits as names and values, or the error; below them the facets that are wanted.
+        """The hits as names and values, or the error; below them what is counted.
 
-        The first hit says what was searched for.
+        The first hit says what was searched for. Where products are counted, a last row has that.
         """
         if self.error is not None:
             return [{"query_id": self.query_id, "error": self.error}]
@@ -74,7 +76,8 @@ class Answer:
             rows[0]["searched_for"] = self.searched_for
         if rows and self.understood is not None:
             rows[0]["understood"] = self.understood
-        if self.facets:
+        if self.match_count is not None:
             facets = {name: [vars(each) for each in found] for name, found in self.facets.items()}
-            rows.append({"query_id": self.query_id, "facets": facets})
+            counted = {"facets": facets, "match_count": self.match_count}
+            rows.append({"query_id": self.query_id, **counted})
         return rows

@@ -26,6 +26,7 @@ class SearchOptions:
         diverse: 0 to 1, how much less a hit counts that is like those above it; see `diversify`.
         boost: weights of numeric columns, added to the score; a negative one favours low values.
         facets: columns whose values are counted over all products that match.
+        count: whether the products that match are counted without facets, too.
     """
 
     where: str | None = None
@@ -38,6 +39,7 @@ class SearchOptions:
     diverse: float = 0.0
     boost: Mapping[str, float] = field(default_factory=dict)
     facets: Sequence[str] = ()
+    count: bool = False
 
     def check(self, products: Products) -> None:
         """Checks that they can be used with these products.

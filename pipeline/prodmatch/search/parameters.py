@@ -47,6 +47,7 @@ PARAMETERS = (
     Parameter("diverse", "number", "0 to 1: how much less a hit counts that is like one above it."),
     Parameter("boost", "numbers", "Numeric columns with weights, added to the score."),
     Parameter("facets", "names", "Columns whose values are counted over all that match."),
+    Parameter("count", "flag", "Count the products that match; facets do that, too."),
     Parameter("min_probability", "number", "Hits that match with a lower one are left out."),
     Parameter("weights", "numbers", "Of the signals: lexical=0.5,text=0.2,image=0.3."),
     Parameter("exact", "flag", "Search every word as it is typed."),

@@ -141,6 +141,7 @@ class ProductIndex:
         diverse: float = 0.0,
         boost: Mapping[str, float] | None = None,
         facets: Sequence[str] = (),
+        count: bool = False,
         min_probability: float = 0.0,
         weights: Mapping[str, float] | None = None,
         exact: bool = False,
@@ -159,6 +160,7 @@ class ProductIndex:
             boost: weights of numeric columns, added to the score; a negative one favours low
                 values.
             facets: columns whose values are counted over all products that match.
+            count: whether the products that match are counted without facets, too.
             min_probability: hits that match with a lower one are left out.
             weights: of `lexical`, `text` and `image`; those of the index if None.
             exact: search every word as it was typed.
@@ -177,6 +179,7 @@ class ProductIndex:
             diverse=diverse,
             boost=boost or {},
             facets=[facets] if isinstance(facets, str) else facets,
+            count=count,
         )
         (answer,) = self.answer([_query(text, image, like)], options)
         return self._result(answer)

@@ -5,7 +5,7 @@ Read `PageMaker.make` first.
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,7 +22,8 @@ from prodmatch.storage.vectors import Vectors
 # Candidates of each signal, in the first round and those after it; half as many hits come of one.
 # A page depends on the rounds alone, so that pages one after the other are as one long page.
 CANDIDATES = (200, 600, 2_000, 6_000, 20_000)
-MOST_RANKED = 5_000  # products that a filter leaves, to know of each whether it is above a floor
+MOST_RANKED = 5_000  # products that a filter leaves, to know the probability of each
+LIKELY = 0.5  # probability from which on a product matches, where no floor is given
 MOST_VALUES = 100  # of a facet
 Rows = npt.NDArray[np.int64]
 
@@ -48,6 +49,7 @@ class Page:
     ranked: Ranked
     group_sizes: Sequence[int | None]  # of each product, None where no column is to group by
     facets: Facets
+    match_count: int | None  # of all that match; None where it is not wanted
 
 
 @dataclass(frozen=True)
@@ -57,25 +59,47 @@ class PageMaker:
     products: Products
     ann: AnnIndex
 
-    def make(self, rank: Rank, within: Rows | None, options: SearchOptions, left_out: Rows) -> Page:
+    def make(
+        self,
+        rank: Rank,
+        find_said: Callable[[], Rows],
+        within: Rows | None,
+        options: SearchOptions,
+        left_out: Rows,
+    ) -> Page:
         """The page of a query that `rank` scores products for.
 
         Args:
             rank: finds and scores candidates.
+            find_said: gives the rows that contain most of the query's words, ascending.
             within: ascending rows that meet all conditions, all products if None.
             options: which page.
             left_out: rows that are no answer, and are not counted either.
         """
         rounds = self._rounds(rank, within, options)
         chosen = self._select(rounds, options)
-        if options.one_per is None and not options.facets:
-            return Page(chosen, [None] * len(chosen.rows), {})
-        matching = self._matching(rank, within, options, rounds[0].candidates)
-        if len(left_out):
-            rows = np.arange(self.products.row_count) if matching is None else matching
-            matching = rows[~np.isin(rows, left_out)]
+        is_counted = bool(options.facets) or options.count
+        has_floor = options.min_probability > 0
+        likely: Rows | None = None
+        if is_counted or (has_floor and options.one_per is not None):
+            likely = self._likely(rank, within, options, rounds[0].candidates)
+        grouped = likely if has_floor else self._all_but(left_out, within)
+        sizes = self._group_sizes(chosen.rows, options.one_per, grouped)
+        if likely is None or not is_counted:
+            return Page(chosen, sizes, {}, None)
+        matching = likely
+        if not has_floor:
+            said = find_said() if within is None else np.intersect1d(find_said(), within)
+            matching = np.setdiff1d(np.union1d(said, likely), left_out)
         facets = {name: self._facet(name, matching) for name in options.facets}
-        return Page(chosen, self._group_sizes(chosen.rows, options.one_per, matching), facets)
+        return Page(chosen, sizes, facets, len(matching))
+
+    def _all_but(self, left_out: Rows, within: Rows | None) -> Rows | None:
+        """The rows within, all if None, without those that are no answer."""
+        if not len(left_out):
+            return within
+        rows = np.arange(self.products.row_count) if within is None else within
+        return rows[~np.isin(rows, left_out)]
 
     def _rounds(self, rank: Rank, within: Rows | None, options: SearchOptions) -> list["_Round"]:
         """The products down to the end of the page, from candidates that are found in rounds.
@@ -121,34 +145,32 @@ class PageMaker:
         by_id[tied[np.argsort(ids)]] = np.arange(len(tied))
         return np.lexsort((by_id, -ranked.score))
 
-    def _matching(
+    def _likely(
         self, rank: Rank, within: Rows | None, options: SearchOptions, candidates: Ranked
-    ) -> Rows | None:
-        """The rows that group sizes and facets count, all products if None.
+    ) -> Rows:
+        """The rows from `min_probability` on, from .5 if there is none.
 
-        Those are all that meet the conditions. Of these only products above `min_probability`, if
-        there is one: each is scored where the conditions leave few, else the candidates are.
+        Each product is scored where the conditions leave few, else the candidates are.
         """
-        if not options.min_probability:
-            return within
         rows = within
         if rows is None and self.products.row_count <= MOST_RANKED:
             rows = np.arange(self.products.row_count)
         if rows is not None and len(rows) <= MOST_RANKED:
             candidates = rank(within, CANDIDATES[0], candidates.weights, also=rows)
-        return candidates.rows[candidates.probability >= options.min_probability]
+        least = options.min_probability or LIKELY
+        return candidates.rows[candidates.probability >= least]
 
     def _group_sizes(
-        self, rows: Rows, column: str | None, matching: Rows | None
+        self, rows: Rows, column: str | None, counted: Rows | None
     ) -> Sequence[int | None]:
-        """How many of the matching products have the value of each of these rows."""
+        """How many of the counted products, of all if None, have the value of each of the rows."""
         if column is None:
             return [None] * len(rows)
         codes = self.products.codes(column)
-        counts, own = codes.count(matching), codes.codes[rows]
+        counts, own = codes.count(counted), codes.codes[rows]
         return [max(1, int(counts[code])) if code >= 0 else 1 for code in own]
 
-    def _facet(self, name: str, matching: Rows | None) -> list[FacetValue]:
+    def _facet(self, name: str, matching: Rows) -> list[FacetValue]:
         """The commonest values of a column among the matching products, commonest first."""
         codes = self.products.codes(name)
         counts = codes.count(matching)

@@ -50,6 +50,8 @@ def _notes(result: SearchResult) -> Iterator[str]:
     if result.understood is not None:
         yield f"understood: {result.understood}"
     yield from result.hints
+    if result.match_count is not None:
+        yield f"{result.match_count:,} products match"
     for name, found in result.facets.items():
         values = [f"{short(each.value)[:40]} {each.count}" for each in found[:MOST_VALUES]]
         yield f"{name}: {', '.join(values) or 'no values'}"

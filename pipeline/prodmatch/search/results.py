@@ -21,6 +21,7 @@ class SearchResult(list[Hit]):
 
     Attributes:
         facets: the commonest values of each column wanted, over all products that match.
+        match_count: products that match, where facets or the count are wanted.
         searched_for: the text that was searched, where it is not the one typed.
         understood: what is understood of the text besides words.
         hints: what to know of the query or its filter.
@@ -30,6 +31,7 @@ class SearchResult(list[Hit]):
     def __init__(self, answer: Answer, store: Path) -> None:
         super().__init__(answer.hits)
         self.facets: Facets = answer.facets
+        self.match_count = answer.match_count
         self.searched_for = answer.searched_for
         self.understood = answer.understood
         self.hints = answer.hints

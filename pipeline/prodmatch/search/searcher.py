@@ -133,6 +133,7 @@ class Searcher:
             encoded.understood,
             hints,
             facets=page.facets,
+            match_count=page.match_count,
         )
 
     def hints(self, conditions: Sequence[str | None]) -> tuple[str, ...]:
@@ -190,8 +191,9 @@ class Searcher:
         options.check(self.products)
         within = self._without(self._within([options.where, *encoded.where]), encoded)
         rank = functools.partial(self._rank, encoded)
-        page = self._pages.make(rank, within, options, encoded.left_out)
-        return ResultPage(self._hits(page, options, query_id), page.facets)
+        said = functools.partial(self._rows_with_most, encoded)
+        page = self._pages.make(rank, said, within, options, encoded.left_out)
+        return ResultPage(self._hits(page, options, query_id), page.facets, page.match_count)
 
     def items(self, product_ids: Sequence[str], name: str) -> Items:
         """The rows and parts of products, in order.
@@ -229,7 +231,7 @@ class Searcher:
         ranked = self._pages.boosted(ranked, options.boost)
         order = self._pages.best_first(ranked)
         (position,) = np.flatnonzero(ranked.rows[order] == row)
-        page = Page(ranked.take(order[[position]]), [None], {})
+        page = Page(ranked.take(order[[position]]), [None], {}, None)
         return self._hits(page, replace(options, offset=int(position)), "q")[0]
 
     def bm25(self, encoded: EncodedQuery, row: int) -> float:
@@ -329,6 +331,10 @@ class Searcher:
     def _match(self, encoded: EncodedQuery, within: Rows | None = None) -> Matches:
         """The rows that contain a word of the query, or a synonym of it."""
         return self.products.match(encoded.words or "", within, encoded.expansions)
+
+    def _rows_with_most(self, encoded: EncodedQuery) -> Rows:
+        """The rows that contain most of the query's words; none where it has none."""
+        return self.products.rows_with_most(encoded.words or "", encoded.expansions)
 
     def _candidates(
         self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int

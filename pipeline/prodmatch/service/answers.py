@@ -40,6 +40,7 @@ def json_answer(searcher: Searcher, search: Search, begun: float) -> bytes:
     content = {
         "hits": [hit.as_dict() for hit in answer.hits],
         "facets": {name: [vars(each) for each in found] for name, found in answer.facets.items()},
+        "match_count": answer.match_count,
         "searched_for": answer.searched_for,
         "understood": answer.understood,
         "hints": [translate(hint) for hint in answer.hints],

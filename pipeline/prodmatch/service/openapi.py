@@ -45,6 +45,7 @@ ANSWER: Schema = {
     "properties": {
         "hits": {"type": "array", "items": {"$ref": "#/components/schemas/Hit"}},
         "facets": {"type": "object", "additionalProperties": FACET},
+        "match_count": {"type": ["integer", "null"]},
         "searched_for": {"type": ["string", "null"]},
         "understood": {"type": ["string", "null"]},
         "hints": {"type": "array", "items": {"type": "string"}},

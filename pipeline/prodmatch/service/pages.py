@@ -12,6 +12,7 @@ import jinja2
 from prodmatch.errors import QueryError
 from prodmatch.products.filters import quote_name
 from prodmatch.products.product_db import Products
+from prodmatch.reports.cards import Card, CardColumns, choose_price, make_card
 from prodmatch.search.hits import Answer, Facets, Hit
 from prodmatch.search.options import MOST_HITS
 from prodmatch.search.parameters import Search, read_integer, read_search
@@ -106,6 +107,7 @@ class State:
             "offset": self.offset,
             "top": TOP,
             "facets": list(facets),
+            "count": True,
         }
         return read_search(values, image)
 
@@ -134,6 +136,7 @@ class SearchPage:
 
     state: State
     answer: Answer | None = None
+    cards: Sequence[tuple[Hit, Card]] = ()
     picture: str = ""  # that is searched with, a PNG in base64
     facets: Sequence[FacetBox] = ()
     generation: int | None = None
@@ -180,9 +183,11 @@ def make_search_page(
     if state.is_empty and image is None:
         return SearchPage(state, generation=generation)
     answer = find_answer(searcher, state.search(searcher.products, facets, image))
+    columns = CardColumns(choose_price(searcher.products.price_columns))
     return SearchPage(
         state,
         answer,
+        [(hit, make_card(hit, columns)) for hit in answer.hits],
         "" if image is None else b64encode(image).decode(),
         _boxes(answer.facets, state),
         generation,
@@ -239,9 +244,9 @@ def _choice(name: str, value: object, count: int, state: State) -> Choice:
     return Choice(label, count, picked, after)
 
 
-def _facts(hit: Hit) -> list[tuple[str, object]]:
-    """The first columns of a hit that have a value, next to its title and text."""
-    found = [(n, v) for n, v in hit.metadata.items() if n not in FREE and v not in (None, "")]
+def _facts(card: Card) -> list[tuple[str, object]]:
+    """The first columns that have a value, next to title, price, brand and text."""
+    found = [(name, value) for name, value in card.rest.items() if name not in FREE and value != ""]
     return found[:MOST_FACTS]
 
 
