@@ -54,6 +54,7 @@ COMMANDS = (
     "rollback",
     "serve",
     "synonyms",
+    "tag",
     "train",
     "verify",
 )

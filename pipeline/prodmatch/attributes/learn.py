@@ -1,0 +1,194 @@
+"""A column learnt from its labelled products: what is predicted, how surely, and how that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from prodmatch.attributes.calibration import (
+    MIN_PROBABILITY,
+    Calibration,
+    calibrate,
+    choose_threshold,
+)
+from prodmatch.attributes.classifier import CrossFitted, Inputs, cross_fit, unit_parts
+from prodmatch.attributes.labels import MISSING
+from prodmatch.attributes.words import Vocabulary, choose_words, split_words
+from prodmatch.search.vector_index import AnnIndex
+
+MOST_TRAINING = 60_000  # labelled products, evenly spaced among all
+BATCH_ROWS = 4096
+Rows = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generation's vectors and texts, row by row."""
+
+    ann: AnnIndex
+    texts: pa.ChunkedArray
+
+    def words(self, rows: Rows) -> list[list[str]]:
+        """The words of these products' texts."""
+        return [split_words(text or "") for text in self.texts.take(pa.array(rows)).to_pylist()]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What is predicted of some rows; all arrays are `(n,)`.
+
+    Attributes:
+        rows: of the generation.
+        codes: the likeliest value.
+        second: the next one.
+        probability: that `codes` is right, calibrated.
+        label_probability: of the value that the product has, uncalibrated; NaN where it has none.
+        sure: whether the probability is above the threshold of the stated precision.
+    """
+
+    rows: Rows
+    codes: Rows
+    second: Rows
+    probability: Numbers
+    label_probability: Numbers
+    sure: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A column's classifier with what was measured of it on products it was not fitted with.
+
+    Attributes:
+        vocabulary: of the words that it reads.
+        fitted: the classifiers.
+        with_text: whether they read text parts.
+        rows: the labelled rows that they were fitted with.
+        calibration: of their probabilities.
+        threshold: of the stated precision; None where no probability reaches it.
+        accuracy: share of all labelled products whose value is predicted.
+        precision: the same of those above the threshold.
+        coverage: the share of the labelled products above the threshold.
+    """
+
+    vocabulary: Vocabulary
+    fitted: CrossFitted
+    with_text: bool
+    rows: Rows
+    calibration: Calibration
+    threshold: float | None
+    accuracy: float
+    precision: float | None
+    coverage: float
+
+    def predict(self, source: Source, rows: Rows, labels: Rows) -> Predictions:
+        """What is predicted of rows; of those it was fitted with, what the others tell.
+
+        Args:
+            source: the generation.
+            rows: of it.
+            labels: `(products,)`, the number of each product's own value, negative where none.
+        """
+        batches = [
+            self._predict(source, rows[start : start + BATCH_ROWS], labels)
+            for start in range(0, max(1, len(rows)), BATCH_ROWS)
+        ]
+        columns = [np.concatenate(each) for each in zip(*batches, strict=True)]
+        codes, second, scores, label_probability = columns
+        probability = self.calibration(scores)
+        sure = np.full(len(rows), False)
+        if self.threshold is not None:
+            sure = (scores >= self.threshold) & (probability >= MIN_PROBABILITY)
+        return Predictions(
+            rows,
+            codes.astype(np.int64),
+            second.astype(np.int64),
+            probability,
+            label_probability,
+            sure,
+        )
+
+    def _predict(self, source: Source, rows: Rows, labels: Rows) -> tuple[Numbers, ...]:
+        inputs = make_inputs(source, rows, self.vocabulary, with_text=self.with_text)
+        block = inputs.block(np.arange(len(rows)))
+        logs = self.fitted.predict(block)
+        at = np.searchsorted(self.rows, rows)  # where a row is among those it was fitted with
+        ours = np.flatnonzero(self.rows[np.minimum(at, len(self.rows) - 1)] == rows)
+        logs[ours] = self.fitted.own[at[ours]]
+        order = np.argsort(-logs, axis=1, kind="stable")[:, :2]
+        own = labels[rows]
+        found = np.exp(logs[np.arange(len(rows)), np.maximum(own, 0)].astype(np.float64))
+        best = np.exp(logs[np.arange(len(rows)), order[:, 0]].astype(np.float64))
+        first, second = (order[:, at].astype(np.float64) for at in (0, -1))
+        return first, second, best, np.where(own >= 0, found, np.nan)
+
+
+def learn(
+    source: Source,
+    codes: Rows,
+    value_count: int,
+    precision: float,
+    *,
+    names: frozenset[str] | None = None,
+) -> Learnt:
+    """Learns a column and measures that on products that were left out.
+
+    Args:
+        source: the generation.
+        codes: `(products,)`, the number of each one's value, `RARE` or `MISSING`.
+        value_count: how many values there are.
+        precision: the share of predictions that are to be right.
+        names: words of the values, where the codes are from the texts that name them: these
+            words and the text parts are left out, as products without a name have none of them.
+    """
+    rows = np.flatnonzero(codes != MISSING)
+    rows = rows[:: -(-len(rows) // MOST_TRAINING)]
+    own = codes[rows]
+    words = source.words(rows)
+    known = np.flatnonzero(own >= 0)
+    vocabulary = choose_words(
+        [words[row] for row in known.tolist()],
+        own[known],
+        value_count,
+        without=names or frozenset(),
+    )
+    with_text = names is None
+    inputs = _inputs(source, rows, words, vocabulary, with_text)
+    fitted = cross_fit(inputs, own, value_count)
+    best = fitted.own.argmax(axis=1)
+    scores = np.exp(fitted.own.max(axis=1).astype(np.float64))
+    right = best == own
+    threshold = choose_threshold(scores, right, precision)
+    calibration = calibrate(scores, right)
+    above = np.zeros(len(rows), np.bool_)
+    if threshold is not None:
+        above = (scores >= threshold) & (calibration(scores) >= MIN_PROBABILITY)
+    return Learnt(
+        vocabulary,
+        fitted,
+        with_text,
+        rows,
+        calibration,
+        threshold,
+        accuracy=float(right.mean()),
+        precision=float(right[above].mean()) if above.any() else None,
+        coverage=float(above.mean()),
+    )
+
+
+def make_inputs(source: Source, rows: Rows, vocabulary: Vocabulary, *, with_text: bool) -> Inputs:
+    """What a classifier reads of these rows."""
+    return _inputs(source, rows, source.words(rows), vocabulary, with_text)
+
+
+def _inputs(
+    source: Source,
+    rows: Rows,
+    words: Sequence[Sequence[str]],
+    vocabulary: Vocabulary,
+    with_text: bool,
+) -> Inputs:
+    vectors = unit_parts(source.ann.vectors(rows), with_text=with_text)
+    return Inputs(vectors, vocabulary.number(words), vocabulary.padding)
