@@ -27,7 +27,9 @@ from prodmatch.embedding.night import (
     scanned_night,
 )
 from prodmatch.embedding.picture_lists import describe_unusable
-from prodmatch.embedding.plan import Scan, plan_features
+from prodmatch.embedding.plan import plan_features
+from prodmatch.embedding.scan import Scan
+from prodmatch.embedding.scan_cache import ScanCache
 from prodmatch.encoders.device import Precision, choose_device, choose_precision, has_bf16
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
@@ -155,7 +157,8 @@ def embed_catalogue(
         with scratch_directory(store) as scratch:
             precision = _choose_precision(settings, store)
             settings = replace(settings, precision=precision)
-            plan = plan_features(catalogue, model.encoders, store, scratch, precision)
+            cache = ScanCache(store / "scans")
+            plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
             check = _Check(catalogue, model, store, settings, last)
             check(plan.scan, scanned_night(catalogue, plan.scan))  # before hours of encoding
             device, workers = settings.device, settings.workers

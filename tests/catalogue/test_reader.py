@@ -14,9 +14,9 @@ from prodmatch.catalogue.reader import (
     Batch,
     Catalogue,
     CatalogueOptions,
-    clean_text,
     open_catalogue,
 )
+from prodmatch.catalogue.text import clean_text
 from prodmatch.errors import CatalogueError
 
 RED = draw((200, 0, 0), 0)

@@ -58,16 +58,14 @@ class Spoiled(Catalogue):
     row: int
     harm: str
 
-    def batches(self) -> Iterator[Batch]:
+    def part_batches(self, place: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
         """The rows, with the harmful picture."""
-        start = 0
-        for batch in super().batches():
+        for batch in super().part_batches(place, earlier_ids):
             images = [
                 deadly(self.harm) if row == self.row else data
                 for row, data in zip(batch.rows.tolist(), batch.images, strict=True)
             ]
             yield replace(batch, images=images)
-            start += len(batch.rows)
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
         """The pictures, with the harmful one."""

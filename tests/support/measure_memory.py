@@ -14,12 +14,12 @@ from tiny import night, save_query_encoders
 from prodmatch.catalogue import reader as catalogue
 from prodmatch.embedding import encode
 from prodmatch.embedding import fuse as fusion
-from prodmatch.embedding import plan as planning
+from prodmatch.embedding import scan as scanning
 from prodmatch.model.description import open_model
 from prodmatch.storage import embeddings as shards
 
 BLOCKS = ((catalogue, "BATCH_ROWS"), (encode, "SHARD_ROWS"), (fusion, "SHARD_ROWS"),
-          (planning, "READ_ROWS"), (shards, "READ_ROWS"))  # fmt: skip
+          (scanning, "READ_ROWS"), (shards, "READ_ROWS"))  # fmt: skip
 TEXT, PICTURE_BYTES = 8 << 10, 16 << 10  # characters of half a byte each, when compressed
 SIGNS = np.array(list("!?.,;:-+*/=()[]~"))  # no words, which the index keeps
 

@@ -22,6 +22,7 @@ ADDRESS_REASON = "image_address"  # of a picture that is not lost: there never w
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\.", re.IGNORECASE)
 # How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64; a path would have a dot in it.
 BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
+NOT_WRITTEN = b"\x80"  # bytes from here on begin no text of ASCII: JPEG and PNG, not data URIs
 WRITTEN_BYTES = 300  # by which a text is told from a picture
 # What programs write for none.
 NO_PICTURE = frozenset(["", "-", "\\n", "n/a", "na", "nan", "nil", "none", "null", "undefined"])

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import replace_bad_utf8
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.image_files import Pictures, list_paths, read_image_cells
+from prodmatch.catalogue.image_files import NOT_WRITTEN, Pictures, list_paths, read_image_cells
 from prodmatch.catalogue.images import UnusableImage
 from prodmatch.catalogue.mirror import Fetch, locate_catalogue
 from prodmatch.catalogue.part_checks import (
@@ -26,7 +26,7 @@ from prodmatch.catalogue.part_checks import (
 from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
 from prodmatch.catalogue.picture_mirror import locate_pictures
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
-from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
+from prodmatch.catalogue.text_columns import join_texts
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.addresses import describe_place, is_address
 
@@ -118,13 +118,23 @@ class Catalogue:
                 claims.
         """
         earlier_ids: set[bytes] = set()
-        start = 0
-        for part in self.parts:
-            first = start
-            for record in self._records(part, self.mapping.needed):
-                yield self._check(record, start, earlier_ids, part)
-                start += len(record)
-            part.check_count(start - first)
+        for place in range(len(self.parts)):
+            yield from self.part_batches(place, earlier_ids)
+
+    def part_batches(self, place: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
+        """The rows of one part, as `batches` gives them.
+
+        Args:
+            place: of the part.
+            earlier_ids: digests of the ids before, which the new ones are added to; if None, no
+                row is rejected for its id being there already.
+        """
+        part = self.parts[place]
+        first = start = sum(each.row_count for each in self.parts[:place])
+        for record in self._records(part, self.mapping.needed):
+            yield self._check(record, start, earlier_ids, part)
+            start += len(record)
+        part.check_count(start - first)
 
     def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
         """(row, bytes) of these ascending rows; None where the row has no usable picture."""
@@ -229,11 +239,11 @@ class Catalogue:
         return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, row_bytes))))
 
     def _check(
-        self, record: pa.RecordBatch, start: int, earlier_ids: set[bytes], part: Part
+        self, record: pa.RecordBatch, start: int, earlier_ids: set[bytes] | None, part: Part
     ) -> Batch:
         record = replace_bad_utf8(record)
         ids = read_ids(record[self.mapping.product_id], part)
-        texts = self._join_texts(record)
+        texts = join_texts([record[name] for name in self.mapping.texts], len(record))
         image = self.mapping.image
         cells = record[image].to_pylist() if image else [None] * len(record)
         kept: list[int] = []
@@ -244,12 +254,16 @@ class Catalogue:
         rejects: list[Reject] = []
         for position, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
             row = start + position
-            found = self._fetch(cell)
-            data = next(iter(found.found), None)
-            errors = [
-                Reject(row, product_id, f"image_{error.reason}", error.detail)
-                for error in found.errors
-            ]
+            if isinstance(cell, bytes) and cell >= NOT_WRITTEN:  # nearly all, at once
+                pictures, errors = [cell], []
+            else:
+                found = self._fetch(cell)
+                pictures = found.found
+                errors = [
+                    Reject(row, product_id, f"image_{error.reason}", error.detail)
+                    for error in found.errors
+                ]
+            data = next(iter(pictures), None)
             image_reject = errors[0] if errors and data is None else None
             reject = _check_id(product_id, row, earlier_ids) or _check_content(
                 text, data, image_reject, row, product_id
@@ -257,8 +271,8 @@ class Catalogue:
             if reject is not None:
                 rejects.append(reject)
                 continue
-            if len(found.found) > 1:
-                more_images[len(kept)] = found.found[1:]
+            if len(pictures) > 1:
+                more_images[len(kept)] = pictures[1:]
             kept.append(position)
             images.append(data)
             image_rejects.append(image_reject)
@@ -275,15 +289,6 @@ class Catalogue:
             metadata=self.mapping.select_metadata(chosen, part.name),
             rejects=rejects,
         )
-
-    def _join_texts(self, record: pa.RecordBatch) -> list[str]:
-        columns = [record[name].cast(pa.string()).to_pylist() for name in self.mapping.texts]
-        if not columns:
-            return [""] * len(record)
-        return [
-            ". ".join(part for part in map(clean_text, parts) if part)[:MOST_CHARACTERS]
-            for parts in zip(*columns, strict=True)
-        ]
 
     def _fetch(self, cell: object) -> Pictures:
         found = read_image_cells(cell, self.image_root)
@@ -358,18 +363,25 @@ def open_catalogue(
     return replace(opened, image_root=pictures.path, unfetched=pictures.unfetched)
 
 
-def _check_id(product_id: str | None, row: int, earlier_ids: set[bytes]) -> Reject | None:
+def _check_id(product_id: str | None, row: int, earlier_ids: set[bytes] | None) -> Reject | None:
     if product_id is None:
         return Reject(row, None, "id_null")
     if not product_id.strip():
         return Reject(row, product_id, "id_empty")
     if "\ufffd" in product_id:
         return Reject(row, product_id, "id_not_utf8")
+    if earlier_ids is None:
+        return None
     digest = hashlib.blake2b(product_id.encode(), digest_size=16).digest()
     if digest in earlier_ids:
-        return Reject(row, product_id, "id_repeated", "the first row of this id is kept")
+        return repeated_id(row, product_id)
     earlier_ids.add(digest)
     return None
+
+
+def repeated_id(row: int, product_id: str) -> Reject:
+    """A row whose id an earlier row has."""
+    return Reject(row, product_id, "id_repeated", "the first row of this id is kept")
 
 
 def _check_content(

@@ -19,6 +19,8 @@ RESERVED = frozenset(
         "image",
         "image_key",
         "lexical",
+        "other_image_keys",
+        "other_image_positions",
         "probability",
         "product_id",
         "query_id",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,6 +71,23 @@ class WrongEncodings:
                     found.example = found.example or _word_at(text, start)
                     if len(found.ids) < NAMED:
                         found.ids.append(product_ids[row])
+
+    def join(self, later: "WrongEncodings") -> None:
+        """Adds what was found in products that come after these."""
+        for key, other in later.found.items():
+            found = self.found.setdefault(key, _Found())
+            found.count += other.count
+            found.example = found.example or other.example
+            found.ids += other.ids[: NAMED - len(found.ids)]
+
+    def to_list(self) -> list[list[object]]:
+        """All of it as what JSON can hold, for `from_list`."""
+        return [[*key, each.count, each.example, each.ids] for key, each in self.found.items()]
+
+    @classmethod
+    def from_list(cls, rows: Sequence[Sequence[Any]]) -> "WrongEncodings":
+        """What `to_list` gave."""
+        return cls({(name, kind): _Found(*found) for name, kind, *found in rows})
 
     def warnings(self) -> list[str]:
         """What to say of each column."""

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Reject
 from prodmatch.embedding.picture_lists import BLOCK_ROWS, average_pictures
-from prodmatch.embedding.plan import FeaturePlan, Scan, read_rows
+from prodmatch.embedding.plan import FeaturePlan
+from prodmatch.embedding.scan import NOT_EMBEDDED, Scan, read_rows
 from prodmatch.model.heads import Heads
 from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
@@ -85,7 +85,7 @@ class FuseResult:
 
         The last one may be smaller; of a catalogue without rows, it has none, but the columns.
         """
-        nothing = pa.RecordBatch.from_pylist([], pq.read_schema(self.scan.rows_path))
+        nothing = pa.RecordBatch.from_pylist([], self.scan.schema)
         embedded = self.embedded
         waiting = [self._fuse(nothing, np.arange(0), 0)]
         start = 0
@@ -106,7 +106,7 @@ class FuseResult:
         vectors = join_parts(self.text.take(rows), self.image.take(rows))
         check_unit(vectors, "embeddings")
         table = pa.Table.from_batches([batch.take(pa.array(chosen))])
-        table = table.drop_columns(["row"])
+        table = table.drop_columns([*NOT_EMBEDDED])
         own = {
             "product_id": table["product_id"],
             "vector": vector_array(vectors),

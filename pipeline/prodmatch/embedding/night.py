@@ -17,7 +17,7 @@ from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.labels import LabelReader
 from prodmatch.embedding.number_changes import Mask, Numbers
-from prodmatch.embedding.plan import OWN, Scan, one_chunk, read_rows
+from prodmatch.embedding.scan import OWN, Scan, one_chunk, read_rows
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.embeddings import Embeddings, open_embeddings
 from prodmatch.storage.features import KEY, content_key

@@ -31,14 +31,19 @@ class OtherPictures:
     keys: pa.FixedSizeBinaryArray  # (n,)
 
     @classmethod
-    def gather(cls, pictures: Sequence[tuple[int, int, int, bytes]]) -> "OtherPictures":
-        """Of (index, row, position, key), in this order."""
-        kept = [picture for picture in pictures if picture[2] < 1 << POSITION_BITS]
-        return cls(
-            np.array([index for index, _, _, _ in kept], np.int64),
-            np.array([row << POSITION_BITS | place for _, row, place, _ in kept], np.int64),
-            pa.array([key for _, _, _, key in kept], KEY),
-        )
+    def gather(cls, indices: Rows, rows: Rows, positions: Rows, keys: pa.Array) -> "OtherPictures":
+        """All of them, but for those too far back in their lists.
+
+        Args:
+            indices: `(n,)` of the product of each, ascending.
+            rows: `(products,)` of the catalogue.
+            positions: `(n,)` in their lists, ascending for each product.
+            keys: `(n,)` of their contents.
+        """
+        kept = positions < 1 << POSITION_BITS
+        numbers = rows[indices[kept]] << POSITION_BITS | positions[kept]
+        chosen = keys.filter(pa.array(kept)).cast(KEY)
+        return cls(indices[kept].astype(np.int64), numbers.astype(np.int64), chosen)
 
 
 def describe_unusable(unusable: Sequence[Reject]) -> list[str]:
