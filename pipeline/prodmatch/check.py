@@ -18,9 +18,9 @@ from prodmatch.columns.markup import Markup
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
-from prodmatch.embedding.picture_lists import describe_unusable
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.progress import bars_off
+from prodmatch.scanning.picture_lists import describe_unusable
 from prodmatch.storage.features import content_key
 
 EXAMPLES = 5  # of rows, for each reason

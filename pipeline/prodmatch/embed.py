@@ -3,18 +3,14 @@
 import json
 import logging
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypedDict
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TypedDict, cast
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
-from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encode import EncodeCount, EncoderClasses, encode_missing
 from prodmatch.embedding.fuse import FuseResult, fuse
@@ -26,19 +22,20 @@ from prodmatch.embedding.night import (
     read_last_night,
     scanned_night,
 )
-from prodmatch.embedding.picture_lists import describe_unusable
-from prodmatch.embedding.plan import plan_features
-from prodmatch.embedding.scan import Scan
-from prodmatch.embedding.scan_cache import ScanCache
+from prodmatch.embedding.plan import FeaturePlan, plan_features
+from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
+from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.encoders.device import Precision, choose_device, choose_precision, has_bf16
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
+from prodmatch.scanning.cache import ScanCache
+from prodmatch.scanning.picture_lists import describe_unusable
+from prodmatch.scanning.scan import Scan
 from prodmatch.storage.addresses import resolve_place
 from prodmatch.storage.atomic import (
     digest_bytes,
     lock_store,
-    new_file,
     remove_leftovers,
     scratch_directory,
 )
@@ -160,21 +157,26 @@ def embed_catalogue(
             cache = ScanCache(store / "scans")
             plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
             check = _Check(catalogue, model, store, settings, last)
-            check(plan.scan, scanned_night(catalogue, plan.scan))  # before hours of encoding
+            scanned = scanned_night(catalogue, plan.scan)
+            warnings = check(plan.scan, scanned)  # before hours of encoding
             device, workers = settings.device, settings.workers
             encoded = encode_missing(
                 catalogue, model.encoders, plan, device=device, workers=workers, classes=classes
             )
-            fused = fuse(plan, model.heads, scratch)
-            tonight = fused_night(catalogue, fused)
-            warnings = check(plan.scan, tonight) + describe_unusable(tonight.listed_unusable)
+            made_from = _made_from(model, plan)
+            vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
+            fused = fuse(plan, model.heads, scratch, vectors)
+            tonight = fused_night(fused, scanned)
+            if tonight is not scanned:
+                warnings = check(plan.scan, tonight)
+            warnings += describe_unusable(tonight.listed_unusable)
             warnings += plan.scan.text_warnings
             warnings += _remember(catalogue, model, store, precision)
             warnings += _name_unsearched(catalogue) if last.night is None else []
-            digest = _write(catalogue, model, store, fused, tonight, precision)
+            digest = _write(catalogue, model, store, fused, tonight, made_from)
     return EmbedReport(
         **_counts(catalogue, tonight),
-        images_unusable=_count(tonight.images_unusable),
+        images_unusable=count_reasons(tonight.images_unusable),
         without_text=tonight.night.text_keys.null_count,
         without_image=tonight.night.image_keys.null_count,
         texts_encoded=encoded.texts.encoded,
@@ -208,10 +210,10 @@ class _Check:
         """
         digest = _digest(scan, self.model, self.settings.precision, tonight)
         path = self.store / "rejects" / f"{digest}.parquet"
-        _write_rejects(path, tonight)
+        write_rejects(path, tonight)
         if not self.catalogue.row_count:  # opened as one that may be empty
             return list(self.last.warnings)
-        _check_rejects(self.catalogue, tonight, path, self.settings.max_reject)
+        check_rejects(self.catalogue, tonight, path, self.settings.max_reject)
         limits = GateLimits(self.settings.max_removed, self.settings.max_lost)
         found = compare_nights(self.last.night, tonight.night, limits)
         if found.refusals and not self.settings.accept_changes:
@@ -313,12 +315,23 @@ def _require_left_out(catalogue: Catalogue, store: Path) -> None:
 def _digest(scan: Scan, model: Model, precision: str, tonight: Tonight) -> str:
     """The name of the embeddings: what they, and the counts in their manifest, come from."""
     parts = [FORMAT, scan.digest.encode(), model.fingerprint.encode()]
-    counts = [_count(tonight.rejects), _count(tonight.images_unusable)]
+    counts = [count_reasons(tonight.rejects), count_reasons(tonight.images_unusable)]
     if precision != "float32":  # which had no name of its own before there was another
         parts.append(precision.encode())
     if any(counts):
         parts.append(json.dumps(counts, sort_keys=True).encode())
     return digest_bytes(*parts)[:32]
+
+
+def _made_from(model: Model, plan: FeaturePlan) -> dict[str, object]:
+    """What decides about the vector of a text and a picture, as the manifest says it."""
+    return {
+        "fused": FORMAT.decode(),
+        "dim": 2 * model.heads.dim,
+        "model_fingerprint": model.fingerprint,
+        "precision": plan.precision,
+        "features": [plan.texts.folder.name, plan.images.folder.name],
+    }
 
 
 def _write(
@@ -327,20 +340,19 @@ def _write(
     store: Path,
     fused: FuseResult,
     tonight: Tonight,
-    precision: Precision,
+    made_from: Mapping[str, object],
 ) -> str:
     """Makes these embeddings the store's, and gives their name."""
+    precision = cast(Precision, made_from["precision"])
     export_encoders(model, store / "encoders", precision)
     digest = _digest(fused.scan, model, precision, tonight)
     manifest = {
         **_counts(catalogue, tonight),
         "images_unusable": dict(tonight.night.images_unusable),
-        "dim": 2 * model.heads.dim,
+        **made_from,
         "model": model.description.name,
-        "model_fingerprint": model.fingerprint,
-        "precision": precision,
-        "features": fused.features,
         "catalogue": fused.scan.digest,
+        "picture_lists": bool(len(fused.scan.others.keys)),
     }
     write_embeddings(store / "embeddings", digest, fused.tables(), manifest)
     return digest
@@ -360,42 +372,8 @@ def _counts(catalogue: Catalogue, tonight: Tonight) -> _Counts:
         "rows": catalogue.row_count,
         "embedded": len(tonight.night),
         "rejected": len(tonight.rejects),
-        "rejects": _count(tonight.rejects),
+        "rejects": count_reasons(tonight.rejects),
     }
-
-
-def _write_rejects(path: Path, tonight: Tonight) -> None:
-    listed = [(reject, False) for reject in tonight.rejects]
-    unusable = [*tonight.images_unusable, *tonight.listed_unusable]
-    listed += [(reject, True) for reject in unusable]
-    listed.sort(key=lambda pair: pair[0].row)
-    table = pa.table(
-        {
-            "row": pa.array([reject.row for reject, _ in listed], pa.int64()),
-            "product_id": pa.array([reject.product_id for reject, _ in listed], pa.string()),
-            "reason": pa.array([reject.reason for reject, _ in listed], pa.string()),
-            "detail": pa.array([reject.detail for reject, _ in listed], pa.string()),
-            "embedded": pa.array([embedded for _, embedded in listed], pa.bool_()),
-        }
-    )
-    with new_file(path) as file:
-        pq.write_table(table, file)
-
-
-def _check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> None:
-    rows, rejects = catalogue.row_count, tonight.rejects
-    if len(rejects) < rows and len(rejects) / rows <= limit:
-        return
-    reasons = ", ".join(f"{name} {count}" for name, count in _count(rejects).items())
-    raise CatalogueError(
-        f"{catalogue.name}: {len(rejects)} of {rows} rows are rejected ({reasons}), more than "
-        f"`max_reject={limit:g}` allows; embeddings stay as they were. See {path}, correct the "
-        "rows or raise the limit."
-    )
-
-
-def _count(rejects: Sequence[Reject]) -> dict[str, int]:
-    return dict(Counter(reject.reason for reject in rejects).most_common())
 
 
 def _rate(count: EncodeCount) -> float | None:

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from prodmatch.embedding.image_loader import preprocess_isolated
-from prodmatch.embedding.picture_lists import average_pictures
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.model.preprocessing import Pixels
+from prodmatch.scanning.picture_lists import average_pictures
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.hits import Hit
 from prodmatch.search.options import SearchOptions

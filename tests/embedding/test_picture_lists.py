@@ -13,8 +13,8 @@ from tiny import embed_tiny, lenient, save_query_encoders
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.check import check_catalogue
-from prodmatch.embedding.picture_lists import average_pictures
 from prodmatch.model.description import Model
+from prodmatch.scanning.picture_lists import average_pictures
 from prodmatch.storage.embeddings import require_embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 

@@ -18,11 +18,10 @@ from small import draw
 from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 
 from prodmatch.catalogue.reader import (
-    MOST_CHARACTERS,
     CatalogueOptions,
-    clean_text,
     open_catalogue,
 )
+from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError, DamagedError, ProdmatchError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model

@@ -14,8 +14,8 @@ from tiny import night, save_query_encoders
 from prodmatch.catalogue import reader as catalogue
 from prodmatch.embedding import encode
 from prodmatch.embedding import fuse as fusion
-from prodmatch.embedding import scan as scanning
 from prodmatch.model.description import open_model
+from prodmatch.scanning import scan as scanning
 from prodmatch.storage import embeddings as shards
 
 BLOCKS = ((catalogue, "BATCH_ROWS"), (encode, "SHARD_ROWS"), (fusion, "SHARD_ROWS"),

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
-from prodmatch.embedding.picture_lists import OtherPictureSource
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.device import Compute, choose_device
 from prodmatch.encoders.image import IMAGE_ROWS, ImageBatches
@@ -24,6 +23,7 @@ from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.progress import bars_off
+from prodmatch.scanning.picture_lists import OtherPictureSource
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.vectors import Vectors
 

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.reader import Reject
-from prodmatch.embedding.picture_lists import BLOCK_ROWS, average_pictures
+from prodmatch.embedding.last_vectors import LastVectors
 from prodmatch.embedding.plan import FeaturePlan
-from prodmatch.embedding.scan import NOT_EMBEDDED, Scan, read_rows
 from prodmatch.model.heads import Heads
+from prodmatch.scanning.picture_lists import BLOCK_ROWS, average_pictures
+from prodmatch.scanning.scan import NOT_EMBEDDED, Scan, read_rows
 from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
@@ -34,12 +35,14 @@ class ModalityVectors:
     vectors: Vectors  # (features in use, dim), a memory map; zeros where one is unusable
     indices: npt.NDArray[np.int64]  # (rows,) into `vectors`; -1 where a row has no such part
     errors: dict[int, str]  # why the feature of an index is unusable
+    kept: npt.NDArray[np.bool_] | None = None  # (rows,) which have it in last night's vector
 
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """`(rows,)`: whether the row has this part."""
         unusable = np.fromiter(self.errors, dtype=np.int64, count=len(self.errors))
-        return (self.indices >= 0) & ~np.isin(self.indices, unusable)
+        made = (self.indices >= 0) & ~np.isin(self.indices, unusable)
+        return made if self.kept is None else made | self.kept
 
     def take(self, rows: npt.NDArray[np.int64]) -> Vectors:
         """`(n, dim)` unit vectors of these rows, zeros where the part is missing."""
@@ -57,11 +60,17 @@ class FuseResult:
     image: ModalityVectors
     features: list[str]  # the names of the feature stores, of the texts and of the pictures
     listed_errors: list[Reject]  # pictures of lists that the encoder cannot use; others serve
+    last: LastVectors | None = None  # of products that have changed in nothing that counts here
 
     @cached_property
     def embedded(self) -> npt.NDArray[np.bool_]:
         """`(rows,)`: whether the row has a part at least."""
         return self.text.present | self.image.present
+
+    @property
+    def errors(self) -> bool:
+        """Whether a text or a picture turned out unusable in its encoder."""
+        return bool(self.text.errors or self.image.errors or self.listed_errors)
 
     @cached_property
     def rejects(self) -> list[Reject]:
@@ -104,6 +113,9 @@ class FuseResult:
         """The embeddings of some rows of a batch whose first row is `start`."""
         rows = chosen + start
         vectors = join_parts(self.text.take(rows), self.image.take(rows))
+        if self.last is not None:
+            kept = self.last.rows[rows]
+            vectors[kept >= 0] = self.last.take(kept[kept >= 0])
         check_unit(vectors, "embeddings")
         table = pa.Table.from_batches([batch.take(pa.array(chosen))])
         table = table.drop_columns([*NOT_EMBEDDED])
@@ -130,25 +142,42 @@ class FuseResult:
         return list(found.values())
 
 
-def fuse(plan: FeaturePlan, heads: Heads, scratch: Path) -> FuseResult:
+def fuse(
+    plan: FeaturePlan, heads: Heads, scratch: Path, last: LastVectors | None = None
+) -> FuseResult:
     """Projects the features that a catalogue needs, and decides about every row.
 
     Args:
         plan: the catalogue, and the features of its texts and pictures.
         heads: of the model.
         scratch: takes the projected vectors, and must stay as long as the result.
+        last: vectors of last night, which are not made again.
     """
     scan, dim = plan.scan, heads.dim
-    count = len(scan.product_ids)
-    logger.info("fusing %d products", count, extra={"phase": "fuse", "products": count})
-    pictures = _project_pictures(plan, heads, scratch)
+    kept = np.zeros(len(scan.product_ids), np.bool_) if last is None else last.rows >= 0
+    made = {"products": len(kept) - int(kept.sum()), "reused": int(kept.sum())}
+    logger.info(
+        "fusing %(products)d products; %(reused)d are as they were",
+        made,
+        extra={"phase": "fuse", **made},
+    )
+    text_keys, image_keys = (
+        pc.if_else(pa.array(kept), None, keys) for keys in (scan.text_keys, scan.image_keys)
+    )
+    pictures = _project_pictures(plan, heads, scratch, image_keys)
+    text = project_modality(plan.texts, heads.texts, dim, text_keys, scratch / "text.f32")
     return FuseResult(
         scan,
-        project_modality(plan.texts, heads.texts, dim, scan.text_keys, scratch / "text.f32"),
-        pictures.image,
+        replace(text, kept=kept & _valid(scan.text_keys)),
+        replace(pictures.image, kept=kept & _valid(scan.image_keys)),
         [plan.texts.folder.name, plan.images.folder.name],
         pictures.listed_errors,
+        last,
     )
+
+
+def _valid(keys: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -159,12 +188,14 @@ class _Pictures:
     listed_errors: list[Reject]
 
 
-def _project_pictures(plan: FeaturePlan, heads: Heads, scratch: Path) -> _Pictures:
+def _project_pictures(
+    plan: FeaturePlan, heads: Heads, scratch: Path, keys: pa.FixedSizeBinaryArray
+) -> _Pictures:
     """The picture of every row; of a list of pictures their mean, in rows after the features."""
     scan, others = plan.scan, plan.scan.others
     products = np.unique(others.indices)
     project = functools.partial(project_modality, plan.images, heads.pictures, heads.dim)
-    image = project(scan.image_keys, scratch / "image.f32", len(products))
+    image = project(keys, scratch / "image.f32", len(products))
     if not len(products):
         return _Pictures(image, [])
     more = project(others.keys, scratch / "others.f32")
@@ -218,12 +249,13 @@ def project_modality(
     vectors = new_array(path, (max(1, len(keys)) + more_rows, dim), np.float32)
     missing = np.ones(len(keys) + 1, dtype=np.bool_)  # the last is of index -1, no key
     errors: dict[int, str] = {}
-    for shard in store.shards():
-        found = pc.fill_null(pc.index_in(shard.keys, value_set=keys), -1)
+    for name in store.names() if len(keys) else ():
+        found = pc.fill_null(pc.index_in(store.shard_keys(name), value_set=keys), -1)
         indices = found.to_numpy(zero_copy_only=False).astype(np.int64)
         used = np.flatnonzero((indices >= 0) & missing[indices])  # of equal keys the first
         if not len(used):
             continue
+        shard = store.read(name)
         indices = indices[used]
         projected = project(shard.vectors[used].astype(np.float32))
         reasons = _unusable(projected, [shard.errors[row] for row in used.tolist()])

@@ -17,8 +17,8 @@ from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.labels import LabelReader
 from prodmatch.embedding.number_changes import Mask, Numbers
-from prodmatch.embedding.scan import OWN, Scan, one_chunk, read_rows
 from prodmatch.errors import DamagedError, MismatchError, StoreError
+from prodmatch.scanning.scan import OWN, Scan, one_chunk, read_rows
 from prodmatch.storage.embeddings import Embeddings, open_embeddings
 from prodmatch.storage.features import KEY, content_key
 from prodmatch.storage.generations import open_generation
@@ -65,6 +65,7 @@ class LastNight:
 
     night: Night | None
     warnings: Sequence[str] = ()
+    embeddings: Embeddings | None = None  # that it was read from
 
     def without(self, columns: Collection[str]) -> "LastNight":
         """The same without some columns of metadata, which so are not missed tonight."""
@@ -78,7 +79,9 @@ def read_last_night(store: Path) -> LastNight:
     """The products embedded last, or, where these are damaged, the published ones."""
     try:
         embeddings = open_embeddings(store / "embeddings")
-        return LastNight(None if embeddings is None else _embedded_night(embeddings))
+        if embeddings is None:
+            return LastNight(None)
+        return LastNight(_embedded_night(embeddings), embeddings=embeddings)
     except (DamagedError, MismatchError) as error:
         damage = f"{error} All products count as added"
     try:
@@ -102,16 +105,42 @@ class Tonight:
 
 def scanned_night(catalogue: Catalogue, scan: Scan) -> Tonight:
     """Tonight's products before anything is encoded: every picture that was read counts."""
-    everything = np.ones(len(scan.product_ids), np.bool_)
-    night = _select(catalogue, scan, everything, scan.text_keys, scan.image_keys)
+    types = {column.name: column.type for column in catalogue.schema}
+    values = _read_values(read_rows(scan, list(types)), types)
+    night = Night(
+        product_ids=scan.product_ids,
+        text_keys=scan.text_keys,
+        image_keys=scan.image_keys,
+        types=types,
+        filled=values.filled,
+        numbers=values.numbers,
+        amounts=values.amounts,
+        common=values.common,
+        labels=values.labels,
+        has_images=catalogue.mapping.image is not None,
+        left_out=catalogue.mapping.left_out,
+        row_digests=scan.row_digests,
+    )
     return _with_rejects(night, list(scan.rejects), list(scan.image_rejects), [])
 
 
-def fused_night(catalogue: Catalogue, fused: FuseResult) -> Tonight:
-    """Tonight's products as they would be embedded."""
-    texts = _null_unless(fused.text.present, fused.scan.text_keys)
-    images = _null_unless(fused.image.present, fused.scan.image_keys)
-    night = _select(catalogue, fused.scan, fused.embedded, texts, images)
+def fused_night(fused: FuseResult, scanned: Tonight) -> Tonight:
+    """Tonight's products as they would be embedded; `scanned` itself where all are as it says."""
+    if fused.embedded.all() and not (fused.errors or fused.listed_unusable):
+        return scanned
+    chosen, night = fused.embedded, scanned.night
+    rows = pa.array(chosen)
+    night = replace(
+        night,
+        product_ids=night.product_ids.filter(rows),
+        text_keys=_null_unless(fused.text.present, night.text_keys).filter(rows),
+        image_keys=_null_unless(fused.image.present, night.image_keys).filter(rows),
+        filled={name: mask[chosen] for name, mask in night.filled.items()},
+        numbers={name: numbers[chosen] for name, numbers in night.numbers.items()},
+        amounts={name: amounts.select(chosen) for name, amounts in night.amounts.items()},
+        labels={name: labels.filter(rows) for name, labels in night.labels.items()},
+        row_digests=fused.scan.row_digests.filter(rows),
+    )
     return _with_rejects(night, fused.rejects, fused.images_unusable, fused.listed_unusable)
 
 
@@ -126,28 +155,6 @@ def _with_rejects(
     addresses = images.pop(ADDRESS_REASON, 0)
     night = replace(night, images_unusable=dict(images.most_common()), addresses=addresses)
     return Tonight(night, rejects, images_unusable, listed_unusable)
-
-
-def _select(
-    catalogue: Catalogue, scan: Scan, chosen: Mask, text_keys: pa.Array, image_keys: pa.Array
-) -> Night:
-    rows = pa.array(chosen)
-    types = {column.name: column.type for column in catalogue.schema}
-    values = _read_values(read_rows(scan, list(types)), types)
-    return Night(
-        product_ids=scan.product_ids.filter(rows),
-        text_keys=text_keys.filter(rows),
-        image_keys=image_keys.filter(rows),
-        types=types,
-        filled={name: mask[chosen] for name, mask in values.filled.items()},
-        numbers={name: numbers[chosen] for name, numbers in values.numbers.items()},
-        amounts={name: amounts.select(chosen) for name, amounts in values.amounts.items()},
-        common=values.common,
-        labels={name: labels.filter(rows) for name, labels in values.labels.items()},
-        has_images=catalogue.mapping.image is not None,
-        left_out=catalogue.mapping.left_out,
-        row_digests=scan.row_digests.filter(rows),
-    )
 
 
 def _embedded_night(embeddings: Embeddings) -> Night:

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.scan import Scan, ScannedPart, gather_parts, read_rows, scan_part
-from prodmatch.embedding.scan_cache import ScanCache
 from prodmatch.encoders.device import Precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
 from prodmatch.progress import bars_off
+from prodmatch.scanning.cache import ScanCache
+from prodmatch.scanning.scan import Scan, ScannedPart, gather_parts, read_rows, scan_part
 from prodmatch.storage.features import FeatureStore
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.part_checks import may_hold_paths
 from prodmatch.catalogue.parts import Part
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.scan import NOTES, PartNotes, ScannedPart
+from prodmatch.scanning.scan import NOTES, PartNotes, ScannedPart
 from prodmatch.storage.atomic import digest_bytes, digest_file, new_file, remove_path
 
 FORMAT = "1"  # raise it when the same file would give other rows

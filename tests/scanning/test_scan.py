@@ -18,16 +18,16 @@ from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalog
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.catalogue.text_columns import join_texts
 from prodmatch.embedding.plan import scan_catalogue
-from prodmatch.embedding.repeated_ids import find_repeated
-from prodmatch.embedding.row_digests import digest_rows
-from prodmatch.embedding.scan import Scan, read_rows
-from prodmatch.embedding.scan_cache import ScanCache
+from prodmatch.scanning.cache import ScanCache
+from prodmatch.scanning.repeated_ids import find_repeated
+from prodmatch.scanning.row_digests import digest_rows
+from prodmatch.scanning.scan import Scan, read_rows
 
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as written long before they are read."""
-    monkeypatch.setattr("prodmatch.embedding.scan_cache.SETTLED_SECONDS", -1e9)
+    monkeypatch.setattr("prodmatch.scanning.cache.SETTLED_SECONDS", -1e9)
 
 
 @pytest.fixture

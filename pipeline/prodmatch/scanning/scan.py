@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject, repeated_id
 from prodmatch.columns.encodings import WrongEncodings
-from prodmatch.embedding.picture_lists import OtherPictures
-from prodmatch.embedding.repeated_ids import find_repeated
-from prodmatch.embedding.row_digests import digest_rows
+from prodmatch.scanning.picture_lists import OtherPictures
+from prodmatch.scanning.repeated_ids import find_repeated
+from prodmatch.scanning.row_digests import digest_rows
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
 from prodmatch.storage.features import KEY, content_key

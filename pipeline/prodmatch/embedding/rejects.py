@@ -1,0 +1,54 @@
+"""The rows of a night that are not embedded: listed, counted, and too many of them refused."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.embedding.night import Tonight
+from prodmatch.errors import CatalogueError
+from prodmatch.storage.atomic import new_file
+
+
+def write_rejects(path: Path, tonight: Tonight) -> None:
+    """Writes the rejects of a night, and the pictures that products do without, by their rows."""
+    listed = [(reject, False) for reject in tonight.rejects]
+    unusable = [*tonight.images_unusable, *tonight.listed_unusable]
+    listed += [(reject, True) for reject in unusable]
+    listed.sort(key=lambda pair: pair[0].row)
+    table = pa.table(
+        {
+            "row": pa.array([reject.row for reject, _ in listed], pa.int64()),
+            "product_id": pa.array([reject.product_id for reject, _ in listed], pa.string()),
+            "reason": pa.array([reject.reason for reject, _ in listed], pa.string()),
+            "detail": pa.array([reject.detail for reject, _ in listed], pa.string()),
+            "embedded": pa.array([embedded for _, embedded in listed], pa.bool_()),
+        }
+    )
+    with new_file(path) as file:
+        pq.write_table(table, file)
+
+
+def check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> None:
+    """Refuses a night that has no product, or too many rejects.
+
+    Raises:
+        CatalogueError: names the reasons, and where all are listed.
+    """
+    rows, rejects = catalogue.row_count, tonight.rejects
+    if len(rejects) < rows and len(rejects) / rows <= limit:
+        return
+    reasons = ", ".join(f"{name} {count}" for name, count in count_reasons(rejects).items())
+    raise CatalogueError(
+        f"{catalogue.name}: {len(rejects)} of {rows} rows are rejected ({reasons}), more than "
+        f"`max_reject={limit:g}` allows; embeddings stay as they were. See {path}, correct the "
+        "rows or raise the limit."
+    )
+
+
+def count_reasons(rejects: Sequence[Reject]) -> dict[str, int]:
+    """How many rejects there are by reason, the most common first."""
+    return dict(Counter(reject.reason for reject in rejects).most_common())

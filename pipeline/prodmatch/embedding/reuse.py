@@ -1,0 +1,67 @@
+"""Which products have the vector that they had last night."""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.embedding.last_vectors import LastVectors
+from prodmatch.embedding.night import Night
+from prodmatch.errors import DamagedError
+from prodmatch.scanning.scan import Scan
+from prodmatch.storage.atomic import check_files
+from prodmatch.storage.embeddings import Embeddings
+
+logger = logging.getLogger(__name__)
+
+
+def find_last_vectors(
+    embeddings: Embeddings | None,
+    last: Night | None,
+    scan: Scan,
+    made_from: Mapping[str, object],
+) -> LastVectors | None:
+    """Where the vectors of tonight's products lie in last night's embeddings, if any do.
+
+    A product has its vector still where its text and its picture are the same ones; one with a
+    list of pictures is made again.
+
+    Args:
+        embeddings: of last night; None where there are none to be read.
+        last: what is in them.
+        scan: of tonight.
+        made_from: entries of a manifest; embeddings with others are of no use.
+    """
+    if embeddings is None or last is None or last.row_digests is None:
+        return None
+    if any(embeddings.manifest.get(name) != value for name, value in made_from.items()):
+        return None
+    found = pc.index_in(scan.product_ids, value_set=last.product_ids)
+    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows[scan.others.indices] = -1
+    stayed = np.flatnonzero(rows >= 0)
+    before, after = pa.array(rows[stayed]), pa.array(stayed)
+    pairs = [(last.text_keys, scan.text_keys), (last.image_keys, scan.image_keys)]
+    if embeddings.manifest.get("picture_lists") is not False:  # those after the first may differ
+        pairs.append((last.row_digests, scan.row_digests))
+    for old, new in pairs:
+        rows[stayed[~_equal(old.take(before), new.take(after))]] = -1
+    vectors = LastVectors(embeddings, rows)
+    if not (rows >= 0).any() or not vectors.is_near:
+        return None
+    try:
+        check_files(embeddings.folder, embeddings.files, digests=True)
+    except DamagedError as error:
+        logger.warning("%s Its vectors are made again.", error)
+        return None
+    return vectors
+
+
+def _equal(one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
+    """Where two columns of keys are the same, or both have none."""
+    same = pc.fill_null(pc.equal(one, other), False)
+    neither = pc.and_(pc.is_null(one), pc.is_null(other))
+    return np.asarray(pc.or_(same, neither).to_numpy(zero_copy_only=False), np.bool_)
