@@ -14,7 +14,6 @@ a word that every second product says counts for nothing: "women" in a shop of c
 import functools
 import sqlite3
 from array import array
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -86,54 +85,96 @@ class Matches:
         return Matches(together, scores, True, np.union1d(self.named, rows))
 
 
+class _Numbers(dict[str, int]):
+    """Terms numbered as they are first looked up."""
+
+    def __missing__(self, term: str) -> int:
+        self[term] = number = len(self)
+        return number
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How often rows say terms: one entry for each term of each row, by term and then by row."""
+
+    terms: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+
+
 class PostingsBuilder:
-    """Collects the terms of every row; six bytes for each different term of a row."""
+    """Collects the terms of every row: four bytes for each term of a row."""
 
     def __init__(self) -> None:
-        self._postings: dict[str, tuple[array[int], array[int]]] = {}
-        self._lengths = array("i")
-
-    @property
-    def vocabulary(self) -> dict[str, int]:
-        """Each term with the number of rows that say it."""
-        return {term: len(rows) for term, (rows, _) in self._postings.items()}
+        self._numbers = _Numbers()
+        self._terms = array("i")  # of all rows, by their numbers
+        self._term_counts = array("i")  # of each row
+        self._phrases = array("i")
+        self._phrase_counts = array("i")
 
     def add(self, terms: Sequence[str], phrases: Sequence[str] = ()) -> None:
         """Adds the next row; phrases, which no length counts, have a space in their names."""
-        row = len(self._lengths)
-        counted = Counter(terms)
-        repeated_codes = sum(times - 1 for term, times in counted.items() if is_code(term))
-        self._lengths.append(len(terms) - repeated_codes)  # which make no text longer
-        for term, times in [*counted.items(), *Counter(phrases).items()]:
-            rows, counts = self._postings.setdefault(term, (array("i"), array("H")))
-            rows.append(row)
-            counts.append(min(times, 65_535))
+        self._terms.extend(map(self._numbers.__getitem__, terms))
+        self._term_counts.append(len(terms))
+        self._phrases.extend(map(self._numbers.__getitem__, phrases))
+        self._phrase_counts.append(len(phrases))
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes the table `postings`: a stem, its rows as int32, their scores as float32."""
+        """Writes two tables: words with the rows that say them, and the postings of stems.
+
+        `vocabulary` has a word of letters and how many rows say it, `postings` a stem, its rows as
+        int32, and their scores as float32.
+        """
+        counts = self._count()
+        vocabulary = np.bincount(counts.terms, minlength=len(self._numbers)).tolist()
+        entries = zip(self._numbers, vocabulary, strict=True)
+        spelled = ((word, count) for word, count in sorted(entries) if word.isalpha())
+        connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
         connection.execute("CREATE TABLE postings (stem TEXT PRIMARY KEY, rows BLOB, scores BLOB)")
-        connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", self._scored())
+        connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", self._scored(counts))
 
-    def _scored(self) -> Iterator[tuple[str, bytes, bytes]]:
-        lengths = np.frombuffer(self._lengths, np.int32)
-        relative = lengths / max(float(lengths.mean()), 1e-9) if len(lengths) else lengths
-        for stem, terms in self._by_stem():
-            parts = [self._postings[term] for term in terms]
-            rows = np.concatenate([np.frombuffer(rows, np.int32) for rows, _ in parts])
-            counts = np.concatenate([np.frombuffer(counts, np.uint16) for _, counts in parts])
-            rows, positions = np.unique(rows, return_inverse=True)
-            times = np.bincount(positions, counts)
-            idf = _idf(len(lengths), len(rows))
-            damped = times + K1 * (1 - B + B * relative[rows])
-            scores = idf * times * (K1 + 1) / damped
-            yield stem, rows.astype("<i4").tobytes(), scores.astype("<f4").tobytes()
+    def _count(self) -> _Counts:
+        row_count = max(1, len(self._term_counts))
+        pairs = [
+            np.frombuffer(numbers, np.int32).astype(np.int64) * row_count
+            + np.repeat(np.arange(len(counts)), np.frombuffer(counts, np.int32))
+            for numbers, counts in (
+                (self._terms, self._term_counts),
+                (self._phrases, self._phrase_counts),
+            )
+        ]
+        found, times = np.unique(np.concatenate(pairs), return_counts=True)
+        return _Counts(found // row_count, found % row_count, times)
 
-    def _by_stem(self) -> Iterator[tuple[str, list[str]]]:
-        terms = sorted(self._postings)
-        groups: dict[str, list[str]] = {}
-        for stem, term in zip(Stemmer().stems(terms), terms, strict=True):
-            groups.setdefault(stem, []).append(term)
-        yield from sorted(groups.items())
+    def _lengths(self, counts: _Counts) -> npt.NDArray[np.int32]:
+        """The terms of each row; a code that is repeated makes no text longer."""
+        lengths = np.array(self._term_counts, np.int32)
+        codes = np.fromiter(map(is_code, self._numbers), np.bool_, len(self._numbers))
+        phrases = np.fromiter((" " in term for term in self._numbers), np.bool_, len(codes))
+        again = (codes & ~phrases)[counts.terms] & (counts.times > 1)
+        np.subtract.at(lengths, counts.rows[again], counts.times[again] - 1)
+        return lengths
+
+    def _scored(self, counts: _Counts) -> Iterator[tuple[str, bytes, bytes]]:
+        lengths = self._lengths(counts)
+        if not len(counts.terms):
+            return
+        relative = lengths / max(float(lengths.mean()), 1e-9)
+        names = sorted(set(found := Stemmer().stems(self._numbers)))
+        places = {stem: place for place, stem in enumerate(names)}
+        stems = np.array([places[stem] for stem in found])[counts.terms]
+        pairs = stems * len(lengths) + counts.rows
+        order = np.argsort(pairs, kind="stable")
+        firsts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
+        times = np.add.reduceat(np.minimum(counts.times, 65_535)[order], firsts).astype(float)
+        stems, rows = np.divmod(pairs[order][firsts], len(lengths))
+        ends = np.cumsum(np.bincount(stems, minlength=len(names)))
+        idf = np.array([_idf(len(lengths), count) for count in np.diff(ends, prepend=0).tolist()])
+        damped = times + K1 * (1 - B + B * relative[rows])
+        scores = (idf[stems] * times * (K1 + 1) / damped).astype("<f4")
+        rows = rows.astype("<i4")
+        for stem, start, end in zip(names, [0, *ends[:-1]], ends, strict=True):
+            yield stem, rows[start:end].tobytes(), scores[start:end].tobytes()
 
 
 class PostingsReader:

@@ -56,6 +56,7 @@ UNIT_NAMES = {
     "rpm": "rpm",
 }
 UNITS = {spelling: unit for unit, names in UNIT_NAMES.items() for spelling in names.split()}
+DIGIT = re.compile(r"\d")
 QUANTITY = re.compile(
     r"(?<![^\W_])(?P<number>\d+(?:\.\d+)?)"
     rf"(?:[\s-]?(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})\b|\s?\"|in\b(?!-))"
@@ -74,6 +75,9 @@ class Quantity:
 
 def fold(text: str) -> str:
     """The text in lower case, without accents, trade marks, possessives and compatibility forms."""
+    if text.isascii():  # as below, in a tenth of the time
+        text = text.replace("`", "'").replace("''", '"').lower()
+        return POSSESSIVE.sub("", text) if "'s" in text else text
     text = TRADE_MARKS.sub(" ", INCHES.sub('"', APOSTROPHES.sub("'", text)))
     text = LATIN_MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold()
     text = unicodedata.normalize("NFC", text).translate(LETTERS_WITHOUT_MARKS)
@@ -82,6 +86,6 @@ def fold(text: str) -> str:
 
 def find_quantities(text: str) -> Iterator[Quantity]:
     """The quantities of a folded text, in order: "480 gb", "480-gb" and "480 gigabytes" are one."""
-    for found in QUANTITY.finditer(text):
+    for found in QUANTITY.finditer(text) if DIGIT.search(text) else ():
         unit = UNITS[found["unit"] or "inch"]
         yield Quantity(found.start(), found.end(), found["number"], found["number"] + unit)

@@ -1,5 +1,6 @@
 """Text to the terms that the lexical signal counts; the same rules for products and for queries."""
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -123,7 +124,22 @@ def split_terms(text: str) -> list[str]:
     is a term and so is its number, as is the integer of a decimal number: "480 GB" is found by
     "480gb", "Bluetooth 5.3" by "bluetooth 5". A code that is no part of a compound counts twice.
     """
-    return [term for compound in _compounds(text) for term in _product_terms(compound)]
+    folded = fold(text)
+    quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
+    terms: list[str] = []
+    for found in COMPOUND.finditer(folded):
+        if found.start() in quantities:
+            compound = _read_compound(found.group(), quantities[found.start()])
+            terms += _product_terms(compound)
+        else:
+            terms += _plain_terms(found.group())
+    return terms
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _plain_terms(compound: str) -> tuple[str, ...]:
+    """The terms of a compound that begins with no quantity; most words come again and again."""
+    return tuple(_product_terms(_read_compound(compound)))
 
 
 def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
@@ -219,11 +235,16 @@ def _compounds(text: str) -> Iterator[Compound]:
     folded = fold(text)
     quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
     for found in COMPOUND.finditer(folded):
-        parts = tuple(PART.findall(found.group()))
-        whole = JOINT.sub("", found.group())
-        if "'" in found.group():  # the letter of "l'oreal" is no word
-            parts = tuple(part for part in parts if not _is_letter(part)) or (whole,)
-        yield Compound(parts, whole, quantities.get(found.start()), found.start())
+        start = found.start()
+        yield _read_compound(found.group(), quantities.get(start), start)
+
+
+def _read_compound(text: str, quantity: Quantity | None = None, start: int = 0) -> Compound:
+    parts = tuple(PART.findall(text))
+    whole = JOINT.sub("", text)
+    if "'" in text:  # the letter of "l'oreal" is no word
+        parts = tuple(part for part in parts if not _is_letter(part)) or (whole,)
+    return Compound(parts, whole, quantity, start)
 
 
 def _join_letters(

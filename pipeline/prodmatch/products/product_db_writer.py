@@ -62,9 +62,6 @@ def write_products(
                 "CREATE INDEX spaced_ids ON products (trim(product_id)) "
                 "WHERE trim(product_id) <> product_id"
             )
-            entries = sorted(postings.vocabulary.items())
-            spelled = ((word, number) for word, number in entries if word.isalpha())
-            connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
             postings.write(connection)
             connection.execute("COMMIT")
         finally:
@@ -108,7 +105,10 @@ def _insert(
         if (text := exact_text(value)) is not None
     )
     connection.executemany("INSERT INTO exact VALUES (?, ?, ?)", exact)
-    cells = [map(_plain, values[name]) for name in columns]
+    cells = [
+        map(_plain, values[name]) if _is_converted(batch[name].type) else values[name]
+        for name in columns
+    ]
     marks = ",".join("?" * (len(columns) + 1))
     connection.executemany(
         f"INSERT INTO products VALUES ({marks})",
@@ -131,6 +131,11 @@ def _sql_type(kind: pa.DataType) -> str:
 def _is_exact(kind: pa.DataType) -> bool:
     """Whether values of the type can have more digits than SQLite's numbers."""
     return bool(pa.types.is_uint64(kind) or pa.types.is_decimal(kind))
+
+
+def _is_converted(kind: pa.DataType) -> bool:
+    """Whether SQLite keeps values of the type as something else."""
+    return bool(pa.types.is_temporal(kind) or _is_exact(kind))
 
 
 def _plain(value: object) -> object:

@@ -56,6 +56,11 @@ class AnnIndex:
         return isinstance(self._index, faiss.IndexScalarQuantizer)
 
     @property
+    def is_tunable(self) -> bool:
+        """Whether a query looks at a part of it, which can be widened."""
+        return isinstance(self._index, faiss.IndexIVF | faiss.IndexHNSW)
+
+    @property
     def row_count(self) -> int:
         """Vectors in the index."""
         return int(self._index.ntotal)
@@ -236,7 +241,7 @@ def tune_index(
     queries = np.concatenate([tuning, measuring])
     truth = exact_neighbours(read(), queries, count)
     ours, theirs = slice(None, len(tuning)), slice(len(tuning), None)
-    if not index.is_coded:
+    if index.is_tunable:
         while recall_at(index.search(tuning, count), truth[ours]) < WANTED_RECALL:
             if not index.widen():
                 break
@@ -278,17 +283,27 @@ def _sample(blocks: Iterable[Vectors], row_count: int, wanted: int) -> Vectors:
 
 def exact_neighbours(blocks: Iterable[Vectors], queries: Vectors, count: int) -> list[Neighbours]:
     """The true nearest rows of `(n, dim)` queries, by numpy over blocks, in bounded memory."""
-    rows = np.zeros((len(queries), 0), np.int64)
-    scores = np.zeros((len(queries), 0), np.float32)
+    best = [Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32)) for _ in queries]
     start = 0
     for block in blocks:
-        found = np.arange(start, start + len(block))
-        rows = np.concatenate([rows, np.broadcast_to(found, (len(queries), len(found)))], axis=1)
-        scores = np.concatenate([scores, queries @ block.T], axis=1)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
+        for query, scores in enumerate(queries @ block.T):
+            best[query] = _nearest(best[query], scores, start, count)
         start += len(block)
-    return [Neighbours(*pair) for pair in zip(rows, scores, strict=True)]
+    return best
+
+
+def _nearest(
+    before: Neighbours, scores: npt.NDArray[np.float32], start: int, count: int
+) -> Neighbours:
+    """The best of those before and of the rows from `start` on; of equal ones the first rows."""
+    least = before.scores[-1] if len(before.scores) == count else -np.inf
+    if len(scores) > count:
+        least = max(least, np.partition(scores, -count)[-count])
+    rows = np.flatnonzero(scores >= least)
+    rows = np.concatenate([before.rows, rows + start])
+    scores = np.concatenate([before.scores, scores[rows[len(before.rows) :] - start]])
+    order = np.argsort(-scores, kind="stable")[:count]
+    return Neighbours(rows[order], scores[order])
 
 
 def recall_at(found: list[Neighbours], truth: list[Neighbours]) -> float:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -134,12 +134,22 @@ def write_embeddings(
         with new_directory(folder) as temporary:
             for number, table in enumerate(tables):
                 with new_file(temporary / f"part-{number:05d}.parquet") as file:
-                    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+                    _write_shard(table, file)
             files = list_files(temporary)
             content = {"format": FORMAT, **manifest, "files": files}
             write_json(temporary / "manifest.json", content)
     _pointer(root).write(digest, folder)
     return _open(folder)
+
+
+def _write_shard(table: pa.Table, file: BinaryIO) -> None:
+    """Writes a shard; its vectors as they are, for they can hardly be compressed."""
+    others = [name for name in table.column_names if name != "vector"]
+    leaf = "vector.list.element"
+    packing = {name: "zstd" for name in others} | {leaf: "none"}
+    pq.write_table(
+        table, file, compression=packing, use_dictionary=others, write_page_checksum=True
+    )
 
 
 def open_embeddings(root: Path) -> Embeddings | None:
