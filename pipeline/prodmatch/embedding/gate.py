@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.night import Night
+from prodmatch.embedding.night_columns import Night
 from prodmatch.embedding.number_changes import FEWEST, Mask, compare_numbers
 from prodmatch.embedding.value_changes import find_recoded, find_swaps, take_rows
 from prodmatch.lexical.currencies import may_be
@@ -338,7 +338,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
                 parts[-1] += f"; {pair.tonight.addresses} are named by addresses, not fetched"
         lost |= without
         if pair.last.row_digests is not None:  # else contents are not known
-            duplicates = _new_duplicates(old, new)
+            duplicates = new_duplicates(old, new)
             if duplicates.any():
                 parts.append(f"{duplicates.sum()} have the same {name} as others now")
             lost |= duplicates
@@ -356,7 +356,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     yield _Finding(refused, text + limit)
 
 
-def _new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
+def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
     """Rows whose content is another one now, which rows of other contents have got as well."""
     before, after = _codes(old), _codes(new)
     both = (before >= 0) & (after >= 0)

@@ -1,0 +1,181 @@
+"""What the products of a night have, read from their columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.columns.amounts import NO_VALUE, is_measure
+from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
+from prodmatch.embedding.labels import LabelReader
+from prodmatch.embedding.number_changes import Mask, Numbers
+from prodmatch.storage.features import KEY, content_key
+
+NO_TEXT = sorted(NO_VALUE | {"", "undefined", "[object object]"})  # what exporters write for none
+NOT_METADATA = {
+    *("product_id", "text", "text_key", "image_key", "row", "row_digest"),
+    *("vector", "has_text", "has_image"),
+}
+
+
+@dataclass(frozen=True)
+class CommonValue:
+    """A value that many products have, and the share of those with any that have it."""
+
+    value: object
+    share: float
+
+
+@dataclass(frozen=True)
+class Night:
+    """Products with what they have; the arrays run over them in the catalogue's order."""
+
+    product_ids: pa.StringArray
+    text_keys: pa.Array  # null where a product has no text
+    image_keys: pa.Array  # null where a product has no picture that can be used
+    types: Mapping[str, pa.DataType]  # of the metadata
+    filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
+    numbers: Mapping[str, Numbers]  # columns of numbers, NaN where a product has none
+    amounts: Mapping[str, AmountColumn]  # columns of text whose names are of prices and measures
+    common: Mapping[str, CommonValue]  # a frequent value of each column of texts or numbers
+    labels: Mapping[str, pa.Array]  # columns of text with few different ones
+    has_images: bool  # whether there is a column of pictures
+    images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
+    addresses: int = 0  # rows that name their picture by an address, which nothing fetches
+    left_out: Sequence[str] = ()  # columns that cannot be metadata
+    row_digests: pa.Array | None = None  # None where only a generation is left of the night
+
+    def __len__(self) -> int:
+        return len(self.product_ids)
+
+
+@dataclass(frozen=True)
+class ContentKeys:
+    """What tells the contents of a generation's products apart, each `(n,)`."""
+
+    texts: pa.Array
+    images: pa.Array
+    rows: pa.Array
+
+
+def published_night(products: pa.Table, keys: ContentKeys | None = None) -> Night:
+    """What a generation tells of a night.
+
+    Args:
+        products: its `products.parquet`.
+        keys: of the contents; without them texts and pictures are there or not, and no more is
+            known of them.
+    """
+    types = metadata_types(products.schema)
+    ids = products["product_id"].combine_chunks()
+    own = pa.array([content_key(name.encode()) for name in ids.to_pylist()], KEY)
+    has_text, has_image = (products[name].combine_chunks() for name in ("has_text", "has_image"))
+    values = read_values(products.select(list(types)).to_batches(), types)
+    return Night(
+        product_ids=ids,
+        text_keys=null_unless(has_text, own if keys is None else keys.texts),
+        image_keys=null_unless(has_image, own if keys is None else keys.images),
+        types=types,
+        filled=values.filled,
+        numbers=values.numbers,
+        amounts=values.amounts,
+        common=values.common,
+        labels=values.labels,
+        has_images=bool(pc.any(has_image).as_py()),
+        row_digests=None if keys is None else keys.rows,
+    )
+
+
+def metadata_types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """The columns of the catalogue that are neither id nor made by us."""
+    return {column.name: column.type for column in schema if column.name not in NOT_METADATA}
+
+
+def null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
+    """The keys of the rows that are present, null of the others."""
+    return pc.if_else(pa.array(present), keys, None)
+
+
+@dataclass(frozen=True)
+class ColumnValues:
+    """As `filled`, `numbers`, `amounts`, `common` and `labels` of a night."""
+
+    filled: dict[str, Mask]
+    numbers: dict[str, Numbers]
+    amounts: dict[str, AmountColumn]
+    common: dict[str, CommonValue]
+    labels: dict[str, pa.Array]
+
+
+@dataclass
+class _CommonCounter:
+    """Counts the commonest value of the first batch that has values."""
+
+    value: pa.Scalar | None = None
+    count: int = 0
+    filled: int = 0
+
+    def add(self, values: pa.Array, filled: pa.BooleanArray) -> None:
+        present = values.filter(filled)
+        if not len(present):
+            return
+        if self.value is None:
+            counts = pc.value_counts(present)
+            self.value = counts.field(0)[pc.index(counts.field(1), pc.max(counts.field(1))).as_py()]
+        self.count += pc.sum(pc.equal(present, self.value)).as_py() or 0
+        self.filled += len(present)
+
+    def finish(self) -> CommonValue:
+        value = None if self.value is None else self.value.as_py()
+        return CommonValue(value, self.count / max(1, self.filled))
+
+
+def read_values(
+    batches: Iterable[pa.RecordBatch], types: Mapping[str, pa.DataType]
+) -> ColumnValues:
+    """What the columns of metadata hold; a text such as "null" is no value, nor is NaN."""
+    masks: dict[str, list[Mask]] = {name: [np.zeros(0, np.bool_)] for name in types}
+    numbers: dict[str, list[Numbers]] = {
+        name: [np.zeros(0)] for name, kind in types.items() if _is_number(kind)
+    }
+    texts = [name for name, kind in types.items() if _is_text(kind)]
+    amounts = {name: AmountReader() for name in texts if is_measure(name)}
+    common = {name: _CommonCounter() for name in (*texts, *numbers)}
+    labels = {name: LabelReader() for name in texts}
+    for batch in batches if types else ():
+        for name, kind in types.items():
+            filled = batch[name].is_valid()
+            if _is_text(kind):
+                plain = pc.utf8_lower(pc.utf8_trim_whitespace(batch[name]))
+                empty = pc.is_in(plain, pa.array([*NO_TEXT], plain.type))
+                filled = pc.and_(filled, pc.invert(empty))
+            if name in numbers:
+                values = batch[name].cast(pa.float64(), safe=False)
+                numbers[name].append(values.to_numpy(zero_copy_only=False))
+                filled = pc.and_(filled, pc.is_finite(pc.fill_null(values, np.nan)))
+            if name in amounts:
+                amounts[name].add(batch[name], filled)
+            if name in labels:
+                labels[name].add(batch[name], filled)
+            if name in common:
+                common[name].add(batch[name], filled)
+            masks[name].append(filled.to_numpy(zero_copy_only=False))
+    return ColumnValues(
+        {name: np.concatenate(parts) for name, parts in masks.items()},
+        {name: np.concatenate(parts) for name, parts in numbers.items()},
+        {name: reader.finish() for name, reader in amounts.items()},
+        {name: counter.finish() for name, counter in common.items()},
+        {name: found for name, each in labels.items() if (found := each.finish()) is not None},
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
