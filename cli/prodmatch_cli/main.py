@@ -39,6 +39,7 @@ COMMANDS = (
     "build",
     "check",
     "convert",
+    "drift",
     "embed",
     "evaluate",
     "explain",

@@ -358,7 +358,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
 
 def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
     """Rows whose content is another one now, which rows of other contents have got as well."""
-    before, after = _codes(old), _codes(new)
+    before, after = codes_of(old), codes_of(new)
     both = (before >= 0) & (after >= 0)
     pairs = np.unique(np.stack([after[both], before[both]]), axis=1)  # (2, distinct)
     sources = np.bincount(pairs[0], minlength=len(new) + 1)  # of each content of tonight
@@ -367,7 +367,7 @@ def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
     return duplicates
 
 
-def _codes(keys: pa.Array) -> Rows:
+def codes_of(keys: pa.Array) -> Rows:
     """A number for each key, equal for equal keys; -1 for null."""
     indices = pc.fill_null(keys.dictionary_encode().indices, -1)
     return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64)

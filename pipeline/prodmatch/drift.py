@@ -1,0 +1,310 @@
+"""Job: one generation against another; what changed, and what of it is no ordinary change."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prodmatch.embedding.gate import GateLimits, compare_nights
+from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
+from prodmatch.morning.alarms import Findings, other_alarms
+from prodmatch.morning.categories import CategoryShift, find_shifts
+from prodmatch.morning.column_checks import check_columns
+from prodmatch.morning.content_checks import check_contents
+from prodmatch.morning.ordinary import Counts, simulate_nights
+from prodmatch.morning.pair import TEXT, Pair, pair_snapshots
+from prodmatch.morning.queries import compare_queries, take_queries
+from prodmatch.morning.report import (
+    Alarm,
+    DriftReport,
+    GenerationFigures,
+    MovedQuery,
+    ShiftedCategory,
+    SuspectRow,
+)
+from prodmatch.morning.signals import Signal
+from prodmatch.morning.snapshot import Snapshot, read_snapshot
+from prodmatch.morning.thresholds import find_limits
+from prodmatch.search.queries import Query, RejectedQuery
+from prodmatch.search.searcher import Searcher
+from prodmatch.storage.generations import (
+    Generation,
+    current_number,
+    generation_numbers,
+    open_generation,
+    survey_generations,
+)
+
+logger = logging.getLogger(__name__)
+
+SIMULATED_ROWS = 60_000  # products of all simulated nights together, about
+FEWEST_NIGHTS, MOST_NIGHTS = 4, 20
+FEWEST_PRODUCTS = 50  # of which ordinary nights can be made
+OTHER_MODEL = (
+    "the generations are of different models: rows, texts and columns are compared, and queries, "
+    "each by its own encoders; vectors and pictures are not"
+)
+
+
+@dataclass(frozen=True)
+class DriftSettings:
+    """What is compared, and how."""
+
+    history: int = 5  # earlier nights that say what is usual, at most
+    seed: int = 0  # of the simulated nights
+
+
+def compare_generations(
+    store: Path,
+    *,
+    last: int | None = None,
+    tonight: int | None = None,
+    queries: Sequence[Query | RejectedQuery] | None = None,
+    settings: DriftSettings | None = None,
+) -> DriftReport:
+    """How one generation of a store differs from another.
+
+    What is suspicious of rows, texts, pictures and numbers is counted, and is an alarm where it is
+    more than ordinary nights have: earlier ones of this store, and ones that are simulated from
+    its own products. The same generations give the same report.
+
+    Args:
+        store: with two generations at least.
+        last: the number of the older one; the newest before `tonight` if None.
+        tonight: the number of the newer one; the current one if None.
+        queries: whose first ten products are compared; some taken from the titles if None.
+        settings: of the comparison.
+
+    Raises:
+        StoreError: there are no two generations, or not these.
+        DamagedError: a file of them is not what it should be.
+    """
+    settings = settings or DriftSettings()
+    generations = _choose(store, last, tonight)
+    logger.info("reading generations %d and %d", *(each.number for each in generations))
+    pair = pair_snapshots(*map(read_snapshot, generations))
+    findings, nights, warnings = _find(pair, store, settings)
+    logger.info("comparing queries", extra={"phase": "query"})
+    chosen = take_queries(pair) if queries is None else queries
+    moved = _compare_queries(pair, generations, chosen)
+    gate = compare_nights(pair.last.night, pair.tonight.night, GateLimits())
+    alarms = [*findings.alarms(), *other_alarms(gate.refusals, moved, len(chosen))]
+    rows = findings.rows()
+    if not pair.same_model:
+        warnings = [*warnings, OTHER_MODEL]
+    return DriftReport(
+        last=pair.last.number,
+        tonight=pair.tonight.number,
+        products={"last": len(pair.last), "tonight": len(pair.tonight)},
+        added=len(pair.added),
+        removed=len(pair.removed),
+        changed=int(pair.changed.sum()),
+        changes=_changes(pair),
+        rejected={
+            name: _rejects(store, each)
+            for name, each in zip(("last", "tonight"), generations, strict=True)
+        },
+        same_model=pair.same_model,
+        drift=_drift(pair, alarms, rows),
+        alarms=alarms,
+        gate=[*gate.refusals, *gate.warnings],
+        signals=findings.counts(),
+        shifts=[_shown(each) for each in findings.shifts],
+        queries=len(chosen),
+        moved=moved,
+        over_time=_over_time(store),
+        nights=nights,
+        warnings=warnings,
+        rows=rows,
+        titles=_titles(pair, moved),
+    )
+
+
+def _find(
+    pair: Pair, store: Path, settings: DriftSettings
+) -> tuple[Findings, dict[str, int], list[str]]:
+    """What is unusual, the nights that say what is usual, and which of them are missing."""
+    signals = [*find_signals(pair), _rejected(pair, store)]
+    logger.info("simulating ordinary nights", extra={"phase": "simulate"})
+    simulated = simulate(pair.last, settings.seed)
+    history, warnings = _history(store, pair.last, settings.history)
+    names, rows = [each.name for each in signals], len(pair.tonight)
+    limits = find_limits(names, rows, simulated, history, settings.seed)
+    nights = {"simulated": len(simulated), "history": len(history)}
+    return Findings(pair, signals, limits, find_shifts(pair)), nights, warnings
+
+
+def check_drift(report: DriftReport, max_drift: float) -> None:
+    """Raise where alarms name more products than that share of them.
+
+    Raises:
+        CatalogueError: names the alarms, and up to five products of each.
+    """
+    if report.alarms and report.drift > max_drift:
+        raise CatalogueError(
+            f"generation {report.tonight} against {report.last}: alarms name {report.drift:.2%} of "
+            f"the products, more than `max_drift={max_drift:g}` allows: "
+            f"{'; '.join(alarm.text for alarm in report.alarms)}."
+        )
+
+
+def find_signals(pair: Pair) -> list[Signal]:
+    """What every check finds suspicious, with rows or without."""
+    return list(chain(check_columns(pair), check_contents(pair)))
+
+
+def count_signals(pair: Pair) -> Counts:
+    """How many products every check finds suspicious."""
+    found = {signal.name: len(signal.rows) for signal in find_signals(pair)}
+    return Counts(len(pair.tonight), found)
+
+
+def simulate(snapshot: Snapshot, seed: int) -> list[Counts]:
+    """What the checks find in ordinary nights made of a snapshot; none of a very small one."""
+    if len(snapshot) < FEWEST_PRODUCTS:
+        return []
+    nights = min(MOST_NIGHTS, max(FEWEST_NIGHTS, SIMULATED_ROWS // len(snapshot)))
+    return simulate_nights(snapshot, count_signals, nights=nights, seed=seed)
+
+
+def write_rows(path: Path, report: DriftReport) -> None:
+    """Writes the products that alarms name as Parquet."""
+    from prodmatch.storage.atomic import new_file
+
+    names = ("alarm", "product_id", "title", "before", "after")
+    columns = {
+        name: pa.array([getattr(row, name) for row in report.rows], pa.string()) for name in names
+    }
+    with new_file(path) as file:
+        pq.write_table(pa.table(columns), file)
+
+
+def _choose(store: Path, last: int | None, tonight: int | None) -> tuple[Generation, Generation]:
+    numbers = generation_numbers(store / "index")
+    newer = current_number(store) if tonight is None else tonight
+    if last is None:
+        earlier = [number for number in numbers if number < newer]
+        if not earlier:
+            raise StoreError(
+                f"{store}: has no generation before {newer} to compare it with. "
+                "Run 'prodmatch build' again when the catalogue has changed."
+            )
+        last = earlier[-1]
+    if last == newer:
+        raise StoreError(f"{store}: generation {newer} cannot be compared with itself.")
+    return open_generation(store, last), open_generation(store, newer)
+
+
+def _history(store: Path, last: Snapshot, most: int) -> tuple[list[Counts], list[str]]:
+    """What the nights before the last generation had, and which of them could not be read."""
+    numbers = [n for n in generation_numbers(store / "index") if n < last.number][-most:]
+    found: list[Counts] = []
+    warnings: list[str] = []
+    newer = last
+    for number in reversed(numbers) if most else ():
+        try:
+            older = read_snapshot(open_generation(store, number))
+        except (DamagedError, MismatchError) as error:
+            warnings.append(f"generation {number} is no example of an ordinary night: {error}")
+            break
+        if older.model != newer.model:
+            break
+        found.append(count_signals(pair_snapshots(older, newer)))
+        newer = older
+    return found, warnings
+
+
+def _compare_queries(
+    pair: Pair,
+    generations: tuple[Generation, Generation],
+    queries: Sequence[Query | RejectedQuery],
+) -> list[MovedQuery]:
+    if not queries:
+        return []
+    with Searcher(generations[0]) as old, Searcher(generations[1], old.encoders) as new:
+        return compare_queries(pair, (old, new), queries)
+
+
+def _drift(pair: Pair, alarms: Sequence[Alarm], rows: Sequence[SuspectRow]) -> float:
+    """The share of the products that alarms name; all of them where an alarm names none."""
+    if any(not alarm.product_ids for alarm in alarms):
+        return 1.0
+    named = len({row.product_id for row in rows})
+    return round(named / max(1, len(pair.last), len(pair.tonight)), 6)
+
+
+def _changes(pair: Pair) -> dict[str, int]:
+    changes = {TEXT: int(pair.new_texts.sum())}
+    if pair.same_model:
+        changes["picture"] = int(pair.new_pictures.sum())
+    for name in pair.columns:
+        values = pair.values(name)
+        changes[name] = int((values.before != values.after).sum())
+    return changes
+
+
+def _rejects(store: Path, generation: Generation) -> dict[str, int]:
+    """Rejected rows by reason; empty where the list is gone."""
+    return dict(Counter(_read_rejects(store, generation)["reason"].to_pylist()).most_common())
+
+
+def _read_rejects(store: Path, generation: Generation) -> pa.Table:
+    path = store / "rejects" / f"{generation.manifest.get('embeddings')}.parquet"
+    if not path.is_file():
+        return pa.table({name: pa.array([], pa.string()) for name in ("product_id", "reason")})
+    table = pq.read_table(path)
+    return table.filter(pc.invert(table["embedded"]))
+
+
+def _rejected(pair: Pair, store: Path) -> Signal:
+    """Products that were there and are rejected now."""
+    rejects = _read_rejects(store, open_generation(store, pair.tonight.number))
+    names = pair.last.night.product_ids.take(pa.array(pair.removed))
+    chosen = pc.is_in(names, value_set=rejects["product_id"].combine_chunks())
+    rows = pair.removed[chosen.to_numpy(zero_copy_only=False)]
+    reasons = ", ".join(str(each) for each in rejects["reason"].unique().to_pylist()[:3])
+    return Signal("rejected", "", f"are rejected now ({reasons})", rows, gone=True)
+
+
+def _titles(pair: Pair, moved: Sequence[MovedQuery]) -> dict[str, str]:
+    """The titles of the products of queries that moved."""
+    wanted = {name for query in moved for name in (*query.before, *query.after)}
+    titles: dict[str, str] = {}
+    for snapshot in (pair.last, pair.tonight):
+        if "title" in snapshot.products.column_names:
+            names = snapshot.night.product_ids
+            found = pc.indices_nonzero(
+                pc.is_in(names, value_set=pa.array(sorted(wanted), pa.string()))
+            )
+            chosen = (
+                names.take(found).to_pylist(),
+                snapshot.products["title"].take(found).to_pylist(),
+            )
+            titles |= {name: str(title) for name, title in zip(*chosen, strict=True) if title}
+    return titles
+
+
+def _over_time(store: Path) -> list[GenerationFigures]:
+    return [
+        GenerationFigures(
+            each.number,
+            each.product_count,
+            each.manifest.get("recall_at_10"),  # type: ignore[arg-type]  # as index wrote it
+            each.manifest.get("agreement"),  # type: ignore[arg-type]
+            str(each.manifest["model"]),
+        )
+        for each in survey_generations(store)
+        if isinstance(each, Generation)
+    ]
+
+
+def _shown(shift: CategoryShift) -> ShiftedCategory:
+    values = asdict(shift)
+    del values["rows"]
+    return ShiftedCategory(**values)

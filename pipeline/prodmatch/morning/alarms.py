@@ -1,0 +1,119 @@
+"""Alarms: signals above their limits, categories that moved, what the gate would refuse."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.morning.categories import CategoryShift
+from prodmatch.morning.pair import Pair
+from prodmatch.morning.queries import TOP, UNEXPLAINED
+from prodmatch.morning.report import Alarm, MovedQuery, SuspectRow
+from prodmatch.morning.signals import Signal
+from prodmatch.morning.snapshot import Snapshot
+from prodmatch.morning.thresholds import Limit, is_alarm
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the checks found, and where it is more than usual."""
+
+    pair: Pair
+    signals: Sequence[Signal]
+    limits: Mapping[str, Limit]
+    shifts: Sequence[CategoryShift]
+
+    def alarms(self) -> list[Alarm]:
+        """An alarm for each signal above its limit, and each category that moved, largest first."""
+        found = [self._alarm(each) for each in self._loud()]
+        found.sort(key=lambda alarm: -alarm.count / max(1, alarm.limit))
+        return found + [self._shift_alarm(each) for each in self.shifts if each.unusual]
+
+    def counts(self) -> dict[str, dict[str, float]]:
+        """What each signal found, what is usual, and what its limit is."""
+        return {
+            each.name: {
+                "count": len(each.rows),
+                "usual": self.limits[each.name].usual,
+                "limit": self.limits[each.name].most,
+            }
+            for each in self.signals
+        }
+
+    def rows(self) -> list[SuspectRow]:
+        """The products of all alarms, with what changed."""
+        found = [row for signal in self._loud() for row in self._rows(signal)]
+        for shift in self.shifts:
+            if shift.unusual:
+                signal = Signal("shifted", shift.column, "", shift.rows)
+                found += self._rows(signal)
+        return found
+
+    def _loud(self) -> list[Signal]:
+        return [each for each in self.signals if is_alarm(len(each.rows), self.limits[each.name])]
+
+    def _alarm(self, signal: Signal) -> Alarm:
+        limit, count = self.limits[signal.name], len(signal.rows)
+        snapshot = self.pair.last if signal.gone else self.pair.tonight
+        ids = snapshot.ids(signal.rows[:NAMED])
+        column = f"{signal.column}: " if signal.column else ""
+        text = (
+            f"{column}{count} products {signal.text} ({name_some(ids, count)}); "
+            f"usual are {limit.usual:g}, up to {limit.most}"
+        )
+        return Alarm(signal.name, text, count, limit.usual, limit.most, ids)
+
+    def _shift_alarm(self, shift: CategoryShift) -> Alarm:
+        ids = self.pair.tonight.ids(shift.rows[:NAMED])
+        text = (
+            f"{shift.column} {shift.category!r}: the {shift.part} of {shift.moved} of "
+            f"{shift.products} products moved ({name_some(ids, shift.moved)}), mean cosine "
+            f"{shift.cosine:.2f}"
+        )
+        return Alarm(f"shifted:{shift.column}", text, shift.moved, 0.0, 0, ids)
+
+    def _rows(self, signal: Signal) -> list[SuspectRow]:
+        pair, snapshot = self.pair, self.pair.last if signal.gone else self.pair.tonight
+        ids, titles = snapshot.ids(signal.rows), _column(snapshot, "title", signal)
+        column = signal.column if signal.column in pair.columns else "title"
+        after = _column(pair.tonight, column, signal) if not signal.gone else [None] * len(ids)
+        before = _before(pair, column, signal)
+        return [
+            SuspectRow(signal.name, *row)
+            for row in zip(ids, [title or "" for title in titles], before, after, strict=True)
+        ]
+
+
+def _column(snapshot: Snapshot, name: str, signal: Signal) -> list[str | None]:
+    """A column of a signal's rows as texts; nulls where there is no such column."""
+    if name not in snapshot.products.column_names:
+        return [None] * len(signal.rows)
+    values = snapshot.products[name].take(pa.array(signal.rows)).to_pylist()
+    return [None if value is None else str(value) for value in values]
+
+
+def _before(pair: Pair, name: str, signal: Signal) -> list[str | None]:
+    if signal.gone:
+        return _column(pair.last, name, signal)
+    if name not in pair.last.products.column_names:
+        return [None] * len(signal.rows)
+    sources = dict(zip(pair.after.tolist(), pair.before.tolist(), strict=True))
+    column = pair.last.products[name]
+    rows = [sources.get(row) for row in signal.rows.tolist()]
+    values = [None if row is None else column[row].as_py() for row in rows]
+    return [None if value is None else str(value) for value in values]
+
+
+def other_alarms(refusals: Sequence[str], moved: Sequence[MovedQuery], queries: int) -> list[Alarm]:
+    """What the gate would refuse, and queries that moved without a reason in the rows."""
+    found = [Alarm("gate", text, 0, 0.0, 0, []) for text in refusals]
+    unexplained = sum(each.unexplained for each in moved)
+    if queries and unexplained / (TOP * queries) > UNEXPLAINED:
+        names = name_some([each.query for each in moved], len(moved))
+        text = (
+            f"queries: {unexplained} of {TOP * queries} first products of {queries} queries are "
+            f"others, though no product changed ({names}): another model, weights or synonyms?"
+        )
+        found.append(Alarm("queries", text, unexplained, 0.0, int(UNEXPLAINED * TOP * queries), []))
+    return found

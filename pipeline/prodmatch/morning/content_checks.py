@@ -1,0 +1,235 @@
+"""Checks of texts and pictures: of another product, the same for many, cut, strange, lost."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.columns.encodings import ANY
+from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
+from prodmatch.embedding.gate import codes_of
+from prodmatch.embedding.number_changes import Mask, Numbers
+from prodmatch.morning.languages import guess_language, known_share
+from prodmatch.morning.pair import TEXT, Pair, Values
+from prodmatch.morning.signals import FEWEST_ALIKE, Signal, among, counts_of
+from prodmatch.morning.snapshot import Rows
+from prodmatch.storage.vectors import Vectors
+
+ALIKE = 0.98  # cosine of pictures that show the same
+MOST_ALIKE = 4000  # pictures that are compared with each other
+CUT = 0.5  # of a text's length
+SHORTEST = 12  # characters of a text that can be cut
+KNOWN, STRANGE = 0.75, 0.6  # shares of a text's words that the catalogue has
+Z_BEFORE, Z_AFTER, Z_DROP = 1.5, 1.0, 1.5  # text-image alignment, in standard deviations
+TWIN = 0.995  # cosine of vectors of one product
+DAMAGE = "|".join([f"(?:{pattern})" for pattern in (ANY, ENTITIES, ESCAPES)])
+
+
+def check_contents(pair: Pair) -> Iterator[Signal]:
+    """What is suspicious of texts and pictures; a signal for each check, with or without rows."""
+    for name in pair.texts:
+        values = pair.values(name)
+        if name != TEXT:
+            yield from _texts(pair, name, values)
+    lost = pair.values(TEXT).lost
+    yield Signal("lost", "text", "have none any more", pair.after[lost])
+    yield from _pictures(pair)
+    yield from _identities(pair)
+    if pair.same_model:
+        yield from _vectors(pair)
+
+
+def _texts(pair: Pair, name: str, values: Values) -> Iterator[Signal]:
+    changed = np.flatnonzero(values.changed)
+    yield Signal("moved", name, "have another product's", pair.after[_moved(values, changed)])
+    many = counts_of(values.after[changed], len(values.texts)) >= FEWEST_ALIKE
+    same = changed[many[values.after[changed]]]
+    same = same[_varied(values.before[same], values.after[same])]
+    yield Signal("alike", name, "have the one of others now", pair.after[same])
+    old, new = (
+        [values.texts[code] for code in codes[changed].tolist()]
+        for codes in (values.before, values.after)
+    )
+    cut = [len(b) >= SHORTEST and len(a) <= CUT * len(b) for b, a in zip(old, new, strict=True)]
+    yield Signal(
+        "cut",
+        name,
+        "have one half as long or shorter",
+        pair.after[among(np.array(cut, bool), changed)],
+    )
+    damaged = _matches(new, DAMAGE) & ~_matches(old, DAMAGE)
+    damaged |= _matches(new, TAGS) & ~_matches(old, TAGS)
+    text = "have tags, entities or wrongly decoded letters in it"
+    yield Signal("damaged", name, text, pair.after[changed[damaged]])
+    words = frozenset(
+        word for text in values.texts_of(values.last) for word in text.casefold().split()
+    )
+    share = partial(known_share, words)
+    strange = [share(a) <= STRANGE and share(b) >= KNOWN for b, a in zip(old, new, strict=True)]
+    languages = guess_language(text for text, each in zip(new, strange, strict=True) if each)
+    looks = f" (it looks {languages})" if languages else ""
+    text = f"have one in words that the catalogue did not have{looks}: another language?"
+    yield Signal("strange", name, text, pair.after[among(np.array(strange, bool), changed)])
+
+
+def _moved(values: Values, changed: Rows) -> Rows:
+    """Those whose new value was one other product's own, which has it no more."""
+    owned = counts_of(values.last, len(values.texts)) == 1
+    stayed = np.isin(
+        np.arange(len(values.texts)),
+        values.before[~values.changed & (values.before == values.after)],
+    )
+    found: Rows = changed[(owned & ~stayed)[values.after[changed]]]
+    return found
+
+
+def _varied(before: Rows, after: Rows) -> Mask:
+    """Which rows belong to a group of one new value that had different old ones."""
+    pairs = np.unique(np.stack([after, before]), axis=1)
+    groups, sources = np.unique(pairs[0], return_counts=True)
+    return np.isin(after, groups[sources >= 2])
+
+
+def _matches(texts: list[str], pattern: str) -> Mask:
+    found = pc.match_substring_regex(pa.array(texts, pa.string()), pattern)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _pictures(pair: Pair) -> Iterator[Signal]:
+    last, tonight = pair.last.night.image_keys, pair.tonight.night.image_keys
+    lost = (last.take(pa.array(pair.before)).is_valid()).to_numpy(zero_copy_only=False)
+    lost &= ~(tonight.take(pa.array(pair.after)).is_valid()).to_numpy(zero_copy_only=False)
+    yield Signal("lost", "picture", "have none any more", pair.after[lost])
+    if not pair.same_model:
+        return
+    codes = codes_of(pa.concat_arrays([last, tonight]))
+    old, new = codes[: len(last)], codes[len(last) :]
+    values = Values(
+        "picture",
+        old,
+        new,
+        [""] * (1 + int(codes.max(initial=0))),
+        old[pair.before],
+        new[pair.after],
+    )
+    changed = np.flatnonzero(pair.new_pictures)
+    moved = _moved(values, changed)
+    yield Signal("moved", "picture", "have another product's", pair.after[moved])
+    yield Signal(
+        "alike",
+        "picture",
+        "have one that shows the same as others' now: a placeholder?",
+        _pictures_alike(pair),
+    )
+
+
+def _pictures_alike(pair: Pair) -> Rows:
+    """New pictures that many products of different texts have, each of which had its own."""
+    stayed = np.flatnonzero(pair.new_pictures | (np.isnan(pair.shift.image) & _has(pair)))
+    rows = np.concatenate([pair.after[stayed], pair.added])
+    old = np.concatenate([pair.before[stayed], np.full(len(pair.added), -1)])
+    step = -(-len(rows) // MOST_ALIKE) or 1
+    rows, old = rows[::step], old[::step]
+    texts = codes_of(pair.tonight.night.text_keys)[rows]
+    now = _alike(pair.tonight.vectors.parts(rows)[1])
+    known = np.flatnonzero(old >= 0)
+    before = np.zeros_like(now)
+    before[np.ix_(known, known)] = _alike(pair.last.vectors.parts(old[known])[1])
+    new = now & ~before & (texts[:, None] != texts[None])
+    found: Rows = rows[new.sum(axis=1) >= FEWEST_ALIKE - 1]
+    return found
+
+
+def _has(pair: Pair) -> Mask:
+    valid = pair.tonight.night.image_keys.is_valid().to_numpy(zero_copy_only=False)
+    return np.asarray(valid[pair.after], np.bool_)
+
+
+def _alike(images: Vectors) -> Mask:
+    found: Mask = images @ images.T >= ALIKE
+    return found
+
+
+def _identities(pair: Pair) -> Iterator[Signal]:
+    """Products that are there twice, or under another id."""
+    contents = [
+        _contents(each.night.text_keys, each.night.image_keys) for each in (pair.last, pair.tonight)
+    ]
+    codes = codes_of(pa.concat_arrays(contents))
+    last, tonight = codes[: len(pair.last)], codes[len(pair.last) :]
+    again = np.isin(tonight[pair.added], last[pair.removed]) & (tonight[pair.added] >= 0)
+    yield Signal("renamed", "", "are products of other ids, which are gone", pair.added[again])
+    twice = counts_of(tonight, 1 + int(codes.max(initial=0))) >= 2
+    new = pair.added[~again]
+    stayed = pair.after[(last[pair.before] != tonight[pair.after])]
+    rows = np.concatenate([new[_is(twice, tonight[new])], stayed[_is(twice, tonight[stayed])]])
+    if pair.same_model:
+        rows = np.union1d(rows, _twins(pair, new))
+    yield Signal("twice", "", "have text and picture of another product", rows)
+
+
+def _is(mask: Mask, codes: Rows) -> Mask:
+    return np.asarray(mask[codes] & (codes >= 0), np.bool_)
+
+
+def _contents(texts: pa.Array, images: pa.Array) -> pa.Array:
+    both = [
+        None if t is None or i is None else t + i
+        for t, i in zip(texts.to_pylist(), images.to_pylist(), strict=True)
+    ]
+    return pa.array(both, pa.binary())
+
+
+def _twins(pair: Pair, rows: Rows) -> Rows:
+    """Added products with nearly the vector of one that stays."""
+    kept = np.zeros(len(pair.last), np.bool_)
+    kept[pair.before] = True
+    rows = rows[:: -(-len(rows) // MOST_ALIKE) or 1]
+    nearest = pair.last.vectors.nearest(pair.tonight.vectors.take(rows), 3)
+    found = [bool(np.any(kept[near] & (scores >= TWIN))) for near, scores in nearest]
+    return rows[np.array(found, np.bool_)] if found else rows
+
+
+def _vectors(pair: Pair) -> Iterator[Signal]:
+    changed = np.flatnonzero(pair.new_texts | pair.new_pictures)
+    before = _alignment(pair, partial(pair.last.vectors.parts, pair.before[changed]))
+    after = _alignment(pair, partial(pair.tonight.vectors.parts, pair.after[changed]))
+    drop = (before >= Z_BEFORE) & (after <= Z_AFTER) & (before - after >= Z_DROP)
+    text = "have a title and a picture that are not of one product"
+    yield Signal("mismatched", "", text, pair.after[changed[drop]])
+    unchanged = ~pair.new_texts & (pair.shift.text < 0.99)
+    yield Signal("vectors", "", "have the same text and another vector", pair.after[unchanged])
+    yield Signal("foreign", "", "are unlike all that was there", _foreign(pair))
+
+
+def _alignment(pair: Pair, parts: Callable[[], tuple[Vectors, Vectors]]) -> Numbers:
+    """How much nearer a text is to its own picture than to others', in standard deviations."""
+    text, image = parts()
+    own = np.einsum("nd,nd->n", text, image)
+    others = text @ pair.references.T
+    if not others.shape[1]:
+        return np.zeros(len(own))
+    spread = np.maximum(others.std(axis=1), 1e-6)
+    found = (own - others.mean(axis=1)) / spread
+    return np.where(text.any(axis=1) & image.any(axis=1), found, np.nan)
+
+
+def _foreign(pair: Pair) -> Rows:
+    """Added products whose nearest product is farther than nearly all products' are."""
+    rows = pair.added[:: -(-len(pair.added) // MOST_ALIKE) or 1]
+    sample = np.linspace(0, len(pair.last) - 1, min(len(pair.last), 500)).astype(np.int64)
+    if len(sample) < 2 or not len(rows):
+        return rows[:0]
+    usual = [
+        float(max(scores[near != row], default=1.0))
+        for row, (near, scores) in zip(
+            sample.tolist(),
+            pair.last.vectors.nearest(pair.last.vectors.take(sample), 2),
+            strict=True,
+        )
+    ]
+    nearest = pair.last.vectors.nearest(pair.tonight.vectors.take(rows), 5)
+    cosines = np.array([max(scores, default=-1.0) for _, scores in nearest])
+    return rows[cosines < np.quantile(usual, 0.01)]

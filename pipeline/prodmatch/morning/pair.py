@@ -1,0 +1,213 @@
+"""Two snapshots, product by product."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.catalogue.column_types import is_text
+from prodmatch.embedding.number_changes import Mask, Numbers
+from prodmatch.morning.snapshot import BLOCK, Rows, Snapshot
+
+SAME = 0.999  # cosine of vectors of one text, or of one picture
+REFERENCES = 256  # pictures that a text is compared with
+TEXT = "text"  # the column that is searched, of all text columns
+
+
+@dataclass(frozen=True)
+class Values:
+    """A column of both snapshots as codes: equal for equal values, -1 where there is none."""
+
+    name: str
+    last: Rows  # (last,)
+    tonight: Rows  # (tonight,)
+    texts: list[str]  # of each code
+    before: Rows  # (stayed,)
+    after: Rows  # (stayed,)
+
+    @property
+    def changed(self) -> Mask:
+        """`(stayed,)`: those that have another value."""
+        found: Mask = (self.before >= 0) & (self.after >= 0) & (self.before != self.after)
+        return found
+
+    def texts_of(self, codes: Rows) -> list[str]:
+        """The distinct texts of some codes."""
+        return [self.texts[code] for code in np.unique(codes[codes >= 0]).tolist()]
+
+    @property
+    def lost(self) -> Mask:
+        """`(stayed,)`: those that have no value any more."""
+        lost: Mask = (self.before >= 0) & (self.after < 0)
+        return lost
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What became of the vectors of the products that stay, each `(stayed,)`.
+
+    A cosine is of the part before and the part after; NaN where one of them is missing.
+    """
+
+    text: Numbers
+    image: Numbers
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two snapshots; `before` and `after` are the rows of the products of both."""
+
+    last: Snapshot
+    tonight: Snapshot
+    before: Rows
+    after: Rows
+
+    @property
+    def same_model(self) -> bool:
+        """Whether vectors of both may be compared."""
+        return self.last.model == self.tonight.model
+
+    @cached_property
+    def added(self) -> Rows:
+        """Rows of tonight."""
+        return np.setdiff1d(np.arange(len(self.tonight)), self.after, assume_unique=True)
+
+    @cached_property
+    def removed(self) -> Rows:
+        """Rows of the last one."""
+        return np.setdiff1d(np.arange(len(self.last)), self.before, assume_unique=True)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Columns of metadata of both."""
+        return [name for name in self.last.night.types if name in self.tonight.night.types]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Columns of few different texts."""
+        old, new = self.last.night.labels, self.tonight.night.labels
+        return [
+            name for name in self.columns if name in new and name in old and is_label(old[name])
+        ]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Columns of texts of their own, the searched one first."""
+        kinds = self.last.night.types, self.tonight.night.types
+        return [
+            TEXT,
+            *(
+                name
+                for name in self.columns
+                if name not in self.labels and all(is_text(each[name]) for each in kinds)
+            ),
+        ]
+
+    def values(self, name: str) -> Values:
+        """A column of both as codes."""
+        if name not in self._values:
+            self._values[name] = self._code(name)
+        return self._values[name]
+
+    @cached_property
+    def _values(self) -> dict[str, Values]:
+        return {}
+
+    def _code(self, name: str) -> Values:
+        columns = [_filled_texts(snapshot, name) for snapshot in (self.last, self.tonight)]
+        coded = pa.concat_arrays(columns).dictionary_encode()
+        codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        last, tonight = codes[: len(self.last)], codes[len(self.last) :]
+        texts = coded.dictionary.to_pylist()
+        return Values(name, last, tonight, texts, last[self.before], tonight[self.after])
+
+    @cached_property
+    def shift(self) -> Shift:
+        """How far the vectors of the products that stay have moved."""
+        text = np.full(len(self.after), np.nan)
+        image = text.copy()
+        for rows in blocks(len(self.after)):
+            old = self.last.vectors.parts(self.before[rows])
+            new = self.tonight.vectors.parts(self.after[rows])
+            for found, one, other in zip((text, image), old, new, strict=True):
+                cosines = np.einsum("nd,nd->n", one, other)
+                found[rows] = np.where(one.any(axis=1) & other.any(axis=1), cosines, np.nan)
+        return Shift(text, image)
+
+    @cached_property
+    def changed(self) -> Mask:
+        """`(stayed,)`: those of which anything changed."""
+        old, new = self.last.night.row_digests, self.tonight.night.row_digests
+        if old is None or new is None:
+            return self.new_texts | self.new_pictures
+        differ = pc.not_equal(old.take(pa.array(self.before)), new.take(pa.array(self.after)))
+        mask = np.asarray(differ.to_numpy(zero_copy_only=False), np.bool_)
+        return mask | self.new_pictures if self.same_model else mask
+
+    @cached_property
+    def new_pictures(self) -> Mask:
+        """`(stayed,)`: those whose picture is another one."""
+        return np.asarray(self.shift.image < SAME, np.bool_)
+
+    @cached_property
+    def new_texts(self) -> Mask:
+        """`(stayed,)`: those whose searched text is another one."""
+        return self.values(TEXT).changed
+
+    @cached_property
+    def references(self) -> npt.NDArray[np.float32]:
+        """Pictures of the last night that a text is compared with: `(m, dim / 2)`."""
+        rows = np.linspace(0, len(self.last) - 1, min(len(self.last), REFERENCES)).astype(np.int64)
+        image = self.last.vectors.parts(rows)[1]
+        return image[image.any(axis=1)]
+
+
+def pair_snapshots(last: Snapshot, tonight: Snapshot) -> Pair:
+    """The products of both, found by their ids."""
+    found = pc.index_in(tonight.night.product_ids, value_set=last.night.product_ids)
+    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    after = np.flatnonzero(rows >= 0)
+    before = rows[after]
+    pair = Pair(last, tonight, before, after)
+    same = ~pair.new_pictures if pair.same_model else np.ones(len(after), np.bool_)
+    keys = _unified(last.night.image_keys, tonight.night.image_keys, before[same], after[same])
+    return replace(pair, tonight=replace(tonight, night=replace(tonight.night, image_keys=keys)))
+
+
+def _unified(last: pa.Array, tonight: pa.Array, before: Rows, after: Rows) -> pa.Array:
+    """Tonight's keys of pictures; the last ones where the picture is the same, or may be.
+
+    Indexes that keep codes, and other models, have other vectors of the same picture.
+    """
+    sources = np.full(len(tonight), -1, np.int64)
+    sources[after] = before
+    old = last.take(pa.array(np.maximum(sources, 0))) if len(last) else tonight
+    is_same = pa.array((sources >= 0) & old.is_valid().to_numpy(zero_copy_only=False))
+    return pc.if_else(pc.and_(is_same, tonight.is_valid()), old, tonight)
+
+
+def is_label(column: pa.DictionaryArray) -> bool:
+    """Whether a column of texts has each, on average, for two products or more."""
+    filled = len(column) - column.null_count
+    return bool(pc.count_distinct(column.indices).as_py() <= filled / 2)
+
+
+def blocks(count: int) -> Iterator[Rows]:
+    """The numbers from 0 to `count`, some thousands at a time."""
+    for start in range(0, count, BLOCK):
+        yield np.arange(start, min(start + BLOCK, count))
+
+
+def _filled_texts(snapshot: Snapshot, name: str) -> pa.Array:
+    """A column as texts, null where a product has no value."""
+    column = snapshot.products[name].combine_chunks()
+    filled = pa.array(
+        snapshot.night.filled[name] if name != TEXT else pc.is_valid(column).to_numpy(False)
+    )
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        return pa.nulls(len(column), pa.string())
+    return pc.if_else(filled, column.cast(pa.string()), None)
