@@ -114,7 +114,7 @@ def test_model_trains_a_model_that_opens(checkout: Path, data: str) -> None:
     assert set(splits.to_pylist()) == {"train", "val"}
 
 
-@pytest.mark.parametrize("target", ["evaluate", "model", "terms"])
+@pytest.mark.parametrize("target", ["evaluate", "model", "terms", "bench-drift"])
 def test_a_target_says_which_data_are_missing(checkout: Path, target: str) -> None:
     done = make(checkout, target, "DATA=nowhere")
     assert "nowhere/" in done.stdout + done.stderr

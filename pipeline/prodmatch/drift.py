@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.embedding.gate import GateLimits, compare_nights
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
+from prodmatch.evaluation.over_time import find_fall
 from prodmatch.morning.alarms import Findings, other_alarms
 from prodmatch.morning.categories import CategoryShift, find_shifts
 from prodmatch.morning.column_checks import check_columns
@@ -23,6 +24,7 @@ from prodmatch.morning.queries import compare_queries, take_queries
 from prodmatch.morning.report import (
     Alarm,
     DriftReport,
+    EvaluationFigure,
     GenerationFigures,
     MovedQuery,
     ShiftedCategory,
@@ -66,6 +68,7 @@ def compare_generations(
     last: int | None = None,
     tonight: int | None = None,
     queries: Sequence[Query | RejectedQuery] | None = None,
+    evaluations: Sequence[EvaluationFigure] = (),
     settings: DriftSettings | None = None,
 ) -> DriftReport:
     """How one generation of a store differs from another.
@@ -79,6 +82,7 @@ def compare_generations(
         last: the number of the older one; the newest before `tonight` if None.
         tonight: the number of the newer one; the current one if None.
         queries: whose first ten products are compared; some taken from the titles if None.
+        evaluations: of earlier nights and this one, the newest last.
         settings: of the comparison.
 
     Raises:
@@ -95,6 +99,7 @@ def compare_generations(
     moved = _compare_queries(pair, generations, chosen)
     gate = compare_nights(pair.last.night, pair.tonight.night, GateLimits())
     alarms = [*findings.alarms(), *other_alarms(gate.refusals, moved, len(chosen))]
+    alarms += find_fall(evaluations)
     rows = findings.rows()
     if not pair.same_model:
         warnings = [*warnings, OTHER_MODEL]
@@ -119,6 +124,7 @@ def compare_generations(
         queries=len(chosen),
         moved=moved,
         over_time=_over_time(store),
+        evaluations=evaluations,
         nights=nights,
         warnings=warnings,
         rows=rows,

@@ -93,8 +93,8 @@ def test_all_rows_of_the_alarms_are_in_a_table(shell: Shell, tiny: Model) -> Non
         "alarm": "jumped:price",
         "product_id": "p0010",
         "title": "blue shirt number 10",
-        "before": "10.0",
-        "after": "1000.0",
+        "before": "10",
+        "after": "1000",
     }
 
 
@@ -112,7 +112,7 @@ def test_the_page_runs_nothing_and_shows_the_pictures(shell: Shell, tiny: Model)
     assert not tags.without_text
     assert "Generation 2 against 1" in tags.said
     assert "<script>alert(1)</script> blue shirt" in tags.said
-    assert "10.0 1000.0" in " ".join(tags.said.split())
+    assert "10 1000" in " ".join(tags.said.split())
 
 
 def test_queries_of_a_file_are_compared(shell: Shell, tiny: Model) -> None:
@@ -202,6 +202,35 @@ def test_what_cannot_be_compared_is_one_clear_line(
     assert (done.code, done.out) == (code, "")
     assert message in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def save_evaluation(folder: Path, value: float) -> None:
+    folder.mkdir(parents=True)
+    figure = {"value": value, "low": value - 0.05, "high": value + 0.05}
+    content = {"queries": 9, "figures": {"hybrid": {"nDCG@10": figure}}}
+    (folder / "evaluation.json").write_text(json.dumps(content))
+
+
+def test_an_evaluation_that_fell_is_an_alarm(shell: Shell, tiny: Model) -> None:
+    for _ in range(2):
+        publish(shell.store, tiny, products(COUNT))
+    save_evaluation(Path("evaluated/2026-01-01"), 0.8)
+    save_evaluation(Path("evaluated/2026-01-02"), 0.75)
+    arguments = ("drift", "--evaluations", "evaluated", "--max-drift", "0", "--format", "json")
+    report = json.loads(shell(*arguments, "--out", "morning").out)
+    assert [each["value"] for each in report["evaluations"]] == [0.8, 0.75]
+    assert report["alarms"] == []
+    assert "2026-01-02" in Tags(Path("morning/drift.html").read_text()).said
+    save_evaluation(Path("evaluated/2026-01-03"), 0.5)
+    done = shell(*arguments)
+    assert done.code == 1
+    assert "nDCG@10 is 0.500 (0.450 to 0.550) in '2026-01-03' and was 0.750" in done.err
+
+
+def test_a_folder_without_evaluations_is_one_clear_line(shell: Shell, tiny: Model) -> None:
+    done = shell("drift", "--evaluations", "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "--evaluations nowhere: holds no evaluation.json" in done.err
 
 
 def test_a_damaged_generation_ends_with_3(shell: Shell, tiny: Model) -> None:

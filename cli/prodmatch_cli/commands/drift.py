@@ -6,6 +6,7 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.drift import DriftSettings, check_drift, compare_generations, write_rows
+from prodmatch.evaluation.over_time import read_evaluations
 from prodmatch.morning.report import DriftReport
 from prodmatch.search.queries import read_queries
 from prodmatch.storage.atomic import new_file, write_json
@@ -23,6 +24,12 @@ from prodmatch_cli.output import print_json, print_lines, print_table
     "--queries",
     type=PATH,
     help="As for query: whose first ten products are compared.  [default: twenty, from titles]",
+)
+@click.option(
+    "--evaluations",
+    type=PATH,
+    help="Directory with what evaluate --out wrote, a folder a night, named so that they sort: "
+    "nDCG@10 over time.",
 )
 @click.option(
     "--max-drift",
@@ -45,6 +52,7 @@ def drift(
     number: int | None,
     against: int | None,
     queries: Path | None,
+    evaluations: Path | None,
     max_drift: float | None,
     history: int,
     seed: int,
@@ -64,6 +72,7 @@ def drift(
         last=against,
         tonight=number,
         queries=None if queries is None else read_queries(queries),
+        evaluations=[] if evaluations is None else read_evaluations(evaluations),
         settings=settings,
     )
     if out is not None:

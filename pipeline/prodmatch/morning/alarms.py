@@ -60,7 +60,7 @@ class Findings:
         column = f"{signal.column}: " if signal.column else ""
         text = (
             f"{column}{count} products {signal.text} ({name_some(ids, count)}); "
-            f"usual are {limit.usual:g}, up to {limit.most}"
+            f"usual are {limit.usual:.0f} a night, up to {limit.most}"
         )
         return Alarm(signal.name, text, count, limit.usual, limit.most, ids)
 
@@ -90,7 +90,7 @@ def _column(snapshot: Snapshot, name: str, signal: Signal) -> list[str | None]:
     if name not in snapshot.products.column_names:
         return [None] * len(signal.rows)
     values = snapshot.products[name].take(pa.array(signal.rows)).to_pylist()
-    return [None if value is None else str(value) for value in values]
+    return [_shown(value) for value in values]
 
 
 def _before(pair: Pair, name: str, signal: Signal) -> list[str | None]:
@@ -102,7 +102,11 @@ def _before(pair: Pair, name: str, signal: Signal) -> list[str | None]:
     column = pair.last.products[name]
     rows = [sources.get(row) for row in signal.rows.tolist()]
     values = [None if row is None else column[row].as_py() for row in rows]
-    return [None if value is None else str(value) for value in values]
+    return [_shown(value) for value in values]
+
+
+def _shown(value: object) -> str | None:
+    return f"{value:.10g}" if isinstance(value, float) else None if value is None else str(value)
 
 
 def other_alarms(refusals: Sequence[str], moved: Sequence[MovedQuery], queries: int) -> list[Alarm]:

@@ -65,6 +65,17 @@ class GenerationFigures:
 
 
 @dataclass(frozen=True)
+class EvaluationFigure:
+    """nDCG@10 of the hybrid in a report of `evaluate`, with its interval."""
+
+    name: str  # of the file, below the folder
+    queries: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class DriftReport:
     """How one generation differs from another, and which of it is no ordinary change."""
 
@@ -85,6 +96,7 @@ class DriftReport:
     queries: int
     moved: Sequence[MovedQuery]  # the most moved first
     over_time: Sequence[GenerationFigures]
+    evaluations: Sequence[EvaluationFigure]  # oldest first, as their names go
     nights: Mapping[str, int]  # that the limits come from: `simulated`, `history`
     warnings: Sequence[str] = ()
     rows: Sequence[SuspectRow] = field(default_factory=list)  # of all alarms

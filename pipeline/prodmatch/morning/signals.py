@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.morning.snapshot import EMPTY, Rows
+from prodmatch.morning.snapshot import Rows
 
 EXCESS = 3.0  # standard deviations above what chance brings
 FEWEST_ALIKE = 5  # products with one text, or one picture
@@ -25,11 +25,6 @@ class Signal:
     def name(self) -> str:
         """What thresholds are kept under."""
         return f"{self.check}:{self.column}" if self.column else self.check
-
-
-def no_rows() -> Rows:
-    """No rows at all."""
-    return EMPTY
 
 
 def most_common(values: Rows) -> int:

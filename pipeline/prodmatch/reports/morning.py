@@ -7,6 +7,7 @@ from prodmatch.morning.report import DriftReport, SuspectRow
 from prodmatch.reports.rendering import make_pictures, render
 
 QUERIES_SHOWN = 10
+SURE = 0.05  # p of a category that is shown
 
 
 def morning_page(report: DriftReport, pictures: Mapping[str, bytes] | None = None) -> str:
@@ -23,6 +24,7 @@ def morning_page(report: DriftReport, pictures: Mapping[str, bytes] | None = Non
         verdict=say_verdict(report),
         rows=_shown_rows(report),
         moved=report.moved[:QUERIES_SHOWN],
+        shifts=[each for each in report.shifts if each.unusual or each.p <= SURE],
         names={**titles, **report.titles},
         pictures=make_pictures(pictures or {}, shown_products(report)),
     )
