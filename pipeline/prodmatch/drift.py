@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from prodmatch.embedding.gate import GateLimits, compare_nights
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
 from prodmatch.evaluation.over_time import find_fall
 from prodmatch.morning.alarms import Findings, other_alarms
-from prodmatch.morning.categories import CategoryShift, find_shifts
+from prodmatch.morning.categories import find_shifts
 from prodmatch.morning.column_checks import check_columns
 from prodmatch.morning.content_checks import check_contents
 from prodmatch.morning.ordinary import Counts, simulate_nights
@@ -27,7 +27,6 @@ from prodmatch.morning.report import (
     EvaluationFigure,
     GenerationFigures,
     MovedQuery,
-    ShiftedCategory,
     SuspectRow,
 )
 from prodmatch.morning.signals import Signal
@@ -120,7 +119,7 @@ def compare_generations(
         alarms=alarms,
         gate=[*gate.refusals, *gate.warnings],
         signals=findings.counts(),
-        shifts=[_shown(each) for each in findings.shifts],
+        shifts=[each.figures for each in findings.shifts],
         queries=len(chosen),
         moved=moved,
         over_time=_over_time(store),
@@ -308,9 +307,3 @@ def _over_time(store: Path) -> list[GenerationFigures]:
         for each in survey_generations(store)
         if isinstance(each, Generation)
     ]
-
-
-def _shown(shift: CategoryShift) -> ShiftedCategory:
-    values = asdict(shift)
-    del values["rows"]
-    return ShiftedCategory(**values)

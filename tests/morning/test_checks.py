@@ -182,7 +182,8 @@ def test_a_category_whose_pictures_moved_is_told_from_the_others() -> None:
     def change(values: Columns, text: Vectors, image: Vectors) -> None:
         image[rows] = normalise(image[rows] + NOISE[rows])
 
-    (unusual,) = (each for each in find_shifts(night(change)) if each.unusual)
+    found = [each.figures for each in find_shifts(night(change))]
+    (unusual,) = (each for each in found if each.unusual)
     assert (unusual.column, unusual.category, unusual.part) == ("type", "mug", "picture")
     assert (unusual.products, unusual.moved) == (60, 40)
     assert 0.3 < unusual.cosine < 0.9

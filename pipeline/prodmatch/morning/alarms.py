@@ -28,7 +28,7 @@ class Findings:
         """An alarm for each signal above its limit, and each category that moved, largest first."""
         found = [self._alarm(each) for each in self._loud()]
         found.sort(key=lambda alarm: -alarm.count / max(1, alarm.limit))
-        return found + [self._shift_alarm(each) for each in self.shifts if each.unusual]
+        return found + [self._shift_alarm(each) for each in self.shifts if each.figures.unusual]
 
     def counts(self) -> dict[str, dict[str, float]]:
         """What each signal found, what is usual, and what its limit is."""
@@ -45,8 +45,8 @@ class Findings:
         """The products of all alarms, with what changed."""
         found = [row for signal in self._loud() for row in self._rows(signal)]
         for shift in self.shifts:
-            if shift.unusual:
-                signal = Signal("shifted", shift.column, "", shift.rows)
+            if shift.figures.unusual:
+                signal = Signal("shifted", shift.figures.column, "", shift.rows)
                 found += self._rows(signal)
         return found
 
@@ -65,13 +65,12 @@ class Findings:
         return Alarm(signal.name, text, count, limit.usual, limit.most, ids)
 
     def _shift_alarm(self, shift: CategoryShift) -> Alarm:
-        ids = self.pair.tonight.ids(shift.rows[:NAMED])
+        ids, each = self.pair.tonight.ids(shift.rows[:NAMED]), shift.figures
         text = (
-            f"{shift.column} {shift.category!r}: the {shift.part} of {shift.moved} of "
-            f"{shift.products} products moved ({name_some(ids, shift.moved)}), mean cosine "
-            f"{shift.cosine:.2f}"
+            f"{each.column} {each.category!r}: the {each.part} of {each.moved} of {each.products} "
+            f"products moved ({name_some(ids, each.moved)}), mean cosine {each.cosine:.2f}"
         )
-        return Alarm(f"shifted:{shift.column}", text, shift.moved, 0.0, 0, ids)
+        return Alarm(f"shifted:{each.column}", text, each.moved, 0.0, 0, ids)
 
     def _rows(self, signal: Signal) -> list[SuspectRow]:
         pair, snapshot = self.pair, self.pair.last if signal.gone else self.pair.tonight

@@ -7,6 +7,7 @@ import numpy as np
 
 from prodmatch.morning.column_checks import label_groups
 from prodmatch.morning.pair import SAME, Pair
+from prodmatch.morning.report import ShiftedCategory
 from prodmatch.morning.snapshot import Rows
 
 FEWEST = 10  # products of a category
@@ -18,17 +19,10 @@ NOTABLE = 0.25  # of a category must have moved
 
 @dataclass(frozen=True)
 class CategoryShift:
-    """How many of a category's texts or pictures moved, and how far."""
+    """A category whose texts or pictures moved, and its products that did, rows of tonight."""
 
-    column: str
-    category: str
-    part: str  # text or picture
-    products: int
-    moved: int
-    cosine: float  # mean of before and after, of those that moved
-    p: float  # that as many move by chance, times the number of categories
-    unusual: bool
-    rows: Rows  # of tonight
+    figures: ShiftedCategory
+    rows: Rows
 
 
 def find_shifts(pair: Pair) -> list[CategoryShift]:
@@ -54,9 +48,10 @@ def find_shifts(pair: Pair) -> list[CategoryShift]:
             unusual = p < SURE and len(chosen) >= NOTABLE * len(rows)
             mean = float(np.mean(cosines[chosen]))
             numbers = (len(rows), len(chosen), round(mean, 4), float(f"{p:.3g}"))
-            found.append(CategoryShift(name, label, part, *numbers, unusual, pair.after[chosen]))
-    found.sort(key=lambda each: (not each.unusual, each.p, each.cosine, each.category))
-    return found[: max(MOST_SHOWN, sum(each.unusual for each in found))]
+            figures = ShiftedCategory(name, label, part, *numbers, unusual)
+            found.append(CategoryShift(figures, pair.after[chosen]))
+    found.sort(key=lambda each: (not each.figures.unusual, each.figures.p, each.figures.cosine))
+    return found[: max(MOST_SHOWN, sum(each.figures.unusual for each in found))]
 
 
 def _tail(count: int, total: int, share: float) -> float:
