@@ -207,7 +207,12 @@ def test_every_option_in_the_documents_exists() -> None:
         for name in parameter.opts
     }
     pages = "".join(map(read, ["README.md", "SECURITY.md", *DOCS]))
-    others = {"--index-url", "--rounds", "--network"}  # pip's, a benchmark's, docker's
+    others = {
+        "--index-url",
+        "--rounds",
+        "--network",
+        "--text",
+    }  # pip's, a benchmark's, docker's, a viewer's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", pages)) - known - others == set()
     assert set(re.findall(r"`prodmatch ([a-z]+)", pages)) <= set(COMMANDS)
 

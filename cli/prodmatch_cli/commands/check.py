@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from prodmatch.catalogue.reader import Catalogue
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
+from prodmatch.storage.atomic import new_file
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import (
@@ -14,8 +16,12 @@ from prodmatch_cli.options import (
     FORMAT,
     MAX_LOST,
     MAX_REJECT,
+    NAME,
+    PATH,
+    STORE,
     WORKERS,
     catalogue_options,
+    check_target,
 )
 from prodmatch_cli.output import print_report
 
@@ -27,6 +33,20 @@ from prodmatch_cli.output import print_report
 @click.option("--no-decode", is_flag=True, help="Do not decode the pictures.")
 @MAX_LOST
 @MAX_REJECT
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Lay out the published index of --store as a map, and list products that look wrong.",
+)
+@STORE
+@click.option("--html", type=PATH, help="Of --deep: page of the map, with pictures.")
+@click.option("--out", type=PATH, help="Of --deep: Parquet file of id, x, y, title, category.")
+@click.option(
+    "--colour-by",
+    metavar="COLUMN",
+    type=NAME,
+    help="Of --deep: column that gives points their colour.  [default: category]",
+)
 @FORMAT
 def check(
     catalogue: Path | str,
@@ -37,9 +57,23 @@ def check(
     no_decode: bool,
     max_reject: float,
     max_lost: float,
+    deep: bool,
+    store: Path,
+    html: Path | None,
+    out: Path | None,
+    colour_by: str | None,
     form: str,
 ) -> None:
-    """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused."""
+    """Say what is in CATALOGUE, what would be rejected and why; exit 1 if it would be refused.
+
+    With --deep also what its published index shows: a map, pictures that do not fit their text,
+    categories unlike the neighbours', products that are nearly the same, empty and blurred
+    pictures.
+    """
+    if not deep and (html or out or colour_by):
+        raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
+    check_target(html, "--html")
+    check_target(out, "--out")
     opened = open_given(catalogue, columns, text_columns, image_root)
     report = check_catalogue(
         opened,
@@ -48,7 +82,35 @@ def check(
         max_reject=max_reject,
         max_lost=max_lost,
     )
-    print_report(asdict(report), form)
+    content = asdict(report)
+    if deep:
+        content["deep"] = _look_deep(opened, store, (html, out), colour_by, workers)
+    print_report(content, form)
     print_warnings(report.warnings)
     if report.refused:
         raise CatalogueError(f"{opened.name}: would be refused; {' '.join(report.refusals)}")
+
+
+def _look_deep(
+    catalogue: Catalogue,
+    store: Path,
+    targets: tuple[Path | None, Path | None],
+    colour_by: str | None,
+    workers: int,
+) -> dict[str, object]:
+    """Makes the map, writes what is wanted of it, and gives its report."""
+    from prodmatch.check_deep import map_products, write_map
+    from prodmatch.reports.map import map_page
+    from prodmatch.search.product_index import open_index
+
+    html, out = targets
+    with open_index(store) as index:
+        found = map_products(index, catalogue, colour_by=colour_by, workers=workers)
+    if html is not None:
+        page = map_page(found)
+        with new_file(html) as file:
+            file.write(page.encode())
+    if out is not None:
+        write_map(found, out)
+    print_warnings(found.report.warnings)
+    return asdict(found.report)

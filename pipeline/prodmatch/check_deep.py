@@ -1,0 +1,217 @@
+"""Job: a published catalogue on a map, with the products that look wrong."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.attributes.classifier import unit_parts
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.errors import DamagedError, QueryError
+from prodmatch.maps.clusters import Cluster, find_clusters
+from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
+from prodmatch.maps.outliers import Outlier, near_duplicates, wrong_categories, wrong_pictures
+from prodmatch.maps.pictures import Pictures, collect_pictures
+from prodmatch.search.product_index import ProductIndex
+from prodmatch.storage.atomic import new_file
+from prodmatch.storage.generations import advise_instead_of
+from prodmatch.storage.vectors import split_parts
+
+logger = logging.getLogger(__name__)
+
+MOST_PRODUCTS = 100_000  # on a map; of more those evenly spaced
+MOST_BYTES = 9_800_000  # of all small pictures; the page holds them in four thirds of that
+CATEGORIES = ("category", "product_type", "type", "department")
+EXAMPLES = 3
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DeepReport:
+    """What a map shows; `outliers` counts them by kind."""
+
+    products: int
+    shown: int
+    generation: int
+    layout: str
+    coloured_by: str | None
+    clusters: list[str]
+    pictures: int
+    outliers: dict[str, int]
+    examples: dict[str, list[str]]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ProductMap:
+    """Products in two dimensions; all arrays are `(n,)` or `(n, 2)`, in the order of the index.
+
+    Attributes:
+        positions: from -1 to 1, a little beyond for a few.
+        categories: the values of `coloured_by`.
+        codes: the number of each product's value, -1 where it has none.
+        regions: the number of each product's coarse cluster.
+        outliers: by kind, the worst first.
+    """
+
+    report: DeepReport
+    product_ids: list[str]
+    titles: list[str]
+    positions: npt.NDArray[np.float32]
+    categories: tuple[str, ...]
+    codes: Rows
+    regions: Rows
+    clusters: list[Cluster]
+    outliers: dict[str, list[Outlier]]
+    pictures: Pictures
+
+
+def map_products(
+    index: ProductIndex,
+    catalogue: Catalogue,
+    *,
+    colour_by: str | None = None,
+    workers: int = 1,
+) -> ProductMap:
+    """The products of an index as a map: near ones are alike in text and picture.
+
+    Args:
+        index: whose current generation is read.
+        catalogue: that has the products' pictures.
+        colour_by: a column with a colour for each value; a column of categories if None.
+        workers: processes that decode pictures.
+
+    Raises:
+        QueryError: there is no such column, or fewer than two products.
+        DamagedError: the generation cannot be read.
+        CatalogueError: the catalogue cannot be read to its end.
+    """
+    searcher = index.searcher
+    count = searcher.generation.product_count
+    if count < 2:
+        raise QueryError(f"a map needs two products; the index has {count}.")
+    column = _choose_column(index, colour_by)
+    rows = np.arange(0, count, -(-count // MOST_PRODUCTS))
+    logger.info("comparing the products", extra={"phase": "compare the products"})
+    vectors = searcher.ann.vectors(rows)
+    neighbours, cosines = find_neighbours(vectors)
+    positions = make_layout(vectors, neighbours)
+    table = _read(index, rows, ["product_id", "text", *_titles(index)])
+    ids, texts = (table[name].to_pylist() for name in ("product_id", "text"))
+    titles = table["title"].to_pylist() if "title" in table.column_names else texts
+    clusters, regions = find_clusters(positions, [text or "" for text in texts])
+    categories, codes = _categories(index, rows, column)
+    logger.info("looking at the pictures", extra={"phase": "look at the pictures"})
+    places = {product_id: place for place, product_id in enumerate(ids)}
+    pictures = collect_pictures(
+        catalogue, places.get, len(ids), most_bytes=MOST_BYTES, workers=workers
+    )
+    outliers = {
+        "wrong_picture": wrong_pictures(*split_parts(unit_parts(vectors))),
+        "wrong_category": wrong_categories(codes, categories, neighbours, cosines),
+        "near_duplicate": near_duplicates(neighbours, cosines),
+        "empty_picture": [
+            Outlier(place, 1.0, f"brightness varies by {pictures.deviation[place]:.1f} of 255")
+            for place in pictures.empty().tolist()
+        ],
+        "blurred_picture": [
+            Outlier(place, 1.0, f"sharpness {pictures.sharpness[place]:.1f}")
+            for place in pictures.blurred().tolist()
+        ],
+    }
+    report = DeepReport(
+        products=count,
+        shown=len(rows),
+        generation=searcher.generation.number,
+        layout="t-SNE" if has_tsne() else "principal components",
+        coloured_by=column,
+        clusters=[each.name for each in clusters if each.level == 0],
+        pictures=int(pictures.there.sum()),
+        outliers={kind: len(found) for kind, found in outliers.items()},
+        examples={
+            kind: [f"{ids[each.place]}: {each.detail}" for each in found[:EXAMPLES]]
+            for kind, found in outliers.items()
+            if found
+        },
+        warnings=_warnings(len(rows), count, pictures),
+    )
+    shown = [str(title or text or "")[:100] for title, text in zip(titles, texts, strict=True)]
+    return ProductMap(
+        report, ids, shown, positions, categories, codes, regions, clusters, outliers, pictures
+    )
+
+
+def write_map(found: ProductMap, out: Path) -> None:
+    """Writes a map as Parquet: `id`, `x`, `y`, `title`, `category`, `cluster`, `outlier`.
+
+    Raises:
+        StoreError: `out` cannot be written.
+    """
+    kinds = {each.place: kind for kind, listed in found.outliers.items() for each in listed}
+    categories = pa.array([*found.categories, None], pa.string())
+    regions = {each.number: each.name for each in found.clusters if each.level == 0}
+    table = pa.table(
+        {
+            "id": pa.array(found.product_ids, pa.string()),
+            "x": pa.array(found.positions[:, 0], pa.float32()),
+            "y": pa.array(found.positions[:, 1], pa.float32()),
+            "title": pa.array(found.titles, pa.string()),
+            "category": categories.take(pa.array(found.codes % len(categories))),
+            "cluster": pa.array([regions.get(each) for each in found.regions], pa.string()),
+            "outlier": pa.array([kinds.get(at) for at in range(len(found.titles))], pa.string()),
+        }
+    )
+    with new_file(out) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _choose_column(index: ProductIndex, colour_by: str | None) -> str | None:
+    products = index.searcher.products
+    if colour_by is not None:
+        products.check_column(colour_by, "colour_by")
+        return colour_by
+    return next((name for name in CATEGORIES if name in products.columns), None)
+
+
+def _titles(index: ProductIndex) -> list[str]:
+    return ["title"] if "title" in index.searcher.products.columns else []
+
+
+def _read(index: ProductIndex, rows: Rows, columns: list[str]) -> pa.Table:
+    path = index.generation.folder / "products.parquet"
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        remedy = advise_instead_of(index.generation.folder)
+        raise DamagedError(f"{path}: cannot be read ({error}). {remedy}") from error
+    casts = [pa.field(name, pa.string()) for name in table.column_names]
+    return table.cast(pa.schema(casts)).take(pa.array(rows))
+
+
+def _categories(
+    index: ProductIndex, rows: Rows, column: str | None
+) -> tuple[tuple[str, ...], Rows]:
+    """The values of a column, and the number of each row's, -1 where it has none."""
+    if column is None:
+        return (), np.full(len(rows), -1, np.int64)
+    encoded = _read(index, rows, [column])[column].combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return tuple(encoded.dictionary.to_pylist()), codes
+
+
+def _warnings(shown: int, count: int, pictures: Pictures) -> list[str]:
+    found = []
+    if shown < count:
+        found.append(f"the map shows {shown} of {count} products, evenly spaced.")
+    if not has_tsne():
+        found.append(
+            "without the extra `map` products lie on two straight axes, which tell little. Run "
+            "\"pip install 'prodmatch[map]'\"."
+        )
+    if pictures.there.any() and not pictures.sheets:
+        found.append("the pictures do not fit into a page, which is without them.")
+    return found

@@ -1,0 +1,1 @@
+"""A generation in two dimensions: positions, named clusters, pictures, outliers."""

@@ -1,0 +1,102 @@
+"""Products that look wrong: a picture of something else, another category, a copy of another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.storage.vectors import Vectors
+
+REFERENCES = 1_000  # texts, and pictures, that a product's own are compared with
+WRONG_PICTURE = 0.5  # of the references nearer than the own one, on the mean of both sides
+OTHER_CATEGORY = 0.8  # of the neighbours that have one category, another than the product
+MIN_NEIGHBOURS = 8
+DUPLICATE = 0.985  # cosine from which on two products are nearly the same
+BLOCK_ROWS = 4096
+SEED = 0
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A product that looks wrong, and why."""
+
+    place: int
+    score: float
+    detail: str
+    other: int | None = None  # the place of the product that it is compared with
+
+
+def mismatch(text: Vectors, image: Vectors) -> npt.NDArray[np.float64]:
+    """How strange a product's picture is to its text, and the other way round: `(n,)`, 0 to 1.
+
+    The share of other products' texts that are nearer to its picture than its own, and of other
+    pictures that are nearer to its text, on the mean. About 0 where they belong together, about .5
+    for two that were drawn by chance; NaN where one is missing.
+
+    Args:
+        text: `(n, dim)` text parts of unit length, or zeros.
+        image: the image parts.
+    """
+    both = np.flatnonzero(text.any(axis=1) & image.any(axis=1))
+    found = np.full(len(text), np.nan)
+    if len(both) < 2:
+        return found
+    chosen = np.random.default_rng(SEED).permutation(both)[:REFERENCES]
+    for start in range(0, len(both), BLOCK_ROWS):
+        rows = both[start : start + BLOCK_ROWS]
+        own = (text[rows] * image[rows]).sum(axis=1, keepdims=True)
+        nearer_texts = (image[rows] @ text[chosen].T > own + 1e-6).mean(axis=1)
+        nearer_pictures = (text[rows] @ image[chosen].T > own + 1e-6).mean(axis=1)
+        found[rows] = (nearer_texts + nearer_pictures) / 2
+    return found
+
+
+def wrong_pictures(text: Vectors, image: Vectors) -> list[Outlier]:
+    """Products whose picture is no nearer to their text than others' are, the strangest first."""
+    found = mismatch(text, image)
+    places = np.flatnonzero(np.nan_to_num(found) >= WRONG_PICTURE)
+    order = places[np.argsort(-found[places], kind="stable")]
+    return [
+        Outlier(place, float(found[place]), f"{found[place]:.0%} of others fit better")
+        for place in order.tolist()
+    ]
+
+
+def wrong_categories(
+    codes: npt.NDArray[np.int64], names: tuple[str, ...], neighbours: Rows, cosines: Vectors
+) -> list[Outlier]:
+    """Products none of whose neighbours has their category, and nearly all have one other.
+
+    Args:
+        codes: `(n,)`, the number of each product's category, -1 where it has none.
+        names: of the categories.
+        neighbours: `(n, k)`, places of the nearest products.
+        cosines: `(n, k)`, 0 where there is none.
+    """
+    known = (codes[neighbours] >= 0) & (cosines > 0)
+    own = ((codes[neighbours] == codes[:, None]) & known).sum(axis=1)
+    counts = known.sum(axis=1)
+    found = []
+    for place in np.flatnonzero((codes >= 0) & (own == 0) & (counts >= MIN_NEIGHBOURS)).tolist():
+        near = codes[neighbours[place]][known[place]]
+        values, times = np.unique(near, return_counts=True)
+        best = int(times.argmax())
+        share = times[best] / counts[place]
+        if share >= OTHER_CATEGORY:
+            detail = f"{names[codes[place]]}; {times[best]} of {counts[place]} neighbours are "
+            closeness = float(share * cosines[place].mean())
+            found.append(Outlier(place, closeness, detail + names[values[best]]))
+    return sorted(found, key=lambda each: (-each.score, each.place))
+
+
+def near_duplicates(neighbours: Rows, cosines: Vectors) -> list[Outlier]:
+    """Pairs of products that are nearly the same, the nearest first; each pair once."""
+    found = []
+    for place, column in np.argwhere(cosines >= DUPLICATE).tolist():
+        other = int(neighbours[place, column])
+        mutual = place in neighbours[other][cosines[other] >= DUPLICATE]
+        if place < other or not mutual:
+            cosine = float(cosines[place, column])
+            found.append(Outlier(place, cosine, f"cosine {cosine:.3f}", other))
+    return sorted(found, key=lambda each: (-each.score, each.place))
