@@ -118,10 +118,10 @@ DEVICE = click.option(
 )
 PRECISION = click.option(
     "--precision",
-    type=click.Choice(["auto", "float32", "bf16"]),
+    type=click.Choice(["auto", "float32", "bf16", "int8"]),
     default="auto",
     show_default=True,
-    help="That the encoders run in; auto is the store's, and of a new store the device's quickest.",
+    help="That the encoders run in; auto is the store's; of a new one the quickest that holds.",
 )
 WORKERS = click.option(
     "--workers",

@@ -22,10 +22,11 @@ from prodmatch.embedding.night import (
     read_last_night,
     scanned_night,
 )
-from prodmatch.embedding.plan import FeaturePlan, plan_features
+from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
+from prodmatch.embedding.precision import choose_quickest, is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
 from prodmatch.embedding.reuse import find_last_vectors
-from prodmatch.encoders.device import Precision, choose_device, choose_precision, has_bf16
+from prodmatch.encoders.device import Precision, choose_device
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
@@ -52,7 +53,7 @@ class EmbedSettings:
     """How a run is done, and what lets it through; only `precision` changes what comes out."""
 
     device: str = "auto"
-    precision: str = "auto"  # float32, bf16, or the store's, else the quickest
+    precision: str = "auto"  # float32, bf16, int8, or the store's, else the quickest that holds
     workers: int = 1
     max_reject: float = 0.01  # share of rows; above it no embeddings are written
     max_removed: float = 0.2  # share of the products embedded before that may be gone
@@ -105,7 +106,8 @@ def plan_embedding(
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
     with lock_store(store), scratch_directory(store) as scratch:
         last = read_last_night(store).without(catalogue.mapping.excluded)
-        precision = _choose_precision(settings or EmbedSettings(), store)
+        settings = settings or EmbedSettings()
+        precision = named_precision(settings.precision, choose_device(settings.device), store)
         plan = plan_features(catalogue, model.encoders, store, scratch, precision)
         tonight = scanned_night(catalogue, plan.scan)
         return EmbedPlan(
@@ -152,23 +154,32 @@ def embed_catalogue(
         _require_left_out(catalogue, store)
         last = read_last_night(store).without(catalogue.mapping.excluded)
         with scratch_directory(store) as scratch:
-            precision = _choose_precision(settings, store)
-            settings = replace(settings, precision=precision)
+            device = choose_device(settings.device)
+            precision = named_precision(settings.precision, device, store)
             cache = ScanCache(store / "scans")
             plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
             check = _Check(catalogue, model, store, settings, last)
             scanned = scanned_night(catalogue, plan.scan)
-            warnings = check(plan.scan, scanned)  # before hours of encoding
-            device, workers = settings.device, settings.workers
+            warnings = check(plan, scanned)  # before hours of encoding
+            if is_worth_measuring(plan, settings.precision, store):
+                precision = choose_quickest(catalogue, model, plan, device, classes=classes)
+                _remember(catalogue, model, store, precision)  # even if this run is killed
+                plan = plan_scanned(plan.scan, model.encoders, store, precision)
+                warnings = check(plan, scanned)
             encoded = encode_missing(
-                catalogue, model.encoders, plan, device=device, workers=workers, classes=classes
+                catalogue,
+                model.encoders,
+                plan,
+                device=device.type,
+                workers=settings.workers,
+                classes=classes,
             )
             made_from = _made_from(model, plan)
             vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
             fused = fuse(plan, model.heads, scratch, vectors)
             tonight = fused_night(fused, scanned)
             if tonight is not scanned:
-                warnings = check(plan.scan, tonight)
+                warnings = check(plan, tonight)
             warnings += describe_unusable(tonight.listed_unusable)
             warnings += plan.scan.text_warnings
             warnings += _remember(catalogue, model, store, precision)
@@ -202,13 +213,13 @@ class _Check:
     settings: EmbedSettings
     last: LastNight
 
-    def __call__(self, scan: Scan, tonight: Tonight) -> list[str]:
+    def __call__(self, plan: FeaturePlan, tonight: Tonight) -> list[str]:
         """Lists the rejects, and gives warnings.
 
         Raises:
             CatalogueError: too many rows are rejected, or too much is gone.
         """
-        digest = _digest(scan, self.model, self.settings.precision, tonight)
+        digest = _digest(plan.scan, self.model, plan.precision, tonight)
         path = self.store / "rejects" / f"{digest}.parquet"
         write_rejects(path, tonight)
         if not self.catalogue.row_count:  # opened as one that may be empty
@@ -224,24 +235,6 @@ class _Check:
             )
         accepted = [f"accepted: {text}" for text in found.refusals]
         return [*self.last.warnings, *accepted, *found.warnings]
-
-
-def _choose_precision(settings: EmbedSettings, store: Path) -> Precision:
-    """The one given; else the store's, so that machines agree; else the device's quickest."""
-    device, name = choose_device(settings.device), settings.precision
-    if name == "auto":
-        try:
-            remembered = read_settings(store)
-        except (DamagedError, MismatchError):  # reported where it is written again
-            remembered = None
-        name = (remembered and remembered.precision) or name
-    precision = choose_precision(name, device)
-    if precision == "bf16" and not has_bf16(device):
-        logger.warning(
-            "bf16 is emulated on this processor, some fifteen times slower than "
-            "`precision=float32`, which would encode everything again."
-        )
-    return precision
 
 
 def _name_unsearched(catalogue: Catalogue) -> list[str]:

@@ -35,7 +35,8 @@ def test_a_named_precision_is_taken_whatever_the_processor_has(name: str, found:
 
 
 def test_an_unknown_precision_and_a_missing_device_are_named() -> None:
-    with pytest.raises(ModelError, match=r"^`precision=fp16`: must be auto, float32 or bf16\.$"):
+    names = "auto, float32, bf16 or int8"
+    with pytest.raises(ModelError, match=rf"^`precision=fp16`: must be {names}\.$"):
         choose_precision("fp16", torch.device("cpu"))
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="`device=cuda`: no CUDA device was found"):

@@ -9,7 +9,7 @@ import torch
 
 from prodmatch.encoders import device
 from prodmatch.encoders.image import ImageEncoder
-from prodmatch.encoders.onnx_export import check_bf16, export_encoders
+from prodmatch.encoders.onnx_export import check_precision, export_encoders
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
@@ -64,12 +64,12 @@ def test_float32_is_float32_whatever_the_processor_has(
 @pytest.mark.parametrize("cosine", [0.5, float("nan")])
 def test_a_precision_that_loses_nearly_everything_is_refused(cosine: float, model: Model) -> None:
     with pytest.raises(ModelError, match=r"image encoder .* Embed with `precision=float32`"):
-        check_bf16(model, {"text": 0.999, "image": cosine})
+        check_precision(model, {"text": 0.999, "image": cosine}, "bf16")
 
 
 def test_a_precision_that_loses_something_is_a_warning(
     model: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_bf16(model, {"text": 0.999, "image": 0.95})
+    check_precision(model, {"text": 0.999, "image": 0.95}, "bf16")
     (record,) = caplog.records
     assert "in bf16 the image encoder agrees with float32 to a cosine of 0.9500" in record.message

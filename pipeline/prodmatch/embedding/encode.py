@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -16,8 +17,8 @@ from tqdm import tqdm
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.encoders.device import Compute, choose_device
-from prodmatch.encoders.image import IMAGE_ROWS, ImageBatches
+from prodmatch.encoders.device import Compute, Precision, choose_device, picture_precision
+from prodmatch.encoders.image import ImageBatches
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import EncoderPair
@@ -30,6 +31,7 @@ from prodmatch.storage.vectors import Vectors
 logger = logging.getLogger(__name__)
 
 LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision
+DECODED_ROWS = 64  # pictures that are decoded, then encoded, together
 SHARD_ROWS = 4096  # what a kill can cost
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 Items = TypeVar("Items", Sequence[str], Pixels, contravariant=True)
@@ -75,6 +77,29 @@ class EncoderClasses:
     image: Callable[[Path, ImageSpec, Compute, Path], ImageBatches] = open_image_encoder
 
 
+@dataclass(frozen=True)
+class OpenEncoders:
+    """The encoders of a model in a precision; each is loaded when it is first needed."""
+
+    files: EncoderPair
+    device: torch.device
+    precision: Precision
+    graphs: Path  # where exported ones are kept
+    classes: EncoderClasses
+
+    @cached_property
+    def text(self) -> TextBatches:
+        """The text encoder."""
+        compute = Compute(self.device, self.precision)
+        return self.classes.text(self.files.text_folder, self.files.text, compute, self.graphs)
+
+    @cached_property
+    def image(self) -> ImageBatches:
+        """The picture encoder."""
+        compute = Compute(self.device, picture_precision(self.precision))
+        return self.classes.image(self.files.image_folder, self.files.image, compute, self.graphs)
+
+
 class Encoder(Protocol[Items]):
     """A text or picture encoder: `rows` items at a time go through it."""
 
@@ -95,17 +120,16 @@ def encode_missing(
     classes: EncoderClasses | None = None,
 ) -> EncodeResult:
     """Encodes what the store lacks, shard by shard; a killed run loses one shard at most."""
-    compute = Compute(choose_device(device), plan.precision)
-    classes = classes or EncoderClasses()
+    opened = OpenEncoders(
+        encoders, choose_device(device), plan.precision, plan.graphs, classes or EncoderClasses()
+    )
     texts, images = EncodeCount(), EncodeCount()
     if len(plan.new_texts):
         _name_phase("texts", len(plan.new_texts))
-        text_encoder = classes.text(encoders.text_folder, encoders.text, compute, plan.graphs)
         contents = new_texts(plan.scan, plan.new_texts)
-        texts = encode_texts(contents, len(plan.new_texts), text_encoder, plan.texts)
+        texts = encode_texts(contents, len(plan.new_texts), opened.text, plan.texts)
     if plan.images_to_encode:
         _name_phase("pictures", plan.images_to_encode)
-        image_encoder = classes.image(encoders.image_folder, encoders.image, compute, plan.graphs)
         others = plan.scan.others
         sources: list[tuple[PictureSource, npt.NDArray[np.int64], pa.Array]] = [
             (
@@ -122,7 +146,7 @@ def encode_missing(
         for source, numbers, keys in sources:
             if len(numbers):
                 images += encode_pictures(
-                    source, numbers, keys.to_pylist(), image_encoder, plan.images, workers=workers
+                    source, numbers, keys.to_pylist(), opened.image, plan.images, workers=workers
                 )
     return EncodeResult(texts, images)
 
@@ -157,7 +181,7 @@ def encode_pictures(
         store: takes the features.
         workers: processes that decode; 0 decodes between the batches.
     """
-    pictures = PictureBatches(source, rows, keys, encoder.spec, IMAGE_ROWS)
+    pictures = PictureBatches(source, rows, keys, encoder.spec, DECODED_ROWS)
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
     with tqdm(total=len(rows), desc="pictures", unit="picture", disable=bars_off()) as progress:
         for decoded in decoded_batches(pictures, workers):

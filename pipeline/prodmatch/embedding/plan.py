@@ -63,11 +63,17 @@ def plan_features(
 
     Features of another precision have another name, and count as missing.
     """
+    return plan_scanned(scan_catalogue(catalogue, scratch, cache), encoders, store, precision)
+
+
+def plan_scanned(
+    scan: Scan, encoders: EncoderPair, store: Path, precision: Precision
+) -> FeaturePlan:
+    """Decides what has to be encoded of a catalogue that was scanned; writes nothing."""
     text = text_fingerprint(encoders.text_folder, encoders.text, precision)
     image = image_fingerprint(encoders.image_folder, encoders.image, precision)
     texts = FeatureStore(store / "features" / f"text-{text[:32]}")
     images = FeatureStore(store / "features" / f"image-{image[:32]}")
-    scan = scan_catalogue(catalogue, scratch, cache)
     known = images.keys()
     firsts = pa.concat_arrays([known, scan.image_keys])
     return FeaturePlan(

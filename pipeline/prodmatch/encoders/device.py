@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from prodmatch.errors import ModelError
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bf16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and a precision; bf16 works everywhere, and is slow where it is emulated."""
+    """A device and a precision; all work everywhere, and are slow where they are emulated."""
 
     device: torch.device
     precision: Precision = "float32"
@@ -25,6 +28,13 @@ class Compute:
         """A context in which encoders run."""
         with torch.inference_mode(), autocast(self.device, self.precision):
             yield
+
+    def load(self, array: npt.NDArray[np.generic]) -> torch.Tensor:
+        """An array on the device; to a GPU it is copied while that computes."""
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
 
 CPU = Compute(torch.device("cpu"))
@@ -43,25 +53,37 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision called `auto`, `float32` or `bf16`, for encoders.
-
-    `auto` is what they are quickest in: on a CPU, bf16 by torch only where it has AMX; elsewhere
-    float32 by onnxruntime is quicker.
+    """The precision of that name, for encoders; of `auto`, the one that is taken unmeasured.
 
     Raises:
         ModelError: there is no such precision.
     """
-    named: dict[str, Precision] = {"float32": "float32", "bf16": "bf16"}
     if name == "auto":
         return "bf16" if device.type == "cuda" or _cpu_has_amx() else "float32"
-    if name in named:
-        return named[name]
-    raise ModelError(f"`precision={name}`: must be auto, float32 or bf16.")
+    for precision in PRECISIONS:
+        if name == precision:
+            return precision
+    raise ModelError(f"`precision={name}`: must be auto, float32, bf16 or int8.")
+
+
+def picture_precision(precision: Precision) -> Precision:
+    """What pictures are encoded in: 8 bits, which lose too much of a picture, are for texts."""
+    return "float32" if precision == "int8" else precision
 
 
 def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bf16 itself; emulated, it is 15 times slower."""
     return device.type == "cuda" or _cpu_has_bf16()
+
+
+def has_int8(device: torch.device) -> bool:
+    """Whether the device multiplies 8-bit integers itself, without overflow."""
+    return device.type == "cpu" and _cpu_has_vnni()
+
+
+@functools.cache
+def _cpu_has_vnni() -> bool:
+    return bool(torch.cpu._is_vnni_supported())
 
 
 @functools.cache

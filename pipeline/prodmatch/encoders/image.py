@@ -15,12 +15,14 @@ from torch import Tensor, nn
 
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.efficientnet import LITE0, Lite0Features, load_lite0
+from prodmatch.encoders.lanes import map_in_lanes
 from prodmatch.errors import ModelError
 from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.vectors import Vectors
 
-IMAGE_ROWS = 64
+IMAGE_ROWS = 16
+CUDA_IMAGE_ROWS = 256
 
 
 class ResnetFeatures(nn.Module):
@@ -61,6 +63,7 @@ class ImageBatches(ABC):
         self.spec = spec
         self.dim = dim
         self.rows = IMAGE_ROWS
+        self.device = CPU.device
 
     @abstractmethod
     def run(self, pixels: Pixels) -> Vectors:
@@ -68,13 +71,14 @@ class ImageBatches(ABC):
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of `(n, side, side, 3)` pictures, in order."""
-        parts, rows = [], self.rows
-        for start in range(0, len(pixels), rows):
-            part = pixels[start : start + rows]
-            batch = np.zeros((rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always
-            batch[: len(part)] = part
-            parts.append(self.run(batch)[: len(part)])
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
+        parts = [pixels[start : start + self.rows] for start in range(0, len(pixels), self.rows)]
+        found = list(map_in_lanes(self._encode_batch, parts, self.device))
+        return np.concatenate(found) if found else np.zeros((0, self.dim), dtype=np.float32)
+
+    def _encode_batch(self, pixels: Pixels) -> Vectors:
+        batch = np.zeros((self.rows, *pixels.shape[1:]), dtype=np.uint8)  # one shape, always
+        batch[: len(pixels)] = pixels
+        return self.run(batch)[: len(pixels)]
 
 
 class ImageEncoder(ImageBatches):
@@ -83,14 +87,15 @@ class ImageEncoder(ImageBatches):
     def __init__(self, folder: Path, spec: ImageSpec, compute: Compute = CPU) -> None:
         network = load_network(folder, spec)
         super().__init__(spec, network.dim)
-        self.compute = compute
+        self.compute, self.device = compute, compute.device
+        self.rows = CUDA_IMAGE_ROWS if compute.device.type == "cuda" else IMAGE_ROWS
         network = network.to(memory_format=torch.channels_last)
         self.model = network.to(compute.device).eval()
 
     def run(self, pixels: Pixels) -> Vectors:
         """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
         with self.compute.inference():
-            found = self.model(torch.from_numpy(pixels).to(self.compute.device))
+            found = self.model(self.compute.load(pixels))
         features: Vectors = found.float().cpu().numpy()
         return features
 
@@ -99,7 +104,7 @@ class OnnxImageEncoder(ImageBatches):
     """The same through its exported graph, in float32; the weights are not loaded into torch."""
 
     def __init__(self, spec: ImageSpec, graph: Path) -> None:
-        self.session = open_session(graph, long_lived=True)
+        self.session = open_session(graph, long_lived=True, threads=1)
         super().__init__(spec, output_width(self.session))
 
     def run(self, pixels: Pixels) -> Vectors:

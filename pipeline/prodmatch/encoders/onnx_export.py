@@ -16,7 +16,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.device import CPU, Compute, Precision, picture_precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
 from prodmatch.encoders.text import OnnxTextEncoder, TextEncoder
@@ -38,11 +38,11 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_TEXTS = ("red t-shirt", "women's leather handbag, black", "usb-c cable 2 m", "stuhl")
 COSINE = 0.999  # what an exported encoder must reach against torch
-BF16_COSINE = 0.98  # what bf16 should reach against float32; below it a warning says so
+QUICK_COSINE = 0.98  # what bf16 and int8 should reach against float32; below it a warning says so
 ABSURD_COSINE = 0.8
 
 
-def export_encoders(model: Model, root: Path, precision: str = "float32") -> Path:
+def export_encoders(model: Model, root: Path, precision: Precision = "float32") -> Path:
     """The directory below `root` with the model's query encoders; made once for each model.
 
     It holds `text.onnx` (ids, mask -> features), `image.onnx` (bytes `(n, side, side, 3)` ->
@@ -53,10 +53,10 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
     Args:
         model: whose encoders.
         root: the store's directory of graphs and query encoders.
-        precision: that products are encoded in; what bf16 loses is logged when it is made.
+        precision: that products are encoded in; what it loses is logged when they are made.
 
     Raises:
-        ModelError: the exported encoders do not agree with torch, or bf16 not with float32.
+        ModelError: the exported encoders do not agree with torch, or the precision with float32.
     """
     folder = root / model.fingerprint[:32]
     if verify_or_remove(folder):
@@ -84,8 +84,9 @@ def export_encoders(model: Model, root: Path, precision: str = "float32") -> Pat
             },
         )
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-        if precision == "bf16":
-            check_bf16(model, _bf16_cosines(model, QueryEncoders(temporary)))
+        if precision != "float32":
+            cosines = _quick_cosines(model, QueryEncoders(temporary), precision)
+            check_precision(model, cosines, precision)
     return folder
 
 
@@ -213,30 +214,32 @@ def _compare(name: str, exact: Vectors, found: Vectors) -> None:
         )
 
 
-def _bf16_cosines(model: Model, exported: QueryEncoders) -> dict[str, float]:
-    """The lowest cosine of each kind of unit parts in bf16 with those in float32."""
+def _quick_cosines(model: Model, exported: QueryEncoders, precision: Precision) -> dict[str, float]:
+    """The lowest cosine of each kind of unit parts in a precision with those in float32."""
     pair, pixels = model.encoders, _sample_pictures(model.description.image)
-    compute = Compute(CPU.device, "bf16")
-    text = TextEncoder(pair.text_folder, pair.text, compute)
-    image = ImageEncoder(pair.image_folder, pair.image, compute)
-    text.rows, image.rows = len(SAMPLE_TEXTS), len(pixels)
+    text = TextEncoder(pair.text_folder, pair.text, Compute(CPU.device, precision))
+    text.rows = len(SAMPLE_TEXTS)
     texts = model.heads.texts(text.encode(SAMPLE_TEXTS))
-    pictures = model.heads.pictures(image.encode(pixels))
-    return {
-        "text": float((texts * exported.texts(SAMPLE_TEXTS, passage=True)).sum(axis=1).min()),
-        "image": float((pictures * exported.pictures(pixels)).sum(axis=1).min()),
-    }
+    exact = exported.texts(SAMPLE_TEXTS, passage=True)
+    cosines = {"text": float((texts * exact).sum(axis=1).min())}
+    if picture_precision(precision) != "float32":
+        image = ImageEncoder(pair.image_folder, pair.image, Compute(CPU.device, precision))
+        image.rows = len(pixels)
+        pictures = model.heads.pictures(image.encode(pixels))
+        cosines["image"] = float((pictures * exported.pictures(pixels)).sum(axis=1).min())
+    return cosines
 
 
-def check_bf16(model: Model, cosines: dict[str, float]) -> None:
-    """Logs what products' features lose in bf16, while queries are encoded in float32.
+def check_precision(model: Model, cosines: dict[str, float], precision: Precision) -> None:
+    """Logs what products' features lose in a precision, while queries are encoded in float32.
 
     Raises:
         ModelError: they lose nearly everything.
     """
     for name, lowest in cosines.items():
-        found = f"{model.folder}: in bf16 the {name} encoder agrees with float32 to a cosine of"
+        found = f"{model.folder}: in {precision} the {name} encoder agrees with float32 to a cosine"
+        found += " of"
         if not lowest >= ABSURD_COSINE:
             raise ModelError(f"{found} {lowest:.3f}. Embed with `precision=float32`.")
-        level = logging.INFO if lowest >= BF16_COSINE else logging.WARNING
+        level = logging.INFO if lowest >= QUICK_COSINE else logging.WARNING
         logger.log(level, "%s %.4f; `precision=float32` loses nothing.", found, lowest)

@@ -5,6 +5,7 @@ a product added at night gets the vector that it would get in a build from scrat
 """
 
 import contextlib
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,13 +24,16 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.int8 import quantise_linear_layers
+from prodmatch.encoders.lanes import map_in_lanes
 from prodmatch.errors import ModelError
 from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.vectors import Vectors
 
-TOKEN_STEP = 16  # texts are padded to a multiple of this many tokens: few shapes
-TEXT_ROWS = 64
+TOKEN_STEP = 8  # texts are padded to a multiple of this many tokens: few shapes
+TEXT_ROWS = 32  # whose states stay in the cache between the layers
+CUDA_TEXT_ROWS = 512
 Tokens = npt.NDArray[np.int64]
 
 
@@ -98,6 +102,7 @@ class TextBatches(ABC):
         self.max_tokens = min(spec.max_tokens, positions or spec.max_tokens)
         self.dim = dim
         self.rows = TEXT_ROWS
+        self.device = CPU.device
 
     @abstractmethod
     def run(self, ids: Tokens, mask: Tokens) -> Vectors:
@@ -105,17 +110,27 @@ class TextBatches(ABC):
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
-        rows, tokens = self.rows, self.tokenize(texts, query=query)
+        tokens = self.tokenize(texts, query=query)
         features = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for batch, length in self._batches(tokens, rows):
-            ids = np.full((rows, length), self.pad_id, np.int64)
-            mask = np.zeros_like(ids)
-            for place, row in enumerate(batch):
-                ids[place, : len(tokens[row])] = tokens[row]
-                mask[place, : len(tokens[row])] = 1
-            mask[len(batch) :, 0] = 1  # rows that only fill the shape: no division by zero
-            features[batch] = self.run(ids, mask)[: len(batch)]
+        batches = list(self._batches(tokens, self.rows))
+        encode_batch = functools.partial(self._encode_batch, tokens, self.rows)
+        for (batch, _), found in zip(
+            batches, map_in_lanes(encode_batch, batches, self.device), strict=True
+        ):
+            features[batch] = found
         return features
+
+    def _encode_batch(
+        self, tokens: Sequence[Sequence[int]], rows: int, batch: tuple[list[int], int]
+    ) -> Vectors:
+        members, length = batch
+        ids = np.full((rows, length), self.pad_id, np.int64)
+        mask = np.zeros_like(ids)
+        for place, row in enumerate(members):
+            ids[place, : len(tokens[row])] = tokens[row]
+            mask[place, : len(tokens[row])] = 1
+        mask[len(members) :, 0] = 1  # rows that only fill the shape: no division by zero
+        return self.run(ids, mask)[: len(members)]
 
     def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
         """Token ids of each text with its prefix, cut to what the encoder reads."""
@@ -154,15 +169,18 @@ class TextEncoder(TextBatches):
         check_layers(folder, spec, int(encoder.config.num_hidden_layers))
         positions = getattr(encoder.config, "max_position_embeddings", None)
         model = TextFeatures(encoder, spec)
+        if compute.precision == "int8":
+            quantise_linear_layers(encoder, compute.device)
         super().__init__(tokenizer, spec, positions, model.dim)
+        self.device = compute.device
+        self.rows = CUDA_TEXT_ROWS if compute.device.type == "cuda" else TEXT_ROWS
         self.compute = compute
         self.model = model.to(compute.device).eval()
 
     def run(self, ids: Tokens, mask: Tokens) -> Vectors:
         """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
-        inputs = (torch.from_numpy(array).to(self.compute.device) for array in (ids, mask))
         with self.compute.inference():
-            found = self.model(*inputs)
+            found = self.model(*(self.compute.load(array) for array in (ids, mask)))
         features: Vectors = found.float().cpu().numpy()
         return features
 
@@ -172,7 +190,7 @@ class OnnxTextEncoder(TextBatches):
 
     def __init__(self, folder: Path, spec: TextSpec, graph: Path) -> None:
         """Opens a model directory for its tokenizer, and `text.onnx`."""
-        self.session = open_session(graph, long_lived=True)
+        self.session = open_session(graph, long_lived=True, threads=1)
         with _loading(folder):
             config = AutoConfig.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False

@@ -21,19 +21,21 @@ OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 Session: TypeAlias = onnxruntime.InferenceSession
 
 
-def open_session(path: Path, *, long_lived: bool) -> Session:
+def open_session(path: Path, *, long_lived: bool, threads: int = 0) -> Session:
     """An ONNX file ready to run on the processor.
 
     Args:
         path: the file; its weights may lie next to it.
         long_lived: whether it will run many times; for a single run, arranging the weights for
             speed takes longer than it saves.
+        threads: that one run takes, where several run at a time; 0 takes all there are.
 
     Raises:
         DamagedError: the file is no ONNX file that can be run.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads
     # Idle threads would spin for the next batch, and burn what other processes could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not long_lived:

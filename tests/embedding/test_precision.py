@@ -1,0 +1,115 @@
+"""The precision of a new store is measured once, taken where answers hold, and kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import embed, products, write
+
+from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.embed import EmbedSettings, embed_catalogue
+from prodmatch.embedding import precision
+from prodmatch.embedding.encode import EncoderClasses
+from prodmatch.embedding.precision import Answers, compare_answers
+from prodmatch.encoders.device import Compute, Precision
+from prodmatch.encoders.quickest import open_text_encoder
+from prodmatch.encoders.text import TextBatches
+from prodmatch.model.description import Model
+from prodmatch.model.preprocessing import TextSpec
+from prodmatch.storage.vectors import normalise
+
+
+def test_answers_are_compared_with_those_of_float32() -> None:
+    exact = np.eye(30, dtype=np.float32)
+    own = np.arange(30)
+    queries = normalise(exact + np.linspace(0, 0.5, 30, dtype=np.float32))
+    assert compare_answers(queries, own, exact, exact) == Answers(1.0, 0.0)
+    swapped = exact.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    found = compare_answers(queries, own, exact, swapped)
+    assert found.overlap < 1.0
+    assert found.rank_loss == pytest.approx((1 - 1 / 30) / 30 + (1 - 1 / 2) / 30, abs=0.02)
+    assert not found.hold
+
+
+@pytest.mark.parametrize(
+    ("overlap", "loss", "hold"),
+    [(0.98, 0.003, True), (0.979, 0.0, False), (1.0, 0.004, False), (float("nan"), 0.0, False)],
+)
+def test_answers_hold_within_their_limits(overlap: float, loss: float, hold: bool) -> None:
+    assert Answers(overlap, loss).hold is hold
+
+
+class _Clock:
+    """Time that passes as the encoders say."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _classes(clock: _Clock, costs: dict[Precision, float], noise: float) -> EncoderClasses:
+    """Encoders that take so long a text; those that are not float32 are so noisy."""
+
+    def open_text(folder: Path, spec: TextSpec, compute: Compute, graphs: Path) -> TextBatches:
+        encoder = open_text_encoder(folder, spec, compute, graphs)
+        encode = encoder.encode
+
+        def timed(texts: Sequence[str], *, query: bool = False) -> np.ndarray:
+            clock.now += costs[compute.precision] * len(texts)
+            features = encode(texts, query=query)
+            rough = np.random.default_rng(0).normal(size=features.shape).astype(np.float32)
+            return features + (0.0 if compute.precision == "float32" else noise) * rough
+
+        encoder.encode = timed  # type: ignore[method-assign]
+        return encoder
+
+    return EncoderClasses(open_text)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"float32": 2.0, "bf16": 2.0, "int8": 1.0}, 0.0, "int8"),
+        ({"float32": 2.0, "bf16": 1.0, "int8": 1.5}, 0.0, "bf16"),
+        ({"float32": 2.0, "bf16": 2.0, "int8": 1.9}, 0.0, "float32"),
+        ({"float32": 2.0, "bf16": 2.0, "int8": 1.0}, 3.0, "float32"),
+    ],
+)
+def test_the_quickest_that_holds_is_taken_and_kept(
+    case: tuple[dict[Precision, float], float, Precision],
+    store: Path,
+    tmp_path: Path,
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs, noise, chosen = case
+    clock = _Clock()
+    monkeypatch.setattr("prodmatch.embedding.precision.time.perf_counter", clock)
+    monkeypatch.setattr(precision, "MEASURED_CONTENTS", 20)
+    monkeypatch.setattr(precision, "MIN_OVERLAP", 0.5)  # random encoders tell little apart
+    monkeypatch.setattr(precision, "MAX_RANK_LOSS", 0.2)
+    monkeypatch.setattr(precision, "TOP", 3)
+    monkeypatch.setattr(precision, "quick_precisions", lambda _: ["int8", "bf16"])
+    catalogue = write(tmp_path / "c.parquet", products(12))
+    settings = EmbedSettings(workers=0, accept_changes=True, precision="auto")
+    classes = _classes(clock, costs, noise)
+    opened = open_catalogue(catalogue)
+    first = embed_catalogue(opened, model, store, settings, classes=classes)
+    assert first.precision == chosen
+    monkeypatch.setattr(precision, "quick_precisions", lambda _: [])  # another processor
+    again = embed(catalogue, model, store, precision="auto")
+    assert (again.precision, again.reused, again.embeddings) == (chosen, 24, first.embeddings)
+
+
+def test_a_small_catalogue_is_not_measured(
+    store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodmatch.embed.choose_quickest", None)
+    monkeypatch.setattr("prodmatch.encoders.device._cpu_has_amx", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    catalogue = write(tmp_path / "c.parquet", products(12))
+    assert embed(catalogue, model, store, precision="auto").precision == "float32"

@@ -1,0 +1,81 @@
+"""Texts in 8-bit integers: near float32, by each text alone, the same on any processor."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import embed, products, write
+
+from prodmatch.encoders import int8
+from prodmatch.encoders.device import Compute, picture_precision
+from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.image import OnnxImageEncoder
+from prodmatch.encoders.int8 import Int8Linear
+from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
+from prodmatch.encoders.text import TextEncoder
+from prodmatch.model.description import Model
+from prodmatch.storage.embeddings import require_embeddings
+
+INT8 = Compute(torch.device("cpu"), "int8")
+TEXTS = [f"{colour} shirt number {number}" for number in range(40) for colour in ("red", "blue")]
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_a_layer_is_near_its_own_and_by_each_row_alone(integer: bool) -> None:
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(200, 30)
+    rows = torch.nn.functional.gelu(3 * torch.randn(50, 200))
+    rows[7] = 0.0
+    with torch.no_grad():
+        layer, exact = Int8Linear(linear, integer=integer), linear(rows)
+        found = layer(rows)
+        assert (found - exact).abs().max() < 0.02 * exact.abs().max()
+        assert (found - exact).abs().max() > 1e-4
+        torch.testing.assert_close(found[7], linear.bias, atol=1e-6, rtol=0)
+        torch.testing.assert_close(layer(rows[3:4]), found[3:4], atol=0, rtol=0)
+
+
+def test_processors_without_the_instructions_give_the_same_features(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for has_int8 in (False, True):
+        monkeypatch.setattr(int8, "has_int8", lambda _, has_int8=has_int8: has_int8)
+        encoder = TextEncoder(model.encoders.text_folder, model.encoders.text, INT8)
+        found.append(encoder.encode(TEXTS))
+    np.testing.assert_allclose(*found, atol=1e-4)
+    exact = TextEncoder(model.encoders.text_folder, model.encoders.text).encode(TEXTS)
+    assert 1e-5 < np.abs(found[1] - exact).max() < 0.1
+
+
+def test_a_text_has_the_same_feature_in_any_company(model: Model, tmp_path: Path) -> None:
+    pair = model.encoders
+    encoder = open_text_encoder(pair.text_folder, pair.text, INT8, tmp_path)
+    loud = [*TEXTS[:20], "number " * 30]
+    np.testing.assert_array_equal(encoder.encode(loud)[3], encoder.encode(TEXTS[3:4])[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_stay_in_float32_and_keep_their_features(model: Model, store: Path) -> None:
+    pair = model.encoders
+    compute = Compute(INT8.device, picture_precision("int8"))
+    graphs = store / "encoders"
+    encoder = open_image_encoder(pair.image_folder, pair.image, compute, graphs)
+    assert isinstance(encoder, OnnxImageEncoder)
+    image = image_fingerprint(pair.image_folder, pair.image, "int8")
+    assert image == image_fingerprint(pair.image_folder, pair.image)
+    text = text_fingerprint(pair.text_folder, pair.text, "int8")
+    assert text != text_fingerprint(pair.text_folder, pair.text)
+
+
+def test_a_store_is_embedded_in_int8_and_stays_so(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    catalogue = write(tmp_path / "c.parquet", products(12))
+    embed(catalogue, model, store, precision="float32")
+    first = embed(catalogue, model, store, precision="int8")
+    assert (first.texts_encoded, first.images_encoded, first.precision) == (12, 0, "int8")
+    assert require_embeddings(store).manifest["precision"] == "int8"
+    again = embed(catalogue, model, store, precision="auto")
+    assert (again.precision, again.reused, again.embeddings) == ("int8", 24, first.embeddings)
