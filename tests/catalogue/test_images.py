@@ -1,9 +1,11 @@
 """Untrusted pictures and paths: right colours, or a reason."""
 
+import functools
 import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from small import draw
 
 from prodmatch.catalogue.image_files import read_image_file, read_image_text
 from prodmatch.catalogue.images import UnusableImage, decode_image
-from prodmatch.model.preprocessing import ImageSpec, preprocess_image
+from prodmatch.model.preprocessing import ImageSpec, least_size, preprocess_image
 
 
 def save(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -48,6 +50,30 @@ def test_a_palette_keeps_its_transparency() -> None:
     picture.putpalette([9, 9, 9, 200, 0, 0])
     data = save(picture, "PNG", transparency=0)
     assert np.asarray(decode_image(data)).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("fit", "side", "decoded"),
+    [
+        ("pad", 25, (75, 38)),
+        ("pad", 60, (150, 75)),
+        ("pad", 76, (300, 150)),
+        ("crop", 30, (150, 75)),
+        ("crop", 12, (75, 38)),
+    ],
+)
+def test_a_jpeg_is_decoded_no_larger_than_twice_what_is_seen(
+    fit: Literal["pad", "crop"], side: int, decoded: tuple[int, int]
+) -> None:
+    waves = np.sin(np.arange(300) / 12)[None, :, None] * np.cos(np.arange(150) / 9)[:, None, None]
+    pixels = (127 + 120 * waves * np.array([1.0, 0.5, -1.0])).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=95)
+    spec = ImageSpec(fit=fit, resize_pixels=side, crop_pixels=side)
+    found = decode_image(out.getvalue(), functools.partial(least_size, spec=spec))
+    assert found.size == decoded
+    exact = preprocess_image(decode_image(out.getvalue()), spec).astype(float)
+    assert np.abs(preprocess_image(found, spec) - exact).mean() < 5
 
 
 def test_exif_orientation_is_applied() -> None:

@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError, features
@@ -64,8 +64,15 @@ class UnusableImage(ProdmatchError):
         self.detail = detail[:200]
 
 
-def decode_image(data: bytes) -> Image.Image:
+def decode_image(
+    data: bytes, least_size: Callable[[tuple[int, int]], tuple[int, int]] | None = None
+) -> Image.Image:
     """The picture in `data` as RGB: upright, on white where it is transparent.
+
+    Args:
+        data: of strangers.
+        least_size: of a picture's width and height, those that are enough: a JPEG is then decoded
+            at a half, a quarter or an eighth of its size, where that is not less.
 
     Raises:
         UnusableImage: `empty`, `too_many_bytes`, `too_many_scans`, `too_many_pixels`, `broken` (a
@@ -84,6 +91,8 @@ def decode_image(data: bytes) -> Image.Image:
             if width * height > MOST_PIXELS:
                 found = f"{width} x {height} pixels, at most {MOST_PIXELS}"
                 raise UnusableImage("too_many_pixels", found)
+            if least_size is not None:
+                picture.draft(None, least_size(picture.size))
             return _to_rgb(picture)
     except UnusableImage:
         raise

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.engines.local import Child, ChildFailure, IsolatedPool, Pipe
 from prodmatch.errors import CatalogueError, ProdmatchError
-from prodmatch.model.preprocessing import ImageSpec, Pixels, preprocess_image
+from prodmatch.model.preprocessing import ImageSpec, Pixels, least_size, preprocess_image
 from prodmatch.storage.features import content_key
 
 STALL_SECONDS = 180.0  # without a batch; 64 of the largest pictures take less
@@ -31,7 +31,8 @@ class Preprocessed:
 def preprocess_bytes(data: bytes, spec: ImageSpec) -> Preprocessed:
     """The square of an untrusted picture that the encoder sees, decoded in this process."""
     try:
-        return Preprocessed(preprocess_image(decode_image(data), spec))
+        picture = decode_image(data, partial(least_size, spec=spec))
+        return Preprocessed(preprocess_image(picture, spec))
     except UnusableImage as error:
         return Preprocessed(None, error.reason)
 

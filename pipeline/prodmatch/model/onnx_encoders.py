@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from prodmatch.model.description import ModelDescription, read_description
 from prodmatch.model.heads import Heads
 from prodmatch.model.onnx_session import Session, open_session
-from prodmatch.model.preprocessing import Pixels, preprocess_image
+from prodmatch.model.preprocessing import Pixels, least_size, preprocess_image
 from prodmatch.storage.atomic import read_json
 from prodmatch.storage.vectors import Vectors
 
@@ -88,6 +88,10 @@ class QueryEncoders:
     def preprocess(self, picture: Image.Image) -> Pixels:
         """The square of an RGB picture that the encoder sees, `(side, side, 3)`."""
         return preprocess_image(picture, self.description.image)
+
+    def least_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The width and height that a picture of a size is to be decoded in, as products' are."""
+        return least_size(size, self.description.image)
 
     def knows(self, word: str) -> bool:
         """Whether the text encoder has a token for the whole word, not only for its pieces."""

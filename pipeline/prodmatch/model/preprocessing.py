@@ -114,11 +114,22 @@ def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:
 
 def resize_image(picture: Image.Image, spec: ImageSpec) -> Image.Image:
     """A picture in the size of which the encoder sees a square; one that has it stays as it is."""
-    if spec.fit == "crop":
-        scale = spec.resize_pixels / min(picture.size)
-    else:
-        scale = spec.crop_pixels / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    size = _resized(picture.size, spec)
     if size == picture.size:
         return picture
     return picture.resize(size, Image.Resampling[spec.interpolation.upper()])
+
+
+def least_size(size: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
+    """The width and height in which a picture of a size is to be decoded at least.
+
+    Twice what the encoder sees: then it differs from the whole by less than bf16 from float32.
+    """
+    width, height = _resized(size, spec)
+    return 2 * width, 2 * height
+
+
+def _resized(size: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
+    crop = spec.fit == "crop"
+    scale = spec.resize_pixels / min(size) if crop else spec.crop_pixels / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

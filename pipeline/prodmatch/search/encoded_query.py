@@ -190,7 +190,7 @@ class QueryEncoder:
         if query.image is None:
             return None
         try:
-            return self.encoders.preprocess(decode_image(query.image))
+            return self.encoders.preprocess(decode_image(query.image, self.encoders.least_size))
         except UnusableImage as error:
             raise QueryError(
                 f"query {query.query_id!r}: the picture cannot be used ({error}). "

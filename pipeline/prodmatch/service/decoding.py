@@ -1,5 +1,6 @@
 """Pictures of strangers for a service: decoded by processes that may die, which stay open."""
 
+import functools
 import io
 import queue
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_im
 from prodmatch.catalogue.thumbnails import make_thumbnail
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.errors import QueryError
-from prodmatch.model.preprocessing import ImageSpec, resize_image
+from prodmatch.model.preprocessing import ImageSpec, least_size, resize_image
 
 TOO_LARGE = ("too_many_bytes", "too_many_pixels", "too_many_scans")
 
@@ -49,7 +50,8 @@ def work(task: Task) -> bytes | Refused:
     if isinstance(task.wanted, int):
         return make_thumbnail(task.data, task.wanted) or Refused("broken", "")
     try:
-        picture = resize_image(decode_image(task.data), task.wanted)
+        enough = functools.partial(least_size, spec=task.wanted)
+        picture = resize_image(decode_image(task.data, enough), task.wanted)
     except UnusableImage as error:
         return Refused(error.reason, error.detail)
     out = io.BytesIO()
