@@ -18,7 +18,7 @@ from prodmatch.morning.alarms import Findings, other_alarms
 from prodmatch.morning.categories import find_shifts
 from prodmatch.morning.column_checks import check_columns
 from prodmatch.morning.content_checks import check_contents
-from prodmatch.morning.ordinary import Counts, simulate_nights
+from prodmatch.morning.ordinary import MOST_ROWS, Counts, simulate_nights
 from prodmatch.morning.pair import TEXT, Pair, pair_snapshots
 from prodmatch.morning.queries import compare_queries, take_queries
 from prodmatch.morning.report import (
@@ -45,7 +45,7 @@ from prodmatch.storage.generations import (
 logger = logging.getLogger(__name__)
 
 SIMULATED_ROWS = 60_000  # products of all simulated nights together, about
-FEWEST_NIGHTS, MOST_NIGHTS = 4, 20
+MOST_NIGHTS = 20
 FEWEST_PRODUCTS = 50  # of which ordinary nights can be made
 OTHER_MODEL = (
     "the generations are of different models: rows, texts and columns are compared, and queries, "
@@ -174,7 +174,8 @@ def simulate(snapshot: Snapshot, seed: int) -> list[Counts]:
     """What the checks find in ordinary nights made of a snapshot; none of a very small one."""
     if len(snapshot) < FEWEST_PRODUCTS:
         return []
-    nights = min(MOST_NIGHTS, max(FEWEST_NIGHTS, SIMULATED_ROWS // len(snapshot)))
+    size = min(len(snapshot), MOST_ROWS)
+    nights = min(MOST_NIGHTS, SIMULATED_ROWS // size)
     return simulate_nights(snapshot, count_signals, nights=nights, seed=seed)
 
 

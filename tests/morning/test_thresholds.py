@@ -1,9 +1,11 @@
 """Limits: ordinary nights stay below them, earlier ones move them, one that stands out does not."""
 
 import numpy as np
+import pytest
 from snapshots import columns, night, parts, snapshot
 
 from prodmatch.drift import count_signals
+from prodmatch.morning import ordinary
 from prodmatch.morning.ordinary import Counts, OrdinaryRates, ordinary_night, simulate_nights
 from prodmatch.morning.thresholds import find_limits, is_alarm
 
@@ -65,3 +67,15 @@ def test_the_limits_of_a_small_shop_let_its_ordinary_night_pass() -> None:
     limits = find_limits(names, len(pair.last), simulated, [])
     alarms = [name for each in counts for name in names if is_alarm(each.found[name], limits[name])]
     assert alarms == []
+
+
+def test_nights_of_a_large_shop_are_simulated_with_some_of_its_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = snapshot(columns(), *parts())
+    whole = simulate_nights(last, count_signals, nights=2, seed=0)
+    monkeypatch.setattr(ordinary, "MOST_ROWS", 100)
+    some = simulate_nights(last, count_signals, nights=2, seed=0)
+    assert all(290 < each.rows <= 300 for each in whole)
+    assert all(90 < each.rows <= 100 for each in some)
+    assert [*some[0].found] == [*whole[0].found]

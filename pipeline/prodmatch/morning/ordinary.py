@@ -9,9 +9,10 @@ import pyarrow as pa
 from prodmatch.columns.amounts import is_price
 from prodmatch.morning.pair import TEXT, Pair, is_label, pair_snapshots
 from prodmatch.morning.snapshot import ProductVectors, Rows, Snapshot, make_snapshot
+from prodmatch.search.vector_index import build_index
 from prodmatch.storage.vectors import Vectors, join_parts, normalise
 
-MOST_ROWS = 20_000  # of a simulated night
+MOST_ROWS = 10_000  # of a simulated night
 SALES = (0.5, 0.7, 0.75, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25)  # times a price
 BUSY = 4.0  # shape of the gamma distribution of a night's busyness: 0.2 to 2.2 in 19 of 20
 Cells = list[object]
@@ -56,11 +57,24 @@ def simulate_nights(
         seed: of what happens in them.
         rates: how much happens.
     """
-    found = []
+    found, snapshot = [], _some_of(snapshot, seed)
     for night in range(nights):
         rng = np.random.default_rng([seed, night])
         found.append(count(ordinary_night(snapshot, rng, rates or OrdinaryRates())))
     return found
+
+
+def _some_of(snapshot: Snapshot, seed: int) -> Snapshot:
+    """A small catalogue of a large one's products, with an index of its own."""
+    if len(snapshot) <= MOST_ROWS:
+        return snapshot
+    chosen = np.random.default_rng(seed).choice(len(snapshot), MOST_ROWS, replace=False)
+    rows = np.sort(chosen)
+    vectors = snapshot.vectors.take(rows)
+    index = build_index(lambda: iter([vectors]), len(rows), vectors.shape[1], "flat")
+    products = snapshot.products.take(pa.array(rows))
+    own = ProductVectors(index, np.arange(len(rows)))
+    return make_snapshot(snapshot.number, snapshot.model, products, own)
 
 
 def ordinary_night(snapshot: Snapshot, rng: np.random.Generator, rates: OrdinaryRates) -> Pair:
@@ -69,8 +83,7 @@ def ordinary_night(snapshot: Snapshot, rng: np.random.Generator, rates: Ordinary
     What is added are products that the first one leaves out; what is edited, photographed again
     or labelled anew takes words, pictures and labels of products like it.
     """
-    size = len(snapshot)
-    rows = np.sort(rng.choice(size, min(size, MOST_ROWS), replace=False))
+    rows = np.arange(len(snapshot))
     mood = rng.gamma(BUSY, 1 / BUSY)
     fate = rng.random(len(rows))
     added, removed = rates.added * mood, rates.removed * mood
