@@ -133,7 +133,7 @@ def map_products(
         pictures=int(pictures.there.sum()),
         outliers={kind: len(found) for kind, found in outliers.items()},
         examples={
-            kind: [f"{ids[each.place]}: {each.detail}" for each in found[:EXAMPLES]]
+            kind: [_say(each, ids) for each in found[:EXAMPLES]]
             for kind, found in outliers.items()
             if found
         },
@@ -167,6 +167,11 @@ def write_map(found: ProductMap, out: Path) -> None:
     )
     with new_file(out) as file:
         pq.write_table(table, file, compression="zstd")
+
+
+def _say(outlier: Outlier, ids: list[str]) -> str:
+    other = "" if outlier.other is None else f" to {ids[outlier.other]}"
+    return f"{ids[outlier.place]}: {outlier.detail}{other}"
 
 
 def _choose_column(index: ProductIndex, colour_by: str | None) -> str | None:

@@ -12,8 +12,7 @@ def test_exchanged_pictures_are_found() -> None:
     image = normalise(text + rng.normal(0, 0.15, text.shape))
     image[[3, 50, 77]] = image[[50, 77, 3]]
     image[9], text[11] = 0, 0
-    assert {each.place for each in wrong_pictures(text, image)} <= {3, 50, 77}
-    assert len(wrong_pictures(text, image)) >= 2
+    assert {each.place for each in wrong_pictures(text, image)} == {3, 50, 77}
 
 
 def test_a_category_that_no_neighbour_has_is_found() -> None:

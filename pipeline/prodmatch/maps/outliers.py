@@ -8,7 +8,7 @@ import numpy.typing as npt
 from prodmatch.storage.vectors import Vectors
 
 REFERENCES = 1_000  # texts, and pictures, that a product's own are compared with
-WRONG_PICTURE = 0.5  # of the references nearer than the own one, on the mean of both sides
+WRONG_PICTURE = 0.3  # of the references that are nearer than the own one, on the mean of both sides
 OTHER_CATEGORY = 0.8  # of the neighbours that have one category, another than the product
 MIN_NEIGHBOURS = 8
 DUPLICATE = 0.985  # cosine from which on two products are nearly the same
