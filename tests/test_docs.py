@@ -30,7 +30,10 @@ DOCUMENTS = [
 CARD = "pipeline/prodmatch/models/compact/README.md"
 # The pages whose commands are run, one after another in one checkout.
 RUN = ["README.md", *(f"docs/{name}.md" for name in ("catalogue", "operations", "search"))]
-RUN += [f"docs/{name}.md" for name in ("recommendations", "attributes", "export", "benchmarks")]
+RUN += [
+    f"docs/{name}.md"
+    for name in ("recommendations", "attributes", "export", "matching", "benchmarks")
+]
 # What differs from run to run, or from processor to processor.
 UNSTEADY = {"seconds", "texts_per_second", "images_per_second", "embeddings", "bytes", "precision"}
 MARK = "-----next-----"

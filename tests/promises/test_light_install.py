@@ -12,6 +12,7 @@ from prodmatch_cli import main
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+MODULES = {"scikit-learn": "sklearn"}  # of distributions by another name
 HEAVY = sorted({"pandas", *main.EXTRAS})
 PROGRAM = """
 import json, sys
@@ -44,8 +45,8 @@ except prodmatch.ProdmatchError as error:
 
 def test_every_extra_is_named_where_its_modules_are_missing() -> None:
     named = {
-        requirement.split(">")[0].replace("-", "_"): extra
-        for extra in ("embed", "evaluate", "serve")
+        MODULES.get(name := requirement.split(">")[0], name.replace("-", "_")): extra
+        for extra in ("embed", "evaluate", "match", "serve")
         for requirement in EXTRAS[extra]
     }
     assert named == main.EXTRAS

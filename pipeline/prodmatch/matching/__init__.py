@@ -1,0 +1,1 @@
+"""Pairs of listings that are one product: candidates, features, scores, differences, groups."""

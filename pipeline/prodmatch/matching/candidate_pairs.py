@@ -1,0 +1,166 @@
+"""Candidate pairs: for every listing those that share its words, or are near by text or picture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from prodmatch.matching.indexed_listings import IndexedListings
+from prodmatch.matching.lexical_candidates import LexicalIndex
+from prodmatch.matching.listings import Floats, Ints, Sets
+from prodmatch.matching.pair_features import PairCosines, Values, overlap
+from prodmatch.storage.vectors import Vectors
+
+BLOCK_ROWS = 512
+NO_ROWS = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of a row and another row, with how alike they are at a first look."""
+
+    rows: Ints
+    others: Ints
+    likeness: Values
+
+    def swapped(self) -> "Candidates":
+        """The same pairs the other way round."""
+        return Candidates(self.others, self.rows, self.likeness)
+
+    def take(self, positions: Ints) -> "Candidates":
+        """Some of them."""
+        return Candidates(self.rows[positions], self.others[positions], self.likeness[positions])
+
+
+class PairFinder:
+    """Finds candidates in two catalogues, or in one where both are the same object."""
+
+    def __init__(self, left: IndexedListings, right: IndexedListings, weights: Floats) -> None:
+        self.left, self.right, self._weights = left, right, weights
+
+    @property
+    def is_one(self) -> bool:
+        """Whether pairs are sought inside one catalogue."""
+        return self.left is self.right
+
+    def find(self, count: int) -> Candidates:
+        """The best `count` of every listing of either side, each pair once, by row and other.
+
+        Each signal finds `count` for a listing; the most alike of these are kept. Of equal
+        listings only the first is paired.
+        """
+        found = _join(self._search(self.left, self.right, count))
+        if self.is_one:
+            rows = np.minimum(found.rows, found.others), np.maximum(found.rows, found.others)
+            return _once(Candidates(*rows, found.likeness))
+        back = _join(self._search(self.right, self.left, count)).swapped()
+        return _once(_join(iter([found, back])))
+
+    def likeness(self, rows: Ints, others: Ints, cosines: PairCosines) -> Values:
+        """The weighted share of their terms that pairs have alike, and the cosines that there are.
+
+        Text and terms count alike, from 0 to 1 each; pictures add their own.
+        """
+        terms = self.left.listings.sets["terms"], self.right.listings.sets["terms"]
+        return self._likeness(overlap_of_terms(terms, (rows, others), self._weights), cosines)
+
+    def cosines(self, rows: Ints, others: Ints) -> PairCosines:
+        """The cosines of pairs."""
+        return pair_cosines(self.left, self.right, rows, others)
+
+    def _likeness(self, shared: Values, cosines: PairCosines) -> Values:
+        text = np.where(np.isnan(cosines.text), 0.5, cosines.text)
+        image = np.where(np.isnan(cosines.image), 0.5, cosines.image)
+        return shared + text + image
+
+    def _search(
+        self, own: IndexedListings, among: IndexedListings, count: int
+    ) -> Iterator[Candidates]:
+        """The candidates of the rows of one side, block by block."""
+        lexical = LexicalIndex(among.listings.sets["terms"], self._weights)
+        terms = own.listings.sets["terms"]
+        wanted = count + 1 if self.is_one else count
+        rows = own.different
+        starts = range(0, len(rows), BLOCK_ROWS)
+        for start in tqdm(starts, "candidates", unit="block", disable=None):
+            block = rows[start : start + BLOCK_ROWS]
+            parts = own.parts(block)
+            near = [[*_nearest(among, text_and_image, wanted)] for text_and_image in _apart(parts)]
+            found = []
+            for position, row in enumerate(block):
+                numbers = terms.numbers[terms.starts[row] : terms.starts[row + 1]]
+                sources = [lexical.search(numbers.astype(np.int64), wanted)]
+                sources += [each[position] for each in near]
+                found.append(np.unique(among.first_equal[np.concatenate(sources)]))
+            mine = np.repeat(block, [len(each) for each in found])
+            others = np.concatenate([NO_ROWS, *found])
+            if self.is_one:
+                mine, others = mine[mine != others], others[mine != others]
+            yield self._best(own, among, mine, others, count)
+
+    def _best(
+        self, own: IndexedListings, among: IndexedListings, rows: Ints, others: Ints, count: int
+    ) -> Candidates:
+        """The most alike of each row, which are ascending."""
+        sets = own.listings.sets["terms"], among.listings.sets["terms"]
+        shared = overlap_of_terms(sets, (rows, others), self._weights)
+        likeness = self._likeness(shared, pair_cosines(own, among, rows, others))
+        order = np.lexsort((others, -likeness, rows))
+        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        kept = order[rank < count]
+        return Candidates(rows[kept], others[kept], likeness[kept])
+
+
+def pair_cosines(
+    left: IndexedListings, right: IndexedListings, rows: Ints, others: Ints
+) -> PairCosines:
+    """The cosines of pairs; NaN where one lacks the part."""
+    own, own_positions = np.unique(rows, return_inverse=True)
+    its, its_positions = np.unique(others, return_inverse=True)
+    found = []
+    for one, other in zip(left.parts(own), right.parts(its), strict=True):
+        there = np.any(one, axis=1)[own_positions] & np.any(other, axis=1)[its_positions]
+        cosines = np.einsum("ij,ij->i", one[own_positions], other[its_positions])
+        found.append(np.where(there, cosines.astype(np.float64), np.nan))
+    return PairCosines(*found)
+
+
+def overlap_of_terms(sets: tuple[Sets, Sets], pairs: tuple[Ints, Ints], weights: Floats) -> Values:
+    """The weighted share of their terms that pairs have alike: Dice's coefficient."""
+    found = overlap(sets[0], sets[1], pairs, weights)
+    return np.asarray(
+        2 * found.shared / np.maximum(2 * found.shared + found.left + found.right, 1e-9)
+    )
+
+
+def _apart(parts: tuple[Vectors, Vectors]) -> list[Vectors]:
+    """Queries by text alone and by picture alone, `(n, 2 * dim)`, where any row has the part."""
+    text, image = parts
+    nothing = np.zeros_like(text)
+    queries = [np.concatenate(pair, axis=1) for pair in ([text, nothing], [nothing, image])]
+    return [query for query, part in zip(queries, parts, strict=True) if part.any()]
+
+
+def _nearest(among: IndexedListings, queries: Vectors, count: int) -> Iterator[Ints]:
+    for query, near in zip(queries, among.ann.search(queries, count), strict=True):
+        yield near.rows if query.any() else NO_ROWS
+
+
+def _join(blocks: Iterator[Candidates]) -> Candidates:
+    empty = Candidates(NO_ROWS, NO_ROWS, np.zeros(0))
+    found = [empty, *blocks]
+    return Candidates(
+        np.concatenate([each.rows for each in found]),
+        np.concatenate([each.others for each in found]),
+        np.concatenate([each.likeness for each in found]),
+    )
+
+
+def _once(pairs: Candidates) -> Candidates:
+    """Each pair once, by row and other."""
+    order = np.lexsort((pairs.others, pairs.rows))
+    rows, others = pairs.rows[order], pairs.others[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (np.diff(rows) != 0) | (np.diff(others) != 0)
+    return pairs.take(order[new])

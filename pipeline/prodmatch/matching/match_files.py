@@ -1,0 +1,184 @@
+"""The files of matches: pairs with their relation, and groups whose ids stay."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prodmatch.errors import QueryError
+from prodmatch.matching.differences import Difference, find_differences, share_words
+from prodmatch.matching.duplicate_groups import name_groups
+from prodmatch.matching.matcher import Matcher, ScoredPairs
+from prodmatch.matching.parsed_text import ParsedText, parse_text
+from prodmatch.products.product_db import Products
+from prodmatch.storage.atomic import new_file
+
+PAIRS, GROUPS = "pairs.parquet", "groups.parquet"
+LEAST_PROBABILITY = 0.05  # of a pair in doubt that is written
+LEAST_LIKENESS = 1.3  # of a pair that may be of variants: words, text and picture, up to 3
+BLOCK_PAIRS = 4096
+PAIR_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("left", "right", "relation")),
+        ("probability", pa.float32()),
+        ("differences", pa.string()),
+        *((name, pa.float32()) for name in ("text_cosine", "image_cosine")),
+    ]
+)
+GROUP_SCHEMA = pa.schema([(name, pa.string()) for name in ("group_id", "side", "product_id")])
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many pairs were written, by relation."""
+
+    same: int
+    variant: int
+    different: int
+
+
+def write_pairs(path: Path, matcher: Matcher, scored: ScoredPairs, threshold: float) -> Counts:
+    """Writes the pairs that are the same, those of variants, and those in doubt.
+
+    Equal listings are the same as the first of them, and as whatever that is the same as.
+    """
+    counts = dict.fromkeys(("same", "variant", "different"), 0)
+    wanted = np.flatnonzero(
+        (scored.probability >= LEAST_PROBABILITY) | (scored.pairs.likeness >= LEAST_LIKENESS)
+    )
+    describer = _Describer(matcher)
+    with new_file(path) as file, pq.ParquetWriter(file, PAIR_SCHEMA, compression="zstd") as writer:
+        for start in range(0, len(wanted), BLOCK_PAIRS):
+            rows = list(describer.rows(scored, wanted[start : start + BLOCK_PAIRS], threshold))
+            for row in rows:
+                counts[str(row["relation"])] += 1
+            writer.write_table(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA))
+        equal = list(describer.equal_rows(scored, threshold))
+        counts["same"] += len(equal)
+        writer.write_table(pa.Table.from_pylist(equal, schema=PAIR_SCHEMA))
+    return Counts(**counts)
+
+
+def read_old_groups(path: Path) -> dict[tuple[str, str], str]:
+    """The group of each side and id in a file of groups; none where there is no such file.
+
+    Raises:
+        QueryError: it is no file of groups.
+    """
+    if not path.exists():
+        return {}
+    try:
+        table = pq.read_table(path)
+        columns = [table[name].to_pylist() for name in GROUP_SCHEMA.names]
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise QueryError(f"`out` {path}: is no file of groups ({error}). Move it away.") from error
+    return {
+        (str(side), str(product_id)): str(group_id)
+        for group_id, side, product_id in zip(*columns, strict=True)
+    }
+
+
+def write_groups(
+    path: Path,
+    matcher: Matcher,
+    groups: Sequence[Sequence[int]],
+    old: Mapping[tuple[str, str], str],
+) -> None:
+    """Writes the groups, by id; one that shares most members with an old one has its id."""
+    members = [[matcher.name(member) for member in group] for group in groups]
+    names = name_groups(members, old)
+    rows = sorted(
+        (name, side, product_id)
+        for name, group in zip(names, members, strict=True)
+        for side, product_id in group
+    )
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    arrays = [pa.array(column, pa.string()) for column in columns]
+    with new_file(path) as file:
+        pq.write_table(pa.table(arrays, schema=GROUP_SCHEMA), file, compression="zstd")
+
+
+class _Describer:
+    """Says of pairs what they are to each other."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._left, self._right = (each.products for each in matcher.searchers)
+
+    def rows(
+        self, scored: ScoredPairs, positions: np.ndarray, threshold: float
+    ) -> Iterator[dict[str, object]]:
+        """The rows of the file of some of the pairs; those that are plainly different left out."""
+        pairs = scored.pairs.take(positions)
+        left = _read(self._left, pairs.rows)
+        right = _read(self._right, pairs.others)
+        for place, position in enumerate(positions.tolist()):
+            one, other = left[int(pairs.rows[place])], right[int(pairs.others[place])]
+            probability = float(scored.probability[position])
+            differences = find_differences(one.parsed, other.parsed, (one.columns, other.columns))
+            relation = "same" if probability >= threshold else "different"
+            if relation == "different" and differences and share_words(one.parsed, other.parsed):
+                relation = "variant"
+            if relation == "different" and probability < LEAST_PROBABILITY:
+                continue
+            yield {
+                "left": one.product_id,
+                "right": other.product_id,
+                "relation": relation,
+                "probability": probability,
+                "differences": _join(differences),
+                "text_cosine": _number(scored.text_cosine[position]),
+                "image_cosine": _number(scored.image_cosine[position]),
+            }
+
+    def equal_rows(self, scored: ScoredPairs, threshold: float) -> Iterator[dict[str, object]]:
+        """Pairs of listings that are equal to another one."""
+        matcher = self._matcher
+        left, right = matcher.left.listings.product_ids, matcher.right.listings.product_ids
+        equal = matcher.equal_rows(matcher.left)
+        if matcher.is_one:
+            for first, rows in equal.items():
+                for row in rows:
+                    yield _certain(left[first], left[row], 1.0)
+            return
+        others = matcher.equal_rows(matcher.right)
+        for position in np.flatnonzero(scored.probability >= threshold).tolist():
+            row, other = int(scored.pairs.rows[position]), int(scored.pairs.others[position])
+            probability = float(scored.probability[position])
+            for each in equal.get(row, ()):
+                yield _certain(left[each], right[other], probability)
+            for each in others.get(other, ()):
+                yield _certain(left[row], right[each], probability)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A product as pairs are described by."""
+
+    product_id: str
+    parsed: ParsedText
+    columns: Mapping[str, object]
+
+
+def _read(products: Products, rows: np.ndarray) -> dict[int, _Product]:
+    different = np.unique(rows)
+    found = {}
+    for row, columns in zip(different.tolist(), products.metadata(different), strict=True):
+        text = columns.get("title") or columns.get("description") or ""
+        found[row] = _Product(str(columns["product_id"]), parse_text(str(text)), columns)
+    return found
+
+
+def _certain(left: str, right: str, probability: float) -> dict[str, object]:
+    return {"left": left, "right": right, "relation": "same", "probability": probability}
+
+
+def _join(differences: Sequence[Difference]) -> str | None:
+    return "; ".join(map(str, differences)) or None
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

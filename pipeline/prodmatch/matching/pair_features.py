@@ -1,0 +1,257 @@
+"""Features of pairs of listings: numbers that are the same whichever listing comes first.
+
+A feature is NaN where one of the two lacks what it compares.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.matching.attributes import ATTRIBUTES
+from prodmatch.matching.listings import Floats, Ints, Listings, Sets
+
+Values = npt.NDArray[np.float64]
+GRAM_SPACE = 1 << 24
+NAMES = (
+    *("text_cosine", "image_cosine", "cosine"),
+    *("terms_jaccard", "terms_weighted", "terms_least", "terms_most"),
+    *("rarest_least", "rarest_most", "apart_least", "apart_most"),
+    *("grams_jaccard", "grams_least", "grams_most"),
+    *("words_jaccard", "words_most"),
+    *("codes_shared", "codes_apart", "codes_jaccard", "codes_in_other"),
+    *("quantities_shared", "quantities_conflict"),
+    *("numbers_shared", "numbers_least", "numbers_most"),
+    *("colours_shared", "colours_conflict", "sizes_shared", "sizes_conflict"),
+    *("packs_shared", "packs_conflict"),
+    *("first_shared", "brand_equal", "price_ratio"),
+    *("length_ratio", "length_least"),
+    *("margin_least", "margin_most"),
+    *("columns_shared", "columns_conflict"),
+)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What the sets of each pair share, and what each has alone; all arrays are `(pairs,)`."""
+
+    shared: Values
+    left: Values  # alone
+    right: Values
+
+    @property
+    def least_alone(self) -> Values:
+        """What the one with less has alone."""
+        return np.minimum(self.left, self.right)
+
+    @property
+    def both(self) -> npt.NDArray[np.bool_]:
+        """Whether both have any."""
+        return ((self.shared + self.left) > 0) & ((self.shared + self.right) > 0)
+
+    @property
+    def jaccard(self) -> Values:
+        """Shared of all; NaN where one has none."""
+        total = self.shared + self.left + self.right
+        return _where(self.both, self.shared / np.maximum(total, 1e-9))
+
+    def contained(self) -> tuple[Values, Values]:
+        """Shared of what the one has, and of what the other has: the lower and the higher."""
+        shares = [
+            self.shared / np.maximum(self.shared + alone, 1e-9) for alone in (self.left, self.right)
+        ]
+        return (
+            _where(self.both, np.minimum(*shares)),
+            _where(self.both, np.maximum(*shares)),
+        )
+
+
+@dataclass(frozen=True)
+class PairCosines:
+    """Cosines of pairs: of texts, of pictures, and of the two together; NaN where one lacks it."""
+
+    text: Values
+    image: Values
+
+
+@dataclass(frozen=True)
+class Margins:
+    """By how much pairs are more alike than the best other one of their sides; NaN: not known."""
+
+    least: Values
+    most: Values
+
+
+class PairFeatures:
+    """Computes features of pairs of rows of two catalogues, which may be one and the same."""
+
+    def __init__(self, left: Listings, right: Listings, weights: Floats) -> None:
+        """Takes the catalogues.
+
+        Args:
+            left: rows of the first of each pair.
+            right: rows of the second.
+            weights: of the words of the vocabulary, `(words,)`.
+        """
+        self._left, self._right, self._weights = left, right, weights
+
+    def compute(
+        self, rows: Ints, others: Ints, cosines: PairCosines, margins: Margins | None = None
+    ) -> Floats:
+        """The features `(pairs, len(NAMES))` of pairs of rows."""
+        unknown = np.full(len(rows), np.nan)
+        margins = margins or Margins(unknown, unknown)
+        columns = {
+            "margin_least": margins.least,
+            "margin_most": margins.most,
+            **self._vectors(cosines),
+            **self._terms(rows, others),
+            **self._grams(rows, others),
+            **self._named(rows, others),
+            **self._attributes(rows, others),
+            **self._columns(rows, others),
+        }
+        return np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32)
+
+    def overlap(self, kind: str, rows: Ints, others: Ints, weights: Floats | None) -> Overlap:
+        """How the sets of a kind overlap, each number counting its weight, or 1."""
+        return overlap(self._left.sets[kind], self._right.sets[kind], (rows, others), weights)
+
+    def _vectors(self, cosines: PairCosines) -> dict[str, Values]:
+        there = np.stack([cosines.text, cosines.image])
+        count = np.maximum((~np.isnan(there)).sum(axis=0), 1)
+        known = ~np.isnan(there).all(axis=0)
+        both = _where(known, np.nansum(there, axis=0) / count)
+        return {"text_cosine": cosines.text, "image_cosine": cosines.image, "cosine": both}
+
+    def _terms(self, rows: Ints, others: Ints) -> dict[str, Values]:
+        plain = self.overlap("terms", rows, others, None)
+        weighted = self.overlap("terms", rows, others, self._weights)
+        words = self.overlap("words", rows, others, self._weights)
+        least, most = weighted.contained()
+        rarest = self._rarest_alone(rows, others)
+        counts = plain.shared + plain.left, plain.shared + plain.right
+        return {
+            "terms_jaccard": plain.jaccard,
+            "terms_weighted": weighted.jaccard,
+            "terms_least": least,
+            "terms_most": most,
+            "rarest_least": np.minimum(*rarest),
+            "rarest_most": np.maximum(*rarest),
+            "apart_least": weighted.least_alone,
+            "apart_most": np.maximum(weighted.left, weighted.right),
+            "words_jaccard": words.jaccard,
+            "words_most": words.contained()[1],
+            "length_ratio": np.minimum(*counts) / np.maximum(np.maximum(*counts), 1),
+            "length_least": np.minimum(*counts),
+        }
+
+    def _rarest_alone(self, rows: Ints, others: Ints) -> tuple[Values, Values]:
+        """The weight of the rarest term that each has alone."""
+        left, right = self._left.sets["terms"], self._right.sets["terms"]
+        found = []
+        for one, other, own, its in ((left, right, rows, others), (right, left, others, rows)):
+            numbers, positions, alone = _alone(one, other, own, its)
+            most = np.zeros(len(rows))
+            np.maximum.at(most, positions[alone], self._weights[numbers[alone]])
+            found.append(most)
+        return found[0], found[1]
+
+    def _grams(self, rows: Ints, others: Ints) -> dict[str, Values]:
+        grams = self.overlap("grams", rows, others, None)
+        least, most = grams.contained()
+        return {"grams_jaccard": grams.jaccard, "grams_least": least, "grams_most": most}
+
+    def _named(self, rows: Ints, others: Ints) -> dict[str, Values]:
+        codes = self.overlap("codes", rows, others, self._weights)
+        count = self.overlap("codes", rows, others, None)
+        first = self._first_shared(rows, others)
+        brands = self._left.brand[rows], self._right.brand[others]
+        known = (brands[0] >= 0) & (brands[1] >= 0)
+        prices = np.stack([self._left.price[rows], self._right.price[others]])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = prices.min(axis=0) / prices.max(axis=0)
+        return {
+            "codes_shared": _where(codes.both, codes.shared),
+            "codes_apart": _where(codes.both, count.least_alone),
+            "codes_jaccard": codes.jaccard,
+            "codes_in_other": codes.contained()[1],
+            "first_shared": first,
+            "brand_equal": _where(known, (brands[0] == brands[1]).astype(np.float64)),
+            "price_ratio": _where((prices > 0).all(axis=0), ratio),
+        }
+
+    def _first_shared(self, rows: Ints, others: Ints) -> Values:
+        """Whether the first word of each is in the other: 0, 0.5 or 1."""
+        found = np.zeros(len(rows))
+        for first, sets, its in (
+            (self._left.first[rows], self._right.sets["words"], others),
+            (self._right.first[others], self._left.sets["words"], rows),
+        ):
+            numbers, positions = sets.take(its)
+            same = numbers == first[positions]
+            found += 0.5 * (np.bincount(positions[same], minlength=len(rows)) > 0)
+        return found
+
+    def _attributes(self, rows: Ints, others: Ints) -> dict[str, Values]:
+        numbers = self.overlap("numbers", rows, others, None)
+        least, most = numbers.contained()
+        quantities = self.overlap("quantities", rows, others, None)
+        units = self.overlap("units", rows, others, None)
+        columns = {
+            "numbers_shared": _where(numbers.both, numbers.shared),
+            "numbers_least": least,
+            "numbers_most": most,
+            "quantities_shared": _where(units.shared > 0, quantities.shared),
+            "quantities_conflict": _where(
+                units.shared > 0, np.minimum(quantities.least_alone, units.shared)
+            ),
+        }
+        for kind in ("colours", "sizes", "packs"):
+            found = self.overlap(kind, rows, others, None)
+            columns[f"{kind}_shared"] = _where(found.both, found.shared)
+            columns[f"{kind}_conflict"] = _where(found.both, found.least_alone)
+        return columns
+
+    def conflicts(self, rows: Ints, others: Ints) -> Values:
+        """How many columns that tell variants apart have other values in the two."""
+        return np.nan_to_num(self._columns(rows, others)["columns_conflict"])
+
+    def _columns(self, rows: Ints, others: Ints) -> dict[str, Values]:
+        shared, conflict, known = (np.zeros(len(rows)) for _ in range(3))
+        for name in ATTRIBUTES:
+            found = self.overlap(name, rows, others, None)
+            known += found.both
+            shared += found.both & (found.shared > 0)
+            conflict += found.both & (found.shared == 0)
+        return {
+            "columns_shared": _where(known > 0, shared),
+            "columns_conflict": _where(known > 0, conflict),
+        }
+
+
+def overlap(left: Sets, right: Sets, pairs: tuple[Ints, Ints], weights: Floats | None) -> Overlap:
+    """How the sets of pairs of rows overlap, each number counting its weight, or 1."""
+    count = len(pairs[0])
+    numbers, positions, alone = _alone(left, right, *pairs)
+    values = np.ones(len(numbers)) if weights is None else weights[numbers].astype(np.float64)
+    own = np.bincount(positions[alone], values[alone], count)
+    shared = np.bincount(positions[~alone], values[~alone], count)
+    numbers, positions, alone = _alone(right, left, *pairs[::-1])
+    values = np.ones(len(numbers)) if weights is None else weights[numbers].astype(np.float64)
+    other = np.bincount(positions[alone], values[alone], count)
+    return Overlap(*(np.asarray(each, np.float64) for each in (shared, own, other)))
+
+
+def _alone(
+    sets: Sets, of_others: Sets, rows: Ints, others: Ints
+) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
+    """The numbers of `rows`, the pair of each, and whether the other of the pair lacks it."""
+    numbers, positions = sets.take(rows)
+    its, its_positions = of_others.take(others)
+    keys = positions * GRAM_SPACE + numbers
+    return numbers, positions, ~np.isin(keys, its_positions * GRAM_SPACE + its)
+
+
+def _where(there: npt.NDArray[np.bool_] | np.bool_, values: Values) -> Values:
+    return np.where(there, values, np.nan)

@@ -1,0 +1,147 @@
+"""The scorer of pairs: trees, a calibration, and what thresholds are chosen by; one file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from prodmatch.errors import MismatchError, ModelError, QueryError
+from prodmatch.matching.boosted_trees import BoostedTrees, tree_arrays
+from prodmatch.matching.listings import Floats
+from prodmatch.matching.pair_features import NAMES
+from prodmatch.storage.atomic import new_file
+
+FORMAT = 1
+SHIPPED = Path(__file__).parent / "default_scorer.safetensors"
+FEWEST_ABOVE = 20  # held-out pairs above a threshold, for its precision to be known
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Probabilities of pairs by trees that did not learn from them, and whether they match."""
+
+    probability: Probabilities
+    match: npt.NDArray[np.bool_]
+
+    def threshold(self, precision: float) -> float:
+        """The lowest probability above which the precision is held at every higher one, too.
+
+        Raises:
+            QueryError: no threshold has that precision; says the highest that there is.
+        """
+        order = np.argsort(-self.probability, kind="stable")
+        probability, match = self.probability[order], self.match[order]
+        counts = np.arange(1, len(match) + 1)
+        shares = np.cumsum(match) / counts
+        ends = np.append(np.diff(probability) < 0, True)  # equal ones are taken together
+        usable = ends & (counts >= min(FEWEST_ABOVE, int(match.sum())))
+        good = np.flatnonzero(usable & (shares >= precision))
+        if not len(good):
+            most = float(shares[usable].max(initial=0.0))
+            raise QueryError(
+                f"`precision={precision:g}`: no threshold has it; the highest measured on held-out "
+                f"pairs is {most:.3f}. Give a lower one, or more labelled pairs."
+            )
+        return float(probability[good[-1]])
+
+    def recall(self, threshold: float) -> float:
+        """Share of the matching pairs at or above a threshold."""
+        return float((self.probability >= threshold)[self.match].mean())
+
+    def precision(self, threshold: float) -> float:
+        """Share of the pairs at or above a threshold that match."""
+        above = self.probability >= threshold
+        return float(self.match[above].mean()) if above.any() else 1.0
+
+    def calibration_error(self, bins: int = 10) -> float:
+        """The expected calibration error over bins of equal width."""
+        numbers = np.minimum((self.probability * bins).astype(int), bins - 1)
+        sums = np.bincount(numbers, self.probability - self.match, bins)
+        return float(np.abs(sums).sum() / max(len(self.match), 1))
+
+
+@dataclass(frozen=True)
+class PairScorer:
+    """Gives the probability that two listings are one product.
+
+    Attributes:
+        trees: over the features of `pair_features.NAMES`.
+        scale: of the log-odds, for the calibrated ones.
+        bias: added to them.
+        held_out: what thresholds are chosen by.
+        origin: what it was trained on, for a person.
+    """
+
+    trees: BoostedTrees
+    scale: float
+    bias: float
+    held_out: HeldOut
+    origin: str
+
+    def probabilities(self, features: Floats) -> Probabilities:
+        """The probability `(pairs,)` of rows `(pairs, features)`, calibrated."""
+        return sigmoid(self.scale * self.trees.log_odds(features) + self.bias)
+
+    def save(self, path: Path) -> None:
+        """Writes it as one file, complete or not at all."""
+        content = {
+            **tree_arrays(self.trees),
+            "held_out": self.held_out.probability.astype(np.float32),
+            "matches": self.held_out.match,
+        }
+        own = {
+            "format": FORMAT,
+            "features": NAMES,
+            "base": self.trees.base,
+            "ensembles": self.trees.ensembles,
+            "depth": self.trees.depth,
+            "scale": self.scale,
+            "bias": self.bias,
+            "origin": self.origin,
+        }
+        metadata = {"scorer": json.dumps(own)}  # one entry: several come in any order
+        with new_file(path) as file:
+            file.write(save({k: np.ascontiguousarray(v) for k, v in content.items()}, metadata))
+
+
+def open_scorer(path: Path | None = None) -> PairScorer:
+    """The scorer of a file, or the one that is shipped.
+
+    Raises:
+        ModelError: there is no such file, or it is no scorer.
+        MismatchError: it was trained on other features than this version computes.
+    """
+    path = path or SHIPPED
+    if not path.is_file():
+        raise ModelError(f"`scorer` {path}: there is no such file. Train one with `pairs`.")
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            own = json.loads(metadata["scorer"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        trees = BoostedTrees(
+            *(arrays[name] for name in ("roots", "feature", "threshold", "missing_left")),
+            *(arrays[name] for name in ("children", "value")),
+            *(own[name] for name in ("base", "ensembles", "depth")),
+        )
+        held_out = HeldOut(arrays["held_out"].astype(np.float64), arrays["matches"])
+        scorer = PairScorer(trees, own["scale"], own["bias"], held_out, own["origin"])
+        version, features = own["format"], own["features"]
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"`scorer` {path}: is no scorer of pairs ({error}).") from error
+    if version != FORMAT or tuple(features) != NAMES:
+        raise MismatchError(
+            f"`scorer` {path}: was trained by another version of prodmatch. Train it again with "
+            "`pairs`."
+        )
+    return scorer
+
+
+def sigmoid(log_odds: Probabilities) -> Probabilities:
+    """Probabilities of log-odds."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -60, 60))))

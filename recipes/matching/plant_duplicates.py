@@ -1,0 +1,153 @@
+"""Writes a catalogue with planted duplicates and variants, and the pairs that are known of it.
+
+Duplicates are re-titled and have their picture scaled, cropped and encoded anew; variants say
+another colour, size, capacity or pack, with the same picture or one of another hue.
+"""
+
+import argparse
+import io
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+COLOURS = "black blue red green white grey pink purple yellow brown".split()  # noqa: SIM905
+COLOUR = re.compile(rf"\b({'|'.join(COLOURS)})\b", re.IGNORECASE)
+CAPACITY = re.compile(r"\b(\d+)\s?(GB|TB|L|ml|W|mAh|Inch|MP)\b", re.IGNORECASE)
+SIZES = ["S", "M", "L", "XL"]
+NOISE = ["", "", " - Buy Online", " | New", " (Original)", " with Free Shipping", " Best Price"]
+WORDS = {
+    "men": "Mens", "women": "Womens", "women's": "Ladies", "t-shirt": "Tee", "tshirt": "T-Shirt",
+    "with": "w/", "and": "&", "for": "", "shoes": "Shoe", "inch": "Zoll", "pack": "Pk",
+    "black": "Blk", "white": "Wht", "wireless": "Wirelss", "bluetooth": "BT",
+}  # fmt: skip
+UNITS = {"inch": (2.54, "cm"), "l": (1000, "ml"), "tb": (1000, "GB"), "w": (1, "Watt")}
+
+
+def retitle(title: str, chance: random.Random) -> str:
+    """The title as another shop may write it; what tells variants apart stays."""
+    if chance.random() < 0.5:
+        title = CAPACITY.sub(lambda found: _rewrite_quantity(found, chance), title)
+    words = title.split()
+    for position, word in enumerate(words):
+        other = WORDS.get(word.lower())
+        if other is not None and chance.random() < 0.4:
+            words[position] = other
+    plain = [p for p in range(1, len(words)) if words[p].isalpha() and not COLOUR.search(words[p])]
+    for position in chance.sample(plain, min(len(plain), chance.choice([0, 1, 1, 2]))):
+        if len(plain) > 3:
+            words[position] = ""
+    words = [word for word in words if word]
+    if len(words) > 3 and chance.random() < 0.4:
+        position = chance.randrange(1, len(words) - 1)
+        words[position : position + 2] = words[position : position + 2][::-1]
+    changed = " ".join(words) + chance.choice(NOISE)
+    return chance.choice([str, str, str.lower, str.upper])(changed)
+
+
+def _rewrite_quantity(found: re.Match[str], chance: random.Random) -> str:
+    number, unit = found.groups()
+    if unit.lower() in UNITS and chance.random() < 0.5:
+        factor, other = UNITS[unit.lower()]
+        return f"{float(number) * factor:g} {other}"
+    return f"{number} {unit}" if " " not in found[0] else f"{number}{unit}"
+
+
+def vary(title: str, chance: random.Random) -> tuple[str, str]:
+    """The title of a variant, and what differs: colour, size, capacity or pack."""
+    kinds = ["pack", "size"]
+    if COLOUR.search(title):
+        kinds += ["colour"] * 4
+    if CAPACITY.search(title):
+        kinds += ["capacity"] * 4
+    kind = chance.choice(kinds)
+    if kind == "colour":
+        own = COLOUR.search(title)[1].lower()
+        other = chance.choice([each for each in COLOURS if each != own]).title()
+        return COLOUR.sub(other, title), kind
+    if kind == "capacity":
+        number, _unit = CAPACITY.search(title).groups()
+        other = int(number) * 2 if chance.random() < 0.5 or int(number) < 4 else int(number) // 2
+        return title.replace(f"{number}", str(other)), kind
+    if kind == "size":
+        return f"{title}, Size {chance.choice([36, 38, 40, 42, 44])}", kind
+    return f"{title} (Pack of {chance.choice([2, 3, 4, 6])})", kind
+
+
+def change_picture(data: bytes, chance: random.Random, *, other_hue: bool = False) -> bytes:
+    """The picture scaled, cropped and encoded anew; for a variant of another hue too."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    if other_hue:
+        pixels = np.array(picture.convert("HSV"))
+        pixels[..., 0] += np.uint8(chance.randrange(50, 200))
+        picture = Image.fromarray(pixels, "HSV").convert("RGB")
+    width, height = picture.size
+    cut = [chance.uniform(0, 0.06) for _ in range(4)]
+    box = (cut[0] * width, cut[1] * height, (1 - cut[2]) * width, (1 - cut[3]) * height)
+    picture = picture.crop(tuple(map(int, box)))
+    scale = chance.uniform(0.75, 1.0)
+    picture = picture.resize([max(16, int(side * scale)) for side in picture.size])
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=chance.randrange(50, 90))
+    return out.getvalue()
+
+
+def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The products with planted ones among them, and the pairs that are known."""
+    chance = random.Random(seed)
+    once = products[~products.title.str.lower().duplicated(keep=False) & products.image.notna()]
+    once = once[once.title.str.split().str.len() >= 4]
+    bases = once.sample(min(count, len(once)), random_state=seed)
+    rows, pairs = [], []
+    for base in bases.itertuples():
+        family = [(base.product_id, "")]
+        for number in range(chance.choice([1, 1, 2])):
+            name = f"{base.product_id}-dup{number}"
+            picture = change_picture(base.image, chance) if chance.random() < 0.9 else None
+            rows.append((name, retitle(base.title, chance), picture))
+            family.append((name, ""))
+        for number in range(chance.choice([0, 1, 2])):
+            name = f"{base.product_id}-var{number}"
+            title, kind = vary(base.title, chance)
+            hue = kind == "colour" and chance.random() < 0.7
+            written = retitle(title, chance) if chance.random() < 0.5 else title
+            rows.append((name, written, change_picture(base.image, chance, other_hue=hue)))
+            family.append((name, f"{kind}:{title}"))
+        for place, (one, kind) in enumerate(family):
+            for other, its in family[place + 1 :]:
+                pairs.append((one, other, kind == its, kind or its))
+    planted = pd.DataFrame(rows, columns=["product_id", "title", "image"])
+    together = pd.concat([products[["product_id", "title", "image"]], planted])
+    known = pd.DataFrame(pairs, columns=["left", "right", "match", "differs"])
+    return together.sort_values("product_id"), known
+
+
+def main() -> None:
+    """Reads the arguments and writes the two files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("catalogue", type=Path, nargs="+")
+    parser.add_argument("--splits", default="train")
+    parser.add_argument("--products", type=int, default=3000)
+    parser.add_argument("--planted", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    parts = []
+    for path in options.catalogue:
+        part = pq.read_table(path, columns=["product_id", "title", "image", "split"]).to_pandas()
+        part = part[part.split.isin(options.splits.split(","))]
+        parts.append(part.sample(min(len(part), options.products), random_state=options.seed))
+    products, pairs = plant(pd.concat(parts), options.planted, options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pandas(products, preserve_index=False)
+    pq.write_table(table, options.out / "catalogue.parquet")
+    pairs.to_csv(options.out / "pairs.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Matching from store to files."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import COLOURS, KINDS, SCHEMA, draw
+from tiny import night, save_query_encoders, save_tiny_model
+
+from prodmatch.errors import MismatchError, QueryError, StoreError
+from prodmatch.match import MatchReport, MatchSettings, find_matches
+from prodmatch.model.description import Model
+from prodmatch.search.product_index import open_index
+
+COUNT = 30
+
+
+def row(name: str, number: int, **changed: object) -> dict[str, object]:
+    colour = list(COLOURS)[number % 3]
+    found = {
+        "product_id": f"{name}{number:03d}",
+        "title": f"{colour} {KINDS[number % 5]} number QX{100 + 7 * number}",
+        "description": None,
+        "colour": colour,
+        "price": float(number + 1),
+        "image": draw(COLOURS[colour], number),
+    }
+    return {**found, **changed}
+
+
+def publish(folder: Path, model: Model, rows: list[dict[str, object]]) -> Path:
+    folder.mkdir()
+    save_query_encoders(folder / "store", model)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / "catalogue.parquet")
+    night(folder / "catalogue.parquet", model, folder / "store")
+    return folder / "store"
+
+
+@pytest.fixture(scope="module")
+def shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty products; three of them are in it twice, and one is in two sizes."""
+    rows = [row("p", number) for number in range(COUNT)]
+    rows += [row("p", number, product_id=f"q{number:03d}") for number in range(3)]
+    rows.append(row("p", 7, product_id="s040", title="green chair oak, size 40"))
+    rows.append(row("p", 7, product_id="s042", title="green chair oak, size 42"))
+    return publish(tmp_path_factory.mktemp("shop") / "shop", tiny, rows)
+
+
+@pytest.fixture(scope="module")
+def other_shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same thirty products by other ids, with their words in another order, no pictures."""
+    rows = []
+    for number in range(COUNT):
+        words = str(row("r", number)["title"]).split()
+        title = " ".join([*words[::-1], "new"])
+        rows.append(row("r", number, title=title, image=None))
+    return publish(tmp_path_factory.mktemp("other") / "shop", tiny, rows)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    lines = ["left,right,match"]
+    for number in range(COUNT):
+        lines.append(f"p{number:03d},r{number:03d},true")
+        for step in (1, 3, 5):
+            lines.append(f"p{number:03d},r{(number + step) % COUNT:03d},false")
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def run(store: Path, out: Path, settings: MatchSettings | None = None) -> MatchReport:
+    with open_index(store) as index:
+        return find_matches(index, out, settings)
+
+
+def test_equal_listings_are_one_group(shop: Path, tmp_path: Path) -> None:
+    report = run(shop, tmp_path / "out")
+    assert (report.left, report.right, report.equal) == (COUNT + 5, COUNT + 5, 3)
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    equal = {(p["left"], p["right"]) for p in pairs if p["probability"] == 1}
+    assert equal == {("p000", "q000"), ("p001", "q001"), ("p002", "q002")}
+    groups = pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
+    of = {group["product_id"]: group["group_id"] for group in groups}
+    assert of["p000"] == of["q000"] != of["p001"]
+
+
+def test_variants_are_named(shop: Path, tmp_path: Path) -> None:
+    run(shop, tmp_path / "out")
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    (sizes,) = [p for p in pairs if {p["left"], p["right"]} == {"s040", "s042"}]
+    assert (sizes["relation"], sizes["differences"]) == ("variant", "size 40 / 42")
+
+
+def test_what_a_column_tells_apart_is_no_match(
+    tiny: Model, labels: Path, other_shop: Path, tmp_path: Path
+) -> None:
+    """The scorer learns that these match; one of them has another colour in its column."""
+    rows = [row("p", number) for number in range(COUNT)]
+    rows[4]["colour"] = "purple"
+    store = publish(tmp_path / "shop", tiny, rows)
+    with open_index(store) as index, open_index(other_shop) as other:
+        find_matches(index, tmp_path / "out", MatchSettings(pairs=labels), against=other)
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    found = {(p["left"], p["right"]): p for p in pairs}
+    assert found["p005", "r005"]["relation"] == "same"
+    assert found["p004", "r004"]["relation"] == "variant"
+    assert found["p004", "r004"]["differences"] == "colour purple / blue"
+    assert found["p004", "r004"]["probability"] <= 0.02
+    groups = pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
+    assert not {"p004", "r004"} & {group["product_id"] for group in groups}
+
+
+def test_a_second_run_keeps_ids_and_bytes(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    contents = []
+    for _ in range(2):
+        run(shop, out)
+        contents.append([path.read_bytes() for path in sorted(out.iterdir())])
+    assert contents[0] == contents[1]
+
+
+def test_two_shops_are_matched_by_labels(
+    shop: Path, other_shop: Path, labels: Path, tmp_path: Path
+) -> None:
+    scorer = tmp_path / "scorer.safetensors"
+    with open_index(shop) as index, open_index(other_shop) as other:
+        settings = MatchSettings(pairs=labels, scorer=scorer)
+        report = find_matches(index, tmp_path / "out", settings, against=other)
+        again = find_matches(index, tmp_path / "again", MatchSettings(scorer=scorer), against=other)
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    same = {(p["left"], p["right"]) for p in pairs if p["relation"] == "same"}
+    assert {(f"p{n:03d}", f"r{n:03d}") for n in range(COUNT)} - same == set()
+    assert ("q000", "r000") in same  # is equal to p000
+    assert report.precision >= 0.95
+    assert (again.same, again.scorer) == (report.same, "120 pairs of labels.csv")
+    groups = pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
+    first = next(group["group_id"] for group in groups if group["product_id"] == "r000")
+    members = {(g["side"], g["product_id"]) for g in groups if g["group_id"] == first}
+    assert members == {("left", "p000"), ("left", "q000"), ("right", "r000")}
+
+
+def test_pairs_of_unknown_ids_are_named(
+    shop: Path, other_shop: Path, labels: Path, tmp_path: Path
+) -> None:
+    labels.write_text(labels.read_text() + "zz,r000,true\n")
+    with open_index(shop) as index, open_index(other_shop) as other:
+        settings = MatchSettings(pairs=labels)
+        report = find_matches(index, tmp_path / "out", settings, against=other)
+    assert report.warnings == [
+        f"`pairs` {labels}: 1 name products that are not in the index, such as 'zz'; they are "
+        "left out."
+    ]
+
+
+def test_too_few_pairs_leave_nothing(
+    shop: Path, other_shop: Path, labels: Path, tmp_path: Path
+) -> None:
+    labels.write_text("\n".join(labels.read_text().splitlines()[:40]))
+    with open_index(shop) as index, open_index(other_shop) as other:
+        settings = MatchSettings(pairs=labels, scorer=tmp_path / "scorer")
+        with pytest.raises(QueryError, match="39 labelled pairs are too few"):
+            find_matches(index, tmp_path / "out", settings, against=other)
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_a_store_of_another_model_is_refused(shop: Path, tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "model", name="another")
+    other = publish(tmp_path / "other", model, [row("r", number) for number in range(12)])
+    with (
+        open_index(shop) as index,
+        open_index(other) as against,
+        pytest.raises(MismatchError, match="was made with another model than"),
+    ):
+        find_matches(index, tmp_path / "out", against=against)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_directory_or_no_groups_is_refused(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="is no directory"):
+        run(shop, tmp_path / "file")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/groups.parquet").write_text("left,right")
+    with pytest.raises(QueryError, match="is no file of groups"):
+        run(shop, tmp_path / "out")
+
+
+@pytest.mark.parametrize("precision", [0.0, 1.5, float("nan")])
+def test_a_precision_is_a_share(precision: float) -> None:
+    with pytest.raises(QueryError, match="must be above 0 and at most 1"):
+        MatchSettings(precision=precision)

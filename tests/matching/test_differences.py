@@ -1,0 +1,43 @@
+"""Variants are named by what differs."""
+
+import pytest
+
+from prodmatch.matching.differences import find_differences, share_words
+from prodmatch.matching.parsed_text import parse_text
+
+
+def differences(one: str, other: str) -> list[str]:
+    return [str(each) for each in find_differences(parse_text(one), parse_text(other))]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("Jeans size 40", "Jeans size 42", ["size 40 / 42"]),
+        ("Tee red M", "Tee blue M", ["colour red / blue"]),
+        ("Tee red S", "Tee red XL", ["size s / xl"]),
+        ("Soap 250 ml", "Soap 0.5 l", ["volume 250 ml / 500 ml"]),
+        ("Phone 64 GB", "Phone 128GB", ["capacity 64 gb / 128 gb"]),
+        ("Socks", "Socks (Pack of 3)", ["pack 1 / 3"]),
+        ("Socks pack of 2", "Socks pack of 3", ["pack 2 / 3"]),
+        ("Office 2007", "Office 2010", ["number 2007 / 2010"]),
+        ("Tee red", "Tee", []),
+        ("Disk 1 TB", "Disk 1000 GB", []),
+    ],
+)
+def test_differences_are_named(one: str, other: str, expected: list[str]) -> None:
+    assert differences(one, other) == expected
+
+
+def test_columns_are_compared_too() -> None:
+    columns = ({"colour": "Red", "size": 40, "brand": "A"}, {"colour": "red ", "size": 42})
+    found = find_differences(parse_text("Tee"), parse_text("Tee"), columns)
+    assert [str(each) for each in found] == ["size 40 / 42"]
+
+
+def test_variants_say_much_the_same() -> None:
+    same = parse_text("Acme runner shoe red"), parse_text("Acme runner shoe blue")
+    assert share_words(*same)
+    assert not share_words(parse_text("Acme runner shoe"), parse_text("Zeta hiking boot"))
+    codes = parse_text("Acme cordless drill X100A"), parse_text("Acme hammer drill X200B")
+    assert not share_words(*codes)
