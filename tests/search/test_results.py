@@ -46,7 +46,7 @@ def test_a_slice_and_a_copy_are_results_too(index: ProductIndex) -> None:
 
 
 def test_a_result_knows_what_was_searched_for(index: ProductIndex) -> None:
-    found = index.search("red shrit under 30", facets=["colour", "price"])
+    found = index.search("red shrit under 30", facets=["colour", "price"], min_probability=1e-4)
     assert found.searched_for == "red shirt"
     assert found.understood == "price < 30"
     assert {each.value: each.count for each in found.facets["colour"]} == dict.fromkeys(
@@ -100,11 +100,12 @@ class Tags(HTMLParser):
 
 
 def test_a_notebook_shows_each_hit_with_a_small_picture(index: ProductIndex) -> None:
-    found = index.search("red shirt", top=3, facets=["colour"])
+    found = index.search("red shirt", top=3, facets=["colour"], min_probability=1e-4)
     page = Tags(found._repr_html_())
     assert page.tags.count("tr") == 4
     assert [each["alt"] for each in page.pictures] == [hit.metadata["title"] for hit in found]
     assert all(str(each["src"]).startswith("data:image/webp;base64,") for each in page.pictures)
+    assert "<p>60 products match</p>" in found._repr_html_()
     assert "<p>colour: blue 20, green 20, red 20</p>" in found._repr_html_()
     assert f"<td>{found[0].score:.3f}</td>" in found._repr_html_()
     assert set(page.tags) == {"p", "table", "thead", "tbody", "tr", "th", "td", "img"}

@@ -234,6 +234,17 @@ class _Round:
     chosen: Ranked
 
 
+def deepest_count(last: int) -> int:
+    """How many rows of a signal the rounds look for that find the hits down to this one."""
+    chosen = deepest = 0
+    for count in CANDIDATES:
+        deepest = chosen + count
+        chosen += count // 2
+        if chosen >= last:
+            break
+    return deepest
+
+
 def _nearest(scores: Floats, count: int) -> Rows:
     """The positions of the scores above which no signal can have left a product out.
 

@@ -17,6 +17,7 @@ from prodmatch.lexical.synonyms import open_generation_synonyms
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
+from prodmatch.search.deep_search import DeepSearch
 from prodmatch.search.encoded_query import (
     MIN_KNOWLEDGE,
     EncodedQuery,
@@ -29,7 +30,7 @@ from prodmatch.search.encoded_query import (
 from prodmatch.search.hits import Answer, Hit, ResultPage
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
-from prodmatch.search.result_page import CANDIDATES, Page, PageMaker
+from prodmatch.search.result_page import CANDIDATES, Page, PageMaker, Rank, deepest_count
 from prodmatch.search.scoring import (
     Ranked,
     Signals,
@@ -41,7 +42,7 @@ from prodmatch.search.scoring import (
 )
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import Vectors, split_parts
 
 MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
 
@@ -190,7 +191,7 @@ class Searcher:
         )
         options.check(self.products)
         within = self._without(self._within([options.where, *encoded.where]), encoded)
-        rank = functools.partial(self._rank, encoded)
+        rank = self._ranker(encoded, deepest_count(options.offset + options.top))
         said = functools.partial(self._rows_with_most, encoded)
         page = self._pages.make(rank, said, within, options, encoded.left_out)
         return ResultPage(self._hits(page, options, query_id), page.facets, page.match_count)
@@ -227,7 +228,8 @@ class Searcher:
         """
         options.check(self.products)
         encoded = replace(encoded, without=())  # it may be what the query excludes
-        ranked = self._rank(encoded, None, CANDIDATES[0], options.weights, also=np.array([row]))
+        rank = self._ranker(encoded, CANDIDATES[0])
+        ranked = rank(None, CANDIDATES[0], options.weights, also=np.array([row]))
         ranked = self._pages.boosted(ranked, options.boost)
         order = self._pages.best_first(ranked)
         (position,) = np.flatnonzero(ranked.rows[order] == row)
@@ -293,9 +295,18 @@ class Searcher:
         where = () if query.where is None else (query.where,)
         return replace(encoded, where=where, top=query.top, offset=query.offset)
 
+    def _ranker(self, encoded: EncodedQuery, deepest: int) -> Rank:
+        """What ranks candidates of a query; all calls together search its vectors once."""
+        zeros = np.zeros_like(encoded.text)
+        pairs = ([encoded.text, zeros], [zeros, encoded.image])
+        queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
+        search = DeepSearch(self.ann, np.stack(queries), deepest) if queries else None
+        return functools.partial(self._rank, encoded, search)
+
     def _rank(
         self,
         encoded: EncodedQuery,
+        search: DeepSearch | None,
         within: Rows | None,
         count: int,
         weights: Mapping[str, float] | None,
@@ -306,13 +317,17 @@ class Searcher:
 
         Args:
             encoded: the query.
+            search: of its vectors.
             within: ascending rows to choose among, all of them if None.
             count: of candidates.
             weights: of the signals; chosen for the query if None.
             also: rows that are candidates in any case.
         """
         matches = self._match(encoded, within) if encoded.words else None
-        rows = self._candidates(encoded, matches, within, count)
+        found = [] if search is None else [near.rows for near in search.nearest(count, within)]
+        if matches is not None:
+            found.append(matches.best(count))
+        rows = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
         if also is not None:
             rows = np.union1d(rows, also)
         rows = rows[~np.isin(rows, encoded.left_out)]
@@ -335,21 +350,6 @@ class Searcher:
     def _rows_with_most(self, encoded: EncodedQuery) -> Rows:
         """The rows that contain most of the query's words; none where it has none."""
         return self.products.rows_with_most(encoded.words or "", encoded.expansions)
-
-    def _candidates(
-        self, encoded: EncodedQuery, matches: Matches | None, within: Rows | None, count: int
-    ) -> Rows:
-        """Rows that any signal finds, ascending; each signal may bring `count`."""
-        zeros = np.zeros_like(encoded.text)
-        pairs = ([encoded.text, zeros], [zeros, encoded.image])
-        queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
-        found = [np.zeros(0, np.int64)]
-        if queries:
-            nearest = self.ann.search(np.stack(queries), count, within=within)
-            found += [near.rows for near in nearest]
-        if matches is not None:
-            found.append(matches.best(count))
-        return np.unique(np.concatenate(found))
 
     def _signals(self, encoded: EncodedQuery, rows: Rows, matches: Matches | None) -> Signals:
         """What each signal gives these rows."""
@@ -393,4 +393,6 @@ def _cosines(parts: Vectors, query: Vectors) -> Vectors:
 
     A product of matrices rounds a row by where it stands, on processors with AVX-512 at least.
     """
-    return np.asarray((normalise(parts) * query).sum(axis=1), dtype=np.float32)
+    products = (parts * query).sum(axis=1)
+    lengths = np.sqrt((parts * parts).sum(axis=1))
+    return np.asarray(products / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -61,6 +61,11 @@ class AnnIndex:
         return isinstance(self._index, faiss.IndexIVF | faiss.IndexHNSW)
 
     @property
+    def follows_links(self) -> bool:
+        """Whether a search goes from row to row: the more it wants, the better it finds."""
+        return isinstance(self._index, faiss.IndexHNSW)
+
+    @property
     def row_count(self) -> int:
         """Vectors in the index."""
         return int(self._index.ntotal)
