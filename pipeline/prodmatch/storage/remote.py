@@ -17,6 +17,9 @@ from prodmatch.storage.atomic import new_file, remove_path
 
 CHUNK_BYTES = 8 << 20  # each is a request
 RETRY_SECONDS = 30  # of Google's client, which tries for 15 minutes by default
+CONNECT_SECONDS = 5
+SILENT_SECONDS = 8  # without a byte, until a request to a store of the S3 protocol is given up
+ATTEMPTS = 3  # of such a request; pyarrow's ten take 100 seconds
 REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "NO_SUCH_BUCKET": "There is no such bucket. Check its name",
     "Bucket '": "There is no such bucket. Check its name",
@@ -28,6 +31,8 @@ REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "or permission",
     "access token": "Google's credentials are missing; give GOOGLE_APPLICATION_CREDENTIALS",
     "PERMISSION_DENIED": "It may not be read or written with these credentials; give permission",
+    "Operation too slow": "The server says nothing. Check `endpoint_override` of the address, and "
+    "the server",
     "NETWORK_CONNECTION": "Nobody answers there. Check the network, and `endpoint_override` of the "
     "address",
     "REQUEST_TIMEOUT": "The answer takes too long. Check the network",
@@ -197,7 +202,23 @@ def open_remote(address: str) -> RemoteFolder:
         system, path = pa_fs.FileSystem.from_uri(uri)
     except FAILURES as error:
         raise RemoteError(f"{plain}: {explain_failure(error)}") from error
+    if isinstance(system, pa_fs.S3FileSystem):
+        system = _with_limits(system)
     return RemoteFolder(plain, system, path)
+
+
+def _with_limits(system: pa_fs.S3FileSystem) -> pa_fs.S3FileSystem:
+    """The same file system, which gives up a server that says nothing.
+
+    An address has no place for time-outs; what a file system is pickled as has all its options.
+    """
+    (options,) = system.__reduce__()[1]
+    limits = {
+        "connect_timeout": CONNECT_SECONDS,
+        "request_timeout": SILENT_SECONDS,
+        "retry_strategy": pa_fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+    }
+    return pa_fs.S3FileSystem(**{**options, **limits})
 
 
 def open_folder(place: Path | str) -> RemoteFolder:
