@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +82,94 @@ def test_bulk_bodies_hold_every_value(tmp_path: Path) -> None:
     )
     actions = [json.loads(line)["index"]["_id"] for line in lines[::2]]
     assert actions == COLUMNS["product_id"].to_pylist()
+
+
+UNIT = 1e-4  # of a squared length; Elasticsearch's own tolerance
+
+
+def bulk_faults(body: bytes, mapping: dict[str, Any]) -> list[str]:
+    """What Elasticsearch would refuse of the body of a `_bulk` request, by its reference."""
+    faults = [] if body.endswith(b"\n") else ["the last line must end with a newline"]
+    lines = body.split(b"\n")[:-1]
+    if len(lines) % 2:
+        faults.append("an action without a document")
+    field = mapping["properties"]["vector"]
+    if field["type"] != "dense_vector" or not 1 <= field["dims"] <= 4096:
+        faults.append(f"no dense vector: {field}")
+    seen = set()
+    for action, source in zip(lines[::2], lines[1::2], strict=False):
+        try:
+            (kind, named), document = *json.loads(action).items(), json.loads(source)
+        except ValueError as error:
+            faults.append(f"not JSON: {error}")
+            continue
+        if kind != "index" or set(named) - {"_id", "_index", "routing"}:
+            faults.append(f"no action: {action!r}")
+        if not isinstance(named["_id"], str) or not 0 < len(named["_id"].encode()) <= 512:
+            faults.append(f"no id: {named['_id']!r}")
+        if named["_id"] in seen:
+            faults.append(f"twice: {named['_id']!r}")
+        seen.add(named["_id"])
+        if "vector" in document:
+            faults += vector_faults(document["vector"], field)
+    return faults
+
+
+def vector_faults(vector: list[float], field: dict[str, Any]) -> list[str]:
+    length = float(np.square(np.array(vector, np.float32)).sum())
+    if len(vector) != field["dims"] or not np.isfinite(vector).all():
+        return [f"a vector of {len(vector)} numbers"]
+    if field["similarity"] == "dot_product" and abs(length - 1) > UNIT:
+        return [f"not of unit length: {length}"]
+    return []
+
+
+def read_bodies(folder: Path) -> tuple[bytes, dict[str, Any]]:
+    """The bodies of an export one behind the other, and the mapping."""
+    body = b"".join(path.read_bytes() for path in sorted(folder.glob("bulk-*.ndjson")))
+    return body, json.loads((folder / "mapping.json").read_bytes())["mappings"]
+
+
+@pytest.mark.parametrize("kind", ["flat", "sq8"])
+def test_bodies_keep_the_rules_of_elasticsearch(tmp_path: Path, kind: Kind) -> None:
+    write_elasticsearch(table(tmp_path, kind=kind), tmp_path / "out")
+    body, mapping = read_bodies(tmp_path / "out")
+    assert bulk_faults(body, mapping) == []
+    vectors = [json.loads(line)["vector"] for line in body.splitlines()[1::2]]
+    assert len(vectors) == ROWS
+
+
+def test_a_product_that_nothing_is_known_of_has_no_vector(tmp_path: Path) -> None:
+    vectors = normalise(np.random.default_rng(0).normal(size=(ROWS, 8)))
+    vectors[3] = 0
+    drawn = table(tmp_path)
+    index = build_index(lambda: [vectors], ROWS, 8, "flat")
+    write_elasticsearch(VectorTable(drawn.products, index), tmp_path / "out")
+    body, mapping = read_bodies(tmp_path / "out")
+    assert bulk_faults(body, mapping) == []
+    documents = [json.loads(line) for line in body.splitlines()[1::2]]
+    assert ["vector" in document for document in documents] == [row != 3 for row in range(ROWS)]
+
+
+def test_faults_of_a_body_are_told() -> None:
+    mapping: dict[str, Any] = {"properties": {"vector": {"type": "dense_vector", "dims": 2}}}
+    mapping["properties"]["vector"]["similarity"] = "dot_product"
+    good = b'{"index":{"_id":"a"}}\n{"vector":[0.6,0.8]}\n'
+    assert bulk_faults(good, mapping) == []
+    for bad in (
+        good[:-1],
+        good + b'{"index":{"_id":"b"}}\n',
+        good * 2,
+        good.replace(b'"a"', b"1"),
+        good.replace(b'"a"', b'""'),
+        good.replace(b"0.8", b"0.7"),
+        good.replace(b"0.8", b"NaN"),
+        good.replace(b"0.6,", b""),
+        good.replace(b"index", b"put"),
+    ):
+        assert bulk_faults(bad, mapping), bad
+    mapping["properties"]["vector"]["dims"] = 4097
+    assert bulk_faults(b"", mapping)
 
 
 def test_the_mapping_has_a_field_for_every_column(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Bodies of requests that load Elasticsearch and Qdrant: JSON in files of some megabytes each."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ RESERVED = frozenset(
         *("version", "data_stream_timestamp", "ignored_source", "inference_fields"),
     )
 )
+ZEROS = re.compile(r"[\[\]0,-]+")  # all that the text of a vector of zeros has
 POINT_IDS = uuid.UUID("7d3f2f0e-94f1-5c6b-8f0a-5a1d8f6f2c11")  # that ids of points come from
 
 
@@ -88,12 +90,16 @@ def _write_bodies(
 
 
 def _bulk_lines(table: VectorTable) -> Iterator[str]:
-    """An action and its document, two lines a product."""
+    """An action and its document, two lines a product.
+
+    A product that the model knows nothing of has no vector: zeros are not of unit length.
+    """
     for row, vector in _rows(table):
         product_id = str(row["product_id"])
         is_long = len(product_id.encode()) > MOST_ID_BYTES
         action = {"index": {"_id": digest_bytes(product_id.encode()) if is_long else product_id}}
-        yield f'{_json(action)}\n{_json(row)[:-1]},"vector":{vector}}}\n'
+        known = f',"vector":{vector}' if ZEROS.sub("", vector) else ""
+        yield f"{_json(action)}\n{_json(row)[:-1]}{known}}}\n"
 
 
 def _points(table: VectorTable) -> Iterator[str]:
