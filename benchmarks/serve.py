@@ -27,13 +27,14 @@ from urllib.parse import quote_plus
 from ask import QUERIES, link_all, report
 
 from prodmatch.search.product_index import open_index
-from prodmatch.storage.atomic import link_or_copy, lock_store
+from prodmatch.storage.atomic import link_or_copy
 from prodmatch.storage.generations import (
     Generation,
     generation_numbers,
     open_generation,
     publish_generation,
 )
+from prodmatch.storage.locks import lock_store
 
 WEIGHTS = ({"lexical": 0.3, "text": 0.4, "image": 0.3}, {"lexical": 0.5, "text": 0.2, "image": 0.3})
 TOP = 10

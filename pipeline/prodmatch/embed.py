@@ -36,11 +36,11 @@ from prodmatch.scanning.scan import Scan
 from prodmatch.storage.addresses import resolve_place
 from prodmatch.storage.atomic import (
     digest_bytes,
-    lock_store,
     remove_leftovers,
     scratch_directory,
 )
 from prodmatch.storage.embeddings import write_embeddings
+from prodmatch.storage.locks import lock_store
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
 logger = logging.getLogger(__name__)

@@ -30,13 +30,13 @@ from prodmatch.search.vector_index import AnnIndex, Kind, build_index, tune_inde
 from prodmatch.storage.atomic import (
     check_files,
     link_or_copy,
-    lock_store,
     new_file,
     read_json,
     remove_leftovers,
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import Generation, publish_generation
+from prodmatch.storage.locks import lock_store
 from prodmatch.storage.settings import read_settings, write_settings
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 

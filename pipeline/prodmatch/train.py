@@ -15,7 +15,8 @@ from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import StoreError
 from prodmatch.model.description import Calibration, Model, ModelDescription
 from prodmatch.model.heads import Heads, fit_cca
-from prodmatch.storage.atomic import lock_store, scratch_directory
+from prodmatch.storage.atomic import scratch_directory
+from prodmatch.storage.locks import lock_store
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.dataset import PairSet, read_labelled_dataset, read_pairs_dataset
 from prodmatch.training.held_out import pair_measure, split_labelled, words_measure

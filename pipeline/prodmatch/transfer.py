@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from prodmatch.errors import DamagedError, MismatchError, RemoteError, StoreError
-from prodmatch.storage.atomic import digest_file, hold_store, link_or_copy, new_file, remove_path
+from prodmatch.storage.atomic import (
+    digest_file,
+    link_or_copy,
+    new_file,
+    remove_path,
+)
 from prodmatch.storage.generations import (
     adopt_generation,
     current_number,
@@ -20,6 +25,7 @@ from prodmatch.storage.generations import (
     roll_back,
     verify_generation,
 )
+from prodmatch.storage.locks import hold_store
 from prodmatch.storage.pushed import (
     MANIFEST,
     POINTER,

@@ -17,8 +17,8 @@ from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import CatalogueError, LockedError, ProdmatchError, RemoteError
 from prodmatch.index import index_embeddings
 from prodmatch.storage.addresses import mirror_name
-from prodmatch.storage.atomic import lock_store
 from prodmatch.storage.garbage import collect_garbage
+from prodmatch.storage.locks import lock_store
 from prodmatch.storage.remote import RemoteFolder
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 

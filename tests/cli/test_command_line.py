@@ -16,7 +16,7 @@ from small import draw, products, run, write
 
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
-from prodmatch.storage.atomic import lock_store
+from prodmatch.storage.locks import lock_store
 
 HIT = ["query_id", "rank", "product_id", "score", "probability", "lexical", "text", "image"]
 

@@ -10,7 +10,7 @@ import pytest
 from small import products, run, write
 
 from prodmatch.model.description import Model
-from prodmatch.storage.atomic import lock_store
+from prodmatch.storage.locks import lock_store
 
 
 def test_a_store_remembers_and_its_gate_is_heard(

@@ -12,7 +12,7 @@ from remote_faults import ADDRESS, Bucket
 from small import run
 
 from prodmatch.errors import DamagedError, LockedError, RemoteError, StoreError
-from prodmatch.storage.atomic import lock_store, remove_path
+from prodmatch.storage.atomic import remove_path
 from prodmatch.storage.generations import (
     current_number,
     generation_numbers,
@@ -21,6 +21,7 @@ from prodmatch.storage.generations import (
     roll_back,
     verify_generation,
 )
+from prodmatch.storage.locks import lock_store
 from prodmatch.storage.pushed import ListedFile, manifest_name, read_listed, write_pointer
 from prodmatch.storage.remote import open_folder
 from prodmatch.transfer import pull_generation, push_generation

@@ -17,16 +17,14 @@ from prodmatch.errors import DamagedError, LockedError, StoreError
 from prodmatch.storage import atomic as files
 from prodmatch.storage.atomic import (
     check_files,
-    ensure_unlocked,
-    hold_store,
     list_files,
-    lock_store,
     new_directory,
     new_file,
     remove_leftovers,
 )
 from prodmatch.storage.embeddings import vector_array, vectors_of
 from prodmatch.storage.features import FeatureStore, content_key
+from prodmatch.storage.locks import ensure_unlocked, hold_store, lock_store
 from prodmatch.storage.temporary import remove_temporary_folder, temporary_folder
 
 
@@ -97,7 +95,7 @@ def test_a_manifest_finds_what_changed(tmp_path: Path, monkeypatch: pytest.Monke
 def test_one_writer_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from prodmatch.storage.atomic import lock_store\n"
+        "from prodmatch.storage.locks import lock_store\n"
         "with lock_store(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
@@ -117,7 +115,7 @@ CONTEND = """
 import sys
 from pathlib import Path
 from prodmatch.errors import LockedError
-from prodmatch.storage.atomic import lock_store
+from prodmatch.storage.locks import lock_store
 print("ready", flush=True)
 for line in sys.stdin:
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.storage.atomic import ensure_unlocked, hold_store
+from prodmatch.storage.locks import ensure_unlocked, hold_store
 from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (

@@ -9,7 +9,7 @@ from prodmatch.catalogue.mirror import Fetch
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.errors import ProdmatchError, StoreError
 from prodmatch.storage.addresses import MIRRORS, is_address
-from prodmatch.storage.atomic import hold_store
+from prodmatch.storage.locks import hold_store
 from prodmatch.storage.settings import read_settings
 
 DEFAULT_MODEL = "compact"

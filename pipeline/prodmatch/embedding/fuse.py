@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.reader import Reject
 from prodmatch.embedding.last_vectors import LastVectors
 from prodmatch.embedding.plan import FeaturePlan
+from prodmatch.errors import StoreError
 from prodmatch.model.heads import Heads
 from prodmatch.scanning.picture_lists import BLOCK_ROWS, average_pictures
 from prodmatch.scanning.scan import NOT_EMBEDDED, Scan, read_rows
@@ -244,6 +245,9 @@ def project_modality(
         row_keys: the content key of every row, null where there is none.
         path: a file to make; the map lives as long as the result.
         more_rows: zeros at the end of the map, for the caller.
+
+    Raises:
+        StoreError: the store lacks a feature.
     """
     keys = row_keys.unique().drop_null()
     vectors = new_array(path, (max(1, len(keys)) + more_rows, dim), np.float32)
@@ -263,6 +267,11 @@ def project_modality(
         vectors[indices] = projected
         missing[indices] = False
         errors.update({int(indices[row]): reason for row, reason in reasons.items()})
+    if lacking := int(missing[:-1].sum()):
+        raise StoreError(
+            f"{store.folder}: lacks the features of {lacking} of {len(keys)} contents that were "
+            "there, or encoded, a moment ago. Run embed again: what is missing is made again."
+        )
     found = pc.index_in(row_keys, value_set=keys).cast(pa.int64())
     indices = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
     return ModalityVectors(vectors, np.where(missing[indices], -1, indices), errors)

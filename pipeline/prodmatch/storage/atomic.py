@@ -1,4 +1,4 @@
-"""Files and directories that are complete or absent, their digests, and the lock of a store.
+"""Files and directories that are complete or absent, and their digests.
 
 Nothing else in the program writes a file. A name appears only when everything below it has
 been flushed to disk: content, then the directory that holds it, then the rename, then the
@@ -6,7 +6,6 @@ directory that holds the name.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -17,15 +16,14 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.errors import DamagedError, LockedError, StoreError
+from prodmatch.errors import DamagedError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +31,6 @@ Number = TypeVar("Number", bound=np.generic)
 
 TEMPORARY = "_tmp-"
 UNIQUE = re.compile(rf"{TEMPORARY}[0-9a-f]{{32}}-")  # what a temporary name has before the name
-_HELD: ContextVar[Path | None] = ContextVar("_HELD", default=None)  # by `hold_store`
 SMALL_BYTES = 4 << 20  # a file's digest up to here costs milliseconds, so it is always compared
 
 
@@ -53,24 +50,56 @@ def digest_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, before_naming: Callable[[], None] = lambda: None) -> Iterator[BinaryIO]:
     """A file open for writing that takes the name `path` when the block ends without error.
+
+    Args:
+        path: the name.
+        before_naming: called when all is on disk, just before the rename; what it raises stops it.
 
     Raises:
         StoreError: the disk is full, read-only or not ours; the old file is untouched.
     """
-    temporary = _temporary_name(path)
-    with _writing(path):
-        _make_directory(path.parent)
+    temporary = temporary_name(path)
+    with writing(path):
+        make_directory(path.parent)
         try:
             with _create(temporary) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            before_naming()
             temporary.replace(path)
             _sync_directory(path.parent)
         finally:
             _forget(temporary)
+
+
+def publish_file(path: Path, content: bytes) -> bool:
+    """Gives a file of this content the name `path`, never one that is taken; whether it did so.
+
+    Of several that try at once, on any machine, exactly one does: the name is a second link to
+    what was written aside and flushed.
+
+    Raises:
+        StoreError: the disk is full, read-only or not ours, or its file system has no links.
+    """
+    temporary = temporary_name(path)
+    with writing(path):
+        make_directory(path.parent)
+        try:
+            with _create(temporary) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            _sync_directory(path.parent)
+        finally:
+            _forget(temporary)
+    return True
 
 
 @contextlib.contextmanager
@@ -83,9 +112,9 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be written, or `path` exists; nothing is left behind.
     """
-    temporary = _temporary_name(path)
-    with _writing(path):
-        _make_directory(path.parent)
+    temporary = temporary_name(path)
+    with writing(path):
+        make_directory(path.parent)
         temporary.mkdir(0o755)
         try:
             yield temporary
@@ -108,9 +137,9 @@ def new_directory(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def scratch_directory(root: Path) -> Iterator[Path]:
     """A directory for work in progress below `root`, removed when the block ends."""
-    path = _temporary_name(root / "scratch")
-    with _writing(path):
-        _make_directory(root)
+    path = temporary_name(root / "scratch")
+    with writing(path):
+        make_directory(root)
         path.mkdir(0o700)
         try:
             yield path
@@ -121,7 +150,7 @@ def scratch_directory(root: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def new_scratch_file(path: Path) -> Iterator[BinaryIO]:
     """A file open for writing in a scratch directory; nobody else reads it, so it is not synced."""
-    with _writing(path), _create(path) as file:
+    with writing(path), _create(path) as file:
         yield file
 
 
@@ -133,34 +162,40 @@ def new_array(path: Path, shape: tuple[int, ...], kind: type[Number]) -> npt.NDA
     Raises:
         StoreError: the disk has not that much room.
     """
-    with _writing(path), _create(path) as file:
+    with writing(path), _create(path) as file:
         os.posix_fallocate(file.fileno(), 0, np.dtype(kind).itemsize * math.prod(shape))
     return np.memmap(path, kind, "r+", shape=shape)
 
 
 def copy_file(source: Path, target: Path) -> None:
     """The bytes of `source` in the new file `target`, in a directory that appears complete."""
-    with _writing(target):
-        _make_directory(target.parent)
+    with writing(target):
+        make_directory(target.parent)
         with source.open("rb") as old, _create(target) as new:
             shutil.copyfileobj(old, new, 1 << 20)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
     """The same bytes under a second name: a hard link where the file system has them."""
-    with _writing(target):
-        _make_directory(target.parent)
+    with writing(target):
+        make_directory(target.parent)
     try:
         target.hardlink_to(source)
     except OSError:
         copy_file(source, target)
 
 
-def write_json(path: Path, content: Mapping[str, object]) -> None:
+def json_bytes(content: Mapping[str, object]) -> bytes:
+    """`content` as indented JSON with sorted keys."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def write_json(
+    path: Path, content: Mapping[str, object], *, before_naming: Callable[[], None] = lambda: None
+) -> None:
     """Writes `content` as indented JSON with sorted keys, complete or not at all."""
-    with new_file(path) as file:
-        file.write(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode())
-        file.write(b"\n")
+    with new_file(path, before_naming=before_naming) as file:
+        file.write(json_bytes(content))
 
 
 def read_json(path: Path, remedy: str = "Build it again.") -> dict[str, object]:
@@ -254,65 +289,9 @@ def verify_or_remove(folder: Path) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def hold_store(store: Path) -> Iterator[None]:
-    """As `lock_store`, around jobs that lock the store themselves and are slow to load.
-
-    Raises:
-        LockedError: another run holds it.
-        StoreError: the store cannot be created or written.
-    """
-    with lock_store(store):
-        token = _HELD.set(store.resolve())
-        try:
-            yield
-        finally:
-            _HELD.reset(token)
-
-
-@contextlib.contextmanager
-def lock_store(store: Path) -> Iterator[None]:
-    """Holds the store for writing; the lock dies with the process.
-
-    Raises:
-        LockedError: another run holds it.
-        StoreError: the store cannot be created or written.
-    """
-    if _HELD.get() == store.resolve():
-        yield
-        return
-    path = store / ".lock"
-    with _writing(store):
-        _make_directory(store)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LockedError(
-                f"{store}: another run is writing to this store. Wait for it to end."
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def ensure_unlocked(store: Path) -> None:
-    """Raise where another run writes to the store; what takes seconds to load can wait for it.
-
-    Raises:
-        LockedError: another run holds it.
-        StoreError: the store cannot be created or written.
-    """
-    if (store / ".lock").exists():
-        with lock_store(store):
-            pass
-
-
 def remove_leftovers(root: Path) -> None:
     """Removes what dead runs left below `root` under temporary names; call it under the lock."""
-    with _writing(root):
+    with writing(root):
         for path in list(root.rglob(f"{TEMPORARY}*")):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -326,8 +305,8 @@ def remove_path(path: Path) -> None:
     Raises:
         StoreError: it cannot be removed.
     """
-    temporary = _temporary_name(path)
-    with _writing(path):
+    temporary = temporary_name(path)
+    with writing(path):
         path.rename(temporary)
         if temporary.is_dir():
             shutil.rmtree(temporary)
@@ -336,7 +315,7 @@ def remove_path(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turns an operating system's refusal into a message that names the path and the reason."""
     try:
         yield
@@ -350,7 +329,8 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _temporary_name(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
+    """A name next to `path` that only this call knows, and that readers pass over."""
     return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{path.name}")
 
 
@@ -363,11 +343,11 @@ def _open_ours(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
 
 
-def _make_directory(path: Path) -> None:
+def make_directory(path: Path) -> None:
     """Makes a directory and those above it; each new name is flushed to disk."""
     if path.is_dir():
         return
-    _make_directory(path.parent)
+    make_directory(path.parent)
     try:
         path.mkdir(0o755)
     except FileExistsError:

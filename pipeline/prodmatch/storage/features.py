@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import new_file, publish_file
+from prodmatch.storage.locks import first_shard_number
 from prodmatch.storage.vectors import Vectors
 
 KEY = pa.binary(16)
@@ -118,7 +119,7 @@ class FeatureStore:
             fine = np.array([error is None for error in shard.errors])
             found = pc.fill_null(pc.index_in(keys, value_set=shard.keys), -1)
             inside = found.to_numpy(zero_copy_only=False)
-            hit = (inside >= 0) & fine[np.maximum(inside, 0)]
+            hit = (inside >= 0) & fine[np.maximum(inside, 0)] & (indices < 0)  # of equals the first
             needed, back = np.unique(inside[hit], return_inverse=True)
             parts.append(shard.vectors[needed].astype(np.float32))
             indices[hit] = start + back
@@ -137,21 +138,44 @@ class FeatureStore:
             vectors: `(n, dim)`; kept as float16.
             errors: why a content could not be encoded, or None.
         """
-        rows = np.ascontiguousarray(vectors, dtype=np.float16)
-        table = pa.table(
-            {
-                "key": pa.array(keys, KEY),
-                "vector": pa.FixedSizeListArray.from_arrays(
-                    pa.array(rows.reshape(-1)), rows.shape[1]
-                ),
-                "fault": pa.array(errors, pa.string()),
-            }
-        )
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-        content = sink.getvalue().to_pybytes()
-        number = int(self.names()[-1].split("-")[1]) + 1 if self.names() else 0
-        name = f"part-{number:06d}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        content = _shard_bytes(keys, vectors, errors)
+        name = _shard_name(self.next_number(), content)
         with new_file(self.folder / name) as file:
             file.write(content)
         return name
+
+    def publish(
+        self, number: int, keys: Sequence[bytes], vectors: Vectors, errors: Sequence[str | None]
+    ) -> str:
+        """As `append`, under a number that a plan gave; another process may do the same.
+
+        A name that is taken is that of the same bytes, and is left as it is.
+        """
+        content = _shard_bytes(keys, vectors, errors)
+        name = _shard_name(number, content)
+        publish_file(self.folder / name, content)
+        return name
+
+    def next_number(self) -> int:
+        """Of the next shard; in a shared store one that no run before has given."""
+        last = max((int(name.split("-")[1]) for name in self.names()), default=-1)
+        return max(last + 1, first_shard_number(self.folder.parent.parent))
+
+
+def _shard_bytes(keys: Sequence[bytes], vectors: Vectors, errors: Sequence[str | None]) -> bytes:
+    rows = np.ascontiguousarray(vectors, dtype=np.float16)
+    table = pa.table(
+        {
+            "key": pa.array(keys, KEY),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1]),
+            "fault": pa.array(errors, pa.string()),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _shard_name(number: int, content: bytes) -> str:
+    return f"part-{number:06d}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 
 from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.storage.addresses import MIRRORS, is_address, mirror_name
-from prodmatch.storage.atomic import lock_store, remove_leftovers, remove_path
+from prodmatch.storage.atomic import remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
 from prodmatch.storage.generations import current_number, generation_numbers, open_generation
+from prodmatch.storage.locks import condemn, lock_store, require_newest
 from prodmatch.storage.settings import ensure_exists, read_settings
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
     knows what it refers to, only old generations and old embeddings are removed.
 
     Raises:
-        LockedError: another run writes to the store.
+        LockedError: another run writes to the store, or, where it is shared, came meanwhile.
         DamagedError: `CURRENT` of the generations or of the embeddings names nothing.
         StoreError: there is no store, or something cannot be removed.
     """
@@ -46,7 +47,9 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
         references = _read_references(store, sorted(kept))
         if references is not None:
             removed += _older(_unused(store, references), seconds)
+        condemn(store, removed)
         for path in removed:
+            require_newest(store)
             remove_path(path)
     return removed
 

@@ -10,10 +10,10 @@ from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import (
     check_files,
     list_files,
-    lock_store,
     new_directory,
     write_json,
 )
+from prodmatch.storage.locks import lock_store
 from prodmatch.storage.manifests import Named, Pointer, read_manifest
 from prodmatch.storage.settings import ensure_exists
 

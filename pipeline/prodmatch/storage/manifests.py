@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import digest_file, read_json, write_json
+from prodmatch.storage.locks import require_newest
 
 Shape = Mapping[str, type]
 NAMES = {
@@ -92,10 +94,19 @@ class Pointer:
         return Named(str(content[self.key]), str(content["manifest_sha256"]))
 
     def write(self, name: str | int, folder: Path) -> None:
-        """Has it name a directory whose manifest is written."""
-        write_json(
-            self.path, {self.key: name, "manifest_sha256": digest_file(folder / "manifest.json")}
-        )
+        """Has it name a directory whose manifest is written.
+
+        Raises:
+            LockedError: another run has followed this one; the pointer stays as that has it.
+            StoreError: it cannot be written.
+        """
+        content = {self.key: name, "manifest_sha256": digest_file(folder / "manifest.json")}
+        newest = partial(require_newest, self.root.parent)
+        try:
+            write_json(self.path, content, before_naming=newest)
+        except StoreError:  # perhaps as the run that followed removed what was written aside
+            newest()
+            raise
 
     def check(self, named: Named, folder: Path, remedy: str) -> None:
         """Raise unless the directory's manifest is the one that was named.
