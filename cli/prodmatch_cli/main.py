@@ -26,6 +26,7 @@ EXTRAS = {
     "onnx": "embed",
     "onnxscript": "embed",
     "python_multipart": "serve",
+    "ray": "ray",
     "sklearn": "match",
     "threadpoolctl": "match",
     "starlette": "serve",

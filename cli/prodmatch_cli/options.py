@@ -130,6 +130,13 @@ WORKERS = click.option(
     show_default=True,
     help="Processes that decode pictures; 0 decodes between the batches.",
 )
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where encoding runs; ray is the cluster at RAY_ADDRESS (docs/scaling.md).",
+)
 MAX_REJECT = click.option(
     "--max-reject",
     type=FloatRange(0, 1),
@@ -257,6 +264,7 @@ def embed_options(command: Command) -> Command:
         MAX_REJECT,
         LEAVE_OUT,
         WORKERS,
+        ENGINE,
         PRECISION,
         DEVICE,
         MODEL,

@@ -12,7 +12,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.searchable import is_attribute_name
-from prodmatch.embedding.encode import EncodeCount, EncoderClasses, encode_missing
+from prodmatch.embedding.encode import EncodeCount, EncoderClasses
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.gate import GateLimits, compare_nights, count_changes
 from prodmatch.embedding.night import (
@@ -26,6 +26,7 @@ from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
 from prodmatch.embedding.precision import choose_quickest, is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
 from prodmatch.embedding.reuse import find_last_vectors
+from prodmatch.embedding.units import UnitOptions, encode_plan
 from prodmatch.encoders.device import Precision, choose_device
 from prodmatch.encoders.onnx_export import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
@@ -40,7 +41,7 @@ from prodmatch.storage.atomic import (
     scratch_directory,
 )
 from prodmatch.storage.embeddings import write_embeddings
-from prodmatch.storage.locks import lock_store
+from prodmatch.storage.locks import lock_store, share_store
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class EmbedSettings:
     device: str = "auto"
     precision: str = "auto"  # float32, bf16, int8, or the store's, else the quickest that holds
     workers: int = 1
+    engine: str = "local"  # or ray: on the machines of a cluster
     max_reject: float = 0.01  # share of rows; above it no embeddings are written
     max_removed: float = 0.2  # share of the products embedded before that may be gone
     max_lost: float = 0.1  # share of those that stay that may be without their text or picture
@@ -149,6 +151,8 @@ def embed_catalogue(
         StoreError: the store cannot be written.
     """
     settings, started = settings or EmbedSettings(), time.monotonic()
+    if settings.engine == "ray":
+        share_store(store)
     with lock_store(store):
         remove_leftovers(store)
         _require_left_out(catalogue, store)
@@ -166,14 +170,8 @@ def embed_catalogue(
                 _remember(catalogue, model, store, precision)  # even if this run is killed
                 plan = plan_scanned(plan.scan, model.encoders, store, precision)
                 warnings = check(plan, scanned)
-            encoded = encode_missing(
-                catalogue,
-                model.encoders,
-                plan,
-                device=device.type,
-                workers=settings.workers,
-                classes=classes,
-            )
+            how = UnitOptions(scratch / "units", device.type, settings.workers, classes)
+            encoded = encode_plan(catalogue, model.encoders, plan, how, settings.engine)
             made_from = _made_from(model, plan)
             vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
             fused = fuse(plan, model.heads, scratch, vectors)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.storage.locks import ensure_unlocked, hold_store
+from prodmatch.storage.locks import ensure_unlocked, hold_store, share_store
 from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
@@ -41,6 +41,7 @@ def build(
     device: str,
     precision: str,
     workers: int,
+    engine: str,
     leave_out: tuple[str, ...],
     max_reject: float,
     max_removed: float,
@@ -68,6 +69,8 @@ def build(
     open_remembered(
         store, catalogue, options, fetch="catalogue"
     )  # refused before anything is made or loaded
+    if engine == "ray":
+        share_store(store)
     with hold_store(store):  # before torch is loaded, which takes seconds
         print_progress("loading torch")
         from prodmatch.build import BuildSettings
@@ -78,6 +81,7 @@ def build(
             device=device,
             precision=precision,
             workers=workers,
+            engine=engine,
             max_reject=max_reject,
             max_removed=max_removed,
             max_lost=max_lost,

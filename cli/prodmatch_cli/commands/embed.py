@@ -7,7 +7,7 @@ import click
 
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.model.description import open_model
-from prodmatch.storage.locks import ensure_unlocked, hold_store
+from prodmatch.storage.locks import ensure_unlocked, hold_store, share_store
 from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import KNOWN_CATALOGUE, STORE, catalogue_options, embed_options
@@ -30,6 +30,7 @@ def embed(
     device: str,
     precision: str,
     workers: int,
+    engine: str,
     leave_out: tuple[str, ...],
     max_reject: float,
     max_removed: float,
@@ -51,6 +52,8 @@ def embed(
     )
     opened = open_remembered(store, catalogue, options)
     chosen = open_model(model or remembered_model(store))
+    if engine == "ray":
+        share_store(store)
     with hold_store(store):  # before torch is loaded, which takes seconds
         print_progress("loading torch")
         from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
@@ -59,6 +62,7 @@ def embed(
             device=device,
             precision=precision,
             workers=workers,
+            engine=engine,
             max_reject=max_reject,
             max_removed=max_removed,
             max_lost=max_lost,

@@ -48,7 +48,7 @@ class FeatureStore:
     def names(self) -> list[str]:
         """The shards, oldest first; files of other names are not ours."""
         found = (path.name for path in self.folder.glob("part-*.parquet"))
-        return sorted(name for name in found if NAME.fullmatch(name))
+        return sorted((name for name in found if NAME.fullmatch(name)), key=_place)
 
     def read(self, name: str) -> FeatureShard:
         """One shard.
@@ -158,8 +158,12 @@ class FeatureStore:
 
     def next_number(self) -> int:
         """Of the next shard; in a shared store one that no run before has given."""
-        last = max((int(name.split("-")[1]) for name in self.names()), default=-1)
+        last = max((_place(name)[0] for name in self.names()), default=-1)
         return max(last + 1, first_shard_number(self.folder.parent.parent))
+
+
+def _place(name: str) -> tuple[int, str]:
+    return int(name.split("-")[1]), name
 
 
 def _shard_bytes(keys: Sequence[bytes], vectors: Vectors, errors: Sequence[str | None]) -> bytes:

@@ -1,0 +1,83 @@
+"""Work in units that any process of a pool may do, and that may kill it; knows no engine."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+from prodmatch.engines.local import ChildFailure
+
+CRASHED, LOST = "crashed", "lost"
+MOST_CRASHES = 2  # of a worker at the same unit; then it is divided
+MOST_LOSSES = 5  # of a whole machine, which mostly is not the unit's doing
+
+logger = logging.getLogger(__name__)
+
+
+class Divisible(Protocol):
+    """A unit of work: hashable, and several things that can be done one by one."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    def halves(self) -> tuple[Self, Self]:
+        """The same work in two, of a unit of at least two."""
+
+
+Unit = TypeVar("Unit", bound=Divisible)
+Result_co = TypeVar("Result_co", covariant=True)
+Result = TypeVar("Result")
+
+
+class Pool(Protocol[Unit, Result_co]):
+    """Processes that do units, anywhere; what is submitted comes back once, in any order."""
+
+    @property
+    def slots(self) -> int:
+        """How many units it can take at once."""
+
+    def submit(self, unit: Unit) -> None:
+        """Gives it a unit to do."""
+
+    def next(self) -> tuple[Unit, Result_co | ChildFailure]:
+        """A unit that is done, or whose worker died: `crashed`, or `lost` with its machine."""
+
+
+@dataclass(frozen=True)
+class Poison(Generic[Unit]):
+    """A unit of one thing that kills whatever works on it."""
+
+    unit: Unit
+    reason: str
+
+
+def run_units(
+    pool: Pool[Unit, Result], units: Sequence[Unit]
+) -> Iterator[tuple[Unit, Result] | Poison[Unit]]:
+    """The result of each unit, in the order in which they end.
+
+    A unit whose worker died is done again. One that kills its worker twice is halved, and its
+    halves done, down to the one thing at fault, which is given back as poison.
+    """
+    waiting, busy = deque(units), 0
+    deaths: Counter[tuple[Unit, str]] = Counter()
+    while waiting or busy:
+        while waiting and (busy < pool.slots or not busy):
+            pool.submit(waiting.popleft())
+            busy += 1
+        unit, result = pool.next()
+        busy -= 1
+        if not isinstance(result, ChildFailure):
+            yield unit, result
+            continue
+        deaths[unit, result.reason] += 1
+        logger.warning("%s: its worker %s", unit, result.reason)
+        most = MOST_LOSSES if result.reason == LOST else MOST_CRASHES
+        if deaths[unit, result.reason] < most:
+            waiting.append(unit)
+        elif unit.count > 1:
+            waiting.extend(unit.halves())
+        else:
+            yield Poison(unit, CRASHED)
