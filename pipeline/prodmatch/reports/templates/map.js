@@ -20,6 +20,7 @@ function index() {
   for (let at = 0; at < count; at++) cells[cell(points[2 * at + 1]) * CELLS + cell(points[2 * at])].push(at);
 }
 const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(((value + FULL) / (2 * FULL + 1)) * CELLS)));
+const colour = (number) => COLOURS[number === groups.length - 1 ? COLOURS.length - 1 : number];
 const unit = () => (Math.min(width, height) / (2 * FULL)) * view.scale;
 const toX = (x) => width / 2 + (x - view.x) * unit(), toY = (y) => height / 2 - (y - view.y) * unit();
 const fromX = (x) => view.x + (x - width / 2) / unit(), fromY = (y) => view.y - (y - height / 2) / unit();
@@ -73,7 +74,7 @@ function draw() {
   pen.globalAlpha = 0.85;
   const whole = view.scale < 1.5;
   for (const [number, members] of groups.entries()) {
-    pen.fillStyle = COLOURS[number === groups.length - 1 ? COLOURS.length - 1 : number];
+    pen.fillStyle = colour(number);
     for (const at of members) {
       const x = points[2 * at], y = points[2 * at + 1];
       if (!whole && (x < left || x > right || y < low || y > high)) continue;
@@ -89,11 +90,15 @@ function draw() {
 }
 
 function pictures(visible) {
-  const side = visible.length > 2 * SHOWN ? 26 : 40, taken = new Set();
+  const side = visible.length > 2 * SHOWN ? 32 : 48, taken = [];
   for (const at of visible) {
-    const x = toX(points[2 * at]), y = toY(points[2 * at + 1]), spot = Math.round(x / side) + ":" + Math.round(y / side);
-    if (taken.has(spot)) continue;
-    if (picture(pen, at, x - side / 2, y - side / 2, side)) taken.add(spot);
+    const x = toX(points[2 * at]), y = toY(points[2 * at + 1]);
+    if (taken.some((spot) => Math.abs(spot[0] - x) < side && Math.abs(spot[1] - y) < side)) continue;
+    if (!picture(pen, at, x - side / 2, y - side / 2, side)) continue;
+    taken.push([x, y]);
+    pen.strokeStyle = colour(codes[at]);
+    pen.lineWidth = 1.5;
+    pen.strokeRect(x - side / 2, y - side / 2, side, side);
   }
 }
 
@@ -160,7 +165,7 @@ function zoom(by, x = width / 2, y = height / 2) {
     view.x += before[0] - fromX(x);
     view.y += before[1] - fromY(y);
   }
-  tell(-1);
+  tell(by === 0 ? -1 : pinned);
   redraw();
 }
 
@@ -242,7 +247,7 @@ async function start() {
     if (!groups[number].length) continue;
     const item = document.createElement("li"), button = document.createElement("button"), dot = document.createElement("span"), size = document.createElement("small");
     dot.className = "dot";
-    dot.style.background = COLOURS[number === facts.groups.length - 1 ? COLOURS.length - 1 : number];
+    dot.style.background = colour(number);
     size.textContent = " " + groups[number].length.toLocaleString("en");
     button.type = "button";
     button.setAttribute("aria-pressed", "true");
