@@ -214,10 +214,10 @@ def retake(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return ImageEnhance.Brightness(found).enhance(float(rng.uniform(0.85, 1.15)))
 
 
-Fault = Callable[[World, Night, list[int], np.random.Generator], list[int] | None]
+Harm = Callable[[World, Night, list[int], np.random.Generator], list[int] | None]
 
 
-def set_column(name: str, value: Callable[[object], object]) -> Fault:
+def set_column(name: str, value: Callable[[object], object]) -> Harm:
     def harm(world: World, night: Night, rows: list[int], rng: np.random.Generator) -> None:
         for row in rows:
             night.columns[name][row] = value(night.columns[name][row])
@@ -225,7 +225,7 @@ def set_column(name: str, value: Callable[[object], object]) -> Fault:
     return harm
 
 
-def set_titles(value: Callable[[str], str | None]) -> Fault:
+def set_titles(value: Callable[[str], str | None]) -> Harm:
     def harm(world: World, night: Night, rows: list[int], rng: np.random.Generator) -> None:
         for row in rows:
             night.title(row, value(str(night.columns["title"][row])))
@@ -315,7 +315,7 @@ def blur(world: World, night: Night, rows: list[int], rng: np.random.Generator) 
     night.images |= dict(zip(rows, world.encode(blurred), strict=True))
 
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, Harm] = {
     "prices in cents": set_column("price", lambda value: round(float(str(value)) * 100, 2)),
     "prices of 0": set_column("price", lambda value: 0.0),
     "prices lost": set_column("price", lambda value: None),

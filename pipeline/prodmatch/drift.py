@@ -134,7 +134,7 @@ def compare_generations(
 def _find(
     pair: Pair, store: Path, settings: DriftSettings
 ) -> tuple[Findings, dict[str, int], list[str]]:
-    """What is unusual, the nights that say what is usual, and which of them are missing."""
+    """What is significant, the nights that say what is usual, and which of them are missing."""
     signals = [*find_signals(pair), _rejected(pair, store)]
     logger.info("simulating ordinary nights", extra={"phase": "simulate"})
     simulated = simulate(pair.last, settings.seed)

@@ -111,9 +111,9 @@ HARMS: dict[str, tuple[Change, str]] = {
     "markup": (retitle("<b>{0}</b>"), "damaged:title"),
     "entities": (retitle("{0} &amp; co"), "damaged:title"),
     "another language": (retitle("großes schönes Hemd für den Herrn {row}"), "strange:title"),
-    "one title": (retitle("Free delivery today"), "alike:title"),
-    "a placeholder": (one_picture, "alike:picture"),
-    "blank pictures": (blank_pictures, "alike:picture"),
+    "one title": (retitle("Free delivery today"), "repeated:title"),
+    "a placeholder": (one_picture, "repeated:picture"),
+    "blank pictures": (blank_pictures, "repeated:picture"),
     "no pictures": (lose_pictures, "lost:picture"),
     "no texts": (lose_texts, "lost:text"),
     "other ids": (rename, "renamed"),
@@ -183,7 +183,11 @@ def test_a_category_whose_pictures_moved_is_told_from_the_others() -> None:
         image[rows] = normalise(image[rows] + NOISE[rows])
 
     found = [each.figures for each in find_shifts(night(change))]
-    (unusual,) = (each for each in found if each.unusual)
-    assert (unusual.column, unusual.category, unusual.part) == ("type", "mug", "picture")
-    assert (unusual.products, unusual.moved) == (60, 40)
-    assert 0.3 < unusual.cosine < 0.9
+    (significant,) = (each for each in found if each.significant)
+    assert (significant.column, significant.category, significant.part) == (
+        "type",
+        "mug",
+        "picture",
+    )
+    assert (significant.products, significant.moved) == (60, 40)
+    assert 0.3 < significant.cosine < 0.9

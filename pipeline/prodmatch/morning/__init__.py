@@ -1,1 +1,1 @@
-"""Two generations of a store compared: what changed overnight, and what of it is unusual."""
+"""Two generations of a store compared: what changed overnight, and what of it is significant."""

@@ -28,7 +28,7 @@ class Findings:
         """An alarm for each signal above its limit, and each category that moved, largest first."""
         found = [self._alarm(each) for each in self._loud()]
         found.sort(key=lambda alarm: -alarm.count / max(1, alarm.limit))
-        return found + [self._shift_alarm(each) for each in self.shifts if each.figures.unusual]
+        return found + [self._shift_alarm(each) for each in self.shifts if each.figures.significant]
 
     def counts(self) -> dict[str, dict[str, float]]:
         """What each signal found, what is usual, and what its limit is."""
@@ -45,7 +45,7 @@ class Findings:
         """The products of all alarms, with what changed."""
         found = [row for signal in self._loud() for row in self._rows(signal)]
         for shift in self.shifts:
-            if shift.figures.unusual:
+            if shift.figures.significant:
                 signal = Signal("shifted", shift.figures.column, "", shift.rows)
                 found += self._rows(signal)
         return found

@@ -45,13 +45,13 @@ def find_shifts(pair: Pair) -> list[CategoryShift]:
             if not len(chosen):
                 continue
             p = min(1.0, len(groups) * _tail(len(chosen), len(rows), usual))
-            unusual = p < SURE and len(chosen) >= NOTABLE * len(rows)
+            significant = p < SURE and len(chosen) >= NOTABLE * len(rows)
             mean = float(np.mean(cosines[chosen]))
             numbers = (len(rows), len(chosen), round(mean, 4), float(f"{p:.3g}"))
-            figures = ShiftedCategory(name, label, part, *numbers, unusual)
+            figures = ShiftedCategory(name, label, part, *numbers, significant)
             found.append(CategoryShift(figures, pair.after[chosen]))
-    found.sort(key=lambda each: (not each.figures.unusual, each.figures.p, each.figures.cosine))
-    return found[: max(MOST_SHOWN, sum(each.figures.unusual for each in found))]
+    found.sort(key=lambda each: (not each.figures.significant, each.figures.p, each.figures.cosine))
+    return found[: max(MOST_SHOWN, sum(each.figures.significant for each in found))]
 
 
 def _tail(count: int, total: int, share: float) -> float:

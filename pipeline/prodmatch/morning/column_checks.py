@@ -145,12 +145,12 @@ def _one_number(pair: Pair, before: Numbers, after: Numbers) -> tuple[str, Rows]
     new = codes[len(codes) - len(changed) :]
     value = most_in_excess(codes[: len(codes) - len(changed)], new)
     chosen = changed[new == value]
-    if value < 0 or _spread(before[chosen]) <= SALE * _spread(known):
+    if value < 0 or _deviation(before[chosen]) <= SALE * _deviation(known):
         return "have one value", pair.after[:0]  # or a sale took similar prices to one
     return f"have {numbers[value]:.10g} now", pair.after[chosen]
 
 
-def _spread(prices: Numbers) -> float:
+def _deviation(prices: Numbers) -> float:
     """The standard deviation of the logarithms of what is above 0."""
     return float(np.log(prices[prices > 0]).std()) if (prices > 0).any() else 0.0
 

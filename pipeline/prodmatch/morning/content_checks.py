@@ -13,12 +13,12 @@ from prodmatch.embedding.gate import codes_of
 from prodmatch.embedding.number_changes import Mask, Numbers
 from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import FEWEST_ALIKE, Signal, among, counts_of
+from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of
 from prodmatch.morning.snapshot import Rows
 from prodmatch.storage.vectors import Vectors
 
-ALIKE = 0.98  # cosine of pictures that show the same
-MOST_ALIKE = 4000  # pictures that are compared with each other
+SAME_PICTURE = 0.98  # cosine of pictures that show the same
+MOST_COMPARED = 4000  # pictures that are compared with each other
 CUT = 0.5  # of a text's length
 SHORTEST = 12  # characters of a text that can be cut
 KNOWN, STRANGE = 0.75, 0.6  # shares of a text's words that the catalogue has
@@ -44,10 +44,10 @@ def check_contents(pair: Pair) -> Iterator[Signal]:
 def _texts(pair: Pair, name: str, values: Values) -> Iterator[Signal]:
     changed = np.flatnonzero(values.changed)
     yield Signal("moved", name, "have another product's", pair.after[_moved(values, changed)])
-    many = counts_of(values.after[changed], len(values.texts)) >= FEWEST_ALIKE
+    many = counts_of(values.after[changed], len(values.texts)) >= FEWEST_REPEATED
     same = changed[many[values.after[changed]]]
     same = same[_varied(values.before[same], values.after[same])]
-    yield Signal("alike", name, "have the one of others now", pair.after[same])
+    yield Signal("repeated", name, "have the one of others now", pair.after[same])
     old, new = (
         [values.texts[code] for code in codes[changed].tolist()]
         for codes in (values.before, values.after)
@@ -118,27 +118,27 @@ def _pictures(pair: Pair) -> Iterator[Signal]:
     moved = _moved(values, changed)
     yield Signal("moved", "picture", "have another product's", pair.after[moved])
     yield Signal(
-        "alike",
+        "repeated",
         "picture",
         "have one that shows the same as others' now: a placeholder?",
-        _pictures_alike(pair),
+        _repeated_pictures(pair),
     )
 
 
-def _pictures_alike(pair: Pair) -> Rows:
+def _repeated_pictures(pair: Pair) -> Rows:
     """New pictures that many products of different texts have, each of which had its own."""
     stayed = np.flatnonzero(pair.new_pictures | (np.isnan(pair.shift.image) & _has(pair)))
     rows = np.concatenate([pair.after[stayed], pair.added])
     old = np.concatenate([pair.before[stayed], np.full(len(pair.added), -1)])
-    step = -(-len(rows) // MOST_ALIKE) or 1
+    step = -(-len(rows) // MOST_COMPARED) or 1
     rows, old = rows[::step], old[::step]
     texts = codes_of(pair.tonight.night.text_keys)[rows]
-    now = _alike(pair.tonight.vectors.parts(rows)[1])
+    now = _repeats(pair.tonight.vectors.parts(rows)[1])
     known = np.flatnonzero(old >= 0)
     before = np.zeros_like(now)
-    before[np.ix_(known, known)] = _alike(pair.last.vectors.parts(old[known])[1])
+    before[np.ix_(known, known)] = _repeats(pair.last.vectors.parts(old[known])[1])
     new = now & ~before & (texts[:, None] != texts[None])
-    found: Rows = rows[new.sum(axis=1) >= FEWEST_ALIKE - 1]
+    found: Rows = rows[new.sum(axis=1) >= FEWEST_REPEATED - 1]
     return found
 
 
@@ -147,8 +147,8 @@ def _has(pair: Pair) -> Mask:
     return np.asarray(valid[pair.after], np.bool_)
 
 
-def _alike(images: Vectors) -> Mask:
-    found: Mask = images @ images.T >= ALIKE
+def _repeats(images: Vectors) -> Mask:
+    found: Mask = images @ images.T >= SAME_PICTURE
     return found
 
 
@@ -186,7 +186,7 @@ def _twins(pair: Pair, rows: Rows) -> Rows:
     """Added products with nearly the vector of one that stays."""
     kept = np.zeros(len(pair.last), np.bool_)
     kept[pair.before] = True
-    rows = rows[:: -(-len(rows) // MOST_ALIKE) or 1]
+    rows = rows[:: -(-len(rows) // MOST_COMPARED) or 1]
     nearest = pair.last.vectors.nearest(pair.tonight.vectors.take(rows), 3)
     found = [bool(np.any(kept[near] & (scores >= TWIN))) for near, scores in nearest]
     return rows[np.array(found, np.bool_)] if found else rows
@@ -211,14 +211,14 @@ def _alignment(pair: Pair, parts: Callable[[], tuple[Vectors, Vectors]]) -> Numb
     others = text @ pair.references.T
     if not others.shape[1]:
         return np.zeros(len(own))
-    spread = np.maximum(others.std(axis=1), 1e-6)
-    found = (own - others.mean(axis=1)) / spread
+    deviation = np.maximum(others.std(axis=1), 1e-6)
+    found = (own - others.mean(axis=1)) / deviation
     return np.where(text.any(axis=1) & image.any(axis=1), found, np.nan)
 
 
 def _foreign(pair: Pair) -> Rows:
     """Added products whose nearest product is farther than nearly all products' are."""
-    rows = pair.added[:: -(-len(pair.added) // MOST_ALIKE) or 1]
+    rows = pair.added[:: -(-len(pair.added) // MOST_COMPARED) or 1]
     sample = np.linspace(0, len(pair.last) - 1, min(len(pair.last), 500)).astype(np.int64)
     if len(sample) < 2 or not len(rows):
         return rows[:0]

@@ -50,7 +50,7 @@ class ShiftedCategory:
     moved: int
     cosine: float  # mean of before and after, of those that moved
     p: float
-    unusual: bool
+    significant: bool
 
 
 @dataclass(frozen=True)

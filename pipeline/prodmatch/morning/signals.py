@@ -8,7 +8,7 @@ import numpy.typing as npt
 from prodmatch.morning.snapshot import Rows
 
 EXCESS = 3.0  # standard deviations above what chance brings
-FEWEST_ALIKE = 5  # products with one text, or one picture
+FEWEST_REPEATED = 5  # products with one text, or one picture
 
 
 @dataclass(frozen=True)

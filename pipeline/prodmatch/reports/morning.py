@@ -24,7 +24,7 @@ def morning_page(report: DriftReport, pictures: Mapping[str, bytes] | None = Non
         verdict=say_verdict(report),
         rows=_shown_rows(report),
         moved=report.moved[:QUERIES_SHOWN],
-        shifts=[each for each in report.shifts if each.unusual or each.p <= SURE],
+        shifts=[each for each in report.shifts if each.significant or each.p <= SURE],
         names={**titles, **report.titles},
         pictures=make_pictures(pictures or {}, shown_products(report)),
     )
