@@ -215,7 +215,10 @@ def test_every_option_in_the_documents_exists() -> None:
         "--rounds",
         "--network",
         "--text",
-    }  # pip's, a benchmark's, docker's, a viewer's
+        "--head",
+        "--address",
+        "--include-dashboard",
+    }  # pip's, a benchmark's, docker's, a viewer's, Ray's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", pages)) - known - others == set()
     assert set(re.findall(r"`prodmatch ([a-z]+)", pages)) <= set(COMMANDS)
 

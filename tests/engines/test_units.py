@@ -16,7 +16,7 @@ class Numbers:
     first: int
     count: int
 
-    def halves(self) -> tuple["Numbers", "Numbers"]:
+    def split(self) -> tuple["Numbers", "Numbers"]:
         half = self.count // 2
         return Numbers(self.first, half), Numbers(self.first + half, self.count - half)
 

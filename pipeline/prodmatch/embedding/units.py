@@ -36,6 +36,7 @@ from prodmatch.scanning.picture_lists import OtherPictures
 from prodmatch.scanning.scan import RowsFile
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.features import KEY, FeatureStore
+from prodmatch.storage.locks import require_newest
 from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class EncodingUnit:
     first: int
     count: int
 
-    def halves(self) -> tuple["EncodingUnit", "EncodingUnit"]:
+    def split(self) -> tuple["EncodingUnit", "EncodingUnit"]:
         """Its contents in two."""
         half = self.count // 2
         return (
@@ -112,6 +113,8 @@ class UnitWork:
     def _narrow(self, unit: EncodingUnit, store: FeatureStore) -> FeaturePlan:
         """A plan of this unit's contents alone."""
         path = self.options.folder / unit.name
+        if not path.is_file():  # the next run removes what a run has written aside
+            raise StoreError(f"{path}: is gone. Its run has ended, or another has taken over.")
         chosen = np.arange(unit.first, unit.first + unit.count)
         scan = replace(self.plan.scan, files=[RowsFile(path)])  # what `encode_missing` reads of it
         if unit.kind == "texts":
@@ -197,6 +200,7 @@ def encode_by_units(
     A content that kills every process that encodes it gets the reason `crashed`.
 
     Raises:
+        LockedError: another run has taken over.
         StoreError: what is in the store afterwards is not what the plan counts.
         ProdmatchError: a worker met it, or no content could be encoded.
     """
@@ -208,12 +212,16 @@ def encode_by_units(
     total = sum(unit.count for unit in units)
     phase = {"phase": "encode units", "count": total}
     logger.info("encoding %d contents in %d units", total, len(units), extra=phase)
-    with open_pool(work, processors=processors, gpus=gpus) as pool:
-        for done in run_units(pool, units):
-            if isinstance(done, Poison):
-                record.poison.append(done.unit)
-            else:
-                record.add(*done)
+    try:
+        with open_pool(work, processors=processors, gpus=gpus) as pool:
+            for done in run_units(pool, units):
+                if isinstance(done, Poison):
+                    record.poison.append(done.unit)
+                else:
+                    record.add(*done)
+    except ProdmatchError:  # perhaps of files that the next run removed
+        require_newest(plan.texts.folder.parent.parent)
+        raise
     record.reject_poison(options.folder)
     record.check(units)
     return EncodeResult(record.counts["texts"], record.counts["pictures"] + record.counts["others"])

@@ -22,7 +22,7 @@ class Divisible(Protocol):
     def count(self) -> int:
         """How many."""
 
-    def halves(self) -> tuple[Self, Self]:
+    def split(self) -> tuple[Self, Self]:
         """The same work in two, of a unit of at least two."""
 
 
@@ -59,7 +59,7 @@ def run_units(
     """The result of each unit, in the order in which they end.
 
     A unit whose worker died is done again. One that kills its worker twice is halved, and its
-    halves done, down to the one thing at fault, which is given back as poison.
+    parts done, down to the one thing at fault, which is given back as poison.
     """
     waiting, busy = deque(units), 0
     deaths: Counter[tuple[Unit, str]] = Counter()
@@ -78,6 +78,6 @@ def run_units(
         if deaths[unit, result.reason] < most:
             waiting.append(unit)
         elif unit.count > 1:
-            waiting.extend(unit.halves())
+            waiting.extend(unit.split())
         else:
             yield Poison(unit, CRASHED)
