@@ -288,11 +288,11 @@ def index_options(command: Command) -> Command:
         click.option(
             "--type",
             "kind",
-            type=click.Choice(["auto", "flat", "ivf", "hnsw", "sq8"]),
+            type=click.Choice(["auto", "flat", "ivf", "codes", "hnsw", "sq8"]),
             default="auto",
             show_default=True,
-            help="Compare all rows (flat), lists of them (ivf), linked ones (hnsw), or all by "
-            "bytes (sq8).",
+            help="Compare all rows (flat), lists of them (ivf), the same by bytes and the best "
+            "again (codes), linked ones (hnsw), or all by bytes (sq8).",
         ),
         click.option(
             "--min-recall",
@@ -300,6 +300,11 @@ def index_options(command: Command) -> Command:
             default=0.95,
             show_default=True,
             help="Of the ten nearest products; below it nothing is published.",
+        ),
+        click.option(
+            "--memory",
+            type=click.FloatRange(0, min_open=True),
+            help="GiB that the index may take while it answers, for auto.  [default: any]",
         ),
         click.option(
             "--weights",

@@ -10,9 +10,15 @@ from pathlib import Path
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.index import IndexReport, SynonymsChoice, find_synonyms, index_embeddings
+from prodmatch.index import (
+    IndexLimits,
+    IndexReport,
+    SynonymsChoice,
+    find_synonyms,
+    index_embeddings,
+)
 from prodmatch.model.description import open_model
-from prodmatch.search.vector_index import Kind
+from prodmatch.search.index_builder import Kind
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class BuildSettings:
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     weights: Mapping[str, float] | None = None  # of the signals, for queries that name none
     kind: Kind = "auto"  # of the index over the vectors
-    min_recall: float = 0.95  # below it nothing is published
+    limits: IndexLimits = field(default_factory=IndexLimits)  # of the index
     synonyms: SynonymsChoice = None  # a file of them; the store's if None, False takes it away
 
 
@@ -63,7 +69,7 @@ def build(
         store,
         weights=settings.weights,
         kind=settings.kind,
-        min_recall=settings.min_recall,
+        limits=settings.limits,
         synonyms=settings.synonyms,
     )
     return BuildReport(embedded, indexed)

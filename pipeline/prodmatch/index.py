@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
@@ -25,8 +23,11 @@ from prodmatch.products.product_db_writer import write_products
 from prodmatch.progress import bars_off
 from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
+from prodmatch.search.index_builder import Kind, answering_bytes, build_index, choose_kinds
+from prodmatch.search.index_queries import make_queries
 from prodmatch.search.scoring import check_weights
-from prodmatch.search.vector_index import AnnIndex, Kind, build_index, tune_index
+from prodmatch.search.trained_lists import EarlierLists, find_trained, is_drifted
+from prodmatch.search.vector_index import WANTED_RECALL, AnnIndex, measure_milliseconds, tune_index
 from prodmatch.storage.atomic import (
     check_files,
     link_or_copy,
@@ -38,17 +39,23 @@ from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors
 from prodmatch.storage.generations import Generation, publish_generation
 from prodmatch.storage.locks import lock_store
 from prodmatch.storage.settings import read_settings, write_settings
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
-QUERIES = 100  # that tune an index, and as many others that measure it
 NEIGHBOURS = 10
-NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
 MOST_NAMED = 20  # words that no product contains
 SynonymsChoice = Path | str | Literal[False] | None
 # Of an embedding's columns, not of the catalogue's.
 LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
+
+
+@dataclass(frozen=True)
+class IndexLimits:
+    """What an index must reach to be published."""
+
+    min_recall: float = 0.95  # share of the ten nearest that queries find
+    memory: float | None = None  # GiB that it may take while it answers; None for any
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,9 @@ class IndexReport:
     type: str
     dim: int
     recall_at_10: float | None  # of queries that did not tune it; None where none can be made
+    milliseconds: float | None  # of a processor for such a query, on one thread
+    index_bytes: int  # that it takes in memory while it answers, about
+    trained: Mapping[str, int] | None  # of lists: how many rows they were trained on, and so on
     agreement: float | None  # of texts and pictures: how well the model knows the catalogue
     weights: Mapping[str, float]  # of the signals, for queries that name none
     synonyms: int  # rules of the shop's own, by the words they are for
@@ -75,7 +85,7 @@ def index_embeddings(
     model: Model | None = None,
     weights: Mapping[str, float] | None = None,
     kind: Kind = "auto",
-    min_recall: float = 0.95,
+    limits: IndexLimits | None = None,
     synonyms: SynonymsChoice = None,
 ) -> IndexReport:
     """Builds an index over a store's newest embeddings, measures it, and publishes it.
@@ -88,9 +98,9 @@ def index_embeddings(
         model: the one that the embeddings must be of, if the caller cares.
         weights: of the signals, for queries that name none. If None, those of the model, its
             vectors counted as far as it knows the catalogue (`measure_alignment`).
-        kind: of the index over the vectors; `auto` is exact up to 200,000 products.
-        min_recall: share of the ten nearest that queries must find; below it nothing is
-            published.
+        kind: of the index over the vectors; of `auto` the first that finds enough of those that
+            `choose_kinds` names: exact up to 200,000 products.
+        limits: what the index must find, and may take; below the recall nothing is published.
         synonyms: a file of them, read and checked each time; the one of the store if None, and
             none from now on if False.
 
@@ -103,7 +113,7 @@ def index_embeddings(
         DamagedError: a file's bytes changed since they were written.
         LockedError: another run writes to the store.
     """
-    started = time.monotonic()
+    started, limits = time.monotonic(), limits or IndexLimits()
     chosen = None if weights is None else check_weights(weights)
     with lock_store(store):
         remove_leftovers(store)
@@ -111,7 +121,11 @@ def index_embeddings(
         embeddings = require_embeddings(store)
         encoders = _find_encoders(store, embeddings)
         _check_model(embeddings, model)
-        index, measured = _build(embeddings, encoders, kind, min_recall, chosen)
+        rows, dim = embeddings.row_count, 2 * encoders.dim
+        logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
+        kinds = choose_kinds(kind, rows, dim, limits.memory)
+        index, measured = _choose(store, embeddings, encoders, kinds, limits.min_recall)
+        measured["weights"] = chosen or measured["weights"]
         measured["synonyms"] = len(rules.rules)
         logger.info("writing the generation", extra={"phase": "publish"})
         fill = partial(_fill, index, embeddings, encoders, rules, measured)
@@ -128,29 +142,88 @@ def index_embeddings(
     )
 
 
+@dataclass(frozen=True)
+class _Built:
+    """An index that was built, and what was measured of it."""
+
+    kind: Kind
+    index: AnnIndex
+    recall: float | None
+    milliseconds: float | None
+    trained: Mapping[str, int] | None
+
+
+def _choose(
+    store: Path,
+    embeddings: Embeddings,
+    encoders: QueryEncoders,
+    kinds: Sequence[Kind],
+    min_recall: float,
+) -> tuple[AnnIndex, dict[str, Any]]:
+    """The first index that finds enough, and what the manifest says of it."""
+    wanted = max(WANTED_RECALL, min_recall)
+    first, *others = kinds
+    built = _try(store, embeddings, encoders, first, wanted)
+    for kind in others:
+        if built.recall is None or built.recall >= min_recall:
+            break
+        built = _try(store, embeddings, encoders, kind, wanted)
+    _check_recall(built.index, built.recall, min_recall)
+    agreement = measure_alignment(embeddings)
+    return built.index, {
+        "type": built.index.kind,
+        "dim": built.index.dim,
+        "recall_at_10": built.recall,
+        "milliseconds": built.milliseconds,
+        "index_bytes": answering_bytes(built.kind, embeddings.row_count, built.index.dim),
+        "trained": built.trained,
+        "agreement": None if agreement is None else round(agreement, 4),
+        "weights": weights_for(encoders.description.weights, agreement),
+        "model": embeddings.manifest["model"],
+    }
+
+
+def _try(
+    store: Path, embeddings: Embeddings, encoders: QueryEncoders, kind: Kind, wanted: float
+) -> _Built:
+    """An index of a kind, with the centroids of the one published last while these serve."""
+    earlier = find_trained(store, embeddings, kind)
+    built = _build(embeddings, encoders, kind, wanted, earlier)
+    if earlier is None or not is_drifted(built.index, earlier):
+        return built
+    logger.info("the vectors have drifted: training new lists", extra={"phase": "index"})
+    return _build(embeddings, encoders, kind, wanted, None)
+
+
 def _build(
     embeddings: Embeddings,
     encoders: QueryEncoders,
     kind: Kind,
-    min_recall: float,
-    weights: Mapping[str, float] | None,
-) -> tuple[AnnIndex, dict[str, Any]]:
-    """An index over the embeddings that finds enough, and what the manifest says of it."""
-    rows, dim = embeddings.row_count, 2 * encoders.dim
-    logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
-    index = build_index(lambda: _vectors(embeddings), rows, dim, kind)
+    wanted: float,
+    earlier: EarlierLists | None,
+) -> _Built:
+    """An index over the embeddings, tuned and measured."""
+    trained = None if earlier is None else earlier.trained
+    dim = 2 * encoders.dim
+    index = build_index(lambda: _vectors(embeddings), embeddings.row_count, dim, kind, trained)
     logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
-    recall = _measure(index, embeddings, encoders)
-    _check_recall(index, recall, min_recall)
-    agreement = measure_alignment(embeddings)
-    return index, {
-        "type": index.kind,
-        "dim": index.dim,
-        "recall_at_10": recall,
-        "agreement": None if agreement is None else round(agreement, 4),
-        "weights": weights or weights_for(encoders.description.weights, agreement),
-        "model": embeddings.manifest["model"],
-    }
+    queries = make_queries(embeddings, encoders, dim)
+    if not len(queries.measuring):
+        return _Built(kind, index, None, None, None)
+    recall = tune_index(
+        index,
+        queries.tuning,
+        queries.measuring,
+        lambda: _vectors(embeddings),
+        NEIGHBOURS,
+        wanted=wanted,
+    )
+    milliseconds = round(measure_milliseconds(index, queries.measuring, NEIGHBOURS), 3)
+    lists: dict[str, int] | None = None
+    if index.lists is not None:
+        now = {"rows": embeddings.row_count, "nprobe": index.breadth}
+        lists = now if earlier is None else dict(earlier.lists)
+    return _Built(kind, index, round(recall, 4), milliseconds, lists)
 
 
 def find_synonyms(store: Path, synonyms: SynonymsChoice = None) -> Synonyms:
@@ -251,20 +324,6 @@ def _vectors(embeddings: Embeddings) -> Iterator[Vectors]:
         yield vectors_of(batch["vector"])
 
 
-def _measure(index: AnnIndex, embeddings: Embeddings, encoders: QueryEncoders) -> float | None:
-    """Tunes an index and measures its recall@10; None where no query can be made."""
-    texts = _sample_texts(embeddings)
-    pictures = _picture_queries(embeddings, 2 * QUERIES - len(texts), index.dim)
-    tuning, measuring = (
-        np.concatenate([_text_queries(texts[first::2], encoders), pictures[first::2]])
-        for first in (0, 1)
-    )
-    if not len(measuring):
-        return None
-    recall = tune_index(index, tuning, measuring, lambda: _vectors(embeddings), NEIGHBOURS)
-    return round(recall, 4)
-
-
 def _check_recall(index: AnnIndex, recall: float | None, min_recall: float) -> None:
     if recall is not None and recall < min_recall:
         others = "`kind=flat`" if index.is_coded else "`kind=flat`, or `kind=sq8` for large ones"
@@ -273,57 +332,6 @@ def _check_recall(index: AnnIndex, recall: float | None, min_recall: float) -> N
             f"queries that did not tune it, less than `min_recall={min_recall:g}`; nothing is "
             f"published. Use {others}, or lower `min_recall`."
         )
-
-
-def _text_queries(texts: Sequence[str], encoders: QueryEncoders) -> Vectors:
-    """As the signals ask: each text against the text parts, and then against the image parts."""
-    parts = encoders.texts(texts)
-    nothing = np.zeros_like(parts)
-    return np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
-
-
-def _sample_texts(embeddings: Embeddings) -> list[str]:
-    """A few words of products all over the catalogue, as a person would ask; none twice."""
-    rng, queries = np.random.default_rng(0), []
-    chosen = _evenly_spaced(_rows_with(embeddings, "has_text"), 2 * QUERIES)
-    start = 0
-    for batch in embeddings.batches(["text"]):
-        for row in chosen[(chosen >= start) & (chosen < start + len(batch))].tolist():
-            words = (batch["text"][row - start].as_py() or "").split()[:20]
-            if words:
-                first = int(rng.integers(len(words)))
-                queries.append(" ".join(words[first : first + int(rng.integers(1, 5))]))
-        start += len(batch)
-    return list(dict.fromkeys(queries))
-
-
-def _picture_queries(embeddings: Embeddings, count: int, dim: int) -> Vectors:
-    """The image parts of products all over the catalogue, each moved at random: `(n, dim)`.
-
-    Stored vectors themselves would be found too easily.
-    """
-    chosen = _evenly_spaced(_rows_with(embeddings, "has_image"), max(0, count))
-    queries, start = np.zeros((len(chosen), dim), np.float32), 0
-    for batch in embeddings.batches(["vector"]) if len(chosen) else ():
-        inside = (chosen >= start) & (chosen < start + len(batch))
-        rows = pa.array(chosen[inside] - start)
-        queries[inside] = vectors_of(batch["vector"].take(rows))
-        start += len(batch)
-    _, image = split_parts(queries)
-    noise = normalise(np.random.default_rng(0).normal(size=image.shape))
-    moved = normalise(normalise(image) + NOISE * noise)
-    return np.hstack([np.zeros_like(moved), moved])
-
-
-def _rows_with(embeddings: Embeddings, column: str) -> npt.NDArray[np.int64]:
-    masks = [batch[column].to_numpy(zero_copy_only=False) for batch in embeddings.batches([column])]
-    return np.flatnonzero(np.concatenate(masks)) if masks else np.zeros(0, np.int64)
-
-
-def _evenly_spaced(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """At most `count` of these ascending rows, at even distances."""
-    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)
-    return rows[chosen]
 
 
 def _write_products(embeddings: Embeddings, rules: Synonyms, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """An index is tuned on some queries, measured on others, and refused where it finds too little."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from small import run
 from tiny import save_query_encoders
 
 from prodmatch.errors import StoreError
-from prodmatch.index import index_embeddings
+from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.search.vector_index import AnnIndex, build_index, exact_neighbours, recall_at
+from prodmatch.search import index_builder as builder
+from prodmatch.search.index_builder import build_index
+from prodmatch.search.vector_index import AnnIndex, exact_neighbours, recall_at
 from prodmatch.storage.atomic import list_files, write_json
 from prodmatch.storage.embeddings import vector_array, write_embeddings
 from prodmatch.storage.generations import open_generation
@@ -23,6 +26,7 @@ ROWS, DIM = 6_000, 32
 
 def save_embeddings(store: Path, model: Model, image: Vectors, name: str = "ab") -> Vectors:
     """A store of products with pictures alone, whose image parts are these; gives the vectors."""
+    shutil.rmtree(store / "encoders", ignore_errors=True)
     encoders = save_query_encoders(store, model)
     content = json.loads((encoders / "encoders.json").read_text())
     write_json(encoders / "encoders.json", {**content, "dim": image.shape[1]})
@@ -66,14 +70,14 @@ def collapsed_parts() -> Vectors:
     return np.concatenate([near, -np.eye(1, DIM), normalise(np.ones((1, DIM)) - np.eye(1, DIM))])
 
 
-@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+@pytest.mark.parametrize("kind", ["ivf", "codes", "hnsw"])
 def test_an_index_of_pictures_alone_is_tuned_and_measured_with_moved_pictures(
     kind: str, tmp_path: Path, tiny: Model
 ) -> None:
     vectors = save_embeddings(tmp_path / "store", tiny, random_parts(ROWS, 0))
     queries = np.hstack([np.zeros((300, DIM), np.float32), random_parts(300, 9)])
     truth = exact_neighbours([vectors], queries, 10)
-    if kind == "ivf":  # HNSW over so few is good as it is
+    if kind != "hnsw":  # which over so few is good as it is
         untuned = build_index(lambda: [vectors], ROWS, 2 * DIM, "ivf")
         assert recall_at(untuned.search(queries, 10), truth) < 0.7
     report = index_embeddings(tmp_path / "store", kind=kind)  # type: ignore[arg-type]
@@ -93,7 +97,59 @@ def test_an_index_that_finds_too_little_is_not_published(tmp_path: Path, tiny: M
     with pytest.raises(StoreError, match=r"finds 0\.\d+ of the 10 .* less than `min_recall=0.95`"):
         index_embeddings(store, kind="sq8")
     assert open_generation(store).number == 1
-    assert index_embeddings(store, kind="sq8", min_recall=0.0).generation == 2
+    assert index_embeddings(store, kind="sq8", limits=IndexLimits(min_recall=0.0)).generation == 2
+
+
+def test_an_index_that_looks_at_one_list_alone_is_refused(
+    tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    save_embeddings(store, tiny, random_parts(ROWS, 0))
+    index_embeddings(store, kind="flat")
+    monkeypatch.setattr(builder, "FIRST_LISTS", 1)
+    monkeypatch.setattr(AnnIndex, "widen", lambda index: False)
+    for kind in ("ivf", "codes"):
+        with pytest.raises(StoreError, match=r"nprobe=1\) finds 0\.\d+ of the 10 nearest"):
+            index_embeddings(store, kind=kind)  # type: ignore[arg-type]
+    monkeypatch.setattr(builder, "EXACT_ROWS", 100)
+    with pytest.raises(StoreError, match="nothing is published"):  # after both were tried
+        index_embeddings(store)
+    assert open_generation(store).number == 1
+
+
+def test_whole_vectors_are_kept_where_codes_find_too_little(
+    tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    save_embeddings(store, tiny, collapsed_parts())
+    monkeypatch.setattr(builder, "EXACT_ROWS", 100)
+    report = index_embeddings(store)
+    assert report.type.startswith("IVF")
+    assert "Flat" in report.type
+    assert report.recall_at_10 == 1.0
+
+
+def test_lists_are_kept_from_night_to_night_until_the_vectors_drift(
+    tmp_path: Path, tiny: Model
+) -> None:
+    store, centres = tmp_path / "store", np.repeat(random_parts(60, 1), ROWS // 60, axis=0)
+    parts = normalise(centres + 0.3 * random_parts(ROWS, 0))
+    save_embeddings(store, tiny, parts)
+    first = index_embeddings(store, kind="ivf")
+    changed = parts.copy()
+    changed[::100] = changed[1::100]
+    vectors = save_embeddings(store, tiny, changed, "changed")
+    second = index_embeddings(store, kind="ivf")
+    assert first.trained == second.trained == {"rows": ROWS, "nprobe": first.trained["nprobe"]}
+    assert second.recall_at_10 == pytest.approx(first.recall_at_10, abs=0.03)
+    folder = open_generation(store).folder
+    index = AnnIndex.open(folder / "index.faiss", row_count=ROWS, dim=2 * DIM)
+    np.testing.assert_array_equal(index.vectors(np.arange(ROWS)), vectors)
+    save_embeddings(store, tiny, random_parts(ROWS, 0), "drifted")  # into no groups at all
+    third = index_embeddings(store, kind="ivf")
+    fresh = tmp_path / "fresh"
+    save_embeddings(fresh, tiny, random_parts(ROWS, 0), "drifted")
+    assert third.trained == index_embeddings(fresh, kind="ivf").trained != first.trained
 
 
 def test_the_command_says_in_one_line_what_to_do(tmp_path: Path, tiny: Model) -> None:

@@ -10,9 +10,10 @@ from prodmatch.products.product_db_writer import write_products
 from prodmatch.search import vector_index as ann
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.hits import Hit
+from prodmatch.search.index_builder import build_index
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
-from prodmatch.search.vector_index import build_index, exact_neighbours, tune_index
+from prodmatch.search.vector_index import exact_neighbours, tune_index
 from prodmatch.storage.generations import open_generation, publish_generation
 from prodmatch.storage.vectors import Vectors, join_parts, normalise, split_parts
 

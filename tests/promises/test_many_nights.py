@@ -28,7 +28,7 @@ from prodmatch.embed import EmbedSettings
 from prodmatch.errors import CatalogueError, MismatchError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model, open_model
-from prodmatch.search import vector_index as ann
+from prodmatch.search import index_builder as ann
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 from prodmatch.storage.atomic import digest_file

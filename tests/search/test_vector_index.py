@@ -6,14 +6,14 @@ import faiss
 import numpy as np
 import pytest
 
-from prodmatch.errors import DamagedError, MismatchError, ProdmatchError
+from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
 from prodmatch.model.heads import Heads, Projection, fit_cca
 from prodmatch.search import vector_index as ann
+from prodmatch.search.index_builder import Kind, Trained, build_index, choose_kinds
 from prodmatch.search.vector_index import (
     AnnIndex,
-    Kind,
-    build_index,
     exact_neighbours,
+    measure_milliseconds,
     recall_at,
     tune_index,
 )
@@ -24,11 +24,13 @@ def random_rows(count: int, dim: int, seed: int = 0) -> Vectors:
     return normalise(np.random.default_rng(seed).normal(size=(count, dim)))
 
 
-KINDS: tuple[Kind, ...] = ("flat", "ivf", "hnsw", "sq8")
+KINDS: tuple[Kind, ...] = ("flat", "ivf", "codes", "hnsw", "sq8")
 
 
 def tolerance(kind: Kind, rows: Vectors, query: Vectors) -> float:
-    """How far a score may be from numpy's: of sums in another order, and of bytes, half a code."""
+    """How far a score may be from numpy's: of sums in another order, and of codes, half of one."""
+    if kind == "codes":
+        return float(np.abs(query) @ np.abs(rows).max(axis=0)) * 2**-11 + 1e-6
     code = np.ptp(rows, axis=0) / 255 if kind == "sq8" else np.zeros(rows.shape[1])
     return float(np.abs(query) @ code) / 2 + 1e-6
 
@@ -127,6 +129,74 @@ def test_few_rows_can_be_indexed_in_any_way(count: int, kind: Kind, tmp_path: Pa
         assert found.rows[0] == 0
 
 
+@pytest.mark.parametrize("lists", ["ivf", "codes"])
+def test_rows_that_stay_keep_their_list_and_new_ones_are_added(lists: Kind, tmp_path: Path) -> None:
+    rows = random_rows(3000, 16)
+    build_index(lambda: [rows], 3000, 16, lists).save(tmp_path / "old")
+    old = AnnIndex.open(tmp_path / "old", row_count=3000, dim=16)
+    order = np.random.default_rng(3).permutation(3000)[:2500]
+    tonight = np.concatenate([rows[order], random_rows(100, 16, seed=8)])
+    tonight[:50] = random_rows(50, 16, seed=9)  # these have changed
+    earlier = Trained(old, np.concatenate([order, np.full(100, -1)]))
+    blocks = np.array_split(tonight, 7)
+    kept = build_index(lambda: blocks, 2600, 16, lists, earlier)
+    assigned = earlier.assigned(tonight, 0) >= 0
+    assert assigned.tolist() == [False] * 50 + [True] * 2450 + [False] * 100
+    nothing = Trained(old, np.full(2600, -1))  # so every row is assigned anew
+    built = build_index(lambda: blocks, 2600, 16, lists, nothing)
+    for name, index in (("kept", kept), ("built", built)):
+        index.save(tmp_path / name)
+    assert (tmp_path / "kept").read_bytes() == (tmp_path / "built").read_bytes()
+    new = build_index(lambda: blocks, 2600, 16, lists)
+    queries = random_rows(200, 16, seed=5), random_rows(200, 16, seed=6)
+    recalls = [tune_index(index, *queries, lambda: blocks, 10) for index in (kept, new)]
+    assert recalls[0] == pytest.approx(recalls[1], abs=0.02)
+    assert kept.breadth <= 1.6 * new.breadth
+
+
+def test_more_recall_is_looked_for_where_more_is_wanted() -> None:
+    rows = random_rows(3000, 16)
+    index = build_index(lambda: [rows], 3000, 16, "ivf")
+    found = []
+    for wanted in (0.5, 0.9, 1.0):
+        queries = random_rows(100, 16, seed=1), random_rows(100, 16, seed=2)
+        recall = tune_index(index, *queries, lambda: [rows], 10, wanted=wanted)
+        found.append((index.breadth, recall))
+    breadths, recalls = zip(*found, strict=True)
+    assert breadths[0] < breadths[1] < breadths[2]
+    assert recalls[1] > 0.85
+    assert recalls[2] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "memory", "expected"),
+    [
+        ("auto", 200_000, None, ["flat"]),
+        ("auto", 200_001, None, ["codes", "ivf"]),
+        ("auto", 1_000_000, 2.0, ["codes"]),
+        ("auto", 200_000, 0.3, ["codes"]),
+        ("sq8", 1_000_000, 0.7, ["sq8"]),
+    ],
+)
+def test_an_index_is_chosen_by_rows_and_memory(
+    kind: Kind, rows: int, memory: float | None, expected: list[Kind]
+) -> None:
+    assert choose_kinds(kind, rows, 640, memory) == expected
+
+
+def test_a_memory_that_no_index_fits_is_refused() -> None:
+    with pytest.raises(StoreError, match=r"takes 0\.62 GiB or more .*`memory=0\.5` allows less"):
+        choose_kinds("auto", 1_000_000, 640, 0.5)
+
+
+def test_the_time_of_a_query_is_a_processor_s() -> None:
+    rows = random_rows(3000, 16)
+    index = build_index(lambda: [rows], 3000, 16)
+    threads = faiss.omp_get_max_threads()
+    assert 0 < measure_milliseconds(index, rows[:20], 10) < 100
+    assert faiss.omp_get_max_threads() == threads
+
+
 def test_no_padding_comes_back(built: tuple[AnnIndex, Vectors]) -> None:
     index, rows = built
     (found,) = index.search(rows[:1], 5000)
@@ -153,7 +223,7 @@ def test_a_search_within_rows_finds_them_alone(
 def test_vectors_come_back_in_the_order_asked(built: tuple[AnnIndex, Vectors], kind: Kind) -> None:
     index, rows = built
     asked = np.array([2999, 0, 17])
-    wide = 2 / 255 if kind == "sq8" else 0
+    wide = {"sq8": 2 / 255, "codes": 2**-11}.get(kind, 0)
     np.testing.assert_allclose(index.vectors(asked), rows[asked], atol=wide, rtol=0)
     assert index.vectors(np.zeros(0, np.int64)).shape == (0, 16)
 

@@ -22,7 +22,7 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json
 
 if TYPE_CHECKING:
-    from prodmatch.search.vector_index import Kind  # loads FAISS, and torch comes first
+    from prodmatch.search.index_builder import Kind  # loads FAISS, and torch comes first
 
 
 @click.command()
@@ -50,6 +50,7 @@ def build(
     allow_empty: bool,
     weights: str | None,
     min_recall: float,
+    memory: float | None,
     kind: "Kind",
     synonyms: Path | None,
     no_synonyms: bool,
@@ -76,6 +77,7 @@ def build(
         from prodmatch.build import BuildSettings
         from prodmatch.build import build as build_store
         from prodmatch.embed import EmbedSettings
+        from prodmatch.index import IndexLimits
 
         embedding = EmbedSettings(
             device=device,
@@ -87,7 +89,7 @@ def build(
             max_lost=max_lost,
             accept_changes=accept_changes,
         )
-        settings = BuildSettings(embedding, chosen, kind, min_recall, choice)
+        settings = BuildSettings(embedding, chosen, kind, IndexLimits(min_recall, memory), choice)
         report = build_store(catalogue, store, model=model, options=options, settings=settings)
     warnings = [*report.embed.warnings, *report.index.warnings]
     print_warnings(warnings)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from prodmatch.model.description import open_model
-from prodmatch.search.vector_index import Kind
+from prodmatch.search.index_builder import Kind
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import NAME, STORE, choose_synonyms, index_options, read_weights
 from prodmatch_cli.output import print_json
@@ -21,19 +21,22 @@ def index(
     model: str | None,
     weights: str | None,
     min_recall: float,
+    memory: float | None,
     kind: Kind,
     synonyms: Path | None,
     no_synonyms: bool,
 ) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
-    Up to 200,000 products auto is flat, and ivf beyond. sq8 needs a quarter of the room and moves
-    scores by some thousandths; hnsw is the quickest to query, and by far the slowest to build.
+    Up to 200,000 products auto is flat; beyond, and where --memory is short, codes, or else ivf,
+    whichever is measured to find enough. codes looks at a byte for each number, and then at the
+    best ones in half precision; sq8 looks at bytes alone, which moves scores by some thousandths;
+    hnsw is the quickest to query, and by far the slowest to build.
 
     Ends with a line of JSON.
     """
     expected = open_model(model) if model else None
-    from prodmatch.index import index_embeddings
+    from prodmatch.index import IndexLimits, index_embeddings
 
     chosen = read_weights(weights)
     report = index_embeddings(
@@ -41,7 +44,7 @@ def index(
         model=expected,
         weights=chosen,
         kind=kind,
-        min_recall=min_recall,
+        limits=IndexLimits(min_recall, memory),
         synonyms=choose_synonyms(synonyms, no_synonyms),
     )
     print_warnings(report.warnings)

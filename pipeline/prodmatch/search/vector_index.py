@@ -1,9 +1,9 @@
-"""Everything FAISS: choose, train, add, measure, write, read, search; the only place of `-1`."""
+"""Everything FAISS but the building: tune, measure, write, read, search; the only place of `-1`."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import faiss
 import numpy as np
@@ -13,16 +13,14 @@ from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors, blank_missing_parts
 
-Kind = Literal["auto", "flat", "ivf", "hnsw", "sq8"]
 Read = Callable[[], Iterable[Vectors]]
 
-EXACT_ROWS = 200_000  # up to here a query over all rows takes tens of milliseconds
 FILTERED_ROWS = 20_000  # so few rows are compared one by one, exactly
-TRAINING_ROWS_PER_LIST = 64  # FAISS asks for 39 or more
-TRAINING_ROWS = 39  # of a list, the fewest
 LINKS = 32  # of a node of HNSW; twice as many in the lowest layer
-BUILD_CANDIDATES = 100  # of a node's links; with 40, a third of the time, it finds less by a half
 WANTED_RECALL = 0.98
+RESCORED = 4  # times the wanted rows, that codes find, are compared by their vectors
+HALF_ERROR = 5e-4  # of a score of float16 vectors, at most
+LATENCY_QUERIES = 50
 # A file may name classes that open other files: all but these are refused.
 KNOWN = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSWFlat, faiss.IndexScalarQuantizer)
 
@@ -42,23 +40,48 @@ class AnnIndex:
         self._index = index
 
     @property
+    def lists(self) -> faiss.IndexIVF | None:
+        """The part of it that has lists of rows, if any."""
+        inner = self._index
+        if isinstance(inner, faiss.IndexRefine):
+            inner = faiss.downcast_index(inner.base_index)
+        return inner if isinstance(inner, faiss.IndexIVF) else None
+
+    @property
     def kind(self) -> str:
         """As FAISS's factory names it, with how much of it a query looks at."""
-        if isinstance(self._index, faiss.IndexIVF):
-            return f"IVF{self._index.nlist},Flat nprobe={self._index.nprobe}"
+        if self.lists is not None:
+            whole = not isinstance(self._index, faiss.IndexRefine)
+            kept = "Flat" if whole else "SQ8,Refine(SQfp16)"
+            return f"IVF{self.lists.nlist},{kept} nprobe={self.breadth}"
         if isinstance(self._index, faiss.IndexHNSW):
-            return f"HNSW{LINKS},Flat efSearch={self._index.hnsw.efSearch}"
+            return f"HNSW{LINKS},Flat efSearch={self.breadth}"
         return "SQ8" if self.is_coded else "Flat"
 
     @property
     def is_coded(self) -> bool:
-        """Whether it keeps a byte for each number: vectors and scores are near the true ones."""
-        return isinstance(self._index, faiss.IndexScalarQuantizer)
+        """Whether it keeps less than the vectors: those, and scores, are near the true ones."""
+        return isinstance(self._index, faiss.IndexScalarQuantizer | faiss.IndexRefine)
 
     @property
-    def is_tunable(self) -> bool:
-        """Whether a query looks at a part of it, which can be widened."""
-        return isinstance(self._index, faiss.IndexIVF | faiss.IndexHNSW)
+    def breadth(self) -> int:
+        """How many lists, or candidates of HNSW, a query looks at; all where there are none."""
+        if self.lists is not None:
+            return int(self.lists.nprobe)
+        inner = self._index
+        return int(inner.hnsw.efSearch) if isinstance(inner, faiss.IndexHNSW) else self.row_count
+
+    def widen(self) -> bool:
+        """Looks at half as much again for each query; False where it looks at all."""
+        most = self.row_count if self.lists is None else self.lists.nlist
+        if self.breadth >= most:
+            return False
+        breadth = min(most, max(self.breadth + 1, self.breadth * 3 // 2))
+        if self.lists is not None:
+            self.lists.nprobe = breadth
+        else:
+            self._index.hnsw.efSearch = breadth
+        return True
 
     @property
     def follows_links(self) -> bool:
@@ -108,9 +131,12 @@ class AnnIndex:
         bits = np.zeros(self.row_count, dtype=np.bool_)
         bits[within] = True
         chosen = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
-        if isinstance(self._index, faiss.IndexIVF):
-            lists = min(self._index.nlist, self._index.nprobe * self.row_count // len(within))
-            return faiss.SearchParametersIVF(sel=chosen, nprobe=lists)
+        if self.lists is not None:
+            lists = min(self.lists.nlist, self.breadth * self.row_count // len(within))
+            inner = faiss.SearchParametersIVF(sel=chosen, nprobe=lists)
+            if not isinstance(self._index, faiss.IndexRefine):
+                return inner
+            return faiss.IndexRefineSearchParameters(k_factor=RESCORED, base_index_params=inner)
         if isinstance(self._index, faiss.IndexHNSW):
             wide = min(self.row_count, self._index.hnsw.efSearch * self.row_count // len(within))
             return faiss.SearchParametersHNSW(sel=chosen, efSearch=wide)
@@ -118,21 +144,14 @@ class AnnIndex:
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> Vectors:
         """The stored vectors of these rows, `(n, dim)`."""
+        found = self.stored(rows)
+        return blank_missing_parts(found) if self.is_coded and len(rows) else found
+
+    def stored(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """What the index keeps of these rows, `(n, dim)`."""
         if not len(rows):
             return np.zeros((0, self.dim), np.float32)
-        found = np.asarray(self._index.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
-        return blank_missing_parts(found) if self.is_coded else found
-
-    def widen(self) -> bool:
-        """Looks at twice as much of the index for each query; False where it looks at all."""
-        inner = self._index
-        if isinstance(inner, faiss.IndexIVF) and inner.nprobe < inner.nlist:
-            inner.nprobe = min(2 * inner.nprobe, inner.nlist)
-            return True
-        if isinstance(inner, faiss.IndexHNSW) and inner.hnsw.efSearch < self.row_count:
-            inner.hnsw.efSearch = min(2 * inner.hnsw.efSearch, self.row_count)
-            return True
-        return False
+        return np.asarray(self._index.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
 
     def save(self, path: Path) -> None:
         """Writes the index through our own file: FAISS's own loses data on a full disk."""
@@ -182,55 +201,22 @@ def _is_known(index: faiss.Index) -> bool:
         kept = faiss.downcast_index(index.storage)
         same = (kept.ntotal, kept.d) == (index.ntotal, index.d)
         return isinstance(index, KNOWN) and isinstance(kept, faiss.IndexFlat) and same
+    if isinstance(index, faiss.IndexRefine):
+        parts = [faiss.downcast_index(part) for part in (index.base_index, index.refine_index)]
+        kinds = (faiss.IndexIVFScalarQuantizer, faiss.IndexScalarQuantizer)
+        same = all((part.ntotal, part.d) == (index.ntotal, index.d) for part in parts)
+        return same and all(map(isinstance, parts, kinds))
     return isinstance(index, KNOWN)
 
 
-def build_index(read: Read, row_count: int, dim: int, kind: Kind = "auto") -> AnnIndex:
-    """An index over all vectors.
-
-    `flat` compares every row, `ivf` those in the lists nearest to the query, `hnsw` follows links
-    from row to row, and `sq8` compares every row by one byte for each number.
-
-    Args:
-        read: gives the vectors in row order, in blocks; called once or twice.
-        row_count: how many there are.
-        dim: their dimension.
-        kind: which one; `auto` is `flat` up to 200,000 rows, `ivf` beyond.
-    """
-    if kind == "auto":
-        kind = "flat" if row_count <= EXACT_ROWS else "ivf"
-    if kind == "ivf" and row_count:
-        index = _new_lists(read, row_count, dim)
-    elif kind == "hnsw":
-        index = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = BUILD_CANDIDATES
-        index.hnsw.efSearch = 64
-    elif kind == "sq8" and row_count:
-        eight = faiss.ScalarQuantizer.QT_8bit
-        index = faiss.IndexScalarQuantizer(dim, eight, faiss.METRIC_INNER_PRODUCT)
-        index.train(_extremes(read()))
-    else:
-        index = faiss.IndexFlatIP(dim)
-    threads = faiss.omp_get_max_threads()
-    if kind == "hnsw":
-        faiss.omp_set_num_threads(1)  # several link the rows in another order at every build
-    for block in read():
-        index.add(np.ascontiguousarray(block, np.float32))
-    faiss.omp_set_num_threads(threads)
-    return AnnIndex(index)
-
-
-def _new_lists(read: Read, row_count: int, dim: int) -> faiss.IndexIVFFlat:
-    lists = max(1, min(int(4 * np.sqrt(row_count)), row_count // TRAINING_ROWS))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, faiss.METRIC_INNER_PRODUCT)
-    index.set_direct_map_type(faiss.DirectMap.Array)  # single rows can be read back
-    index.train(_sample(read(), row_count, lists * TRAINING_ROWS_PER_LIST))
-    index.nprobe = min(lists, max(8, lists // 64))
-    return index
-
-
 def tune_index(
-    index: AnnIndex, tuning: Vectors, measuring: Vectors, read: Read, count: int
+    index: AnnIndex,
+    tuning: Vectors,
+    measuring: Vectors,
+    read: Read,
+    count: int,
+    *,
+    wanted: float = WANTED_RECALL,
 ) -> float:
     """Looks at more of the index until it reaches the wanted recall; gives the recall@`count`.
 
@@ -242,18 +228,35 @@ def tune_index(
         measuring: other queries `(m, dim)`, which the recall is measured with.
         read: gives the indexed vectors in row order, in blocks; called once, or twice for codes.
         count: of neighbours.
+        wanted: the recall.
     """
     queries = np.concatenate([tuning, measuring])
     truth = exact_neighbours(read(), queries, count)
     ours, theirs = slice(None, len(tuning)), slice(len(tuning), None)
-    if index.is_tunable:
-        while recall_at(index.search(tuning, count), truth[ours]) < WANTED_RECALL:
-            if not index.widen():
-                break
+    error = HALF_ERROR if index.is_coded else 0.0
+    while index.breadth < index.row_count:
+        if recall_at(index.search(tuning, count), truth[ours], error) >= wanted:
+            break
+        if not index.widen():
+            break
     found = index.search(measuring, count)
     if index.is_coded:
         found = _true_scores(read(), measuring, found)
     return recall_at(found, truth[theirs])
+
+
+def measure_milliseconds(index: AnnIndex, queries: Vectors, count: int) -> float:
+    """Processor time of a query on one thread: the median of some, each on its own."""
+    threads, seconds = faiss.omp_get_max_threads(), list[float]()
+    faiss.omp_set_num_threads(1)
+    try:
+        for query in queries[:LATENCY_QUERIES]:
+            started = time.thread_time()
+            index.search(query[None], count)
+            seconds.append(time.thread_time() - started)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return 1000 * float(np.median(seconds))
 
 
 def _true_scores(
@@ -268,22 +271,6 @@ def _true_scores(
             true[inside] = block[near.rows[inside] - start] @ query
         start += len(block)
     return [_ordered(near.rows, true) for near, true in zip(found, scores, strict=True)]
-
-
-def _extremes(blocks: Iterable[Vectors]) -> Vectors:
-    """The least and the largest `(2, dim)` of every number: no code is cut off."""
-    ends = [(block.min(axis=0), block.max(axis=0)) for block in blocks if len(block)]
-    lows, highs = zip(*ends, strict=True)
-    return np.stack([np.min(lows, axis=0), np.max(highs, axis=0)]).astype(np.float32)
-
-
-def _sample(blocks: Iterable[Vectors], row_count: int, wanted: int) -> Vectors:
-    step = max(1, row_count // wanted)
-    parts, start = [], 0
-    for block in blocks:
-        parts.append(block[(-start) % step :: step])
-        start += len(block)
-    return np.ascontiguousarray(np.concatenate(parts), np.float32)
 
 
 def exact_neighbours(blocks: Iterable[Vectors], queries: Vectors, count: int) -> list[Neighbours]:
@@ -311,10 +298,17 @@ def _nearest(
     return Neighbours(rows[order], scores[order])
 
 
-def recall_at(found: list[Neighbours], truth: list[Neighbours]) -> float:
-    """Share of the true neighbours that were found; one of equal score counts as found."""
+def recall_at(found: list[Neighbours], truth: list[Neighbours], error: float = 0.0) -> float:
+    """Share of the true neighbours that were found; one of equal score counts as found.
+
+    Args:
+        found: of some queries.
+        truth: of the same.
+        error: of the scores of what was found, at most.
+    """
+    error += 1e-6
     shares = [
-        float(np.sum(ours.scores[: len(true.scores)] >= true.scores[-1] - 1e-6)) / len(true.scores)
+        float(np.sum(ours.scores[: len(true.scores)] >= true.scores[-1] - error)) / len(true.scores)
         for ours, true in zip(found, truth, strict=True)
         if len(true.scores)
     ]
