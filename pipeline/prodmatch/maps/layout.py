@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.search.vector_index import Kind, build_index
+from prodmatch.search.index_builder import Kind, build_index
 from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def find_neighbours(vectors: Vectors) -> tuple[Rows, Vectors]:
     if len(vectors) > EXACT_ROWS:
         searched, kind = np.ascontiguousarray(vectors @ _axes(vectors, AXES)), LISTS
     index = build_index(lambda: [searched], len(searched), searched.shape[1], kind)
+    index.widen()
     index.widen()
     found = np.repeat(np.arange(len(vectors))[:, None], NEIGHBOURS, axis=1)
     cosines = np.zeros(found.shape, np.float32)
