@@ -48,8 +48,8 @@ class ScanCache:
         state = part.path.stat()
         if time.time() - max(state.st_mtime, state.st_ctime) < SETTLED_SECONDS:
             return None
-        told = [FORMAT, *_describe_state(part.path), str(part.schema), str(keys), repr(mapping)]
-        return digest_bytes(*(text.encode() for text in told), _footer(part))[:32]
+        stated = [FORMAT, *_describe_state(part.path), str(part.schema), str(keys), repr(mapping)]
+        return digest_bytes(*(text.encode() for text in stated), _footer(part))[:32]
 
     def keep(self, keys: Sequence[str | None], parts: Sequence[ScannedPart]) -> None:
         """Keeps the files of tonight's parts for later nights, and no others."""

@@ -50,7 +50,7 @@ VALID_ID = ("no_content", "image_")  # how the reasons of rejects begin whose id
 
 @dataclass
 class PartNotes:
-    """What there is to say of a file of the catalogue beside its usable rows."""
+    """What there is to say of a file of the catalogue, its usable rows apart."""
 
     rejects: list[Reject] = field(default_factory=list)  # by the row in the file, as all of these
     image_rejects: list[Reject] = field(default_factory=list)

@@ -62,7 +62,7 @@ class PageMaker:
     def make(
         self,
         rank: Rank,
-        find_said: Callable[[], Rows],
+        find_matching: Callable[[], Rows],
         within: Rows | None,
         options: SearchOptions,
         left_out: Rows,
@@ -71,7 +71,7 @@ class PageMaker:
 
         Args:
             rank: finds and scores candidates.
-            find_said: gives the rows that contain most of the query's words, ascending.
+            find_matching: gives the rows that contain most of the query's words, ascending.
             within: ascending rows that meet all conditions, all products if None.
             options: which page.
             left_out: rows that are no answer, and are not counted either.
@@ -89,8 +89,10 @@ class PageMaker:
             return Page(chosen, sizes, {}, None)
         matching = likely
         if not has_floor:
-            said = find_said() if within is None else np.intersect1d(find_said(), within)
-            matching = np.setdiff1d(np.union1d(said, likely), left_out)
+            containing = (
+                find_matching() if within is None else np.intersect1d(find_matching(), within)
+            )
+            matching = np.setdiff1d(np.union1d(containing, likely), left_out)
         facets = {name: self._facet(name, matching) for name in options.facets}
         return Page(chosen, sizes, facets, len(matching))
 

@@ -192,8 +192,8 @@ class Searcher:
         options.check(self.products)
         within = self._without(self._within([options.where, *encoded.where]), encoded)
         rank = self._ranker(encoded, deepest_count(options.offset + options.top))
-        said = functools.partial(self._rows_with_most, encoded)
-        page = self._pages.make(rank, said, within, options, encoded.left_out)
+        containing = functools.partial(self._rows_with_most, encoded)
+        page = self._pages.make(rank, containing, within, options, encoded.left_out)
         return ResultPage(self._hits(page, options, query_id), page.facets, page.match_count)
 
     def items(self, product_ids: Sequence[str], name: str) -> Items:
