@@ -1,11 +1,16 @@
 """`match`, as from a shell."""
 
 import json
+import re
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from prodmatch.reports.matches import Side, _marked
 from prodmatch_cli.main import cli
 
 
@@ -47,3 +52,27 @@ def test_what_is_wrong_is_named(
     assert list(tmp_path.iterdir()) == []
     assert done.exit_code == code
     assert message in done.output
+
+
+def test_the_page_shows_pairs_whose_decisions_are_labels(published: Path, tmp_path: Path) -> None:
+    page = tmp_path / "pairs.html"
+    done = invoke("--store", published, "--out", tmp_path / "out", "--html", page)
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    (policy,) = re.findall(r"script-src '(sha256-[^']+)'", text)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert policy == "sha256-" + b64encode(sha256(script.encode()).digest()).decode()
+    assert '"left,right,match"' in script
+    shown = re.findall(r'data-left="(p\d{4})" data-right="(p\d{4})"', text)
+    assert shown
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    assert set(shown) <= {(pair["left"], pair["right"]) for pair in pairs}
+    assert "data:image/webp;base64," in text
+    assert "<mark>" in text
+
+
+def test_equal_words_are_not_marked() -> None:
+    columns = {"a": {"title": "Red Tee | 64 GB"}, "b": {"title": "tee red 32 GB"}}
+    side = Side({}, columns)
+    marked = _marked(side, "a", side, "b")
+    assert [word for word, alone in marked if alone] == ["64"]

@@ -1,14 +1,26 @@
 """The command `match`."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from prodmatch.match import MatchSettings, find_matches
-from prodmatch.search.product_index import open_index
+from prodmatch.catalogue.reader import CatalogueOptions
+from prodmatch.match import MatchReport, MatchSettings, find_matches
+from prodmatch.search.product_index import ProductIndex, open_index
+from prodmatch.storage.atomic import new_file
 from prodmatch_cli.messages import print_warnings
-from prodmatch_cli.options import PATH, STORE, FloatRange, check_target
+from prodmatch_cli.opening import find_pictures, read_options
+from prodmatch_cli.options import (
+    COLUMNS,
+    IMAGE_ROOT,
+    PATH,
+    PLACE,
+    STORE,
+    FloatRange,
+    check_target,
+)
 from prodmatch_cli.output import print_json
 
 
@@ -47,6 +59,14 @@ from prodmatch_cli.output import print_json
     show_default=True,
     help="Pairs of every listing that are scored.",
 )
+@click.option("--html", type=PATH, help="Page to decide on pairs with pictures, side by side.")
+@IMAGE_ROOT
+@COLUMNS
+@click.option(
+    "--catalogue",
+    type=PLACE,
+    help="Where the pictures of --html are.  [default: what the store was made from]",
+)
 def match(
     store: Path,
     against: Path | None,
@@ -55,6 +75,10 @@ def match(
     pairs: Path | None,
     scorer: Path | None,
     candidates: int,
+    html: Path | None,
+    catalogue: Path | str | None,
+    columns: str | None,
+    image_root: Path | str | None,
 ) -> None:
     """Find listings that are one product, inside a store or in two; groups of duplicates.
 
@@ -62,14 +86,47 @@ def match(
     in doubt, with its probability. In a group of groups.parquet every pair is the same; a group
     keeps its id when the command is run again into the same directory.
     """
+    check_target(html, "--html")
     if pairs is not None:
         check_target(scorer, "--scorer")
     settings = MatchSettings(precision, candidates, pairs, scorer)
-    with open_index(store) as index:
-        if against is None:
-            report = find_matches(index, out, settings)
-        else:
-            with open_index(against) as other:
-                report = find_matches(index, out, settings, against=other)
+    with ExitStack() as stack:
+        index = stack.enter_context(open_index(store))
+        other = None if against is None else stack.enter_context(open_index(against))
+        report = find_matches(index, out, settings, against=other)
+        if html is not None:
+            reading = read_options(columns, None, image_root)
+            page = _make_page(report, index, other, (catalogue, reading))
+            with new_file(html) as file:
+                file.write(page.encode())
     print_warnings(report.warnings)
     print_json(asdict(report))
+
+
+def _make_page(
+    report: MatchReport,
+    index: ProductIndex,
+    other: ProductIndex | None,
+    own: tuple[Path | str | None, CatalogueOptions],
+) -> str:
+    """The page; the pictures of another store are those of its own catalogue."""
+    from prodmatch.reports.matches import Side, choose_pairs, matches_page
+
+    chosen = choose_pairs(report)
+    pairs = [pair for each in chosen.values() for pair in each]
+    ids = {pair.left for pair in pairs}, {pair.right for pair in pairs}
+
+    def read(
+        source: ProductIndex, wanted: set[str], place: tuple[Path | str | None, CatalogueOptions]
+    ) -> Side:
+        products = source.searcher.products
+        rows = {name: products.row_of(name) for name in sorted(wanted)}
+        known = {name: row for name, row in rows.items() if row is not None}
+        columns = dict(zip(known, products.metadata(list(known.values())), strict=True))
+        return Side(find_pictures(source.store, *place, wanted), columns)
+
+    if other is None:
+        side = read(index, ids[0] | ids[1], own)
+        return matches_page(report, chosen, side, side)
+    elsewhere = read(other, ids[1], (None, CatalogueOptions()))
+    return matches_page(report, chosen, read(index, ids[0], own), elsewhere)

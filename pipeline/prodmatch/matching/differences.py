@@ -7,7 +7,11 @@ from prodmatch.matching.attributes import read_attributes
 from prodmatch.matching.parsed_text import COLOURS, ParsedText, split_quantity
 
 SHARED = 0.65  # of the words of two variants, shared: twice over both counts
-NAMES_OF_DIFFERENCES = frozenset(["blk", "wht", "pack", "size", "set", "colour", "color"])
+# They name what differs, or stand in any title.
+SAY_LITTLE = frozenset(
+    "blk wht pack size set colour color free shipping buy online new original best price".split()  # noqa: SIM905
+)
+CONTAINED = 0.75  # of the words of the shorter one, shared
 SHARED_WITH_OTHER_CODES = 0.8  # likewise, where their model numbers differ
 
 UNIT_KINDS = {
@@ -96,10 +100,15 @@ def _conflict(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | No
 
 def share_words(left: ParsedText, right: ParsedText) -> bool:
     """Whether two listings say much the same besides what variants differ in."""
-    own, other = ({*text.words} - COLOURS - NAMES_OF_DIFFERENCES for text in (left, right))
-    if not own or not other:
-        return False
+    own, other = (
+        {word.rstrip("s") for word in text.words if word not in COLOURS | SAY_LITTLE}
+        for text in (left, right)
+    )
     shared = len(own & other)
+    if not shared:
+        return False
     share = 2 * shared / (len(own) + len(other))
     apart = bool(left.codes and right.codes) and not set(left.codes) & set(right.codes)
-    return share >= (SHARED_WITH_OTHER_CODES if apart else SHARED)
+    if apart:
+        return share >= SHARED_WITH_OTHER_CODES
+    return share >= SHARED or (shared > 1 and shared >= CONTAINED * min(len(own), len(other)))
