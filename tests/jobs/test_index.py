@@ -100,7 +100,7 @@ def test_an_index_that_finds_too_little_is_not_published(tmp_path: Path, tiny: M
     assert index_embeddings(store, kind="sq8", limits=IndexLimits(min_recall=0.0)).generation == 2
 
 
-def test_an_index_that_looks_at_one_list_alone_is_refused(
+def test_an_index_that_looks_at_two_lists_alone_is_refused(
     tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "store"
@@ -109,7 +109,7 @@ def test_an_index_that_looks_at_one_list_alone_is_refused(
     monkeypatch.setattr(builder, "FIRST_LISTS", 1)
     monkeypatch.setattr(AnnIndex, "widen", lambda index: False)
     for kind in ("ivf", "codes"):
-        with pytest.raises(StoreError, match=r"nprobe=1\) finds 0\.\d+ of the 10 nearest"):
+        with pytest.raises(StoreError, match=r"nprobe=2\) finds 0\.\d+ of the 10 nearest"):
             index_embeddings(store, kind=kind)  # type: ignore[arg-type]
     monkeypatch.setattr(builder, "EXACT_ROWS", 100)
     with pytest.raises(StoreError, match="nothing is published"):  # after both were tried

@@ -169,7 +169,7 @@ def _fill_lists(
         index = faiss.IndexIVFScalarQuantizer(*shape, eight, faiss.METRIC_INNER_PRODUCT, False)
         index.train(_extremes(read()))
     index.is_trained = True
-    index.nprobe = min(len(centroids), FIRST_LISTS)
+    index.nprobe = min(len(centroids), max(FIRST_LISTS, len(centroids) // 64))
     index.set_direct_map_type(faiss.DirectMap.Array)  # single rows can be read back
     half = faiss.IndexScalarQuantizer(dim, HALF, faiss.METRIC_INNER_PRODUCT)
     start = 0
