@@ -20,6 +20,7 @@ from prodmatch.embedding import last_vectors
 from prodmatch.embedding.last_vectors import LastVectors
 from prodmatch.model.description import Model
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
+from prodmatch.storage.features import FeatureStore
 
 Row = dict[str, object]
 FILES = 4
@@ -183,3 +184,28 @@ def test_damaged_vectors_of_last_night_are_made_again(
     save_query_encoders(quick_disk / "alone", tiny)
     embed_tiny(folder, tiny, quick_disk / "alone")
     compare(require_embeddings(store), require_embeddings(quick_disk / "alone"))
+
+
+def test_a_new_title_needs_no_feature_of_a_picture(
+    tiny: Model, quick_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, folder = quick_disk / "store", quick_disk / "catalogue"
+    shop = Shop(folder, random.Random(5), lists=False)
+    save_query_encoders(store, tiny)
+    shop.fill(30)
+    shop.save()
+    embed_tiny(folder, tiny, store)
+    read: list[Path] = []
+    of_shard = FeatureStore.read
+    monkeypatch.setattr(
+        FeatureStore,
+        "read",
+        lambda self, name: read.append(self.folder / name) or of_shard(self, name),
+    )
+    shop.files[0][0]["title"] = "a red lamp that nobody has seen"
+    shop.files[1][0]["price"] = 99.0
+    shop.save()
+    embed_tiny(folder, tiny, store)
+    texts, _ = require_embeddings(store).features
+    (shard,) = read
+    assert shard == max((store / "features" / texts).iterdir())

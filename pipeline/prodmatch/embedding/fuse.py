@@ -22,7 +22,7 @@ from prodmatch.scanning.scan import NOT_EMBEDDED, Scan, read_rows
 from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
-from prodmatch.storage.vectors import Vectors, check_unit, join_parts
+from prodmatch.storage.vectors import Vectors, check_unit, join_parts, normalise, split_parts
 
 logger = logging.getLogger(__name__)
 
@@ -113,10 +113,7 @@ class FuseResult:
     def _fuse(self, batch: pa.RecordBatch, chosen: npt.NDArray[np.int64], start: int) -> pa.Table:
         """The embeddings of some rows of a batch whose first row is `start`."""
         rows = chosen + start
-        vectors = join_parts(self.text.take(rows), self.image.take(rows))
-        if self.last is not None:
-            kept = self.last.rows[rows]
-            vectors[kept >= 0] = self.last.take(kept[kept >= 0])
+        vectors = self._vectors(rows)
         check_unit(vectors, "embeddings")
         table = pa.Table.from_batches([batch.take(pa.array(chosen))])
         table = table.drop_columns([*NOT_EMBEDDED])
@@ -128,6 +125,23 @@ class FuseResult:
         }
         rest = {name: table[name] for name in table.column_names if name != "product_id"}
         return pa.table({**own, **rest})
+
+    def _vectors(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """The embeddings `(n, dim)` of these rows; what is as it was comes from last night's."""
+        text, image = self.text.take(rows), self.image.take(rows)
+        if self.last is None:
+            return join_parts(text, image)
+        before = self.last.rows[rows]
+        texts, images = self.last.texts[rows], self.last.images[rows]
+        known = np.flatnonzero(before >= 0)
+        kept = self.last.take(before[known])
+        old_text, old_image = (normalise(part) for part in split_parts(kept))
+        text[known] = np.where(texts[known, None], old_text, text[known])
+        image[known] = np.where(images[known, None], old_image, image[known])
+        vectors = join_parts(text, image)
+        same = texts[known] & images[known]
+        vectors[known[same]] = kept[same]
+        return vectors
 
     def _errors(self, among: npt.NDArray[np.bool_]) -> list[Reject]:
         """Those of these rows whose picture, or whose text, turned out unusable in the encoder."""
@@ -155,22 +169,23 @@ def fuse(
         last: vectors of last night, which are not made again.
     """
     scan, dim = plan.scan, heads.dim
-    kept = np.zeros(len(scan.product_ids), np.bool_) if last is None else last.rows >= 0
-    made = {"products": len(kept) - int(kept.sum()), "reused": int(kept.sum())}
+    nothing = np.zeros(len(scan.product_ids), np.bool_)
+    texts, images = (nothing, nothing) if last is None else (last.texts, last.images)
+    reused = int((texts & images).sum())
+    made = {"products": len(nothing) - reused, "reused": reused}
     logger.info(
         "fusing %(products)d products; %(reused)d are as they were",
         made,
         extra={"phase": "fuse", **made},
     )
-    text_keys, image_keys = (
-        pc.if_else(pa.array(kept), None, keys) for keys in (scan.text_keys, scan.image_keys)
-    )
+    text_keys = pc.if_else(pa.array(texts), None, scan.text_keys)
+    image_keys = pc.if_else(pa.array(images), None, scan.image_keys)
     pictures = _project_pictures(plan, heads, scratch, image_keys)
     text = project_modality(plan.texts, heads.texts, dim, text_keys, scratch / "text.f32")
     return FuseResult(
         scan,
-        replace(text, kept=kept & _valid(scan.text_keys)),
-        replace(pictures.image, kept=kept & _valid(scan.image_keys)),
+        replace(text, kept=texts & _valid(scan.text_keys)),
+        replace(pictures.image, kept=images & _valid(scan.image_keys)),
         [plan.texts.folder.name, plan.images.folder.name],
         pictures.listed_errors,
         last,

@@ -14,6 +14,7 @@ from prodmatch.storage.embeddings import READ_ROWS, Embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors
 
 Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 SHARDS = 2  # in memory at once
 MOST_READS = 3  # of a shard, on average; in another order all features are projected again
 
@@ -24,11 +25,16 @@ class LastVectors:
 
     Attributes:
         embeddings: that hold them.
-        rows: `(products of tonight,)`, where each vector lies in them; -1 where it is to be made.
+        rows: `(products of tonight,)`, where the vector of each lies in them; -1 where there is
+            none of which a part can be kept.
+        texts: `(products of tonight,)`, whose text parts are kept.
+        images: `(products of tonight,)`, whose image parts are.
     """
 
     embeddings: Embeddings
     rows: Rows
+    texts: Mask
+    images: Mask
     _shards: OrderedDict[int, Vectors] = field(default_factory=OrderedDict)
 
     @functools.cached_property

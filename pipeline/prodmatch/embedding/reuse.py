@@ -26,8 +26,8 @@ def find_last_vectors(
 ) -> LastVectors | None:
     """Where the vectors of tonight's products lie in last night's embeddings, if any do.
 
-    A product has its vector still where its text and its picture are the same ones; one with a
-    list of pictures is made again.
+    A product keeps the part of its text and that of its picture where these are the same ones, or
+    it has none still; one with a list of pictures is made again.
 
     Args:
         embeddings: of last night; None where there are none to be read.
@@ -44,12 +44,16 @@ def find_last_vectors(
     rows[scan.others.indices] = -1
     stayed = np.flatnonzero(rows >= 0)
     before, after = pa.array(rows[stayed]), pa.array(stayed)
-    pairs = [(last.text_keys, scan.text_keys), (last.image_keys, scan.image_keys)]
+    kept = []
+    for old, new in ((last.text_keys, scan.text_keys), (last.image_keys, scan.image_keys)):
+        mask = np.zeros(len(rows), np.bool_)
+        mask[stayed] = _equal(old.take(before), new.take(after))
+        kept.append(mask)
+    texts, images = kept
     if embeddings.manifest.get("picture_lists") is not False:  # those after the first may differ
-        pairs.append((last.row_digests, scan.row_digests))
-    for old, new in pairs:
-        rows[stayed[~_equal(old.take(before), new.take(after))]] = -1
-    vectors = LastVectors(embeddings, rows)
+        images[stayed] &= _equal(last.row_digests.take(before), scan.row_digests.take(after))
+    rows[~(texts | images)] = -1
+    vectors = LastVectors(embeddings, rows, texts, images)
     if not (rows >= 0).any() or not vectors.is_near:
         return None
     try:
