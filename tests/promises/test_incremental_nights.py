@@ -191,6 +191,8 @@ def test_a_new_title_needs_no_feature_of_a_picture(
 ) -> None:
     store, folder = quick_disk / "store", quick_disk / "catalogue"
     shop = Shop(folder, random.Random(5), lists=False)
+    pictures = (draw((9, 9, 9), seed, side=8) for seed in range(99))
+    monkeypatch.setattr(shop, "picture", lambda: next(pictures))
     save_query_encoders(store, tiny)
     shop.fill(30)
     shop.save()
