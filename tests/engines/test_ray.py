@@ -187,7 +187,10 @@ def test_a_stale_driver_is_fenced_off(place: Path, tiny: Model, nodes: Nodes) ->
     compare(place, tiny)
 
 
-def test_a_row_that_kills_is_rejected_with_that_reason(place: Path, tiny: Model) -> None:
+def test_a_row_that_kills_is_rejected_with_that_reason(
+    place: Path, tiny: Model, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNIT_ROWS", "8")  # each death costs a process that loads torch
     rows = [product(number) for number in range(ROWS)]
     rows[77]["title"] = "poison poison"
     rows[77]["image"] = None
