@@ -55,7 +55,7 @@ def test_a_palette_keeps_its_transparency() -> None:
 @pytest.mark.parametrize(
     ("fit", "side", "decoded"),
     [
-        ("pad", 25, (75, 38)),
+        ("pad", 24, (75, 38)),
         ("pad", 60, (150, 75)),
         ("pad", 76, (300, 150)),
         ("crop", 30, (150, 75)),
