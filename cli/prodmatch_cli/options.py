@@ -1,6 +1,7 @@
 """Options that several commands share, and how their values are read."""
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -123,11 +124,18 @@ PRECISION = click.option(
     show_default=True,
     help="That the encoders run in; auto is the store's; of a new one the quickest that holds.",
 )
+
+
+def count_decoders() -> int:
+    """Processes that decode pictures while as many batches are encoded as there are processors."""
+    return max(1, min(16, len(os.sched_getaffinity(0)) // 2))
+
+
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(0, 64),
-    default=1,
-    show_default=True,
+    default=count_decoders,
+    show_default="half of the processors, at most 16",
     help="Processes that decode pictures; 0 decodes between the batches.",
 )
 ENGINE = click.option(

@@ -26,6 +26,7 @@ from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
 from prodmatch.embedding.precision import choose_quickest, is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
 from prodmatch.embedding.reuse import find_last_vectors
+from prodmatch.embedding.stages import Stages
 from prodmatch.embedding.units import UnitOptions, encode_plan
 from prodmatch.encoders.device import Precision, choose_device
 from prodmatch.encoders.onnx_export import export_encoders
@@ -97,6 +98,8 @@ class EmbedReport:
     seconds: float
     texts_per_second: float | None  # None where none was encoded
     images_per_second: float | None
+    stage_seconds: dict[str, float]  # scan, load, read, decode, model, fuse, write
+    limits: dict[str, str]  # of texts and pictures, what took longest: "the model"
     precision: str  # that the encoders ran in
     embeddings: str
     warnings: list[str]  # what was passed over, guessed, or noticed by the gate
@@ -150,7 +153,7 @@ def embed_catalogue(
         LockedError: another run writes to the store.
         StoreError: the store cannot be written.
     """
-    settings, started = settings or EmbedSettings(), time.monotonic()
+    settings, started, stages = settings or EmbedSettings(), time.monotonic(), Stages()
     if settings.engine == "ray":
         share_store(store)
     with lock_store(store):
@@ -161,7 +164,10 @@ def embed_catalogue(
             device = choose_device(settings.device)
             precision = named_precision(settings.precision, device, store)
             cache = ScanCache(store / "scans")
-            plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
+            with stages.measure("scan"):
+                plan = plan_features(
+                    catalogue, model.encoders, store, scratch, precision, cache=cache
+                )
             check = _Check(catalogue, model, store, settings, last)
             scanned = scanned_night(catalogue, plan.scan)
             warnings = check(plan, scanned)  # before hours of encoding
@@ -174,7 +180,8 @@ def embed_catalogue(
             encoded = encode_plan(catalogue, model.encoders, plan, how, settings.engine)
             made_from = _made_from(model, plan)
             vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
-            fused = fuse(plan, model.heads, scratch, vectors)
+            with stages.measure("fuse"):
+                fused = fuse(plan, model.heads, scratch, vectors)
             tonight = fused_night(fused, scanned)
             if tonight is not scanned:
                 warnings = check(plan, tonight)
@@ -182,7 +189,8 @@ def embed_catalogue(
             warnings += plan.scan.text_warnings
             warnings += _remember(catalogue, model, store, precision)
             warnings += _name_unsearched(catalogue) if last.night is None else []
-            digest = _write(catalogue, model, store, fused, tonight, made_from)
+            with stages.measure("write"):
+                digest = _write(catalogue, model, store, fused, tonight, made_from)
     return EmbedReport(
         **_counts(catalogue, tonight),
         images_unusable=count_reasons(tonight.images_unusable),
@@ -195,6 +203,8 @@ def embed_catalogue(
         seconds=round(time.monotonic() - started, 2),
         texts_per_second=_rate(encoded.texts),
         images_per_second=_rate(encoded.images),
+        stage_seconds=(stages + encoded.texts.stages + encoded.images.stages).rounded(),
+        limits=encoded.limits,
         precision=precision,
         embeddings=digest,
         warnings=[*catalogue.warnings, *warnings],

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
+from prodmatch.embedding.stages import MODEL, WRITING, Stages
 from prodmatch.encoders.device import Compute, Precision, choose_device, picture_precision
 from prodmatch.encoders.image import ImageBatches
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
@@ -44,12 +45,14 @@ class EncodeCount:
     encoded: int = 0
     unusable: int = 0
     seconds: float = 0.0
+    stages: Stages = field(default_factory=Stages)
 
     def __add__(self, other: "EncodeCount") -> "EncodeCount":
         return EncodeCount(
             self.encoded + other.encoded,
             self.unusable + other.unusable,
             self.seconds + other.seconds,
+            self.stages + other.stages,
         )
 
 
@@ -67,6 +70,12 @@ class EncodeResult:
 
     texts: EncodeCount
     images: EncodeCount
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """What took longest, of each kind of content that was encoded."""
+        found = {"texts": self.texts.stages.limit, "pictures": self.images.stages.limit}
+        return {kind: limit for kind, limit in found.items() if limit is not None}
 
 
 @dataclass(frozen=True)
@@ -126,10 +135,14 @@ def encode_missing(
     texts, images = EncodeCount(), EncodeCount()
     if len(plan.new_texts):
         _name_phase("texts", len(plan.new_texts))
+        with texts.stages.measure("load"):
+            opened.text  # noqa: B018 - loads it
         contents = new_texts(plan.scan, plan.new_texts)
-        texts = encode_texts(contents, len(plan.new_texts), opened.text, plan.texts)
+        texts += encode_texts(contents, len(plan.new_texts), opened.text, plan.texts)
     if plan.images_to_encode:
         _name_phase("pictures", plan.images_to_encode)
+        with images.stages.measure("load"):
+            opened.image  # noqa: B018 - loads it
         others = plan.scan.others
         sources: list[tuple[PictureSource, npt.NDArray[np.int64], pa.Array]] = [
             (
@@ -184,12 +197,15 @@ def encode_pictures(
     pictures = PictureBatches(source, rows, keys, encoder.spec, DECODED_ROWS)
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
     with tqdm(total=len(rows), desc="pictures", unit="picture", disable=bars_off()) as progress:
-        for decoded in decoded_batches(pictures, workers):
+        for decoded in writer.stages.wait(decoded_batches(pictures, workers)):
+            writer.stages.seconds["read"] += decoded.read_seconds
+            writer.stages.seconds["decode"] += decoded.decode_seconds
             features = np.zeros((len(decoded.keys), encoder.dim), dtype=np.float32)
             reasons = list(decoded.reasons)
             usable = [position for position, reason in enumerate(reasons) if reason is None]
             if usable:
-                encoded = encode_within_memory(encoder, decoded.pixels)
+                with writer.stages.measure(MODEL):
+                    encoded = encode_within_memory(encoder, decoded.pixels)
                 features[usable] = encoded.vectors
                 for position, reason in zip(usable, encoded.reasons, strict=True):
                     reasons[position] = reason
@@ -205,7 +221,7 @@ def encode_texts(
     writer, started = _ShardWriter(store, encoder.dim), time.monotonic()
     with tqdm(total=total, desc="texts", unit="text", disable=bars_off()) as progress:
         waiting: list[tuple[bytes, str]] = []
-        for pair in texts:
+        for pair in writer.stages.wait(texts, "read"):
             waiting.append(pair)
             if len(waiting) == SHARD_ROWS:
                 _encode_block(waiting, encoder, writer)
@@ -220,7 +236,8 @@ def encode_texts(
 def _encode_block(
     pairs: list[tuple[bytes, str]], encoder: TextBatches, writer: "_ShardWriter"
 ) -> None:
-    encoded = encode_within_memory(encoder, [text for _, text in pairs])
+    with writer.stages.measure(MODEL):
+        encoded = encode_within_memory(encoder, [text for _, text in pairs])
     writer.add([key for key, _ in pairs], encoded.vectors, encoded.reasons)
 
 
@@ -272,6 +289,7 @@ class _ShardWriter:
         self.reasons: list[str | None] = []
         self.encoded = 0
         self.unusable = 0
+        self.stages = Stages()
 
     def add(self, keys: Sequence[bytes], vectors: Vectors, reasons: Sequence[str | None]) -> None:
         finite = np.asarray(np.abs(vectors).max(axis=1) <= LARGEST)  # false for NaN
@@ -285,7 +303,8 @@ class _ShardWriter:
             self._flush()
 
     def _flush(self) -> None:
-        self.store.append(self.keys, np.concatenate(self.vectors), self.reasons)
+        with self.stages.measure(WRITING):
+            self.store.append(self.keys, np.concatenate(self.vectors), self.reasons)
         self.encoded += len(self.keys)
         self.unusable += sum(reason is not None for reason in self.reasons)
         self.keys, self.vectors, self.reasons = [], [], []
@@ -294,4 +313,5 @@ class _ShardWriter:
         """Writes what is left, and counts."""
         if self.keys:
             self._flush()
-        return EncodeCount(self.encoded, self.unusable, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return EncodeCount(self.encoded, self.unusable, seconds, self.stages)

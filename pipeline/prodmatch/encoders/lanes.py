@@ -5,7 +5,6 @@ for a while delays one batch alone.
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -19,8 +18,8 @@ CUDA_LANES = 2  # one copies while the other computes
 
 
 def count_lanes(device: torch.device) -> int:
-    """As many as this process may use processors; on a GPU two."""
-    return CUDA_LANES if device.type == "cuda" else len(os.sched_getaffinity(0))
+    """As many as torch has threads, which `OMP_NUM_THREADS` limits; on a GPU two."""
+    return CUDA_LANES if device.type == "cuda" else torch.get_num_threads()
 
 
 def map_in_lanes(

@@ -1,0 +1,69 @@
+"""Where the time of a run went, and what limits it."""
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+Item = TypeVar("Item")
+MODEL, WRITING = "model", "write"
+STAGES = ("scan", "load", "read", "decode", MODEL, "fuse", WRITING)
+NAMES = {"read": "reading", "decode": "decoding", MODEL: "the model", WRITING: "writing"}
+
+
+@dataclass
+class Stages:
+    """Seconds of each stage, added up over the processes that work at it.
+
+    Attributes:
+        seconds: by the names in STAGES; `load` is that of the encoders.
+        waited: what the encoder stood still for, as nothing was decoded yet.
+    """
+
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    waited: float = 0.0
+
+    @contextlib.contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Adds what passes inside to a stage."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.monotonic() - started
+
+    def wait(self, items: Iterable[Item], stage: str | None = None) -> Iterator[Item]:
+        """The items; what they take to come is waited for, and is a stage's own if one is named."""
+        iterator, end = iter(items), object()
+        while True:
+            started = time.monotonic()
+            item = next(iterator, end)
+            passed = time.monotonic() - started
+            self.waited += passed
+            if stage is not None:
+                self.seconds[stage] += passed
+            if item is end:
+                return
+            yield item  # type: ignore[misc]  # it is not the end, so it is an item
+
+    def rounded(self) -> dict[str, float]:
+        """The seconds of every stage, in order, 0 of one that was not needed."""
+        return {stage: round(self.seconds[stage], 2) for stage in STAGES}
+
+    def __add__(self, other: "Stages") -> "Stages":
+        both = Stages(self.seconds.copy(), self.waited + other.waited)
+        for stage, seconds in other.seconds.items():
+            both.seconds[stage] += seconds
+        return both
+
+    @property
+    def limit(self) -> str | None:
+        """What takes longest of what is done one after another; None where nothing was done."""
+        if not self.seconds:
+            return None
+        others = {name: self.seconds[name] for name in ("read", "decode")}
+        held_up = max(others, key=lambda name: others[name]) if any(others.values()) else "read"
+        own = {MODEL: self.seconds[MODEL], WRITING: self.seconds[WRITING], held_up: self.waited}
+        return NAMES[max(own, key=lambda name: own[name])]
