@@ -46,7 +46,7 @@ def three_values(option: click.Option) -> list[Value]:
     if isinstance(option.type, click.types.IntParamType):
         return [5, 6, 7]
     if isinstance(option.type, click.types.FloatParamType):
-        return [0.25, 0.5, 0.75]
+        return [0.5, 0.625, 0.75]
     return [["a"], ["b"], ["c"]] if option.multiple else ["a", "b", "c"]
 
 
