@@ -37,7 +37,7 @@ RUN += [
 # What differs from run to run, or from processor to processor.
 UNSTEADY = {
     "seconds", "stage_seconds", "limits", "texts_per_second", "images_per_second", "embeddings",
-    "bytes", "precision",
+    "bytes", "milliseconds", "precision",
 }  # fmt: skip
 MARK = "-----next-----"
 NOTEBOOK = "docs/notebook.ipynb"
