@@ -57,7 +57,7 @@ def test_parameters_of_the_library_are_shown_as_options(
         ("prodmatch build", "prodmatch build --store /data/shop"),
         ("prodmatch query", "prodmatch query --store /data/shop"),
         ("prodmatch convert", "prodmatch convert"),
-        ("prodmatch check", "prodmatch check"),
+        ("prodmatch check", "prodmatch check --store /data/shop"),
         ("prodmatch nothing", "prodmatch nothing"),
         ("prodmatch query --help", "prodmatch query --help"),
         ("prodmatch index --store x", "prodmatch index --store x"),
