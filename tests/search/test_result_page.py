@@ -161,7 +161,7 @@ def test_groups_facets_and_pages_of_a_hundred_searches_equal_brute_force(
             value = hit.metadata[options.one_per]
             same = [each for each in matching if each.metadata[options.one_per] == value]
             assert hit.group_size == (1 if value is None else len(same))
-        least = options.min_probability or 0.5
+        least = options.min_probability or 0.3
         counted = [hit for hit in matching if hit.probability >= least]
         assert page.match_count == len(counted)
         assert_counts(page.facets, counted)
@@ -209,7 +209,7 @@ def test_what_contains_the_words_or_is_likely_is_counted_in_a_hundred_searches(
             counted = [hit for hit in everything if hit.probability >= options.min_probability]
         else:
             counted = [
-                hit for hit in everything if hit.probability >= 0.5 or hit.product_id in said
+                hit for hit in everything if hit.probability >= 0.3 or hit.product_id in said
             ]
         counted = [hit for hit in counted if case.holds(hit.metadata)]
         page = opened.find_page(query, options)
@@ -349,7 +349,7 @@ def test_a_product_that_hits_are_like_is_not_counted(index: ProductIndex) -> Non
     options = SearchOptions(facets=("colour",), one_per="colour")
     (answer,) = index.answer([Query(product_id="p0000")], options)
     assert sorted(hit.group_size or 0 for hit in answer.hits) == [19, 20, 20]
-    likely = index.search(like="p0000", top=60, min_probability=0.5)
+    likely = index.search(like="p0000", top=60, min_probability=0.3)
     assert {each.value: each.count for each in answer.facets["colour"]} == Counter(
         hit.metadata["colour"] for hit in likely
     )

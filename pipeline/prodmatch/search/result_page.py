@@ -23,7 +23,7 @@ from prodmatch.storage.vectors import Vectors
 # A page depends on the rounds alone, so that pages one after the other are as one long page.
 CANDIDATES = (200, 600, 2_000, 6_000, 20_000)
 MOST_RANKED = 5_000  # products that a filter leaves, to know the probability of each
-LIKELY = 0.5  # probability from which on a product matches, where no floor is given
+LIKELY = 0.3  # probability from which on a product matches, where no floor is given
 MOST_VALUES = 100  # of a facet
 Rows = npt.NDArray[np.int64]
 
@@ -150,7 +150,7 @@ class PageMaker:
     def _likely(
         self, rank: Rank, within: Rows | None, options: SearchOptions, candidates: Ranked
     ) -> Rows:
-        """The rows from `min_probability` on, from .5 if there is none.
+        """The rows from `min_probability` on, from .3 if there is none.
 
         Each product is scored where the conditions leave few, else the candidates are.
         """
