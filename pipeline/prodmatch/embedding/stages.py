@@ -50,7 +50,7 @@ class Stages:
 
     def rounded(self) -> dict[str, float]:
         """The seconds of every stage, in order, 0 of one that was not needed."""
-        return {stage: round(self.seconds[stage], 2) for stage in STAGES}
+        return {stage: round(self.seconds[stage], 3) for stage in STAGES}
 
     def __add__(self, other: "Stages") -> "Stages":
         both = Stages(self.seconds.copy(), self.waited + other.waited)
