@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small import SCHEMA, products
+from small import COLOURS, KINDS, SCHEMA, products
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
@@ -51,6 +51,15 @@ NEGATIONS = [
     ("shirts which aren't blue", "shirts", ["blue"]),
     ("shirt that isn\u2019t red", "shirt", ["red"]),
     ("shirt neither blue nor red", "shirt", ["blue", "red"]),
+    ("shirt that is not for men", "shirt", ["men"]),
+    ("shirt, but never red", "shirt,", ["red"]),
+    ("shirt lacking stripes", "shirt", ["stripes"]),
+    ("shirt free of stripes", "shirt", ["stripes"]),
+    ("free of stripes shirt", "shirt", ["stripes"]),
+    ("shirt that is free of stripes", "shirt", ["stripes"]),
+    ("shirt -(red)", "shirt", ["red"]),
+    ("shirt -t-shirt", "shirt", ["t-shirt"]),
+    ("-t-shirt shirt", "shirt", ["t-shirt"]),
     ("shirt other than red", "shirt", ["red"]),
     ("anything but red shirt", "shirt", ["red"]),
     ("shirt not dark blue", "shirt", ["dark blue"]),
@@ -295,7 +304,7 @@ WORDS_ONLY = [
     # no negations
     "comic sans tee", "sans serif poster", "ohne titel print", "minus 33 mask", "minus world tee",
     "less is more tee", "backless dress", "no. 5 perfume", "no5 perfume", "-18c freezer",
-    "nickel free earrings", "nothing but nets", "instead tee", "without you tee", "wham! tee",
+    "nickel free earrings", "free of charge shirt", "nothing but nets", "instead tee", "without you tee", "wham! tee",
 ]  # fmt: skip
 
 
@@ -381,6 +390,25 @@ def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
     night(folder / "c.parquet", tiny, folder / "store")
     with open_index(folder / "store") as opened:
         yield opened
+
+
+def test_a_sign_is_a_negation_though_a_product_has_the_words_without_it() -> None:
+    for text in ("shirt -striped", "-striped shirt", "shirt !striped"):
+        understood = understand(text, lambda words: words in (["shirt", "striped"], ["striped"]))
+        assert (understood.words, understood.without) == ("shirt", ("striped",))
+    assert understand("-striped", lambda words: words == ["striped"]).is_all_negative
+
+
+def test_what_is_near_to_the_query_may_be_excluded(index: ProductIndex) -> None:
+    kinds = [(colour, kind) for colour in COLOURS for kind in KINDS]
+    right = 0
+    for colour, kind in kinds:
+        for other in {*COLOURS, *KINDS} - {colour, kind}:
+            hits = index.search(f"{colour} {kind} not {other}", top=4)
+            titles = [str(hit.metadata["title"]) for hit in hits]
+            assert not any(other in title for title in titles)
+            right += sum(title.startswith(f"{colour} {kind}") for title in titles)
+    assert right >= 260  # of 360; 220 with what the query wants left in what it excludes
 
 
 def test_hits_neither_contain_what_is_not_wanted_nor_pass_the_limit(index: ProductIndex) -> None:

@@ -60,7 +60,7 @@ RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blu
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019/-][^\W\d_]+)*")
 MOST_PHRASE_WORDS = 3
 SIGN = r"[-\u2212\u2013!]"
-SIGNED = re.compile(rf"{SIGN}[^\W\d_]{{2}}")
+SIGNED = re.compile(rf"{SIGN}(?:[^\W\d_](?:[^\W\d_]|-[^\W\d_])|\([^\W\d_]+\)$)")
 _HAVE = r"(?:(?:that|which|who)\s+)?"
 REWRITTEN = tuple(
     (re.compile(pattern, re.IGNORECASE), written)
@@ -79,6 +79,13 @@ REWRITTEN = tuple(
             r"(?<=\s)(?:(?:i|we)\s+)?(?:do\s+not|don['\u2019]?t)\s+(?:want|like|need)(?=\s)",
             "not",
         ),
+        (r"\bbut\s+never(?=\s)", "not"),
+        (r"(?<=\s)lacking(?=\s)", "without"),
+        (
+            r"\b(?:(?:that|which)\s+(?:is|are)\s+)?free\s+of(?=\s)(?!\s+(?:charge|cost)\b)",
+            "without",
+        ),
+        (r"\b(that|which)\s+is\s+not\s+for(?=\s)", r"\1 isn't"),
         (rf",(?={SIGN})", ", "),  # -blue,-red
         (r"[(\[]\s*((?:not|no|without|except|excluding|w/o)\s[^)\]]*)[)\]]", r" \1, "),
     )
@@ -121,7 +128,8 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
         limits: whether limits of a price are looked for.
     """
     unquoted = NOT_QUOTED.sub(" ", text)
-    if QUOTED.search(unquoted) or contains(_plain(text).split()):
+    is_signed = any(map(SIGNED.match, text.split()))  # a title has the same words without signs
+    if QUOTED.search(unquoted) or (not is_signed and contains(_plain(text).split())):
         return Understanding(text)
     rest, found = take_limits(unquoted, contains) if limits else (unquoted, [])
     rewritten = rest

@@ -42,7 +42,7 @@ from prodmatch.search.scoring import (
 )
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
-from prodmatch.storage.vectors import Vectors, split_parts
+from prodmatch.storage.vectors import Vectors, apart_from, split_parts
 
 MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
 
@@ -267,7 +267,8 @@ class Searcher:
                 continue
             sample = known[:: -(-len(known) // MOST_KNOWN)]
             own = split_parts(self.ann.vectors(sample))
-            queries = (excluded.text, penalised_image_query(excluded.text))
+            pictured = penalised_image_query(excluded.text)
+            queries = apart_from(excluded.text, encoded.text), apart_from(pictured, encoded.image)
             for query, parts, examples in zip(queries, (text, image), own, strict=True):
                 cosines, reference = _cosines(parts, query), _cosines(examples, query)
                 limit = (cosines.mean() + reference.mean()) / 2

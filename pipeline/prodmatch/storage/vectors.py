@@ -37,6 +37,11 @@ def split_parts(vectors: Vectors) -> tuple[Vectors, Vectors]:
     return vectors[..., :dim], vectors[..., dim:]
 
 
+def apart_from(vector: Vectors, other: Vectors) -> Vectors:
+    """The unit vector of what a vector `(dim,)` has that another, of unit length or zero, has not."""
+    return normalise(vector - (vector @ other) * other)
+
+
 def blank_missing_parts(vectors: Vectors) -> Vectors:
     """Parts of `(n, 2 * dim)` that codes made nearly zeros as the zeros that they stand for."""
     parts = vectors.reshape(len(vectors), 2, -1)
