@@ -54,6 +54,7 @@ REMEDIES = (  # what is written in conditions of other languages, and what to wr
     ),
 )
 MOST_HINTS = 3
+IN_BRACKETS = "IN takes round brackets: IN ('red', 'blue')"
 PRICE_WORDS = frozenset(["price", "prices", "cost", "amount", "msrp", "rrp", "preis", "prix"])
 NO_PRICE_WORDS = frozenset(
     ["shipping", "delivery", "id", "count", "tax", "currency", "range", "level", "per", "stock"]
@@ -149,7 +150,7 @@ def find_mistake(condition: str, columns: Mapping[str, Column]) -> str | None:
                 f"{token.shown} is beyond {2**63 - 1}, up to which numbers are compared exactly. "
                 "Keep such numbers as text, or compare with a smaller one"
             )
-    for column, operator, literal in _comparisons(tokens):
+    for column, operator, literal in find_comparisons(tokens):
         mistake = _wrong_type(columns[column.value.lower()], operator, literal)
         if mistake:
             return mistake
@@ -191,7 +192,7 @@ def compared_texts(condition: str, columns: Mapping[str, Column]) -> list[TextCo
     """The texts that a condition wants text columns to be equal to."""
     return [
         TextComparison(column.value, literal.value)
-        for column, operator, literal in _comparisons(split_condition(condition, columns))
+        for column, operator, literal in find_comparisons(split_condition(condition, columns))
         if operator in ("=", "==", "is", "in", "like")
         and literal.kind in ("text", "name")
         and columns[column.value.lower()].kind == "text"
@@ -214,7 +215,7 @@ def _plain(value: str) -> str:
     return " ".join(value.casefold().split())
 
 
-def _comparisons(tokens: Sequence[Token]) -> list[tuple[Token, str, Token]]:
+def find_comparisons(tokens: Sequence[Token]) -> list[tuple[Token, str, Token]]:
     """Each column that is compared with a literal: the column, the operator, the literal."""
     found = []
     for index, token in enumerate(tokens):
@@ -322,7 +323,7 @@ def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Colu
     if token.kind != "name" or is_value:
         return None
     if token.shown.startswith("[") and before is not None and before.value == "in":
-        return "IN takes round brackets: IN ('red', 'blue')"
+        return IN_BRACKETS
     hint = _nearest_columns(token.value, columns)
     return f"there is no column {token.value!r}" + (f"; there is {hint}" if hint else "")
 
@@ -357,6 +358,8 @@ def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:
         joins = "text" in (kinds[at - 1], kinds[at + 1]) or values[at - 1] == ")"
         if not joins or (ends_one and (begins_another or kinds[at + 1] == "text")):
             return "|| joins texts; write OR"
+    if values[at] == "in" and kinds[at + 1] in ("text", "number"):
+        return IN_BRACKETS
     if values[at] in ("&", "|") and (ends_one or begins_another):
         return f"{values[at]} joins bits; write {'AND' if values[at] == '&' else 'OR'}"
     return None

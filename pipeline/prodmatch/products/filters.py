@@ -17,6 +17,14 @@ from prodmatch.products.conditions import (
     nearest_values,
 )
 from prodmatch.products.exact_numbers import InexactError, exact_condition
+from prodmatch.products.ordering import (
+    NumberComparison,
+    WrongDateError,
+    explain_letters,
+    find_number_texts,
+    find_wrong_order,
+    write_dates,
+)
 from prodmatch.storage.generations import advise_instead_of
 
 # Beyond comparisons and arithmetic, which every condition may use.
@@ -45,16 +53,20 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
     columns: dict[str, Column] = {}
     try:
         columns = read_columns(connection)
-        if (mistake := find_mistake(condition, columns)) is not None:
+        mistake = find_mistake(condition, columns) or find_wrong_order(condition, columns)
+        if mistake is not None:
             raise QueryError(_message(condition, mistake, columns))
         for column in columns_as_numbers(condition, columns):
             if (value := _find_amount(connection, column)) is not None:
                 raise QueryError(_message(condition, explain_amount(column, value), columns))
-        exact = exact_condition(connection, condition, columns)
+        for compared in find_number_texts(condition, columns):
+            if (value := _find_other_length(connection, compared)) is not None:
+                raise QueryError(_message(condition, explain_letters(compared, value), columns))
+        exact = exact_condition(connection, write_dates(condition, columns), columns)
         connection.set_authorizer(_AllowReading())
         rows = connection.execute(f"SELECT row FROM products WHERE (\n{exact}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
-    except InexactError as error:
+    except (InexactError, WrongDateError) as error:
         raise QueryError(_message(condition, str(error), columns)) from None
     except (sqlite3.Error, ValueError) as error:  # ValueError: a NUL in the condition
         if _is_damage(error) or not columns:
@@ -92,6 +104,17 @@ def _find_amount(connection: sqlite3.Connection, column: Column) -> str | None:
     found = connection.execute(
         f"SELECT {name} FROM products WHERE {name} GLOB '*[0-9],[0-9]*' "
         f"OR {name} GLOB '[$€£¥₹]*[0-9]*' LIMIT 1"
+    ).fetchone()
+    return None if found is None else str(found[0])[:40]
+
+
+def _find_other_length(connection: sqlite3.Connection, compared: NumberComparison) -> str | None:
+    """A number in a column of text that its letters do not compare with the wanted one."""
+    name = quote_name(compared.column.name)
+    found = connection.execute(
+        f"SELECT {name} FROM products WHERE {name} GLOB '[0-9]*' AND {name} NOT GLOB '*[^0-9.]*' "
+        f"AND length({name}) <> ? LIMIT 1",
+        (len(compared.number),),
     ).fetchone()
     return None if found is None else str(found[0])[:40]
 

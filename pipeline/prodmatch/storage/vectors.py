@@ -38,7 +38,7 @@ def split_parts(vectors: Vectors) -> tuple[Vectors, Vectors]:
 
 
 def apart_from(vector: Vectors, other: Vectors) -> Vectors:
-    """The unit vector of what a vector `(dim,)` has that another, of unit length or zero, has not."""
+    """The unit vector of what a vector `(dim,)` has that another, of length 1 or 0, has not."""
     return normalise(vector - (vector @ other) * other)
 
 

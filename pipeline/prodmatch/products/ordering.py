@@ -1,0 +1,143 @@
+"""Comparisons by order that SQLite would take without a word: letter by letter, or of no use.
+
+Pure: knows no file.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prodmatch.products.conditions import (
+    ORDERED,
+    Column,
+    Token,
+    find_comparisons,
+    quote_plain,
+    split_condition,
+)
+
+SIGNS = ORDERED - {"between"}
+EQUALS = frozenset(["=", "==", "!=", "<>", "is", "in"])
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+PART_OF_DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
+STORED = re.compile(
+    r"\d{4}-\d\d-\d\d(?:(?P<mark>[T ])\d\d:\d\d(?P<seconds>:\d\d(?:\.\d+)?)?(?P<zone>Z|\+00:00)?)?"
+)
+
+
+class WrongDateError(Exception):
+    """A date that cannot be compared with a column's; the text says how to write it."""
+
+
+@dataclass(frozen=True)
+class NumberComparison:
+    """A column of text that a condition compares by order with a number in quotes."""
+
+    column: Column
+    operator: str
+    number: str
+
+
+def find_wrong_order(condition: str, columns: Mapping[str, Column]) -> str | None:
+    """What is wrong with the limits of a condition: `3 < price < 5`, BETWEEN with the larger first.
+
+    Args:
+        condition: SQL.
+        columns: by their names in small letters.
+    """
+    tokens = split_condition(condition, columns)
+    for index, token in enumerate(tokens):
+        column = columns.get(token.value.lower()) if token.kind == "column" else None
+        if column is None:
+            continue
+        around = [tokens[at].value for at in (index - 1, index + 1) if 0 <= at < len(tokens)]
+        if len(around) == 2 and SIGNS.issuperset(around):
+            name = quote_plain(column.name)
+            return f"a comparison has two sides; write {name} > 3 AND {name} < 5"
+        rest = [each for each in tokens[index + 1 :] if each.value != "not"]
+        if rest and rest[0].value == "between" and (wrong := _reversed_limits(rest[1:])):
+            return wrong
+    return None
+
+
+def _reversed_limits(tokens: Sequence[Token]) -> str | None:
+    """What is wrong with the limits that BETWEEN is followed by."""
+    if len(tokens) < 3 or tokens[1].value != "and" or tokens[0].kind != tokens[2].kind:
+        return None
+    low, high = tokens[0], tokens[2]
+    is_number = low.kind == "number"
+    if not is_number and low.kind != "text":
+        return None
+    wrong = float(low.value) > float(high.value) if is_number else low.value > high.value
+    if not wrong:
+        return None
+    return f"BETWEEN has the smaller first; write BETWEEN {high.shown} AND {low.shown}"
+
+
+def find_number_texts(condition: str, columns: Mapping[str, Column]) -> list[NumberComparison]:
+    """Where a condition compares text with a number in quotes by order: letter by letter."""
+    return [
+        NumberComparison(columns[column.value.lower()], operator, literal.value)
+        for column, operator, literal in find_comparisons(split_condition(condition, columns))
+        if operator in ORDERED
+        and literal.kind in ("text", "name")
+        and columns[column.value.lower()].kind == "text"
+        and NUMBER.fullmatch(literal.value)
+    ]
+
+
+def explain_letters(comparison: NumberComparison, value: str) -> str:
+    """Why text is not to be compared with a number, by a value of another length."""
+    name = comparison.column.name
+    sign = "<" if value < comparison.number else ">"
+    return (
+        f"{name} is text, which is compared letter by letter: {value!r} {sign} "
+        f"{comparison.number!r}; convert the column, or compare CAST({quote_plain(name)} AS REAL) "
+        f"with {comparison.number}"
+    )
+
+
+def write_dates(condition: str, columns: Mapping[str, Column]) -> str:
+    """The condition with its dates and times as they stand in the columns that it compares.
+
+    Raises:
+        WrongDateError: one that is compared by order cannot be written like those of the column.
+    """
+    written, end = [], 0
+    compared = find_comparisons(split_condition(condition, columns))
+    for column, operator, literal in sorted(compared, key=lambda each: each[2].start):
+        known = columns[column.value.lower()]
+        form = STORED.fullmatch(known.sample) if known.kind == "text" else None
+        is_compared = operator in ORDERED or operator in EQUALS
+        if form is None or literal.kind != "text" or not is_compared or literal.start < end:
+            continue
+        date = _as_stored(literal.value.strip(), form)
+        if date is None and operator in ORDERED:
+            shown = known.sample
+            raise WrongDateError(
+                f"{known.name} is a date ({shown!r}); write dates like that, in quotes"
+            )
+        written += [condition[end : literal.start], literal.shown if date is None else f"'{date}'"]
+        end = literal.start + len(literal.shown)
+    return "".join([*written, condition[end:]])
+
+
+def _as_stored(text: str, form: re.Match[str]) -> str | None:
+    """A date in the form of another; None where it has no such form."""
+    if PART_OF_DATE.fullmatch(text) and (form["mark"] is None or len(text) < len("2025-01-01")):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if form["mark"] is None:
+        is_midnight = moment.tzinfo is None and moment.time() == datetime.min.time()
+        return moment.date().isoformat() if is_midnight else None
+    if form["zone"] is None and moment.tzinfo is not None:
+        return None
+    if form["zone"] is not None:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    precision = "auto" if form["seconds"] else "minutes"
+    written = moment.isoformat(form["mark"], precision)
+    return written.replace("+00:00", "Z") if form["zone"] == "Z" else written
