@@ -304,7 +304,8 @@ WORDS_ONLY = [
     # no negations
     "comic sans tee", "sans serif poster", "ohne titel print", "minus 33 mask", "minus world tee",
     "less is more tee", "backless dress", "no. 5 perfume", "no5 perfume", "-18c freezer",
-    "nickel free earrings", "free of charge shirt", "nothing but nets", "instead tee", "without you tee", "wham! tee",
+    "nickel free earrings", "free of charge shirt",
+    "nothing but nets", "instead tee", "without you tee", "wham! tee",
 ]  # fmt: skip
 
 

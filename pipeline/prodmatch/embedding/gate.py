@@ -1,5 +1,6 @@
 """The gate: tonight's catalogue against the products embedded before, before it replaces them."""
 
+import datetime
 import difflib
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,13 @@ import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.columns.amounts import is_price
+from prodmatch.embedding.moved_values import (
+    find_filled,
+    find_moved,
+    find_scaled,
+    moved_contents,
+    new_duplicates,
+)
 from prodmatch.embedding.night_columns import Night
 from prodmatch.embedding.number_changes import FEWEST, Mask, compare_numbers
 from prodmatch.embedding.value_changes import find_recoded, find_swaps, take_rows
@@ -232,6 +240,8 @@ def _numbers(pair: _Pair) -> Iterator[_Finding]:
             found = compare_numbers(name, before, after, pair.id_of)
             if found is not None:
                 yield _Finding(found.refused, found.text)
+            elif (scaled := find_scaled(name, before, after)) is not None:
+                yield _Finding(False, scaled)
 
 
 def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
@@ -264,10 +274,17 @@ def _one_value(pair: _Pair) -> Iterator[_Finding]:
     """Columns that had many values, and have one for nearly all products now."""
     for name, before in pair.last.common.items():
         after = pair.tonight.common.get(name)
-        if after is None or len(pair.after) < FEWEST or before.share > HALF or after.share < FULL:
+        if after is None or len(pair.after) < FEWEST or after.share < FULL:
             continue
-        text = f"column {name!r} is {after.value!r} in {after.share:.0%} of its values"
-        common = f"; the night before, {before.value!r} was in {before.share:.0%}"
+        is_flag = pa.types.is_boolean(pair.last.types[name])
+        if before.share > HALF and not (is_flag and after.value != before.value):
+            continue
+        now, then = (
+            f"{value}" if isinstance(value, datetime.date) else repr(value)
+            for value in (after.value, before.value)
+        )
+        text = f"column {name!r} is {now} in {after.share:.0%} of its values"
+        common = f"; the night before, {then} was in {before.share:.0%}"
         yield _Finding(is_price(name), text + common)
 
 
@@ -278,10 +295,16 @@ def _other_values(pair: _Pair) -> Iterator[_Finding]:
     for old, new in ((last.labels, tonight.labels), (last.numbers, tonight.numbers)):
         swaps += find_swaps(take_rows(old, pair.before), take_rows(new, pair.after))
     yield from (_Finding(True, text) for text in swaps)
-    if not swaps:
-        before = take_rows(last.labels, pair.before)
-        found = find_recoded(before, take_rows(tonight.labels, pair.after), pair.id_of)
-        yield from (_Finding(False, text) for text in found)
+    if swaps:
+        return
+    before = take_rows({**last.labels, **last.numbers}, pair.before)
+    after = take_rows({**tonight.labels, **tonight.numbers}, pair.after)
+    moved = find_moved(before, after, pair.id_of)
+    yield from (_Finding(change.refused, change.text) for change in moved)
+    yield from (_Finding(False, text) for text in find_filled(before, after))
+    if not moved:
+        labels = take_rows(last.labels, pair.before), take_rows(tonight.labels, pair.after)
+        yield from (_Finding(False, text) for text in find_recoded(*labels, pair.id_of))
 
 
 def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
@@ -341,7 +364,10 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
             duplicates = new_duplicates(old, new)
             if duplicates.any():
                 parts.append(f"{duplicates.sum()} have the same {name} as others now")
-            lost |= duplicates
+            moved = moved_contents(before, pair.before, new)
+            if moved.any():
+                parts.append(f"{moved.sum()} have the {name} that another product had")
+            lost |= duplicates | moved
             changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
             if total and changed.sum() / total > HALF:
                 yield _Finding(False, f"the {name} of {changed.sum()} of {total} products is new")
@@ -354,23 +380,6 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     refused = bool(lost.sum() / total > limits.max_lost)
     limit = f", more than `max_lost={limits.max_lost:g}` allows" if refused else ""
     yield _Finding(refused, text + limit)
-
-
-def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
-    """Rows whose content is another one now, which rows of other contents have got as well."""
-    before, after = codes_of(old), codes_of(new)
-    both = (before >= 0) & (after >= 0)
-    pairs = np.unique(np.stack([after[both], before[both]]), axis=1)  # (2, distinct)
-    sources = np.bincount(pairs[0], minlength=len(new) + 1)  # of each content of tonight
-    changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
-    duplicates: Mask = both & changed & (sources[after] > 1)
-    return duplicates
-
-
-def codes_of(keys: pa.Array) -> Rows:
-    """A number for each key, equal for equal keys; -1 for null."""
-    indices = pc.fill_null(keys.dictionary_encode().indices, -1)
-    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _valid(keys: pa.Array) -> Mask:

@@ -39,8 +39,8 @@ class Night:
     filled: Mapping[str, Mask]  # which products have a value, for each column of metadata
     numbers: Mapping[str, Numbers]  # columns of numbers, NaN where a product has none
     amounts: Mapping[str, AmountColumn]  # columns of text whose names are of prices and measures
-    common: Mapping[str, CommonValue]  # a frequent value of each column of texts or numbers
-    labels: Mapping[str, pa.Array]  # columns of text with few different ones
+    common: Mapping[str, CommonValue]  # a frequent value of each column
+    labels: Mapping[str, pa.Array]  # columns of text with few different ones, or of flags as texts
     has_images: bool  # whether there is a column of pictures
     images_unusable: Mapping[str, int] = field(default_factory=dict)  # rows by reason
     addresses: int = 0  # rows that name their picture by an address, which nothing fetches
@@ -142,8 +142,9 @@ def read_values(
     }
     texts = [name for name, kind in types.items() if _is_text(kind)]
     amounts = {name: AmountReader() for name in texts if is_measure(name)}
-    common = {name: _CommonCounter() for name in (*texts, *numbers)}
-    labels = {name: LabelReader() for name in texts}
+    common = {name: _CommonCounter() for name in types}
+    flags = [name for name, kind in types.items() if pa.types.is_boolean(kind)]
+    labels = {name: LabelReader() for name in (*texts, *flags)}
     for batch in batches if types else ():
         for name, kind in types.items():
             filled = batch[name].is_valid()

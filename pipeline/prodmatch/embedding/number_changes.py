@@ -68,7 +68,7 @@ def compare_numbers(
     first = ratios.rows[ratios.far][:NAMED].tolist()
     shown = (f"{id_of(row)!r} {before[row]:.10g} -> {after[row]:.10g}" for row in first)
     examples = ", ".join(shown) + (", ..." if count > NAMED else "")
-    cause = _likely_cause(float(np.median(ratios.values[ratios.far])))
+    cause = likely_cause(float(np.median(ratios.values[ratios.far])))
     text = f"column {name!r} is {cause} for {count} of {total} products ({examples})"
     return NumberChange(refused, text)
 
@@ -99,7 +99,8 @@ def _share_of_a_power(values: Numbers) -> float:
     return float(counts.max(initial=0)) / len(values)
 
 
-def _likely_cause(ratio: float) -> str:
+def likely_cause(ratio: float) -> str:
+    """How numbers differ that are so many times what they were, and why that may be."""
     if ratio == 0:
         return "0 (is that unknown?)"
     if ratio < 0:

@@ -18,8 +18,9 @@ Values = Mapping[str, pa.Array]
 
 
 def take_rows(columns: Mapping[str, object], rows: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Rows of columns of numbers or labels; these become texts."""
-    chosen = {name: pa.array(column).take(pa.array(rows)) for name, column in columns.items()}
+    """Rows of columns of numbers, null for NaN, or of labels; these become texts."""
+    arrays = {name: pa.array(column, from_pandas=True) for name, column in columns.items()}
+    chosen = {name: column.take(pa.array(rows)) for name, column in arrays.items()}
     return {
         name: column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
         for name, column in chosen.items()

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
-from prodmatch.embedding.gate import codes_of
+from prodmatch.embedding.moved_values import codes_of
 from prodmatch.embedding.number_changes import Mask, Numbers
 from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values

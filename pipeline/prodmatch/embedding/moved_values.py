@@ -1,0 +1,162 @@
+"""Values that are another product's overnight, all scaled alike, or one value for none."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodmatch.columns.amounts import is_price
+from prodmatch.embedding.number_changes import FEWEST, FEWEST_DISTINCT, NumberChange, likely_cause
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Columns = Mapping[str, pa.Array]
+MOVED = 0.5  # of the products must have another value, all values together being the same
+OTHERS = 0.001  # so many of the values, or two, may be others nevertheless
+SCALED = 0.9  # of the products must be as many times what they were
+NEAR = 0.01  # so near to one ratio
+NOTABLE = 0.1  # of the products: worth a warning
+ONE = 0.9  # of the values that are new must be one
+SHOWN = 3
+
+
+def moved_contents(last: pa.Array, before: Rows, new: pa.Array) -> Mask:
+    """Products whose content is that which one other product alone had, the night before.
+
+    Args:
+        last: keys of all contents of the night before.
+        before: `(n,)` rows of `last`: the products that stay.
+        new: `(n,)` tonight's keys of the same products.
+    """
+    coded = last.dictionary_encode()
+    codes = np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
+    counts = np.bincount(codes[codes >= 0], minlength=len(coded.dictionary) + 1)
+    found = pc.fill_null(pc.index_in(new, value_set=coded.dictionary), -1)
+    now = np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+    now = np.where(new.is_valid().to_numpy(zero_copy_only=False), now, -1)
+    return np.asarray((now >= 0) & (now != codes[before]) & (counts[now] == 1), np.bool_)
+
+
+def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
+    """Rows whose content is another one now, which rows of other contents have got as well."""
+    before, after = codes_of(old), codes_of(new)
+    both = (before >= 0) & (after >= 0)
+    pairs = np.unique(np.stack([after[both], before[both]]), axis=1)  # (2, distinct)
+    sources = np.bincount(pairs[0], minlength=len(new) + 1)  # of each content of tonight
+    changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
+    duplicates: Mask = both & changed & (sources[after] > 1)
+    return duplicates
+
+
+def codes_of(keys: pa.Array) -> Rows:
+    """A number for each key, equal for equal keys; -1 for null."""
+    indices = pc.fill_null(keys.dictionary_encode().indices, -1)
+    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> list[NumberChange]:
+    """Columns that have the values of the night before, but on other products.
+
+    That of a price is refused, one of texts that are mostly different too, and where there are
+    several all of them: rows and ids do not go together any more.
+
+    Args:
+        before: the columns of the night before, `(n,)` numbers or labels each.
+        after: tonight's of the same products.
+        id_of: gives the id of one of these products.
+    """
+    moved = [name for name in _of_one_type(before, after) if _has_moved(before[name], after[name])]
+    found = []
+    for name in moved:
+        differ = _differ(before[name], after[name])
+        examples = ", ".join(
+            f"{id_of(row)!r} {_shown(before[name][row])} -> {_shown(after[name][row])}"
+            for row in np.flatnonzero(differ)[:SHOWN].tolist()
+        )
+        text = (
+            f"column {name!r} has the values of the night before on other products, for "
+            f"{differ.sum()} of {len(differ)} ({examples}): was it sorted apart from the ids?"
+        )
+        is_text = not pa.types.is_floating(before[name].type)
+        are_own = is_text and len(before[name].unique()) > MOVED * len(differ)
+        found.append(NumberChange(is_price(name) or are_own or len(moved) > 1, text))
+    return found
+
+
+def _of_one_type(before: Columns, after: Columns) -> list[str]:
+    return [name for name in before if name in after and before[name].type == after[name].type]
+
+
+def _has_moved(before: pa.Array, after: pa.Array) -> bool:
+    differ = _differ(before, after)
+    total = len(differ)
+    if total < 2 * FEWEST or differ.mean() <= MOVED:
+        return False
+    counts, others = (
+        dict(zip(*(part.to_pylist() for part in pc.value_counts(column).flatten()), strict=True))
+        for column in (before.drop_null(), after.drop_null())
+    )
+    same = sum(min(count, others.get(value, 0)) for value, count in counts.items())
+    filled = max(len(before) - before.null_count, len(after) - after.null_count)
+    return (
+        len(counts) >= FEWEST_DISTINCT
+        and filled - same <= max(2, OTHERS * filled)
+        and not _are_places(before)
+    )
+
+
+def _are_places(column: pa.Array) -> bool:
+    """Whether numbers are all different and without gaps: a rank, which moves every night."""
+    if not pa.types.is_floating(column.type):
+        return False
+    values = np.unique(column.drop_null().to_numpy())
+    values = values[np.isfinite(values)]
+    dense = len(values) == len(column) and values[-1] - values[0] < 1.5 * len(values)
+    return bool(dense and (values == np.rint(values)).all())
+
+
+def find_scaled(
+    name: str, before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
+) -> str | None:
+    """What to say of a column whose numbers are nearly all as many times what they were."""
+    both = np.isfinite(before) & np.isfinite(after) & (before != 0)
+    if both.sum() < 2 * FEWEST or len(np.unique(before[both])) < FEWEST_DISTINCT:
+        return None
+    ratios = after[both] / before[both]
+    middle = float(np.median(ratios))
+    if middle <= 0 or abs(middle - 1) < NEAR:
+        return None
+    near = np.abs(ratios / middle - 1) < NEAR
+    if near.mean() < SCALED:
+        return None
+    cause = likely_cause(middle)
+    return f"column {name!r} is {cause} for {near.sum()} of {len(ratios)} products"
+
+
+def find_filled(before: Columns, after: Columns) -> Iterator[str]:
+    """Columns that have one value for many products that had none: 0 for what is not known."""
+    for name in _of_one_type(before, after):
+        new = after[name].filter(pc.and_(before[name].is_null(), after[name].is_valid()))
+        if len(new) < FEWEST or len(new) <= NOTABLE * len(after[name]):
+            continue
+        counts = pc.value_counts(new)
+        most = pc.max(counts.field(1)).as_py()
+        if most < ONE * len(new):
+            continue
+        value = counts.field(0)[pc.index(counts.field(1), pc.max(counts.field(1))).as_py()]
+        yield (
+            f"column {name!r} is {_shown(value)} for {most} of {len(new)} products that had no "
+            "value: does it stand for none?"
+        )
+
+
+def _differ(one: pa.Array, other: pa.Array) -> Mask:
+    differ = pc.fill_null(pc.not_equal(one, other), False).to_numpy(zero_copy_only=False)
+    return np.asarray(differ, np.bool_)
+
+
+def _shown(value: pa.Scalar) -> str:
+    shown = value.as_py()
+    return f"{shown:.10g}" if isinstance(shown, float) else repr(shown)
