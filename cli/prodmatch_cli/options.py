@@ -101,7 +101,11 @@ COLUMNS = click.option(
 MODEL = click.option(
     "--model",
     type=NAME,
-    help="A shipped model's name, or a directory.  [default: the store's, else compact]",
+    help="A shipped model's name, a directory, or a name on a hub.  "
+    "[default: the store's, else compact]",
+)
+DOWNLOAD = click.option(
+    "--download", is_flag=True, help="Fetch a model of a hub by its name where no cache has it."
 )
 LEAVE_OUT = click.option(
     "--leave-out",
@@ -275,6 +279,7 @@ def embed_options(command: Command) -> Command:
         ENGINE,
         PRECISION,
         DEVICE,
+        DOWNLOAD,
         MODEL,
     ):
         command = option(command)

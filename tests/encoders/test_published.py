@@ -1,22 +1,27 @@
 """Encoders by name: from the caches of the libraries; fetched only where that is wanted."""
 
+import hashlib
 import json
+import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import torchvision
 from huggingface_hub import constants
 from small import products, run, save_encoders, write
+from tiny import save_tiny_model
 
 from prodmatch.encoders.model_writer import copy_files, find_text_spec
 from prodmatch.encoders.published import find_image_weights, find_text_encoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
+from prodmatch.model.hub import find_model
 
 NAME = "shop/tiny-bert"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -38,16 +43,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def fill_cache(cache: Path, source: Path) -> None:
+def blob_id(name: str) -> str:
+    """What a hub calls the contents of a file."""
+    return hashlib.sha1(name.encode()).hexdigest()
+
+
+def fill_cache(cache: Path, source: Path, files: Sequence[str] = ("**/*",)) -> None:
     """Lays out files as the hub's library does: `refs`, `blobs`, links to these in `snapshots`."""
     folder = cache / f"models--{NAME.replace('/', '--')}"
     snapshot = folder / "snapshots" / COMMIT
     for each in (folder / "refs", folder / "blobs", snapshot):
         each.mkdir(parents=True)
     (folder / "refs" / "main").write_text(COMMIT)
-    for number, path in enumerate(sorted(source.iterdir())):
-        shutil.copy(path, folder / "blobs" / f"{number:040x}")
-        (snapshot / path.name).symlink_to(Path("../../blobs") / f"{number:040x}")
+    found = sorted(path for pattern in files for path in source.glob(pattern) if path.is_file())
+    for path in found:
+        blob = folder / "blobs" / blob_id(path.relative_to(source).as_posix())
+        shutil.copy(path, blob)
+        link = snapshot / path.relative_to(source)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -65,16 +79,18 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self, *, with_body: bool) -> None:
         self.asked.append(self.path)
-        names = [path.name for path in sorted(self.source.iterdir())]
-        path = self.source / self.path.rpartition("/")[2].partition("?")[0]
+        found = sorted(path for path in self.source.rglob("*") if path.is_file())
+        names = [path.relative_to(self.source).as_posix() for path in found]
+        name = unquote(self.path.partition(f"/resolve/{COMMIT}/")[2].partition("?")[0])
+        path = self.source / (name or "none")
         if self.path.startswith(f"/api/models/{NAME}/revision/"):
             siblings = [{"rfilename": name} for name in names]
             content = json.dumps({"id": NAME, "sha": COMMIT, "siblings": siblings}).encode()
         elif self.path.startswith(f"/api/models/{NAME}/tree/"):
             tree = [
                 {"type": "file", "path": name, "size": (self.source / name).stat().st_size,
-                 "oid": f"{number:040x}"}
-                for number, name in enumerate(names)
+                 "oid": blob_id(name)}
+                for name in names
             ]  # fmt: skip
             content = json.dumps(tree).encode()
         elif "/resolve/" in self.path and path.is_file():
@@ -84,7 +100,7 @@ class Hub(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{names.index(path.name) if path.is_file() else 0:040x}"')
+        self.send_header("ETag", f'"{blob_id(name)}"')
         self.send_header("X-Repo-Commit", COMMIT)
         self.end_headers()
         if with_body:
@@ -95,10 +111,24 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(encoders: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The paths that were requested of a hub on this machine."""
+def own(tmp_path: Path) -> Path:
+    """A folder with a model of our own."""
+    save_tiny_model(tmp_path / "own", name="own")
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def hub(
+    encoders: Path,
+    own: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[list[str]]:
+    """The paths that were requested of a hub on this machine, which has the one repository."""
     asked: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, encoders / "bert", asked))
+    source = own if getattr(request, "param", "") == "model" else encoders / "bert"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, source, asked))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setattr(
@@ -151,6 +181,79 @@ def test_a_name_that_no_cache_has_is_one_message(hub: list[str]) -> None:
     assert hub == []
     with pytest.raises(ModelError, match=r"`text_encoder=shop/none`: cannot be fetched \("):
         find_text_encoder("shop/none", download=True)
+
+
+def test_a_model_in_the_cache_is_used_and_nothing_is_requested(
+    own: Path, cache: Path, hub: list[str]
+) -> None:
+    fill_cache(cache, own)
+    for download in (False, True):
+        found = find_model(NAME, download=download)
+        assert found.description.name == "own"
+        assert found.fingerprint == open_model(str(own)).fingerprint
+    assert hub == []
+    assert open_model(found.reference).fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize("hub", ["model"], indirect=True)
+@pytest.mark.parametrize("there", [(), ("*.json",)], ids=["nothing", "a part"])
+def test_a_model_is_fetched_where_that_is_wanted_and_kept(
+    there: tuple[str, ...], own: Path, cache: Path, hub: list[str]
+) -> None:
+    if there:
+        fill_cache(cache, own, there)
+    with pytest.raises(ModelError):
+        find_model(NAME)
+    assert hub == []
+    found = find_model(NAME, download=True)
+    assert found.fingerprint == open_model(str(own)).fingerprint
+    assert any(path.endswith("heads.safetensors") for path in hub)
+    hub.clear()
+    assert find_model(NAME).folder == found.folder
+    assert hub == []
+
+
+def test_an_encoder_of_a_hub_is_no_model_yet(encoders: Path, cache: Path, hub: list[str]) -> None:
+    train = r"prodmatch train CATALOGUE --out DIR --text-encoder shop/tiny-bert --image-encoder"
+    with pytest.raises(ModelError, match=rf"`model={NAME}`: is a text encoder, .*{train}"):
+        find_model(NAME, download=True)
+    assert [path for path in hub if path.endswith("model.safetensors")] == []  # not for a message
+    hub.clear()
+    with pytest.raises(ModelError, match=train):
+        find_model(NAME)
+    for name in ("resnet50", "resnext50_32x4d", "wide_resnet50_2"):
+        with pytest.raises(ModelError, match=f"is an image encoder, .* --image-encoder {name} "):
+            find_model(name, download=True)
+    assert hub == []
+
+
+def test_a_model_that_no_cache_has_is_one_message(hub: list[str]) -> None:
+    for name in (NAME, "bert-base-uncased", "models/mine", "no-such"):
+        with pytest.raises(ModelError, match=r"shipped model \(compact\) .*`download`\.$"):
+            find_model(name)
+    assert hub == []
+    with pytest.raises(ModelError, match=r"`model=shop/none`: cannot be fetched \("):
+        find_model("shop/none", download=True)
+    assert find_model("compact").description.name == "compact"
+
+
+def test_commands_take_the_names_of_a_hub(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    catalogue = write(tmp_path / "c.parquet", products(9))
+    arguments = ["embed", catalogue, "--store", tmp_path / "store", "--dry-run", "--model", NAME]
+    done = run(*arguments)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "fetch it with --download." in done.err
+    done = run(*arguments, "--download")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert f"error: --model {NAME}: cannot be fetched (" in done.err
+    fill_cache(tmp_path / "home" / "hub", own)
+    done = run(*arguments)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["texts_to_encode"] == 9
 
 
 def test_weights_are_those_in_the_cache_of_torch(

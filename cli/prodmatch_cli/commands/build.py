@@ -9,6 +9,7 @@ import click
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.storage.locks import ensure_unlocked, hold_store, share_store
 from prodmatch_cli.messages import print_progress, print_warnings
+from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     KNOWN_CATALOGUE,
@@ -38,6 +39,7 @@ def build(
     image_root: Path | str | None,
     store: Path,
     model: str | None,
+    download: bool,
     device: str,
     precision: str,
     workers: int,
@@ -70,6 +72,7 @@ def build(
     open_remembered(
         store, catalogue, options, fetch="catalogue"
     )  # refused before anything is made or loaded
+    named = None if model is None else open_named_model(model, download=download).reference
     if engine == "ray":
         share_store(store)
     with hold_store(store):  # before torch is loaded, which takes seconds
@@ -90,7 +93,7 @@ def build(
             accept_changes=accept_changes,
         )
         settings = BuildSettings(embedding, chosen, kind, IndexLimits(min_recall, memory), choice)
-        report = build_store(catalogue, store, model=model, options=options, settings=settings)
+        report = build_store(catalogue, store, model=named, options=options, settings=settings)
     warnings = [*report.embed.warnings, *report.index.warnings]
     print_warnings(warnings)
     seconds = round(report.embed.seconds + report.index.seconds, 2)

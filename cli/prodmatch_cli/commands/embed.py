@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
-from prodmatch.model.description import open_model
 from prodmatch.storage.locks import ensure_unlocked, hold_store, share_store
 from prodmatch_cli.messages import print_progress, print_warnings
+from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import KNOWN_CATALOGUE, STORE, catalogue_options, embed_options
 from prodmatch_cli.output import print_json
@@ -27,6 +27,7 @@ def embed(
     image_root: Path | str | None,
     store: Path,
     model: str | None,
+    download: bool,
     device: str,
     precision: str,
     workers: int,
@@ -51,7 +52,7 @@ def embed(
         columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
     )
     opened = open_remembered(store, catalogue, options)
-    chosen = open_model(model or remembered_model(store))
+    chosen = open_named_model(model or remembered_model(store), download=download)
     if engine == "ray":
         share_store(store)
     with hold_store(store):  # before torch is loaded, which takes seconds

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from prodmatch.model.description import open_model
 from prodmatch.search.index_builder import Kind
 from prodmatch_cli.messages import print_warnings
+from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.options import NAME, STORE, choose_synonyms, index_options, read_weights
 from prodmatch_cli.output import print_json
 
@@ -35,7 +35,7 @@ def index(
 
     Ends with a line of JSON.
     """
-    expected = open_model(model) if model else None
+    expected = open_named_model(model) if model else None
     from prodmatch.index import IndexLimits, index_embeddings
 
     chosen = read_weights(weights)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from prodmatch.model.description import open_model
 from prodmatch.reports.cards import CardColumns, choose_price
 from prodmatch.search.hits import Answer
 from prodmatch.search.options import SearchOptions
@@ -15,6 +14,7 @@ from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_qu
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.answers import print_answers, report_answer
 from prodmatch_cli.messages import translate
+from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.options import (
     EXPLAIN,
     HIT_FORMAT,
@@ -102,7 +102,7 @@ def query(
     else:
         picture = read_picture(image, "--image") if image else None
         given = [Query("q", text, picture, product_id)]
-    expected = open_model(model) if model else None
+    expected = open_named_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
     if link is not None:
         index.searcher.products.check_column(link, "link")

@@ -3,18 +3,15 @@
 Nothing is fetched unless `download` is given; what was fetched once is used without it.
 """
 
-import re
 from pathlib import Path
 
 import torchvision
-from huggingface_hub import snapshot_download
-from huggingface_hub.constants import HF_HUB_CACHE as CACHE
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import constants
 from torch.hub import download_url_to_file, get_dir
 
 from prodmatch.errors import ModelError
+from prodmatch.model.hub import NAME, fetch_snapshot, find_cached
 
-NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 FILES = ("*.json", "*.txt", "*.model", "model.safetensors")  # of all formats that a hub has, ours
 OTHERS = ("onnx/*", "openvino/*")
 
@@ -31,31 +28,14 @@ def find_text_encoder(name: str, *, download: bool = False) -> Path:
     """
     if Path(name).exists() or not NAME.fullmatch(name):
         return Path(name)
-    try:
-        return Path(_snapshot(name, local=True))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        if not download:
-            raise ModelError(
-                f"`text_encoder={name}`: is no directory, and a hub's model of this name is not in "
-                f"the cache {CACHE}. Give a directory, or fetch it with "
-                "`download`."
-            ) from error
-    try:
-        return Path(_snapshot(name, local=False))
-    except (HFValidationError, OSError) as error:  # of the network, or of the hub
-        reason = " ".join(str(error).split())[:200]
+    parameter = f"text_encoder={name}"
+    cached = find_cached(name, FILES, OTHERS)
+    if cached is None and not download:
         raise ModelError(
-            f"`text_encoder={name}`: cannot be fetched ({reason}). Check the name and the network, "
-            "or give a directory."
-        ) from error
-
-
-def _snapshot(name: str, *, local: bool) -> str:
-    return str(
-        snapshot_download(
-            name, allow_patterns=list(FILES), ignore_patterns=list(OTHERS), local_files_only=local
+            f"`{parameter}`: is no directory, and a hub's model of this name is not in the cache "
+            f"{constants.HF_HUB_CACHE}. Give a directory, or fetch it with `download`."
         )
-    )
+    return cached or fetch_snapshot(name, parameter, FILES, OTHERS)
 
 
 def find_image_weights(architecture: str, *, download: bool = False) -> Path:

@@ -100,13 +100,23 @@ class Model:
         return digest_bytes(*(part.encode() for part in parts))
 
 
+def is_on_disk(name: str) -> bool:
+    """Whether it is a shipped model's name, or that of something on this machine's disk."""
+    return name in list_shipped() or Path(name).exists()
+
+
+def list_shipped() -> list[str]:
+    """The names of the models in the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+
+
 def open_model(name: Path | str) -> Model:
     """The shipped model of that name, or the model in that directory.
 
     Raises:
         ModelError: there is neither, or it is not a model; says what was looked for.
     """
-    shipped = sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+    shipped = list_shipped()
     folder = SHIPPED / name if str(name) in shipped else Path(name)
     path = folder / "model.json"
     try:
