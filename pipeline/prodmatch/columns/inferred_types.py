@@ -19,6 +19,7 @@ from prodmatch.columns.amounts import (
     name_words,
     read_amount,
 )
+from prodmatch.columns.several_pictures import PictureMarks
 from prodmatch.feeds.rows import Cell, Number
 
 ID = re.compile(
@@ -53,6 +54,12 @@ ROUNDED = re.compile(r"\d(\.\d+)?E\+\d\d")  # a long number as a spreadsheet wri
 THOUSANDS = r"^-?[1-9]\d{0,2}(\.\d{3})+$"  # or a fraction of three digits
 EXACT_DIGITS = 15  # that a float64 always keeps
 SEPARATORS = (", ", "; ", " | ")
+ARTEFACTS = {  # what programs add to identifiers, and the identifier in it
+    "ends with .0, as a program writes integers among which one is missing": re.compile(
+        r"\s*(\d+)\.0\s*"
+    ),
+    "begins with an apostrophe, as of text in a spreadsheet": re.compile(r"'([^']+)"),
+}
 
 
 def is_id_name(name: str) -> bool:
@@ -73,7 +80,8 @@ class ColumnType:
     kind: str  # a key of TYPES, "joined" or "text"
     style: AmountStyle = AmountStyle.POINT
     has_currency: bool = False  # a column of currencies goes with it
-    separator: str | None = None  # of a list as text; None writes it as JSON
+    separator: str | None = None  # of a list as text; None is JSON
+    artefact: re.Pattern[str] | None = None  # what is taken from every value
     note: str | None = None  # for the user, where it is not plain
 
     @property
@@ -105,6 +113,8 @@ class ColumnProfile:
     no_values: Counter[str] = field(default_factory=Counter)
     rounded: list[str] = field(default_factory=list)  # identifiers that have lost digits
     odd: tuple[int, str] | None = None  # row and text of the first value that is no plain number
+    marks: PictureMarks = field(default_factory=PictureMarks)  # of a column of pictures
+    artefacts: Counter[str] = field(default_factory=Counter)  # of the values of an identifier
 
     def __post_init__(self) -> None:
         kept = set() if is_id_name(self.name) or is_image_name(self.name) else set(TYPES) - {"list"}
@@ -114,6 +124,8 @@ class ColumnProfile:
         """Adds the column's next cells."""
         values: list[str] = []
         rows: list[int] = []
+        if not self.candidates:
+            self._add_texts([cell for cell in cells if isinstance(cell, str) and cell.strip()])
         for row, cell in enumerate(cells, self.rows + 1):
             if isinstance(cell, list):
                 self._add_list(cell)
@@ -135,6 +147,15 @@ class ColumnProfile:
             self.candidates &= {"date", "time"}
         if values and self.candidates:
             self._test(values, rows)
+
+    def _add_texts(self, texts: Sequence[str]) -> None:
+        """Adds cells of a column of pictures or of identifiers."""
+        if is_image_name(self.name):
+            self.marks.add(texts)
+        elif is_id_name(self.name) and not self.typed:
+            self.artefacts["all"] += len(texts)
+            for name, pattern in ARTEFACTS.items():
+                self.artefacts[name] += sum(map(bool, map(pattern.fullmatch, texts)))
 
     def _add_list(self, cell: list[str]) -> None:
         self.lists += 1
@@ -182,6 +203,14 @@ class ColumnProfile:
         """The column's type, once all cells are added."""
         if self.lists:
             return self._decide_list()
+        if (mark := self.marks.find()) is not False:
+            how = "as JSON" if mark is None else f"apart by {mark!r}"
+            note = f"several pictures in a cell, {how} (such as {self.marks.example[:60]!r})"
+            return ColumnType(self.name, "list", separator=str(mark) if mark else None, note=note)
+        for name, pattern in ARTEFACTS.items():
+            if 0 < self.artefacts[name] == self.artefacts["all"]:
+                note = f"every value {name}; read without it"
+                return ColumnType(self.name, "text", artefact=pattern, note=note)
         plain = [kind for kind in TYPES if kind in self.candidates and kind != "amount"]
         ambiguous = self.separated and len(self.styles) == 2
         # A file with semicolons comes from where 1.299 is more than a thousand.

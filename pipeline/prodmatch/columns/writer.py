@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from prodmatch.columns.amounts import NO_VALUE, read_amount
 from prodmatch.columns.inferred_types import ColumnType
+from prodmatch.columns.several_pictures import split_pictures
 from prodmatch.feeds.rows import Cell, Row
 
 
@@ -41,9 +42,12 @@ def make_batch(
 
 def _make_arrays(column: ColumnType, cells: list[Cell]) -> Iterator[pa.Array]:
     if column.kind == "list":
-        yield pa.array(list(map(_as_list, cells)), column.type)
+        yield pa.array([_as_list(cell, column.separator) for cell in cells], column.type)
     elif column.kind in ("text", "joined"):
-        yield pa.array([_as_text(cell, column.separator) for cell in cells], column.type)
+        texts = [_as_text(cell, column.separator) for cell in cells]
+        if (artefact := column.artefact) is not None:
+            texts = [artefact.sub(r"\1", text) if text else text for text in texts]
+        yield pa.array(texts, column.type)
     elif column.kind == "amount":
         amounts = [
             read_amount(cell) if (cell := _as_value(raw)) is not None else None for raw in cells
@@ -74,8 +78,8 @@ def _as_text(cell: Cell, separator: str | None) -> str | None:
     return cell or None
 
 
-def _as_list(cell: Cell) -> list[str] | None:
+def _as_list(cell: Cell, mark: str | None) -> list[str] | None:
     if isinstance(cell, list):
         return cell or None
     text = _as_text(cell, None)
-    return [text] if text else None
+    return (split_pictures(text, mark) or None) if text else None

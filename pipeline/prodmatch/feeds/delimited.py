@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from prodmatch.errors import CatalogueError
+from prodmatch.feeds.header import count_lines_above, describe_header, describe_lines_above
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of, name_columns
 from prodmatch.feeds.source import Source
 
@@ -18,7 +19,11 @@ NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 TABBED = (".tsv", ".tab")
 SAMPLE_ROWS = 200
 MOST_CHARACTERS = 64 << 20  # of a line: a picture as a data URI fits
+END_OF_FILE = "\x1a"  # as DOS wrote it behind the last line
 JOINED_LINES = 100  # of a quoted field, in a file whose quotes are not in order
+
+
+FORMULA = re.compile(r'="([^"]*)"')
 
 
 class _QuotesError(Exception):
@@ -35,6 +40,7 @@ class _Structure:
     long: int
     first_uneven: int | None  # line
     loose: int  # lines whose quotes are not in order
+    formulas: int  # cells that are written as ="text"
 
 
 def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
@@ -45,11 +51,14 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
     """
     csv.field_size_limit(MOST_CHARACTERS)  # the module's own limit is 128 KiB
     declared, skip = _skip_separator_line(source.head)
-    delimiter = delimiter or declared or _find_delimiter(source.head, source.path)
+    above = 0 if declared else count_lines_above(source.head, [*DELIMITERS, *(delimiter or "")])
+    lines = source.head.splitlines(keepends=True)
+    head = "".join(lines[above:])
+    delimiter = delimiter or declared or _find_delimiter(head, source.path)
     for quoting in ("strict", "backslash", "loose"):
         if quoting == "backslash" and '\\"' not in source.head:
             continue
-        reader = partial(_read_records, source, delimiter, quoting, skip)
+        reader = partial(_read_records, source, delimiter, quoting, skip + above)
         try:
             structure = _scan(reader, source.path)
             break
@@ -62,21 +71,22 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
     details = [NAMES.get(delimiter, repr(delimiter)) + "-separated"]
     if quoting == "backslash":
         details.append("quotes escaped by backslashes")
+    odd = [*describe_lines_above(lines[:above]), *describe_header(structure.names)]
     return Feed(
         form="csv",
         read_as=", ".join(details),
         rows=partial(_read_rows, reader, names),
         delimiter=delimiter,
-        warnings=[*changes, *_describe(structure)],
+        warnings=[*odd, *changes, *_describe(structure)],
     )
 
 
-def _skip_separator_line(head: str) -> tuple[str | None, bool]:
-    """The delimiter in a first line `sep=;`, as spreadsheets write it."""
+def _skip_separator_line(head: str) -> tuple[str | None, int]:
+    """The delimiter in a first line `sep=;`, as spreadsheets write it, and the lines to skip."""
     first = head.split("\n", 1)[0].rstrip("\r")
     if first.lower().startswith("sep=") and len(first) == 5:
-        return first[4], True
-    return None, False
+        return first[4], 1
+    return None, 0
 
 
 def _find_delimiter(head: str, path: Path) -> str:
@@ -118,15 +128,16 @@ def _lines(source: Source) -> Iterator[str]:
                     f"{source.path}: line {number} has more than {MOST_CHARACTERS >> 20} million "
                     "characters, so it is no table. Export it again."
                 )
-            yield source.repair(line)
+            if line.strip() != END_OF_FILE:
+                yield source.repair(line)
 
 
 def _read_records(
-    source: Source, delimiter: str, quoting: str, skip: bool
+    source: Source, delimiter: str, quoting: str, skip: int
 ) -> Iterator[tuple[int, list[str], bool]]:
     """(line, fields, whether its quotes are in order) of every record that is not blank."""
     lines = _lines(source)
-    if skip:
+    for _ in range(skip):
         next(lines)
     if quoting == "loose":
         yield from _read_loosely(lines, delimiter)
@@ -203,11 +214,12 @@ def _scan(records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Pa
     names = header[1]
     while names and not names[-1].strip():  # delimiters at the ends of lines
         names = names[:-1]
-    width, count, short, long, loose = len(names), 0, 0, 0, 0
+    width, count, short, long, loose, formulas = len(names), 0, 0, 0, 0, 0
     first_uneven = None
     for line, record, in_order in source:
         count += 1
         loose += not in_order
+        formulas += sum(FORMULA.fullmatch(cell) is not None for cell in record if cell[:1] == "=")
         if len(record) == len(names):
             continue
         filled = len(record)
@@ -224,7 +236,7 @@ def _scan(records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Pa
         raise CatalogueError(
             f"{path}: has {width} columns, at most {MOST_COLUMNS}. Give its `delimiter`."
         )
-    return _Structure(names, width, short, long, first_uneven, loose)
+    return _Structure(names, width, short, long, first_uneven, loose, formulas)
 
 
 def _read_rows(
@@ -233,7 +245,14 @@ def _read_rows(
     source = records()
     next(source)
     for _, record, _ in source:
-        yield dict(zip(names, record, strict=False))
+        cells = (_unwrap(cell) if cell[:1] == "=" else cell for cell in record)
+        yield dict(zip(names, cells, strict=False))
+
+
+def _unwrap(cell: str) -> str:
+    """The text in a cell that a spreadsheet wrote as a formula of it: ="007"."""
+    found = FORMULA.fullmatch(cell)
+    return cell if found is None else found[1]
 
 
 def _describe(structure: _Structure) -> list[str]:
@@ -250,6 +269,9 @@ def _describe(structure: _Structure) -> list[str]:
             f"{count_of(structure.long, 'row')} with more fields than the header's {width} "
             f"({where}), kept in further columns; is a delimiter inside a field without quotes?"
         )
+    if structure.formulas:
+        count = count_of(structure.formulas, "cell")
+        warnings.append(f'{count} written as ="text" by a spreadsheet, read as the text')
     if structure.loose:
         warnings.append(
             f"{count_of(structure.loose, 'line')} with quotes inside a field that are not doubled; "

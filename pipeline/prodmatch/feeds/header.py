@@ -1,0 +1,62 @@
+"""Where the table of a delimited file begins, and what is odd about its first line."""
+
+import re
+from collections.abc import Sequence
+
+from prodmatch.feeds.columns import plain_name
+
+KNOWN = re.compile(
+    r"(product|item|article|variant)?_?(id|sku|name|title|price|type)s?|handle|title|name|titel|"
+    r"bezeichnung|description|beschreibung|body_html|price|preis|brand|vendor|category|kategorie|"
+    r"ean|gtin|asin|upc|mpn|image(_src|_url|_link)?s?|url|link"
+)
+MOST_LINES = 10  # that stand above a header
+NUMBER = re.compile(r"-?\d+([.,]\d+)?")
+SHOWN = 60
+
+
+def count_lines_above(head: str, delimiters: Sequence[str]) -> int:
+    """How many lines stand above the names of the columns: titles, comments, blank ones.
+
+    Args:
+        head: the first lines of the file.
+        delimiters: that may separate its columns.
+    """
+    lines = head.splitlines()[:MOST_LINES]
+    for number, line in enumerate(lines):
+        names = max((_names(line, delimiter) for delimiter in delimiters), key=len)
+        known = sum(KNOWN.fullmatch(name) is not None for name in names)
+        if known and len(names) > 1 and not any(map(NUMBER.fullmatch, names)):
+            return number
+        if known or len(names) > 2:  # a table of other names, or a product
+            return 0
+    return 0
+
+
+def _names(line: str, delimiter: str) -> list[str]:
+    """The cells of a line that hold anything, as names."""
+    return [name for cell in line.split(delimiter) if (name := plain_name(cell.strip(' "\ufeff')))]
+
+
+def describe_lines_above(lines: Sequence[str]) -> list[str]:
+    """What to say of the lines that stand above the header."""
+    if not lines:
+        return []
+    shown = next((line.strip() for line in lines if line.strip()), "")[:SHOWN]
+    count = f"{len(lines)} line" + "s" * (len(lines) > 1)
+    return [f"{count} above the names of the columns passed over ({shown!r})"]
+
+
+def describe_header(names: Sequence[str]) -> list[str]:
+    """What is odd about the names of the columns: a product's cells, or all in one."""
+    shown = ", ".join(repr(name[:SHOWN]) for name in names[:3])
+    if any(KNOWN.fullmatch(plain_name(name)) for name in names):
+        return []
+    if len(names) == 1 and re.search(r"[^\w\s().-]|\w\s\s+\w", names[0]):
+        return [f"only one column, {shown}: give its `delimiter`"]
+    if any(NUMBER.fullmatch(name.strip()) for name in names):
+        return [
+            f"the first line looks like a product ({shown}) and is taken for the names of the "
+            "columns: write these above it"
+        ]
+    return []
