@@ -29,10 +29,11 @@ DOCUMENTS = [
 ]
 CARD = "pipeline/prodmatch/models/compact/README.md"
 # The pages whose commands are run, one after another in one checkout.
-RUN = ["README.md", *(f"docs/{name}.md" for name in ("catalogue", "operations", "search"))]
-RUN += [
-    f"docs/{name}.md"
-    for name in ("recommendations", "attributes", "export", "matching", "benchmarks")
+RUN = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("start", "how-it-works", "catalogue", "operations", "search")),
+    *(f"docs/{name}.md" for name in ("recommendations", "attributes", "export", "matching")),
+    *(f"docs/{name}.md" for name in ("benchmarks", "tuning")),
 ]
 # What differs from run to run, or from processor to processor.
 UNSTEADY = {
@@ -183,6 +184,36 @@ def test_the_python_of_the_readme_runs(published: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("page", ["start", "integration"])
+def test_the_python_of_a_page_runs_after_its_commands(checkout: Checkout, page: str) -> None:
+    for program in re.findall(r"```python\n(.*?)```", read(f"docs/{page}.md"), re.DOTALL):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=checkout.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        if "print" in program:
+            assert len(done.stdout.splitlines()) == 3
+
+
+def test_modules_named_in_how_it_works_exist() -> None:
+    named = re.findall(r"`((?:\w+/)?\w+\.py|\w+/)`", read("docs/how-it-works.md"))
+    assert len(named) > 25
+    library = ROOT / "pipeline/prodmatch"
+    on_disk = {"scans/", "encoders/", "rejects/", "text/", "image/"}  # of stores and models
+    assert [name for name in named if not (library / name).exists() and name not in on_disk] == []
+
+
+def test_the_index_of_the_documents_is_complete() -> None:
+    listed = re.findall(r"\]\((\w[\w-]*\.md)\)", read("docs/README.md"))
+    assert sorted(f"docs/{name}" for name in listed) == [
+        page for page in DOCS if "README" not in page
+    ]
 
 
 def test_the_python_of_the_page_on_exports_runs(published: Path, tmp_path: Path) -> None:

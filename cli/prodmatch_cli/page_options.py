@@ -21,7 +21,7 @@ FACETS = click.option(
     "--facets",
     metavar="COLUMN,...",
     help="Count the values of columns over all products that match: those that meet the filter and "
-    "contain most of the query's words or are likely, from .5 on. With --min-probability those "
+    "contain most of the query's words or are likely, from .3 on. With --min-probability those "
     "above it.",
 )
 COUNT = click.option(

@@ -1,6 +1,7 @@
 """Job: a published catalogue on a map, with the products that look wrong."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,14 +115,7 @@ def map_products(
         "wrong_picture": wrong_pictures(*split_parts(unit_parts(vectors))),
         "wrong_category": wrong_categories(codes, categories, neighbours, cosines),
         "near_duplicate": near_duplicates(neighbours, cosines),
-        "empty_picture": [
-            Outlier(place, 1.0, f"brightness varies by {pictures.deviation[place]:.1f} of 255")
-            for place in pictures.empty().tolist()
-        ],
-        "blurred_picture": [
-            Outlier(place, 1.0, f"sharpness {pictures.sharpness[place]:.1f}")
-            for place in pictures.blurred().tolist()
-        ],
+        **_poor_pictures(pictures),
     }
     report = DeepReport(
         products=count,
@@ -132,11 +126,7 @@ def map_products(
         clusters=[each.name for each in clusters if each.level == 0],
         pictures=int(pictures.there.sum()),
         outliers={kind: len(found) for kind, found in outliers.items()},
-        examples={
-            kind: [_say(each, ids) for each in found[:EXAMPLES]]
-            for kind, found in outliers.items()
-            if found
-        },
+        examples=_examples(outliers, ids),
         warnings=_warnings(len(rows), count, pictures),
     )
     shown = [str(title or text or "")[:100] for title, text in zip(titles, texts, strict=True)]
@@ -169,7 +159,32 @@ def write_map(found: ProductMap, out: Path) -> None:
         pq.write_table(table, file, compression="zstd")
 
 
-def _say(outlier: Outlier, ids: list[str]) -> str:
+def _poor_pictures(pictures: Pictures) -> dict[str, list[Outlier]]:
+    """Pictures that show nothing, or nothing sharply."""
+    return {
+        "empty_picture": [
+            Outlier(place, 1.0, f"brightness varies by {pictures.deviation[place]:.1f} of 255")
+            for place in pictures.empty().tolist()
+        ],
+        "blurred_picture": [
+            Outlier(place, 1.0, f"sharpness {pictures.sharpness[place]:.1f}")
+            for place in pictures.blurred().tolist()
+        ],
+    }
+
+
+def _examples(
+    outliers: Mapping[str, Sequence[Outlier]], ids: Sequence[str]
+) -> dict[str, list[str]]:
+    """The worst of each kind, as a report names them."""
+    return {
+        kind: [_say(each, ids) for each in found[:EXAMPLES]]
+        for kind, found in outliers.items()
+        if found
+    }
+
+
+def _say(outlier: Outlier, ids: Sequence[str]) -> str:
     other = "" if outlier.other is None else f" to {ids[outlier.other]}"
     return f"{ids[outlier.place]}: {outlier.detail}{other}"
 

@@ -88,20 +88,16 @@ def compare_generations(
         StoreError: there are no two generations, or not these.
         DamagedError: a file of them is not what it should be.
     """
-    settings = settings or DriftSettings()
     generations = _choose(store, last, tonight)
     logger.info("reading generations %d and %d", *(each.number for each in generations))
     pair = pair_snapshots(*map(read_snapshot, generations))
-    findings, nights, warnings = _find(pair, store, settings)
-    logger.info("comparing queries", extra={"phase": "query"})
+    findings, nights, warnings = _find(pair, store, settings or DriftSettings())
     chosen = take_queries(pair) if queries is None else queries
     moved = _compare_queries(pair, generations, chosen)
     gate = compare_nights(pair.last.night, pair.tonight.night, GateLimits())
     alarms = [*findings.alarms(), *other_alarms(gate.refusals, moved, len(chosen))]
     alarms += find_fall(evaluations)
     rows = findings.rows()
-    if not pair.same_model:
-        warnings = [*warnings, OTHER_MODEL]
     return DriftReport(
         last=pair.last.number,
         tonight=pair.tonight.number,
@@ -110,10 +106,7 @@ def compare_generations(
         removed=len(pair.removed),
         changed=int(pair.changed.sum()),
         changes=_changes(pair),
-        rejected={
-            name: _rejects(store, each)
-            for name, each in zip(("last", "tonight"), generations, strict=True)
-        },
+        rejected=_rejects(store, generations),
         same_model=pair.same_model,
         drift=_drift(pair, alarms, rows),
         alarms=alarms,
@@ -139,6 +132,7 @@ def _find(
     logger.info("simulating ordinary nights", extra={"phase": "simulate"})
     simulated = simulate(pair.last, settings.seed)
     history, warnings = _history(store, pair.last, settings.history)
+    warnings += [] if pair.same_model else [OTHER_MODEL]
     names, rows = [each.name for each in signals], len(pair.tonight)
     limits = find_limits(names, rows, simulated, history, settings.seed)
     nights = {"simulated": len(simulated), "history": len(history)}
@@ -233,6 +227,7 @@ def _compare_queries(
 ) -> list[MovedQuery]:
     if not queries:
         return []
+    logger.info("comparing queries", extra={"phase": "query"})
     with Searcher(generations[0]) as old, Searcher(generations[1], old.encoders) as new:
         return compare_queries(pair, (old, new), queries)
 
@@ -255,9 +250,11 @@ def _changes(pair: Pair) -> dict[str, int]:
     return changes
 
 
-def _rejects(store: Path, generation: Generation) -> dict[str, int]:
-    """Rejected rows by reason; empty where the list is gone."""
-    return dict(Counter(_read_rejects(store, generation)["reason"].to_pylist()).most_common())
+def _rejects(store: Path, generations: tuple[Generation, Generation]) -> dict[str, dict[str, int]]:
+    """Rejected rows of both nights by reason; empty where a list is gone."""
+    reasons = [_read_rejects(store, each)["reason"].to_pylist() for each in generations]
+    counts = [dict(Counter(each).most_common()) for each in reasons]
+    return dict(zip(("last", "tonight"), counts, strict=True))
 
 
 def _read_rejects(store: Path, generation: Generation) -> pa.Table:

@@ -179,8 +179,7 @@ def test_an_empty_store_names_the_commands_that_fill_it(shell: Shell, tmp_path: 
     ):
         done = shell(*command)
         assert (done.code, done.out) == (1, "")
-        assert f"Run 'prodmatch embed CATALOGUE --store {shell.store}' and" in done.err
-        assert f"'prodmatch index --store {shell.store}'" in done.err
+        assert f"Run 'prodmatch build CATALOGUE --store {shell.store}'." in done.err
         assert len(done.err.splitlines()) == 1
 
 

@@ -217,7 +217,7 @@ def test_a_place_that_cannot_be_looked_at_is_one_clear_line(tmp_path: Path) -> N
 def test_an_empty_store_says_what_to_run(tmp_path: Path) -> None:
     asked, indexed = run("query", "a", "--store", tmp_path), run("index", "--store", tmp_path)
     assert (asked.code, indexed.code) == (1, 1)
-    assert f"Run 'prodmatch embed CATALOGUE --store {tmp_path}'" in asked.err
+    assert f"Run 'prodmatch build CATALOGUE --store {tmp_path}'" in asked.err
     assert "Run 'prodmatch embed CATALOGUE" in indexed.err
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from conftest import Counting
 from faults import Disk, failing
+from store_files import list_generations
 from tiny import contents, night, save_query_encoders
 
 from prodmatch.errors import StoreError
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
-from prodmatch.storage.generations import list_generations, verify_generation
+from prodmatch.storage.generations import verify_generation
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE)
 

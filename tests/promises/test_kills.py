@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Counting
+from store_files import list_generations
 from tiny import contents
 
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
-from prodmatch.storage.generations import list_generations, open_generation, verify_generation
+from prodmatch.storage.generations import open_generation, verify_generation
 
 SUPPORT = Path(__file__).parents[1] / "support"
 CALLS = (

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Counting
 from small import SCHEMA, Row, products, run
+from store_files import list_generations
 from tiny import (
     contents,
     embed_tiny,
@@ -34,7 +35,6 @@ from prodmatch.search.queries import Query
 from prodmatch.storage.atomic import digest_file
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
-    list_generations,
     open_generation,
     roll_back,
     verify_generation,

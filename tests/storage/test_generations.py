@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from small import embed, products, run, write
+from store_files import list_generations
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.index import index_embeddings
@@ -24,7 +25,6 @@ from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
     DamagedGeneration,
     Generation,
-    list_generations,
     open_generation,
     publish_generation,
     roll_back,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from prodmatch.storage.generations import Generation, generation_numbers, open_generation
+
 
 def contents_of(path: Path) -> str:
     """A file's bytes, and, of Parquet and SQLite, all that is in it, compressed or not."""
@@ -24,3 +26,8 @@ def files_with(folder: Path, word: str) -> list[str]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     assert paths
     return [str(path.relative_to(folder)) for path in paths if word in contents_of(path)]
+
+
+def list_generations(store: Path) -> list[Generation]:
+    """All generations, oldest first."""
+    return [open_generation(store, number) for number in generation_numbers(store / "index")]

@@ -95,13 +95,7 @@ def query(
     if (facets is not None or count) and form == "csv":
         named = "--count" if facets is None else "--facets"
         raise click.UsageError(f"{named} has no place in CSV; give --format json or jsonl.")
-    if queries is not None and (text or image or product_id):
-        raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
-    if queries is not None:
-        given = read_queries(queries)
-    else:
-        picture = read_picture(image, "--image") if image else None
-        given = [Query("q", text, picture, product_id)]
+    given = _read_given(text, image, product_id, queries)
     expected = open_named_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
     if link is not None:
@@ -127,22 +121,12 @@ def query(
 
         shown = {hit.product_id for answer in answers for hit in answer.hits}
         reading = read_options(columns, None, image_root)
-        facts = {
-            "filter": where,
-            "weights": weights,
-            "one per": one_per,
-            "boost": boost,
-            "generation": index.generation.number,
-        }
-        page = _make_page(
-            given,
-            answers,
-            find_pictures(store, catalogue, reading, shown),
-            facts,
-            CardColumns(choose_price(index.searcher.products.price_columns), link),
-        )
+        pictures = find_pictures(store, catalogue, reading, shown)
+        facts = {"filter": where, "weights": weights, "one per": one_per, "boost": boost}
+        facts["generation"] = str(index.generation.number)
+        cards = CardColumns(choose_price(index.searcher.products.price_columns), link)
         with new_file(html) as file:
-            file.write(page.encode())
+            file.write(_make_page(given, answers, pictures, facts, cards).encode())
     print_answers(answers, form, explain=explain, many=queries is not None)
 
 
@@ -152,6 +136,18 @@ def _check_page(html: Path | None, catalogue: Path | str | None, link: str | Non
     if link is not None and html is None:
         raise click.UsageError("--link is for the products of --html FILE; give that too.")
     check_target(html, "--html")
+
+
+def _read_given(
+    text: str | None, image: Path | None, product_id: str | None, queries: Path | None
+) -> Sequence[Query | RejectedQuery]:
+    """The query of the command line, or those of the file."""
+    if queries is None:
+        picture = read_picture(image, "--image") if image else None
+        return [Query("q", text, picture, product_id)]
+    if text or image or product_id:
+        raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
+    return read_queries(queries)
 
 
 def _make_page(

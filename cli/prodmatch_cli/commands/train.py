@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -22,6 +23,9 @@ from prodmatch_cli.options import (
     training_options,
 )
 from prodmatch_cli.output import print_json
+
+if TYPE_CHECKING:
+    from prodmatch.encoders.model_writer import EncoderFiles  # loads torch
 
 OF_HEADS = (
     "text_encoder", "image_encoder", "image_weights", "download", "labels", "loss", "columns",
@@ -129,26 +133,19 @@ def train(
             device=device,
         )
         return
-    given = [text_encoder, image_encoder]
-    if any([*given, image_weights, download]) and not all(given):
+    if text_encoder and image_encoder:
+        _refuse(context, "frozen", ("model",))
+    elif text_encoder or image_encoder or image_weights or download:
         raise click.UsageError(
             "--text-encoder and --image-encoder go together; --image-weights and --download are "
             "for them."
         )
     if download:
         os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
-    from prodmatch.encoders.model_writer import EncoderFiles
-    from prodmatch.encoders.published import find_image_weights, find_text_encoder
     from prodmatch.train import HeadSettings, fit_heads
 
     opened = open_given(catalogue, columns, text_columns, image_root)
-    if text_encoder and image_encoder:
-        _refuse(context, "frozen", ("model",))
-        text = find_text_encoder(text_encoder, download=download)
-        weights = image_weights or find_image_weights(image_encoder, download=download)
-        files = EncoderFiles.of_files(text, image_encoder, weights)
-    else:
-        files = EncoderFiles.of_model(open_model(model))
+    files = _find_encoders(text_encoder, image_encoder, image_weights, download, model)
     settings = HeadSettings(
         dim=dim,
         loss=loss,
@@ -160,6 +157,24 @@ def train(
         log_dir=log_dir,
     )
     print_json(asdict(fit_heads(opened, files, out, store, settings, labels)))
+
+
+def _find_encoders(
+    text_encoder: str | None,
+    image_encoder: str | None,
+    image_weights: Path | None,
+    download: bool,
+    model: str,
+) -> "EncoderFiles":
+    """Those that are given, else the model's."""
+    from prodmatch.encoders.model_writer import EncoderFiles
+    from prodmatch.encoders.published import find_image_weights, find_text_encoder
+
+    if not text_encoder or not image_encoder:
+        return EncoderFiles.of_model(open_model(model))
+    text = find_text_encoder(text_encoder, download=download)
+    weights = image_weights or find_image_weights(image_encoder, download=download)
+    return EncoderFiles.of_files(text, image_encoder, weights)
 
 
 def _refuse(context: click.Context, encoders: str, names: tuple[str, ...]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.catalogue.column_types import is_text
-from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.catalogue.naming import name_some
+from prodmatch.columns.findings import Finding, Findings, text_columns
 
 # What Windows-1252, or Latin-1, makes of the bytes 80 to BF, which follow the first of a letter.
 NEXT = f"[\u0080-\u00bf{bytes(range(0x80, 0xC0)).decode('cp1252', 'ignore')}]"
@@ -40,45 +40,27 @@ SHOWN = 20  # characters of an example
 
 
 @dataclass
-class _Found:
-    """Texts of one column that one thing is wrong with."""
-
-    count: int = 0
-    example: str = ""
-    ids: list[str] = field(default_factory=list)
-
-
-@dataclass
 class WrongEncodings:
     """What has been found of them so far."""
 
-    found: dict[tuple[str, str], _Found] = field(default_factory=dict)  # by column and kind
+    found: Findings = field(default_factory=dict)
 
     def add(self, product_ids: Sequence[str], metadata: pa.RecordBatch) -> None:
         """Adds the text columns of some products."""
-        for place, name in enumerate(metadata.schema.names):
-            if not is_text(metadata.schema.field(place).type):
-                continue
-            texts = metadata.column(place).cast(pa.string())
+        for name, texts in text_columns(metadata):
             rows = pc.indices_nonzero(pc.fill_null(pc.invert(pc.string_is_ascii(texts)), False))
             if not len(rows):
                 continue
             rows = rows.filter(pc.match_substring_regex(texts.take(rows), ANY))
             for row, text in zip(rows.to_pylist(), texts.take(rows).to_pylist(), strict=True):
                 for kind, start in find_damage(text).items():
-                    found = self.found.setdefault((name, kind), _Found())
-                    found.count += 1
-                    found.example = found.example or _word_at(text, start)
-                    if len(found.ids) < NAMED:
-                        found.ids.append(product_ids[row])
+                    found = self.found.setdefault((name, kind), Finding())
+                    found.add(1, _word_at(text, start), [product_ids[row]])
 
     def join(self, later: "WrongEncodings") -> None:
         """Adds what was found in products that come after these."""
         for key, other in later.found.items():
-            found = self.found.setdefault(key, _Found())
-            found.count += other.count
-            found.example = found.example or other.example
-            found.ids += other.ids[: NAMED - len(found.ids)]
+            self.found.setdefault(key, Finding()).add(other.count, other.example, other.ids)
 
     def to_list(self) -> list[list[object]]:
         """All of it as what JSON can hold, for `from_list`."""
@@ -87,7 +69,7 @@ class WrongEncodings:
     @classmethod
     def from_list(cls, rows: Sequence[Sequence[Any]]) -> "WrongEncodings":
         """What `to_list` gave."""
-        return cls({(name, kind): _Found(*found) for name, kind, *found in rows})
+        return cls({(name, kind): Finding(*found) for name, kind, *found in rows})
 
     def warnings(self) -> list[str]:
         """What to say of each column."""
@@ -127,7 +109,7 @@ def _word_at(text: str, start: int) -> str:
     return text[max(first, start - SHOWN) :].split(" ", 1)[0][:SHOWN]
 
 
-def _describe(kind: str, found: _Found) -> str:
+def _describe(kind: str, found: Finding) -> str:
     texts = "text" if found.count == 1 else "texts"
     named = name_some(found.ids, found.count)
     if kind == "lost":

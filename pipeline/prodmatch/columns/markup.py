@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.columns.findings import Finding, Findings, text_columns
 
 ESCAPES = r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrt](?:[^a-z]|$)|%20|%C3%[89AB][0-9A-F]"
 TAGS = (
@@ -24,15 +24,6 @@ KINDS = {  # by what is found: the pattern, and what becomes of it
 
 
 @dataclass
-class _Found:
-    """Texts of one column that hold one kind."""
-
-    count: int = 0
-    example: str = ""
-    ids: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Markup:
     """What has been found of it so far; tags and entities count in titles only.
 
@@ -41,21 +32,17 @@ class Markup:
     """
 
     titles: Sequence[str]
-    found: dict[tuple[str, str], _Found] = field(default_factory=dict)  # by column and kind
+    found: Findings = field(default_factory=dict)
 
     def add(self, product_ids: Sequence[str], metadata: pa.RecordBatch) -> None:
         """Adds the text columns of some products."""
-        for place, column in enumerate(metadata.schema):
-            if not is_text(column.type):
-                continue
-            texts = metadata.column(place).cast(pa.string())
-            for kind in KINDS if column.name in self.titles else ("escapes",):
+        for name, texts in text_columns(metadata):
+            for kind in KINDS if name in self.titles else ("escapes",):
                 rows = pc.indices_nonzero(pc.match_substring_regex(texts, KINDS[kind][0]))
                 if len(rows):
-                    found = self.found.setdefault((column.name, kind), _Found())
-                    found.count += len(rows)
-                    found.example = found.example or texts[rows[0].as_py()].as_py()[:SHOWN]
-                    found.ids += [product_ids[row] for row in rows[:NAMED].to_pylist()]
+                    example = texts[rows[0].as_py()].as_py()[:SHOWN]
+                    ids = [product_ids[row] for row in rows[:NAMED].to_pylist()]
+                    self.found.setdefault((name, kind), Finding()).add(len(rows), example, ids)
 
     def warnings(self) -> list[str]:
         """What to say of each column."""

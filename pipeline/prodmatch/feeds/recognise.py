@@ -15,7 +15,6 @@ JSON = re.compile(r'\s*(\[\s*[\[{\]]|\{\s*["}])')
 XML = re.compile(r"\s*<([?!a-zA-Z])")
 HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
-TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
 
 
 def open_feed(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Feed:

@@ -13,7 +13,6 @@ LEVELS = (24, 120)  # regions, of the whole map and of a part of it
 FEWEST = 12  # products of a region
 MOST_TOKENS = 20  # of a text
 WORDS = 3  # of a name
-LEAST_SHARE = 0.1  # of a region's products that have a word of its name
 ROUNDS = 20
 Codes = npt.NDArray[np.int64]
 

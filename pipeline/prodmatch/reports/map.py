@@ -1,21 +1,18 @@
 """The page of a map: every product as a point, pictures near by, and the outliers to go to."""
 
 import base64
-import hashlib
 import json
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from prodmatch.check_deep import ProductMap
 from prodmatch.maps.pictures import ACROSS, SIDE
-from prodmatch.reports.rendering import render
+from prodmatch.reports.rendering import read_script, render
 
-SCRIPT = Path(__file__).parent / "templates" / "map.js"
 LISTED = 60  # outliers of a kind
 MOST_COLOURS = 11  # and one of all others
 SEPARATOR = " > "
@@ -32,8 +29,6 @@ KINDS = {
 def map_page(found: ProductMap) -> str:
     """The page, with all data in it."""
     names, codes = colour_groups(found.categories, found.codes)
-    script = SCRIPT.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     positions = np.clip(np.rint(found.positions * FULL), -32_767, 32_767).astype("<i2")
     facts = {
         "groups": names,
@@ -64,8 +59,7 @@ def map_page(found: ProductMap) -> str:
             "there": base64.b64encode(np.packbits(found.pictures.there).tobytes()).decode(),
         },
         sheets=[base64.b64encode(sheet).decode() for sheet in found.pictures.sheets],
-        script=script,
-        script_digest=digest,
+        script=read_script("map.js"),
     )
 
 

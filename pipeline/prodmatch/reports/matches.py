@@ -1,7 +1,5 @@
 """The page on which a person decides whether pairs of listings are one product."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +13,8 @@ import pyarrow.parquet as pq
 from prodmatch.lexical.folding import fold
 from prodmatch.match import MatchReport
 from prodmatch.matching.match_files import PAIRS
-from prodmatch.reports.rendering import make_pictures, render
+from prodmatch.reports.rendering import make_pictures, read_script, render
 
-SCRIPT = Path(__file__).parent / "templates" / "matches.js"
 MOST_PAIRS = 60  # of a section
 SECTIONS = {
     "doubt": "Near the threshold",
@@ -74,8 +71,6 @@ def matches_page(
         left: what is known of their left listings.
         right: of their right ones; inside one store the same.
     """
-    script = SCRIPT.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     pairs = [pair for each in chosen.values() for pair in each]
     sides = {LEFT: left, RIGHT: right}
     pictures = {f"{name}/{key}": picture for name, key, picture in _pictures(sides)}
@@ -88,8 +83,7 @@ def matches_page(
         pictures=make_pictures(pictures, places),
         sides=sides,
         marked=_marked,
-        script=script,
-        script_digest=digest,
+        script=read_script("decide.js", "matches.js"),
     )
 
 

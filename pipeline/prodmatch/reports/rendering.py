@@ -1,5 +1,7 @@
 """Templates made into pages: everything escaped, pictures inside, nothing loaded from elsewhere."""
 
+import base64
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from prodmatch.search.queries import Query
 from prodmatch.search.result_table import short
 from prodmatch.search.scoring import SIGNALS
 
+TEMPLATES = Path(__file__).parent / "templates"
 LEFT = 15  # percent of a bar that lie left of its zero; right of it, a score of 1 is full
 SHOWN_PIXELS = 192  # of a picture's longer side
 MANY = 60  # pictures, of which more are shown smaller
@@ -22,7 +25,7 @@ MANY_PIXELS = 112
 def render(name: str, **values: object) -> str:
     """A page from its template."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -37,6 +40,21 @@ def render(name: str, **values: object) -> str:
         "signed": _signed,
     }
     return environment.get_template(name).render(values)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a page runs, and the digest that its policy allows it by."""
+
+    text: str
+    digest: str
+
+
+def read_script(*names: str) -> Script:
+    """One script of these files, in their order."""
+    text = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+    digest = hashlib.sha256(text.encode()).digest()
+    return Script(text, base64.b64encode(digest).decode())
 
 
 @dataclass(frozen=True)

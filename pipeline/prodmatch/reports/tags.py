@@ -1,14 +1,11 @@
 """The page on which a person decides on predicted values; it saves the decisions as a file."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
-from prodmatch.reports.rendering import make_pictures, render
+from prodmatch.reports.rendering import make_pictures, read_script, render
 from prodmatch.tag import Tagged
 
 SHOWN = {
@@ -19,7 +16,6 @@ SHOWN = {
     "predicted": 24,
     "named": 12,
 }  # cases of a column
-SCRIPT = Path(__file__).parent / "templates" / "tags.js"
 MEANING = {
     "doubtful": "Labels that the other products contradict",
     "abstained": "Not sure enough to predict, the likeliest first",
@@ -77,8 +73,6 @@ def tags_page(
         pictures: of their products, by id; those that are not there are left out.
         titles: of their products, and of the nearest.
     """
-    script = SCRIPT.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     ids = [case.product_id for cases in chosen.values() for case in cases]
     return render(
         "tags.html",
@@ -88,6 +82,5 @@ def tags_page(
         values=tagged.values,
         pictures=make_pictures(pictures, ids),
         titles=titles,
-        script=script,
-        script_digest=digest,
+        script=read_script("decide.js", "tags.js"),
     )

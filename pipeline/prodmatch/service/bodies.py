@@ -15,7 +15,6 @@ from prodmatch.catalogue.images import MOST_BYTES
 from prodmatch.service.guard import MOST_BODY, too_large
 
 MOST_FIELDS = 100
-MOST_FIELD_BYTES = 100_000
 
 
 @dataclass(frozen=True)

@@ -77,53 +77,17 @@ PICTURE = {
 
 def describe() -> dict[str, object]:
     """The routes in OpenAPI 3.1."""
-    answer = _content("A page of hits.", {"$ref": "#/components/schemas/Answer"})
-    parameters = [
-        {
-            "name": each.name,
-            "in": "query",
-            "description": each.about,
-            "schema": SCHEMAS[each.kind],
-        }
-        for each in PARAMETERS
-    ]
-    properties = {
-        each.name: {**SCHEMAS[each.kind], "description": each.about} for each in PARAMETERS
-    }
-    body = {"type": "object", "properties": {**properties, "image": PICTURE}}
     picture = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+    identifier = {"name": "product_id", "in": "path", "required": True, "schema": SCHEMAS["text"]}
     return {
         "openapi": "3.1.0",
         "info": {"title": "prodmatch", "version": API_VERSION},
         "paths": {
-            "/search": {
-                "get": {
-                    "summary": "Find products by words, or products like one of the index.",
-                    "parameters": parameters,
-                    "responses": _responses({200: answer}, 400, 503),
-                },
-                "post": {
-                    "summary": "The same by a picture, with words or without.",
-                    "requestBody": {
-                        "content": {
-                            kind: {"schema": body}
-                            for kind in ("multipart/form-data", "application/json")
-                        }
-                    },
-                    "responses": _responses({200: answer}, 400, 408, 413, 415, 422, 503),
-                },
-            },
+            "/search": _search(),
             "/picture/{product_id}": {
                 "get": {
                     "summary": "A product's picture, small.",
-                    "parameters": [
-                        {
-                            "name": "product_id",
-                            "in": "path",
-                            "required": True,
-                            "schema": {"type": "string"},
-                        }
-                    ],
+                    "parameters": [identifier],
                     "responses": _responses(
                         {200: {"description": "A picture.", "content": picture}}, 404, 503
                     ),
@@ -145,6 +109,40 @@ def describe() -> dict[str, object]:
             },
         },
         "components": {"schemas": {"Answer": ANSWER, "Hit": HIT, "Error": ERROR}},
+    }
+
+
+def _search() -> dict[str, object]:
+    """The route of searches, by address and by body."""
+    answer = _content("A page of hits.", {"$ref": "#/components/schemas/Answer"})
+    parameters = [
+        {
+            "name": each.name,
+            "in": "query",
+            "description": each.about,
+            "schema": SCHEMAS[each.kind],
+        }
+        for each in PARAMETERS
+    ]
+    properties = {
+        each.name: {**SCHEMAS[each.kind], "description": each.about} for each in PARAMETERS
+    }
+    body = {"type": "object", "properties": {**properties, "image": PICTURE}}
+    return {
+        "get": {
+            "summary": "Find products by words, or products like one of the index.",
+            "parameters": parameters,
+            "responses": _responses({200: answer}, 400, 503),
+        },
+        "post": {
+            "summary": "The same by a picture, with words or without.",
+            "requestBody": {
+                "content": {
+                    kind: {"schema": body} for kind in ("multipart/form-data", "application/json")
+                }
+            },
+            "responses": _responses({200: answer}, 400, 408, 413, 415, 422, 503),
+        },
     }
 
 

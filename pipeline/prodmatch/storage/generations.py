@@ -27,7 +27,7 @@ SHAPE = {
     "model_fingerprint": str,
     "files": dict,
 }
-PUBLISH = "Run 'prodmatch embed CATALOGUE' and 'prodmatch index'."
+PUBLISH = "Run 'prodmatch build CATALOGUE'."
 
 
 @dataclass(frozen=True)
@@ -143,15 +143,6 @@ def current_number(store: Path) -> int:
         DamagedError: `CURRENT` names no generation.
     """
     return int(_read_pointer(store).name)
-
-
-def list_generations(store: Path) -> list[Generation]:
-    """All generations, oldest first.
-
-    Raises:
-        DamagedError: one of them is damaged.
-    """
-    return [_open(store / "index", number) for number in generation_numbers(store / "index")]
 
 
 @dataclass(frozen=True)
