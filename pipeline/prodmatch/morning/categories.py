@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prodmatch.morning.column_checks import label_groups
 from prodmatch.morning.pair import SAME, Pair
 from prodmatch.morning.report import ShiftedCategory
 from prodmatch.morning.snapshot import Rows
@@ -30,16 +29,15 @@ def find_shifts(pair: Pair) -> list[CategoryShift]:
     if not pair.same_model:
         return []
     found: list[CategoryShift] = []
+    groups = [
+        (name, label, np.flatnonzero(pair.values(name).before == code))
+        for name in pair.labels
+        for code, label in enumerate(pair.values(name).texts)
+    ]
+    groups = [group for group in groups if len(group[2]) >= FEWEST]
     for part, cosines in (("text", pair.shift.text), ("picture", pair.shift.image)):
         moved = cosines < SAME
         usual = max(USUAL, float(moved.mean()) if len(moved) else 0.0)
-        groups = [
-            (name, label, np.flatnonzero(codes == code))
-            for name in pair.labels
-            for labels, codes in [label_groups(pair, name)]
-            for code, label in enumerate(labels)
-        ]
-        groups = [group for group in groups if len(group[2]) >= FEWEST]
         for name, label, rows in groups:
             chosen = rows[moved[rows]]
             if not len(chosen):

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
 
 from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.number_changes import FAR, POWER_ERROR, Mask, Numbers
 from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess
+from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess, thinned
 from prodmatch.morning.snapshot import Rows, Snapshot
 
 NEIGHBOURS = 10
@@ -79,7 +78,7 @@ def _one_value(pair: Pair, values: Values, changed: Rows) -> tuple[str, Rows]:
 
 def _unlikely(pair: Pair, values: Values, changed: Rows) -> Rows:
     """Changed labels that none of a product's neighbours has, while many have the old one."""
-    chosen = changed[:: -(-len(changed) // MOST_NEIGHBOURS) or 1]
+    chosen = thinned(changed, MOST_NEIGHBOURS)
     vectors = pair.tonight.vectors.take(pair.after[chosen])
     found = []
     for row, (near, _) in zip(
@@ -163,10 +162,3 @@ def _scaled(ratios: Numbers) -> Mask:
     far = (np.abs(powers) >= 2) & (np.abs(logs - powers) <= ABOUT)
     scaled = (exact | far) & (powers != 0)
     return np.asarray(scaled & (powers == most_common(powers[scaled])), np.bool_)
-
-
-def label_groups(pair: Pair, name: str) -> tuple[list[str], Rows]:
-    """The labels of a column, and which of them each product that stays had; -1 for none."""
-    column = pair.last.night.labels[name]
-    codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return [str(each) for each in pa.array(column.dictionary).to_pylist()], codes[pair.before]

@@ -13,7 +13,7 @@ from prodmatch.embedding.moved_values import codes_of
 from prodmatch.embedding.number_changes import Mask, Numbers
 from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of
+from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of, thinned
 from prodmatch.morning.snapshot import Rows
 from prodmatch.storage.vectors import Vectors
 
@@ -99,8 +99,7 @@ def _matches(texts: list[str], pattern: str) -> Mask:
 
 def _pictures(pair: Pair) -> Iterator[Signal]:
     last, tonight = pair.last.night.image_keys, pair.tonight.night.image_keys
-    lost = (last.take(pa.array(pair.before)).is_valid()).to_numpy(zero_copy_only=False)
-    lost &= ~(tonight.take(pa.array(pair.after)).is_valid()).to_numpy(zero_copy_only=False)
+    lost = _valid(last)[pair.before] & ~_valid(tonight)[pair.after]
     yield Signal("lost", "picture", "have none any more", pair.after[lost])
     if not pair.same_model:
         return
@@ -127,11 +126,11 @@ def _pictures(pair: Pair) -> Iterator[Signal]:
 
 def _repeated_pictures(pair: Pair) -> Rows:
     """New pictures that many products of different texts have, each of which had its own."""
-    stayed = np.flatnonzero(pair.new_pictures | (np.isnan(pair.shift.image) & _has(pair)))
+    there = _valid(pair.tonight.night.image_keys)[pair.after]
+    stayed = np.flatnonzero(pair.new_pictures | (np.isnan(pair.shift.image) & there))
     rows = np.concatenate([pair.after[stayed], pair.added])
     old = np.concatenate([pair.before[stayed], np.full(len(pair.added), -1)])
-    step = -(-len(rows) // MOST_COMPARED) or 1
-    rows, old = rows[::step], old[::step]
+    rows, old = thinned(rows, MOST_COMPARED), thinned(old, MOST_COMPARED)
     texts = codes_of(pair.tonight.night.text_keys)[rows]
     now = _repeats(pair.tonight.vectors.parts(rows)[1])
     known = np.flatnonzero(old >= 0)
@@ -142,9 +141,8 @@ def _repeated_pictures(pair: Pair) -> Rows:
     return found
 
 
-def _has(pair: Pair) -> Mask:
-    valid = pair.tonight.night.image_keys.is_valid().to_numpy(zero_copy_only=False)
-    return np.asarray(valid[pair.after], np.bool_)
+def _valid(keys: pa.Array) -> Mask:
+    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _repeats(images: Vectors) -> Mask:
@@ -186,7 +184,7 @@ def _twins(pair: Pair, rows: Rows) -> Rows:
     """Added products with nearly the vector of one that stays."""
     kept = np.zeros(len(pair.last), np.bool_)
     kept[pair.before] = True
-    rows = rows[:: -(-len(rows) // MOST_COMPARED) or 1]
+    rows = thinned(rows, MOST_COMPARED)
     nearest = pair.last.vectors.nearest(pair.tonight.vectors.take(rows), 3)
     found = [bool(np.any(kept[near] & (scores >= TWIN))) for near, scores in nearest]
     return rows[np.array(found, np.bool_)] if found else rows
@@ -218,7 +216,7 @@ def _alignment(pair: Pair, parts: Callable[[], tuple[Vectors, Vectors]]) -> Numb
 
 def _foreign(pair: Pair) -> Rows:
     """Added products whose nearest product is farther than nearly all products' are."""
-    rows = pair.added[:: -(-len(pair.added) // MOST_COMPARED) or 1]
+    rows = thinned(pair.added, MOST_COMPARED)
     sample = np.linspace(0, len(pair.last) - 1, min(len(pair.last), 500)).astype(np.int64)
     if len(sample) < 2 or not len(rows):
         return rows[:0]

@@ -1,6 +1,5 @@
 """Two snapshots, product by product."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.embedding.number_changes import Mask, Numbers
-from prodmatch.morning.snapshot import BLOCK, Rows, Snapshot
+from prodmatch.morning.snapshot import Rows, Snapshot, blocks
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with
@@ -194,12 +193,6 @@ def is_label(column: pa.DictionaryArray) -> bool:
     """Whether a column of texts has each, on average, for two products or more."""
     filled = len(column) - column.null_count
     return bool(pc.count_distinct(column.indices).as_py() <= filled / 2)
-
-
-def blocks(count: int) -> Iterator[Rows]:
-    """The numbers from 0 to `count`, some thousands at a time."""
-    for start in range(0, count, BLOCK):
-        yield np.arange(start, min(start + BLOCK, count))
 
 
 def _filled_texts(snapshot: Snapshot, name: str) -> pa.Array:

@@ -1,5 +1,6 @@
 """A generation's products with their vectors, as two of them are compared."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,6 +83,12 @@ class Snapshot:
         return [str(name) for name in self.night.product_ids.take(pa.array(rows)).to_pylist()]
 
 
+def blocks(count: int) -> Iterator[Rows]:
+    """The numbers from 0 to `count`, some thousands at a time."""
+    for start in range(0, count, BLOCK):
+        yield np.arange(start, min(start + BLOCK, count))
+
+
 def read_snapshot(generation: Generation) -> Snapshot:
     """A published generation.
 
@@ -129,8 +136,7 @@ def _read_products(path: Path, count: int) -> pa.Table:
 def _image_keys(vectors: ProductVectors) -> list[bytes]:
     """Equal for pictures of equal vectors, up to rounding; generations keep no others."""
     keys = []
-    for start in range(0, len(vectors.rows), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(vectors.rows)))
+    for rows in blocks(len(vectors.rows)):
         image = vectors.parts(rows)[1]
         coarse = np.rint(image * STEPS).astype(np.int8)
         keys += [content_key(row.tobytes()) for row in coarse]
