@@ -153,44 +153,48 @@ def embed_catalogue(
         LockedError: another run writes to the store.
         StoreError: the store cannot be written.
     """
-    settings, started, stages = settings or EmbedSettings(), time.monotonic(), Stages()
+    settings, started = settings or EmbedSettings(), time.monotonic()
     if settings.engine == "ray":
         share_store(store)
     with lock_store(store):
         remove_leftovers(store)
         _require_left_out(catalogue, store)
         last = read_last_night(store).without(catalogue.mapping.excluded)
+        run = _Run(catalogue, model, store, settings, last, started)
         with scratch_directory(store) as scratch:
-            device = choose_device(settings.device)
-            precision = named_precision(settings.precision, device, store)
-            cache = ScanCache(store / "scans")
-            with stages.measure("scan"):
-                plan = plan_features(
-                    catalogue, model.encoders, store, scratch, precision, cache=cache
-                )
-            check = _Check(catalogue, model, store, settings, last)
-            scanned = scanned_night(catalogue, plan.scan)
-            warnings = check(plan, scanned)  # before hours of encoding
-            if is_worth_measuring(plan, settings.precision, store):
-                precision = choose_quickest(catalogue, model, plan, device, classes=classes)
-                _remember(catalogue, model, store, precision)  # even if this run is killed
-                plan = plan_scanned(plan.scan, model.encoders, store, precision)
-                warnings = check(plan, scanned)
-            how = UnitOptions(scratch / "units", device.type, settings.workers, classes)
-            encoded = encode_plan(catalogue, model.encoders, plan, how, settings.engine)
-            made_from = _made_from(model, plan)
-            vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
-            with stages.measure("fuse"):
-                fused = fuse(plan, model.heads, scratch, vectors)
-            tonight = fused_night(fused, scanned)
-            if tonight is not scanned:
-                warnings = check(plan, tonight)
-            warnings += describe_unusable(tonight.listed_unusable)
-            warnings += plan.scan.text_warnings
-            warnings += _remember(catalogue, model, store, precision)
-            warnings += _name_unsearched(catalogue) if last.night is None else []
-            with stages.measure("write"):
-                digest = _write(catalogue, model, store, fused, tonight, made_from)
+            return _embed(run, scratch, classes)
+
+
+def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedReport:
+    """Scan, plan, check, encode, fuse, check again, write."""
+    catalogue, model, store, last = run.catalogue, run.model, run.store, run.last
+    stages, device = Stages(), choose_device(run.settings.device)
+    precision = named_precision(run.settings.precision, device, store)
+    with stages.measure("scan"):
+        cache = ScanCache(store / "scans")
+        plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
+    scanned = scanned_night(catalogue, plan.scan)
+    warnings = run.check(plan, scanned)  # before hours of encoding
+    if is_worth_measuring(plan, run.settings.precision, store):
+        precision = choose_quickest(catalogue, model, plan, device, classes=classes)
+        _remember(catalogue, model, store, precision)  # even if this run is killed
+        plan = plan_scanned(plan.scan, model.encoders, store, precision)
+        warnings = run.check(plan, scanned)
+    how = UnitOptions(scratch / "units", device.type, run.settings.workers, classes)
+    encoded = encode_plan(catalogue, model.encoders, plan, how, run.settings.engine)
+    made_from = _made_from(model, plan)
+    vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
+    with stages.measure("fuse"):
+        fused = fuse(plan, model.heads, scratch, vectors)
+    tonight = fused_night(fused, scanned)
+    if tonight is not scanned:
+        warnings = run.check(plan, tonight)
+    warnings += describe_unusable(tonight.listed_unusable)
+    warnings += plan.scan.text_warnings
+    warnings += _remember(catalogue, model, store, precision)
+    warnings += _name_unsearched(catalogue) if last.night is None else []
+    with stages.measure("write"):
+        digest = _write(catalogue, model, store, fused, tonight, made_from)
     return EmbedReport(
         **_counts(catalogue, tonight),
         images_unusable=count_reasons(tonight.images_unusable),
@@ -200,7 +204,7 @@ def embed_catalogue(
         images_encoded=encoded.images.encoded,
         reused=plan.reused,
         **asdict(count_changes(last.night, tonight.night)),
-        seconds=round(time.monotonic() - started, 2),
+        seconds=round(time.monotonic() - run.started, 2),
         texts_per_second=_rate(encoded.texts),
         images_per_second=_rate(encoded.images),
         stage_seconds=(stages + encoded.texts.stages + encoded.images.stages).rounded(),
@@ -212,17 +216,18 @@ def embed_catalogue(
 
 
 @dataclass(frozen=True)
-class _Check:
-    """Whether a night may replace the one before; called before encoding, and before writing."""
+class _Run:
+    """One run: what is embedded, and whether it may replace the night before."""
 
     catalogue: Catalogue
     model: Model
     store: Path
     settings: EmbedSettings
     last: LastNight
+    started: float
 
-    def __call__(self, plan: FeaturePlan, tonight: Tonight) -> list[str]:
-        """Lists the rejects, and gives warnings.
+    def check(self, plan: FeaturePlan, tonight: Tonight) -> list[str]:
+        """Lists the rejects, and gives warnings; before encoding, and before writing.
 
         Raises:
             CatalogueError: too many rows are rejected, or too much is gone.
