@@ -73,7 +73,9 @@ def _print_hints(answers: Sequence[Answer]) -> None:
     """Each hint once, with the queries that it is for, where it is not for all."""
     ids: dict[str, list[str]] = {}
     for answer in answers:
-        for hint in dict.fromkeys(answer.hints):
+        is_empty = len(answers) > 1 and not (answer.hits or answer.error)
+        none = ["no product matches"] if is_empty else []
+        for hint in dict.fromkeys([*answer.hints, *none]):
             ids.setdefault(hint, []).append(answer.query_id)
     for hint, found in ids.items():
         place = ""

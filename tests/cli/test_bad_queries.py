@@ -103,6 +103,15 @@ def test_a_hint_names_the_queries_that_it_is_for(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_a_query_of_a_batch_that_no_product_matches_is_named(shell: Shell, form: str) -> None:
+    lines = [{"query_id": "a", "text": "shirt"}]
+    lines += [{"query_id": name, "text": "shirt", "filter": "price < 0"} for name in "bcde"]
+    given = "\n".join(map(json.dumps, lines)).encode()
+    done = shell("query", "--queries", "-", "--format", form, given=given)
+    assert (done.code, done.err) == (0, "hint: query b, c, d and 1 more: no product matches\n")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
 def test_an_empty_answer_says_so(shell: Shell, form: str) -> None:
     done = shell("query", "shirt", "--filter", "price < 0", "--format", form)
     assert (done.code, done.err) == (0, "no product matches\n")
