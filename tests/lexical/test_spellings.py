@@ -13,6 +13,7 @@ from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
 
 MODELS = ["iphone 13", "galaxy 22", "kindle 11", "hero 9", "pixel 7"]
+SLASHED = ["HX6851/53", "QP2630/70", "CH340/341", "S5587/10", "BHD538/20", "FC6409/01/10"]
 CODES = ["WH-1000XM5", "SM-X205N", "DCD-996B", "EOS-R50", "MX-518", "BT-3203", "UA55AUE65"]
 NAMES = ["L'Oreal", "O'Neill", "D'Addario", "L'Occitane", "O'Brien", "D'Arcy", "Arc'teryx"]
 LONG_CODES = ["UA55AUE65AKXXL", "SDCZ73064GB46", "KX-TGD592B", "OLED55C3PUA", "GTR-8812AU"]
@@ -44,6 +45,11 @@ def codes() -> Iterator[tuple[str, str]]:
         for typed in (plain, plain.lower(), code.replace("-", " "), code.swapcase()):
             yield code, typed
         yield plain, code
+    for code in SLASHED:
+        for mark in ("", "-", " ", "."):
+            if mark != "." or code.count("/") == 1:
+                yield code, code.replace("/", mark)
+        yield from ((code, code.lower().replace("/", "")), (code.replace("/", ""), code))
 
 
 def units() -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ COMPOUND = re.compile(rf"{LETTERS}(?:[-_./']{LETTERS})*")
 PART = re.compile(rf"\d+(?:\.\d+)+[a-z]*|{LETTERS}")  # a decimal number is one part
 # All but the signs of "3.5" and "3/4".
 JOINT = re.compile(r"(?<!\d)[-_./']|[-_'](?=\d)|[-_./'](?!\d)")
+SLASHED_CODE = re.compile(r"[a-z]\d{2,}(?:/\d+)+")  # "hx6851/53": one code, though "3/4" is none
 DECIMAL = re.compile(r"(\d+)\.\d+")
 # Scripts written without spaces: their words are found by pairs of neighbouring letters.
 _UNSPACED_LETTER = (
@@ -241,10 +242,14 @@ def _compounds(text: str) -> Iterator[Compound]:
 
 def _read_compound(text: str, quantity: Quantity | None = None, start: int = 0) -> Compound:
     parts = tuple(PART.findall(text))
-    whole = JOINT.sub("", text)
+    whole = JOINT.sub("", SLASHED_CODE.sub(_join_slashed, text))
     if "'" in text:  # the letter of "l'oreal" is no word
         parts = tuple(part for part in parts if not _is_letter(part)) or (whole,)
     return Compound(parts, whole, quantity, start)
+
+
+def _join_slashed(found: re.Match[str]) -> str:
+    return found.group().replace("/", "")
 
 
 def _join_letters(
