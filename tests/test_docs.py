@@ -202,7 +202,7 @@ def test_the_python_of_a_page_runs_after_its_commands(checkout: Checkout, page: 
 
 
 def test_modules_named_in_how_it_works_exist() -> None:
-    named = re.findall(r"`((?:\w+/)?\w+\.py|\w+/)`", read("docs/how-it-works.md"))
+    named = re.findall(r"`((?:\w+/)*\w+\.py|\w+/)`", read("docs/how-it-works.md"))
     assert len(named) > 25
     library = ROOT / "pipeline/prodmatch"
     on_disk = {"scans/", "encoders/", "rejects/", "text/", "image/"}  # of stores and models

@@ -14,7 +14,6 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encode import EncodeCount, EncoderClasses
 from prodmatch.embedding.fuse import FuseResult, fuse
-from prodmatch.embedding.gate import GateLimits, compare_nights, count_changes
 from prodmatch.embedding.night import (
     LastNight,
     Tonight,
@@ -22,6 +21,7 @@ from prodmatch.embedding.night import (
     read_last_night,
     scanned_night,
 )
+from prodmatch.embedding.nights.gate import GateLimits, compare_nights, count_changes
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
 from prodmatch.embedding.precision import choose_quickest, is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects

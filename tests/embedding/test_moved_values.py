@@ -15,7 +15,12 @@ from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings
-from prodmatch.embedding.moved_values import find_filled, find_moved, find_scaled, moved_contents
+from prodmatch.embedding.nights.moved_values import (
+    find_filled,
+    find_moved,
+    find_scaled,
+    moved_contents,
+)
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import Model
 

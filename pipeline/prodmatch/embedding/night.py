@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.fuse import FuseResult
-from prodmatch.embedding.night_columns import (
+from prodmatch.embedding.nights.night_columns import (
     Night,
     metadata_types,
     null_unless,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.number_changes import Mask, Numbers
+from prodmatch.embedding.nights.number_changes import Mask, Numbers
 from prodmatch.morning.snapshot import Rows, Snapshot, blocks
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prodmatch.embedding.night_columns import ContentKeys, Night, published_night
+from prodmatch.embedding.nights.night_columns import ContentKeys, Night, published_night
 from prodmatch.errors import DamagedError
 from prodmatch.search.vector_index import AnnIndex
 from prodmatch.storage.features import KEY, content_key

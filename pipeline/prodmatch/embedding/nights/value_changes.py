@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.embedding.number_changes import FEWEST, Mask
+from prodmatch.embedding.nights.number_changes import FEWEST, Mask
 
 SWAPPED = 0.5  # of the products must have the other column's value
 RECODED = 0.9  # of the products must have another value

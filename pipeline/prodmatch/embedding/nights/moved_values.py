@@ -8,7 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.number_changes import FEWEST, FEWEST_DISTINCT, NumberChange, likely_cause
+from prodmatch.embedding.nights.number_changes import (
+    FEWEST,
+    FEWEST_DISTINCT,
+    NumberChange,
+    likely_cause,
+)
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.columns.amounts import NO_VALUE, is_measure
-from prodmatch.embedding.amount_columns import AmountColumn, AmountReader
-from prodmatch.embedding.labels import LabelReader
-from prodmatch.embedding.number_changes import Mask, Numbers
+from prodmatch.embedding.nights.amount_columns import AmountColumn, AmountReader
+from prodmatch.embedding.nights.labels import LabelReader
+from prodmatch.embedding.nights.number_changes import Mask, Numbers
 from prodmatch.storage.features import KEY, content_key
 
 NO_TEXT = sorted(NO_VALUE | {"", "undefined", "[object object]"})  # what exporters write for none

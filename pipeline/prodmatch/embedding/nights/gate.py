@@ -13,16 +13,16 @@ import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.moved_values import (
+from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,
     find_scaled,
     moved_contents,
     new_duplicates,
 )
-from prodmatch.embedding.night_columns import Night
-from prodmatch.embedding.number_changes import FEWEST, Mask, compare_numbers
-from prodmatch.embedding.value_changes import find_recoded, find_swaps, take_rows
+from prodmatch.embedding.nights.night_columns import Night
+from prodmatch.embedding.nights.number_changes import FEWEST, Mask, compare_numbers
+from prodmatch.embedding.nights.value_changes import find_recoded, find_swaps, take_rows
 from prodmatch.lexical.currencies import may_be
 
 Rows = npt.NDArray[np.int64]
