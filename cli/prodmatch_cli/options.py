@@ -301,10 +301,10 @@ def index_options(command: Command) -> Command:
         click.option(
             "--type",
             "kind",
-            type=click.Choice(["auto", "flat", "ivf", "codes", "hnsw", "sq8"]),
+            type=click.Choice(["auto", "flat", "codes", "hnsw", "sq8"]),
             default="auto",
             show_default=True,
-            help="Compare all rows (flat), lists of them (ivf), the same by bytes and the best "
+            help="Compare all rows (flat), the nearest lists by two bits a number and the best "
             "again (codes), linked ones (hnsw), or all by bytes (sq8).",
         ),
         click.option(

@@ -25,6 +25,7 @@ from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.index_builder import Kind, answering_bytes, build_index, choose_kinds
 from prodmatch.search.index_queries import make_queries
+from prodmatch.search.part_lists import PARTS
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.trained_lists import EarlierLists, find_trained, is_drifted
 from prodmatch.search.vector_index import WANTED_RECALL, AnnIndex, measure_milliseconds, tune_index
@@ -34,6 +35,7 @@ from prodmatch.storage.atomic import (
     new_file,
     read_json,
     remove_leftovers,
+    scratch_directory,
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import Generation, publish_generation
@@ -124,12 +126,14 @@ def index_embeddings(
         rows, dim = embeddings.row_count, 2 * encoders.dim
         logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
         kinds = choose_kinds(kind, rows, dim, limits.memory)
-        index, measured = _choose(store, embeddings, encoders, kinds, limits.min_recall)
-        measured["weights"] = chosen or measured["weights"]
-        measured["synonyms"] = len(rules.rules)
-        logger.info("writing the generation", extra={"phase": "publish"})
-        fill = partial(_fill, index, embeddings, encoders, rules, measured)
-        generation = publish_generation(store, fill)
+        with scratch_directory(store) as scratch:
+            job = _Job(store, embeddings, encoders, scratch)
+            index, measured = _choose(job, kinds, limits.min_recall)
+            measured["weights"] = chosen or measured["weights"]
+            measured["synonyms"] = len(rules.rules)
+            logger.info("writing the generation", extra={"phase": "publish"})
+            fill = partial(_fill, index, embeddings, encoders, rules, measured)
+            generation = publish_generation(store, fill)
         _remember(store, synonyms)
     files = [path for path in generation.folder.rglob("*") if path.is_file()]
     return IndexReport(
@@ -143,6 +147,16 @@ def index_embeddings(
 
 
 @dataclass(frozen=True)
+class _Job:
+    """What an index is made of, and where its files lie meanwhile."""
+
+    store: Path
+    embeddings: Embeddings
+    encoders: QueryEncoders
+    scratch: Path
+
+
+@dataclass(frozen=True)
 class _Built:
     """An index that was built, and what was measured of it."""
 
@@ -153,22 +167,17 @@ class _Built:
     trained: Mapping[str, int] | None
 
 
-def _choose(
-    store: Path,
-    embeddings: Embeddings,
-    encoders: QueryEncoders,
-    kinds: Sequence[Kind],
-    min_recall: float,
-) -> tuple[AnnIndex, dict[str, Any]]:
+def _choose(job: _Job, kinds: Sequence[Kind], min_recall: float) -> tuple[AnnIndex, dict[str, Any]]:
     """The first index that finds enough, and what the manifest says of it."""
     wanted = max(WANTED_RECALL, min_recall)
     first, *others = kinds
-    built = _try(store, embeddings, encoders, first, wanted)
+    built = _try(job, first, wanted)
     for kind in others:
         if built.recall is None or built.recall >= min_recall:
             break
-        built = _try(store, embeddings, encoders, kind, wanted)
+        built = _try(job, kind, wanted)
     _check_recall(built.index, built.recall, min_recall)
+    embeddings, encoders = job.embeddings, job.encoders
     agreement = measure_alignment(embeddings)
     return built.index, {
         "type": built.index.kind,
@@ -183,29 +192,24 @@ def _choose(
     }
 
 
-def _try(
-    store: Path, embeddings: Embeddings, encoders: QueryEncoders, kind: Kind, wanted: float
-) -> _Built:
+def _try(job: _Job, kind: Kind, wanted: float) -> _Built:
     """An index of a kind, with the centroids of the one published last while these serve."""
-    earlier = find_trained(store, embeddings, kind)
-    built = _build(embeddings, encoders, kind, wanted, earlier)
+    earlier = find_trained(job.store, job.embeddings, kind)
+    built = _build(job, kind, wanted, earlier)
     if earlier is None or not is_drifted(built.index, earlier):
         return built
     logger.info("the vectors have drifted: training new lists", extra={"phase": "index"})
-    return _build(embeddings, encoders, kind, wanted, None)
+    return _build(job, kind, wanted, None)
 
 
-def _build(
-    embeddings: Embeddings,
-    encoders: QueryEncoders,
-    kind: Kind,
-    wanted: float,
-    earlier: EarlierLists | None,
-) -> _Built:
+def _build(job: _Job, kind: Kind, wanted: float, earlier: EarlierLists | None) -> _Built:
     """An index over the embeddings, tuned and measured."""
+    embeddings, encoders = job.embeddings, job.encoders
     trained = None if earlier is None else earlier.trained
     dim = 2 * encoders.dim
-    index = build_index(lambda: _vectors(embeddings), embeddings.row_count, dim, kind, trained)
+    index = build_index(
+        lambda: _vectors(embeddings), embeddings.row_count, dim, kind, trained, job.scratch
+    )
     logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
     queries = make_queries(embeddings, encoders, dim)
     if not len(queries.measuring):
@@ -221,7 +225,7 @@ def _build(
     milliseconds = round(measure_milliseconds(index, queries.measuring, NEIGHBOURS), 3)
     lists: dict[str, int] | None = None
     if index.lists is not None:
-        now = {"rows": embeddings.row_count, "nprobe": index.breadth}
+        now = {"rows": embeddings.row_count, **dict(zip(PARTS, index.breadths, strict=True))}
         lists = now if earlier is None else dict(earlier.lists)
     return _Built(kind, index, round(recall, 4), milliseconds, lists)
 

@@ -30,7 +30,7 @@ def in_command(name: str, message: str) -> str:
         ("query", "`product_id=p1`: no product", "--id p1: no product"),
         ("query", "give `text` or `image`", "give TEXT or --image"),
         ("explain", "`product_id=p1`: no product", "PRODUCT_ID p1: no product"),
-        ("index", "`kind=ivf` needs rows", "--type ivf needs rows"),
+        ("index", "`kind=codes` needs rows", "--type codes needs rows"),
         ("check", "raise `max_reject=0.01`", "raise --max-reject 0.01"),
         ("check", "embed it with `allow_empty=True`", "embed it with --allow-empty"),
         ("embed", "give `image_root`", "give --image-root"),

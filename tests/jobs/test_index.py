@@ -14,12 +14,14 @@ from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search import index_builder as builder
+from prodmatch.search import part_lists
+from prodmatch.search.code_lists import CodeLists
 from prodmatch.search.index_builder import build_index
-from prodmatch.search.vector_index import AnnIndex, exact_neighbours, recall_at
+from prodmatch.search.vector_index import HALF_ERROR, AnnIndex, exact_neighbours, recall_at
 from prodmatch.storage.atomic import list_files, write_json
 from prodmatch.storage.embeddings import vector_array, write_embeddings
 from prodmatch.storage.generations import open_generation
-from prodmatch.storage.vectors import Vectors, join_parts, normalise
+from prodmatch.storage.vectors import Vectors, join_parts, normalise, split_parts
 
 ROWS, DIM = 6_000, 32
 
@@ -70,24 +72,24 @@ def collapsed_parts() -> Vectors:
     return np.concatenate([near, -np.eye(1, DIM), normalise(np.ones((1, DIM)) - np.eye(1, DIM))])
 
 
-@pytest.mark.parametrize("kind", ["ivf", "codes", "hnsw"])
+@pytest.mark.parametrize("kind", ["codes", "hnsw"])
 def test_an_index_of_pictures_alone_is_tuned_and_measured_with_moved_pictures(
     kind: str, tmp_path: Path, tiny: Model
 ) -> None:
     vectors = save_embeddings(tmp_path / "store", tiny, random_parts(ROWS, 0))
-    queries = np.hstack([np.zeros((300, DIM), np.float32), random_parts(300, 9)])
+    moved = normalise(split_parts(vectors)[1][::20] + 0.5 * random_parts(300, 9))
+    queries = np.hstack([np.zeros((300, DIM), np.float32), moved])
     truth = exact_neighbours([vectors], queries, 10)
-    if kind != "hnsw":  # which over so few is good as it is
-        untuned = build_index(lambda: [vectors], ROWS, 2 * DIM, "ivf")
+    if kind == "codes":
+        untuned = build_index(lambda: [vectors], ROWS, 2 * DIM, "codes")
         assert recall_at(untuned.search(queries, 10), truth) < 0.7
     report = index_embeddings(tmp_path / "store", kind=kind)  # type: ignore[arg-type]
     assert report.recall_at_10 is not None
     assert report.recall_at_10 >= 0.95
     folder = open_generation(tmp_path / "store").folder
     tuned = AnnIndex.open(folder / "index.faiss", row_count=ROWS, dim=2 * DIM)
-    assert recall_at(tuned.search(queries, 10), truth) == pytest.approx(
-        report.recall_at_10, abs=0.05
-    )
+    found = recall_at(tuned.search(queries, 10), truth, HALF_ERROR)
+    assert found == pytest.approx(report.recall_at_10, abs=0.05)
 
 
 def test_an_index_that_finds_too_little_is_not_published(tmp_path: Path, tiny: Model) -> None:
@@ -106,27 +108,24 @@ def test_an_index_that_looks_at_two_lists_alone_is_refused(
     store = tmp_path / "store"
     save_embeddings(store, tiny, random_parts(ROWS, 0))
     index_embeddings(store, kind="flat")
-    monkeypatch.setattr(builder, "FIRST_LISTS", 1)
-    monkeypatch.setattr(AnnIndex, "widen", lambda index: False)
-    for kind in ("ivf", "codes"):
-        with pytest.raises(StoreError, match=r"nprobe=2\) finds 0\.\d+ of the 10 nearest"):
-            index_embeddings(store, kind=kind)  # type: ignore[arg-type]
-    monkeypatch.setattr(builder, "EXACT_ROWS", 100)
-    with pytest.raises(StoreError, match="nothing is published"):  # after both were tried
-        index_embeddings(store)
+    monkeypatch.setattr(part_lists, "FIRST_LISTS", 2)
+    monkeypatch.setattr(CodeLists, "widen", lambda lists: False)
+    with pytest.raises(
+        StoreError, match=r"nprobe=1\+2\) finds 0\.\d+ of the 10 .* nothing is published"
+    ):
+        index_embeddings(store, kind="codes")
     assert open_generation(store).number == 1
 
 
-def test_whole_vectors_are_kept_where_codes_find_too_little(
+def test_every_row_is_compared_where_codes_find_too_little(
     tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "store"
     save_embeddings(store, tiny, collapsed_parts())
     monkeypatch.setattr(builder, "EXACT_ROWS", 100)
+    monkeypatch.setattr(part_lists, "FEWEST_RESCORED", 10)
     report = index_embeddings(store)
-    assert report.type.startswith("IVF")
-    assert "Flat" in report.type
-    assert report.recall_at_10 == 1.0
+    assert (report.type, report.recall_at_10) == ("Flat", 1.0)
 
 
 def test_lists_are_kept_from_night_to_night_until_the_vectors_drift(
@@ -135,21 +134,21 @@ def test_lists_are_kept_from_night_to_night_until_the_vectors_drift(
     store, centres = tmp_path / "store", np.repeat(random_parts(60, 1), ROWS // 60, axis=0)
     parts = normalise(centres + 0.3 * random_parts(ROWS, 0))
     save_embeddings(store, tiny, parts)
-    first = index_embeddings(store, kind="ivf")
+    first = index_embeddings(store, kind="codes")
     changed = parts.copy()
     changed[::100] = changed[1::100]
     vectors = save_embeddings(store, tiny, changed, "changed")
-    second = index_embeddings(store, kind="ivf")
-    assert first.trained == second.trained == {"rows": ROWS, "nprobe": first.trained["nprobe"]}
+    second = index_embeddings(store, kind="codes")
+    assert first.trained == second.trained == {**first.trained, "rows": ROWS}
     assert second.recall_at_10 == pytest.approx(first.recall_at_10, abs=0.03)
     folder = open_generation(store).folder
     index = AnnIndex.open(folder / "index.faiss", row_count=ROWS, dim=2 * DIM)
-    np.testing.assert_array_equal(index.vectors(np.arange(ROWS)), vectors)
+    np.testing.assert_allclose(index.vectors(np.arange(ROWS)), vectors, atol=2**-11)
     save_embeddings(store, tiny, random_parts(ROWS, 0), "drifted")  # into no groups at all
-    third = index_embeddings(store, kind="ivf")
+    third = index_embeddings(store, kind="codes")
     fresh = tmp_path / "fresh"
     save_embeddings(fresh, tiny, random_parts(ROWS, 0), "drifted")
-    assert third.trained == index_embeddings(fresh, kind="ivf").trained != first.trained
+    assert third.trained == index_embeddings(fresh, kind="codes").trained != first.trained
 
 
 def test_the_command_says_in_one_line_what_to_do(tmp_path: Path, tiny: Model) -> None:

@@ -35,7 +35,7 @@ def halved(rng: np.random.Generator, count: int) -> Vectors:
     return np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
 
 
-@pytest.fixture(scope="module", params=["flat", "ivf", "hnsw", "sq8"])
+@pytest.fixture(scope="module", params=["flat", "codes", "hnsw", "sq8"])
 def opened(
     request: pytest.FixtureRequest,
     published: Path,

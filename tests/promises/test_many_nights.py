@@ -30,6 +30,7 @@ from prodmatch.errors import CatalogueError, MismatchError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model, open_model
 from prodmatch.search import index_builder as ann
+from prodmatch.search import list_builder
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 from prodmatch.storage.atomic import digest_file
@@ -133,7 +134,7 @@ def test_equal_scores_are_ordered_by_id_whatever_the_order_of_the_catalogue(
 ) -> None:
     if kind == "lists":
         monkeypatch.setattr(ann, "EXACT_ROWS", 10)
-        monkeypatch.setattr(ann, "TRAINING_ROWS_PER_LIST", 1)
+        monkeypatch.setattr(list_builder, "TRAINING_ROWS", 5)
     rows = products(20)
     rows += [
         {**row, "product_id": f"{row['product_id']}-{twin}"} for row in rows for twin in "abcd"

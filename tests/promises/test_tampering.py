@@ -19,6 +19,8 @@ from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 from prodmatch.errors import DamagedError, ProdmatchError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
+from prodmatch.search.index_builder import build_index
+from prodmatch.search.part_lists import PARTS, lists_path
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.garbage import collect_garbage
@@ -221,7 +223,7 @@ PARSE = """
 import resource, sys
 from pathlib import Path
 from prodmatch.search.vector_index import AnnIndex
-from prodmatch.errors import DamagedError
+from prodmatch.errors import DamagedError, MismatchError
 import numpy as np
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 resource.setrlimit(resource.RLIMIT_CPU, (100, 100))
@@ -229,7 +231,7 @@ refused = 0
 for path in sorted(Path(sys.argv[1]).glob("*.faiss")):
     try:
         AnnIndex.open(path, row_count=300, dim=8).search(np.ones((1, 8), np.float32), 5)
-    except DamagedError:
+    except (DamagedError, MismatchError):
         refused += 1
 print(refused)
 """
@@ -254,9 +256,32 @@ def test_no_damage_of_an_index_ends_the_process(
         [sys.executable, "-c", PARSE, tmp_path], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    known = kind in ("Flat", "IVF4,Flat", "HNSW8", "SQ8")
+    known = kind in ("Flat", "HNSW8", "SQ8")
     assert int(done.stdout) >= (20 if known else count)  # of an unknown kind, all
     count_cases("damaged indices parsed", count)
+
+
+@pytest.mark.parametrize("part", ["text", "image"])
+def test_no_damage_of_lists_ends_the_process(
+    part: str, tmp_path: Path, count_cases: Counting
+) -> None:
+    rows = normalise(np.random.default_rng(0).normal(size=(300, 8)))
+    build_index(lambda: [rows], 300, 8, "codes").save(tmp_path / "whole")
+    content = lists_path(tmp_path / "whole", part).read_bytes()
+    count = 0
+    for count, changed in enumerate(mutate(content, 40), start=1):
+        path = tmp_path / f"{count:04d}.faiss"
+        path.hardlink_to(tmp_path / "whole")
+        for name in PARTS:
+            lists_path(path, name).hardlink_to(lists_path(tmp_path / "whole", name))
+        lists_path(path, part).unlink()
+        lists_path(path, part).write_bytes(changed)
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 40  # those that were cut, at least
+    count_cases("damaged lists parsed", count)
 
 
 def test_readers_during_publishes_see_one_generation_each(

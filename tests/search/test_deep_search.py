@@ -81,7 +81,7 @@ def test_more_than_the_depth_is_searched_for_again(vectors: Vectors, searches: l
     assert (len(near.rows), searches[1:]) == (900, [900])
 
 
-@pytest.mark.parametrize(("kind", "wanted"), [("hnsw", [200, 600, 2_000]), ("ivf", [2_464])])
+@pytest.mark.parametrize(("kind", "wanted"), [("hnsw", [200, 600, 2_000]), ("codes", [2_464])])
 def test_an_index_of_links_is_searched_each_round(
     searches: list[int], kind: Kind, wanted: list[int]
 ) -> None:

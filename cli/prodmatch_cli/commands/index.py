@@ -28,10 +28,11 @@ def index(
 ) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
-    Up to 200,000 products auto is flat; beyond, and where --memory is short, codes, or else ivf,
-    whichever is measured to find enough. codes looks at a byte for each number, and then at the
-    best ones in half precision; sq8 looks at bytes alone, which moves scores by some thousandths;
-    hnsw is the quickest to query, and by far the slowest to build.
+    Up to 200,000 products auto is flat; beyond, and where --memory is short, codes; and flat where
+    these are measured to find too little. codes looks at two bits a number in the lists nearest to
+    each part of the query, and then at the best ones in half precision; sq8 looks at bytes alone,
+    which moves scores by some thousandths; hnsw is the quickest to query, and by far the slowest
+    to build.
 
     Ends with a line of JSON.
     """

@@ -12,7 +12,7 @@ from prodmatch.storage.vectors import Vectors
 logger = logging.getLogger(__name__)
 
 FLAT: Kind = "flat"
-LISTS: Kind = "ivf"
+LINKED: Kind = "hnsw"
 EXACT_ROWS = 20_000  # up to here every row is compared with every other
 AXES = 128
 NEIGHBOURS = 15  # of a product, which its position is to be near to
@@ -26,12 +26,12 @@ Rows = npt.NDArray[np.int64]
 def find_neighbours(vectors: Vectors) -> tuple[Rows, Vectors]:
     """The nearest rows to each row, and their cosines, best first: `(n, NEIGHBOURS)`.
 
-    Of many rows nearly the nearest: they are searched in the main axes alone, by lists. Places
+    Of many rows nearly the nearest: they are searched in the main axes alone, by links. Places
     without a neighbour have the row itself and a cosine of 0.
     """
     searched, kind = vectors, FLAT
     if len(vectors) > EXACT_ROWS:
-        searched, kind = np.ascontiguousarray(vectors @ _axes(vectors, AXES)), LISTS
+        searched, kind = np.ascontiguousarray(vectors @ _axes(vectors, AXES)), LINKED
     index = build_index(lambda: [searched], len(searched), searched.shape[1], kind)
     index.widen()
     index.widen()

@@ -1,8 +1,11 @@
 """Vectors to an index: which kind, trained on a sample, filled in the order of the rows."""
 
-import functools
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import faiss
@@ -10,20 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import StoreError
-from prodmatch.search.vector_index import HALF_ERROR, LINKS, RESCORED, AnnIndex, Read
-from prodmatch.storage.vectors import Vectors
+from prodmatch.search.code_lists import CodeLists
+from prodmatch.search.half_vectors import write_half
+from prodmatch.search.list_builder import (
+    MOST_TRAINED,
+    TRAINING_ROWS,
+    ListFiller,
+    count_lists,
+    train_quantizer,
+)
+from prodmatch.search.part_lists import PARTS, lists_path
+from prodmatch.search.vector_index import HALF_ERROR, LINKS, AnnIndex, Read
+from prodmatch.storage.vectors import Vectors, split_parts
 
-Kind = Literal["auto", "flat", "ivf", "codes", "hnsw", "sq8"]
+Kind = Literal["auto", "flat", "codes", "hnsw", "sq8"]
 
 EXACT_ROWS = 200_000  # up to here a query over all rows takes tens of milliseconds
-TRAINING_ROWS_PER_LIST = 40  # FAISS asks for 39 or more
-TRAINING_ROWS = 39  # of a list, the fewest
-TRAINING_ROUNDS = 10
-FIRST_LISTS = 8  # a query looks at so many, or more
 BUILD_CANDIDATES = 100  # of a node's links; with 40, a third of the time, it finds less by a half
 LINK_BYTES = 300  # of a row in HNSW
-LIST_SHIFT = 32  # of the list in an entry of FAISS's direct map
-HALF = faiss.ScalarQuantizer.QT_fp16
+PADDING = 1.3  # of what lists take: the last block of each is partly empty
 GIB = 1 << 30
 
 Rows = npt.NDArray[np.int64]
@@ -35,7 +43,7 @@ def choose_kinds(
     """The kinds to try, one after the other until one finds enough.
 
     Args:
-        kind: the one, or `auto`: exact for few rows, else lists of codes, then of whole vectors.
+        kind: the one, or `auto`: exact for few rows, else lists of codes, then exact in any case.
         row_count: how many there are.
         dim: of a vector.
         memory: GiB that an index may take while it answers; None for any.
@@ -43,7 +51,7 @@ def choose_kinds(
     Raises:
         StoreError: none is so small.
     """
-    automatic: list[Kind] = ["flat", "codes"] if row_count <= EXACT_ROWS else ["codes", "ivf"]
+    automatic: list[Kind] = ["flat", "codes"] if row_count <= EXACT_ROWS else ["codes", "flat"]
     kinds = automatic if kind == "auto" else [kind]
     sizes = {each: answering_bytes(each, row_count, dim) for each in kinds}
     fitting = [each for each in kinds if memory is None or sizes[each] <= memory * GIB]
@@ -58,20 +66,14 @@ def choose_kinds(
 
 def answering_bytes(kind: Kind, row_count: int, dim: int) -> int:
     """About what an index takes in memory while it answers; vectors for rescoring stay on disk."""
-    lists = count_lists(row_count) * dim * 4
+    codes = row_count * (dim / 4 + 2 * 8) * PADDING
     return {
         "auto": 0,
         "flat": row_count * dim * 4,
-        "ivf": row_count * (dim * 4 + 16) + lists,
-        "codes": row_count * (dim + 16) + lists,
+        "codes": int(codes) + count_lists(row_count) * dim * 4,
         "hnsw": row_count * (dim * 4 + LINK_BYTES),
         "sq8": row_count * dim,
     }[kind]
-
-
-def count_lists(row_count: int) -> int:
-    """How many lists so many rows are kept in."""
-    return max(1, min(int(4 * np.sqrt(row_count)), row_count // TRAINING_ROWS))
 
 
 @dataclass(frozen=True)
@@ -86,42 +88,35 @@ class Trained:
     index: AnnIndex
     rows: Rows
 
-    def assigned(self, block: Vectors, start: int) -> Rows:
-        """`(n,)` the lists of the rows of a block whose vectors are as they were; -1 of others."""
-        rows = self.rows[start : start + len(block)]
-        found, kept = np.full(len(block), -1, np.int64), np.flatnonzero(rows >= 0)
-        stored = self.index.stored(rows[kept])
-        error = HALF_ERROR if self.index.is_coded else 0.0
-        same = kept[(np.abs(stored - block[kept]) <= error).all(axis=1)]
-        found[same] = self._lists[rows[same]]
-        return found
-
-    @functools.cached_property
-    def _lists(self) -> Rows:
-        """`(earlier rows,)`: the list of each."""
-        lists: Rows = faiss.vector_to_array(self._ivf.direct_map.array) >> LIST_SHIFT
-        return lists
-
     @property
-    def _ivf(self) -> faiss.IndexIVF:
+    def lists(self) -> Sequence[CodeLists]:
+        """Those of the text parts and of the image parts."""
         if self.index.lists is None:
             raise ValueError("an index without lists was trained on nothing")
         return self.index.lists
 
-    @property
-    def centroids(self) -> Vectors:
-        """`(lists, dim)`."""
-        found: Vectors = self._ivf.quantizer.reconstruct_n(0, self._ivf.nlist)
+    def same(self, block: Vectors, start: int) -> Rows:
+        """`(n,)` the earlier rows of a block's rows whose vectors are as they were; else -1."""
+        rows = self.rows[start : start + len(block)]
+        found, kept = np.full(len(block), -1, np.int64), np.flatnonzero(rows >= 0)
+        stored = self.index.stored(rows[kept])
+        kept = kept[(np.abs(stored - block[kept]) <= HALF_ERROR).all(axis=1)]
+        found[kept] = rows[kept]
         return found
 
 
 def build_index(
-    read: Read, row_count: int, dim: int, kind: Kind = "auto", trained: Trained | None = None
+    read: Read,
+    row_count: int,
+    dim: int,
+    kind: Kind = "auto",
+    trained: Trained | None = None,
+    scratch: Path | None = None,
 ) -> AnnIndex:
     """An index over all vectors.
 
-    `flat` compares every row, `ivf` those in the lists nearest to the query, `codes` the same by
-    one byte for each number, and the best of them again, `hnsw` follows links from row to row, and
+    `flat` compares every row, `codes` those in the lists nearest to each part of the query by two
+    bits a number, and the best of them again, `hnsw` follows links from row to row, and
     `sq8` compares every row by one byte for each number.
 
     Args:
@@ -130,11 +125,13 @@ def build_index(
         dim: their dimension.
         kind: which one; of `auto` the first that `choose_kinds` names.
         trained: an index of lists whose centroids, and rows that are the same, it takes over.
+        scratch: a directory for the files of lists, which are needed as long as the index; one that
+            goes with it if None.
     """
     if kind == "auto":
         kind = choose_kinds(kind, row_count, dim)[0]
-    if kind in ("ivf", "codes") and row_count:
-        return _fill_lists(read, row_count, dim, kind, trained)
+    if kind == "codes" and row_count:
+        return _fill_lists(read, row_count, dim, trained, scratch)
     if kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILD_CANDIDATES
@@ -155,59 +152,33 @@ def build_index(
 
 
 def _fill_lists(
-    read: Read, row_count: int, dim: int, kind: Kind, trained: Trained | None
+    read: Read, row_count: int, dim: int, trained: Trained | None, scratch: Path | None
 ) -> AnnIndex:
-    """An index of lists, with new centroids or those of an earlier one."""
-    centroids = _train_centroids(read, row_count, dim) if trained is None else trained.centroids
-    quantizer = faiss.IndexFlatIP(dim)
-    quantizer.add(centroids)
-    shape = (quantizer, dim, len(centroids))
-    if kind == "ivf":
-        index = faiss.IndexIVFFlat(*shape, faiss.METRIC_INNER_PRODUCT)
+    """An index of lists of each part, with new centroids or those of an earlier one."""
+    path = Path(tempfile.mkdtemp(dir=scratch)) / "index.faiss"
+    if trained is None:
+        most = min(MOST_TRAINED, count_lists(row_count) * (TRAINING_ROWS + 1))
+        sample = _sample(read(), row_count, most)
+        present = [part[part.any(axis=1)] for part in split_parts(sample)]
+        wanted = [count_lists(row_count * len(part) // len(sample)) for part in present]
+        quantizers = [train_quantizer(*pair) for pair in zip(present, wanted, strict=True)]
+        del sample, present
+        before = [np.full(1, -1, np.int64) for _ in PARTS]
     else:
-        eight = faiss.ScalarQuantizer.QT_8bit
-        index = faiss.IndexIVFScalarQuantizer(*shape, eight, faiss.METRIC_INNER_PRODUCT, False)
-        index.train(_extremes(read()))
-    index.is_trained = True
-    index.nprobe = min(len(centroids), max(FIRST_LISTS, len(centroids) // 64))
-    index.set_direct_map_type(faiss.DirectMap.Array)  # single rows can be read back
-    half = faiss.IndexScalarQuantizer(dim, HALF, faiss.METRIC_INNER_PRODUCT)
-    start = 0
-    for block in read():
-        block = np.ascontiguousarray(block, np.float32)
-        lists = np.full(len(block), -1, np.int64)
-        if trained is not None:
-            lists = trained.assigned(block, start)
-        new = np.flatnonzero(lists < 0)
-        if len(new):
-            lists[new] = quantizer.search(block[new], 1)[1][:, 0]
-        pointers = faiss.swig_ptr(block), None, faiss.swig_ptr(lists)
-        index.add_core(len(block), *pointers)
-        if kind == "codes":
-            half.add(block)
+        quantizers = [lists.quantizer for lists in trained.lists]
+        before = [np.append(lists.lists_of_rows(), -1) for lists in trained.lists]
+    fillers, start = [ListFiller(quantizer, row_count) for quantizer in quantizers], 0
+    for block in write_half(path, read(), row_count, dim):
+        same = np.full(len(block), -1, np.int64) if trained is None else trained.same(block, start)
+        for filler, part, lists in zip(fillers, split_parts(block), before, strict=True):
+            filler.add(part, start, lists[same])
         start += len(block)
-    return AnnIndex(index if kind == "ivf" else _refined(index, half))
-
-
-def _refined(index: faiss.Index, half: faiss.Index) -> faiss.IndexRefine:
-    refined = faiss.IndexRefine(index, half)
-    refined.k_factor = RESCORED
-    return refined
-
-
-def _train_centroids(read: Read, row_count: int, dim: int) -> Vectors:
-    """`(lists, dim)` by k-means over a sample of the rows."""
-    count = count_lists(row_count)
-    settings = faiss.ClusteringParameters()
-    settings.niter = TRAINING_ROUNDS
-    settings.max_points_per_centroid = 2 * TRAINING_ROWS_PER_LIST
-    settings.min_points_per_centroid = 1
-    clustering = faiss.Clustering(dim, count, settings)
-    clustering.train(
-        _sample(read(), row_count, count * TRAINING_ROWS_PER_LIST), faiss.IndexFlatIP(dim)
-    )
-    centroids: Vectors = faiss.vector_to_array(clustering.centroids).reshape(count, dim)
-    return centroids
+    for name, filler in zip(PARTS, fillers, strict=True):
+        filler.write(lists_path(path, name))
+    index = AnnIndex.open(path, row_count=row_count, dim=dim)
+    if scratch is None:
+        weakref.finalize(index, shutil.rmtree, path.parent, ignore_errors=True)
+    return index
 
 
 def _extremes(blocks: Iterable[Vectors]) -> Vectors:
@@ -221,6 +192,6 @@ def _sample(blocks: Iterable[Vectors], row_count: int, wanted: int) -> Vectors:
     step = max(1, row_count // wanted)
     parts, start = [], 0
     for block in blocks:
-        parts.append(block[(-start) % step :: step])
+        parts.append(block[(-start) % step :: step].copy())  # a view would keep the block
         start += len(block)
     return np.ascontiguousarray(np.concatenate(parts), np.float32)

@@ -1,0 +1,226 @@
+"""Lists of codes of one part: centroids and codebook trained on a sample, and filled by blocks."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.search.code_lists import BLOCK_ROWS, LEVELS, TENSORS, Quantizer, list_bytes
+from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.vectors import Vectors, normalise
+
+LISTS_PER_ROOT = 16  # times the root of the rows: short lists find more in as many rows
+TRAINING_ROWS = 39  # of a list, the fewest; FAISS asks for as many
+MOST_TRAINED = 1_000_000  # rows: more would take memory, and train little better
+TRAINING_ROUNDS = 10  # of a group's own centroids
+COMMON_ROUNDS = 2  # of all centroids together, after those
+NEAREST_GROUPS = 4  # whose centroids a row is compared with
+FEWEST_TRAINED = TRAINING_ROWS * LEVELS  # rows that a codebook is trained on, repeated if need be
+CODEBOOK_ROWS = 50_000
+SMALLEST_STEP = np.float32(1e-6)  # between codes: FastScan divides by how much they differ
+ASSIGNED_ROWS = 32_768  # at a time
+WRITTEN_ROWS = 1 << 18  # at a time, about
+# Rows of a block in the order in which FastScan has them: in low and in high nibbles of bytes.
+ORDER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
+Rows = npt.NDArray[np.int64]
+
+
+def count_lists(row_count: int) -> int:
+    """How many lists so many rows are kept in."""
+    return max(1, min(int(LISTS_PER_ROOT * np.sqrt(row_count)), row_count // TRAINING_ROWS))
+
+
+def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
+    """Centroids and codebook for `(n, dim)` parts, zeros left out; no lists where there are none.
+
+    Centroids of groups first, then of each group's rows, which costs the root of what centroids of
+    all rows at once cost, and then some rounds of k-means over all of them.
+    """
+    dim = sample.shape[1]
+    width = 2 - dim % 2
+    if not len(sample):
+        nothing = np.zeros((0, dim), np.float32)
+        codebook = np.zeros((dim // width, LEVELS, width), np.float32)
+        return Quantizer(nothing, nothing, np.zeros(0, np.int64), codebook)
+    few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
+    length = np.float32(np.linalg.norm(few, axis=1).mean())
+    sample = normalise(sample)
+    tops = _cluster(sample, max(1, int(np.sqrt(list_count))))
+    nearest = np.concatenate([np.argmax(block @ tops.T, axis=1) for block in _blocks(sample)])
+    wanted = _shares(np.bincount(nearest, minlength=len(tops)), list_count)
+    parts = [_cluster(sample[nearest == top], count) for top, count in enumerate(wanted) if count]
+    centroids, groups = _by_group(np.concatenate(parts), tops)
+    for _ in range(COMMON_ROUNDS):
+        lists = assign(sample, tops, centroids, groups)
+        centroids, groups = _by_group(_means(sample, lists, centroids), tops)
+    centroids *= length
+    residuals = few - centroids[assign(few, tops, centroids, groups)]
+    quantizer = faiss.ProductQuantizer(dim, dim // width, 4)
+    quantizer.train(np.resize(residuals, (max(len(few), FEWEST_TRAINED), dim)))
+    codebook = faiss.vector_to_array(quantizer.centroids).reshape(dim // width, LEVELS, width)
+    codebook += SMALLEST_STEP * np.arange(LEVELS, dtype=np.float32)[:, None]
+    return Quantizer(tops, centroids, groups, codebook)
+
+
+def assign(rows: Vectors, tops: Vectors, centroids: Vectors, groups: Rows) -> Rows:
+    """`(n,)`: the list of each of `(n, dim)` rows, nearest among those of the nearest groups."""
+    found = [_assign_block(block, tops, centroids, groups) for block in _blocks(rows)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _assign_block(block: Vectors, tops: Vectors, centroids: Vectors, groups: Rows) -> Rows:
+    count = min(NEAREST_GROUPS, len(tops))
+    near = np.argpartition(-(block @ tops.T), count - 1, axis=1)[:, :count].ravel()
+    order = np.argsort(near, kind="stable")
+    cuts = np.searchsorted(near[order], np.arange(len(tops) + 1))
+    bounds = np.searchsorted(groups, np.arange(len(tops) + 1))
+    lists, best = np.zeros(len(block), np.int64), np.full(len(block), -np.inf, np.float32)
+    for top in range(len(tops)):
+        rows, first, last = order[cuts[top] : cuts[top + 1]] // count, bounds[top], bounds[top + 1]
+        if not len(rows) or first == last:
+            continue
+        scores = block[rows] @ centroids[first:last].T
+        inside = np.argmax(scores, axis=1)
+        found = np.take_along_axis(scores, inside[:, None], axis=1)[:, 0]
+        better = found > best[rows]
+        best[rows[better]], lists[rows[better]] = found[better], first + inside[better]
+    return lists
+
+
+@dataclass
+class ListFiller:
+    """Takes the parts of all rows by blocks, and then writes their lists.
+
+    Attributes:
+        quantizer: for all.
+        row_count: of all rows; those whose part is zeros are in no list.
+    """
+
+    quantizer: Quantizer
+    row_count: int
+    _lists: npt.NDArray[np.int32] = field(init=False)
+    _codes: npt.NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lists = np.full(self.row_count, -1, np.int32)
+        self._codes = np.zeros((self.row_count, self.quantizer.code_bytes), np.uint8)
+        self._product_quantizer = self.quantizer.product_quantizer()
+
+    def add(self, block: Vectors, start: int, lists: Rows) -> None:
+        """The parts `(n, dim)` of rows from `start` on, with the list of each; -1 if not known."""
+        present = np.flatnonzero(block.any(axis=1))
+        if not len(present) or not self.quantizer.list_count:
+            return
+        parts, lists, chosen = block[present], lists[present].copy(), self.quantizer
+        new = np.flatnonzero(lists < 0)
+        lists[new] = assign(parts[new], chosen.tops, chosen.centroids, chosen.groups)
+        self._lists[start + present] = lists
+        residuals = np.ascontiguousarray(parts - chosen.centroids[lists])
+        self._codes[start + present] = self._product_quantizer.compute_codes(residuals)
+
+    def write(self, path: Path) -> None:
+        """The file of the lists."""
+        chosen = self.quantizer
+        rows = np.flatnonzero(self._lists >= 0)
+        rows = rows[np.argsort(self._lists[rows], kind="stable")]
+        sizes = np.bincount(self._lists[rows], minlength=chosen.list_count).astype(np.int64)
+        arrays: list[npt.NDArray[np.generic]] = [
+            chosen.tops,
+            chosen.centroids,
+            chosen.groups,
+            chosen.codebook,
+            sizes,
+        ]
+        taken = list_bytes(sizes, chosen.code_bytes)
+        lengths = [*(each.nbytes for each in arrays), int(taken.sum())]
+        shapes = [*(each.shape for each in arrays), (int(taken.sum()),)]
+        with new_scratch_file(path) as file:
+            file.write(_header(lengths, shapes))
+            for each in arrays:
+                file.write(np.ascontiguousarray(each).tobytes())
+            ends = np.cumsum(sizes)
+            cuts = np.searchsorted(ends, np.arange(WRITTEN_ROWS, len(rows), WRITTEN_ROWS))
+            for lists in np.split(np.arange(len(sizes)), np.unique(cuts)):
+                if len(lists):
+                    first = ends[lists[0]] - sizes[lists[0]]
+                    some = rows[first : ends[lists[-1]]]
+                    file.write(self._packed(some, sizes[lists]).tobytes())
+
+    def _packed(self, rows: Rows, sizes: Rows) -> npt.NDArray[np.uint8]:
+        """The bytes of successive lists of such sizes, which have these rows in turn."""
+        padded = -(-sizes // BLOCK_ROWS) * BLOCK_ROWS
+        inside = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        places = inside + np.repeat(np.cumsum(padded) - padded, sizes)
+        codes = np.zeros((int(padded.sum()), self._codes.shape[1]), np.uint8)
+        ids = np.full(len(codes), -1, np.int64)
+        codes[places], ids[places] = self._codes[rows], rows
+        blocks = codes.reshape(-1, BLOCK_ROWS, codes.shape[1])  # (blocks, 32, bytes)
+        nibbles = [each[:, ORDER] | each[:, ORDER + 16] << 4 for each in (blocks & 15, blocks >> 4)]
+        packed = np.concatenate(nibbles, axis=1).transpose(0, 2, 1).reshape(-1)
+        taken, width = list_bytes(sizes, codes.shape[1]), codes.shape[1]
+        found = np.empty(int(taken.sum()), np.uint8)
+        firsts, tops = np.cumsum(taken) - taken, np.cumsum(padded) - padded
+        for first, top, count in zip(firsts.tolist(), tops.tolist(), padded.tolist(), strict=True):
+            end = first + count * width
+            found[first:end] = packed[top * width : (top + count) * width]
+            found[end : end + 8 * count] = ids[top : top + count].view(np.uint8)
+        return found
+
+
+def _header(lengths: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> bytes:
+    """The first bytes of a file of safetensors, up to a multiple of 64."""
+    ends = np.cumsum(lengths).tolist()
+    entries = {
+        name: {"dtype": kind, "shape": shape, "data_offsets": [end - length, end]}
+        for (name, kind), length, shape, end in zip(
+            TENSORS.items(), lengths, shapes, ends, strict=True
+        )
+    }
+    content = json.dumps(entries).encode()
+    content += b" " * (-(8 + len(content)) % 64)
+    return len(content).to_bytes(8, "little") + content
+
+
+def _cluster(rows: Vectors, count: int) -> Vectors:
+    """`(count, dim)` centroids of unit length by k-means; the rows where they are few."""
+    if len(rows) <= count:
+        return normalise(rows)
+    settings = faiss.ClusteringParameters()
+    settings.niter, settings.spherical, settings.min_points_per_centroid = TRAINING_ROUNDS, True, 1
+    settings.max_points_per_centroid = 2 * (TRAINING_ROWS + 1)
+    dim = rows.shape[1]
+    clustering = faiss.Clustering(dim, int(count), settings)
+    clustering.train(np.ascontiguousarray(rows), faiss.IndexFlatIP(dim))
+    return normalise(faiss.vector_to_array(clustering.centroids).reshape(-1, dim))
+
+
+def _shares(counts: Rows, total: int) -> list[int]:
+    """`total` in proportion to counts, and one at least of each that is not 0."""
+    ends = np.cumsum(counts) * total // max(1, int(counts.sum()))
+    found = np.where(counts > 0, np.maximum(np.diff(ends, prepend=0), 1), 0)
+    return [int(each) for each in found]
+
+
+def _by_group(centroids: Vectors, tops: Vectors) -> tuple[Vectors, Rows]:
+    """Centroids in the order of the groups that they are nearest to, and these groups."""
+    groups = np.argmax(centroids @ tops.T, axis=1).astype(np.int64)
+    order = np.argsort(groups, kind="stable")
+    return np.ascontiguousarray(centroids[order]), groups[order]
+
+
+def _means(rows: Vectors, lists: Rows, centroids: Vectors) -> Vectors:
+    """The directions of the lists' rows; of an empty one the centroid as it was."""
+    order = np.argsort(lists, kind="stable")
+    sizes = np.bincount(lists, minlength=len(centroids))
+    full = np.flatnonzero(sizes)
+    found = centroids.copy()
+    found[full] = np.add.reduceat(rows[order], (np.cumsum(sizes) - sizes)[full], axis=0)
+    return normalise(found)
+
+
+def _blocks(rows: Vectors) -> list[Vectors]:
+    return [rows[at : at + ASSIGNED_ROWS] for at in range(0, len(rows), ASSIGNED_ROWS)]
