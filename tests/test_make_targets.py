@@ -77,6 +77,26 @@ def test_bench_ask_measures_both_text_encoders_and_the_baseline(
 
 
 @pytest.mark.slow
+def test_bench_index_measures_ours_and_says_which_peers_are_missing(
+    checkout: Path, published: Path
+) -> None:
+    (checkout / "build" / "index_peer").mkdir(parents=True)
+    (checkout / "build" / "index_peer" / ".ready").touch()
+    options = "OPTIONS=--dim 16 --json found.json"
+    done = make(checkout, "bench-index", f"STORE={published}", "COUNT=3000", options)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads((checkout / "found.json").read_text())
+    ours, *peers = found["rows"]
+    assert ours["way"] == "prodmatch codes"
+    assert ours["recall@10"] > 0.9
+    assert ours["cold MB"] >= 0
+    assert [(each["way"], each["missing"]) for each in peers] == [
+        ("autofaiss", "is not installed"),
+        ("hnswlib", "is not installed"),
+    ]
+
+
+@pytest.mark.slow
 def test_bench_serve_measures_the_service_and_loses_no_request(
     checkout: Path, published: Path
 ) -> None:
