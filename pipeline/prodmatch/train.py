@@ -9,7 +9,8 @@ import numpy as np
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.encode import encode_missing
 from prodmatch.embedding.plan import plan_features
-from prodmatch.encoders.device import Compute, choose_device, choose_precision
+from prodmatch.embedding.precision import named_precision
+from prodmatch.encoders.device import Compute, choose_device
 from prodmatch.encoders.model_writer import EncoderFiles, write_model
 from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import StoreError
@@ -155,16 +156,16 @@ def _read_data(
 ) -> _TrainingData:
     """Encodes what the store lacks, and holds out a tenth of the products."""
     device = choose_device(settings.device)
-    compute = Compute(device, choose_precision(settings.precision, device))
+    precision = named_precision(settings.precision, device, store)
     judged = read_labels(labels) if labels else []
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)
-        plan = plan_features(catalogue, pair, store, scratch, compute.precision)
+        plan = plan_features(catalogue, pair, store, scratch, precision)
         encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
         pairs = read_pairs_dataset(plan, catalogue.name)
         held = pairs.text_groups % round(1 / HELD_OUT) == 0
         train, held_out = pairs.take(~held), pairs.take(held)
-        encoder = TextEncoder(pair.text_folder, pair.text, compute)
+        encoder = TextEncoder(pair.text_folder, pair.text, Compute(device))
         texts = held_out.take(np.arange(min(MOST_QUERIES, len(held_out.positions)))).texts(plan)
         queries = draw_queries(texts)
         sets, measure = [train.examples()], pair_measure(held_out)

@@ -7,15 +7,18 @@ import pytest
 import torch
 from small import embed, products, write
 
+from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders import int8
 from prodmatch.encoders.device import Compute, picture_precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.encoders.image import OnnxImageEncoder
 from prodmatch.encoders.int8 import Int8Linear
+from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import Model
 from prodmatch.storage.embeddings import require_embeddings
+from prodmatch.train import HeadSettings, fit_heads
 
 INT8 = Compute(torch.device("cpu"), "int8")
 TEXTS = [f"{colour} shirt number {number}" for number in range(40) for colour in ("red", "blue")]
@@ -27,13 +30,38 @@ def test_a_layer_is_near_its_own_and_by_each_row_alone(integer: bool) -> None:
     linear = torch.nn.Linear(200, 30)
     rows = torch.nn.functional.gelu(3 * torch.randn(50, 200))
     rows[7] = 0.0
+    sizes = rows.square().mean(0).sqrt()
     with torch.no_grad():
-        layer, exact = Int8Linear(linear, integer=integer), linear(rows)
+        layer, exact = Int8Linear(linear, sizes, integer=integer), linear(rows)
         found = layer(rows)
         assert (found - exact).abs().max() < 0.02 * exact.abs().max()
         assert (found - exact).abs().max() > 1e-4
         torch.testing.assert_close(found[7], linear.bias, atol=1e-6, rtol=0)
         torch.testing.assert_close(layer(rows[3:4]), found[3:4], atol=0, rtol=0)
+
+
+def test_a_few_large_columns_do_not_take_the_scale_from_the_others() -> None:
+    torch.manual_seed(0)
+    linear, rows = torch.nn.Linear(200, 30), torch.randn(50, 200)
+    rows[:, ::50] *= 40
+    errors = []
+    for sizes in (torch.ones(200), rows.square().mean(0).sqrt()):
+        with torch.no_grad():
+            layer = Int8Linear(linear, sizes, integer=False)
+            errors.append((layer(rows) - linear(rows)).abs().mean())
+    assert errors[1] < errors[0] / 3
+
+
+def test_sizes_are_measured_on_texts_that_are_always_the_same(model: Model) -> None:
+    torch.manual_seed(0)
+    gains = []
+    for _ in range(2):
+        encoder = TextEncoder(model.encoders.text_folder, model.encoders.text, INT8)
+        layers = [each for each in encoder.model.modules() if isinstance(each, Int8Linear)]
+        gains.append(torch.cat([layer.gains for layer in layers]))
+        torch.rand(5)
+    torch.testing.assert_close(*gains, atol=0, rtol=0)
+    assert len(gains[0].unique()) > 3
 
 
 def test_processors_without_the_instructions_give_the_same_features(
@@ -79,3 +107,21 @@ def test_a_store_is_embedded_in_int8_and_stays_so(
     assert require_embeddings(store).manifest["precision"] == "int8"
     again = embed(catalogue, model, store, precision="auto")
     assert (again.precision, again.reused, again.embeddings) == ("int8", 24, first.embeddings)
+
+
+def test_heads_over_other_encoders_keep_the_precision_of_the_store(
+    store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = write(tmp_path / "c.parquet", products(12))
+    embed(catalogue, model, store, precision="int8")
+    planned: list[object] = []
+    monkeypatch.setattr("prodmatch.train.plan_features", lambda *given: planned.append(given[-1]))
+    monkeypatch.setattr("prodmatch.train.encode_missing", lambda *_, **__: _stop())
+    files = EncoderFiles.of_model(model)
+    with pytest.raises(KeyboardInterrupt):
+        fit_heads(open_catalogue(catalogue), files, tmp_path / "other", store, HeadSettings())
+    assert planned == ["int8"]
+
+
+def _stop() -> None:
+    raise KeyboardInterrupt
