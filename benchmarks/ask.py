@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--catalogue", type=Path, default=Path("sample_data/catalogue.parquet"))
     parser.add_argument("--model", default="compact")
     parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--peer", type=Path, default=Path("build/peer/bin/python"))
+    parser.add_argument("--peer", type=Path, default=Path("build/peers/plain/bin/python"))
     parser.add_argument("--rounds", type=int, default=5, help="Of whole processes.")
     parser.add_argument("--seconds", type=float, default=10, help="Of each line of the second.")
     parser.add_argument("--layers", type=int, default=12, help="Of the second text encoder.")

@@ -1,163 +1,274 @@
-"""Speed of encoding next to sentence-transformers and a DataLoader (`make bench-encode`).
+"""Speed of encoding next to its peers, in turn (`make bench-encode`).
 
-The same texts and pictures through the same weights, in turn in one process; printed are medians
-of items a second and the ratio to the peer, tokenizer or decoder to features. Runs in the
-environment of the peers. The weights of BERT-base and the ResNets are random: only speed counts.
+The same texts and pictures through the same weights: sentence-transformers by each of its back
+ends, fastembed, and a DataLoader, each in an environment of its own; printed are medians of items
+a second, the ratio to the first, and the share of the machine's peak. The weights of BERT-base
+and the ResNets are random: only speed counts.
 """
 
 import argparse
+import contextlib
 import io
+import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torchvision
+import transformers
 from PIL import Image
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
-from transformers import AutoTokenizer, BertConfig, BertModel
+from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
+from turns import PEERS, Taken, start_all, take_turns, write_results
 
-from prodmatch.embedding.encode import encode_pictures
-from prodmatch.encoders.device import CPU, Compute, Precision, has_bf16, has_int8
-from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
+from prodmatch.encoders.device import CPU, has_bf16, has_int8
 from prodmatch.model.description import open_model
-from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.storage.features import FeatureStore, content_key
 
-TEXT = TextSpec(max_tokens=64)
-Job = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures in memory, as a catalogue gives them."""
-
-    data: tuple[bytes, ...]
-    name: str = "pictures"
-
-    def pictures(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-        for row in rows.tolist():
-            yield row, self.data[row]
+WORKER = Path(__file__).with_name("encode_worker.py")
+MAX_TOKENS = 64
+SHARE = 10  # as in the worker
+PEER_WAYS = {  # the environment of each
+    "sentence-transformers, defaults": "plain",
+    "sentence-transformers, bf16": "plain",
+    "sentence-transformers, ONNX": "onnx",
+    "sentence-transformers, ONNX int8": "onnx",
+    "sentence-transformers, OpenVINO": "openvino",
+    "fastembed": "fastembed",
+}
 
 
-class Decoded(Dataset[torch.Tensor]):
-    """The same as torchvision's transforms give them."""
-
-    def __init__(self, data: Sequence[bytes]) -> None:
-        self.data = data
-        scale = v2.ToDtype(torch.float32, scale=True)
-        usual = v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-        self.prepare = v2.Compose([v2.Resize(256), v2.CenterCrop(224), v2.ToImage(), scale, usual])
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, place: int) -> torch.Tensor:
-        pixels: torch.Tensor = self.prepare(Image.open(io.BytesIO(self.data[place])).convert("RGB"))
-        return pixels
+def draw_picture(seed: int) -> bytes:
+    """A JPEG of 1,000 px with large shapes and fine grain."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (12, 12, 3), dtype=np.uint8))
+    large = np.asarray(coarse.resize((1000, 1000), Image.Resampling.BICUBIC), np.int16)
+    grain = rng.integers(-12, 13, (1000, 1000, 1), dtype=np.int16)
+    out = io.BytesIO()
+    Image.fromarray(np.clip(large + grain, 0, 255).astype(np.uint8)).save(out, "JPEG")
+    return out.getvalue()
 
 
-def draw_pictures(count: int) -> tuple[bytes, ...]:
-    """JPEGs of 1,000 px with large shapes and fine grain."""
-    rng, found = np.random.default_rng(0), []
-    for _ in range(count):
-        coarse = Image.fromarray(rng.integers(0, 255, (12, 12, 3), dtype=np.uint8))
-        large = np.asarray(coarse.resize((1000, 1000), Image.Resampling.BICUBIC), np.int16)
-        grain = rng.integers(-12, 13, (1000, 1000, 1), dtype=np.int16)
-        out = io.BytesIO()
-        Image.fromarray(np.clip(large + grain, 0, 255).astype(np.uint8)).save(out, "JPEG")
-        found.append(out.getvalue())
-    return tuple(found)
+def save_pictures(count: int, path: Path) -> None:
+    """So many pictures, drawn once."""
+    if path.exists() and pq.ParquetFile(path).metadata.num_rows == count:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor() as pool:
+        drawn = list(pool.map(draw_picture, range(count), chunksize=20))
+    pq.write_table(pa.table({"image": pa.array(drawn, pa.binary())}), path)
 
 
-def text_jobs(folder: Path, texts: Sequence[str], graphs: Path) -> dict[str, Job]:
-    peer = SentenceTransformer(modules=[words := Transformer(str(folder)), _pooling(words)])
-    peer.max_seq_length = TEXT.max_tokens
-    jobs: dict[str, Job] = {"sentence-transformers": lambda: peer.encode(texts)}
-    for precision in quick_precisions():
-        encoder = open_text_encoder(folder, TEXT, Compute(CPU.device, precision), graphs)
-        jobs[f"ours, {precision}"] = lambda encoder=encoder: encoder.encode(texts)
-    return jobs
+def our_ways() -> list[str]:
+    """The precisions that the processor has."""
+    found = {"float32": True, "bf16": has_bf16(CPU.device), "int8": has_int8(CPU.device)}
+    return [f"ours, {name}" for name, has in found.items() if has]
 
 
-def _pooling(words: Transformer) -> Pooling:
-    return Pooling(words.get_word_embedding_dimension())
-
-
-def quick_precisions() -> list[Precision]:
-    found: list[Precision] = ["float32"]
-    return found + ["bf16"] * has_bf16(CPU.device) + ["int8"] * has_int8(CPU.device)  # type: ignore[list-item]
-
-
-def picture_jobs(architecture: str, data: tuple[bytes, ...], folder: Path) -> dict[str, Job]:
-    torch.manual_seed(0)
-    network = torchvision.models.get_model(architecture, weights=None)
-    (folder / architecture).mkdir()
-    from safetensors.torch import save_file
-
-    save_file(network.state_dict(), folder / architecture / "model.safetensors")
-    network.fc = torch.nn.Identity()
-    network.eval()
-    cores = len(os.sched_getaffinity(0))
-
-    @torch.inference_mode()
-    def loop() -> None:
-        for batch in DataLoader(Decoded(data), 64, num_workers=cores):
-            network(batch)
-
-    jobs: dict[str, Job] = {"DataLoader, float32": loop}
-    spec = ImageSpec(architecture, fit="crop", resize_pixels=256, crop_pixels=224,
-                     interpolation="bilinear")  # fmt: skip
-    keys, rows = [content_key(each) for each in data], np.arange(len(data))
-    for precision in quick_precisions()[:2]:
-        compute = Compute(CPU.device, precision)
-        encoder = open_image_encoder(folder / architecture, spec, compute, folder / "graphs")
-
-        def encode(encoder: object = encoder) -> None:
-            with tempfile.TemporaryDirectory() as store:
-                encode_pictures(Pictures(data), rows, keys, encoder, FeatureStore(Path(store)))  # type: ignore[arg-type]
-
-        jobs[f"ours, {precision}"] = encode
-    return jobs
-
-
-def report(name: str, count: int, jobs: dict[str, Job], rounds: int) -> None:
-    """Medians over the rounds, after one that warms up, and the peer's share."""
-    taken: dict[str, list[float]] = {job: [] for job in jobs}
-    for _ in range(rounds + 1):
-        for job, run in jobs.items():
-            started = time.perf_counter()
-            run()
-            taken[job].append(time.perf_counter() - started)
-    rates = {job: count / statistics.median(seconds[1:]) for job, seconds in taken.items()}
-    peer = next(iter(rates.values()))
-    for job, rate in rates.items():
-        sys.stdout.write(f"{name:24}{job:24}{rate:10.1f}/s{rate / peer:8.2f}x\n")
-        sys.stdout.flush()
-
-
-def measure_peak() -> None:
-    """The machine's own peak: a product of matrices in float32 and in bf16."""
-    for dtype in (torch.float32, torch.bfloat16):
-        left, right = torch.randn(2, 1536, 1536).to(dtype)
+def measure_peak(size: int = 1536) -> dict[str, float]:
+    """GFLOP/s of a product of matrices in each precision, the best of six."""
+    left, right = torch.randn(2, size, size)
+    half = left.bfloat16(), right.bfloat16()
+    whole = (9 * left).char(), (9 * right).char()
+    kinds = {
+        "float32": lambda: left @ right,
+        "bf16": lambda: half[0] @ half[1],
+        "int8": lambda: torch._int_mm(*whole),
+    }
+    found = {}
+    for name, multiply in kinds.items():
+        if f"ours, {name}" not in our_ways():
+            continue
         seconds = []
         for _ in range(6):
             started = time.perf_counter()
-            left @ right
+            multiply()
             seconds.append(time.perf_counter() - started)
-        rate = 2 * 1536**3 / min(seconds) / 1e9
-        sys.stdout.write(f"{'product of matrices':24}{dtype!s:24}{rate:10.0f} GFLOP/s\n")
+        found[name] = 2 * size**3 / min(seconds) / 1e9
+    return found
+
+
+def text_gflop(folder: Path, texts: Sequence[str]) -> float:
+    """What a text costs in the mean, padding not counted."""
+    config = json.loads((folder / "config.json").read_text())
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+    lengths = [len(row) for row in rows]
+    linear = 2 * (4 * width * width + 2 * width * inner)
+    flop = sum(length * linear + 4 * length * length * width for length in lengths)
+    return float(config["num_hidden_layers"] * flop / len(lengths) / 1e9)
+
+
+def picture_gflop(folder: Path) -> float:
+    network = torchvision.models.get_model(folder.name, weights=None).eval()
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.zeros(1, 3, 224, 224))
+    return counter.get_total_flops() / 1e9
+
+
+def export_plain(folder: Path, out: Path) -> None:
+    """The graph and the tokenizer that fastembed reads."""
+    model = AutoModel.from_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(out)
+    (out / "config.json").write_bytes((folder / "config.json").read_bytes())
+    (out / "special_tokens_map.json").write_text(
+        json.dumps({"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"})
+    )
+    ids = torch.randint(5, 50, (2, 8))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    dims = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}
+    with contextlib.redirect_stdout(io.StringIO()):
+        program = torch.onnx.export(
+            LastStates(model).eval(), tuple(inputs.values()), input_names=list(inputs),
+            output_names=["last_hidden_state"], dynamic_shapes=(dims, dims), dynamo=True,
+        )  # fmt: skip
+    assert program is not None
+    program.save(out / "model.onnx")
+
+
+class LastStates(torch.nn.Module):
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return found
+
+
+def compete(
+    kind: str, folder: Path, source: Path, ways: Mapping[str, Path | str], rounds: int
+) -> tuple[dict[str, dict[str, Taken]], dict[str, str]]:
+    """Both jobs of all ways, and which could not take part."""
+    with tempfile.TemporaryDirectory() as name:
+        graphs = Path(name)
+        if "fastembed" in ways and Path(ways["fastembed"]).exists():
+            export_plain(folder, graphs / "plain")
+        commands = {
+            way: [python, WORKER, kind, way, folder, source, graphs] for way, python in ways.items()
+        }
+        contestants, missing = start_all(commands)
+        try:
+            found = {job: take_turns(contestants, job, rounds) for job in ("whole", "forward")}
+        finally:
+            for each in contestants:
+                each.close()
+    return found, missing
+
+
+def report(
+    name: str, count: int, gflop: float, found: Mapping[str, Mapping[str, Taken]]
+) -> list[dict[str, Any]]:
+    """Prints and gives a row for each way."""
+    peak, rows = measure_peak(), []
+    first: dict[str, float] = {}
+    for way, whole in found["whole"].items():
+        forward = found["forward"].get(way)
+        precision = next((each for each in ("bf16", "int8") if each in way), "float32")
+        row: dict[str, Any] = {"work": name, "way": way, "a second": count / whole.median}
+        row["seconds"] = list(whole.seconds)
+        row["ratio"] = row["a second"] / first.setdefault("whole", row["a second"])
+        row["cosine"] = _cosine(next(iter(found["whole"].values())).found, whole.found)
+        if forward:
+            rate = -(-count // SHARE) / forward.median
+            row["forward a second"] = rate
+            row["forward ratio"] = rate / first.setdefault("forward", rate)
+            row["share of peak"] = rate * gflop / peak.get(precision, float("nan"))
+            row["share of peak, whole"] = row["a second"] * gflop / peak[precision]
+        rows.append(row)
+        sys.stdout.write(_line(row))
+        sys.stdout.flush()
+    return rows
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    forward = row.get("forward a second")
+    alone = f"{forward:9.1f}/s{row['share of peak']:7.0%} of peak" if forward else ""
+    return f"{row['work']:24}{row['way']:34}{row['a second']:9.1f}/s{row['ratio']:8.2f}x{alone}\n"
+
+
+def _cosine(one: Any, other: Any) -> float | None:
+    """The least cosine of features that both gave."""
+    if not one or not other or len(one[0]) != len(other[0]):
+        return None
+    left, right = np.array(one), np.array(other)
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return float(((left * right).sum(1) / lengths).min())
+
+
+def read_texts(path: Path, count: int) -> list[str]:
+    """Different texts of a catalogue, from all over it."""
+    names = [name for name in pq.read_schema(path).names if name in ("title", "description")]
+    columns = pq.read_table(path, columns=names).to_pylist()
+    texts = list(dict.fromkeys(". ".join(filter(None, row.values())) for row in columns))
+    texts = [text for text in texts if text]
+    return texts[:: max(1, len(texts) // count)][:count]
+
+
+def save_encoder(model: PreTrainedModel, tokenizer: Path, out: Path) -> None:
+    """Weights in float32: in float16, as we ship them, a peer would compute in float16, slowly."""
+    model.save_pretrained(out)
+    AutoTokenizer.from_pretrained(tokenizer).save_pretrained(out)
+
+
+def text_rows(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    texts = read_texts(options.texts, options.text_count)
+    minilm, base = folder / "minilm", folder / "base"
+    shipped = open_model("compact").encoders.text_folder
+    torch.manual_seed(0)
+    save_encoder(AutoModel.from_pretrained(shipped, dtype=torch.float32), shipped, minilm)
+    save_encoder(BertModel(BertConfig()), shipped, base)
+    ours = dict.fromkeys(our_ways(), sys.executable)
+    peers = {way: PEERS / name / "bin/python" for way, name in PEER_WAYS.items()}
+    rows = []
+    for name, encoder, some in (
+        ("MiniLM-L6", minilm, texts),
+        ("BERT-base", base, texts[:: options.base_step]),
+    ):
+        if options.only not in name:
+            continue
+        source = folder / "texts.json"
+        source.write_text(json.dumps(some))
+        words = statistics.mean(len(text.split()) for text in some)
+        sys.stdout.write(f"{len(some)} texts of {words:.0f} words\n")
+        found, missing = compete("text", encoder, source, {**peers, **ours}, options.rounds)
+        label = f"{name}, {len(some)} texts of {words:.0f} words"
+        rows += report(label, len(some), text_gflop(encoder, some), found)
+        rows += [{"work": label, "way": way, "missing": why} for way, why in missing.items()]
+    return rows
+
+
+def picture_rows(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for architecture, share in (("resnet18", 1), ("resnet50", options.deep_share)):
+        if options.only not in architecture:
+            continue
+        count = round(options.picture_count * share)
+        source = Path(f"build/bench/pictures_{count}.parquet")
+        save_pictures(count, source)
+        torch.manual_seed(0)
+        network = torchvision.models.get_model(architecture, weights=None)
+        (folder / architecture).mkdir()
+        save_file(network.state_dict(), folder / architecture / "model.safetensors")
+        ways = ["DataLoader, float32", *(way for way in our_ways() if "int8" not in way)]
+        found, _ = compete(
+            "pictures", folder / architecture, source, dict.fromkeys(ways, sys.executable),
+            options.rounds,
+        )  # fmt: skip
+        label = f"{architecture}, {count} JPEGs"
+        rows += report(label, count, picture_gflop(folder / architecture), found)
+    return rows
 
 
 def main() -> None:
@@ -165,30 +276,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--texts", type=Path, required=True, help="a catalogue with titles")
     parser.add_argument("--text-count", type=int, default=3000)
+    parser.add_argument("--base-step", type=int, default=10, help="one text of so many, BERT-base")
     parser.add_argument("--picture-count", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--deep-share", type=float, default=0.3, help="of the pictures, ResNet-50")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", default="", help="rows whose name holds this")
+    parser.add_argument("--json", type=Path, help="write the figures for results.py")
     options = parser.parse_args()
-    columns = pq.read_table(options.texts, columns=["title", "description"]).to_pylist()
-    texts = [". ".join(filter(None, row.values())) for row in columns]
-    texts = list(dict.fromkeys(texts))[: options.text_count]
-    words = statistics.mean(len(text.split()) for text in texts)
-    sys.stdout.write(f"{len(texts)} texts of {words:.0f} words, {options.picture_count} pictures\n")
-    measure_peak()
-    minilm = open_model("compact").encoders.text_folder
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    before, peak = os.getloadavg()[0], measure_peak()
+    for name, rate in peak.items():
+        sys.stdout.write(f"{'product of matrices':24}{name:34}{rate:9.0f} GFLOP/s\n")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        base = folder / "base"
-        BertModel(BertConfig()).save_pretrained(base)
-        AutoTokenizer.from_pretrained(minilm).save_pretrained(base)
-        for label, encoder in (("MiniLM, 6 layers of 384", minilm), ("BERT-base", base)):
-            if options.only in label:
-                report(label, len(texts), text_jobs(encoder, texts, folder), options.rounds)
-        pictures = draw_pictures(options.picture_count)
-        for architecture in ("resnet18", "resnet50"):
-            if options.only in architecture:
-                jobs = picture_jobs(architecture, pictures, folder)
-                report(architecture, len(pictures), jobs, options.rounds)
+        rows = text_rows(options, Path(name)) + picture_rows(options, Path(name))
+    content = {"peak": peak, "load before": round(before, 1), "rows": rows}
+    write_results(options.json, "encode", content)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from turns import write_results
 
 PROGRAM = [sys.executable, "-m", "prodmatch_cli"]
 
@@ -37,6 +38,11 @@ def change_titles(source: Path, target: Path, share: float) -> int:
     return changed
 
 
+def count_products(source: Path) -> int:
+    paths = source.rglob("*.parquet") if source.is_dir() else [source]
+    return sum(pq.ParquetFile(path).metadata.num_rows for path in paths)
+
+
 def measure(catalogue: Path, store: Path, model: str) -> tuple[float, float]:
     """Processor seconds and peak megabytes of a build."""
     command = [*PROGRAM, "build", catalogue, "--store", store, "--model", model, "--quiet"]
@@ -57,12 +63,15 @@ def main() -> None:
     parser.add_argument("--model", default="compact")
     parser.add_argument("--share", type=float, default=0.01)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the figures for results.py")
     options = parser.parse_args()
+    before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         changed = change_titles(options.catalogue, folder / "changed", options.share)
         first, peak = measure(options.catalogue, folder / "first", options.model)
         sys.stdout.write(f"{'the first night':24}{first:9.1f} s{peak:8.0f} MB\n")
+        rows = [{"way": "the first night", "seconds": first, "ratio": 1.0, "peak MB": peak}]
         for _ in range(options.rounds):
             for kind, catalogue in (
                 ("nothing new", options.catalogue),
@@ -75,6 +84,10 @@ def main() -> None:
                 sys.stdout.write(
                     f"{kind:24}{seconds:9.1f} s{peak:8.0f} MB{ratio:8.1f} times less\n"
                 )
+                rows.append({"way": kind, "seconds": seconds, "ratio": ratio, "peak MB": peak})
+    products = count_products(options.catalogue)
+    content = {"products": products, "load before": round(before, 1), "rows": rows}
+    write_results(options.json, "nights", content)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from turns import write_results
 
 from prodmatch.model.description import open_model
 
@@ -63,7 +64,9 @@ def main() -> None:
     parser.add_argument("--catalogue", type=Path, required=True)
     parser.add_argument("--model", default="compact")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures for results.py")
     options = parser.parse_args()
+    before = os.getloadavg()[0]
     count = pq.ParquetFile(options.catalogue).metadata.num_rows
     with tempfile.TemporaryDirectory() as folder:
         rounds = [
@@ -73,12 +76,16 @@ def main() -> None:
     base = statistics.median(measured["baseline"].seconds for measured in rounds)
     sys.stdout.write(f"{count} products, medians of {options.rounds} rounds\n")
     sys.stdout.write(f"{'':24}{'seconds':>9}{'ratio':>8}{'peak MB':>9}{'products/s':>12}\n")
+    rows = []
     for name in rounds[0]:
         seconds = statistics.median(measured[name].seconds for measured in rounds)
         peak = statistics.median(measured[name].peak_mb for measured in rounds)
         sys.stdout.write(
             f"{name:24}{seconds:9.2f}{seconds / base:8.2f}{peak:9.0f}{count / seconds:12.0f}\n"
         )
+        rows.append({"way": name, "seconds": seconds, "ratio": seconds / base, "peak MB": peak})
+    content = {"products": count, "load before": round(before, 1), "rows": rows}
+    write_results(options.json, "job", content)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Benchmarks, recipes and evaluation run to their ends by `make`, on a few generated products."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def checkout(tmp_path: Path) -> Path:
     return link_checkout(tmp_path / "checkout")
 
 
+def stand_in(checkout: Path, *peers: str) -> None:
+    """Environments of peers that need no download: this one."""
+    for name in peers:
+        peer = checkout / "build" / "peers" / name
+        (peer / "bin").mkdir(parents=True)
+        (peer / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        (peer / "bin" / "python").chmod(0o755)
+        (peer / ".ready").touch()
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> str:
     return f"DATA={save_shared_data(tmp_path / 'data')}"
@@ -40,7 +51,7 @@ def data(tmp_path: Path) -> str:
 @pytest.mark.slow
 def test_bench_measures_every_job_and_the_baseline(checkout: Path) -> None:
     catalogue = write(checkout / "few.parquet", products(20))
-    done = make(checkout, "bench", f"CATALOGUE={catalogue}", "OPTIONS=--rounds 1")
+    done = make(checkout, "bench-job", f"CATALOGUE={catalogue}", "OPTIONS=--rounds 1")
     assert (done.returncode, done.stderr) == (0, "")
     count, _, *rows = done.stdout.splitlines()[-7:]
     assert count == "20 products, medians of 1 rounds"
@@ -54,15 +65,56 @@ def test_bench_measures_every_job_and_the_baseline(checkout: Path) -> None:
 
 
 @pytest.mark.slow
+def test_bench_encode_measures_what_there_is_and_names_what_is_missing(
+    checkout: Path, tmp_path: Path
+) -> None:
+    catalogue = write(checkout / "few.parquet", products(20))
+    stand_in(checkout, "plain", "onnx", "openvino", "fastembed")
+    (tmp_path / "fastembed.py").write_text("raise ImportError('no such peer')")
+    options = "OPTIONS=--rounds 1 --text-count 20 --picture-count 12 --deep-share 1 --base-step 9"
+    done = make(
+        checkout, "bench-encode", f"CATALOGUE={catalogue}", options, PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left out: fastembed: ImportError: no such peer" in done.stderr
+    rows = json.loads((checkout / "build/bench/encode.json").read_text())["rows"]
+    measured = {(row["work"].split(",")[0], row["way"]) for row in rows if "missing" not in row}
+    for work in ("MiniLM-L6", "BERT-base", "resnet18", "resnet50"):
+        assert (work, "ours, float32") in measured
+    assert ("resnet18", "DataLoader, float32") in measured
+    make(checkout, "bench-nights", f"CATALOGUE={catalogue}", "OPTIONS=--rounds 1")
+    write_page(checkout)
+    page = (checkout / "out" / "RESULTS.md").read_text()
+    assert "### MiniLM-L6, 20 texts" in page
+    assert "* Left out: fastembed" in page
+    assert "the first night" in page
+
+
+def write_page(checkout: Path) -> None:
+    script = [sys.executable, checkout / "benchmarks" / "results.py", "--out", "out/RESULTS.md"]
+    subprocess.run(script, cwd=checkout, check=True)
+
+
+@pytest.mark.slow
+def test_bench_index_peers_measures_what_there_is(checkout: Path, published: Path) -> None:
+    stand_in(checkout, "hnswlib", "usearch", "autofaiss")
+    options = "OPTIONS=--rounds 1 --count 200 --recall .9"
+    done = make(checkout, "bench-index-peers", f"STORE={published}", options)
+    assert done.returncode == 0, done.stderr
+    assert "left out: hnswlib: ModuleNotFoundError" in done.stderr
+    rows = json.loads((checkout / "build/bench/index.json").read_text())["rows"]
+    found = {row["way"]: row["recall"] for row in rows if "missing" not in row}
+    assert found == {"ours, codes": pytest.approx(1, abs=0.1), "ours, flat": 1.0}
+    write_page(checkout)
+    assert "| ours, flat |" in (checkout / "out" / "RESULTS.md").read_text()
+
+
+@pytest.mark.slow
 def test_bench_ask_measures_both_text_encoders_and_the_baseline(
     checkout: Path, tmp_path: Path, model: Model
 ) -> None:
     catalogue = write(checkout / "few.parquet", products(20))
-    peer = checkout / "build" / "peer"
-    (peer / "bin").mkdir(parents=True)
-    (peer / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    (peer / "bin" / "python").chmod(0o755)
-    (peer / ".ready").touch()
+    stand_in(checkout, "plain")
     (tmp_path / "sentence_transformers.py").write_text(SENTENCE_TRANSFORMERS)
     options = f"OPTIONS=--rounds 1 --seconds 0.1 --layers 1 --model {model.folder}"
     done = make(
