@@ -182,7 +182,7 @@ def test_known_words_stay_as_they_were_typed() -> None:
 
 
 RIGHT_WORDS = (
-    "braun parka dove soap shaver loreal daddario oneill nespresso fender trowel "
+    "swatch chanel braun parka dove soap shaver loreal daddario oneill nespresso fender trowel "
     "brogues crocs casio nikon garmin tefal anorak futon sconce pergola ukulele oboe "
     "kayak zester "
 )
@@ -278,7 +278,9 @@ def test_a_rare_word_beside_a_common_one_is_a_slip_of_it() -> None:
     assert correct_spelling("dres", Words({"dress": 9})).text == "dress"
     assert correct_spelling("matress", Words({"mattress": 30})).text == "mattress"
     assert correct_spelling("sandels", Words({"sandals": 200})).text == "sandals"
-    assert correct_spelling("sorts", Words({"sports": 400})).text == "sports"
+    for word, near in (("swatch", "switch"), ("chanel", "channel"), ("sorts", "sports")):
+        for text in (word, f"{word} strap"):
+            assert correct_spelling(text, Words({near: 400, "strap": 90})).text == text
     assert correct_spelling("parka", Words({"park": 900})).text == "parka"
 
 

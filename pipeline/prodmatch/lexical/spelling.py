@@ -2,8 +2,8 @@
 
 Both the words and the vector of a query are made from what comes out: a mistyped word finds
 nothing by words, and is broken by the encoder into pieces that mean nothing. A word that any
-vocabulary holds is right, but for a rare one that no product contains next to a common one that
-many do.
+vocabulary holds is right, but for a very rare one that no product contains next to a common one
+that many do.
 """
 
 import math
@@ -32,6 +32,7 @@ MORE_COMMON = 0.5  # of how much more common than a known word it is
 KNOWN_COST = 2.0  # times that an edit of a known word costs
 CATALOGUE = 0.3  # of the products of a catalogue: more of them have more words by chance
 LEAST_UNKNOWN, LEAST_KNOWN = 0.3, 0.6  # that is enough
+WELL_KNOWN = 2.5  # a word so common in English is right: "swatch" where products say "switch"
 SHORT_LETTERS, SHORT = 5, 0.3  # of an unknown word that may well be a name, and how much more
 # Of a word that is right as one, though products say it as two: how common, or in how many of them.
 COMMON_LEVEL, USUAL_PRODUCTS = 2.0, 5
@@ -181,7 +182,7 @@ def _spell(term: str, lexicon: Lexicon) -> str | None:
     count, *others = lexicon.counts([term, *forms])
     if level is None and max(others) >= MUCH_MORE * max(count, 1):
         return forms[others.index(max(others))]
-    if count or lexicon.says(term):
+    if count or lexicon.says(term) or (level or 0.0) >= WELL_KNOWN:
         return ""
     return _likeliest(term, level, lexicon)
 
