@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prodmatch.errors import MismatchError, QueryError, StoreError
-from prodmatch.matching.labelled_pairs import LabelledPairs
 from prodmatch.matching.match_files import (
     GROUPS,
     PAIRS,
@@ -13,7 +12,8 @@ from prodmatch.matching.match_files import (
     write_pairs,
 )
 from prodmatch.matching.matcher import Matcher
-from prodmatch.matching.pair_scorer import PairScorer, open_scorer
+from prodmatch.matching.scoring.labelled_pairs import LabelledPairs
+from prodmatch.matching.scoring.pair_scorer import PairScorer, open_scorer
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.settings import read_settings
 
@@ -126,7 +126,7 @@ def find_matches(
 
 def _train(matcher: Matcher, settings: MatchSettings) -> tuple[PairScorer, list[str]]:
     """A scorer trained on the labelled pairs, kept where it is wanted, and what to warn of."""
-    from prodmatch.matching.scorer_training import train_scorer  # needs an extra
+    from prodmatch.matching.scoring.scorer_training import train_scorer  # needs an extra
 
     path = settings.pairs or Path()
     pairs = matcher.read_labels(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from prodmatch.matching.matcher import Matcher
-from prodmatch.matching.pair_scorer import HeldOut
-from prodmatch.matching.scorer_training import recalibrate, train_scorer
+from prodmatch.matching.scoring.pair_scorer import HeldOut
+from prodmatch.matching.scoring.scorer_training import recalibrate, train_scorer
 from prodmatch.search.product_index import open_index
 
 

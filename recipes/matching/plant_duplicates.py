@@ -1,7 +1,8 @@
 """Writes a catalogue with planted duplicates and variants, and the pairs that are known of it.
 
 Duplicates are re-titled and have their picture scaled, cropped and encoded anew; variants say
-another colour, size, capacity or pack, with the same picture or one of another hue.
+another colour, size, capacity or pack, with the same picture or one of another hue, or have the
+same title and a picture of another hue. Products of one title are taken together or not at all.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from PIL import Image
 COLOURS = "black blue red green white grey pink purple yellow brown".split()  # noqa: SIM905
 COLOUR = re.compile(rf"\b({'|'.join(COLOURS)})\b", re.IGNORECASE)
 CAPACITY = re.compile(r"\b(\d+)\s?(GB|TB|L|ml|W|mAh|Inch|MP)\b", re.IGNORECASE)
-SIZES = ["S", "M", "L", "XL"]
+SIZES = [*map(str, range(36, 46, 2)), "S", "M", "L", "XL", "Small", "Medium", "X-Large", "XX-Large"]
+LEAST_CHANGE = 12.0  # of 255, by another hue
+ONE_IN = 3  # bases, of a title that several products have
 NOISE = ["", "", " - Buy Online", " | New", " (Original)", " with Free Shipping", " Best Price"]
 WORDS = {
     "men": "Mens", "women": "Womens", "women's": "Ladies", "t-shirt": "Tee", "tshirt": "T-Shirt",
@@ -75,17 +78,30 @@ def vary(title: str, chance: random.Random) -> tuple[str, str]:
         other = int(number) * 2 if chance.random() < 0.5 or int(number) < 4 else int(number) // 2
         return title.replace(f"{number}", str(other)), kind
     if kind == "size":
-        return f"{title}, Size {chance.choice([36, 38, 40, 42, 44])}", kind
+        size = chance.choice(SIZES)
+        return chance.choice([f"{title}, Size {size}", f"{title} [{size}]"]), kind
     return f"{title} (Pack of {chance.choice([2, 3, 4, 6])})", kind
+
+
+def has_hue(data: bytes) -> bool:
+    """Whether a picture is another one in another hue."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    change = np.abs(np.float32(picture) - np.float32(shift_hue(picture, 85)))
+    return float(change.mean(axis=2).mean()) >= LEAST_CHANGE
+
+
+def shift_hue(picture: Image.Image, steps: int) -> Image.Image:
+    """The picture with its hues shifted by steps of 256."""
+    pixels = np.array(picture.convert("HSV"))
+    pixels[..., 0] += np.uint8(steps)
+    return Image.fromarray(pixels, "HSV").convert("RGB")
 
 
 def change_picture(data: bytes, chance: random.Random, *, other_hue: bool = False) -> bytes:
     """The picture scaled, cropped and encoded anew; for a variant of another hue too."""
     picture = Image.open(io.BytesIO(data)).convert("RGB")
     if other_hue:
-        pixels = np.array(picture.convert("HSV"))
-        pixels[..., 0] += np.uint8(chance.randrange(50, 200))
-        picture = Image.fromarray(pixels, "HSV").convert("RGB")
+        picture = shift_hue(picture, chance.randrange(50, 200))
     width, height = picture.size
     cut = [chance.uniform(0, 0.06) for _ in range(4)]
     box = (cut[0] * width, cut[1] * height, (1 - cut[2]) * width, (1 - cut[3]) * height)
@@ -100,9 +116,14 @@ def change_picture(data: bytes, chance: random.Random, *, other_hue: bool = Fals
 def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The products with planted ones among them, and the pairs that are known."""
     chance = random.Random(seed)
-    once = products[~products.title.str.lower().duplicated(keep=False) & products.image.notna()]
-    once = once[once.title.str.split().str.len() >= 4]
-    bases = once.sample(min(count, len(once)), random_state=seed)
+    usable = products[products.image.notna() & (products.title.str.split().str.len() >= 4)]
+    repeated = usable.title.str.lower().duplicated(keep=False)
+    parts = [usable[repeated], usable[~repeated]]
+    counts = [count // ONE_IN, count - count // ONE_IN]
+    bases = pd.concat(
+        part.sample(min(wanted, len(part)), random_state=seed)
+        for part, wanted in zip(parts, counts, strict=True)
+    )
     rows, pairs = [], []
     for base in bases.itertuples():
         family = [(base.product_id, "")]
@@ -115,16 +136,30 @@ def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, 
             name = f"{base.product_id}-var{number}"
             title, kind = vary(base.title, chance)
             hue = kind == "colour" and chance.random() < 0.7
+            if chance.random() < 0.25 and has_hue(base.image):
+                title, kind, hue = base.title, f"picture {number}", True
             written = retitle(title, chance) if chance.random() < 0.5 else title
             rows.append((name, written, change_picture(base.image, chance, other_hue=hue)))
             family.append((name, f"{kind}:{title}"))
         for place, (one, kind) in enumerate(family):
             for other, its in family[place + 1 :]:
-                pairs.append((one, other, kind == its, kind or its))
+                pairs.append((one, other, kind == its, _differs(kind, its)))
     planted = pd.DataFrame(rows, columns=["product_id", "title", "image"])
     together = pd.concat([products[["product_id", "title", "image"]], planted])
     known = pd.DataFrame(pairs, columns=["left", "right", "match", "differs"])
     return together.sort_values("product_id"), known
+
+
+def _differs(*variants: str) -> str:
+    """The kinds of difference of two variants of a product."""
+    return "|".join(sorted({each.split(":")[0].split()[0] for each in variants if each}))
+
+
+def sample_titles(products: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """About so many products, all of those titles that are drawn."""
+    titles = products.title.fillna("").str.lower()
+    drawn = pd.Series(titles.unique()).sample(frac=min(1.0, count / len(titles)), random_state=seed)
+    return products[titles.isin(set(drawn))]
 
 
 def main() -> None:
@@ -141,7 +176,7 @@ def main() -> None:
     for path in options.catalogue:
         part = pq.read_table(path, columns=["product_id", "title", "image", "split"]).to_pandas()
         part = part[part.split.isin(options.splits.split(","))]
-        parts.append(part.sample(min(len(part), options.products), random_state=options.seed))
+        parts.append(sample_titles(part, options.products, options.seed))
     products, pairs = plant(pd.concat(parts), options.planted, options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pandas(products, preserve_index=False)

@@ -13,7 +13,7 @@ import numpy as np
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.pair_features import NAMES
-from prodmatch.matching.scorer_training import Labels, train_scorer
+from prodmatch.matching.scoring.scorer_training import Labels, train_scorer
 from prodmatch.search.product_index import open_index
 
 MARGINS = [NAMES.index(name) for name in ("margin_least", "margin_most")]

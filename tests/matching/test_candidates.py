@@ -5,7 +5,7 @@ import numpy as np
 from prodmatch.matching.candidate_pairs import Candidates
 from prodmatch.matching.competition import Competition
 from prodmatch.matching.lexical_candidates import MOST_POSTINGS, LexicalIndex
-from prodmatch.matching.listings import Sets
+from prodmatch.matching.listings.numbered_listings import Sets
 
 
 def test_rare_words_find() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from prodmatch.matching.differences import find_differences, share_words
-from prodmatch.matching.parsed_text import parse_text
+from prodmatch.matching.listings.parsed_text import parse_text
 
 
 def differences(one: str, other: str) -> list[str]:

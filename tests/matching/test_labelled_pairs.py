@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from prodmatch.errors import QueryError
-from prodmatch.matching.labelled_pairs import LabelledPairs, read_labelled_pairs
+from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 
 ROWS = {"a": 0, "b": 1, "c": 2}
 

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from prodmatch.matching.listings import Listings, ListingsBuilder, Vocabulary, term_weights
+from prodmatch.matching.listings.numbered_listings import (
+    Listings,
+    ListingsBuilder,
+    Vocabulary,
+    term_weights,
+)
+from prodmatch.matching.listings.parsed_text import parse_text
 from prodmatch.matching.pair_features import NAMES, PairCosines, PairFeatures
-from prodmatch.matching.parsed_text import parse_text
 
 TEXTS = [
     "Acme AB-123X Drill 18 V, 2 kg, black",

@@ -8,8 +8,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from prodmatch.errors import MismatchError, ModelError, QueryError
 from prodmatch.matching.pair_features import NAMES
-from prodmatch.matching.pair_scorer import HeldOut, open_scorer
-from prodmatch.matching.scorer_training import (
+from prodmatch.matching.scoring.pair_scorer import HeldOut, open_scorer
+from prodmatch.matching.scoring.scorer_training import (
     Labels,
     _read_trees,
     fit_calibration,
@@ -118,7 +118,7 @@ def test_a_scorer_of_other_features_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_scorer(labels(), "test").save(tmp_path / "scorer")
-    monkeypatch.setattr("prodmatch.matching.pair_scorer.NAMES", NAMES[1:])
+    monkeypatch.setattr("prodmatch.matching.scoring.pair_scorer.NAMES", NAMES[1:])
     with pytest.raises(MismatchError, match="another version"):
         open_scorer(tmp_path / "scorer")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from prodmatch.matching.indexed_listings import IndexedListings
 from prodmatch.matching.lexical_candidates import LexicalIndex
-from prodmatch.matching.listings import Floats, Ints, Sets
+from prodmatch.matching.listings.indexed_listings import IndexedListings
+from prodmatch.matching.listings.numbered_listings import Floats, Ints, Sets
 from prodmatch.matching.pair_features import PairCosines, Values, overlap
 from prodmatch.storage.vectors import Vectors
 

@@ -7,7 +7,7 @@ pair as much as what the pair itself says.
 import numpy as np
 
 from prodmatch.matching.candidate_pairs import Candidates
-from prodmatch.matching.listings import Ints
+from prodmatch.matching.listings.numbered_listings import Ints
 from prodmatch.matching.pair_features import Margins, Values
 
 

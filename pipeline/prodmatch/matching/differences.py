@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prodmatch.matching.attributes import read_attributes
-from prodmatch.matching.parsed_text import COLOURS, ParsedText, split_quantity
+from prodmatch.matching.listings.attributes import read_attributes
+from prodmatch.matching.listings.parsed_text import COLOURS, ParsedText, split_quantity
 
 SHARED = 0.65  # of the words of two variants, shared: twice over both counts
 # They name what differs, or stand in any title.

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from prodmatch.matching.listings import Ints
+from prodmatch.matching.listings.numbered_listings import Ints
 from prodmatch.matching.pair_features import Values
 
 LARGEST_COMPLETED = 64  # members of a component whose missing pairs are scored, too

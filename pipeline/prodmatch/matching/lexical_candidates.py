@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from prodmatch.matching.listings import Floats, Ints, Sets
+from prodmatch.matching.listings.numbered_listings import Floats, Ints, Sets
 
 MOST_POSTINGS = 20_000  # rows that one search looks at
 

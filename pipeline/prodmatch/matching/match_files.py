@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from prodmatch.errors import QueryError
 from prodmatch.matching.differences import Difference, find_differences, share_words
 from prodmatch.matching.duplicate_groups import name_groups
+from prodmatch.matching.listings.parsed_text import ParsedText, parse_text
 from prodmatch.matching.matcher import Matcher, ScoredPairs
-from prodmatch.matching.parsed_text import ParsedText, parse_text
 from prodmatch.products.product_db import Products
 from prodmatch.storage.atomic import new_file
 

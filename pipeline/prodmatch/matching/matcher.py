@@ -16,12 +16,12 @@ from prodmatch.matching.duplicate_groups import (
     missing_pairs,
     probabilities_by_pair,
 )
-from prodmatch.matching.indexed_listings import IndexedListings, read_listings
-from prodmatch.matching.labelled_pairs import LabelledPairs, read_labelled_pairs
-from prodmatch.matching.listings import Floats, Ints, Vocabulary, term_weights
+from prodmatch.matching.listings.indexed_listings import IndexedListings, read_listings
+from prodmatch.matching.listings.numbered_listings import Floats, Ints, Vocabulary, term_weights
 from prodmatch.matching.pair_features import PairCosines, PairFeatures, Values
-from prodmatch.matching.pair_scorer import PairScorer
-from prodmatch.matching.scorer_training import Labels
+from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
+from prodmatch.matching.scoring.pair_scorer import PairScorer
+from prodmatch.matching.scoring.scorer_training import Labels
 from prodmatch.search.searcher import Searcher
 
 BLOCK_PAIRS = 16_384

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.matching.attributes import ATTRIBUTES
-from prodmatch.matching.listings import Floats, Ints, Listings, Sets
+from prodmatch.matching.listings.attributes import ATTRIBUTES
+from prodmatch.matching.listings.numbered_listings import Floats, Ints, Listings, Sets
 
 Values = npt.NDArray[np.float64]
 GRAM_SPACE = 1 << 24

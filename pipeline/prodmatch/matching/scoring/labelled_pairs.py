@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
-from prodmatch.matching.listings import Ints
+from prodmatch.matching.listings.numbered_listings import Ints
 
 YES = frozenset("1 true yes y t match same".split())  # noqa: SIM905
 NO = frozenset("0 false no n f different variant".split())  # noqa: SIM905

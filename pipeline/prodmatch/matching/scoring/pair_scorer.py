@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from prodmatch.errors import MismatchError, ModelError, QueryError
-from prodmatch.matching.boosted_trees import BoostedTrees, tree_arrays
-from prodmatch.matching.listings import Floats
+from prodmatch.matching.listings.numbered_listings import Floats
 from prodmatch.matching.pair_features import NAMES
+from prodmatch.matching.scoring.boosted_trees import BoostedTrees, tree_arrays
 from prodmatch.storage.atomic import new_file
 
 FORMAT = 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.matching.listings import Floats
+from prodmatch.matching.listings.numbered_listings import Floats
 
 BLOCK_ROWS = 512  # whose nodes of all trees are in the cache of a processor
 

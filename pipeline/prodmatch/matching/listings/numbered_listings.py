@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.matching.attributes import ATTRIBUTES
-from prodmatch.matching.parsed_text import KINDS, ParsedText, iterate_kinds
+from prodmatch.matching.listings.attributes import ATTRIBUTES
+from prodmatch.matching.listings.parsed_text import KINDS, ParsedText, iterate_kinds
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

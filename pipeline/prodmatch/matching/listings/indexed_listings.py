@@ -11,9 +11,14 @@ import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
 from prodmatch.lexical.folding import fold
-from prodmatch.matching.attributes import read_attributes
-from prodmatch.matching.listings import Ints, Listings, ListingsBuilder, Vocabulary
-from prodmatch.matching.parsed_text import parse_text
+from prodmatch.matching.listings.attributes import read_attributes
+from prodmatch.matching.listings.numbered_listings import (
+    Ints,
+    Listings,
+    ListingsBuilder,
+    Vocabulary,
+)
+from prodmatch.matching.listings.parsed_text import parse_text
 from prodmatch.products.prices import PriceColumn
 from prodmatch.search.searcher import Searcher
 from prodmatch.search.vector_index import AnnIndex

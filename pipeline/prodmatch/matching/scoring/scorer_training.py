@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import QueryError
-from prodmatch.matching.boosted_trees import BoostedTrees
-from prodmatch.matching.listings import Floats, Ints
-from prodmatch.matching.pair_scorer import HeldOut, PairScorer, sigmoid
+from prodmatch.matching.listings.numbered_listings import Floats, Ints
+from prodmatch.matching.scoring.boosted_trees import BoostedTrees
+from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer, sigmoid
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier

@@ -1,0 +1,1 @@
+"""The scorer of pairs: boosted trees, their calibration and training, labelled pairs."""
