@@ -15,7 +15,7 @@ from prodmatch_cli.text import one_line
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMS = ("text", "json")
-LONG = ("train", "pretrain", "serve")  # whose progress is shown on a terminal and off it
+LONG = ("match", "train", "pretrain", "serve")  # whose progress is shown on a terminal and off it
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}  # all else are fields
 
 

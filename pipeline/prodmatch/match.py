@@ -1,9 +1,19 @@
 """Job: pairs of listings that are one product, and groups of them, as Parquet."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodmatch.errors import MismatchError, QueryError, StoreError
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.errors import MismatchError, ProdmatchError, QueryError, StoreError
+from prodmatch.matching.kept_scores import (
+    SCORES,
+    ScoredPairs,
+    name_scores,
+    read_scores,
+    write_scores,
+)
 from prodmatch.matching.match_files import (
     GROUPS,
     PAIRS,
@@ -16,6 +26,8 @@ from prodmatch.matching.scoring.labelled_pairs import LabelledPairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer, open_scorer
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.settings import read_settings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,9 @@ class MatchReport:
     left: int  # listings
     right: int
     equal: int  # of these, equal to an earlier one in all but the id
-    candidates: int  # pairs that were scored
+    candidates: int  # pairs
+    scored: int  # of these, by this run; the probability of the others is that of an earlier one
+    pictures: int  # pairs whose pictures were compared
     same: int  # pairs
     variants: int
     in_doubt: int
@@ -69,6 +83,7 @@ def find_matches(
     settings: MatchSettings | None = None,
     *,
     against: ProductIndex | None = None,
+    catalogue: Catalogue | None = None,
 ) -> MatchReport:
     """Pairs and groups of one product, inside an index or of it and another, written to `out`.
 
@@ -81,6 +96,7 @@ def find_matches(
         out: a directory.
         settings: how pairs are sought and told apart.
         against: the other index, of the same model, whose listings are the right ones.
+        catalogue: where the pictures of `index` are; what it was made from if None.
 
     Raises:
         QueryError: the labelled pairs or the settings cannot be used.
@@ -94,22 +110,29 @@ def find_matches(
     warnings = [] if against is None else _compare(index, against)
     old = read_old_groups(out / GROUPS)
     scorer = None if settings.pairs is not None else open_scorer(settings.scorer)
-    matcher = Matcher(index.searcher, None if against is None else against.searcher)
-    found = matcher.find(settings.candidates)
-    if scorer is None:
-        scorer, more = _train(matcher, settings)
-        warnings += more
-    threshold = scorer.held_out.threshold(settings.precision)
-    scored = matcher.score(found, scorer)
+    catalogues = (
+        catalogue or _open_catalogue(index, warnings),
+        None if against is None else _open_catalogue(against, warnings),
+    )
+    searchers = index.searcher, None if against is None else against.searcher
+    logger.info("reading the listings", extra={"phase": "read"})
+    matcher = Matcher(*searchers, catalogues)
+    run = _score(matcher, scorer, settings, out / SCORES, warnings)
+    scorer, threshold, scored = run.scorer, run.threshold, run.scored
+    logger.info("grouping", extra={"phase": "group"})
     groups = matcher.group(scored, scorer, threshold)
+    logger.info("writing", extra={"phase": "write"})
     counts = write_pairs(out / PAIRS, matcher, scored, threshold)
     write_groups(out / GROUPS, matcher, groups, old)
+    write_scores(out / SCORES, run.name, (matcher.left, matcher.right), scored)
     return MatchReport(
         out=str(out),
         left=len(matcher.left),
         right=len(matcher.right),
         equal=matcher.equal_count,
-        candidates=len(found.rows),
+        candidates=len(scored.probability),
+        scored=scored.scored,
+        pictures=scored.pictures,
         same=counts.same,
         variants=counts.variant,
         in_doubt=counts.different,
@@ -122,6 +145,58 @@ def find_matches(
         generation=index.generation.number,
         warnings=warnings,
     )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What scored the pairs, and what it found."""
+
+    scorer: PairScorer
+    threshold: float
+    scored: ScoredPairs
+    name: str  # of all that the scores depend on besides the listings
+
+
+def _score(
+    matcher: Matcher,
+    scorer: PairScorer | None,
+    settings: MatchSettings,
+    path: Path,
+    warnings: list[str],
+) -> _Run:
+    """Scores the candidates; those of an earlier run by the same scorer keep their scores.
+
+    Args:
+        matcher: of the listings.
+        scorer: None where one is trained.
+        settings: how pairs are sought and told apart.
+        path: of the kept scores.
+        warnings: which more are added to.
+    """
+    sides = matcher.left, matcher.right
+    own = settings.candidates, matcher.is_one, matcher.compares_pictures
+    kept = None if scorer is None else read_scores(path, name_scores(scorer.digest(), own), sides)
+    logger.info("finding candidates", extra={"phase": "candidates"})
+    found = matcher.find(settings.candidates, kept)
+    if scorer is None:
+        logger.info("training a scorer", extra={"phase": "train"})
+        scorer, more = _train(matcher, settings)
+        warnings += more
+    threshold = scorer.held_out.threshold(settings.precision)
+    logger.info("scoring %d pairs", len(found.rows), extra={"phase": "score"})
+    scored = matcher.score(found, scorer, kept)
+    matcher.score_equal(scorer, threshold)
+    return _Run(scorer, threshold, scored, name_scores(scorer.digest(), own))
+
+
+def _open_catalogue(index: ProductIndex, warnings: list[str]) -> Catalogue | None:
+    """What an index was made from, whose pictures are compared; None where it has none."""
+    try:
+        found = open_remembered(index.store, fetch="nothing")
+    except ProdmatchError as error:
+        warnings.append(f"pictures of {index.store} are compared by their vectors alone: {error}")
+        return None
+    return found if found.mapping.image is not None else None
 
 
 def _train(matcher: Matcher, settings: MatchSettings) -> tuple[PairScorer, list[str]]:

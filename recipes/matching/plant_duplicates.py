@@ -143,11 +143,17 @@ def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, 
             family.append((name, f"{kind}:{title}"))
         for place, (one, kind) in enumerate(family):
             for other, its in family[place + 1 :]:
-                pairs.append((one, other, kind == its, _differs(kind, its)))
+                if kind == its or _says_size(kind) == _says_size(its):
+                    pairs.append((one, other, kind == its, _differs(kind, its)))
     planted = pd.DataFrame(rows, columns=["product_id", "title", "image"])
     together = pd.concat([products[["product_id", "title", "image"]], planted])
     known = pd.DataFrame(pairs, columns=["left", "right", "match", "differs"])
     return together.sort_values("product_id"), known
+
+
+def _says_size(kind: str) -> bool:
+    """Whether a variant says a size; of one that does not nobody knows whether it is another."""
+    return kind.startswith("size:")
 
 
 def _differs(*variants: str) -> str:

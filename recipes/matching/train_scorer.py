@@ -1,7 +1,9 @@
 """Trains the shipped scorer of pairs on stores of labelled pairs; says what it finds of each.
 
 A source is LEFT_STORE,RIGHT_STORE,PAIRS of two shops, or STORE,PAIRS of one catalogue. In one
-catalogue candidates that are no labelled pair are examples of what is different.
+catalogue candidates that are no labelled pair are examples of what is different, unless their
+pictures, or texts without pictures, are one and the same. All products of a title must be in it, as
+`plant_duplicates.py` takes them: that equal titles often name several products is learnt there.
 """
 
 import argparse
@@ -10,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.pair_features import NAMES
-from prodmatch.matching.scoring.scorer_training import Labels, train_scorer
+from prodmatch.matching.scoring.scorer_training import BoostingSettings, Labels, train_scorer
 from prodmatch.search.product_index import open_index
 
 MARGINS = [NAMES.index(name) for name in ("margin_least", "margin_most")]
+PICTURES = [NAMES.index(name) for name in NAMES if name.startswith("pictures_")]
+FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has none
 CANDIDATES = 10
 
 
@@ -32,27 +37,44 @@ def read_source(value: str, chance: np.random.Generator, negatives: int) -> Sour
     """The pairs of a source; of half of those of two shops the margins are forgotten."""
     *stores, pairs = map(Path, value.split(","))
     indexes = [open_index(store) for store in stores]
-    matcher = Matcher(*(index.searcher for index in indexes))
+    if len(stores) == 2:
+        matcher = Matcher(*(index.searcher for index in indexes))
+        matcher.find(CANDIDATES)
+        labels = matcher.labels(matcher.read_labels(pairs))
+        forget(labels, MARGINS, 0.5, chance)
+        return Source(pairs.stem, labels)
+    matcher = Matcher(indexes[0].searcher, catalogues=(open_remembered(stores[0]), None))
     found = matcher.find(CANDIDATES)
     known = matcher.read_labels(pairs)
-    labels = matcher.labels(known)
-    if len(stores) == 2:
-        forgotten = chance.random(len(known.match)) < 0.5
-        labels.features[np.ix_(forgotten, MARGINS)] = np.nan
-        return Source(pairs.stem, labels)
     families = np.arange(len(matcher.left))
     for members in find_components(known.rows, known.others):
         families[members] = members[0]
-    strange = families[found.rows] != families[found.others]
-    cosines = matcher.score_cosines(found)
-    strange &= ~((np.nan_to_num(cosines.text) > 0.98) | (np.nan_to_num(cosines.image) > 0.97))
-    chosen = np.flatnonzero(strange)
-    chosen = chance.choice(chosen, min(negatives, len(chosen)), replace=False)
+    chosen = np.flatnonzero(families[found.rows] != families[found.others])
+    count = min(negatives * len(matcher.left), len(chosen))
+    chosen = chance.choice(chosen, count, replace=False)
     more = found.take(np.sort(chosen))
     extra = matcher.labels(
         replace(known, rows=more.rows, others=more.others, match=np.zeros(len(chosen), np.bool_))
     )
-    return Source(pairs.parent.name, join([labels, extra]))
+    different = ~may_match(extra.features)
+    extra = Labels(extra.features[different], extra.match[different], extra.groups[different])
+    labels = join([matcher.labels(known), extra])
+    forget(labels, PICTURES, FORGOTTEN, chance)
+    return Source(pairs.parent.name, labels)
+
+
+def forget(labels: Labels, columns: list[int], share: float, chance: np.random.Generator) -> None:
+    """Makes features of a share of the pairs unknown."""
+    forgotten = chance.random(len(labels.match)) < share
+    labels.features[np.ix_(forgotten, columns)] = np.nan
+
+
+def may_match(features: np.ndarray) -> np.ndarray:
+    """Which pairs may be duplicates of the catalogue: one picture, or one text without pictures."""
+    names = ("text_cosine", "image_cosine", *(NAMES[place] for place in PICTURES))
+    text, image, apart, colour, alike = (features[:, NAMES.index(name)] for name in names)
+    one_picture = (image > 0.985) | ((apart < 0.1) & (colour < 2.5) & (alike > 0.97))
+    return one_picture | (np.isnan(image) & (text > 0.98))
 
 
 def join(labels: list[Labels]) -> Labels:
@@ -70,7 +92,7 @@ def main() -> None:
     """Reads the arguments and writes the scorer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", nargs="+")
-    parser.add_argument("--negatives", type=int, default=6000)
+    parser.add_argument("--negatives", type=int, default=4, help="of every listing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -79,7 +101,8 @@ def main() -> None:
     for source in sources:
         match = source.labels.match
         print(f"{source.name}: {len(match)} pairs, {int(match.sum())} match")  # noqa: T201
-    scorer = train_scorer(join([each.labels for each in sources]), "shipped")
+    labels = join([each.labels for each in sources])
+    scorer = train_scorer(labels, "shipped", BoostingSettings(trees=250, leaves=20))
     held = scorer.held_out
     print(f"calibration error {held.calibration_error():.4f}")  # noqa: T201
     for precision in (0.9, 0.95, 0.98):

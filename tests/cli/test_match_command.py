@@ -23,10 +23,19 @@ def test_the_report_is_a_line_of_json(published: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert report["left"] == 60
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "pairs.parquet",
-        "groups.parquet",
-    }
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"pairs.parquet", "groups.parquet", "scores.safetensors"}
+
+
+def test_phases_are_lines_off_a_terminal(published: Path, tmp_path: Path) -> None:
+    done = invoke("--store", published, "--out", tmp_path / "out")
+    lines = [line.split(" ", 2)[2] for line in done.stderr.splitlines() if line[:2] == "20"]
+    assert [line for line in lines if not line.startswith("scoring")] == [
+        "reading the listings",
+        "finding candidates",
+        "grouping",
+        "writing",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Matching from store to files."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -119,6 +121,67 @@ def test_a_second_run_keeps_ids_and_bytes(shop: Path, tmp_path: Path) -> None:
         run(shop, out)
         contents.append([path.read_bytes() for path in sorted(out.iterdir())])
     assert contents[0] == contents[1]
+
+
+def test_a_night_scores_only_what_is_new(tiny: Model, tmp_path: Path) -> None:
+    """Of a new listing the pairs are scored; the rest is as it was, but for what is removed."""
+    rows = [row("p", number) for number in range(COUNT)]
+    rows.append(row("p", 3, product_id="q003"))
+    store = publish(tmp_path / "shop", tiny, rows)
+    first = run(store, tmp_path / "out")
+    assert first.scored == first.candidates
+    before = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    groups = pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
+    rows = [each for each in rows if each["product_id"] != "p007"]
+    rows.append(row("p", 4, product_id="q004", title="red lamp number QX128 anew"))
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=SCHEMA), tmp_path / "shop" / "catalogue.parquet"
+    )
+    night(tmp_path / "shop" / "catalogue.parquet", tiny, store)
+    second = run(store, tmp_path / "out")
+    assert 0 < second.scored <= MatchSettings().candidates
+    assert run(store, tmp_path / "out").scored == 0
+    after = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    there = {"p007", "q004"}
+    kept = [[p for p in pairs if not there & {p["left"], p["right"]}] for pairs in (before, after)]
+    assert kept[0] == kept[1]
+    assert groups == [
+        group
+        for group in pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
+        if group["product_id"] in {each["product_id"] for each in groups}
+    ]
+
+
+def test_thousands_that_look_alike_are_one_group(tiny: Model, tmp_path: Path) -> None:
+    """They differ in the price and have one title and picture; a hundred differ in nothing."""
+    rows = [row("p", number) for number in range(COUNT)]
+    alike = [
+        row("p", 3, product_id=f"x{n:04d}", price=10 + max(n - 100, 0) / 1000) for n in range(2000)
+    ]
+    store = publish(tmp_path / "shop", tiny, rows + alike)
+    settings = MatchSettings(precision=0.5)
+    report = run(store, tmp_path / "out", settings)
+    assert report.equal == 2000  # to p003
+    assert report.candidates < 11 * (COUNT + 1)
+    groups = pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
+    of = {group["product_id"]: group["group_id"] for group in groups}
+    assert len({of[f"x{n:04d}"] for n in range(2000)} | {of["p003"]}) == 1
+
+
+def test_pictures_are_compared_where_they_can_be_read(shop: Path, tmp_path: Path) -> None:
+    report = run(shop, tmp_path / "out")
+    assert report.pictures > 0
+    assert report.warnings == []
+    copy = tmp_path / "shop"
+    shutil.copytree(shop, copy)
+    settings = json.loads((copy / "store.json").read_text())
+    settings["catalogue"] = str(tmp_path / "gone.parquet")
+    (copy / "store.json").write_text(json.dumps(settings))
+    report = run(copy, tmp_path / "again")
+    assert report.pictures == 0
+    assert [line.partition(" are compared by their vectors")[0] for line in report.warnings] == [
+        f"pictures of {copy}"
+    ]
 
 
 def test_two_shops_are_matched_by_labels(

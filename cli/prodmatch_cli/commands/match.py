@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
+from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.match import MatchReport, MatchSettings, find_matches
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import new_file
@@ -65,7 +66,7 @@ from prodmatch_cli.output import print_json
 @click.option(
     "--catalogue",
     type=PLACE,
-    help="Where the pictures of --html are.  [default: what the store was made from]",
+    help="Where the pictures are that are compared.  [default: what the store was made from]",
 )
 def match(
     store: Path,
@@ -93,9 +94,11 @@ def match(
     with ExitStack() as stack:
         index = stack.enter_context(open_index(store))
         other = None if against is None else stack.enter_context(open_index(against))
-        report = find_matches(index, out, settings, against=other)
+        reading = read_options(columns, None, image_root)
+        given = catalogue or columns or image_root
+        pictures = open_remembered(store, catalogue, reading) if given else None
+        report = find_matches(index, out, settings, against=other, catalogue=pictures)
         if html is not None:
-            reading = read_options(columns, None, image_root)
             page = _make_page(report, index, other, (catalogue, reading))
             with new_file(html) as file:
                 file.write(page.encode())

@@ -1,6 +1,6 @@
 """Candidate pairs: for every listing those that share its words, or are near by text or picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from prodmatch.matching.lexical_candidates import LexicalIndex
 from prodmatch.matching.listings.indexed_listings import IndexedListings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Sets
 from prodmatch.matching.pair_features import PairCosines, Values, overlap
+from prodmatch.progress import bars_off
 from prodmatch.storage.vectors import Vectors
 
 BLOCK_ROWS = 512
@@ -44,18 +45,25 @@ class PairFinder:
         """Whether pairs are sought inside one catalogue."""
         return self.left is self.right
 
-    def find(self, count: int) -> Candidates:
+    def find(self, count: int, rows: Ints | None = None, others: Ints | None = None) -> Candidates:
         """The best `count` of every listing of either side, each pair once, by row and other.
 
         Each signal finds `count` for a listing; the most alike of these are kept. Of equal
         listings only the first is paired.
+
+        Args:
+            count: of candidates.
+            rows: listings of the left side whose candidates are sought; all if None.
+            others: likewise of the right side.
         """
-        found = _join(self._search(self.left, self.right, count))
+        rows = self.left.different if rows is None else rows
+        found = join_pairs(self._search(self.left, self.right, count, rows))
         if self.is_one:
-            rows = np.minimum(found.rows, found.others), np.maximum(found.rows, found.others)
-            return _once(Candidates(*rows, found.likeness))
-        back = _join(self._search(self.right, self.left, count)).swapped()
-        return _once(_join(iter([found, back])))
+            ends = np.minimum(found.rows, found.others), np.maximum(found.rows, found.others)
+            return _once(Candidates(*ends, found.likeness))
+        others = self.right.different if others is None else others
+        back = join_pairs(self._search(self.right, self.left, count, others)).swapped()
+        return _once(join_pairs([found, back]))
 
     def likeness(self, rows: Ints, others: Ints, cosines: PairCosines) -> Values:
         """The weighted share of their terms that pairs have alike, and the cosines that there are.
@@ -75,15 +83,14 @@ class PairFinder:
         return shared + text + image
 
     def _search(
-        self, own: IndexedListings, among: IndexedListings, count: int
+        self, own: IndexedListings, among: IndexedListings, count: int, rows: Ints
     ) -> Iterator[Candidates]:
-        """The candidates of the rows of one side, block by block."""
+        """The candidates of rows of one side, block by block."""
         lexical = LexicalIndex(among.listings.sets["terms"], self._weights)
         terms = own.listings.sets["terms"]
         wanted = count + 1 if self.is_one else count
-        rows = own.different
         starts = range(0, len(rows), BLOCK_ROWS)
-        for start in tqdm(starts, "candidates", unit="block", disable=None):
+        for start in tqdm(starts, "candidates", unit="block", disable=bars_off()):
             block = rows[start : start + BLOCK_ROWS]
             parts = own.parts(block)
             near = [[*_nearest(among, text_and_image, wanted)] for text_and_image in _apart(parts)]
@@ -147,7 +154,8 @@ def _nearest(among: IndexedListings, queries: Vectors, count: int) -> Iterator[I
         yield near.rows if query.any() else NO_ROWS
 
 
-def _join(blocks: Iterator[Candidates]) -> Candidates:
+def join_pairs(blocks: Iterable[Candidates]) -> Candidates:
+    """All pairs of blocks, in order."""
     empty = Candidates(NO_ROWS, NO_ROWS, np.zeros(0))
     found = [empty, *blocks]
     return Candidates(
@@ -157,10 +165,14 @@ def _join(blocks: Iterator[Candidates]) -> Candidates:
     )
 
 
+def order_pairs(pairs: Candidates) -> Candidates:
+    """The pairs by row and other."""
+    return pairs.take(np.lexsort((pairs.others, pairs.rows)))
+
+
 def _once(pairs: Candidates) -> Candidates:
     """Each pair once, by row and other."""
-    order = np.lexsort((pairs.others, pairs.rows))
-    rows, others = pairs.rows[order], pairs.others[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (np.diff(rows) != 0) | (np.diff(others) != 0)
-    return pairs.take(order[new])
+    pairs = order_pairs(pairs)
+    new = np.ones(len(pairs.rows), np.bool_)
+    new[1:] = (np.diff(pairs.rows) != 0) | (np.diff(pairs.others) != 0)
+    return pairs.take(np.flatnonzero(new))

@@ -48,7 +48,7 @@ def missing_pairs(
 
 
 def link_completely(
-    components: Iterable[Sequence[int]],
+    components: Sequence[Sequence[int]],
     probability: Mapping[tuple[int, int], float],
     threshold: float,
     is_pair: Callable[[int, int], bool],
@@ -62,12 +62,9 @@ def link_completely(
         is_pair: whether two members can be a pair at all; only such must reach the threshold.
     """
     groups: list[Group] = []
-    for members in components:
-        pairs = [
-            (-probability[pair], pair)
-            for pair in _pairs_among(members, probability)
-            if probability[pair] >= threshold
-        ]
+    for members, pairs in zip(
+        components, _likely_pairs(components, probability, threshold), strict=True
+    ):
         own = {member: [member] for member in members}
         for _, (one, other) in sorted(pairs):
             first, second = own[one], own[other]
@@ -82,13 +79,19 @@ def link_completely(
     return sorted(groups)
 
 
-def _pairs_among(
-    members: Sequence[int], probability: Mapping[tuple[int, int], float]
-) -> Iterable[tuple[int, int]]:
-    if len(members) <= LARGEST_COMPLETED:
-        return [pair for pair in combinations(members, 2) if pair in probability]
-    inside = set(members)
-    return [pair for pair in probability if pair[0] in inside and pair[1] in inside]
+def _likely_pairs(
+    components: Sequence[Sequence[int]],
+    probability: Mapping[tuple[int, int], float],
+    threshold: float,
+) -> list[list[tuple[float, tuple[int, int]]]]:
+    """The pairs of each component that reach the threshold, with their negated probability."""
+    number = {member: place for place, members in enumerate(components) for member in members}
+    found: list[list[tuple[float, tuple[int, int]]]] = [[] for _ in components]
+    for pair, value in probability.items():
+        place = number.get(pair[0])
+        if value >= threshold and place is not None and place == number.get(pair[1]):
+            found[place].append((-value, pair))
+    return found
 
 
 def name_groups(groups: Sequence[Sequence[Member]], old: Mapping[Member, str]) -> list[str]:

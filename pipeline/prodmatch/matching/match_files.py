@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from prodmatch.errors import QueryError
 from prodmatch.matching.differences import Difference, find_differences, share_words
 from prodmatch.matching.duplicate_groups import name_groups
+from prodmatch.matching.kept_scores import ScoredPairs
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text
-from prodmatch.matching.matcher import Matcher, ScoredPairs
+from prodmatch.matching.matcher import Matcher
 from prodmatch.products.product_db import Products
 from prodmatch.storage.atomic import new_file
 
@@ -141,16 +142,16 @@ class _Describer:
         equal = matcher.equal_rows(matcher.left)
         if matcher.is_one:
             for first, rows in equal.items():
-                for row in rows:
-                    yield _certain(left[first], left[row], 1.0)
+                for row, probability in rows:
+                    yield _certain(left[first], left[row], probability)
             return
         others = matcher.equal_rows(matcher.right)
         for position in np.flatnonzero(scored.probability >= threshold).tolist():
             row, other = int(scored.pairs.rows[position]), int(scored.pairs.others[position])
             probability = float(scored.probability[position])
-            for each in equal.get(row, ()):
+            for each, _ in equal.get(row, ()):
                 yield _certain(left[each], right[other], probability)
-            for each in others.get(other, ()):
+            for each, _ in others.get(other, ()):
                 yield _certain(left[row], right[each], probability)
 
 

@@ -1,14 +1,16 @@
 """Two catalogues, or one, with all that is needed to score pairs of their listings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from prodmatch.matching.candidate_pairs import Candidates, PairFinder
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.matching.candidate_pairs import Candidates, PairFinder, join_pairs, order_pairs
 from prodmatch.matching.competition import Competition
 from prodmatch.matching.duplicate_groups import (
     find_components,
@@ -16,63 +18,78 @@ from prodmatch.matching.duplicate_groups import (
     missing_pairs,
     probabilities_by_pair,
 )
+from prodmatch.matching.kept_scores import KeptScores, ScoredPairs
 from prodmatch.matching.listings.indexed_listings import IndexedListings, read_listings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Vocabulary, term_weights
-from prodmatch.matching.pair_features import PairCosines, PairFeatures, Values
+from prodmatch.matching.pair_features import PairCosines, PairFeatures, PictureDifferences, Values
+from prodmatch.matching.pair_pictures import PairPictures
+from prodmatch.matching.picture_registration import compare_pictures
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
 from prodmatch.matching.scoring.scorer_training import Labels
+from prodmatch.progress import bars_off
 from prodmatch.search.searcher import Searcher
 
 BLOCK_PAIRS = 16_384
+PICTURE_PAIRS = 1024
+LIKELY = 0.05  # probability by texts and vectors, from which on the pictures are compared
 CONFLICT_PROBABILITY = 0.02  # at most, of pairs whose columns say another colour or size
-
-
-@dataclass(frozen=True)
-class ScoredPairs:
-    """Pairs with their probability and what they are like; arrays of `(pairs,)`."""
-
-    pairs: Candidates
-    probability: Values
-    text_cosine: Values
-    image_cosine: Values
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Groups of listings, by their numbers: a row of the left side, or behind all these, right."""
-
-    members: list[list[int]]
 
 
 class Matcher:
     """Finds, learns and scores pairs; inside one catalogue where there is no other."""
 
-    def __init__(self, searcher: Searcher, against: Searcher | None = None) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        against: Searcher | None = None,
+        catalogues: tuple[Catalogue | None, Catalogue | None] = (None, None),
+    ) -> None:
+        """Reads the listings.
+
+        Args:
+            searcher: of the left side.
+            against: of the right side; None where pairs are sought inside one catalogue.
+            catalogues: of both, where pictures are compared; those of one that is None are not.
+        """
         vocabulary = Vocabulary()
         self.left = read_listings(searcher, vocabulary)
         self.right = self.left if against is None else read_listings(against, vocabulary)
         self.searchers = (searcher, against or searcher)
-        listings = [self.left.listings, *([] if self.is_one else [self.right.listings])]
-        weights = term_weights(vocabulary, listings)
+        self._sides = [self.left] if self.is_one else [self.left, self.right]
+        self._equal: list[Values] = []
+        weights = term_weights(vocabulary, [each.listings for each in self._sides])
         self._finder = PairFinder(self.left, self.right, weights)
         self._features = PairFeatures(self.left.listings, self.right.listings, weights)
         self._competition: Competition | None = None
+        self._pictures = self._open_pictures(*catalogues)
 
     @property
     def is_one(self) -> bool:
         """Whether pairs are sought inside one catalogue."""
         return self.left is self.right
 
+    @property
+    def compares_pictures(self) -> bool:
+        """Whether pictures are compared themselves, not by their vectors alone."""
+        return self._pictures is not None
+
     @cached_property
     def equal_count(self) -> int:
-        """Listings that are equal to an earlier one of their catalogue in all but the id."""
-        sides = [self.left, *([] if self.is_one else [self.right])]
-        return sum(len(side) - len(side.different) for side in sides)
+        """Listings that look equal to an earlier one of their catalogue."""
+        return sum(len(side) - len(side.different) for side in self._sides)
 
-    def find(self, count: int) -> Candidates:
-        """The candidates, up to `count` of every listing of either side; equal ones left out."""
-        found = self._finder.find(count)
+    def find(self, count: int, kept: KeptScores | None = None) -> Candidates:
+        """The candidates, up to `count` of every listing of either side; equal ones left out.
+
+        Where scores are kept, those of listings that were not there are sought, and the kept pairs
+        are candidates again.
+        """
+        if kept is None:
+            found = self._finder.find(count)
+        else:
+            found = self._finder.find(count, kept.new_rows, kept.new_others)
+            found = order_pairs(join_pairs([kept.scored.pairs, found]))
         if not self.is_one:
             self._competition = Competition(found, len(self.left), len(self.right))
         return found
@@ -87,11 +104,55 @@ class Matcher:
 
     def labels(self, pairs: LabelledPairs) -> Labels:
         """What a scorer learns from; `find` comes first, so that candidates compete."""
-        blocks = [features for features, _ in self._blocks(self._pairs(pairs.rows, pairs.others))]
+        given = self._pairs(pairs.rows, pairs.others)
+        pictures = self.compare_pictures(given)
+        blocks = [features for features, _ in self._blocks(given, pictures)]
         return Labels(np.concatenate(blocks), pairs.match, pairs.rows)
 
-    def score(self, pairs: Candidates, scorer: PairScorer) -> ScoredPairs:
-        """The probability of every pair, in blocks; of those whose columns conflict nearly 0."""
+    def score(
+        self, pairs: Candidates, scorer: PairScorer, kept: KeptScores | None = None
+    ) -> ScoredPairs:
+        """The probability of every pair, in blocks; of those whose columns conflict nearly 0.
+
+        Pictures are compared of the pairs that are likely without. Pairs whose scores are kept, and
+        whose competition between two stores is what it was, are not scored again.
+        """
+        if kept is None:
+            return self._score(pairs, scorer)
+        known = kept.look_up(pairs)
+        wanted = np.isnan(known.probability)
+        if not self.is_one:
+            touched = [np.union1d(kept.bereft[0], pairs.rows[wanted])]
+            touched += [np.union1d(kept.bereft[1], pairs.others[wanted])]
+            wanted |= np.isin(pairs.rows, touched[0]) | np.isin(pairs.others, touched[1])
+        scored = self._score(pairs.take(np.flatnonzero(wanted)), scorer)
+        for values, new in (
+            (known.probability, scored.probability),
+            (known.text_cosine, scored.text_cosine),
+            (known.image_cosine, scored.image_cosine),
+        ):
+            values[wanted] = new
+        return replace(known, scored=scored.scored, pictures=scored.pictures)
+
+    def score_equal(self, scorer: PairScorer, threshold: float) -> None:
+        """Finds which of the listings that look equal are one product.
+
+        They are where all but the id is equal, or where a pair of them reaches the threshold.
+        """
+        for side in self._sides:
+            first = side.first_equal
+            certain = (side.keys == side.keys[first]).all(axis=1)
+            later = np.flatnonzero(~certain)
+            chosen = later[np.unique(first[later], return_index=True)[1]]
+            probability = np.ones(len(side))
+            if self.is_one:
+                likely = self._score(self._likeness(first[chosen], chosen), scorer).probability
+                by_first = np.ones(len(side))
+                by_first[first[chosen]] = likely
+                probability[later] = by_first[first[later]]
+            self._equal.append(np.where(probability >= threshold, probability, np.nan))
+
+    def _score(self, pairs: Candidates, scorer: PairScorer) -> ScoredPairs:
         found = [
             (scorer.probabilities(features), cosines) for features, cosines in self._blocks(pairs)
         ]
@@ -99,12 +160,52 @@ class Matcher:
         probability = np.concatenate([nothing, *(probability for probability, _ in found)])
         conflicts = [self._features.conflicts(p.rows, p.others) for p in _split(pairs)]
         conflict = np.concatenate([nothing, *conflicts]) > 0
+        likely = np.flatnonzero((probability >= LIKELY) & ~conflict)
+        looks, compared = self._score_pictures(pairs.take(likely), scorer)
+        probability[likely] = np.where(compared, looks, probability[likely])
         return ScoredPairs(
             pairs,
             np.where(conflict, np.minimum(probability, CONFLICT_PROBABILITY), probability),
             np.concatenate([nothing, *(cosines.text for _, cosines in found)]),
             np.concatenate([nothing, *(cosines.image for _, cosines in found)]),
+            len(pairs.rows),
+            int(compared.sum()),
         )
+
+    def compare_pictures(self, pairs: Candidates) -> PictureDifferences:
+        """What differs in the pictures of pairs; NaN where one has none."""
+        found = np.full((3, len(pairs.rows)), np.nan)
+        if self._pictures is not None:
+            left, right = self._pictures
+            left.read(pairs.rows)
+            right.read(pairs.others)
+            there = np.flatnonzero(left.there(pairs.rows) & right.there(pairs.others))
+            parts = _parts(len(there), PICTURE_PAIRS)
+            for part in tqdm(parts, "compare pictures", unit="block", disable=bars_off()):
+                own, its = pairs.rows[there[part]], pairs.others[there[part]]
+                compared = compare_pictures(left.take(own), right.take(its))
+                found[:, there[part]] = [compared.apart, compared.colour, compared.alike]
+        return PictureDifferences(*found)
+
+    def _score_pictures(
+        self, pairs: Candidates, scorer: PairScorer
+    ) -> tuple[Values, npt.NDArray[np.bool_]]:
+        """The probability of pairs with their pictures compared, and of which pairs they were."""
+        if self._pictures is None:
+            return np.zeros(len(pairs.rows)), np.zeros(len(pairs.rows), np.bool_)
+        pictures = self.compare_pictures(pairs)
+        blocks = (scorer.probabilities(features) for features, _ in self._blocks(pairs, pictures))
+        return np.concatenate([np.zeros(0), *blocks]), ~np.isnan(pictures.apart)
+
+    def _open_pictures(
+        self, left: Catalogue | None, right: Catalogue | None
+    ) -> tuple[PairPictures, PairPictures] | None:
+        if left is None or (right is None and not self.is_one):
+            return None
+        own = PairPictures(left, self.left.listings.product_ids)
+        if right is None or self.is_one:
+            return own, own
+        return own, PairPictures(right, self.right.listings.product_ids)
 
     def score_cosines(self, pairs: Candidates) -> PairCosines:
         """The cosines of pairs."""
@@ -120,11 +221,15 @@ class Matcher:
         same = scored.probability >= threshold
         rows, others = scored.pairs.rows, scored.pairs.others + shift
         components = find_components(rows[same], others[same])
-        known = probabilities_by_pair(rows, others, scored.probability)
+        number = np.full(shift + len(self.right), -1, np.int64)
+        for place, members in enumerate(components):
+            number[members] = place
+        inside = np.flatnonzero((number[rows] >= 0) & (number[rows] == number[others]))
+        known = probabilities_by_pair(rows[inside], others[inside], scored.probability[inside])
         missing = missing_pairs(components, known)
         if self.is_one and missing:
             pairs = np.array(missing, np.int64)
-            more = self.score(self._pairs(pairs[:, 0], pairs[:, 1]), scorer)
+            more = self._score(self._pairs(pairs[:, 0], pairs[:, 1]), scorer)
             known |= dict(zip(missing, more.probability.tolist(), strict=True))
         groups = link_completely(components, known, threshold, self._comparable)
         return self._with_equal([list(each) for each in groups])
@@ -136,11 +241,13 @@ class Matcher:
             side, member, listings = "right", member - len(listings), self.right.listings
         return side, listings.product_ids[member]
 
-    def equal_rows(self, side: IndexedListings) -> Mapping[int, list[int]]:
-        """The later equal listings of a first one."""
-        found: dict[int, list[int]] = {}
-        for row in np.flatnonzero(side.first_equal != np.arange(len(side))).tolist():
-            found.setdefault(int(side.first_equal[row]), []).append(row)
+    def equal_rows(self, side: IndexedListings) -> Mapping[int, list[tuple[int, float]]]:
+        """The later equal listings of a first one, with the probability that they are the same."""
+        found: dict[int, list[tuple[int, float]]] = {}
+        probability = self._equal[0 if side is self.left else 1]
+        later = (side.first_equal != np.arange(len(side))) & ~np.isnan(probability)
+        for row in np.flatnonzero(later).tolist():
+            found.setdefault(int(side.first_equal[row]), []).append((row, float(probability[row])))
         return found
 
     def _comparable(self, one: int, other: int) -> bool:
@@ -149,11 +256,11 @@ class Matcher:
 
     def _with_equal(self, groups: list[list[int]]) -> list[list[int]]:
         """The groups with the listings that are equal to their members."""
-        equal = dict(self.equal_rows(self.left))
-        if not self.is_one:
-            shift = len(self.left)
-            for first, rows in self.equal_rows(self.right).items():
-                equal[first + shift] = [row + shift for row in rows]
+        equal = {
+            first + shift: [row + shift for row, _ in rows]
+            for side, shift in zip(self._sides, (0, len(self.left)), strict=False)
+            for first, rows in self.equal_rows(side).items()
+        }
         found = [
             sorted(m for each in group for m in (each, *equal.get(each, ()))) for group in groups
         ]
@@ -164,7 +271,10 @@ class Matcher:
 
     def _pairs(self, rows: Ints, others: Ints) -> Candidates:
         """Pairs that are given, with their likeness."""
-        rows, others = self.left.first_equal[rows], self.right.first_equal[others]
+        return self._likeness(self.left.first_equal[rows], self.right.first_equal[others])
+
+    def _likeness(self, rows: Ints, others: Ints) -> Candidates:
+        """Pairs of these very rows, with their likeness."""
         blocks = [
             self._finder.likeness(
                 rows[part], others[part], self._finder.cosines(rows[part], others[part])
@@ -173,13 +283,18 @@ class Matcher:
         ]
         return Candidates(rows, others, np.concatenate([np.zeros(0), *blocks]))
 
-    def _blocks(self, pairs: Candidates) -> Iterator[tuple[Floats, PairCosines]]:
+    def _blocks(
+        self, pairs: Candidates, pictures: PictureDifferences | None = None
+    ) -> Iterator[tuple[Floats, PairCosines]]:
         """The features and the cosines of pairs, block by block."""
-        for part in tqdm(_parts(len(pairs.rows)), "score", unit="block", disable=None):
+        parts = _parts(len(pairs.rows))
+        for part in tqdm(parts, "score", unit="block", disable=bars_off()):
             block = pairs.take(np.arange(part.start, part.stop))
             cosines = self._finder.cosines(block.rows, block.others)
             margins = None if self._competition is None else self._competition.margins(block)
-            yield self._features.compute(block.rows, block.others, cosines, margins), cosines
+            looks = None if pictures is None else pictures.take(part)
+            own = block.rows, block.others
+            yield self._features.compute(*own, cosines, margins, looks), cosines
 
 
 def _split(pairs: Candidates) -> Iterator[Candidates]:
@@ -187,5 +302,5 @@ def _split(pairs: Candidates) -> Iterator[Candidates]:
         yield pairs.take(np.arange(part.start, part.stop))
 
 
-def _parts(count: int) -> list[slice]:
-    return [slice(start, min(start + BLOCK_PAIRS, count)) for start in range(0, count, BLOCK_PAIRS)]
+def _parts(count: int, most: int = BLOCK_PAIRS) -> list[slice]:
+    return [slice(start, min(start + most, count)) for start in range(0, count, most)]

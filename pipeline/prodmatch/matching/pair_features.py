@@ -27,6 +27,7 @@ NAMES = (
     *("first_shared", "brand_equal", "price_ratio"),
     *("length_ratio", "length_least"),
     *("margin_least", "margin_most"),
+    *("pictures_apart", "pictures_colour", "pictures_alike"),
     *("columns_shared", "columns_conflict"),
 )
 
@@ -82,6 +83,26 @@ class Margins:
     most: Values
 
 
+@dataclass(frozen=True)
+class PictureDifferences:
+    """What differs in the pictures of pairs, laid over each other; NaN: they are not compared.
+
+    Attributes:
+        apart: the difference of all pixels as a share of what the product differs from its
+            background.
+        colour: the difference of the mean colour of the product, of 255.
+        alike: the correlation of the brightness.
+    """
+
+    apart: Values
+    colour: Values
+    alike: Values
+
+    def take(self, part: slice) -> "PictureDifferences":
+        """Those of a run of pairs."""
+        return PictureDifferences(self.apart[part], self.colour[part], self.alike[part])
+
+
 class PairFeatures:
     """Computes features of pairs of rows of two catalogues, which may be one and the same."""
 
@@ -96,12 +117,21 @@ class PairFeatures:
         self._left, self._right, self._weights = left, right, weights
 
     def compute(
-        self, rows: Ints, others: Ints, cosines: PairCosines, margins: Margins | None = None
+        self,
+        rows: Ints,
+        others: Ints,
+        cosines: PairCosines,
+        margins: Margins | None = None,
+        pictures: PictureDifferences | None = None,
     ) -> Floats:
         """The features `(pairs, len(NAMES))` of pairs of rows."""
         unknown = np.full(len(rows), np.nan)
         margins = margins or Margins(unknown, unknown)
+        pictures = pictures or PictureDifferences(unknown, unknown, unknown)
         columns = {
+            "pictures_apart": pictures.apart,
+            "pictures_colour": pictures.colour,
+            "pictures_alike": pictures.alike,
             "margin_least": margins.least,
             "margin_most": margins.most,
             **self._vectors(cosines),

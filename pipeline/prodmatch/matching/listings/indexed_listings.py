@@ -1,7 +1,7 @@
 """The listings of a published generation, with their vectors, as pairs are sought among them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from prodmatch.storage.generations import advise_instead_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 BATCH_ROWS = 8192
+DIGEST_BYTES = 16
 BRANDS = ("brand", "manufacturer", "vendor", "maker")
 UNCOMPARED = ("product_id", "split")  # columns that equal products may differ in
 
@@ -37,12 +38,15 @@ class IndexedListings:
     Attributes:
         listings: row by row of the generation.
         ann: its vectors.
-        first_equal: `(n,)` the first row that is equal in all but its id, vectors included.
+        first_equal: `(n,)` the first row that is equal in all that pairs are compared by, besides
+            the price.
+        keys: `(n, 16)` digests of all but the id, vectors included.
     """
 
     listings: Listings
     ann: AnnIndex
     first_equal: Ints
+    keys: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.listings)
@@ -67,21 +71,26 @@ def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings
     builder = ListingsBuilder(vocabulary)
     prices = [each for each in searcher.products.price_columns if not each.sample]
     price = prices[0] if len(prices) == 1 else None
-    keys: list[bytes] = []
+    keys, looks = bytearray(), dict[bytes, int]()
+    first: list[int] = []
     for batch in _read_batches(searcher):
-        rows = np.arange(len(keys), len(keys) + len(batch))
+        rows = np.arange(len(first), len(first) + len(batch))
         vectors = searcher.ann.vectors(rows)
         for record, vector in zip(batch.to_pylist(), vectors, strict=True):
             text = record.get("title") or record.get("text") or ""
+            attributes, brand = read_attributes(record), _brand(record)
             builder.add(
                 str(record["product_id"]),
                 parse_text(str(text)),
-                read_attributes(record),
-                _brand(record),
+                attributes,
+                brand,
                 _price(record, price),
             )
-            keys.append(_key(record, vector))
-    return IndexedListings(builder.build(), searcher.ann, _first_equal(keys))
+            keys += _digest(vector, sorted(each for each in record.items() if _is_compared(*each)))
+            look = _digest(vector, [("text", text), ("brand", brand), *sorted(attributes.items())])
+            first.append(looks.setdefault(look, len(first)))
+    digests = np.frombuffer(keys, np.uint8).reshape(-1, DIGEST_BYTES)
+    return IndexedListings(builder.build(), searcher.ann, np.array(first, np.int64), digests)
 
 
 def _read_batches(searcher: Searcher) -> Iterator[pa.RecordBatch]:
@@ -114,15 +123,13 @@ def _price(record: dict[str, object], column: PriceColumn | None) -> float | Non
     return price if price > 0 else None
 
 
-def _key(record: dict[str, object], vector: npt.NDArray[np.float32]) -> bytes:
-    """What equal products have alike."""
-    digest = hashlib.blake2b(vector.tobytes(), digest_size=16)
-    for name in sorted(record):
-        if name not in UNCOMPARED and record[name] is not None:
-            digest.update(f"{name}\0{record[name]}\0".encode("utf-8", "replace"))
+def _is_compared(name: str, value: object) -> bool:
+    return name not in UNCOMPARED and value is not None
+
+
+def _digest(vector: npt.NDArray[np.float32], values: Iterable[tuple[str, object]]) -> bytes:
+    """What listings of this vector and these values have alike."""
+    digest = hashlib.blake2b(vector.tobytes(), digest_size=DIGEST_BYTES)
+    for name, value in values:
+        digest.update(f"{name}\0{value}\0".encode("utf-8", "replace"))
     return digest.digest()
-
-
-def _first_equal(keys: list[bytes]) -> Ints:
-    first: dict[bytes, int] = {}
-    return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], np.int64)

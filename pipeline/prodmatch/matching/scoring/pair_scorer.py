@@ -1,5 +1,6 @@
 """The scorer of pairs: trees, a calibration, and what thresholds are chosen by; one file."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,21 @@ class PairScorer:
     def probabilities(self, features: Floats) -> Probabilities:
         """The probability `(pairs,)` of rows `(pairs, features)`, calibrated."""
         return sigmoid(self.scale * self.trees.log_odds(features) + self.bias)
+
+    def digest(self) -> str:
+        """Of all that its probabilities depend on."""
+        own = [
+            NAMES,
+            self.trees.base,
+            self.trees.ensembles,
+            self.trees.depth,
+            self.scale,
+            self.bias,
+        ]
+        digest = hashlib.sha256(json.dumps(own).encode())
+        for name, values in tree_arrays(self.trees).items():
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
 
     def save(self, path: Path) -> None:
         """Writes it as one file, complete or not at all."""

@@ -1,0 +1,78 @@
+"""Pictures of pairs: what was cropped and encoded anew fits, another colour or print does not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from prodmatch.matching.pair_features import PictureDifferences
+from prodmatch.matching.pair_pictures import shrink
+from prodmatch.matching.picture_registration import SIDE, Pixels, compare_pictures
+
+
+def draw(colour: str, print_colour: str = "white", *, stripes: bool = False) -> Image.Image:
+    """A shirt with a print."""
+    picture = Image.new("RGB", (180, 240), "white")
+    pen = ImageDraw.Draw(picture)
+    pen.polygon(
+        [(20, 60), (60, 30), (120, 30), (160, 60), (140, 90), (140, 210), (40, 210)], colour
+    )
+    if stripes:
+        for y in range(50, 200, 24):
+            pen.rectangle((45, y, 135, y + 10), print_colour)
+    else:
+        pen.ellipse((65, 80, 115, 130), print_colour)
+    return picture
+
+
+def encode(picture: Image.Image, quality: int = 90) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def small(picture: Image.Image, quality: int = 90) -> Pixels:
+    data = shrink(encode(picture, quality), SIDE)
+    assert data is not None
+    return np.frombuffer(data, np.uint8).reshape(1, SIDE, SIDE, 3)
+
+
+def differences(one: Image.Image, other: Image.Image) -> PictureDifferences:
+    return compare_pictures(small(one), small(other, 60))
+
+
+def test_a_picture_cropped_and_encoded_anew_fits() -> None:
+    shirt = draw("navy")
+    found = differences(shirt, shirt.crop((10, 3, 172, 235)).resize((120, 160)))
+    assert found.apart[0] < 0.12
+    assert found.colour[0] < 4
+    assert found.alike[0] > 0.98
+
+
+@pytest.mark.parametrize(
+    "other",
+    [draw("darkgreen"), draw("navy", "red"), draw("navy", stripes=True)],
+    ids=["colour", "print", "pattern"],
+)
+def test_another_product_does_not_fit(other: Image.Image) -> None:
+    found = differences(draw("navy"), other)
+    assert found.apart[0] > 0.15 or found.colour[0] > 15
+
+
+def test_the_order_of_the_two_does_not_matter() -> None:
+    one, other = small(draw("navy")), small(draw("navy", stripes=True))
+    both = compare_pictures(np.concatenate([one, other]), np.concatenate([other, one]))
+    for values in (both.apart, both.colour, both.alike):
+        assert values[0] == values[1]
+
+
+def test_what_shows_nothing_is_compared() -> None:
+    blank = small(Image.new("RGB", (50, 50), "white"))
+    found = compare_pictures(blank, blank)
+    assert (found.apart[0], found.colour[0], found.alike[0]) == (0, 0, 0)
+    assert compare_pictures(blank[:0], blank[:0]).apart.tolist() == []
+
+
+def test_what_is_no_picture_is_none() -> None:
+    assert shrink(b"no picture", SIDE) is None
