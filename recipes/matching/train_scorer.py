@@ -23,6 +23,7 @@ MARGINS = [NAMES.index(name) for name in ("margin_least", "margin_most")]
 PICTURES = [NAMES.index(name) for name in NAMES if name.startswith("pictures_")]
 FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has none
 CANDIDATES = 10
+ONE_PICTURE, ONE_TEXT = 0.965, 0.98  # cosines
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,19 @@ def forget(labels: Labels, columns: list[int], share: float, chance: np.random.G
 
 
 def may_match(features: np.ndarray) -> np.ndarray:
-    """Which pairs may be duplicates of the catalogue: one picture, or one text without pictures."""
-    names = ("text_cosine", "image_cosine", *(NAMES[place] for place in PICTURES))
-    text, image, apart, colour, alike = (features[:, NAMES.index(name)] for name in names)
-    one_picture = (image > 0.985) | ((apart < 0.1) & (colour < 2.5) & (alike > 0.97))
-    return one_picture | (np.isnan(image) & (text > 0.98))
+    """Which pairs may be duplicates of the catalogue.
+
+    They have one picture, or one text without pictures, and no other numbers, codes or sizes.
+    """
+    text, image, numbers, *conflicts = (
+        features[:, NAMES.index(name)]
+        for name in (
+            *("text_cosine", "image_cosine", "numbers_most"),
+            *("codes_apart", "quantities_conflict", "sizes_conflict"),
+        )
+    )
+    conflict = (numbers < 1) | (np.nan_to_num(np.stack(conflicts)) > 0).any(axis=0)
+    return ~conflict & ((image > ONE_PICTURE) | (np.isnan(image) & (text > ONE_TEXT)))
 
 
 def join(labels: list[Labels]) -> Labels:

@@ -98,3 +98,19 @@ def test_a_text_is_taken_apart() -> None:
     assert parsed.packs == ("3",)
     assert parsed.numbers == ("42", "3")
     assert parsed.words == ("acme", "t", "shirt", "ab", "size", "grey", "pack", "men")
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("Tee X-Large", ("xl",)),
+        ("tee xx-large", ("xxl",)),
+        ("tee 4x large", ("4xl",)),
+        ("XL - Extra Large", ("xl",)),
+        ("top x-small", ("xs",)),
+        ("L - Large", ("l",)),
+        ("Tank Med", ("m",)),
+    ],
+)
+def test_an_extra_large_one_is_not_large(text: str, sizes: tuple[str, ...]) -> None:
+    assert parse_text(text).sizes == sizes

@@ -114,7 +114,7 @@ LETTER_SIZES = {
         "xxs": "xxs",
         "xs": "xs",
         "s": "s small",
-        "m": "m medium",
+        "m": "m med medium",
         "l": "l large",
         "xl": "xl",
         "xxl": "xxl 2xl",
@@ -125,10 +125,8 @@ LETTER_SIZES = {
     }.items()
     for name in names.split()
 }
-SIZE = re.compile(
-    r"\b(?:size|sz|uk|eu|us|eur|groesse|grosse|taille|talla)[\s:.-]*(\d+(?:\.5)?)\b"
-    r"|\b(?:x-?large|extra[\s-]large)\b"
-)
+SIZE = re.compile(r"\b(?:size|sz|uk|eu|us|eur|groesse|grosse|taille|talla)[\s:.-]*(\d+(?:\.5)?)\b")
+EXTRA_SIZE = re.compile(r"\b(x{1,3}|[2-6]x|extra)[\s-]?(large|small)\b")
 PACK = re.compile(
     r"\b(?:pack|set|box|lot|combo|case|bundle)\s+of\s+(\d+)\b"
     r"|\b(\d+)[\s-]*(?:pack|pk|pcs|pc|pieces?|count|ct|er-pack|stuck)\b"
@@ -188,11 +186,15 @@ def parse_text(text: str) -> ParsedText:
     folded = OTHER_UNITS.sub(lambda unit: UNIT_NAMES[unit[0]], fold(text))
     found: dict[str, dict[str, None]] = {name: {} for name in ParsedText.__annotations__}
     for size in SIZE.finditer(folded):
-        found["sizes"][size[1] or "xl"] = None
+        found["sizes"][size[1]] = None
     for pack in PACK.finditer(folded):
         found["packs"][next(filter(None, pack.groups())).lstrip("0") or "0"] = None
     found["packs"] = found["packs"] or {"1": None}
     rest = list(folded)
+    for extra in EXTRA_SIZE.finditer(folded):
+        size = _name_size(*extra.groups())
+        found["sizes"][size] = found["terms"][size] = None
+        rest[extra.start() : extra.end()] = " " * (extra.end() - extra.start())
     for quantity in find_quantities(folded):
         number, unit = _in_base_unit(quantity.number, quantity.term[len(quantity.number) :])
         found["quantities"][number + unit] = found["terms"][number + unit] = None
@@ -203,6 +205,12 @@ def parse_text(text: str) -> ParsedText:
     compact = "".join(character for character in folded if character.isalnum())
     kinds = {name: tuple(values) for name, values in found.items() if name != "compact"}
     return ParsedText(**kinds, compact=compact)
+
+
+def _name_size(extra: str, size: str) -> str:
+    """The letters of a size in words: "xl" of "extra large", "4xl" of "4x-large"."""
+    count = 1 if extra == "extra" else int(extra[0]) if extra[0].isdigit() else len(extra)
+    return (f"{count}x" if count > 3 else "x" * count) + size[0]
 
 
 def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
