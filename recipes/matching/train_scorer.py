@@ -20,7 +20,9 @@ from prodmatch.matching.scoring.scorer_training import BoostingSettings, Labels,
 from prodmatch.search.product_index import open_index
 
 MARGINS = [NAMES.index(name) for name in ("margin_least", "margin_most")]
-PICTURES = [NAMES.index(name) for name in NAMES if name.startswith("pictures_")]
+PICTURE_NAMES = ("pictures_apart", "pictures_colour", "pictures_alike")
+PICTURES = [NAMES.index(name) for name in PICTURE_NAMES]
+COPIED = 0.6  # of the labelled pairs, with one picture
 FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has none
 CANDIDATES = 10
 ONE_PICTURE, ONE_TEXT = 0.965, 0.98  # cosines
@@ -59,7 +61,8 @@ def read_source(value: str, chance: np.random.Generator, negatives: int) -> Sour
     )
     different = ~may_match(extra.features)
     extra = Labels(extra.features[different], extra.match[different], extra.groups[different])
-    labels = join([matcher.labels(known), extra])
+    own = matcher.labels(known)
+    labels = join([own, with_one_picture(own, chance), extra], apart=False)
     forget(labels, PICTURES, FORGOTTEN, chance)
     return Source(pairs.parent.name, labels)
 
@@ -68,6 +71,22 @@ def forget(labels: Labels, columns: list[int], share: float, chance: np.random.G
     """Makes features of a share of the pairs unknown."""
     forgotten = chance.random(len(labels.match)) < share
     labels.features[np.ix_(forgotten, columns)] = np.nan
+
+
+def with_one_picture(labels: Labels, chance: np.random.Generator) -> Labels:
+    """Copies of pairs as if both had one and the same picture, as shops of one supplier have.
+
+    Of those that match, and of variants in what no picture shows: pack, size, quantity.
+    """
+    names = ("packs_conflict", "sizes_conflict", "quantities_conflict")
+    conflicts = np.nan_to_num(labels.features[:, [NAMES.index(name) for name in names]])
+    chosen = (labels.match | (conflicts > 0).any(axis=1)) & (chance.random(len(conflicts)) < COPIED)
+    chosen &= ~np.isnan(labels.features[:, NAMES.index("image_cosine")])
+    features = labels.features[chosen]
+    for name, value in zip(("image_cosine", *PICTURE_NAMES), (1, 0, 0, 1), strict=True):
+        features[:, NAMES.index(name)] = value
+    features[:, NAMES.index("cosine")] = (features[:, NAMES.index("text_cosine")] + 1) / 2
+    return Labels(features, labels.match[chosen], labels.groups[chosen])
 
 
 def may_match(features: np.ndarray) -> np.ndarray:
@@ -86,9 +105,10 @@ def may_match(features: np.ndarray) -> np.ndarray:
     return ~conflict & ((image > ONE_PICTURE) | (np.isnan(image) & (text > ONE_TEXT)))
 
 
-def join(labels: list[Labels]) -> Labels:
-    """All pairs; groups of different sources stay apart."""
+def join(labels: list[Labels], *, apart: bool = True) -> Labels:
+    """All pairs; groups of different sources stay apart, those of one catalogue are the same."""
     starts = np.cumsum([0, *(int(each.groups.max()) + 1 for each in labels)])
+    starts *= apart
     groups = [each.groups + start for each, start in zip(labels, starts, strict=False)]
     return Labels(
         np.concatenate([each.features for each in labels]),
@@ -101,7 +121,7 @@ def main() -> None:
     """Reads the arguments and writes the scorer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", nargs="+")
-    parser.add_argument("--negatives", type=int, default=4, help="of every listing")
+    parser.add_argument("--negatives", type=int, default=6, help="of every listing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
