@@ -192,8 +192,8 @@ def parse_text(text: str) -> ParsedText:
     found["packs"] = found["packs"] or {"1": None}
     rest = list(folded)
     for extra in EXTRA_SIZE.finditer(folded):
-        size = _name_size(*extra.groups())
-        found["sizes"][size] = found["terms"][size] = None
+        name = _name_size(extra[1], extra[2])
+        found["sizes"][name] = found["terms"][name] = None
         rest[extra.start() : extra.end()] = " " * (extra.end() - extra.start())
     for quantity in find_quantities(folded):
         number, unit = _in_base_unit(quantity.number, quantity.term[len(quantity.number) :])
