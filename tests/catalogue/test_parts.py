@@ -288,3 +288,53 @@ def test_an_integer_column_may_be_a_text(tmp_path: Path) -> None:
     options = CatalogueOptions(text_columns=("title", "model"))
     texts = [text for batch in open_catalogue(tmp_path, options).batches() for text in batch.texts]
     assert texts == ["mug. 747", "mug. 8", "mug"]
+
+
+@pytest.mark.parametrize("other", ["Brand", "BRAND", " brand", "brand ", "bRand"])
+def test_a_column_under_two_names_is_named(other: str, tmp_path: Path) -> None:
+    save(tmp_path, {"brand": ["a"]}, {other: ["b"]}, {other: ["c"]}, {"brand": ["d"]})
+    (warning,) = [text for text in open_catalogue(tmp_path).warnings if "read as two" in text]
+    assert f"1.parquet: has a column {other!r}, and " in warning
+    assert "0.parquet 'brand'" in warning
+
+
+def test_two_columns_of_one_file_are_two(tmp_path: Path) -> None:
+    both: Columns = {"size": ["a"], "Size ": ["b"]}
+    save(tmp_path, both, both, {"size": ["c"]})
+    assert not [text for text in open_catalogue(tmp_path).warnings if "read as two" in text]
+
+
+@pytest.mark.parametrize("name", [" title", "Title ", "TITLE"])
+def test_a_text_column_under_another_name_is_hinted_at(name: str, tmp_path: Path) -> None:
+    other = pa.table({"product_id": ["p1"], name: ["mug"]})
+    save(tmp_path, {}, other)
+    warnings = open_catalogue(tmp_path).warnings
+    assert [text for text in warnings if f"has no column 'title', but {name!r}" in text] != []
+    assert not [text for text in warnings if "read as two" in text]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"ARROW1\0\0x", "an Arrow file. Write it as Parquet"),
+        (b"ORC\x11", "an ORC file"),
+        (b"Obj\x01x", "an Avro file"),
+        (b"SQLite format 3\0", "an SQLite file"),
+        (b"PK\x03\x04x", "a ZIP archive. Unpack it"),
+    ],
+)
+def test_a_table_of_another_program_is_named(content: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "c.parquet").write_bytes(content)
+    with pytest.raises(CatalogueError, match=f"is not a readable Parquet file, but {kind}"):
+        open_catalogue(tmp_path)
+
+
+def test_an_iceberg_table_and_hidden_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "_tmp").mkdir()
+    save(tmp_path / "_tmp", {})
+    with pytest.raises(CatalogueError, match="but for names that begin with . or _, which are sk"):
+        open_catalogue(tmp_path)
+    save(tmp_path, {})
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "v1.metadata.json").write_text("{}")
+    assert any("is an Iceberg table" in text for text in open_catalogue(tmp_path).warnings)

@@ -11,6 +11,7 @@ from prodmatch.errors import CatalogueError
 ENDINGS = (".parquet", ".pq")  # in any case
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # as Hive, Spark and Arrow write a null
 TABLE_LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi"}
+ICEBERG = ".metadata.json"
 MOST_NAMED = 5  # of what is passed over for one reason
 
 
@@ -52,7 +53,12 @@ def find_files(path: Path, name: str | None = None) -> FoundFiles:
         walk.enter(path, {})
         if not walk.files:
             passed = "".join(f" {warning}" for warning in walk.warnings())
-            raise CatalogueError(f"{called}: holds no file that ends in .parquet or .pq.{passed}")
+            raise CatalogueError(
+                f"{called}: holds no file that ends in .parquet or .pq, but for names that begin "
+                f"with . or _, which are skipped.{passed}"
+                if walk.has_hidden
+                else f"{called}: holds no file that ends in .parquet or .pq.{passed}"
+            )
         return FoundFiles(walk.files, tuple(walk.warnings()))
     if not path.exists():
         raise CatalogueError(f"{called}: there is no such file or directory.")
@@ -71,6 +77,7 @@ class _Walk:
     passed_over: dict[str, list[str]] = field(default_factory=dict)  # names by reason
     table_log: str | None = None
     visited: set[tuple[int, int]] = field(default_factory=set)
+    has_hidden: bool = False  # whether a name was skipped
 
     def enter(self, folder: Path, keys: Mapping[str, str | None]) -> None:
         try:
@@ -80,9 +87,13 @@ class _Walk:
                 f"{folder}: cannot be listed ({error.strerror}). Make it readable."
             ) from error
         self.table_log = self.table_log or next(filter(None, map(TABLE_LOGS.get, names)), None)
+        if folder.name == "metadata" and any(name.endswith(ICEBERG) for name in names):
+            self.table_log = "Iceberg"
         for name in names:
             if name[0] != "." and (name[0] != "_" or "=" in name):
                 self._visit(folder / name, keys)
+            else:
+                self.has_hidden = True
 
     def _visit(self, path: Path, keys: Mapping[str, str | None]) -> None:
         try:
@@ -141,10 +152,14 @@ def describe_passed_over(
         lines.append(f"{name}: passed over, as {reason}: {', '.join(names[:MOST_NAMED])}{more}.")
     if table_log:
         lines.append(
-            f"{name}: is a {table_log} table, whose log is not read: rows that it removed count as "
+            f"{name}: is {_article(table_log)} {table_log} table, whose log is not read: rows that it removed count as "
             "products. Give a plain copy of its newest version."
         )
     return lines
+
+
+def _article(name: str) -> str:
+    return "an" if name[0] in "AEIOU" else "a"
 
 
 def _read_key(name: str) -> dict[str, str | None]:

@@ -26,13 +26,35 @@ def check_parts(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]:
         lacking = [part for part in parts if name not in part.types]
         if lacking:
             first = lacking[0]
-            near = [other for other in first.types if other.lower() == name.lower()]
+            near = [other for other in first.types if _plain(other) == _plain(name)]
             yield (
                 f"{first.path}: has no column {name!r}"
                 + (f", but {near[0]!r}" if near else "")
                 + (f"; so have {len(lacking) - 1} other files" if len(lacking) > 1 else "")
                 + f": {sum(part.row_count for part in lacking)} rows are read without it."
             )
+
+
+def name_split_columns(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]:
+    """Warnings of columns that some parts have under a name of other case or spaces.
+
+    Those of texts and pictures are named by `check_parts`.
+    """
+    firsts: dict[str, tuple[str, Part]] = {}
+    named = {_plain(name) for name in (*mapping.texts, mapping.image or "")}
+    for part in parts:
+        for name in part.types:
+            other, first = firsts.setdefault(_plain(name), (name, part))
+            if other != name and name not in first.types and _plain(name) not in named:
+                named.add(_plain(name))
+                yield (
+                    f"{part.name}: has a column {name!r}, and {first.name} {other!r}: they are "
+                    "read as two. Rename one of them."
+                )
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def holds_paths(kind: pa.DataType) -> bool:

@@ -21,7 +21,15 @@ PARQUET = b"PAR1"
 OTHER_REMEDIES = {
     "git_lfs_pointer": "a Git LFS pointer. Fetch the file itself with 'git lfs pull'.",
     "html_page": "an HTML page. It may be an answer in place of the file: download that again.",
+    "zip": "a ZIP archive. Unpack it.",
     "gzip": "compressed with gzip. Decompress it; 'prodmatch convert' reads CSV and JSON as it is.",
+}
+# How files of other programs begin, that hold tables too.
+OTHER_TABLES = {
+    b"ARROW1": "an Arrow",
+    b"ORC": "an ORC",
+    b"Obj\x01": "an Avro",
+    b"SQLite": "an SQLite",
 }
 # What pyarrow raises for damaged bytes.
 UNREADABLE = (OSError, ValueError, LookupError, MemoryError, pa.ArrowException)
@@ -151,6 +159,9 @@ def _explain_unreadable(path: Path, error: Exception) -> str:
     for name, remedy in OTHER_REMEDIES.items():
         if OTHER[name].match(head):
             return f"is not a readable Parquet file, but {remedy}"
+    for start, kind in OTHER_TABLES.items():
+        if head.startswith(start):
+            return f"is not a readable Parquet file, but {kind} file. Write it as Parquet."
     hint = (
         "Turn it into Parquet with 'prodmatch convert'."
         if path.suffix.lower() in CONVERTED

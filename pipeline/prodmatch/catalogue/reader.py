@@ -21,6 +21,7 @@ from prodmatch.catalogue.part_checks import (
     check_paths,
     holds_paths,
     may_hold_paths,
+    name_split_columns,
     read_ids,
 )
 from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
@@ -350,6 +351,7 @@ def open_catalogue(
         *found.warnings,
         *name_shadowed_keys(found.files, parts),
         *check_parts(parts, mapping),
+        *name_split_columns(parts, mapping),
     ]
     if options.image_root is None:
         check_paths(parts, mapping)
