@@ -32,3 +32,12 @@ def test_a_warning_of_a_library_is_one_line(
         warnings.simplefilter("always")
         warnings.warn("two\nlines\x1b", stacklevel=1)
     assert capsys.readouterr().err == "warning: two lines\\x1b\n"
+
+
+def test_the_table_of_check_names_options_and_its_json_parameters(tmp_path: Path) -> None:
+    columns = {"product_id": ["a", "b"], "title": ["mug", "cup"], "colour": ["red", "blue"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    table = run("check", tmp_path).out
+    assert "give --text-columns title,colour\n" in table
+    assert "`text_columns=" not in table
+    assert "give `text_columns=title,colour`" in run("check", tmp_path, "--format", "json").out

@@ -9,7 +9,7 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file
-from prodmatch_cli.messages import print_warnings
+from prodmatch_cli.messages import print_warnings, translate
 from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import (
     CATALOGUE,
@@ -85,6 +85,9 @@ def check(
     content = asdict(report)
     if deep:
         content["deep"] = _look_deep(opened, store, (html, out), colour_by, workers)
+    if form == "table":
+        content["warnings"] = [translate(text) for text in report.warnings]
+        content["refusals"] = [translate(text) for text in report.refusals]
     print_report(content, form)
     print_warnings(report.warnings)
     if report.refused:
