@@ -74,7 +74,7 @@ def test_nothing_runs_code_from_a_file_or_asks_a_network() -> None:
             assert not opening & set(banned) - OPENED.get(path.name, set()), path
         for name, call in calls(path):
             place, whole = f"{path.name}:{call.lineno}", ast.unparse(call)
-            assert name not in FETCHES or path.name == "published.py", place
+            assert name not in FETCHES or path.name in ("published.py", "hub.py"), place
             assert not (name in ("eval", "exec") and isinstance(call.func, ast.Name)), place
             runs = whole.startswith(("os.system", "subprocess"))
             assert not runs or path.name == "other_index.py", place  # `prodmatch build` itself
