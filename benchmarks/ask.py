@@ -82,8 +82,8 @@ def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     folder = export_encoders(model, store / "encoders")
     from prodmatch.model.onnx_encoders import QueryEncoders
     from prodmatch.products.product_db_writer import write_products
-    from prodmatch.search.index_builder import build_index
-    from prodmatch.search.vector_index import tune_index
+    from prodmatch.search.vectors.index_builder import build_index
+    from prodmatch.search.vectors.vector_index import tune_index
     from prodmatch.storage.atomic import new_file
     from prodmatch.storage.generations import publish_generation
 

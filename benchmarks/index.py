@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from prodmatch.search.index_builder import build_index
-from prodmatch.search.index_queries import make_queries
 from prodmatch.search.product_index import open_index
-from prodmatch.search.vector_index import AnnIndex, measure_milliseconds, tune_index
+from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.search.vectors.index_queries import make_queries
+from prodmatch.search.vectors.vector_index import AnnIndex, measure_milliseconds, tune_index
 from prodmatch.storage.embeddings import require_embeddings
 from prodmatch.storage.vectors import normalise, split_parts
 

@@ -16,7 +16,7 @@ import numpy as np
 from turns import PEERS, Taken, start_all, take_turns, write_results
 
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.search.index_queries import make_queries
+from prodmatch.search.vectors.index_queries import make_queries
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.vectors import normalise
 

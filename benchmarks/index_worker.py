@@ -33,7 +33,7 @@ class Ours:
     def __init__(self, kind: str, vectors: np.ndarray) -> None:
         import faiss
 
-        from prodmatch.search.index_builder import build_index
+        from prodmatch.search.vectors.index_builder import build_index
 
         def blocks() -> Any:
             for start in range(0, len(vectors), 65_536):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from prodmatch.errors import QueryError
-from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.answers.hits import Answer, Hit
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.messages import print_error, print_hint, print_note, translate
 from prodmatch_cli.output import HIT_COLUMNS, print_lines, print_rows

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from prodmatch.catalogue.naming import show_column
-from prodmatch.search.json_text import to_json
+from prodmatch.search.answers.json_text import to_json
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.logs import PULSE
 from prodmatch_cli.text import CONTROL, cut, harmless, unbroken, width

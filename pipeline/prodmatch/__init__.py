@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
     from prodmatch.errors import ProdmatchError
     from prodmatch.model.description import open_model
-    from prodmatch.search.hits import Answer, Hit
+    from prodmatch.search.answers.hits import Answer, Hit
+    from prodmatch.search.answers.results import SearchResult
     from prodmatch.search.options import SearchOptions
     from prodmatch.search.product_index import ProductIndex, open_index
     from prodmatch.search.queries import Query
-    from prodmatch.search.results import SearchResult
 
 __version__ = "0.1.0"
 __all__ = [
@@ -67,15 +67,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answer": "search.hits",
+    "Answer": "search.answers.hits",
     "BuildSettings": "build",
     "CatalogueOptions": "catalogue.reader",
-    "Hit": "search.hits",
+    "Hit": "search.answers.hits",
     "ProdmatchError": "errors",
     "ProductIndex": "search.product_index",
     "Query": "search.queries",
     "SearchOptions": "search.options",
-    "SearchResult": "search.results",
+    "SearchResult": "search.answers.results",
     "build": "build",
     "open_catalogue": "catalogue.reader",
     "open_index": "search.product_index",

@@ -18,7 +18,7 @@ from prodmatch.index import (
     index_embeddings,
 )
 from prodmatch.model.description import open_model
-from prodmatch.search.index_builder import Kind
+from prodmatch.search.vectors.index_builder import Kind
 
 
 @dataclass(frozen=True)

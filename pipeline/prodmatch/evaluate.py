@@ -29,7 +29,7 @@ from prodmatch.evaluation.statistics import (
     expected_calibration_error,
 )
 from prodmatch.evaluation.trec import Qrels, Run, write_run
-from prodmatch.search.hits import Hit
+from prodmatch.search.answers.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS

@@ -14,8 +14,8 @@ from prodmatch.embedding.image_loader import preprocess_isolated
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.scanning.picture_lists import average_pictures
+from prodmatch.search.answers.hits import Hit
 from prodmatch.search.encoded_query import EncodedQuery
-from prodmatch.search.hits import Hit
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query

@@ -14,7 +14,7 @@ from prodmatch.errors import ProdmatchError
 from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import BATCH_ROWS, VectorTable
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.atomic import new_directory, new_file
 from prodmatch.storage.generations import Generation
 

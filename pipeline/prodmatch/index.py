@@ -23,12 +23,17 @@ from prodmatch.products.product_db_writer import write_products
 from prodmatch.progress import bars_off
 from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
-from prodmatch.search.index_builder import Kind, answering_bytes, build_index, choose_kinds
-from prodmatch.search.index_queries import make_queries
-from prodmatch.search.part_lists import PARTS
 from prodmatch.search.scoring import check_weights
-from prodmatch.search.trained_lists import EarlierLists, find_trained, is_drifted
-from prodmatch.search.vector_index import WANTED_RECALL, AnnIndex, measure_milliseconds, tune_index
+from prodmatch.search.vectors.index_builder import Kind, answering_bytes, build_index, choose_kinds
+from prodmatch.search.vectors.index_queries import make_queries
+from prodmatch.search.vectors.part_lists import PARTS
+from prodmatch.search.vectors.trained_lists import EarlierLists, find_trained, is_drifted
+from prodmatch.search.vectors.vector_index import (
+    WANTED_RECALL,
+    AnnIndex,
+    measure_milliseconds,
+    tune_index,
+)
 from prodmatch.storage.atomic import (
     check_files,
     link_or_copy,

@@ -14,8 +14,8 @@ from prodmatch.histories.leave_last_out import BlendEvaluation
 from prodmatch.histories.log import LogSettings, read_product_ids
 from prodmatch.histories.rows import SCHEMA, RowMaker
 from prodmatch.histories.tastes import BATCH_USERS, Recommender, taste
+from prodmatch.search.answers.hits import Hit
 from prodmatch.search.encoded_query import encode_items
-from prodmatch.search.hits import Hit
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import Searcher

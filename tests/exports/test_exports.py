@@ -17,7 +17,7 @@ from prodmatch.errors import StoreError
 from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import VectorTable, vector_texts
-from prodmatch.search.index_builder import Kind, build_index
+from prodmatch.search.vectors.index_builder import Kind, build_index
 from prodmatch.storage.vectors import normalise
 
 TEXTS = ["a\tb", "c\nd\r", "\\N", "\\", 'say "x"', "<b>&\u2028", "\\.", "", None, "\U0001f455"]

@@ -13,11 +13,11 @@ from tiny import save_query_encoders
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.search import index_builder as builder
-from prodmatch.search import part_lists
-from prodmatch.search.code_lists import CodeLists
-from prodmatch.search.index_builder import build_index
-from prodmatch.search.vector_index import HALF_ERROR, AnnIndex, exact_neighbours, recall_at
+from prodmatch.search.vectors import index_builder as builder
+from prodmatch.search.vectors import part_lists
+from prodmatch.search.vectors.code_lists import CodeLists
+from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.search.vectors.vector_index import HALF_ERROR, AnnIndex, exact_neighbours, recall_at
 from prodmatch.storage.atomic import list_files, write_json
 from prodmatch.storage.embeddings import vector_array, write_embeddings
 from prodmatch.storage.generations import open_generation

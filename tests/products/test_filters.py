@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 
 from prodmatch.products.product_db_writer import write_products
-from prodmatch.search import vector_index as ann
+from prodmatch.search.answers.hits import Hit
 from prodmatch.search.encoded_query import EncodedQuery
-from prodmatch.search.hits import Hit
-from prodmatch.search.index_builder import build_index
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
-from prodmatch.search.vector_index import exact_neighbours, tune_index
+from prodmatch.search.vectors import vector_index as ann
+from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.search.vectors.vector_index import exact_neighbours, tune_index
 from prodmatch.storage.generations import open_generation, publish_generation
 from prodmatch.storage.vectors import Vectors, join_parts, normalise, split_parts
 

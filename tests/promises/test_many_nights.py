@@ -29,10 +29,10 @@ from prodmatch.embed import EmbedSettings
 from prodmatch.errors import CatalogueError, MismatchError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model, open_model
-from prodmatch.search import index_builder as ann
-from prodmatch.search import list_builder
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
+from prodmatch.search.vectors import index_builder as ann
+from prodmatch.search.vectors import list_builder
 from prodmatch.storage.atomic import digest_file
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (

@@ -19,9 +19,9 @@ from tiny import embed_tiny, night, save_catalogue, save_query_encoders
 from prodmatch.errors import DamagedError, ProdmatchError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.search.index_builder import build_index
-from prodmatch.search.part_lists import PARTS, lists_path
 from prodmatch.search.product_index import open_index
+from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.search.vectors.part_lists import PARTS, lists_path
 from prodmatch.storage.features import FeatureStore
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
@@ -222,7 +222,7 @@ def mutate(content: bytes, count: int) -> Iterator[bytes]:
 PARSE = """
 import resource, sys
 from pathlib import Path
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.errors import DamagedError, MismatchError
 import numpy as np
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))

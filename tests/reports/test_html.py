@@ -20,7 +20,7 @@ from prodmatch.model.description import Model
 from prodmatch.products.prices import PriceColumn
 from prodmatch.reports.cards import CardColumns, choose_price, make_card
 from prodmatch.reports.html import answers_page, explanation_page
-from prodmatch.search.hits import Answer, FacetValue, Hit
+from prodmatch.search.answers.hits import Answer, FacetValue, Hit
 
 HOSTILE = "<script>alert(1)</script> \"onload='x' & red shirt"
 PRICE = PriceColumn("price")

@@ -9,7 +9,7 @@ from small import draw
 from prodmatch import Query
 from prodmatch.explain import Explanation, HeatMap, WordShare
 from prodmatch.reports.html import answers_page, evaluation_page, explanation_page
-from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.answers.hits import Answer, Hit
 
 
 def hit(product_id: str) -> Hit:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from prodmatch.search.deep_search import DeepSearch
-from prodmatch.search.index_builder import Kind, build_index
-from prodmatch.search.result_page import CANDIDATES, deepest_count
-from prodmatch.search.vector_index import AnnIndex, Neighbours, exact_neighbours
+from prodmatch.search.answers.result_page import CANDIDATES, deepest_count
+from prodmatch.search.vectors.deep_search import DeepSearch
+from prodmatch.search.vectors.index_builder import Kind, build_index
+from prodmatch.search.vectors.vector_index import AnnIndex, Neighbours, exact_neighbours
 from prodmatch.storage.vectors import Vectors, normalise
 
 COUNT, DIM = 30_000, 8

@@ -17,12 +17,12 @@ from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product
 from prodmatch.model.description import Calibration
 from prodmatch.products.product_db_writer import write_products
-from prodmatch.search import result_page
+from prodmatch.search.answers import result_page
+from prodmatch.search.answers.hits import Facets, Hit
+from prodmatch.search.answers.result_page import diversify
 from prodmatch.search.encoded_query import EncodedQuery
-from prodmatch.search.hits import Facets, Hit
-from prodmatch.search.index_builder import build_index
-from prodmatch.search.result_page import diversify
 from prodmatch.search.searcher import Searcher
+from prodmatch.search.vectors.index_builder import build_index
 from prodmatch.storage.generations import open_generation, publish_generation
 from prodmatch.storage.vectors import Vectors, join_parts, normalise
 

@@ -8,9 +8,9 @@ import pytest
 
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
 from prodmatch.model.heads import Heads, Projection, fit_cca
-from prodmatch.search import vector_index as ann
-from prodmatch.search.index_builder import Kind, Trained, build_index, choose_kinds
-from prodmatch.search.vector_index import (
+from prodmatch.search.vectors import vector_index as ann
+from prodmatch.search.vectors.index_builder import Kind, Trained, build_index, choose_kinds
+from prodmatch.search.vectors.vector_index import (
     AnnIndex,
     exact_neighbours,
     measure_milliseconds,

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from prodmatch.morning.pair import Pair, pair_snapshots
 from prodmatch.morning.snapshot import ProductVectors, Snapshot, make_snapshot
-from prodmatch.search.index_builder import build_index
+from prodmatch.search.vectors.index_builder import build_index
 from prodmatch.storage.vectors import Vectors, join_parts, normalise
 
 COUNT, DIM = 300, 16

@@ -23,7 +23,7 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json
 
 if TYPE_CHECKING:
-    from prodmatch.search.index_builder import Kind  # loads FAISS, and torch comes first
+    from prodmatch.search.vectors.index_builder import Kind  # loads FAISS, and torch comes first
 
 
 @click.command()

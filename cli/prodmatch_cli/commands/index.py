@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from prodmatch.search.index_builder import Kind
+from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.options import NAME, STORE, choose_synonyms, index_options, read_weights

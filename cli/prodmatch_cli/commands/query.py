@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from prodmatch.reports.cards import CardColumns, choose_price
-from prodmatch.search.hits import Answer
+from prodmatch.search.answers.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.recommend import recommend_products, recommend_to_users
-from prodmatch.search.hits import Answer
+from prodmatch.search.answers.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch_cli.answers import print_answers

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.attributes.words import Numbers
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Vectors
 
 NEAREST = 50  # that are looked at

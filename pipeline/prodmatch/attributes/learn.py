@@ -16,7 +16,7 @@ from prodmatch.attributes.calibration import (
 from prodmatch.attributes.classifier import CrossFitted, Inputs, cross_fit, unit_parts
 from prodmatch.attributes.labels import MISSING
 from prodmatch.attributes.words import Vocabulary, choose_words, split_words
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 
 MOST_TRAINING = 60_000  # labelled products, evenly spaced among all
 BATCH_ROWS = 4096

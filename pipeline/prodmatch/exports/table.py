@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.generations import Generation
 from prodmatch.storage.vectors import Vectors

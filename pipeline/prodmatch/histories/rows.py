@@ -9,7 +9,7 @@ import pyarrow as pa
 from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
 from prodmatch.histories.tastes import Candidates, Recommender, choose
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 
 SCHEMA = pa.schema(
     [

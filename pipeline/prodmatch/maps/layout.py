@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.search.index_builder import Kind, build_index
+from prodmatch.search.vectors.index_builder import Kind, build_index
 from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.embedding.nights.night_columns import ContentKeys, Night, published_night
 from prodmatch.errors import DamagedError
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.features import KEY, content_key
 from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts

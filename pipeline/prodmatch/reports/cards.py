@@ -7,7 +7,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from prodmatch.products.prices import PriceColumn
-from prodmatch.search.hits import Hit
+from prodmatch.search.answers.hits import Hit
 
 BRANDS = frozenset("brand manufacturer vendor maker marke marque marca hersteller".split())  # noqa: SIM905
 LONGEST_LINK = 2000  # characters

@@ -11,7 +11,7 @@ from prodmatch.explain import Explanation, paint
 from prodmatch.reports.cards import Card, CardColumns, make_card
 from prodmatch.reports.rendering import make_pictures, query_pictures, render
 from prodmatch.reports.verdict import say_verdict
-from prodmatch.search.hits import Answer, Hit
+from prodmatch.search.answers.hits import Answer, Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
 

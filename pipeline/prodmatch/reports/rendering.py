@@ -10,9 +10,9 @@ from pathlib import Path
 import jinja2
 
 from prodmatch.catalogue.thumbnails import data_address, make_thumbnails
-from prodmatch.search.hits import Hit
+from prodmatch.search.answers.hits import Hit
+from prodmatch.search.answers.result_table import short
 from prodmatch.search.queries import Query
-from prodmatch.search.result_table import short
 from prodmatch.search.scoring import SIGNALS
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -9,11 +9,11 @@ import numpy as np
 
 from prodmatch.errors import MismatchError, QueryError
 from prodmatch.model.description import Model
+from prodmatch.search.answers.hits import Answer
+from prodmatch.search.answers.results import SearchResult
 from prodmatch.search.encoded_query import query_vector
-from prodmatch.search.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import PictureInput, Query, RejectedQuery, read_image
-from prodmatch.search.results import SearchResult
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.generations import Generation, open_generation

@@ -17,7 +17,8 @@ from prodmatch.lexical.synonyms import open_generation_synonyms
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
-from prodmatch.search.deep_search import DeepSearch
+from prodmatch.search.answers.hits import Answer, Hit, ResultPage
+from prodmatch.search.answers.result_page import CANDIDATES, Page, PageMaker, Rank, deepest_count
 from prodmatch.search.encoded_query import (
     MIN_KNOWLEDGE,
     EncodedQuery,
@@ -27,10 +28,8 @@ from prodmatch.search.encoded_query import (
     clean_text,
     encode_items,
 )
-from prodmatch.search.hits import Answer, Hit, ResultPage
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
-from prodmatch.search.result_page import CANDIDATES, Page, PageMaker, Rank, deepest_count
 from prodmatch.search.scoring import (
     Ranked,
     Signals,
@@ -40,7 +39,8 @@ from prodmatch.search.scoring import (
     query_weights,
     rank,
 )
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.deep_search import DeepSearch
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import Vectors, apart_from, split_parts
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse, Response
 
 from prodmatch.errors import QueryError
-from prodmatch.search.hits import Answer
-from prodmatch.search.json_text import to_json
+from prodmatch.search.answers.hits import Answer
+from prodmatch.search.answers.json_text import to_json
 from prodmatch.search.parameters import RENAMED, Search
 from prodmatch.search.searcher import Searcher
 

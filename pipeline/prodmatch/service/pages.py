@@ -13,7 +13,7 @@ from prodmatch.errors import QueryError
 from prodmatch.products.filters import quote_name
 from prodmatch.products.product_db import Products
 from prodmatch.reports.cards import Card, CardColumns, choose_price, make_card
-from prodmatch.search.hits import Answer, Facets, Hit
+from prodmatch.search.answers.hits import Answer, Facets, Hit
 from prodmatch.search.options import MOST_HITS
 from prodmatch.search.parameters import Search, read_integer, read_search
 from prodmatch.search.searcher import Searcher

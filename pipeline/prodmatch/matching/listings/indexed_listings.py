@@ -21,7 +21,7 @@ from prodmatch.matching.listings.numbered_listings import (
 from prodmatch.matching.listings.parsed_text import parse_text
 from prodmatch.products.prices import PriceColumn
 from prodmatch.search.searcher import Searcher
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import advise_instead_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 

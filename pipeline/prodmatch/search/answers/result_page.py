@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.products.product_db import Products
-from prodmatch.search.hits import Facets, FacetValue
+from prodmatch.search.answers.hits import Facets, FacetValue
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.scoring import Floats, Ranked
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Vectors
 
 # Candidates of each signal, in the first round and those after it; half as many hits come of one.

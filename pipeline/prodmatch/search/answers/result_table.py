@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from prodmatch.catalogue.remembered import find_product_pictures
 from prodmatch.catalogue.thumbnails import data_address, make_thumbnails
 from prodmatch.errors import ProdmatchError
-from prodmatch.search.hits import Hit
-from prodmatch.search.results import SearchResult
+from prodmatch.search.answers.hits import Hit
+from prodmatch.search.answers.results import SearchResult
 
 MOST_HITS = 50  # that are shown
 MOST_COLUMNS = 8  # of metadata

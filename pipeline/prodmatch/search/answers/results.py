@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
 from prodmatch.errors import ProdmatchError
-from prodmatch.search.hits import Answer, Facets, Hit
+from prodmatch.search.answers.hits import Answer, Facets, Hit
 
 if TYPE_CHECKING:
     import pandas
@@ -69,6 +69,6 @@ class SearchResult(list[Hit]):
         return pandas.DataFrame(rows, columns=None if rows else OF_A_HIT)
 
     def _repr_html_(self) -> str:
-        from prodmatch.search.result_table import render_table  # it loads Arrow
+        from prodmatch.search.answers.result_table import render_table  # it loads Arrow
 
         return render_table(self)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.search.neighbours import Neighbours
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.neighbours import Neighbours
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Vectors
 
 TIES = 64  # more than are looked for: of rows that are equally near the first ones are taken

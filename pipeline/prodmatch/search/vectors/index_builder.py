@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import StoreError
-from prodmatch.search.code_lists import CodeLists
-from prodmatch.search.half_vectors import write_half
-from prodmatch.search.list_builder import (
+from prodmatch.search.vectors.code_lists import CodeLists
+from prodmatch.search.vectors.half_vectors import write_half
+from prodmatch.search.vectors.list_builder import (
     MOST_TRAINED,
     TRAINING_ROWS,
     ListFiller,
     count_lists,
     train_quantizer,
 )
-from prodmatch.search.part_lists import PARTS, lists_path
-from prodmatch.search.vector_index import HALF_ERROR, LINKS, AnnIndex, Read
+from prodmatch.search.vectors.part_lists import PARTS, lists_path
+from prodmatch.search.vectors.vector_index import HALF_ERROR, LINKS, AnnIndex, Read
 from prodmatch.storage.vectors import Vectors, split_parts
 
 Kind = Literal["auto", "flat", "codes", "hnsw", "sq8"]

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.search.code_lists import BLOCK_ROWS, LEVELS, TENSORS, Quantizer, list_bytes
+from prodmatch.search.vectors.code_lists import BLOCK_ROWS, LEVELS, TENSORS, Quantizer, list_bytes
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.vectors import Vectors, normalise
 

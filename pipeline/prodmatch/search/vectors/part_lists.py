@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError
-from prodmatch.search.code_lists import CodeLists
-from prodmatch.search.half_vectors import HalfVectors
-from prodmatch.search.neighbours import Neighbours, ordered
+from prodmatch.search.vectors.code_lists import CodeLists
+from prodmatch.search.vectors.half_vectors import HalfVectors
+from prodmatch.search.vectors.neighbours import Neighbours, ordered
 from prodmatch.storage.atomic import link_or_copy, read_json, write_json
 from prodmatch.storage.vectors import Vectors, split_parts
 

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
-from prodmatch.search.code_lists import CodeLists
-from prodmatch.search.index_builder import Kind, Trained
-from prodmatch.search.list_builder import count_lists
-from prodmatch.search.part_lists import PARTS
-from prodmatch.search.vector_index import AnnIndex
+from prodmatch.search.vectors.code_lists import CodeLists
+from prodmatch.search.vectors.index_builder import Kind, Trained
+from prodmatch.search.vectors.list_builder import count_lists
+from prodmatch.search.vectors.part_lists import PARTS
+from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.atomic import check_files
 from prodmatch.storage.embeddings import Embeddings
 from prodmatch.storage.generations import Generation, open_generation

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, MismatchError
-from prodmatch.search.code_lists import CodeLists
-from prodmatch.search.half_vectors import is_half
-from prodmatch.search.neighbours import Neighbours, exact_neighbours, ordered, recall_at
-from prodmatch.search.part_lists import PartLists, row_bits
+from prodmatch.search.vectors.code_lists import CodeLists
+from prodmatch.search.vectors.half_vectors import is_half
+from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours, ordered, recall_at
+from prodmatch.search.vectors.part_lists import PartLists, row_bits
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors, blank_missing_parts, split_parts
 

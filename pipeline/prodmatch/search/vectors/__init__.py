@@ -1,0 +1,1 @@
+"""Indexes over the vectors: built, tuned, measured, searched; the home of FAISS."""
