@@ -195,7 +195,8 @@ def report(
 def _line(row: Mapping[str, Any]) -> str:
     forward = row.get("forward a second")
     alone = f"{forward:9.1f}/s{row['share of peak']:7.0%} of peak" if forward else ""
-    return f"{row['work']:24}{row['way']:34}{row['a second']:9.1f}/s{row['ratio']:8.2f}x{alone}\n"
+    work = row["work"].split(",")[0]
+    return f"{work:12}{row['way']:34}{row['a second']:9.1f}/s{row['ratio']:8.2f}x{alone}\n"
 
 
 def _cosine(one: Any, other: Any) -> float | None:
@@ -287,7 +288,7 @@ def main() -> None:
     transformers.logging.disable_progress_bar()
     before, peak = os.getloadavg()[0], measure_peak()
     for name, rate in peak.items():
-        sys.stdout.write(f"{'product of matrices':24}{name:34}{rate:9.0f} GFLOP/s\n")
+        sys.stdout.write(f"{'matrices':12}{name:34}{rate:9.0f} GFLOP/s\n")
     with tempfile.TemporaryDirectory() as name:
         rows = text_rows(options, Path(name)) + picture_rows(options, Path(name))
     content = {"peak": peak, "load before": round(before, 1), "rows": rows}
