@@ -332,7 +332,7 @@ def test_a_table_of_another_program_is_named(content: bytes, kind: str, tmp_path
 def test_an_iceberg_table_and_hidden_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "_tmp").mkdir()
     save(tmp_path / "_tmp", {})
-    with pytest.raises(CatalogueError, match="but for names that begin with . or _, which are sk"):
+    with pytest.raises(CatalogueError, match="but for names that begin with"):
         open_catalogue(tmp_path)
     save(tmp_path, {})
     (tmp_path / "metadata").mkdir()

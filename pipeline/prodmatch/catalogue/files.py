@@ -152,8 +152,8 @@ def describe_passed_over(
         lines.append(f"{name}: passed over, as {reason}: {', '.join(names[:MOST_NAMED])}{more}.")
     if table_log:
         lines.append(
-            f"{name}: is {_article(table_log)} {table_log} table, whose log is not read: rows that it removed count as "
-            "products. Give a plain copy of its newest version."
+            f"{name}: is {_article(table_log)} {table_log} table, whose log is not read: rows that "
+            "it removed count as products. Give a plain copy of its newest version."
         )
     return lines
 

@@ -22,6 +22,10 @@ ADDRESS_REASON = "image_address"  # of a picture that is not lost: there never w
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\.", re.IGNORECASE)
 # How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64; a path would have a dot in it.
 BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
+# How a picture begins in hexadecimal digits, as databases write bytes.
+HEX_START = re.compile(
+    r"(?P<sign>\\x|0x)?(?:89504e470d0a1a0a|ffd8ff|4749463839|52494646)[0-9a-f]{20}", re.IGNORECASE
+)
 NOT_WRITTEN = b"\x80"  # bytes from here on begin no text of ASCII: JPEG and PNG, not data URIs
 WRITTEN_BYTES = 300  # by which a text is told from a picture
 # What programs write for none.
@@ -77,7 +81,8 @@ def read_image_cell(cell: object, root: Path | None) -> bytes | None:
 def _is_written(data: bytes) -> bool:
     """Whether bytes are a picture's text: a data URI, base64 or an address."""
     start = data[:WRITTEN_BYTES].lstrip().decode("ascii", "replace")
-    return bool(start[:5].lower() == "data:" or BASE64_START.match(start) or ADDRESS.match(start))
+    is_text = BASE64_START.match(start) or HEX_START.match(start) or ADDRESS.match(start)
+    return bool(start[:5].lower() == "data:" or is_text)
 
 
 def flatten_cells(cells: Iterable[object]) -> Iterator[object]:
@@ -105,9 +110,9 @@ def read_image_text(text: str, root: Path | None) -> bytes:
 
 
 def is_inline(text: str) -> bool:
-    """Whether a text is itself a picture: a data URI or base64."""
+    """Whether a text is itself a picture: a data URI, base64, or hexadecimal digits."""
     start = text[:300].lstrip()
-    if start[:5].lower() == "data:":
+    if start[:5].lower() == "data:" or HEX_START.match(start):
         return True
     return bool(BASE64_START.match(start) and BASE64.fullmatch(text.strip()))
 
@@ -134,6 +139,11 @@ def list_paths(cells: Iterable[object]) -> Iterator[str]:
 def _decode_inline(text: str) -> bytes:
     if len(text) > MOST_TEXT:
         raise UnusableImage("too_many_bytes", f"{len(text)} characters, at most {MOST_TEXT}")
+    if found := HEX_START.match(text):
+        try:
+            return bytes.fromhex(text[found.end("sign") :])
+        except ValueError as error:
+            raise UnusableImage("bad_hex", f"{text[:40]!r}...: {error}") from error
     if text[:5].lower() == "data:":
         head = DATA_URI.match(text)
         if head is None:
@@ -153,7 +163,8 @@ def read_image_file(path: str, root: Path) -> bytes:
 
     Nothing but a regular file below `root` is opened, and links out of it are not followed. Where
     there is no such file, its name is tried with accents composed and decomposed, as file systems
-    differ in them, with `/` for a backslash, and with `%20` and the like resolved.
+    differ in them, with `/` for a backslash, and with `%20` and the like resolved; `/a.jpg` is
+    looked for below `root` too.
 
     Raises:
         UnusableImage: `bad_path`, `outside_root`, `missing`, `not_a_file`, `unreadable` or
@@ -162,9 +173,10 @@ def read_image_file(path: str, root: Path) -> bytes:
     try:
         return _read_below(path, root)
     except UnusableImage as error:
-        if error.reason != "missing":
+        is_absolute = path.startswith("/") and error.reason == "outside_root"
+        if error.reason != "missing" and not is_absolute:
             raise
-        for name in list_spellings(path)[1:]:
+        for name in [path.lstrip("/")] if is_absolute else list_spellings(path)[1:]:
             with contextlib.suppress(UnusableImage):
                 return _read_below(name, root)
         raise
