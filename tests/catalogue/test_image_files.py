@@ -80,6 +80,11 @@ FOUND: dict[str, Cell] = {
     "base64 in lines": lambda root: base64.encodebytes(RED).decode(),
     "base64 without padding": lambda root: text(RED).rstrip("="),
     "base64 for addresses": lambda root: base64.urlsafe_b64encode(RED).decode(),
+    "from the root of a shop": lambda root: "/9j/x.jpg",
+    "hexadecimal digits": lambda root: RED.hex(),
+    "hexadecimal digits of a database": lambda root: f"\\x{RED.hex()}",
+    "hexadecimal digits in capitals": lambda root: f"0x{RED.hex().upper()}",
+    "hexadecimal digits as bytes": lambda root: f"\\x{RED.hex()}".encode(),
     "a struct of a data address": lambda root: {
         "bytes": None, "path": f"data:image/png;base64,{text(RED)}"
     },
@@ -120,6 +125,9 @@ LOST: dict[str, tuple[Cell, str]] = {
     "a folder": (lambda root: "file:9j", "not_a_file"),
     "a data address without data": (lambda root: "data:image/png;base64", "bad_base64"),
     "a data address of rubbish": (lambda root: "data:image/png;base64,!!!", "bad_base64"),
+    "hexadecimal digits cut short": (lambda root: RED.hex()[:99], "bad_hex"),
+    "from a root, and not there": (lambda root: "/9j/y.jpg", "outside_root"),
+    "from a root, above it": (lambda root: "/../secret.png", "outside_root"),
     "base64 cut short": (lambda root: text(PHOTO)[:1001].rstrip("="), "bad_base64"),
 }
 
