@@ -1,5 +1,11 @@
-"""`python -m prodmatch_cli`."""
+"""`python -m prodmatch_cli`, and the command `prodmatch`."""
 
-from prodmatch_cli.main import main
+import signal
 
-main()
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while modules are imported
+
+from prodmatch_cli.main import main  # which listens to signals itself
+
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,7 @@ EXTRAS = {
     "uvicorn": "serve",
 }
 
+TEMPORARY = "prodmatch.storage.temporary"  # the module that makes and removes a folder
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
 
 COMMANDS = (
@@ -132,9 +133,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(128 + signal.SIGINT)
     except _Stopped as stopped:  # all is put away; native threads may abort a usual exit
-        from prodmatch.storage.temporary import remove_temporary_folder
-
-        remove_temporary_folder()
+        remove = getattr(sys.modules.get(TEMPORARY), "remove_temporary_folder", None)
+        if remove is not None:  # else none was made; an import may be what was stopped
+            remove()
         sys.stderr.flush()
         os._exit(stopped.status)
     except OSError as error:

@@ -358,14 +358,15 @@ def read_pairs(value: str | None, option: str) -> dict[str, str]:
     """The pairs in `name=value,...`.
 
     Raises:
-        click.UsageError: a part has no `=`.
+        click.UsageError: a part has no `=`, or a name has two values.
     """
-    pairs = {}
+    pairs: dict[str, str] = {}
     for part in read_names(value):
         name, found, other = part.partition("=")
         if not found or not name.strip() or not other.strip():
             raise click.UsageError(f"{option}: {part!r} is not of the form NAME=VALUE.")
-        pairs[name.strip()] = other.strip()
+        if pairs.setdefault(name.strip(), other.strip()) != other.strip():
+            raise click.UsageError(f"{option}: {name.strip()!r} is given twice.")
     return pairs
 
 

@@ -98,6 +98,8 @@ def test_recommendations_make_pages_too(shell: Shell) -> None:
         (("--one-per", "color"), "--one-per: there is no column 'color'; did you mean colour?"),
         (("--facets", "colour,colr"), "--facets: there is no column 'colr'; did you mean colour?"),
         (("--boost", "colour=1"), "--boost: the column 'colour' holds text. Numeric columns are"),
+        (("--boost", "price=.1,price=.2"), "--boost: 'price' is given twice"),
+        (("--weights", "text=.1,text=.5"), "--weights: 'text' is given twice"),
         (("--boost", "price"), "--boost: 'price' is not of the form NAME=VALUE"),
         (("--boost", "price=much"), "--boost: 'price=much' holds something that is no number"),
         (("--boost", "price=nan"), "--boost: price=nan is no weight"),

@@ -177,6 +177,23 @@ def test_a_signal_ends_a_command_even_one_that_does_not_listen(command: str, num
     assert err == "stopped; run the same command again to go on\n"
 
 
+def test_a_signal_while_modules_are_imported_leaves_no_traceback(
+    tmp_path: Path, count_cases: Counting
+) -> None:
+    for turn in range(16):
+        number = (signal.SIGINT, signal.SIGTERM)[turn % 2]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prodmatch_cli", "query", "mug", "--store", tmp_path],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(0.03 + 0.03 * turn)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode in (1, 128 + number, -number)  # 1: it was done before
+        assert "Traceback" not in err
+        count_cases("signals while modules are imported", 1)
+
+
 @pytest.mark.slow
 def test_signals_at_random_instants_leave_a_run_that_goes_on(
     tmp_path: Path, count_cases: Counting

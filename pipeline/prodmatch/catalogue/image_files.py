@@ -24,7 +24,8 @@ ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\
 BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
 # How a picture begins in hexadecimal digits, as databases write bytes.
 HEX_START = re.compile(
-    r"(?P<sign>(?:\\x|0x)?)(?:89504e470d0a1a0a|ffd8ff|4749463839|52494646)[0-9a-f]{20}", re.IGNORECASE
+    r"(?P<sign>(?:\\x|0x)?)(?:89504e470d0a1a0a|ffd8ff|4749463839|52494646)[0-9a-f]{20}",
+    re.IGNORECASE,
 )
 NOT_WRITTEN = b"\x80"  # bytes from here on begin no text of ASCII: JPEG and PNG, not data URIs
 WRITTEN_BYTES = 300  # by which a text is told from a picture
