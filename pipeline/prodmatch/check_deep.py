@@ -84,7 +84,6 @@ def map_products(
         index: whose current generation is read.
         catalogue: that has the products' pictures.
         colour_by: a column with a colour for each value; a column of categories if None.
-        workers: processes that decode pictures.
 
     Raises:
         QueryError: there is no such column, or fewer than two products.
@@ -103,7 +102,6 @@ def map_products(
     positions = make_layout(vectors, neighbours)
     table = _read(index, rows, ["product_id", "text", *_titles(index)])
     ids, texts = (table[name].to_pylist() for name in ("product_id", "text"))
-    titles = table["title"].to_pylist() if "title" in table.column_names else texts
     clusters, regions = find_clusters(positions, [text or "" for text in texts])
     categories, codes = _categories(index, rows, column)
     logger.info("looking at the pictures", extra={"phase": "look at the pictures"})
@@ -129,9 +127,9 @@ def map_products(
         examples=_examples(outliers, ids),
         warnings=_warnings(len(rows), count, pictures),
     )
-    shown = [str(title or text or "")[:100] for title, text in zip(titles, texts, strict=True)]
+    titles = _shown_titles(table)
     return ProductMap(
-        report, ids, shown, positions, categories, codes, regions, clusters, outliers, pictures
+        report, ids, titles, positions, categories, codes, regions, clusters, outliers, pictures
     )
 
 
@@ -199,6 +197,12 @@ def _choose_column(index: ProductIndex, colour_by: str | None) -> str | None:
 
 def _titles(index: ProductIndex) -> list[str]:
     return ["title"] if "title" in index.searcher.products.columns else []
+
+
+def _shown_titles(table: pa.Table) -> list[str]:
+    texts = table["text"].to_pylist()
+    titles = table["title"].to_pylist() if "title" in table.column_names else texts
+    return [str(title or text or "")[:100] for title, text in zip(titles, texts, strict=True)]
 
 
 def _read(index: ProductIndex, rows: Rows, columns: list[str]) -> pa.Table:

@@ -82,7 +82,6 @@ def compare_generations(
         tonight: the number of the newer one; the current one if None.
         queries: whose first ten products are compared; some taken from the titles if None.
         evaluations: of earlier nights and this one, the newest last.
-        settings: of the comparison.
 
     Raises:
         StoreError: there are no two generations, or not these.

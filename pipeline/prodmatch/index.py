@@ -101,7 +101,6 @@ def index_embeddings(
     others.
 
     Args:
-        store: what `embed_catalogue` filled.
         model: the one that the embeddings must be of, if the caller cares.
         weights: of the signals, for queries that name none. If None, those of the model, its
             vectors counted as far as it knows the catalogue (`measure_alignment`).
@@ -134,17 +133,15 @@ def index_embeddings(
         with scratch_directory(store) as scratch:
             job = _Job(store, embeddings, encoders, scratch)
             index, measured = _choose(job, kinds, limits.min_recall)
-            measured["weights"] = chosen or measured["weights"]
-            measured["synonyms"] = len(rules.rules)
+            measured |= {"weights": chosen or measured["weights"], "synonyms": len(rules.rules)}
             logger.info("writing the generation", extra={"phase": "publish"})
             fill = partial(_fill, index, embeddings, encoders, rules, measured)
             generation = publish_generation(store, fill)
         _remember(store, synonyms)
-    files = [path for path in generation.folder.rglob("*") if path.is_file()]
     return IndexReport(
         generation=generation.number,
         products=generation.product_count,
-        bytes=sum(path.stat().st_size for path in files),
+        bytes=_bytes_of(generation),
         seconds=round(time.monotonic() - started, 2),
         warnings=_warn_of_unknown(generation, rules),
         **measured,
@@ -159,6 +156,10 @@ class _Job:
     embeddings: Embeddings
     encoders: QueryEncoders
     scratch: Path
+
+
+def _bytes_of(generation: Generation) -> int:
+    return sum(path.stat().st_size for path in generation.folder.rglob("*") if path.is_file())
 
 
 @dataclass(frozen=True)

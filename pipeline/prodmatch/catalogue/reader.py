@@ -316,7 +316,6 @@ def open_catalogue(
     `gs://`, what is new or changed is fetched first.
 
     Args:
-        path: of the catalogue, or its address.
         options: how it is read.
         mirrors: where files of addresses are kept; a temporary directory if None.
         fetch: all, all but pictures, or nothing: then mirrors are read as they are.
