@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,10 +50,12 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
     few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
     length = np.float32(np.linalg.norm(few, axis=1).mean())
     sample = normalise(sample)
-    tops = _cluster(sample, max(1, int(np.sqrt(list_count))))
-    nearest = np.concatenate([np.argmax(block @ tops.T, axis=1) for block in _blocks(sample)])
-    wanted = _shares(np.bincount(nearest, minlength=len(tops)), list_count)
-    parts = [_cluster(sample[nearest == top], count) for top, count in enumerate(wanted) if count]
+    with _one_thread_each() as pool:
+        tops = pool.submit(_cluster, sample, max(1, int(np.sqrt(list_count)))).result()
+        nearest = np.concatenate([np.argmax(block @ tops.T, axis=1) for block in _blocks(sample)])
+        wanted = _shares(np.bincount(nearest, minlength=len(tops)), list_count)
+        kept = np.flatnonzero(wanted)
+        parts = list(pool.map(lambda top: _cluster(sample[nearest == top], wanted[top]), kept))
     centroids, groups = _by_group(np.concatenate(parts), tops)
     for _ in range(COMMON_ROUNDS):
         lists = assign(sample, tops, centroids, groups)
@@ -60,7 +63,9 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
     centroids *= length
     residuals = few - centroids[assign(few, tops, centroids, groups)]
     quantizer = faiss.ProductQuantizer(dim, dim // width, 4)
-    quantizer.train(np.resize(residuals, (max(len(few), FEWEST_TRAINED), dim)))
+    with _one_thread_each() as pool:
+        trained_on = np.resize(residuals, (max(len(few), FEWEST_TRAINED), dim))
+        pool.submit(quantizer.train, trained_on).result()
     codebook = faiss.vector_to_array(quantizer.centroids).reshape(dim // width, LEVELS, width)
     codebook += SMALLEST_STEP * np.arange(LEVELS, dtype=np.float32)[:, None]
     return Quantizer(tops, centroids, groups, codebook)
@@ -183,6 +188,12 @@ def _header(lengths: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> bytes:
     content = json.dumps(entries).encode()
     content += b" " * (-(8 + len(content)) % 64)
     return len(content).to_bytes(8, "little") + content
+
+
+def _one_thread_each() -> ThreadPoolExecutor:
+    """Threads in which FAISS has one: many small clusterings wait longer than they compute."""
+    threads = faiss.omp_get_max_threads()
+    return ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,))
 
 
 def _cluster(rows: Vectors, count: int) -> Vectors:
