@@ -85,12 +85,7 @@ bench-index-peers: $(READY) $(INDEX_PEERS:%=build/peers/%/.ready) ## measure an 
 	@[ -d $(STORE)/embeddings ] || $(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE)
 	$(BIN)/python benchmarks/index_peers.py --store $(STORE) --json build/bench/index.json $(OPTIONS)
 
-build/index_peer/.ready: # autofaiss wants an older numpy than ours
-	$(PYTHON) -m venv --clear build/index_peer
-	build/index_peer/bin/python -m pip install --quiet autofaiss==2.18.0 hnswlib==0.8.0 'numpy<2' pyarrow==17.0.0
-	@touch $@
-
-bench-index: $(READY) build/index_peer/.ready ## measure an index over COUNT vectors mixed from the products of STORE
+bench-index: $(READY) ## measure an index over COUNT vectors mixed from the products of STORE
 	$(BIN)/python benchmarks/index.py --store $(STORE) --count $(COUNT) $(OPTIONS)
 
 bench-serve: $(READY) ## measure the service over STORE: clients at once, and publishes meanwhile

@@ -1,10 +1,8 @@
-"""Build time, recall and speed of the index over many vectors, next to those of peers.
+"""Build time, recall and speed of the index over many vectors, and what a cold search reads.
 
 The vectors are mixed from pairs of the published products of a store, a text part and an image part
-each; the queries are words of these products' texts, against either part. A peer is run by
-`--peer`, a Python that has its packages (`make bench-index` makes it), over the same vectors and
-queries: an index a part, since it knows no parts, and as wide a search as finds as much. Processor
-seconds, not the wall's, are compared: other programs change them less.
+each; the queries are words of these products' texts, against either part. Processor seconds are
+given beside the wall's: other programs change them less. `index_peers.py` measures others.
 """
 
 import argparse
@@ -14,7 +12,6 @@ import platform
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +31,6 @@ from prodmatch.storage.vectors import normalise, split_parts
 
 BLOCK = 20_000
 NEIGHBOURS = 10
-PEERS = ("autofaiss", "hnswlib")
 
 
 @dataclass(frozen=True)
@@ -113,38 +109,6 @@ def measure_cold(folder: Path, count: int, queries: np.ndarray) -> dict[str, flo
     return {"cold s": round(seconds, 3), "cold MB": round((read_bytes() - before) / 1e6, 1)}
 
 
-def measure_peer(peer: Path, name: str, folder: Path, wanted: float) -> dict[str, Any]:
-    """What a peer says of the vectors and queries in a folder, or why it says nothing."""
-    script = Path(__file__).with_name("index_peer.py")
-    command = [str(peer), str(script), name, str(folder), str(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"way": name, "missing": (done.stderr.strip().splitlines() or ["no word"])[-1]}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return {"way": name, **found}
-
-
-def save_for_peers(mixed: Mixed, tuning: np.ndarray, measuring: np.ndarray, folder: Path) -> None:
-    """The parts as files of numpy's, and the queries with the scores of their true neighbours."""
-    half = mixed.real.shape[1] // 2
-    parts = [
-        np.lib.format.open_memmap(
-            folder / name / "vectors.npy", "w+", np.float32, (mixed.count, half)
-        )
-        for name in ("text", "image")
-    ]
-    start = 0
-    for block in mixed.blocks():
-        for part, rows in zip(parts, split_parts(block), strict=True):
-            part[start : start + len(block)] = normalise(rows)
-        start += len(block)
-    for name, queries in (("tuning", tuning), ("measuring", measuring)):
-        for side, rows, part in zip(("text", "image"), split_parts(queries), parts, strict=True):
-            some = rows[rows.any(axis=1)]
-            truth = np.concatenate([np.sort(part @ query)[-NEIGHBOURS:][None] for query in some])
-            np.savez(folder / side / f"{name}.npz", queries=some, least=truth[:, 0])
-
-
 def describe_machine() -> dict[str, Any]:
     """The processor, its cores, and the load now."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -154,13 +118,12 @@ def describe_machine() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints a line for each way."""
+    """Prints what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--store", type=Path, default=Path("store"))
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--wanted", type=float, default=0.99, help="Recall of the ten nearest.")
-    parser.add_argument("--peer", type=Path, default=Path("build/index_peer/bin/python"))
     parser.add_argument("--folder", type=Path, help="Where files lie meanwhile.")
     parser.add_argument("--json", type=Path, help="Write the figures there.")
     options = parser.parse_args()
@@ -175,24 +138,15 @@ def main() -> None:
         cold = [measure_cold(folder, options.count, pair) for pair in pairs]
         for name in ("cold s", "cold MB"):
             ours[name] = statistics.median(each[name] for each in cold)
-        rows = [ours]
-        if options.peer.exists():
-            for side in ("text", "image"):
-                (folder / side).mkdir()
-            save_for_peers(mixed, tuning, measuring, folder)
-            rows += [measure_peer(options.peer, name, folder, options.wanted) for name in PEERS]
-        else:
-            rows += [{"way": name, "missing": "is not installed"} for name in PEERS]
     finally:
         shutil.rmtree(folder)
     sys.stdout.write(f"{options.count} vectors of {real.shape[1]}\n")
-    for row in rows:
-        sys.stdout.write(json.dumps(row) + "\n")
+    sys.stdout.write(json.dumps(ours) + "\n")
     if options.json:
         work = f"{options.count} vectors of {real.shape[1]}, recall of {options.wanted}"
         whole = {
             "benchmark": "index", "day": time.strftime("%Y-%m-%d"), "machine": machine,
-            "rows": [{"work": work, **row} for row in rows],
+            "rows": [{"work": work, **ours}],
         }  # fmt: skip
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(whole, indent=1) + "\n")

@@ -129,23 +129,16 @@ def test_bench_ask_measures_both_text_encoders_and_the_baseline(
 
 
 @pytest.mark.slow
-def test_bench_index_measures_ours_and_says_which_peers_are_missing(
+def test_bench_index_measures_building_searching_and_a_cold_search(
     checkout: Path, published: Path
 ) -> None:
-    (checkout / "build" / "index_peer").mkdir(parents=True)
-    (checkout / "build" / "index_peer" / ".ready").touch()
     options = "OPTIONS=--dim 16 --json found.json"
     done = make(checkout, "bench-index", f"STORE={published}", "COUNT=3000", options)
     assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads((checkout / "found.json").read_text())
-    ours, *peers = found["rows"]
-    assert ours["way"] == "prodmatch codes"
-    assert 0.5 < ours["recall@10"] <= 1
-    assert ours["cold MB"] >= 0
-    assert [(each["way"], each["missing"]) for each in peers] == [
-        ("autofaiss", "is not installed"),
-        ("hnswlib", "is not installed"),
-    ]
+    (found,) = json.loads((checkout / "found.json").read_text())["rows"]
+    assert found["way"] == "prodmatch codes"
+    assert 0.7 < found["recall@10"] <= 1  # of 60 products, mixed: nearly the same many times over
+    assert found["cold MB"] >= 0
 
 
 @pytest.mark.slow
