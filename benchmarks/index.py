@@ -2,7 +2,7 @@
 
 The vectors are mixed from pairs of the published products of a store, a text part and an image part
 each; the queries are words of these products' texts, against either part. Processor seconds are
-given beside the wall's: other programs change them less. `index_peers.py` measures others.
+given next to the wall's: other programs change them less. `index_peers.py` measures others.
 """
 
 import argparse

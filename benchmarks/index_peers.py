@@ -1,8 +1,8 @@
 """An index next to hnswlib, usearch and autofaiss at equal recall (`make bench-index-peers`).
 
-The vectors are a store's, and mixtures of pairs of them where more are asked for; the queries a
+The vectors are a store's, and mixtures of pairs of them where more are wanted; the queries a
 few words of titles, as the signals ask. Every index is built once, on all cores, and looked at as
-widely as the recall takes; then each is asked in turn on one thread.
+widely as the recall takes; then each searches in turn on one thread.
 """
 
 import argparse

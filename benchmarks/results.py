@@ -60,13 +60,13 @@ def machine_lines(content: Row) -> str:
     machine = content["machine"]
     load = f"load {content.get('load before', machine['load'])} before, {machine['load']} after"
     kinds = ", ".join(machine["instructions"]) or "no wide instructions"
-    said = (
+    text = (
         f"{machine['cores']} cores of {machine['processor']} ({kinds}); {load}; {content['day']}."
     )
     if "peak" in content:
         rates = ", ".join(f"{name} {rate:.0f}" for name, rate in content["peak"].items())
-        said += f" GFLOP/s of a product of matrices in the same run: {rates}."
-    return said + "\n"
+        text += f" GFLOP/s of a product of matrices in the same run: {rates}."
+    return text + "\n"
 
 
 def encode_page(content: Row, plots: Path) -> str:

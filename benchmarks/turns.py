@@ -21,7 +21,7 @@ Job = Callable[[], object]
 
 
 def serve(open_jobs: Callable[[], Mapping[str, Job]]) -> None:
-    """A worker's side: seconds of each job that is asked for, until there are no more."""
+    """A worker's side: seconds of each job that is wanted, until there are no more."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # libraries print
 

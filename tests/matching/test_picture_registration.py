@@ -47,7 +47,7 @@ def test_a_picture_cropped_and_encoded_anew_fits() -> None:
     found = differences(shirt, shirt.crop((10, 3, 172, 235)).resize((120, 160)))
     assert found.apart[0] < 0.12
     assert found.colour[0] < 4
-    assert found.alike[0] > 0.98
+    assert found.correlation[0] > 0.98
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_another_product_does_not_fit(other: Image.Image) -> None:
 def test_the_order_of_the_two_does_not_matter() -> None:
     one, other = small(draw("navy")), small(draw("navy", stripes=True))
     both = compare_pictures(np.concatenate([one, other]), np.concatenate([other, one]))
-    for values in (both.apart, both.colour, both.alike):
+    for values in (both.apart, both.colour, both.correlation):
         assert values[0] == values[1]
 
 
 def test_what_shows_nothing_is_compared() -> None:
     blank = small(Image.new("RGB", (50, 50), "white"))
     found = compare_pictures(blank, blank)
-    assert (found.apart[0], found.colour[0], found.alike[0]) == (0, 0, 0)
+    assert (found.apart[0], found.colour[0], found.correlation[0]) == (0, 0, 0)
     assert compare_pictures(blank[:0], blank[:0]).apart.tolist() == []
 
 

@@ -58,7 +58,7 @@ class KeptScores:
         places = np.minimum(np.searchsorted(kept, wanted), max(len(kept) - 1, 0))
         there = kept[places] == wanted if len(kept) else np.zeros(len(wanted), np.bool_)
 
-        def spread(values: Values) -> Values:
+        def scatter(values: Values) -> Values:
             own = np.full(len(wanted), np.nan)
             own[there] = values[places[there]]
             return own
@@ -66,9 +66,9 @@ class KeptScores:
         scored = self.scored
         return ScoredPairs(
             pairs,
-            spread(scored.probability),
-            spread(scored.text_cosine),
-            spread(scored.image_cosine),
+            scatter(scored.probability),
+            scatter(scored.text_cosine),
+            scatter(scored.image_cosine),
         )
 
 

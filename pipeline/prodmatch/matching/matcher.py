@@ -184,7 +184,7 @@ class Matcher:
             for part in tqdm(parts, "compare pictures", unit="block", disable=bars_off()):
                 own, its = pairs.rows[there[part]], pairs.others[there[part]]
                 compared = compare_pictures(left.take(own), right.take(its))
-                found[:, there[part]] = [compared.apart, compared.colour, compared.alike]
+                found[:, there[part]] = [compared.apart, compared.colour, compared.correlation]
         return PictureDifferences(*found)
 
     def _score_pictures(

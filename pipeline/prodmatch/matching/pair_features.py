@@ -91,16 +91,16 @@ class PictureDifferences:
         apart: the difference of all pixels as a share of what the product differs from its
             background.
         colour: the difference of the mean colour of the product, of 255.
-        alike: the correlation of the brightness.
+        correlation: the correlation of the brightness.
     """
 
     apart: Values
     colour: Values
-    alike: Values
+    correlation: Values
 
     def take(self, part: slice) -> "PictureDifferences":
         """Those of a run of pairs."""
-        return PictureDifferences(self.apart[part], self.colour[part], self.alike[part])
+        return PictureDifferences(self.apart[part], self.colour[part], self.correlation[part])
 
 
 class PairFeatures:
@@ -131,7 +131,7 @@ class PairFeatures:
         columns = {
             "pictures_apart": pictures.apart,
             "pictures_colour": pictures.colour,
-            "pictures_alike": pictures.alike,
+            "pictures_alike": pictures.correlation,
             "margin_least": margins.least,
             "margin_most": margins.most,
             **self._vectors(cosines),

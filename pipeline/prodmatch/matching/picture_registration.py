@@ -60,8 +60,8 @@ def _measure(fixed: Floats, moving: Floats) -> Values:
     count = np.maximum(product.sum((1, 2)), 10.0)
     colour = np.abs((difference * product[..., None]).sum((1, 2)) / count[:, None]).max(1)
     apart = np.abs(difference).mean(-1).sum((1, 2)) / total
-    alike = _correlate(fixed @ BRIGHTNESS, laid @ BRIGHTNESS, inside)
-    return np.stack([apart, colour, alike]).astype(np.float64)
+    correlation = _correlate(fixed @ BRIGHTNESS, laid @ BRIGHTNESS, inside)
+    return np.stack([apart, colour, correlation]).astype(np.float64)
 
 
 def _register(fixed: Floats, moving: Floats) -> _Placement:
