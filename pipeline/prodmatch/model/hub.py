@@ -1,4 +1,4 @@
-"""Models and encoders of a hub by their names: from the cache here, from the network if that is wanted.
+"""Models and encoders of a hub by name: from the cache here, from the network where wanted.
 
 Nothing is fetched unless `download` is given; what was fetched once is used without it.
 """
