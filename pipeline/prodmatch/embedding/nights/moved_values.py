@@ -1,4 +1,4 @@
-"""Values that are another product's overnight, all scaled alike, or one value for none."""
+"""Values that are another product's overnight, scaled by one factor, or one value for none."""
 
 from collections.abc import Callable, Iterator, Mapping
 
