@@ -11,6 +11,7 @@ SHARED = 0.65  # of the words of two variants, shared: twice over both counts
 SAY_LITTLE = frozenset(
     "blk wht pack size set colour color free shipping buy online new original best price".split()  # noqa: SIM905
 )
+NO_EDITION = "plain"
 CONTAINED = 0.75  # of the words of the shorter one, shared
 SHARED_WITH_OTHER_CODES = 0.8  # likewise, where their model numbers differ
 
@@ -47,7 +48,7 @@ def find_differences(
     """The attributes in which two listings conflict, each by both values.
 
     A listing that does not say an attribute conflicts with none; but without a number of pieces
-    it is one piece.
+    it is one piece, and without an edition the plain one.
 
     Args:
         left: the text of the one.
@@ -60,6 +61,7 @@ def find_differences(
         "colour": _conflict(left.colours, right.colours),
         "size": _conflict(left.sizes, right.sizes),
         "pack": _conflict(left.packs, right.packs),
+        "edition": _compare_editions(left.editions, right.editions),
         **_quantities(left, right),
         "number": _conflict(*([n for n in text.numbers if n not in named] for text in texts)),
     }
@@ -96,6 +98,12 @@ def _conflict(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | No
     own = [each for each in left if each not in right]
     other = [each for each in right if each not in left]
     return (" + ".join(own), " + ".join(other)) if own and other else None
+
+
+def _compare_editions(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
+    if set(left) == set(right):
+        return None
+    return " ".join(left) or NO_EDITION, " ".join(right) or NO_EDITION
 
 
 def share_words(left: ParsedText, right: ParsedText) -> bool:

@@ -244,8 +244,14 @@ class PairFeatures:
         return columns
 
     def conflicts(self, rows: Ints, others: Ints) -> Values:
-        """How many columns that tell variants apart have other values in the two."""
-        return np.nan_to_num(self._columns(rows, others)["columns_conflict"])
+        """How much tells two apart whatever else they share: other values in columns, editions.
+
+        In one catalogue "Pro" is not what does not say it; another catalogue may leave it out.
+        """
+        editions = self.overlap("editions", rows, others, None)
+        one = self._left is self._right
+        apart = np.maximum(editions.left, editions.right) if one else editions.least_alone
+        return np.nan_to_num(self._columns(rows, others)["columns_conflict"]) + apart
 
     def _columns(self, rows: Ints, others: Ints) -> dict[str, Values]:
         shared, conflict, known = (np.zeros(len(rows)) for _ in range(3))

@@ -125,6 +125,18 @@ LETTER_SIZES = {
     }.items()
     for name in names.split()
 }
+# What tells models of one name apart, and what software is sold as, by the ways to write it.
+EDITIONS = {
+    name: names[0]
+    for names in (
+        *(("pro", "professional"), ("max",), ("plus",), ("mini",), ("lite",), ("ultra",)),
+        *(("se",), ("fe",), ("prime",), ("neo",), ("elite",), ("ii",), ("iii",), ("iv",)),
+        *(("wifi",), ("lte",), ("cellular",), ("basic",), ("student",), ("express",)),
+        *(("deluxe", "dlx"), ("premium", "prem"), ("standard", "std")),
+        ("upgrade", "upg", "upgrd"),
+    )
+    for name in names
+}
 SIZE = re.compile(r"\b(?:size|sz|uk|eu|us|eur|groesse|grosse|taille|talla)[\s:.-]*(\d+(?:\.5)?)\b")
 EXTRA_SIZE = re.compile(r"\b(x{1,3}|[2-6]x|extra)[\s-]?(large|small)\b")
 PACK = re.compile(
@@ -176,6 +188,7 @@ class ParsedText:
     units: tuple[str, ...]  # of the quantities
     numbers: tuple[str, ...]  # without a unit
     colours: tuple[str, ...]
+    editions: tuple[str, ...]  # "pro", "deluxe"
     sizes: tuple[str, ...]
     packs: tuple[str, ...]  # how many pieces; one where it does not say
     compact: str  # letters and digits without spaces
@@ -217,6 +230,8 @@ def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
     whole = JOINT.sub("", compound).replace("+", "")
     if is_model_code(whole):
         found["codes"][whole] = found["terms"][whole] = None
+    if whole in EDITIONS:
+        found["editions"][EDITIONS[whole]] = None  # "wi-fi"
     for part in PART.findall(compound):
         if NUMBER.fullmatch(part) and not is_model_code(part):
             found["numbers"][_plain(part)] = found["terms"][_plain(part)] = None
@@ -228,6 +243,8 @@ def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
             found["sizes"][LETTER_SIZES[part]] = None
         elif part.isalpha() and part not in STOP_WORDS:
             found["words"][part] = None
+        if part in EDITIONS:
+            found["editions"][EDITIONS[part]] = None
         if part in COLOURS or part in EQUAL_COLOURS:
             found["colours"][EQUAL_COLOURS.get(part, part)] = None
 
