@@ -191,9 +191,9 @@ def test_a_commands_advice_names_a_store_of_a_file_that_was_named(shell: Shell) 
     Path("other.toml").write_text('store = "empty"\n')
     Path("empty").mkdir()
     done = shell("query", "red", "--config", "other.toml")
-    assert "'prodmatch index --store empty'" in done.err
+    assert "'prodmatch build CATALOGUE --store empty'" in done.err
     Path("other.toml").rename("prodmatch.toml")  # is read by the advised command too
-    assert "'prodmatch index'" in shell("query", "red").err
+    assert "'prodmatch build CATALOGUE'" in shell("query", "red").err
 
 
 def test_json_lines_have_time_level_and_message(shell: Shell) -> None:

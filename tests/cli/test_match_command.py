@@ -71,7 +71,7 @@ def test_the_page_shows_pairs_whose_decisions_are_labels(published: Path, tmp_pa
     (policy,) = re.findall(r"script-src '(sha256-[^']+)'", text)
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     assert policy == "sha256-" + b64encode(sha256(script.encode()).digest()).decode()
-    assert '"left,right,match"' in script
+    assert 'saveAs("labels.csv", ["left", "right"], "match")' in script
     shown = re.findall(r'data-left="(p\d{4})" data-right="(p\d{4})"', text)
     assert shown
     pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()

@@ -55,6 +55,9 @@ def test_one_module_writes_files() -> None:
             continue
         for name, call in calls(path):
             place = f"{path.name}:{call.lineno}: {name}"
+            given = [each.value for each in call.args if isinstance(each, ast.Constant)]
+            if name == "memmap" and "r" in given:
+                continue  # of a file without a name, to read
             assert name not in WRITES - WITHIN.get(path.name, set()), place
             if name == "open":
                 modes = [a.value for a in call.args if isinstance(a, ast.Constant)]
