@@ -180,6 +180,7 @@ def test_a_signal_ends_a_command_even_one_that_does_not_listen(command: str, num
     assert err == "stopped; run the same command again to go on\n"
 
 
+@pytest.mark.slow  # on a busy machine a signal may come before the first line of ours
 def test_a_signal_while_modules_are_imported_leaves_no_traceback(
     tmp_path: Path, count_cases: Counting
 ) -> None:
