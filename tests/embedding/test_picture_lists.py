@@ -88,6 +88,9 @@ LISTS: dict[str, pa.Array] = {
     "structs": pa.array([[{"bytes": RED, "path": "x"}, {"bytes": None, "path": "blue.png"}]]),
     "paths": pa.array([["red.png", "none.png", "./blue.png"]]),
     "addresses too": pa.array([["https://shop.example/a.png", "red.png", "blue.png"]]),
+    "text": pa.array(["red.png, blue.png"]),
+    "texts in a list": pa.array([["red.png|none.png", '["blue.png"]']]),
+    "JSON": pa.array(['["red.png", "blue.png"]']),
 }
 
 
@@ -101,6 +104,21 @@ def test_a_list_of_every_kind_is_read(kind: str, tmp_path: Path, count_cases: Co
     assert dict(catalogue.pictures(np.array([0]))) == {0: RED}
     assert catalogue.find_pictures(["p0"]) == {"p0": RED}
     count_cases("pictures given", 1)
+
+
+def test_a_text_that_names_several_pictures_is_embedded_as_their_list(
+    tiny: Model, tmp_path: Path
+) -> None:
+    (tmp_path / "red.png").write_bytes(RED)
+    (tmp_path / "blue.png").write_bytes(BLUE)
+    listed = pa.array([["red.png", "blue.png"], ["red.png"]])
+    found = {}
+    for number, cells in enumerate((listed, pa.array(["red.png;blue.png", "red.png"]))):
+        save_query_encoders(tmp_path / f"store{number}", tiny)
+        catalogue = open_lists(tmp_path, cells, image_root=tmp_path)
+        embed_tiny(catalogue, tiny, tmp_path / f"store{number}")
+        found[number] = images(tmp_path / f"store{number}")
+    assert found[0]["p0"].tolist() == found[1]["p0"].tolist() != found[1]["p1"].tolist()
 
 
 def test_opposite_pictures_leave_the_first() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 from prodmatch.catalogue.images import MOST_BYTES, UnusableImage
+from prodmatch.catalogue.picture_names import names_none, split_names
 
 MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
 DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
@@ -87,9 +88,17 @@ def _is_written(data: bytes) -> bool:
 
 
 def flatten_cells(cells: Iterable[object]) -> Iterator[object]:
-    """Cells of pictures one by one, those of lists too."""
+    """Cells of pictures one by one: those of lists, and those that one text names, too."""
     for cell in cells:
-        yield from cell if isinstance(cell, list) else (cell,)
+        for each in cell if isinstance(cell, list) else (cell,):
+            yield from _split_text(each) if isinstance(each, str) else (each,)
+
+
+def _split_text(text: str) -> list[str]:
+    if names_none(text):
+        return []
+    is_data = text[:300].lstrip()[:5].lower() == "data:"
+    return split_names(text) if is_data or not is_inline(text) else [text]
 
 
 def read_image_text(text: str, root: Path | None) -> bytes:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.column_types import replace_bad_utf8
+from prodmatch.catalogue.column_types import is_text, replace_bad_utf8
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.image_files import NOT_WRITTEN, Pictures, list_paths, read_image_cells
 from prodmatch.catalogue.images import UnusableImage
@@ -107,9 +107,11 @@ class Catalogue:
 
     @property
     def has_picture_lists(self) -> bool:
-        """Whether a product can have several pictures."""
+        """Whether a product can have several pictures: in a list, or named in one text."""
         kinds = [part.types.get(self.mapping.image or "") for part in self.parts]
-        return any(kind is not None and picture_type(kind) != kind for kind in kinds)
+        return any(
+            kind is not None and (picture_type(kind) != kind or is_text(kind)) for kind in kinds
+        )
 
     def batches(self) -> Iterator[Batch]:
         """All rows in order, about a thousand at a time; each pass gives the same.
