@@ -1,26 +1,30 @@
 """Candidates: rare words find, thousands of equal rows end, the best of every row are kept."""
 
 import numpy as np
+import pytest
 
 from prodmatch.matching.candidate_pairs import Candidates
 from prodmatch.matching.competition import Competition
 from prodmatch.matching.lexical_candidates import MOST_POSTINGS, LexicalIndex
 from prodmatch.matching.listings.numbered_listings import Sets
+from prodmatch.matching.nearest_rows import EXACT_ROWS, NearestRows
+from prodmatch.storage.vectors import normalise
 
 
 def test_rare_words_find() -> None:
     terms = Sets(np.array([0, 2, 4, 6]), np.array([0, 1, 0, 2, 0, 3], np.int32))
     index = LexicalIndex(terms, np.array([0.1, 2, 2, 2], np.float32))
-    assert index.search(np.array([0, 2]), 1).tolist() == [1]
-    assert sorted(index.search(np.array([0, 3]), 2).tolist())[-1] == 2
-    assert index.search(np.array([], np.int64), 2).tolist() == []
+    wanted = Sets(np.array([0, 2, 4, 4]), np.array([0, 2, 0, 3], np.int32))
+    assert index.search(wanted, np.array([0]), 1).tolist() == [[1]]
+    assert max(index.search(wanted, np.array([1]), 2)[0]) == 2
+    assert index.search(wanted, np.array([2]), 2).tolist() == [[-1, -1]]
 
 
 def test_rows_that_are_all_alike_end() -> None:
     count = MOST_POSTINGS + 10
     terms = Sets(np.arange(count + 1), np.zeros(count, np.int32))
     index = LexicalIndex(terms, np.array([1.0], np.float32))
-    assert len(index.search(np.array([0]), 5)) == 5
+    assert len(set(index.search(terms, np.array([0]), 5)[0].tolist()) - {-1}) == 5
 
 
 def test_a_better_candidate_speaks_against_a_pair() -> None:
@@ -28,3 +32,32 @@ def test_a_better_candidate_speaks_against_a_pair() -> None:
     margins = Competition(pairs, 2, 7).margins(pairs)
     np.testing.assert_allclose(margins.least, [0.5, -0.5, 0.3])
     np.testing.assert_allclose(margins.most, [0.5, -0.3, 0.3])
+
+
+@pytest.mark.parametrize("count", [30, EXACT_ROWS + 2000])
+def test_the_nearest_of_many_rows_are_those_of_a_comparison_of_all(count: int) -> None:
+    random = np.random.default_rng(0)
+    middles = random.normal(size=(40, 16))
+    parts = normalise(np.repeat(middles, -(-count // 40), axis=0)[:count])
+    parts = normalise(parts + 0.05 * random.normal(size=parts.shape))
+    parts[::7] = 0  # they have no picture
+    rows = np.flatnonzero(np.arange(count) % 3 > 0)
+    queries = random.choice(count, 25, replace=False)
+    found = NearestRows(lambda wanted: parts[wanted], rows).search(
+        lambda wanted: parts[wanted], queries, 5
+    )
+    for query, near in zip(queries, found, strict=True):
+        if not parts[query].any():
+            assert near.tolist() == [-1] * 5
+            continue
+        assert set(near) <= set(rows[parts[rows].any(axis=1)])
+        scores = np.sort(parts[rows] @ parts[query])[-5:]
+        np.testing.assert_allclose(np.sort(parts[near] @ parts[query]), scores, atol=1e-3)
+
+
+def test_few_rows_fill_up() -> None:
+    parts = np.eye(3, dtype=np.float32)
+    found = NearestRows(lambda rows: parts[rows], np.arange(3)).search(
+        lambda rows: parts[rows], np.array([1]), 5
+    )
+    assert sorted(found[0].tolist()) == [-1, -1, 0, 1, 2]

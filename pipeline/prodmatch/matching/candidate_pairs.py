@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -9,11 +10,13 @@ from tqdm import tqdm
 from prodmatch.matching.lexical_candidates import LexicalIndex
 from prodmatch.matching.listings.indexed_listings import IndexedListings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Sets
+from prodmatch.matching.nearest_rows import NearestRows
 from prodmatch.matching.pair_features import PairCosines, Values, overlap
 from prodmatch.progress import bars_off
 from prodmatch.storage.vectors import Vectors
 
 BLOCK_ROWS = 512
+PARTS = (0, 1)  # of text, of pictures
 NO_ROWS = np.zeros(0, np.int64)
 
 
@@ -89,19 +92,27 @@ class PairFinder:
         lexical = LexicalIndex(among.listings.sets["terms"], self._weights)
         terms = own.listings.sets["terms"]
         wanted = count + 1 if self.is_one else count
+        near = [
+            NearestRows(partial(_read_part, among, part), among.different).search(
+                partial(_read_part, own, part), rows, wanted
+            )
+            for part in PARTS
+        ]
         starts = range(0, len(rows), BLOCK_ROWS)
         for start in tqdm(starts, "candidates", unit="block", disable=bars_off()):
             block = rows[start : start + BLOCK_ROWS]
-            parts = own.parts(block)
-            near = [[*_nearest(among, text_and_image, wanted)] for text_and_image in _apart(parts)]
-            found = []
-            for position, row in enumerate(block):
-                numbers = terms.numbers[terms.starts[row] : terms.starts[row + 1]]
-                sources = [lexical.search(numbers.astype(np.int64), wanted)]
-                sources += [each[position] for each in near]
-                found.append(np.unique(among.first_equal[np.concatenate(sources)]))
-            mine = np.repeat(block, [len(each) for each in found])
-            others = np.concatenate([NO_ROWS, *found])
+            found = np.concatenate(
+                [
+                    lexical.search(terms, block, wanted),
+                    *(each[start : start + BLOCK_ROWS] for each in near),
+                ],
+                axis=1,
+            )
+            mine, others = np.repeat(block, found.shape[1]), found.ravel().astype(np.int64)
+            there = others >= 0
+            mine, others = mine[there], among.first_equal[others[there]]
+            keys = np.unique(mine * len(among) + others)
+            mine, others = keys // len(among), keys % len(among)
             if self.is_one:
                 mine, others = mine[mine != others], others[mine != others]
             yield self._best(own, among, mine, others, count)
@@ -141,17 +152,8 @@ def overlap_of_terms(sets: tuple[Sets, Sets], pairs: tuple[Ints, Ints], weights:
     )
 
 
-def _apart(parts: tuple[Vectors, Vectors]) -> list[Vectors]:
-    """Queries by text alone and by picture alone, `(n, 2 * dim)`, where any row has the part."""
-    text, image = parts
-    nothing = np.zeros_like(text)
-    queries = [np.concatenate(pair, axis=1) for pair in ([text, nothing], [nothing, image])]
-    return [query for query, part in zip(queries, parts, strict=True) if part.any()]
-
-
-def _nearest(among: IndexedListings, queries: Vectors, count: int) -> Iterator[Ints]:
-    for query, near in zip(queries, among.ann.search(queries, count), strict=True):
-        yield near.rows if query.any() else NO_ROWS
+def _read_part(listings: IndexedListings, part: int, rows: Ints) -> Vectors:
+    return listings.parts(rows)[part]
 
 
 def join_pairs(blocks: Iterable[Candidates]) -> Candidates:

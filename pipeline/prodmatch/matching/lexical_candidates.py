@@ -1,10 +1,13 @@
 """Listings that share rare words: an inverted index in arrays, whose searches are bounded."""
 
 import numpy as np
+import numpy.typing as npt
 
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Sets
 
 MOST_POSTINGS = 20_000  # rows that one search looks at
+MOST_TERMS = 64  # of a listing, the rarest
+NONE = -1
 
 
 class LexicalIndex:
@@ -26,30 +29,50 @@ class LexicalIndex:
         totals = np.bincount(rows, weights[terms.numbers], len(terms.starts) - 1)
         self._totals = totals.astype(np.float32)
 
-    def search(self, terms: Ints, count: int) -> Ints:
-        """Up to `count` rows that share most of the weight of these terms, in no order.
+    def search(self, terms: Sets, rows: Ints, count: int) -> npt.NDArray[np.int32]:
+        """For each of some rows up to `count` that share most of the weight of its terms.
 
         The rarest terms are looked up first, and no more rows than `MOST_POSTINGS` are looked at:
         what thousands of rows say alike ends.
 
         Args:
-            terms: of a listing, each once.
-            count: of rows.
+            terms: of the listings that are searched for.
+            rows: of these.
+            count: of rows for each.
+
+        Returns:
+            `(n, count)` in no order; -1 where there are fewer.
         """
-        terms = terms[np.argsort(-self._weights[terms], kind="stable")]
-        lengths = self._starts[terms + 1] - self._starts[terms]
-        used = np.cumsum(lengths) <= MOST_POSTINGS
-        if not used.any() and len(terms):
-            rarest = self._starts[terms[0]]
-            return self._rows[rarest : rarest + count].astype(np.int64)
-        parts = [self._rows[self._starts[t] : self._starts[t + 1]] for t in terms[used]]
-        if not parts:
-            return np.zeros(0, np.int64)
-        rows, positions = np.unique(np.concatenate(parts), return_inverse=True)
-        added = np.repeat(self._weights[terms[used]], lengths[used])
-        shared = np.bincount(positions, added)
-        own = float(self._weights[terms].sum())
-        scores = shared / (own + self._totals[rows])
+        found = np.full((len(rows), count), NONE, np.int32)
+        for place, row in enumerate(rows.tolist()):
+            own = self._search(terms.numbers[terms.starts[row] : terms.starts[row + 1]], count)
+            found[place, : len(own)] = own
+        return found
+
+    def _search(self, terms: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int32]:
+        weights = self._weights[terms]
+        order = np.argsort(-weights, kind="stable")[:MOST_TERMS]
+        terms, weights, own = terms[order], weights[order], float(weights.sum())
+        starts, ends = self._starts[terms], self._starts[terms + 1]
+        used = int(np.searchsorted(np.cumsum(ends - starts), MOST_POSTINGS, side="right"))
+        if not used:
+            return self._rows[starts[0] : ends[0]][:count] if len(terms) else self._rows[:0]
+        keys = np.concatenate(
+            [
+                self._rows[start:end].astype(np.int64) * MOST_TERMS + place
+                for place, (start, end) in enumerate(
+                    zip(starts[:used].tolist(), ends[:used].tolist(), strict=True)
+                )
+            ]
+        )
+        keys.sort()  # a row with the place of the term it shares
+        rows = keys // MOST_TERMS
+        first = np.flatnonzero(np.diff(rows, prepend=NONE))
+        if not len(first):
+            return self._rows[:0]
+        shared = np.add.reduceat(weights[keys % MOST_TERMS], first)
+        rows = rows[first].astype(np.int32)
         if len(rows) <= count:
-            return rows.astype(np.int64)
-        return rows[np.argpartition(-scores, count - 1)[:count]].astype(np.int64)
+            return rows
+        scores = shared / (own + self._totals[rows])
+        return rows[np.argpartition(-scores, count - 1)[:count]]

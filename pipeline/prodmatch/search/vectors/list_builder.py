@@ -51,11 +51,13 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
     length = np.float32(np.linalg.norm(few, axis=1).mean())
     sample = normalise(sample)
     with _one_thread_each() as pool:
-        tops = pool.submit(_cluster, sample, max(1, int(np.sqrt(list_count)))).result()
+        tops = pool.submit(find_centroids, sample, max(1, int(np.sqrt(list_count)))).result()
         nearest = np.concatenate([np.argmax(block @ tops.T, axis=1) for block in _blocks(sample)])
         wanted = _shares(np.bincount(nearest, minlength=len(tops)), list_count)
         kept = np.flatnonzero(wanted)
-        parts = list(pool.map(lambda top: _cluster(sample[nearest == top], wanted[top]), kept))
+        parts = list(
+            pool.map(lambda top: find_centroids(sample[nearest == top], wanted[top]), kept)
+        )
     centroids, groups = _by_group(np.concatenate(parts), tops)
     for _ in range(COMMON_ROUNDS):
         lists = assign(sample, tops, centroids, groups)
@@ -196,7 +198,7 @@ def _one_thread_each() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,))
 
 
-def _cluster(rows: Vectors, count: int) -> Vectors:
+def find_centroids(rows: Vectors, count: int) -> Vectors:
     """`(count, dim)` centroids of unit length by k-means; the rows where they are few."""
     if len(rows) <= count:
         return normalise(rows)
