@@ -178,12 +178,13 @@ class PairFeatures:
 
     def _rarest_alone(self, rows: Ints, others: Ints) -> tuple[Values, Values]:
         """The weight of the rarest term that each has alone."""
-        left, right = self._left.sets["terms"], self._right.sets["terms"]
+        merged = _merge(self._left.sets["terms"], self._right.sets["terms"], (rows, others))
         found = []
-        for one, other, own, its in ((left, right, rows, others), (right, left, others, rows)):
-            numbers, positions, alone = _alone(one, other, own, its)
+        for side in (~merged.second, merged.second):
+            alone = side & ~merged.shared
             most = np.zeros(len(rows))
-            np.maximum.at(most, positions[alone], self._weights[numbers[alone]])
+            weights = self._weights[merged.numbers[alone]]
+            np.maximum.at(most, merged.positions[alone], weights)
             found.append(most)
         return found[0], found[1]
 
@@ -268,25 +269,42 @@ class PairFeatures:
 
 def overlap(left: Sets, right: Sets, pairs: tuple[Ints, Ints], weights: Floats | None) -> Overlap:
     """How the sets of pairs of rows overlap, each number counting its weight, or 1."""
-    count = len(pairs[0])
-    numbers, positions, alone = _alone(left, right, *pairs)
-    values = np.ones(len(numbers)) if weights is None else weights[numbers].astype(np.float64)
-    own = np.bincount(positions[alone], values[alone], count)
-    shared = np.bincount(positions[~alone], values[~alone], count)
-    numbers, positions, alone = _alone(right, left, *pairs[::-1])
-    values = np.ones(len(numbers)) if weights is None else weights[numbers].astype(np.float64)
-    other = np.bincount(positions[alone], values[alone], count)
-    return Overlap(*(np.asarray(each, np.float64) for each in (shared, own, other)))
+    merged = _merge(left, right, pairs)
+    values = None if weights is None else weights[merged.numbers].astype(np.float64)
+
+    def total(chosen: npt.NDArray[np.bool_]) -> Values:
+        own = None if values is None else values[chosen]
+        return np.bincount(merged.positions[chosen], own, len(pairs[0])).astype(np.float64)
+
+    first = ~merged.second
+    alone = ~merged.shared
+    return Overlap(total(merged.shared & first), total(alone & first), total(alone & merged.second))
 
 
-def _alone(
-    sets: Sets, of_others: Sets, rows: Ints, others: Ints
-) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-    """The numbers of `rows`, the pair of each, and whether the other of the pair lacks it."""
-    numbers, positions = sets.take(rows)
-    its, its_positions = of_others.take(others)
-    keys = positions * GRAM_SPACE + numbers
-    return numbers, positions, ~np.isin(keys, its_positions * GRAM_SPACE + its)
+@dataclass(frozen=True)
+class _Merged:
+    """The numbers of both sets of all pairs, by pair and number."""
+
+    numbers: Ints
+    positions: Ints  # of the pairs
+    second: npt.NDArray[np.bool_]  # whether it is of the second set
+    shared: npt.NDArray[np.bool_]  # whether the other set has it, too
+
+
+def _merge(left: Sets, right: Sets, pairs: tuple[Ints, Ints]) -> _Merged:
+    sides = [
+        (positions * GRAM_SPACE + numbers) * 2 + second
+        for second, (numbers, positions) in enumerate((left.take(pairs[0]), right.take(pairs[1])))
+    ]
+    keys = np.concatenate(sides)
+    keys.sort()
+    second = (keys & 1).astype(np.bool_)
+    keys >>= 1
+    same = keys[1:] == keys[:-1]
+    shared = np.zeros(len(keys), np.bool_)
+    shared[1:] |= same
+    shared[:-1] |= same
+    return _Merged(keys % GRAM_SPACE, keys // GRAM_SPACE, second, shared)
 
 
 def _where(there: npt.NDArray[np.bool_] | np.bool_, values: Values) -> Values:
