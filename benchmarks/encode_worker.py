@@ -147,7 +147,7 @@ def loader_jobs(folder: Path, data: Sequence[bytes]) -> dict[str, Job]:
 
 def our_picture_jobs(way: str, folder: Path, data: Sequence[bytes], graphs: Path) -> dict[str, Job]:
     """What `embed` runs, in a precision: decoder, network, and the store of features."""
-    from prodmatch.embedding.encode import encode_pictures
+    from prodmatch.embedding.encoding.encode import encode_pictures
     from prodmatch.encoders.device import CPU, Compute
     from prodmatch.encoders.quickest import open_image_encoder
     from prodmatch.model.preprocessing import ImageSpec

@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.searchable import is_attribute_name
-from prodmatch.embedding.encode import EncodeCount, EncoderClasses
+from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.night import (
     LastNight,
@@ -23,15 +23,15 @@ from prodmatch.embedding.night import (
 )
 from prodmatch.embedding.nights.gate import GateLimits, compare_nights, count_changes
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
-from prodmatch.embedding.precision import choose_quickest, is_worth_measuring, named_precision
+from prodmatch.embedding.precision import is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
 from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import Stages
-from prodmatch.embedding.units import UnitOptions, encode_plan
-from prodmatch.encoders.device import Precision, choose_device
-from prodmatch.encoders.onnx_export import export_encoders
+from prodmatch.encoders.fingerprint import query_encoders_folder
+from prodmatch.encoders.precisions import Precision
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
+from prodmatch.progress import name_loading_of_torch
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.picture_lists import describe_unusable
 from prodmatch.scanning.scan import Scan
@@ -40,10 +40,14 @@ from prodmatch.storage.atomic import (
     digest_bytes,
     remove_leftovers,
     scratch_directory,
+    verify_or_remove,
 )
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.locks import lock_store, share_store
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
+
+if TYPE_CHECKING:
+    from prodmatch.embedding.encoding.encode import EncoderClasses
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +116,7 @@ def plan_embedding(
     with lock_store(store), scratch_directory(store) as scratch:
         last = read_last_night(store).without(catalogue.mapping.excluded)
         settings = settings or EmbedSettings()
-        precision = named_precision(settings.precision, choose_device(settings.device), store)
+        precision = named_precision(settings.precision, settings.device, store)
         plan = plan_features(catalogue, model.encoders, store, scratch, precision)
         tonight = scanned_night(catalogue, plan.scan)
         return EmbedPlan(
@@ -131,7 +135,7 @@ def embed_catalogue(
     store: Path,
     settings: EmbedSettings | None = None,
     *,
-    classes: EncoderClasses | None = None,
+    classes: "EncoderClasses | None" = None,
 ) -> EmbedReport:
     """Brings a store's features and embeddings up to date with a catalogue.
 
@@ -165,23 +169,22 @@ def embed_catalogue(
             return _embed(run, scratch, classes)
 
 
-def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedReport:
+def _embed(run: "_Run", scratch: Path, classes: "EncoderClasses | None") -> EmbedReport:
     """Scan, plan, check, encode, fuse, check again, write."""
     catalogue, model, store, last = run.catalogue, run.model, run.store, run.last
-    stages, device = Stages(), choose_device(run.settings.device)
-    precision = named_precision(run.settings.precision, device, store)
+    stages = Stages()
+    precision = named_precision(run.settings.precision, run.settings.device, store)
     with stages.measure("scan"):
         cache = ScanCache(store / "scans")
         plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
     scanned = scanned_night(catalogue, plan.scan)
     warnings = run.check(plan, scanned)  # before hours of encoding
     if is_worth_measuring(plan, run.settings.precision, store):
-        precision = choose_quickest(catalogue, model, plan, device, classes=classes)
+        precision = _measure_precisions(run, plan, classes)
         _remember(catalogue, model, store, precision)  # even if this run is killed
         plan = plan_scanned(plan.scan, model.encoders, store, precision)
         warnings = run.check(plan, scanned)
-    how = UnitOptions(scratch / "units", device.type, run.settings.workers, classes)
-    encoded = encode_plan(catalogue, model.encoders, plan, how, run.settings.engine)
+    encoded = _encode(run, plan, scratch, classes) if plan.contents_to_encode else EncodeResult()
     made_from = _made_from(model, plan)
     vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
     with stages.measure("fuse"):
@@ -213,6 +216,31 @@ def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedR
         embeddings=digest,
         warnings=[*catalogue.warnings, *warnings],
     )
+
+
+def _measure_precisions(
+    run: "_Run", plan: FeaturePlan, classes: "EncoderClasses | None"
+) -> Precision:
+    name_loading_of_torch()
+    from prodmatch.embedding.encoding.quickest_precision import choose_quickest
+    from prodmatch.encoders.device import choose_device
+
+    device = choose_device(run.settings.device)
+    return choose_quickest(run.catalogue, run.model, plan, device, classes=classes)
+
+
+def _encode(
+    run: "_Run", plan: FeaturePlan, scratch: Path, classes: "EncoderClasses | None"
+) -> EncodeResult:
+    """Encodes what is new; a night without any does not load torch, which takes seconds."""
+    name_loading_of_torch()
+    from prodmatch.embedding.encoding.units import UnitOptions, encode_plan
+    from prodmatch.encoders.device import choose_device
+
+    settings = run.settings
+    device = choose_device(settings.device).type
+    options = UnitOptions(scratch / "units", device, settings.workers, classes)
+    return encode_plan(run.catalogue, run.model.encoders, plan, options, settings.engine)
 
 
 @dataclass(frozen=True)
@@ -350,7 +378,7 @@ def _write(
 ) -> str:
     """Makes these embeddings the store's, and gives their name."""
     precision = cast(Precision, made_from["precision"])
-    export_encoders(model, store / "encoders", precision)
+    _export_query_encoders(model, store / "encoders", precision)
     digest = _digest(fused.scan, model, precision, tonight)
     manifest = {
         **_counts(catalogue, tonight),
@@ -362,6 +390,16 @@ def _write(
     }
     write_embeddings(store / "embeddings", digest, fused.tables(), manifest)
     return digest
+
+
+def _export_query_encoders(model: Model, root: Path, precision: Precision) -> None:
+    """Makes a model's query encoders below `root`; torch is loaded only where they are missing."""
+    if verify_or_remove(query_encoders_folder(root, model)):
+        return
+    name_loading_of_torch()
+    from prodmatch.encoders.onnx_export import export_encoders
+
+    export_encoders(model, root, precision)
 
 
 class _Counts(TypedDict):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from prodmatch.embedding.image_loader import preprocess_isolated
+from prodmatch.embedding.encoding.image_loader import preprocess_isolated
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.scanning.picture_lists import average_pictures

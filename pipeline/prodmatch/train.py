@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.encode import encode_missing
+from prodmatch.embedding.encoding.encode import encode_missing
 from prodmatch.embedding.plan import plan_features
 from prodmatch.embedding.precision import named_precision
 from prodmatch.encoders.device import Compute, choose_device
@@ -156,7 +156,7 @@ def _read_data(
 ) -> _TrainingData:
     """Encodes what the store lacks, and holds out a tenth of the products."""
     device = choose_device(settings.device)
-    precision = named_precision(settings.precision, device, store)
+    precision = named_precision(settings.precision, settings.device, store)
     judged = read_labels(labels) if labels else []
     with lock_store(store), scratch_directory(store) as scratch:
         pair = files.write(scratch)

@@ -1,5 +1,6 @@
 """The night from a shell: what is remembered, what is refused, and who holds the store."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -93,3 +94,19 @@ def test_a_catalogue_that_is_refused_leaves_no_store(command: str, tmp_path: Pat
     done = run(command, tmp_path / "none.parquet", "--store", tmp_path / "store")
     assert done.code == 1
     assert not (tmp_path / "store").exists()
+
+
+def test_a_night_without_anything_new_does_not_load_torch(
+    exported: Path, model: Model, tmp_path: Path
+) -> None:
+    store, catalogue = tmp_path / "store", write(tmp_path / "c.parquet", products(20))
+    shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
+    first = run("build", catalogue, "--store", store, "--model", model.folder)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "prodmatch_cli", "build", "--store", store],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (first.last["texts_encoded"], json.loads(done.stdout)["reused"]) == (20, 40)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert loaded.isdisjoint({"torch", "torchvision", "transformers", "onnx"})
+    assert "faiss" in loaded

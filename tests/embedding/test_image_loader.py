@@ -15,8 +15,8 @@ from conftest import Counting
 from deadly import HARMS, Gallery, deadly
 from small import COLOURS, draw
 
-from prodmatch.embedding.encode import encode_within_memory
-from prodmatch.embedding.image_loader import (
+from prodmatch.embedding.encoding.encode import encode_within_memory
+from prodmatch.embedding.encoding.image_loader import (
     DecodedPictures,
     PictureBatches,
     decoded_batches,
@@ -117,7 +117,9 @@ from functools import partial
 import numpy as np
 from deadly import Gallery, deadly
 from prodmatch.engines.local import Child, _work_on_each
-from prodmatch.embedding.image_loader import PictureBatches, decoded_batches, preprocess_bytes
+from prodmatch.embedding.encoding.image_loader import (
+    PictureBatches, decoded_batches, preprocess_bytes,
+)
 from prodmatch.storage.features import content_key
 from prodmatch.model.preprocessing import ImageSpec
 spec, cells = ImageSpec(resize_pixels=16, crop_pixels=16), (b"no picture",) * 400

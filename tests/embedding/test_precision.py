@@ -11,9 +11,11 @@ from small import embed, products, write
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
 from prodmatch.embedding import precision
-from prodmatch.embedding.encode import EncoderClasses
-from prodmatch.embedding.precision import Answers, compare_answers
-from prodmatch.encoders.device import Compute, Precision
+from prodmatch.embedding.encoding import quickest_precision as quickest
+from prodmatch.embedding.encoding.encode import EncoderClasses
+from prodmatch.embedding.encoding.quickest_precision import Answers, compare_answers
+from prodmatch.encoders.device import Compute
+from prodmatch.encoders.precisions import Precision
 from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import Model
@@ -88,19 +90,19 @@ def test_the_quickest_that_holds_is_taken_and_kept(
 ) -> None:
     costs, noise, chosen = case
     clock = _Clock()
-    monkeypatch.setattr("prodmatch.embedding.precision.time.perf_counter", clock)
+    monkeypatch.setattr("prodmatch.embedding.encoding.quickest_precision.time.perf_counter", clock)
     monkeypatch.setattr(precision, "MEASURED_CONTENTS", 20)
-    monkeypatch.setattr(precision, "MIN_OVERLAP", 0.5)  # random encoders tell little apart
-    monkeypatch.setattr(precision, "MAX_RANK_LOSS", 0.2)
-    monkeypatch.setattr(precision, "TOP", 3)
-    monkeypatch.setattr(precision, "quick_precisions", lambda _: ["int8", "bf16"])
+    monkeypatch.setattr(quickest, "MIN_OVERLAP", 0.5)  # random encoders tell little apart
+    monkeypatch.setattr(quickest, "MAX_RANK_LOSS", 0.2)
+    monkeypatch.setattr(quickest, "TOP", 3)
+    monkeypatch.setattr(quickest, "quick_precisions", lambda _: ["int8", "bf16"])
     catalogue = write(tmp_path / "c.parquet", products(12))
     settings = EmbedSettings(workers=0, accept_changes=True, precision="auto")
     classes = _classes(clock, costs, noise)
     opened = open_catalogue(catalogue)
     first = embed_catalogue(opened, model, store, settings, classes=classes)
     assert first.precision == chosen
-    monkeypatch.setattr(precision, "quick_precisions", lambda _: [])  # another processor
+    monkeypatch.setattr(quickest, "quick_precisions", lambda _: [])  # another processor
     again = embed(catalogue, model, store, precision="auto")
     assert (again.precision, again.reused, again.embeddings) == (chosen, 24, first.embeddings)
 
@@ -108,7 +110,7 @@ def test_the_quickest_that_holds_is_taken_and_kept(
 def test_a_small_catalogue_is_not_measured(
     store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prodmatch.embed.choose_quickest", None)
+    monkeypatch.setattr(quickest, "choose_quickest", None)
     monkeypatch.setattr("prodmatch.encoders.device._cpu_has_amx", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     catalogue = write(tmp_path / "c.parquet", products(12))

@@ -9,16 +9,16 @@ import pytest
 from tiny import TINY, save_catalogue
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.embedding import encode
-from prodmatch.embedding.encode import encode_missing
-from prodmatch.embedding.plan import FeaturePlan, plan_features
-from prodmatch.embedding.units import (
+from prodmatch.embedding.encoding import encode
+from prodmatch.embedding.encoding.encode import encode_missing
+from prodmatch.embedding.encoding.units import (
     EncodingUnit,
     UnitOptions,
     UnitResult,
     encode_by_units,
     write_units,
 )
+from prodmatch.embedding.plan import FeaturePlan, plan_features
 from prodmatch.engines.local import ChildFailure
 from prodmatch.errors import StoreError
 from prodmatch.model.description import Model

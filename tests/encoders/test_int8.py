@@ -9,11 +9,12 @@ from small import embed, products, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders import int8
-from prodmatch.encoders.device import Compute, picture_precision
+from prodmatch.encoders.device import Compute
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.encoders.image import OnnxImageEncoder
 from prodmatch.encoders.int8 import Int8Linear
 from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.precisions import picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import Model

@@ -14,7 +14,7 @@ from small import products, save_encoders, write
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.catalogue.thumbnails import make_thumbnails
 from prodmatch.check import check_catalogue
-from prodmatch.embedding.image_loader import preprocess_bytes
+from prodmatch.embedding.encoding.image_loader import preprocess_bytes
 from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product

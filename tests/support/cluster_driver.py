@@ -17,8 +17,8 @@ from tiny import TinyImage, TinyText
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
-from prodmatch.embedding import encode
-from prodmatch.embedding.encode import EncoderClasses
+from prodmatch.embedding.encoding import encode
+from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.model.description import open_model
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.storage.vectors import Vectors

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
-from prodmatch.embedding import encode
+from prodmatch.embedding.encoding import encode
 from prodmatch.model.description import open_model
 
 if __name__ == "__main__":

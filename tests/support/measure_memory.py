@@ -12,8 +12,8 @@ from small import COLOURS, draw
 from tiny import night, save_query_encoders
 
 from prodmatch.catalogue import reader as catalogue
-from prodmatch.embedding import encode
 from prodmatch.embedding import fuse as fusion
+from prodmatch.embedding.encoding import encode
 from prodmatch.model.description import open_model
 from prodmatch.scanning import scan as scanning
 from prodmatch.storage import embeddings as shards

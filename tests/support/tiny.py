@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from prodmatch.catalogue.reader import Catalogue, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.embedding.encode import EncoderClasses
+from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.index import IndexReport, index_embeddings
 from prodmatch.model.description import Model, ModelDescription, open_model, write_description
 from prodmatch.model.heads import Heads, Projection

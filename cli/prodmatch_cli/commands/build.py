@@ -23,7 +23,7 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json
 
 if TYPE_CHECKING:
-    from prodmatch.search.vectors.index_builder import Kind  # loads FAISS, and torch comes first
+    from prodmatch.search.vectors.index_builder import Kind  # loads FAISS
 
 
 @click.command()
@@ -76,7 +76,6 @@ def build(
     if engine == "ray":
         share_store(store)
     with hold_store(store):  # before torch is loaded, which takes seconds
-        print_progress("loading torch")
         from prodmatch.build import BuildSettings
         from prodmatch.build import build as build_store
         from prodmatch.embed import EmbedSettings

@@ -56,7 +56,6 @@ def embed(
     if engine == "ray":
         share_store(store)
     with hold_store(store):  # before torch is loaded, which takes seconds
-        print_progress("loading torch")
         from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
 
         settings = EmbedSettings(

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.encoders.device import Precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.precisions import Precision
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
 from prodmatch.progress import bars_off
@@ -43,6 +43,11 @@ class FeaturePlan:
         images = pa.concat_arrays([self.scan.image_keys, self.scan.others.keys])
         distinct = count_distinct(self.scan.text_keys) + count_distinct(images)
         return distinct - len(self.new_texts) - self.images_to_encode
+
+    @property
+    def contents_to_encode(self) -> int:
+        """Distinct texts and pictures that the store lacks."""
+        return len(self.new_texts) + self.images_to_encode
 
     @property
     def images_to_encode(self) -> int:

@@ -2,18 +2,18 @@
 
 import contextlib
 import functools
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from prodmatch.encoders.precisions import Precision, precision_of_name
 from prodmatch.errors import ModelError
 
-Precision = Literal["float32", "bf16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     """
     if name == "auto":
         return "bf16" if device.type == "cuda" or _cpu_has_amx() else "float32"
-    for precision in PRECISIONS:
-        if name == precision:
-            return precision
-    raise ModelError(f"`precision={name}`: must be auto, float32, bf16 or int8.")
-
-
-def picture_precision(precision: Precision) -> Precision:
-    """What pictures are encoded in: 8 bits, which lose too much of a picture, are for texts."""
-    return "float32" if precision == "int8" else precision
+    return precision_of_name(name)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -79,6 +71,20 @@ def has_bf16(device: torch.device) -> bool:
 def has_int8(device: torch.device) -> bool:
     """Whether the device multiplies 8-bit integers itself, without overflow."""
     return device.type == "cpu" and _cpu_has_vnni()
+
+
+def warn_of_emulation(precision: Precision, device: torch.device) -> None:
+    """Says where a device does not compute in a precision itself, so that float32 is quicker."""
+    if precision == "bf16" and not has_bf16(device):
+        logger.warning(
+            "bf16 is emulated on this processor, some fifteen times slower than "
+            "`precision=float32`, which would encode everything again."
+        )
+    if precision == "int8" and not has_int8(device):
+        logger.warning(
+            "int8 is computed in float32 on this device, and no quicker than `precision=float32`, "
+            "which would encode the texts again."
+        )
 
 
 @functools.cache

@@ -16,9 +16,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from prodmatch.encoders.device import CPU, Compute, Precision, picture_precision
-from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.fingerprint import (
+    image_fingerprint,
+    query_encoders_folder,
+    text_fingerprint,
+)
 from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
+from prodmatch.encoders.precisions import Precision, picture_precision
 from prodmatch.encoders.text import OnnxTextEncoder, TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
@@ -58,7 +63,7 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
     Raises:
         ModelError: the exported encoders do not agree with torch, or the precision with float32.
     """
-    folder = root / model.fingerprint[:32]
+    folder = query_encoders_folder(root, model)
     if verify_or_remove(folder):
         return folder
     logger.info("exporting the query encoders", extra={"phase": "export encoders"})

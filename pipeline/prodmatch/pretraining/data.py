@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.image_loader import preprocess_isolated
+from prodmatch.embedding.encoding.image_loader import preprocess_isolated
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.atomic import digest_bytes, new_array

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,11 +15,13 @@ import torch
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.image_loader import PictureBatches, PictureSource, decoded_batches
+from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
+from prodmatch.embedding.encoding.image_loader import PictureBatches, PictureSource, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.embedding.stages import MODEL, WRITING, Stages
-from prodmatch.encoders.device import Compute, Precision, choose_device, picture_precision
+from prodmatch.encoders.device import Compute, choose_device, warn_of_emulation
 from prodmatch.encoders.image import ImageBatches
+from prodmatch.encoders.precisions import Precision, picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import EncoderPair
@@ -39,43 +41,11 @@ Items = TypeVar("Items", Sequence[str], Pixels, contravariant=True)
 
 
 @dataclass(frozen=True)
-class EncodeCount:
-    """What an encoding did."""
-
-    encoded: int = 0
-    unusable: int = 0
-    seconds: float = 0.0
-    stages: Stages = field(default_factory=Stages)
-
-    def __add__(self, other: "EncodeCount") -> "EncodeCount":
-        return EncodeCount(
-            self.encoded + other.encoded,
-            self.unusable + other.unusable,
-            self.seconds + other.seconds,
-            self.stages + other.stages,
-        )
-
-
-@dataclass(frozen=True)
 class Encoded:
     """Features, one row an item, and why an item has none."""
 
     vectors: Vectors  # (n, dim)
     reasons: list[str | None]
-
-
-@dataclass(frozen=True)
-class EncodeResult:
-    """What encoding the texts and the pictures did."""
-
-    texts: EncodeCount
-    images: EncodeCount
-
-    @property
-    def limits(self) -> dict[str, str]:
-        """What took longest, of each kind of content that was encoded."""
-        found = {"texts": self.texts.stages.limit, "pictures": self.images.stages.limit}
-        return {kind: limit for kind, limit in found.items() if limit is not None}
 
 
 @dataclass(frozen=True)
@@ -129,8 +99,10 @@ def encode_missing(
     classes: EncoderClasses | None = None,
 ) -> EncodeResult:
     """Encodes what the store lacks, shard by shard; a killed run loses one shard at most."""
+    chosen = choose_device(device)
+    warn_of_emulation(plan.precision, chosen)
     opened = OpenEncoders(
-        encoders, choose_device(device), plan.precision, plan.graphs, classes or EncoderClasses()
+        encoders, chosen, plan.precision, plan.graphs, classes or EncoderClasses()
     )
     texts, images = EncodeCount(), EncodeCount()
     if len(plan.new_texts):

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding import encode
-from prodmatch.embedding.encode import EncodeCount, EncoderClasses, EncodeResult, encode_missing
+from prodmatch.embedding.encoding import encode
+from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
+from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.device import Compute
 from prodmatch.encoders.image import ImageBatches

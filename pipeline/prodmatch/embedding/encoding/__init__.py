@@ -1,0 +1,1 @@
+"""Contents to features; torch is loaded here, and only where something is new."""

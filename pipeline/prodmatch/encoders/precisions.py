@@ -1,0 +1,25 @@
+"""The precisions that encoders compute in."""
+
+from typing import Literal
+
+from prodmatch.errors import ModelError
+
+Precision = Literal["float32", "bf16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
+
+
+def precision_of_name(name: str) -> Precision:
+    """The precision of that name.
+
+    Raises:
+        ModelError: there is no such precision.
+    """
+    for precision in PRECISIONS:
+        if name == precision:
+            return precision
+    raise ModelError(f"`precision={name}`: must be auto, float32, bf16 or int8.")
+
+
+def picture_precision(precision: Precision) -> Precision:
+    """What pictures are encoded in: 8 bits, which lose too much of a picture, are for texts."""
+    return "float32" if precision == "int8" else precision
