@@ -43,7 +43,7 @@ index: $(READY) ## build, measure and publish an index over the newest embedding
 	@$(BIN)/prodmatch index --store $(STORE)
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(OPTIONS)
 
 test-all: $(READY) ## run the slow tests too
 	$(BIN)/python -m pytest -q -m ""
