@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
-from prodmatch.storage.addresses import is_address
+from prodmatch.storage.places.addresses import is_address
 
 if TYPE_CHECKING:
     from prodmatch.histories.log import LogSettings

@@ -9,9 +9,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.catalogue.image_files import ADDRESS_REASON
-from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.naming import name_columns
+from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
+from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup

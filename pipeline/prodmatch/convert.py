@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from prodmatch.catalogue.image_files import read_image_file
-from prodmatch.catalogue.images import UnusableImage
+from prodmatch.catalogue.pictures.image_files import read_image_file
+from prodmatch.catalogue.pictures.images import UnusableImage
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
 from prodmatch.columns.writer import make_batch, make_schema

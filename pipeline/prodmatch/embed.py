@@ -35,7 +35,6 @@ from prodmatch.progress import name_loading_of_torch
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.picture_lists import describe_unusable
 from prodmatch.scanning.scan import Scan
-from prodmatch.storage.addresses import resolve_place
 from prodmatch.storage.atomic import (
     digest_bytes,
     remove_leftovers,
@@ -44,6 +43,7 @@ from prodmatch.storage.atomic import (
 )
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.locks import lock_store, share_store
+from prodmatch.storage.places.addresses import resolve_place
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
 if TYPE_CHECKING:

@@ -20,6 +20,9 @@ from prodmatch.storage.atomic import scratch_directory
 from prodmatch.storage.locks import lock_store
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.dataset import PairSet, read_labelled_dataset, read_pairs_dataset
+from prodmatch.training.heads.query_bank import add_query_bank
+from prodmatch.training.heads.residual import leave_where_it_pays
+from prodmatch.training.heads.residual_text import keep_texts
 from prodmatch.training.held_out import pair_measure, split_labelled, words_measure
 from prodmatch.training.labels import read_labels
 from prodmatch.training.metrics import (
@@ -30,9 +33,6 @@ from prodmatch.training.metrics import (
 )
 from prodmatch.training.model_card import Fitted, render_card
 from prodmatch.training.progress import open_log
-from prodmatch.training.query_bank import add_query_bank
-from prodmatch.training.residual import leave_where_it_pays
-from prodmatch.training.residual_text import keep_texts
 from prodmatch.training.trainer import Examples, LinearSettings, Measure, train_linear
 
 MOST_PAIRS = 50_000

@@ -26,7 +26,7 @@ from prodmatch.storage.generations import (
     verify_generation,
 )
 from prodmatch.storage.locks import hold_store
-from prodmatch.storage.pushed import (
+from prodmatch.storage.places.pushed import (
     MANIFEST,
     POINTER,
     ListedFile,
@@ -37,7 +37,7 @@ from prodmatch.storage.pushed import (
     read_pushed,
     write_pointer,
 )
-from prodmatch.storage.remote import RemoteFile, RemoteFolder
+from prodmatch.storage.places.remote import RemoteFile, RemoteFolder
 
 logger = logging.getLogger(__name__)
 

@@ -11,15 +11,15 @@ from small import product, products, write
 from tiny import contents, embed_tiny, night, save_query_encoders, save_tiny_model
 
 from prodmatch.catalogue import mirror as mirror_module
-from prodmatch.catalogue import picture_mirror
+from prodmatch.catalogue.pictures import mirror as picture_mirror
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import CatalogueError, LockedError, ProdmatchError, RemoteError
 from prodmatch.index import index_embeddings
-from prodmatch.storage.addresses import mirror_name
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.locks import lock_store
-from prodmatch.storage.remote import RemoteFolder
+from prodmatch.storage.places.addresses import mirror_name
+from prodmatch.storage.places.remote import RemoteFolder
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
 SERVER = "PRODMATCH_TEST_S3"

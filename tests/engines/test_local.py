@@ -59,9 +59,9 @@ def _own_pid(_: int) -> int:
 
 
 SCRIPT = """
-from prodmatch.catalogue.thumbnails import make_thumbnails
+from prodmatch.catalogue.pictures.thumbnails import make_thumbnails
 from PIL import Image
-from prodmatch.catalogue.images import encode_picture
+from prodmatch.catalogue.pictures.images import encode_picture
 
 picture = encode_picture(Image.new("RGB", (20, 20)))
 print("made", *make_thumbnails({"a": picture}, 8))

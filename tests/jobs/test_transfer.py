@@ -22,8 +22,8 @@ from prodmatch.storage.generations import (
     verify_generation,
 )
 from prodmatch.storage.locks import lock_store
-from prodmatch.storage.pushed import ListedFile, manifest_name, read_listed, write_pointer
-from prodmatch.storage.remote import open_folder
+from prodmatch.storage.places.pushed import ListedFile, manifest_name, read_listed, write_pointer
+from prodmatch.storage.places.remote import open_folder
 from prodmatch.transfer import pull_generation, push_generation
 
 OF_NO_MODEL = {"dim": 2, "model": "none", "model_fingerprint": "", "products": 1}

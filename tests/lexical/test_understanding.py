@@ -10,7 +10,7 @@ from small import COLOURS, KINDS, SCHEMA, products
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
-from prodmatch.lexical.currencies import may_be
+from prodmatch.lexical.prices.currencies import may_be
 from prodmatch.lexical.understanding import understand
 from prodmatch.model.description import Model
 from prodmatch.products.conditions import is_price

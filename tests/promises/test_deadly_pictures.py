@@ -11,8 +11,8 @@ from conftest import Counting
 from deadly import deadly, spoil
 from small import products, save_encoders, write
 
+from prodmatch.catalogue.pictures.thumbnails import make_thumbnails
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.catalogue.thumbnails import make_thumbnails
 from prodmatch.check import check_catalogue
 from prodmatch.embedding.encoding.image_loader import preprocess_bytes
 from prodmatch.encoders.model_writer import EncoderFiles

@@ -17,8 +17,8 @@ from conftest import Counting
 from PIL import Image, ImageFile
 from small import draw
 
-from prodmatch.catalogue.image_files import read_image_file, read_image_text
-from prodmatch.catalogue.images import UnusableImage, decode_image
+from prodmatch.catalogue.pictures.image_files import read_image_file, read_image_text
+from prodmatch.catalogue.pictures.images import UnusableImage, decode_image
 
 
 def save(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -159,7 +159,7 @@ def test_harmful_pictures_take_little_memory() -> None:
     program = (
         "import resource, sys; sys.path[:0] = sys.argv[1:]\n"
         "import test_hostile_pictures as t\n"
-        "from prodmatch.catalogue.images import UnusableImage, decode_image\n"
+        "from prodmatch.catalogue.pictures.images import UnusableImage, decode_image\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for name, (data, _) in t.HARMFUL.items():\n"
         "    try: decode_image(data)\n"

@@ -13,7 +13,7 @@ from PIL import Image
 from small import draw, embed, products, write
 
 from prodmatch import Query, open_index
-from prodmatch.catalogue import thumbnails
+from prodmatch.catalogue.pictures import thumbnails
 from prodmatch.explain import explain_product
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model

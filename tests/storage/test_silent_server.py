@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from prodmatch.errors import RemoteError
-from prodmatch.storage import remote
-from prodmatch.storage.remote import open_remote
+from prodmatch.storage.places import remote
+from prodmatch.storage.places.remote import open_remote
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pa_fs
 
-from prodmatch.storage.remote import RemoteFolder
+from prodmatch.storage.places.remote import RemoteFolder
 
 ADDRESS = "s3://bucket/prefix"
 

@@ -18,12 +18,12 @@ from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, best_heads, fit_heads
 from prodmatch.training.dataset import PairSet
+from prodmatch.training.heads.residual_text import keep_texts
 from prodmatch.training.held_out import split_labelled
 from prodmatch.training.labels import read_labels
 from prodmatch.training.losses import LOSSES, Similarities
 from prodmatch.training.metrics import recall_of_pairs
 from prodmatch.training.model_card import Fitted
-from prodmatch.training.residual_text import keep_texts
 from prodmatch.training.trainer import Examples, LinearSettings, train_linear
 
 SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)

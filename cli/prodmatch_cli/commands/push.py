@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from prodmatch.storage.remote import open_folder
+from prodmatch.storage.places.remote import open_folder
 from prodmatch.transfer import push_generation
 from prodmatch_cli.options import GENERATION, PLACE, STORE
 from prodmatch_cli.output import print_json

@@ -10,9 +10,9 @@ from typing import Literal
 
 from prodmatch.catalogue.files import TABLE_LOGS, describe_passed_over, is_parquet
 from prodmatch.errors import CatalogueError, RemoteError
-from prodmatch.storage.addresses import describe_place, is_address, mirror_name
 from prodmatch.storage.atomic import new_file, remove_path
-from prodmatch.storage.remote import RemoteFile, RemoteFolder, open_remote
+from prodmatch.storage.places.addresses import describe_place, is_address, mirror_name
+from prodmatch.storage.places.remote import RemoteFile, RemoteFolder, open_remote
 from prodmatch.storage.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from uuid import UUID
 import pyarrow as pa
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.catalogue.image_files import flatten_cells, needs_root
 from prodmatch.catalogue.parts import Part
+from prodmatch.catalogue.pictures.image_files import flatten_cells, needs_root
 from prodmatch.catalogue.schema import SchemaMapping, picture_type
 from prodmatch.errors import CatalogueError
 

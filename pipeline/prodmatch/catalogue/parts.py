@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import metadata_type, type_texts, unite_types
 from prodmatch.catalogue.files import FoundFile
-from prodmatch.catalogue.images import NAMED_BYTES, OTHER
+from prodmatch.catalogue.pictures.images import NAMED_BYTES, OTHER
 from prodmatch.catalogue.schema import id_kind, is_picture
 from prodmatch.errors import CatalogueError
 

@@ -12,8 +12,6 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import is_text, replace_bad_utf8
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.image_files import NOT_WRITTEN, Pictures, list_paths, read_image_cells
-from prodmatch.catalogue.images import UnusableImage
 from prodmatch.catalogue.mirror import Fetch, locate_catalogue
 from prodmatch.catalogue.part_checks import (
     PATH_ROWS,
@@ -25,11 +23,18 @@ from prodmatch.catalogue.part_checks import (
     read_ids,
 )
 from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
-from prodmatch.catalogue.picture_mirror import locate_pictures
+from prodmatch.catalogue.pictures.image_files import (
+    NOT_WRITTEN,
+    Pictures,
+    list_paths,
+    read_image_cells,
+)
+from prodmatch.catalogue.pictures.images import UnusableImage
+from prodmatch.catalogue.pictures.mirror import locate_pictures
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
 from prodmatch.catalogue.text_columns import join_texts
 from prodmatch.errors import CatalogueError
-from prodmatch.storage.addresses import describe_place, is_address
+from prodmatch.storage.places.addresses import describe_place, is_address
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 64 << 20

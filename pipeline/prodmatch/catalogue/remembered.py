@@ -8,8 +8,8 @@ from pathlib import Path
 from prodmatch.catalogue.mirror import Fetch
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.errors import ProdmatchError, StoreError
-from prodmatch.storage.addresses import MIRRORS, is_address
 from prodmatch.storage.locks import hold_store
+from prodmatch.storage.places.addresses import MIRRORS, is_address
 from prodmatch.storage.settings import read_settings
 
 DEFAULT_MODEL = "compact"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from prodmatch.lexical.currencies import CODES
+from prodmatch.lexical.prices.currencies import CODES
 
 NO_VALUE = frozenset(["na", "n/a", "#n/a", "null", "none", "nan", "nil", "-", "--", "\\n"])
 SIGNS = "€$£¥₹₩₽₺₴฿₫₪₱₦₡"

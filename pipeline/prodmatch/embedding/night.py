@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.image_files import ADDRESS_REASON
+from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.nights.night_columns import (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import QUANTITY, fold
-from prodmatch.lexical.price_limits import Contains, Limit, find_unread_limits, take_limits
+from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.terms import is_code
 
 TRIGGERS = frozenset(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.engines.local import IsolatedPool
 

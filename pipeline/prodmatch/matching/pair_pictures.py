@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.engines.local import IsolatedPool
 from prodmatch.matching.listings.numbered_listings import Ints

@@ -20,8 +20,8 @@ from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.block_heads import block_heads
-from prodmatch.training.query_bank import add_query_bank
+from prodmatch.training.heads.block_heads import block_heads
+from prodmatch.training.heads.query_bank import add_query_bank
 
 WEIGHTS = "model.safetensors"
 MOST_PRODUCTS = 20_000  # that heads are finished on

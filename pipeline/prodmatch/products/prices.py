@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prodmatch.lexical.currencies import CODES, may_be, read_currency
-from prodmatch.lexical.price_limits import Limit
+from prodmatch.lexical.prices.currencies import CODES, may_be, read_currency
+from prodmatch.lexical.prices.limits import Limit
 from prodmatch.products.conditions import Column, is_price, name_words
 from prodmatch.products.filters import quote_name, read_columns
 

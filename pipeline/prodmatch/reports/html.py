@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from prodmatch.catalogue.thumbnails import data_address, save_webp
+from prodmatch.catalogue.pictures.thumbnails import data_address, save_webp
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.cards import Card, CardColumns, make_card
 from prodmatch.reports.rendering import make_pictures, query_pictures, render

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from prodmatch.catalogue.thumbnails import data_address, make_thumbnails
+from prodmatch.catalogue.pictures.thumbnails import data_address, make_thumbnails
 from prodmatch.search.answers.hits import Hit
 from prodmatch.search.answers.result_table import short
 from prodmatch.search.queries import Query

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.catalogue.images import UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import UnusableImage, decode_image
 from prodmatch.errors import QueryError
-from prodmatch.lexical.price_limits import Limit
+from prodmatch.lexical.prices.limits import Limit
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
 from prodmatch.lexical.understanding import Understanding, understand

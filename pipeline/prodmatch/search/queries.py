@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from prodmatch.catalogue.image_files import read_trusted_file
-from prodmatch.catalogue.images import MOST_BYTES, UnusableImage, encode_picture
+from prodmatch.catalogue.pictures.image_files import read_trusted_file
+from prodmatch.catalogue.pictures.images import MOST_BYTES, UnusableImage, encode_picture
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, TABLE_SUFFIXES, Record, parse_records
 from prodmatch.errors import QueryError
 

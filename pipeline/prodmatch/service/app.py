@@ -17,9 +17,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from prodmatch.catalogue.pictures.thumbnails import MEDIA_TYPE
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.catalogue.thumbnails import MEDIA_TYPE
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.search.parameters import Search, read_search
 from prodmatch.search.searcher import Searcher

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartParser
 from starlette.requests import Request
 
-from prodmatch.catalogue.images import MOST_BYTES
+from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.service.guard import MOST_BODY, too_large
 
 MOST_FIELDS = 100

@@ -5,8 +5,8 @@ import io
 import queue
 from dataclasses import dataclass
 
-from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
-from prodmatch.catalogue.thumbnails import make_thumbnail
+from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.pictures.thumbnails import make_thumbnail
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.errors import QueryError
 from prodmatch.model.preprocessing import ImageSpec, least_size, resize_image

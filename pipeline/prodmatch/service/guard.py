@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prodmatch.catalogue.images import MOST_BYTES
+from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.service.metrics import Metrics
 
 MOST_BODY = 2 * MOST_BYTES  # a picture in JSON is a third longer; parameters are small

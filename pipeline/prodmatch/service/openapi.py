@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prodmatch.catalogue.thumbnails import MEDIA_TYPE
+from prodmatch.catalogue.pictures.thumbnails import MEDIA_TYPE
 from prodmatch.search.parameters import PARAMETERS, Kind
 
 API_VERSION = "1"

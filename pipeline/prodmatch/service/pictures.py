@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from prodmatch.catalogue.picture_finder import PictureFinder
+from prodmatch.catalogue.pictures.finder import PictureFinder
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.errors import ProdmatchError
 from prodmatch.service.decoding import PictureDecoder

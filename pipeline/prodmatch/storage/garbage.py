@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.errors import DamagedError, MismatchError
-from prodmatch.storage.addresses import MIRRORS, is_address, mirror_name
 from prodmatch.storage.atomic import remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
 from prodmatch.storage.generations import current_number, generation_numbers, open_generation
 from prodmatch.storage.locks import condemn, lock_store, require_newest
+from prodmatch.storage.places.addresses import MIRRORS, is_address, mirror_name
 from prodmatch.storage.settings import ensure_exists, read_settings
 
 logger = logging.getLogger(__name__)

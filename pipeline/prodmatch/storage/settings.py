@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.errors import DamagedError, StoreError
-from prodmatch.storage.addresses import read_place
 from prodmatch.storage.atomic import write_json
 from prodmatch.storage.manifests import read_manifest
+from prodmatch.storage.places.addresses import read_place
 
 NAME = "store.json"
 FORMAT = 1

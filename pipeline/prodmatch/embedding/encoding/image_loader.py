@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.engines.local import Child, ChildFailure, IsolatedPool, Pipe
 from prodmatch.errors import CatalogueError, ProdmatchError
 from prodmatch.model.preprocessing import ImageSpec, Pixels, least_size, preprocess_image

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prodmatch.columns.amounts import AmountStyle, read_amount
-from prodmatch.lexical.currencies import read_currency
+from prodmatch.lexical.prices.currencies import read_currency
 
 Numbers = npt.NDArray[np.float64]
 NEARLY_ALL = 0.9  # of the texts must be amounts

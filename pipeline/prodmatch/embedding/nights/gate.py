@@ -23,7 +23,7 @@ from prodmatch.embedding.nights.moved_values import (
 from prodmatch.embedding.nights.night_columns import Night
 from prodmatch.embedding.nights.number_changes import FEWEST, Mask, compare_numbers
 from prodmatch.embedding.nights.value_changes import find_recoded, find_swaps, take_rows
-from prodmatch.lexical.currencies import may_be
+from prodmatch.lexical.prices.currencies import may_be
 
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them

@@ -3,8 +3,8 @@
 import html
 from collections.abc import Iterator, Mapping, Sequence
 
+from prodmatch.catalogue.pictures.thumbnails import data_address, make_thumbnails
 from prodmatch.catalogue.remembered import find_product_pictures
-from prodmatch.catalogue.thumbnails import data_address, make_thumbnails
 from prodmatch.errors import ProdmatchError
 from prodmatch.search.answers.hits import Hit
 from prodmatch.search.answers.results import SearchResult

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
-from prodmatch.catalogue.images import MOST_BYTES, UnusableImage
-from prodmatch.catalogue.picture_names import names_none, split_names
+from prodmatch.catalogue.pictures.images import MOST_BYTES, UnusableImage
+from prodmatch.catalogue.pictures.names import names_none, split_names
 
 MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
 DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)

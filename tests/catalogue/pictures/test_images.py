@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from small import draw
 
-from prodmatch.catalogue.image_files import read_image_file, read_image_text
-from prodmatch.catalogue.images import UnusableImage, decode_image
+from prodmatch.catalogue.pictures.image_files import read_image_file, read_image_text
+from prodmatch.catalogue.pictures.images import UnusableImage, decode_image
 from prodmatch.model.preprocessing import ImageSpec, least_size, preprocess_image
 
 

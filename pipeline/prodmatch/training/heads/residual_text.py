@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from prodmatch.model.heads import Heads, add_residual_texts
 from prodmatch.training.dataset import PairSet
+from prodmatch.training.heads.query_bank import add_query_bank
 from prodmatch.training.model_card import Fitted
-from prodmatch.training.query_bank import add_query_bank
 from prodmatch.training.trainer import Measure
 
 MOST_CENTRED = 20_000  # products that the centre and the rotation are taken from

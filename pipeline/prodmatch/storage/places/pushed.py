@@ -19,7 +19,7 @@ from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.storage.generations import FORMAT as MANIFEST_FORMAT
 from prodmatch.storage.generations import SHAPE
 from prodmatch.storage.manifests import check_shape
-from prodmatch.storage.remote import RemoteFolder
+from prodmatch.storage.places.remote import RemoteFolder
 
 FORMAT = 1  # of the pointer
 POINTER = "CURRENT"

@@ -5,7 +5,7 @@ import numpy as np
 from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.heads import Projection
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.query_bank import group_rows
+from prodmatch.training.heads.query_bank import group_rows
 
 CENTRES = 256  # of groups of training texts
 LEAST_FAMILIAR = 0.05  # share of the training texts that lie beyond the threshold

@@ -4,7 +4,7 @@ import numpy as np
 
 from prodmatch.model.heads import Projection, fit_cca
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.block_heads import block_heads
+from prodmatch.training.heads.block_heads import block_heads
 from prodmatch.training.metrics import recall_of_pairs
 
 WIDTH, OTHERS = 24, 16

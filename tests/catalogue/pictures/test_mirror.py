@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from remote_faults import Bucket
 
-from prodmatch.catalogue import picture_mirror
-from prodmatch.catalogue.images import MOST_BYTES
+from prodmatch.catalogue.pictures import mirror as picture_mirror
+from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.catalogue.reader import Batch, CatalogueOptions, open_catalogue
 from prodmatch.errors import RemoteError
-from prodmatch.storage.remote import RemoteFolder
+from prodmatch.storage.places.remote import RemoteFolder
 
 ROOT = "s3://bucket/prefix"
 

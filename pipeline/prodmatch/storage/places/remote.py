@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.fs as pa_fs
 
 from prodmatch.errors import RemoteError
-from prodmatch.storage.addresses import is_address
 from prodmatch.storage.atomic import new_file, remove_path
+from prodmatch.storage.places.addresses import is_address
 
 CHUNK_BYTES = 8 << 20  # each is a request
 RETRY_SECONDS = 30  # of Google's client, which tries for 15 minutes by default

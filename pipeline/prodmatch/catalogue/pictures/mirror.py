@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodmatch.catalogue.image_files import list_spellings
-from prodmatch.catalogue.images import MOST_BYTES
 from prodmatch.catalogue.mirror import (
     Mirror,
     drop_others,
@@ -17,10 +15,12 @@ from prodmatch.catalogue.mirror import (
     is_safe,
     is_same,
 )
+from prodmatch.catalogue.pictures.image_files import list_spellings
+from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.errors import RemoteError
-from prodmatch.storage.addresses import is_address
 from prodmatch.storage.atomic import remove_path
-from prodmatch.storage.remote import RemoteFile, RemoteFolder, open_remote
+from prodmatch.storage.places.addresses import is_address
+from prodmatch.storage.places.remote import RemoteFile, RemoteFolder, open_remote
 from prodmatch.storage.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from conftest import Counting
 from PIL import Image
 from small import draw
 
-from prodmatch.catalogue.images import UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, CatalogueOptions, open_catalogue
 from prodmatch.errors import CatalogueError
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import Counting
 
-from prodmatch.catalogue.picture_names import names_none, split_names
+from prodmatch.catalogue.pictures.names import names_none, split_names
 
 PAIRS = [
     ("a.jpg", "b.png"),

@@ -13,15 +13,15 @@ from prodmatch.model.description import Model, open_model
 from prodmatch.model.heads import Heads, Projection, compact_heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, fit_heads
-from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.query_bank import add_query_bank
-from prodmatch.training.residual import (
+from prodmatch.training.heads.query_bank import add_query_bank
+from prodmatch.training.heads.residual import (
     ADDED,
     PICTURE_SHARE,
     SHARES,
     join_heads,
     leave_where_it_pays,
 )
+from prodmatch.training.metrics import recall_of_pairs
 
 WIDTH = 24
 
@@ -125,7 +125,7 @@ def test_the_penalties_of_hubs_are_those_of_the_model_that_was_left() -> None:
 def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
     share: float, card: str | None, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prodmatch.training.residual.SHARES", (share,))
+    monkeypatch.setattr("prodmatch.training.heads.residual.SHARES", (share,))
     catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
     settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32")
     own = replace(model.description, weights={"lexical": 0.1, "text": 0.2, "image": 0.7})

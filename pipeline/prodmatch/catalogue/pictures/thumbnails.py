@@ -7,7 +7,7 @@ from functools import partial
 
 from PIL import Image
 
-from prodmatch.catalogue.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.engines.local import IsolatedPool
 
 MEDIA_TYPE = "image/webp"

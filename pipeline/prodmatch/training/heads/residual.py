@@ -12,7 +12,7 @@ import numpy as np
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.hubness import QueryBank
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.familiar_texts import find_familiarity
+from prodmatch.training.heads.familiar_texts import find_familiarity
 from prodmatch.training.trainer import Measure
 
 SHARES = (0.0, 0.5, 0.75, 0.95)  # of the fitted directions, in a text like the shop's

@@ -1,0 +1,1 @@
+"""What a catalogue says of pictures, to their bytes and to RGB."""

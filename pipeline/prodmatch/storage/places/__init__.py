@@ -1,0 +1,1 @@
+"""Other places than this machine's disk, and what is pushed to them."""

@@ -1,0 +1,1 @@
+"""Heads, and what they are put together from."""
