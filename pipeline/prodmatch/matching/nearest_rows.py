@@ -19,7 +19,7 @@ TRAINING_ROWS = 40  # of a list, that its centroid is found from
 LONGEST_LIST = 20_000  # rows of a list that are compared: those of one picture by thousands end
 BLOCK_ROWS, READ_ROWS = 1024, 8192
 NONE = -1
-Halves = npt.NDArray[np.float16]
+Float16s = npt.NDArray[np.float16]
 T = TypeVar("T", bound=np.generic)
 ReadParts = Callable[[Ints], Vectors]  # rows to `(n, dim)` of unit length, or zeros
 
@@ -80,7 +80,7 @@ class NearestRows:
                 best.add(block, queries[block].astype(np.float32) @ parts.T, rows_there)
         return found
 
-    def _nearest_lists(self, parts: Halves, count: int) -> Ints:
+    def _nearest_lists(self, parts: Float16s, count: int) -> Ints:
         """The `count` lists of each part, the nearest in no order."""
         scores = parts.astype(np.float32) @ self._centroids.T
         if count == len(self._centroids):
@@ -110,7 +110,7 @@ class _Best:
         self.rows[queries] = np.take_along_axis(more, kept, axis=1)
 
 
-def _read_halves(read: ReadParts, rows: Ints) -> Halves:
+def _read_halves(read: ReadParts, rows: Ints) -> Float16s:
     """The parts `(n, dim)` of rows in half precision."""
     blocks = [read(block).astype(np.float16) for block in _blocks(rows, READ_ROWS)]
     return np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float16)
