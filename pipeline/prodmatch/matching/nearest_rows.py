@@ -37,7 +37,7 @@ class NearestRows:
             read: gives the parts of rows.
             rows: ascending; those whose part is zeros are never found.
         """
-        parts = _read_halves(read, rows)
+        parts = _read_float16(read, rows)
         there = parts.any(axis=1)
         parts, rows = parts[there], rows[there]
         count = max(1, int(LISTS_PER_ROOT * np.sqrt(len(rows)))) if len(rows) > EXACT_ROWS else 1
@@ -61,7 +61,7 @@ class NearestRows:
         found = np.full((len(rows), count), NONE, np.int32)
         if not len(self._rows) or not len(rows):
             return found
-        queries = _read_halves(read, rows)
+        queries = _read_float16(read, rows)
         there = np.flatnonzero(queries.any(axis=1))
         searched = min(LISTS_SEARCHED, len(self._centroids))
         near = [self._nearest_lists(queries[part], searched) for part in _blocks(there)]
@@ -110,7 +110,7 @@ class _Best:
         self.rows[queries] = np.take_along_axis(more, kept, axis=1)
 
 
-def _read_halves(read: ReadParts, rows: Ints) -> Float16s:
+def _read_float16(read: ReadParts, rows: Ints) -> Float16s:
     """The parts `(n, dim)` of rows in half precision."""
     blocks = [read(block).astype(np.float16) for block in _blocks(rows, READ_ROWS)]
     return np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float16)
