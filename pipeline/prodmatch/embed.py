@@ -14,14 +14,14 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.fuse import FuseResult, fuse
-from prodmatch.embedding.night import (
+from prodmatch.embedding.nights.gate import GateLimits, compare_nights, count_changes
+from prodmatch.embedding.nights.tonight import (
     LastNight,
     Tonight,
     fused_night,
     read_last_night,
     scanned_night,
 )
-from prodmatch.embedding.nights.gate import GateLimits, compare_nights, count_changes
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
 from prodmatch.embedding.precision import is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue, Reject
-from prodmatch.embedding.night import Tonight
+from prodmatch.embedding.nights.tonight import Tonight
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file
 
