@@ -8,91 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from drawn import COUNT, columns, encoded, publish_drawn, unit
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product
-from prodmatch.model.description import Calibration
-from prodmatch.products.product_db_writer import write_products
 from prodmatch.search.answers import result_page
 from prodmatch.search.answers.hits import Facets, Hit
 from prodmatch.search.answers.result_page import diversify
-from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.searcher import Searcher
-from prodmatch.search.vectors.index_builder import build_index
-from prodmatch.storage.generations import open_generation, publish_generation
-from prodmatch.storage.vectors import Vectors, join_parts, normalise
+from prodmatch.storage.vectors import normalise
 
-COUNT, SIZES = 1_000, 5  # products, and how many of them in a row share vectors and parent
 Row = Mapping[str, Any]
-DAY = np.datetime64("2026-01-01")
-
-
-def columns() -> dict[str, list[object]]:
-    rng = np.random.default_rng(3)
-    brands = [None, "Ash", "Birch", "cedar", "Dogwood, Ltd", "Élan", *map(str, range(20))]
-    return {
-        "parent": [f"s{row // SIZES:03d}" for row in range(COUNT)],
-        "brand": [brands[draw] for draw in (rng.random(COUNT) ** 2 * len(brands)).astype(int)],
-        "rare": [f"r{row}" if row % 100 == 0 else None for row in range(COUNT)],
-        "one": ["same"] * COUNT,
-        "price": [float(draw) if draw >= 0 else None for draw in rng.integers(-3, 90, COUNT)],
-        "stock": [bool(draw) for draw in rng.integers(0, 2, COUNT)],
-        "day": [(DAY + int(draw)).item() for draw in rng.integers(0, 9, COUNT)],
-        "a.b": rng.integers(0, 3, COUNT).tolist(),
-        "empty": [None] * COUNT,
-        "odd": [float("nan") if draw == 0 else float(draw) for draw in rng.integers(0, 4, COUNT)],
-    }
 
 
 @pytest.fixture(scope="module")
 def opened(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """A generation of drawn products, five sizes of each that nothing but the id tells apart."""
-    rng = np.random.default_rng(0)
-    parts = [normalise(rng.normal(size=(COUNT // SIZES, 8))) for _ in range(2)]
-    rows = np.repeat(join_parts(*parts), SIZES, axis=0)
-    index = build_index(lambda: [rows], COUNT, 16, "flat")
-    ids = [f"p{number:05d}" for number in rng.permutation(COUNT)]
-    words = ("red", "blue", "shirt", "mug", "lamp")
-    texts = [" ".join(rng.choice(words, 2)) for _ in range(COUNT // SIZES) for _ in range(SIZES)]
-    table = pa.table({"product_id": ids, "text": texts, **columns()})
-    table = table.set_column(
-        table.schema.get_field_index("empty"), "empty", pa.nulls(COUNT, pa.string())
-    )
-    source = open_generation(published)
-
-    def fill(folder: Path) -> dict[str, object]:
-        index.save(folder / "index.faiss")
-        write_products(folder / "products.sqlite", table.schema, table.to_batches(700))
-        pq.write_table(table, folder / "products.parquet", row_group_size=1000)
-        (folder / "encoders").mkdir()
-        for path in (source.folder / "encoders").iterdir():
-            (folder / "encoders" / path.name).write_bytes(path.read_bytes())
-        kept = {
-            name: source.manifest[name] for name in ("model", "model_fingerprint", "embeddings")
-        }
-        return {**kept, "products": COUNT, "dim": 16}
-
-    found = Searcher(publish_generation(tmp_path_factory.mktemp("drawn"), fill))
-    known = found.encoders.description  # a random model may take the far for the likely
-    found.encoders.description = replace(known, calibration=Calibration(5.0, 0.0))
-    return found
+    return publish_drawn(published, tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture(scope="module")
 def index(published: Path) -> ProductIndex:
     return open_index(published)
-
-
-def unit(seed: int) -> Vectors:
-    return normalise(np.random.default_rng(seed).normal(size=8))
-
-
-def encoded(seed: int) -> EncodedQuery:
-    return EncodedQuery(None, unit(seed), unit(seed + 1000))
 
 
 def ids(hits: list[Hit]) -> list[str]:

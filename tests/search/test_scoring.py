@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from prodmatch.model.description import Calibration
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
-from prodmatch.search.scoring import FIRST_HITS, Signals, query_weights
+from prodmatch.search.scoring import FIRST_HITS, Signals, learn, query_weights, rank
 
 WEIGHTS = {"lexical": 0.15, "text": 0.3, "image": 0.55}
 COUNT = 3 * FIRST_HITS
@@ -70,6 +71,18 @@ def test_words_that_nobody_says_change_nothing() -> None:
     nothing = np.zeros(COUNT, np.float32)
     assert query_weights(WEIGHTS, signals(lexical=nothing, image=agreeing(0.0))) == WEIGHTS
     assert query_weights(WEIGHTS, signals(has_words=False, image=agreeing(0.0))) == WEIGHTS
+
+
+def test_variants_of_one_product_do_not_lift_what_lacks_a_picture() -> None:
+    count = 12
+    alike = np.full(count, 0.4, np.float32)
+    text = alike.copy()
+    text[-1] = 0.5  # has no picture, and is nearer than the others, which are all alike
+    pictured = np.arange(count) < count - 1
+    found = Signals(alike, text, alike * pictured, np.ones(count, np.bool_), pictured, True)
+    ranked = rank(np.arange(count), found, learn(found, WEIGHTS, ()), Calibration(1.0, 0.0))
+    assert ranked.score[:-1] == pytest.approx(0.4)
+    assert ranked.score[-1] == pytest.approx(0.15 * 0.4 + 0.3 * 0.5 + 0.55 * 0.4)
 
 
 def test_a_rare_code_leaves_the_vectors_a_tenth() -> None:

@@ -36,6 +36,13 @@ class ColumnCodes:
         found = self.codes[rows].astype(np.int64)
         return np.where(found == NO_VALUE, len(self.first_rows) + rows, found)
 
+    def rows_of(self, wanted: npt.NDArray[np.int32], within: Rows | None) -> Rows:
+        """The rows within, of all if None, that have one of these values."""
+        wanted = wanted[wanted != NO_VALUE]
+        if within is None:
+            return np.flatnonzero(np.isin(self.codes, wanted))
+        return within[np.isin(self.codes[within], wanted)]
+
     def count(self, rows: Rows | None) -> Rows:
         """How many of these rows, of all if None, have each value: `(values,)`."""
         return self._all_counts if rows is None else self._count(self.codes[rows])

@@ -44,6 +44,7 @@ class EncodedQuery:
     where: tuple[str, ...] = ()  # SQL conditions that all hits meet, besides the search's own
     top: int | None = None  # hits wanted; None for as many as the search gives
     offset: int | None = None  # hits on earlier pages; None for those of the search
+    weights: Mapping[str, float] | None = None  # of the signals; None to choose them
     without: tuple["Excluded", ...] = ()  # what hits must not contain or show
     knowledge: float = 1.0  # share of the text that the encoder knows
     familiarity: float = 1.0  # of the text, to a model that learnt from some shops: 0 to 1

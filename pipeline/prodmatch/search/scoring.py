@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from prodmatch.errors import QueryError
 from prodmatch.model.description import Calibration
+from prodmatch.search.exclusion import Limit
 
 SIGNALS = ("lexical", "text", "image")
 LEXICAL, TEXT, IMAGE = range(3)
 MIN_COMPLETE = 10  # candidates with both parts, to estimate the deviation of a part
+LEAST_DEVIATION = 1e-6  # of candidates that are not all variants of one product
 IMPUTED_IMAGE = 0.65  # of a product's z-score by its text, for a picture it lacks
 IMPUTED_TEXT = 0.85  # of its z-score by its picture, for words and text
 FIRST_HITS = 200  # of a signal, whose words are compared
@@ -40,6 +42,23 @@ class Signals:
 
 
 @dataclass(frozen=True)
+class Imputation:
+    """The weighted signals of candidates that have both parts, `(3,)` each."""
+
+    means: npt.NDArray[np.float64]
+    deviations: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the first candidates of a query tell; later ones are scored by it, and so alike."""
+
+    weights: Mapping[str, float]  # of the signals
+    imputation: Imputation | None  # None where too few have both parts
+    limits: tuple[Limit, ...] = ()  # of what shows what the query excludes
+
+
+@dataclass(frozen=True)
 class Ranked:
     """Candidates with their score and its exact split; all arrays are `(candidates,)`."""
 
@@ -50,7 +69,7 @@ class Ranked:
     image: Floats
     probability: Floats
     boost: Floats  # what numeric columns add; zeros until `score` has it
-    weights: Mapping[str, float]  # that they are scored with
+    learnt: Learnt | None  # that they are scored by; None where there are none
 
     def take(self, positions: npt.NDArray[np.int64] | slice) -> "Ranked":
         """The candidates at these positions, in their order."""
@@ -62,7 +81,7 @@ class Ranked:
             self.image[positions],
             self.probability[positions],
             self.boost[positions],
-            self.weights,
+            self.learnt,
         )
 
     def followed_by(self, other: "Ranked") -> "Ranked":
@@ -75,14 +94,14 @@ class Ranked:
             np.concatenate([self.image, other.image]),
             np.concatenate([self.probability, other.probability]),
             np.concatenate([self.boost, other.boost]),
-            self.weights,
+            self.learnt or other.learnt,
         )
 
 
 def no_candidates() -> Ranked:
     """What is ranked where nothing is found."""
     none = np.zeros(0, np.float32)
-    return Ranked(np.zeros(0, np.int64), none, none, none, none, none, none, {})
+    return Ranked(np.zeros(0, np.int64), none, none, none, none, none, none, None)
 
 
 def bm25_scale(product_count: int) -> float:
@@ -145,27 +164,26 @@ def _agreement(lexical: Floats, scores: Floats) -> float:
     return float(lexical[first].sum()) / max(most, 1e-9)
 
 
+def learn(signals: Signals, weights: Mapping[str, float], limits: tuple[Limit, ...]) -> Learnt:
+    """What these candidates tell of a query that is scored with these weights."""
+    both = signals.has_text & signals.has_image
+    if both.sum() < MIN_COMPLETE:
+        return Learnt(weights, None, limits)
+    parts = _weighted(signals, weights)[:, both].astype(np.float64)
+    return Learnt(weights, Imputation(parts.mean(axis=1), parts.std(axis=1)), limits)
+
+
 def rank(
-    rows: npt.NDArray[np.int64],
-    signals: Signals,
-    weights: Mapping[str, float],
-    calibration: Calibration,
+    rows: npt.NDArray[np.int64], signals: Signals, learnt: Learnt, calibration: Calibration
 ) -> Ranked:
     """The convex combination of the signals: BM25 in units of the catalogue's, and two cosines.
 
     What a missing picture or text would have brought is imputed from the product's other part,
     and counted with that part: see `_impute_missing`.
     """
-    words = weights["lexical"] if signals.has_words else 0.0
-    total = max(words + weights["text"] + weights["image"], 1e-9)
-    parts = np.stack(
-        [
-            words / total * signals.lexical,
-            weights["text"] / total * signals.text,
-            weights["image"] / total * signals.image,
-        ]
-    ).astype(np.float64)  # (3, candidates)
-    _impute_missing(parts, signals)
+    parts = _weighted(signals, learnt.weights).astype(np.float64)
+    if learnt.imputation is not None:
+        _impute_missing(parts, signals, learnt.imputation)
     parts = parts.astype(np.float32)
     return Ranked(
         rows,
@@ -173,37 +191,46 @@ def rank(
         lexical=parts[0],
         text=parts[1],
         image=parts[2],
-        probability=_probability(signals, weights, calibration),
+        probability=_probability(signals, learnt.weights, calibration),
         boost=np.zeros(len(rows), np.float32),
-        weights=weights,
+        learnt=learnt,
     )
 
 
-def _impute_missing(parts: npt.NDArray[np.float64], signals: Signals) -> None:
+def _weighted(signals: Signals, weights: Mapping[str, float]) -> Floats:
+    """The share of each signal in the score, `(3, candidates)`."""
+    words = weights["lexical"] if signals.has_words else 0.0
+    total = max(words + weights["text"] + weights["image"], 1e-9)
+    shares = (words, weights["text"], weights["image"])
+    scores = (signals.lexical, signals.text, signals.image)
+    return np.stack([share / total * score for share, score in zip(shares, scores, strict=True)])
+
+
+def _impute_missing(parts: npt.NDArray[np.float64], signals: Signals, first: Imputation) -> None:
     """Adds to a product's only part what the part it lacks would have brought, in place.
 
-    That is the mean of the candidates that have both parts, moved by the product's own z-score
-    among them: .65 as far for a picture, .85 for words and text. Nothing is imputed from a signal
-    that the weights leave out.
+    That is the mean of the first candidates that have both parts, moved by the product's own
+    z-score among them: .65 as far for a picture, .85 for words and text. Nothing is imputed from a
+    signal that the weights leave out.
 
     Args:
         parts: `(3, candidates)`, the weighted signals.
         signals: which parts there are.
+        first: of the first candidates.
     """
-    both = signals.has_text & signals.has_image
-    if both.sum() < MIN_COMPLETE or both.all():
-        return
     for own, lacking, present, share in (
         (TEXT, (IMAGE,), signals.has_text & ~signals.has_image, IMPUTED_IMAGE),
         (IMAGE, (LEXICAL, TEXT), signals.has_image & ~signals.has_text, IMPUTED_TEXT),
     ):
-        if not parts[own].any():
+        if not first.means[own] and not first.deviations[own]:
             continue
-        deviation = max(float(parts[own][both].std()), 1e-9)
-        z_scores = (parts[own] - parts[own][both].mean()) / deviation  # (candidates,)
+        deviation = first.deviations[own]
+        z_scores = (parts[own] - first.means[own]) / max(deviation, 1e-9)  # (candidates,)
+        if deviation < LEAST_DEVIATION:
+            z_scores[:] = 0.0
         for signal in lacking:
-            mean, other = parts[signal][both].mean(), parts[signal][both].std()
-            parts[own] += np.where(present, mean + share * other * z_scores, 0.0)
+            imputed = first.means[signal] + share * first.deviations[signal] * z_scores
+            parts[own] += np.where(present, imputed, 0.0)
 
 
 def _probability(

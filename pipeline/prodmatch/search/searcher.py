@@ -4,21 +4,19 @@ Read `Searcher.answer` first: the whole road is below it, in order.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import Matches
 from prodmatch.lexical.synonyms import open_generation_synonyms
-from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Answer, Hit, ResultPage
-from prodmatch.search.answers.result_page import CANDIDATES, Page, PageMaker, Rank, deepest_count
+from prodmatch.search.answers.result_page import CANDIDATES, Page, PageMaker, deepest_count
 from prodmatch.search.encoded_query import (
     MIN_KNOWLEDGE,
     EncodedQuery,
@@ -30,21 +28,10 @@ from prodmatch.search.encoded_query import (
 )
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
-from prodmatch.search.scoring import (
-    Ranked,
-    Signals,
-    bm25_scale,
-    check_weights,
-    no_candidates,
-    query_weights,
-    rank,
-)
-from prodmatch.search.vectors.deep_search import DeepSearch
+from prodmatch.search.ranker import Ranker, match_words
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
-from prodmatch.storage.vectors import Vectors, apart_from, split_parts
-
-MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
+from prodmatch.storage.vectors import split_parts
 
 
 class Searcher:
@@ -191,9 +178,9 @@ class Searcher:
         )
         options.check(self.products)
         within = self._without(self._within([options.where, *encoded.where]), encoded)
-        rank = self._ranker(encoded, deepest_count(options.offset + options.top))
-        containing = functools.partial(self._rows_with_most, encoded)
-        page = self._pages.make(rank, containing, within, options, encoded.left_out)
+        deepest = deepest_count(options.offset + options.top)
+        ranker = self._ranker(replace(encoded, weights=options.weights), deepest)
+        page = self._pages.make(ranker, within, options)
         return ResultPage(self._hits(page, options, query_id), page.facets, page.match_count)
 
     def items(self, product_ids: Sequence[str], name: str) -> Items:
@@ -227,9 +214,10 @@ class Searcher:
             QueryError: the options cannot be used.
         """
         options.check(self.products)
-        encoded = replace(encoded, without=())  # it may be what the query excludes
-        rank = self._ranker(encoded, CANDIDATES[0])
-        ranked = rank(None, CANDIDATES[0], options.weights, also=np.array([row]))
+        encoded = replace(encoded, weights=options.weights, without=())  # it may be excluded
+        ranker = self._ranker(encoded, CANDIDATES[0])
+        first = ranker.rank(None, CANDIDATES[0])
+        ranked = ranker.rank(None, CANDIDATES[0], first.learnt, also=np.array([row]))
         ranked = self._pages.boosted(ranked, options.boost)
         order = self._pages.best_first(ranked)
         (position,) = np.flatnonzero(ranked.rows[order] == row)
@@ -255,37 +243,6 @@ class Searcher:
             rows = np.setdiff1d(rows, self.products.rows_with(excluded.words), assume_unique=True)
         return rows
 
-    def _shown(self, rows: Rows, encoded: EncodedQuery) -> npt.NDArray[np.bool_]:
-        """Which of the rows show what the query excludes: are as near as those that contain it."""
-        shown = np.zeros(len(rows), np.bool_)
-        text, image = split_parts(self.ann.vectors(rows))
-        for excluded in encoded.without:
-            known = self.products.rows_with(f"{encoded.words} {excluded.words}")
-            if len(known) < MIN_KNOWN:
-                known = self.products.rows_with(excluded.words)
-            if len(known) < MIN_KNOWN:
-                continue
-            sample = known[:: -(-len(known) // MOST_KNOWN)]
-            own = split_parts(self.ann.vectors(sample))
-            pictured = penalised_image_query(excluded.text)
-            queries = apart_from(excluded.text, encoded.text), apart_from(pictured, encoded.image)
-            for query, parts, examples in zip(queries, (text, image), own, strict=True):
-                cosines, reference = _cosines(parts, query), _cosines(examples, query)
-                limit = (cosines.mean() + reference.mean()) / 2
-                if reference.mean() > cosines.mean():
-                    shown |= (cosines > limit) & parts.any(axis=1)
-        return shown
-
-    def _weights(
-        self, given: Mapping[str, float] | None, encoded: EncodedQuery, signals: Signals
-    ) -> dict[str, float]:
-        """Those given; else the index's, as far as each signal knows the words of the query."""
-        if given:
-            return check_weights(given)
-        if encoded.has_image:
-            return self.weights
-        return query_weights(self.weights, signals, encoded.familiarity)
-
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
             clean_text(query)
@@ -296,75 +253,20 @@ class Searcher:
         where = () if query.where is None else (query.where,)
         return replace(encoded, where=where, top=query.top, offset=query.offset)
 
-    def _ranker(self, encoded: EncodedQuery, deepest: int) -> Rank:
-        """What ranks candidates of a query; all calls together search its vectors once."""
-        zeros = np.zeros_like(encoded.text)
-        pairs = ([encoded.text, zeros], [zeros, encoded.image])
-        queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
-        search = DeepSearch(self.ann, np.stack(queries), deepest) if queries else None
-        return functools.partial(self._rank, encoded, search)
-
-    def _rank(
-        self,
-        encoded: EncodedQuery,
-        search: DeepSearch | None,
-        within: Rows | None,
-        count: int,
-        weights: Mapping[str, float] | None,
-        *,
-        also: Rows | None = None,
-    ) -> Ranked:
-        """The candidates that any signal finds, each signal up to `count`, and what they score.
-
-        Args:
-            encoded: the query.
-            search: of its vectors.
-            within: ascending rows to choose among, all of them if None.
-            count: of candidates.
-            weights: of the signals; chosen for the query if None.
-            also: rows that are candidates in any case.
-        """
-        matches = self._match(encoded, within) if encoded.words else None
-        found = [] if search is None else [near.rows for near in search.nearest(count, within)]
-        if matches is not None:
-            found.append(matches.best(count))
-        rows = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
-        if also is not None:
-            rows = np.union1d(rows, also)
-        rows = rows[~np.isin(rows, encoded.left_out)]
-        if encoded.without:
-            rows = rows[~self._shown(rows, encoded)]
-        if not len(rows):
-            return no_candidates()
-        signals = self._signals(encoded, rows, matches)
-        chosen = self._weights(weights, encoded, signals)
-        ranked = rank(rows, signals, chosen, self.encoders.description.calibration)
-        probability = np.minimum(ranked.probability, encoded.knowledge)
-        if matches is not None:  # what is named is no matter of likeness
-            probability[np.isin(ranked.rows, matches.named)] = 1.0
-        return replace(ranked, probability=probability)
-
-    def _match(self, encoded: EncodedQuery, within: Rows | None = None) -> Matches:
-        """The rows that contain a word of the query, or a synonym of it."""
-        return self.products.match(encoded.words or "", within, encoded.expansions)
-
-    def _rows_with_most(self, encoded: EncodedQuery) -> Rows:
-        """The rows that contain most of the query's words; none where it has none."""
-        return self.products.rows_with_most(encoded.words or "", encoded.expansions)
-
-    def _signals(self, encoded: EncodedQuery, rows: Rows, matches: Matches | None) -> Signals:
-        """What each signal gives these rows."""
-        text, image = split_parts(self.ann.vectors(rows))
-        bm25 = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
-        return Signals(
-            lexical=bm25 / np.float32(bm25_scale(self.generation.product_count)),
-            text=_cosines(text, encoded.text),
-            image=_cosines(image, encoded.image),
-            has_text=np.asarray(text.any(axis=1)),
-            has_image=np.asarray(image.any(axis=1)),
-            has_words=encoded.words is not None,
-            has_rare_code=matches is not None and matches.has_rare_code,
+    def _ranker(self, encoded: EncodedQuery, deepest: int) -> Ranker:
+        """What finds and scores candidates of a query, down to this row of a signal."""
+        return Ranker(
+            encoded,
+            self.products,
+            self.ann,
+            deepest,
+            self.weights,
+            self.encoders.description.calibration,
         )
+
+    def _match(self, encoded: EncodedQuery) -> Matches:
+        """The rows that contain a word of the query, or a synonym of it."""
+        return match_words(self.products, encoded)
 
     def _hits(self, page: Page, options: SearchOptions, query_id: str) -> list[Hit]:
         """The hits of a page, whose scores are rounded."""
@@ -387,13 +289,3 @@ class Searcher:
             )
             for position, (metadata, group_size) in enumerate(found)
         ]
-
-
-def _cosines(parts: Vectors, query: Vectors) -> Vectors:
-    """Cosines `(n,)` of `(n, dim)` parts to a unit vector, equal to the bit for equal parts.
-
-    A product of matrices rounds a row by where it stands, on processors with AVX-512 at least.
-    """
-    products = (parts * query).sum(axis=1)
-    lengths = np.sqrt((parts * parts).sum(axis=1))
-    return np.asarray(products / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -5,9 +5,8 @@ Read `PageMaker.make` first.
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,8 @@ import numpy.typing as npt
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Facets, FacetValue
 from prodmatch.search.options import SearchOptions
-from prodmatch.search.scoring import Floats, Ranked
+from prodmatch.search.ranker import Ranker
+from prodmatch.search.scoring import Floats, Learnt, Ranked
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Vectors
 
@@ -26,20 +26,6 @@ MOST_RANKED = 5_000  # products that a filter leaves, to know the probability of
 LIKELY = 0.3  # probability from which on a product matches, where no floor is given
 MOST_VALUES = 100  # of a facet
 Rows = npt.NDArray[np.int64]
-
-
-class Rank(Protocol):
-    """Finds the candidates of a query and scores them, as `Searcher` does."""
-
-    def __call__(
-        self,
-        within: Rows | None,
-        count: int,
-        weights: Mapping[str, float] | None,
-        *,
-        also: Rows | None = None,
-    ) -> Ranked:
-        """The candidates `within` these rows, `count` of each signal, and the rows `also`."""
 
 
 @dataclass(frozen=True)
@@ -59,51 +45,43 @@ class PageMaker:
     products: Products
     ann: AnnIndex
 
-    def make(
-        self,
-        rank: Rank,
-        find_matching: Callable[[], Rows],
-        within: Rows | None,
-        options: SearchOptions,
-        left_out: Rows,
-    ) -> Page:
-        """The page of a query that `rank` scores products for.
+    def make(self, ranker: Ranker, within: Rows | None, options: SearchOptions) -> Page:
+        """The page of a query.
 
         Args:
-            rank: finds and scores candidates.
-            find_matching: gives the rows that contain most of the query's words, ascending.
+            ranker: finds and scores candidates of the query.
             within: ascending rows that meet all conditions, all products if None.
             options: which page.
-            left_out: rows that are no answer, and are not counted either.
         """
-        rounds = self._rounds(rank, within, options)
+        rounds = self._rounds(ranker, within, options)
         chosen = self._select(rounds, options)
         is_counted = bool(options.facets) or options.count
         has_floor = options.min_probability > 0
         likely: Rows | None = None
         if is_counted or (has_floor and options.one_per is not None):
-            likely = self._likely(rank, within, options, rounds[0].candidates)
-        grouped = likely if has_floor else self._all_but(left_out, within)
-        sizes = self._group_sizes(chosen.rows, options.one_per, grouped)
+            likely = self._likely(ranker, within, options, rounds[0].candidates)
+        sizes: Sequence[int | None] = [None] * len(chosen.rows)
+        if options.one_per is not None:
+            grouped = likely if has_floor else within
+            sizes = self._group_sizes(ranker, chosen, options.one_per, grouped)
         if likely is None or not is_counted:
             return Page(chosen, sizes, {}, None)
         matching = likely
         if not has_floor:
-            containing = (
-                find_matching() if within is None else np.intersect1d(find_matching(), within)
-            )
-            matching = np.setdiff1d(np.union1d(containing, likely), left_out)
+            containing = self._containing(ranker, within, rounds[0].candidates.learnt)
+            matching = np.union1d(containing, likely)
         facets = {name: self._facet(name, matching) for name in options.facets}
         return Page(chosen, sizes, facets, len(matching))
 
-    def _all_but(self, left_out: Rows, within: Rows | None) -> Rows | None:
-        """The rows within, all if None, without those that are no answer."""
-        if not len(left_out):
-            return within
-        rows = np.arange(self.products.row_count) if within is None else within
-        return rows[~np.isin(rows, left_out)]
+    def _containing(self, ranker: Ranker, within: Rows | None, learnt: Learnt | None) -> Rows:
+        """The rows within that contain most of the query's words, of possible answers."""
+        rows = ranker.containing()
+        rows = rows if within is None else np.intersect1d(rows, within)
+        return ranker.possible(rows, learnt)
 
-    def _rounds(self, rank: Rank, within: Rows | None, options: SearchOptions) -> list["_Round"]:
+    def _rounds(
+        self, ranker: Ranker, within: Rows | None, options: SearchOptions
+    ) -> list["_Round"]:
         """The products down to the end of the page, from candidates that are found in rounds.
 
         Where the nearest candidates are too few, because many share one value or the page is a deep
@@ -111,10 +89,10 @@ class PageMaker:
         """
         missing = options.offset + options.top
         rounds: list[_Round] = []
-        remaining, weights = within, options.weights
+        remaining, learnt = within, None
         for count in itertools.chain(CANDIDATES, itertools.repeat(CANDIDATES[-1])):
-            ranked = rank(remaining, count, weights)
-            weights = ranked.weights
+            ranked = ranker.rank(remaining, count, learnt)
+            learnt = learnt or ranked.learnt
             total = self.products.row_count if remaining is None else len(remaining)
             nearest = ranked if count >= total else ranked.take(_nearest(ranked.score, count))
             pool = self._pool(ranked if options.one_per is None else nearest, options)
@@ -148,7 +126,7 @@ class PageMaker:
         return np.lexsort((by_id, -ranked.score))
 
     def _likely(
-        self, rank: Rank, within: Rows | None, options: SearchOptions, candidates: Ranked
+        self, ranker: Ranker, within: Rows | None, options: SearchOptions, candidates: Ranked
     ) -> Rows:
         """The rows from `min_probability` on, from .3 if there is none.
 
@@ -158,18 +136,19 @@ class PageMaker:
         if rows is None and self.products.row_count <= MOST_RANKED:
             rows = np.arange(self.products.row_count)
         if rows is not None and len(rows) <= MOST_RANKED:
-            candidates = rank(within, CANDIDATES[0], candidates.weights, also=rows)
+            candidates = ranker.rank(within, CANDIDATES[0], candidates.learnt, also=rows)
         least = options.min_probability or LIKELY
         return candidates.rows[candidates.probability >= least]
 
     def _group_sizes(
-        self, rows: Rows, column: str | None, counted: Rows | None
-    ) -> Sequence[int | None]:
-        """How many of the counted products, of all if None, have the value of each of the rows."""
-        if column is None:
-            return [None] * len(rows)
+        self, ranker: Ranker, chosen: Ranked, column: str, within: Rows | None
+    ) -> Sequence[int]:
+        """How many possible answers within, of all if None, have the value of each hit."""
         codes = self.products.codes(column)
-        counts, own = codes.count(counted), codes.codes[rows]
+        counts, own = codes.count(within), codes.codes[chosen.rows]
+        if len(ranker.encoded.left_out) or ranker.encoded.without:
+            members = codes.rows_of(own, within)
+            counts = codes.count(ranker.possible(members, chosen.learnt))
         return [max(1, int(counts[code])) if code >= 0 else 1 for code in own]
 
     def _facet(self, name: str, matching: Rows) -> list[FacetValue]:

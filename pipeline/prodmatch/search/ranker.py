@@ -1,0 +1,159 @@
+"""Candidates of one query: found by each signal, scored, and without what is no answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.lexical.bm25 import Matches
+from prodmatch.model.description import Calibration
+from prodmatch.products.product_db import Products
+from prodmatch.search.encoded_query import EncodedQuery, Excluded
+from prodmatch.search.exclusion import Limit, cosines, learn_limits, show_excluded
+from prodmatch.search.scoring import (
+    Learnt,
+    Ranked,
+    Signals,
+    bm25_scale,
+    check_weights,
+    learn,
+    no_candidates,
+    query_weights,
+    rank,
+)
+from prodmatch.search.vectors.deep_search import DeepSearch
+from prodmatch.search.vectors.vector_index import AnnIndex
+from prodmatch.storage.vectors import Vectors, split_parts
+
+MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
+MOST_COMPARED = 5_000  # products whose vectors are read to count them
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Finds and scores the candidates of a query; all calls together search its vectors once.
+
+    Attributes:
+        encoded: the query.
+        products: of the generation.
+        ann: their vectors.
+        deepest: how many rows of a signal are ever wanted.
+        default_weights: of the signals, where the query has none.
+        calibration: of the probabilities.
+    """
+
+    encoded: EncodedQuery
+    products: Products
+    ann: AnnIndex
+    deepest: int
+    default_weights: Mapping[str, float]
+    calibration: Calibration
+
+    def rank(
+        self,
+        within: Rows | None,
+        count: int,
+        learnt: Learnt | None = None,
+        *,
+        also: Rows | None = None,
+    ) -> Ranked:
+        """The candidates that any signal finds, each signal up to `count`, and what they score.
+
+        Args:
+            within: ascending rows to choose among, all of them if None.
+            count: of candidates.
+            learnt: from the query's first candidates; None for these.
+            also: rows that are candidates in any case.
+        """
+        encoded = self.encoded
+        matches = match_words(self.products, encoded, within) if encoded.words else None
+        found = [near.rows for near in self._search.nearest(count, within)] if self._search else []
+        if matches is not None:
+            found.append(matches.best(count))
+        rows = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
+        if also is not None:
+            rows = np.union1d(rows, also)
+        rows = rows[~np.isin(rows, encoded.left_out)]
+        limits = self._limits(rows) if learnt is None else learnt.limits
+        rows = self._without_shown(rows, limits)
+        if not len(rows):
+            return no_candidates()
+        signals = self._signals(rows, matches)
+        if learnt is None:
+            learnt = learn(signals, self._weights(signals), limits)
+        ranked = rank(rows, signals, learnt, self.calibration)
+        probability = np.minimum(ranked.probability, encoded.knowledge)
+        if matches is not None:  # what is named is no matter of likeness
+            probability[np.isin(ranked.rows, matches.named)] = 1.0
+        return replace(ranked, probability=probability)
+
+    def containing(self) -> Rows:
+        """The rows that contain most of the query's words, ascending; none where it has none."""
+        return self.products.rows_with_most(self.encoded.words or "", self.encoded.expansions)
+
+    def possible(self, rows: Rows, learnt: Learnt | None) -> Rows:
+        """The rows of these that may be answers: neither left out nor showing what is excluded.
+
+        Of more than 5,000 rows those that show it stay.
+        """
+        rows = rows[~np.isin(rows, self.encoded.left_out)]
+        if learnt is None or len(rows) > MOST_COMPARED:
+            return rows
+        return self._without_shown(rows, learnt.limits)
+
+    @cached_property
+    def _search(self) -> DeepSearch | None:
+        """Of the query's vectors, None where it has none."""
+        zeros = np.zeros_like(self.encoded.text)
+        pairs = ([self.encoded.text, zeros], [zeros, self.encoded.image])
+        queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
+        return DeepSearch(self.ann, np.stack(queries), self.deepest) if queries else None
+
+    def _limits(self, rows: Rows) -> tuple[Limit, ...]:
+        """From where on products show what the query excludes, learnt from candidates."""
+        if not self.encoded.without:
+            return ()
+        return learn_limits(self.encoded, self.ann.vectors(rows), self._examples)
+
+    def _examples(self, excluded: Excluded) -> Vectors:
+        """Products that contain what the query excludes, with its words if so many do."""
+        known = self.products.rows_with(f"{self.encoded.words or ''} {excluded.words}")
+        if len(known) < MIN_KNOWN:
+            known = self.products.rows_with(excluded.words)
+        if len(known) < MIN_KNOWN:
+            return np.zeros((0, self.ann.dim), np.float32)
+        return np.asarray(self.ann.vectors(known[:: -(-len(known) // MOST_KNOWN)]))
+
+    def _without_shown(self, rows: Rows, limits: Sequence[Limit]) -> Rows:
+        """The rows of these that do not show what the query excludes."""
+        return rows[~show_excluded(limits, self.ann.vectors(rows))] if limits else rows
+
+    def _weights(self, signals: Signals) -> dict[str, float]:
+        """Those given; else the index's, as far as each signal knows the words of the query."""
+        if self.encoded.weights:
+            return check_weights(self.encoded.weights)
+        if self.encoded.has_image:
+            return dict(self.default_weights)
+        return query_weights(self.default_weights, signals, self.encoded.familiarity)
+
+    def _signals(self, rows: Rows, matches: Matches | None) -> Signals:
+        """What each signal gives these rows."""
+        text, image = split_parts(self.ann.vectors(rows))
+        bm25 = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
+        return Signals(
+            lexical=bm25 / np.float32(bm25_scale(self.products.row_count)),
+            text=cosines(text, self.encoded.text),
+            image=cosines(image, self.encoded.image),
+            has_text=np.asarray(text.any(axis=1)),
+            has_image=np.asarray(image.any(axis=1)),
+            has_words=self.encoded.words is not None,
+            has_rare_code=matches is not None and matches.has_rare_code,
+        )
+
+
+def match_words(products: Products, encoded: EncodedQuery, within: Rows | None = None) -> Matches:
+    """The rows that contain a word of the query, or a synonym of it."""
+    return products.match(encoded.words or "", within, encoded.expansions)
