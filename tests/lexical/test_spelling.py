@@ -61,6 +61,7 @@ class Words:
     said: dict[str, int] = field(default_factory=lambda: dict(SAID))
     known: frozenset[str] = frozenset({"black", "crimson"})
     product_count: int = 10_000
+    apart: dict[str, str] = field(default_factory=dict)  # how a product writes them
 
     def counts(self, words: Sequence[str]) -> list[int]:
         return [self.said.get(word, 0) for word in words]
@@ -76,6 +77,9 @@ class Words:
 
     def knows(self, word: str) -> bool:
         return word in self.known
+
+    def written_apart(self, word: str) -> str:
+        return self.apart.get(word, "")
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
         everything = {**dict.fromkeys(self.known, 0), **self.said}
@@ -116,6 +120,24 @@ def test_one_word_is_the_two_that_products_contain() -> None:
     assert correct_spelling("powerbank", Words({**said, "powerbank": 1})).text == "power bank"
     assert correct_spelling("backpack", Words(said)).text == "backpack"  # not as a phrase
     assert correct_spelling('"powerbank"', Words(said)).text == '"powerbank"'
+
+
+def test_a_code_or_a_name_is_written_as_products_write_it() -> None:
+    apart = {"gsr12v15": "gsr 12v-15", "drzorbik": "dr. zorbik", "shirt": "sh irt"}
+    words = Words(apart=apart)
+    assert correct_spelling("GSR12v15 drill", words).text == "gsr 12v-15 drill"
+    assert correct_spelling("gsr12/v15", words).text == "gsr 12v-15"
+    assert correct_spelling("drzorbik", words).text == "dr. zorbik"
+    assert correct_spelling("shirt", words).text == "shirt"  # products contain it
+    assert correct_spelling('"gsr12v15" "drzorbik"', words).text == '"gsr12v15" "drzorbik"'
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("kroenung", "kronung"), ("poaeng", "poang"), ("muessli", "mussli")]
+)
+def test_two_letters_for_an_umlaut_are_the_one_that_products_have(typed: str, meant: str) -> None:
+    assert correct_spelling(typed, Words({**SAID, meant: 1})).text == meant
+    assert correct_spelling(typed, Words({**SAID, meant: 1, typed: 1})).text == typed
 
 
 RIGHT_AS_ONE = (

@@ -79,7 +79,55 @@ def characters() -> Iterator[tuple[str, str]]:
         yield from ((said, typed), (typed, said), (typed.upper(), said))
 
 
-KINDS = (models, codes, units, apostrophes, prefixes, characters)
+def decimals() -> Iterator[tuple[str, str]]:
+    for name in ("hdmi 2.1", "usb 3.0", "bluetooth 5.3", "wifi 6.2", "thunderbolt 4.1", "dolby 7.1"):
+        joined = name.replace(" ", "")
+        yield from ((name, joined), (joined, name), (name.upper(), joined), (joined, joined))
+
+
+def dotted() -> Iterator[tuple[str, str]]:
+    for code in ("002.638.50", "802.758.87", "10.44.201", "1.2.3.45"):
+        plain = code.replace(".", "")
+        yield from ((code, plain), (plain, code), (code, code), (code, code.replace(".", "-")))
+        if code.count(".") == 2:  # no more than three words are one code
+            yield from ((code, code.replace(".", " ")), (code.replace(".", "-"), code))
+
+
+def packs() -> Iterator[tuple[str, str]]:
+    for count, amount in (("6", "330 ml"), ("24", "0.5 l"), ("2", "8 gb"), ("4", "40 g")):
+        said = f"{count}x{amount.replace(' ', '')}"
+        for typed in (amount, amount.replace(" ", ""), f"{count} x {amount}", said.upper(), said):
+            yield said, typed
+
+
+def signs() -> Iterator[tuple[str, str]]:
+    for name, other in (("c#", "csharp"), ("f#", "fsharp"), ("c++", "cpp")):
+        yield from ((name, name.upper()), (name, other), (other, name))
+    for sign in ("n\u00b0", "N\u00ba ", "\u2116", "\u2116 ", "n\u00b0 "):
+        yield from ((f"{sign}5", "no 5"), ("no 5", f"{sign}5"), (f"{sign}5", "No. 5"))
+
+
+def ideographs() -> Iterator[tuple[str, str]]:
+    for said in (
+        "\u767d\u9774", "\u7d05\u8336\u676f", "\ub179\ucc28\uc794", "\u5927\u4f1e", "\u8336",
+        "\u9752\u7bb1\u5b50", "\u672c\u68da\u677e", "\u571f\u7802\u7cd6",
+    ):  # fmt: skip
+        yield from ((said, sign) for sign in said)
+
+
+KINDS = (
+    decimals,
+    dotted,
+    packs,
+    signs,
+    ideographs,
+    models,
+    codes,
+    units,
+    apostrophes,
+    prefixes,
+    characters,
+)
 CASES = [(kind.__name__, *case) for kind in KINDS for case in kind()]
 
 
@@ -143,3 +191,43 @@ def test_what_says_that_it_has_none_of_it_does_not_contain_it(tmp_path: Path) ->
     table = pa.table({"product_id": list("abcdefg"), "title": said, "text": said})
     write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
     assert Products(tmp_path / "p.sqlite").rows_with("alcohol").tolist() == [0, 4]
+
+
+APART = [
+    "GSR 12V-15", "GSB 18V-55", "0601 9H5 2J0", "87 01 250", "87 01 300", "W 712/95", "HU 719/7 x",
+    "RX 6600 XT", "Archer C6", "MX Master 3S", "W32 L34", "205/55 R16", "901/58", "Air Max 90",
+    "Galaxy S21", "4,0 x 40", "SDS-plus 6 x 160", "12 345 678", "Dr. Martens",
+    "La Roche-Posay", "Dr Pepper", "Ray Ban", "Vitamin B 12", "KF 432 C16",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parts_shop(tmp_path_factory: pytest.TempPathFactory) -> Products:
+    folder = tmp_path_factory.mktemp("apart")
+    titles = [f"the {said} of {row} parts" for row, said in enumerate(APART)]
+    titles += ["red 12 and 345 of 678 shirts", "gold 999 111", "galaxy of s21 stars"]
+    table = pa.table({"product_id": titles, "title": titles, "text": titles})
+    write_products(folder / "products.sqlite", table.schema, table.to_batches())
+    return Products(folder / "products.sqlite")
+
+
+@pytest.mark.parametrize("said", APART)
+def test_a_word_is_written_as_a_product_writes_it(parts_shop: Products, said: str) -> None:
+    glued = "".join(filter(str.isalnum, said)).lower()
+    assert parts_shop.written_apart(glued) == said.lower()
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["678345", "23456", "999", "999112", "gsr12v1", "sr12v15", "roche", "theof", "", "\u9774" * 8,
+     "1" * 40, "ab" * 30, "gsr12v15gsb18v55"],
+)  # fmt: skip
+def test_what_no_product_writes_so_stays(parts_shop: Products, word: str) -> None:
+    assert parts_shop.written_apart(word) == ""
+
+
+def test_many_short_parts_are_no_long_search(tmp_path: Path) -> None:
+    titles = [" ".join("ab"[bit == "1"] * 2 for bit in f"{row:08b}") for row in range(256)]
+    table = pa.table({"product_id": titles, "text": titles})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    assert Products(tmp_path / "p.sqlite").written_apart("aabb" * 10) == ""

@@ -14,10 +14,10 @@ Couch, sofa,  love  seat   # of the merchandisers
 
 sneaker => trainer, "shoe, running"
 pump, trainers => sneaker boot
-c#, csharp
+b#4, telly
 """
 TOML = """\
-groups = [["Couch", "sofa", "love seat"], ["c#", "csharp"]]
+groups = [["Couch", "sofa", "love seat"], ["b#4", "telly"]]
 
 [one_way]
 sneaker = ["trainer", "shoe, running"]
@@ -31,8 +31,8 @@ RULES = {
     Rule("sneaker", ("trainer", "shoe, running")),
     Rule("pump", ("sneaker boot",)),
     Rule("trainers", ("sneaker boot",)),
-    Rule("c#", ("csharp",)),
-    Rule("csharp", ("c#",)),
+    Rule("b#4", ("telly",)),
+    Rule("telly", ("b#4",)),
 }
 BAD = [
     ("couch", "line 1 has only one phrase, 'couch'"),

@@ -272,6 +272,7 @@ UNREAD = [
     ("mug for 20 dollars", ["for 20 dollars"]),
     ("mug with a price of 20", ["price of 20"]),
     ("nike shoes air max 95", []),
+    ("shoes air max90", []),
     ("pan non stick max 90", []),
     ("i <3 you mug", []),
     ("dress under armour", []),

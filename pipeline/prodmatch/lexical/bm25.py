@@ -195,6 +195,14 @@ class PostingsReader:
         found = self._read("length(rows) / 4", term)
         return found if isinstance(found, int) else 0
 
+    def begins_any(self, code: str) -> bool:
+        """Whether a term is this code or begins with it."""
+        found = self._connection.execute(
+            "SELECT 1 FROM postings WHERE stem >= ? AND stem < ? LIMIT 1",
+            (code, code + "\U0010ffff"),
+        )
+        return found.fetchone() is not None
+
     def rows_with(self, words: str) -> npt.NDArray[np.int64]:
         """The rows that say all these words, however they are written, ascending.
 

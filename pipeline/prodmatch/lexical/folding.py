@@ -23,6 +23,10 @@ LETTERS_WITHOUT_MARKS = str.maketrans(
         "\u0131": "i",
     }
 )
+NUMBER_SIGN = re.compile(r"(?<![^\W_])n\s?[\u00b0\u00ba]\s?(?=\d)|\u2116", re.IGNORECASE)
+# "C++", "F#": names of one letter and signs.
+CPP = re.compile(r"(?<![^\W_])c\+\+(?![^\W_])")
+SHARP = re.compile(r"(?<![^\W_])([cfj])#(?![^\W_])")
 POSSESSIVE = re.compile(r"(?<=[^\W_])'s\b")
 UNIT_NAMES = {
     "inch": "inch inches",
@@ -74,14 +78,20 @@ class Quantity:
 
 
 def fold(text: str) -> str:
-    """The text in lower case, without accents, trade marks, possessives and compatibility forms."""
+    """The text in lower case, without accents, trade marks, possessives and compatibility forms.
+
+    "C#" becomes "csharp", "C++" "cpp", and "N\u00b0 5" "no 5".
+    """
     if text.isascii():  # as below, in a tenth of the time
         text = text.replace("`", "'").replace("''", '"').lower()
-        return POSSESSIVE.sub("", text) if "'s" in text else text
-    text = TRADE_MARKS.sub(" ", INCHES.sub('"', APOSTROPHES.sub("'", text)))
-    text = LATIN_MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold()
-    text = unicodedata.normalize("NFC", text).translate(LETTERS_WITHOUT_MARKS)
-    return POSSESSIVE.sub("", text)
+    else:
+        text = TRADE_MARKS.sub(" ", INCHES.sub('"', APOSTROPHES.sub("'", text)))
+        text = unicodedata.normalize("NFKD", NUMBER_SIGN.sub("no ", text))
+        text = LATIN_MARKS.sub("", text).casefold()
+        text = unicodedata.normalize("NFC", text).translate(LETTERS_WITHOUT_MARKS)
+    if "+" in text or "#" in text:
+        text = SHARP.sub(r"\1sharp", CPP.sub("cpp", text))
+    return POSSESSIVE.sub("", text) if "'s" in text else text
 
 
 def find_quantities(text: str) -> Iterator[Quantity]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from prodmatch.lexical.edits import edit_cost, within_edits
+from prodmatch.lexical.folding import fold
 from prodmatch.lexical.known_words import level_of
-from prodmatch.lexical.terms import STOP_WORDS, is_spelled, split_terms
+from prodmatch.lexical.terms import STOP_WORDS, is_code, is_spelled, split_terms
 
 MAX_WORDS = 64  # of a query that are looked at
 LONG_LETTERS = 8  # a word from here on may have two mistakes
@@ -36,6 +37,7 @@ WELL_KNOWN = 2.5  # a word so common in English is right: "swatch" where product
 SHORT_LETTERS, SHORT = 5, 0.3  # of an unknown word that may well be a name, and how much more
 # Of a word that is right as one, though products say it as two: how common, or in how many of them.
 COMMON_LEVEL, USUAL_PRODUCTS = 2.0, 5
+DIGRAPH = re.compile(r"([aou])e")  # how "\u00f6" is written where there is none
 QUOTED = re.compile(r"""(?<!\w)(?:"[^"]*"|\u201c[^\u201d]*\u201d)(?!\w)""")
 
 
@@ -60,6 +62,9 @@ class Lexicon(Protocol):
 
     def knows(self, word: str) -> bool:
         """Whether the text encoder has a meaning of its own for the word."""
+
+    def written_apart(self, word: str) -> str:
+        """How products write a word that none contains, with signs in it; else empty."""
 
     def words_like(self, letter: str, shortest: int, longest: int) -> Iterable[tuple[str, int]]:
         """Words of that first letter and of these lengths, with the count of their products."""
@@ -111,8 +116,10 @@ def correct_spelling(
         two = _split(term, lexicon)
         is_one = bool(two) and _is_common(term, lexicon)
         found = "" if is_one else two or _spell(term, lexicon)
-        if "-" in words[position] and position not in quoted:
-            found = _spell_compound(words[position], lexicon)
+        if position not in quoted and not term:
+            found = _find_code(words[position], lexicon)
+            if not found and "-" in words[position]:
+                found = _spell_compound(words[position], lexicon)
         if found:
             changed.append((words[position], found))
         elif found is None:
@@ -123,6 +130,12 @@ def correct_spelling(
     text, words_apart = (" ".join([*each, *words[MAX_WORDS:]]) for each in (corrected, apart))
     different = None if apart == corrected else words_apart
     return Correction(text, tuple(changed), tuple(unknown), different)
+
+
+def _find_code(word: str, lexicon: Lexicon) -> str:
+    """A code as products write it: "gsr 12v-15" of "gsr12v15"; empty where it is no other."""
+    code = "".join(filter(str.isalnum, fold(word)))
+    return lexicon.written_apart(code) if is_code(code) else ""
 
 
 def _is_common(term: str, lexicon: Lexicon) -> bool:
@@ -184,7 +197,15 @@ def _spell(term: str, lexicon: Lexicon) -> str | None:
         return forms[others.index(max(others))]
     if count or lexicon.says(term) or (level or 0.0) >= WELL_KNOWN:
         return ""
+    if level is None and (found := _plain_vowels(term, lexicon) or lexicon.written_apart(term)):
+        return found
     return _likeliest(term, level, lexicon)
+
+
+def _plain_vowels(term: str, lexicon: Lexicon) -> str:
+    """The word without the "e" that stands for two dots: "kronung" of "kroenung"."""
+    plain = DIGRAPH.sub(r"\1", term)
+    return plain if plain != term and lexicon.says(plain) else ""
 
 
 def _spell_compound(word: str, lexicon: Lexicon) -> str:

@@ -6,16 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from prodmatch.lexical.folding import Quantity, find_quantities, fold
+from prodmatch.lexical.folding import UNITS, Quantity, find_quantities, fold
 
 # Signs that belong to the letter before them; the combining marks of Latin are dropped instead.
 MARKS = "\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 LETTERS = rf"(?:[^\W_]|[{MARKS}])+"
 COMPOUND = re.compile(rf"{LETTERS}(?:[-_./']{LETTERS})*")
-PART = re.compile(rf"\d+(?:\.\d+)+[a-z]*|{LETTERS}")  # a decimal number is one part
+# A decimal number is one part, behind letters too: "hdmi2.1".
+PART = re.compile(
+    rf"\d+(?:\.\d+)+[a-z]*|(?:(?!(?<=[a-z])\d{{1,2}}\.\d)(?:[^\W_]|[{MARKS}]))+|{LETTERS}"
+)
 # All but the signs of "3.5" and "3/4".
 JOINT = re.compile(r"(?<!\d)[-_./']|[-_'](?=\d)|[-_./'](?!\d)")
+DOTTED_CODE = re.compile(r"(?<![^\W_])\d+(?:\.\d+){2,}(?![^\W_])")  # "002.638.50"
 SLASHED_CODE = re.compile(r"[a-z]\d{2,}(?:/\d+)+")  # "hx6851/53": one code, though "3/4" is none
+PACK = re.compile(rf"(\d+)x((\d+(?:\.\d+)?)(?:{'|'.join(UNITS)}))")  # "6x330ml"
 DECIMAL = re.compile(r"(\d+)\.\d+")
 # Scripts written without spaces: their words are found by pairs of neighbouring letters.
 _UNSPACED_LETTER = (
@@ -23,6 +28,8 @@ _UNSPACED_LETTER = (
     r"\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 UNSPACED = re.compile(f"{_UNSPACED_LETTER}+")
+# One of them may be a word: "\u8336", tea.
+IDEOGRAPH = re.compile(r"[\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 LETTERS_OR_DIGITS = re.compile(r"[a-z]+|\d+")
 PIECE = re.compile(
     rf"\d+(?:\.\d+)*|{_UNSPACED_LETTER}|(?:(?!{_UNSPACED_LETTER})(?:[^\W\d_]|[{MARKS}]))+"
@@ -242,7 +249,8 @@ def _compounds(text: str) -> Iterator[Compound]:
 
 def _read_compound(text: str, quantity: Quantity | None = None, start: int = 0) -> Compound:
     parts = tuple(PART.findall(text))
-    whole = JOINT.sub("", SLASHED_CODE.sub(_join_slashed, text))
+    code = DOTTED_CODE.sub(_join_dotted, SLASHED_CODE.sub(_join_slashed, text))
+    whole = JOINT.sub("", code)
     if "'" in text:  # the letter of "l'oreal" is no word
         parts = tuple(part for part in parts if not _is_letter(part)) or (whole,)
     return Compound(parts, whole, quantity, start)
@@ -250,6 +258,10 @@ def _read_compound(text: str, quantity: Quantity | None = None, start: int = 0) 
 
 def _join_slashed(found: re.Match[str]) -> str:
     return found.group().replace("/", "")
+
+
+def _join_dotted(found: re.Match[str]) -> str:
+    return found.group().replace(".", "")
 
 
 def _join_letters(
@@ -306,11 +318,15 @@ def _joined_forms(compounds: Sequence[Compound], position: int) -> tuple[str, ..
 
 def _product_terms(compound: Compound) -> list[str]:
     terms = [pair for part in compound.parts for pair in _pairs(part)]
+    terms += [sign for part in compound.parts if len(part) > 1 for sign in IDEOGRAPH.findall(part)]
     if compound.parts != (compound.whole,) or is_code(compound.whole):
         terms.append(compound.whole)
     if compound.quantity:
         found = (compound.quantity.term, compound.quantity.number)
         terms += [term for term in found if term not in compound.parts]
+    if pack := PACK.fullmatch(compound.whole):
+        quantities = [quantity.term for quantity in find_quantities(pack[2])]
+        terms += [pack[1], pack[3], *quantities]
     decimal = DECIMAL.fullmatch(compound.whole)
     return [*terms, decimal[1]] if decimal else terms
 

@@ -19,6 +19,7 @@ from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
+from prodmatch.products import phrases
 from prodmatch.products.column_storage import restorer
 from prodmatch.products.conditions import nearest_values
 from prodmatch.products.filters import OWN, connect, find_rows, quote_name, suggest_values
@@ -28,10 +29,8 @@ from prodmatch.storage.generations import advise_instead_of
 if TYPE_CHECKING:
     from prodmatch.products.column_codes import ColumnCodes
 
-MOST_LOOKED_AT = 300  # products whose texts are read for a phrase
 MOST_NAMES = 64  # words of a query that may be ids
 NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
-DENYING = ("free", "no", "non", "not", "without", "zero")
 NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COLUMNS = 16  # remembered, each with four bytes a product
@@ -202,15 +201,11 @@ class Products:
         """
         with self._postings() as postings:
             rows = postings.rows_with(words)
-            denying = [postings.rows_of(word) for word in DENYING]
-        doubtful = rows[np.isin(rows, np.concatenate(denying))][:MOST_LOOKED_AT]
+            denying = [postings.rows_of(word) for word in phrases.DENYING]
+        doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_ROWS]
         if not len(doubtful):
             return rows
-        words_in_order = r"\W+".join(f"{re.escape(word.rstrip('s'))}s?" for word in words.split())
-        denied = re.compile(
-            rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+{words_in_order}|{words_in_order}[\s-]free)(?!\w)",
-            re.IGNORECASE,
-        )
+        denied = phrases.denial_pattern(words)
         found = [
             any(isinstance(value, str) and denied.search(value) for value in values.values())
             for values in self.metadata(doubtful.tolist())
@@ -224,13 +219,21 @@ class Products:
         with self._postings() as postings:
             found = [postings.rows_of(term) for term in split_terms(" ".join(words))]
         rows = functools.reduce(np.intersect1d, found).astype(np.int64) if found else NO_ROWS
-        joined = r"[^\w]+".join(map(re.escape, words))
-        phrase = re.compile(rf"(?<!\w){joined}(?!\w)", re.IGNORECASE)
+        phrase = phrases.phrase_pattern(words)
         return any(
             isinstance(value, str) and phrase.search(value)
-            for values in self.metadata(rows[:MOST_LOOKED_AT])
+            for values in self.metadata(rows[: phrases.MOST_ROWS])
             for value in values.values()
         )
+
+    def written_apart(self, word: str) -> str:
+        """How products write a word that none contains, with signs in it: "gsr 12v-15"."""
+        if not phrases.may_be_apart(word):
+            return ""
+        with self._postings() as postings:
+            rows = NO_ROWS if postings.begins_any(word) else phrases.rows_of_parts(word, postings)
+        values = (value for values in self.metadata(rows) for value in values.values())
+        return phrases.find_writing(word, (value for value in values if isinstance(value, str)))
 
     def suggest_values(self, condition: str) -> list[str]:
         """For each text that a condition wants and no product has, the values that may be meant."""

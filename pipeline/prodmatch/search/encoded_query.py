@@ -344,6 +344,9 @@ class _Lexicon:
     def knows(self, word: str) -> bool:
         return self.encoders.knows(word)
 
+    def written_apart(self, word: str) -> str:
+        return self.products.written_apart(word)
+
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
         known = self.encoders.words_like(letter, shortest, longest)
         return [*self.products.words_like(letter, shortest, longest), *((w, 0) for w in known)]

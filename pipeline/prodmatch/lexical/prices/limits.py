@@ -166,12 +166,18 @@ def find_unread_limits(text: str, contains: Contains) -> list[str]:
         words = _words(match[0])
         is_bare = not match["unit1"] and len(words) < 3
         is_name = contains(words[:2]) or (is_bare and operator in NEVER_BARE | {"budget"})
-        if before and before[0] in NAMED_SO and operator in ("max", "min"):
-            is_name = True
         if (len(words) > 1 and is_name) or HEART.search(match[0]):
+            continue
+        if before and operator and _is_model(before[0], operator, contains):
             continue
         found.append(match[0].strip())
     return found
+
+
+def _is_model(before: str, operator: str, contains: Contains) -> bool:
+    """Whether what looks like a limit's name is a part of a model's: "air max 90"."""
+    named_so = before in NAMED_SO and operator in ("max", "min")
+    return named_so or contains([before, *operator.split()])
 
 
 def _read_limits(match: re.Match[str], contains: Contains) -> list[Limit] | None:

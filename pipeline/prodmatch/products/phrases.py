@@ -1,0 +1,86 @@
+"""Phrases as products write them: in order, denied ("alcohol-free"), or with signs in a code."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.lexical.bm25 import PostingsReader
+from prodmatch.lexical.folding import fold
+
+Rows = npt.NDArray[np.int64]
+DENYING = ("free", "no", "non", "not", "without", "zero")
+BETWEEN = r"[\s\-_./,'\u00b0]{0,3}"  # the letters of a code
+LEAST_LETTERS, LEAST_DIGITS, MOST_LETTERS = 5, 5, 40  # of a word that may be written apart
+MOST_PARTS = 6  # of it
+MOST_STEPS = 2000  # of the search for them
+MOST_ROWS = 300  # whose texts are read
+
+
+def phrase_pattern(words: Sequence[str]) -> re.Pattern[str]:
+    """Matches texts that have these words one behind the other."""
+    joined = r"[^\w]+".join(map(re.escape, words))
+    return re.compile(rf"(?<!\w){joined}(?!\w)", re.IGNORECASE)
+
+
+def denial_pattern(words: str) -> re.Pattern[str]:
+    """Matches texts that say that they have none of something: "no alcohol", "alcohol-free"."""
+    in_order = r"\W+".join(rf"{re.escape(word.rstrip('s'))}s?" for word in words.split())
+    return re.compile(
+        rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+{in_order}|{in_order}[\s-]?free)(?!\w)",
+        re.IGNORECASE,
+    )
+
+
+def may_be_apart(word: str) -> bool:
+    """Whether a word is long enough to be told from words that stand together by chance."""
+    letters = sum(map(str.isalpha, word))
+    return (
+        len(word) <= MOST_LETTERS
+        and word.isalnum()
+        and word.isascii()
+        and (len(word) >= (LEAST_LETTERS if letters else LEAST_DIGITS))
+    )
+
+
+def rows_of_parts(word: str, postings: PostingsReader) -> Rows:
+    """Rows that contain the parts of a word, such as "gsr", "12v" and "15" of "gsr12v15"."""
+    known: dict[str, Rows] = {}
+    found: list[Rows] = []
+    steps = 0
+
+    def rows_of(part: str) -> Rows:
+        if part not in known:
+            known[part] = postings.rows_of(part).astype(np.int64)
+        return known[part]
+
+    def extend(start: int, rows: Rows | None, parts: int) -> None:
+        nonlocal steps
+        for end in range(len(word), start, -1):
+            steps += 1
+            if steps > MOST_STEPS or (start == 0 and end == len(word)):
+                continue
+            part = rows_of(word[start:end])
+            both = part if rows is None else np.intersect1d(rows, part, assume_unique=True)
+            if len(both) and end == len(word):
+                found.append(both)
+            elif len(both) and parts < MOST_PARTS:
+                extend(end, both, parts + 1)
+
+    extend(0, None, 1)
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))[:MOST_ROWS]
+
+
+def find_writing(word: str, texts: Iterable[str]) -> str:
+    """How most texts write a word with signs in it, folded; empty where none does."""
+    pattern = re.compile(rf"(?<![^\W_]){BETWEEN.join(map(re.escape, word))}(?![^\W_])")
+    found = Counter(match.group() for text in texts for match in _first(pattern, fold(text)))
+    return min(found, key=lambda writing: (-found[writing], writing), default="")
+
+
+def _first(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    match = pattern.search(text)
+    if match is not None:
+        yield match
