@@ -80,7 +80,14 @@ def characters() -> Iterator[tuple[str, str]]:
 
 
 def decimals() -> Iterator[tuple[str, str]]:
-    for name in ("hdmi 2.1", "usb 3.0", "bluetooth 5.3", "wifi 6.2", "thunderbolt 4.1", "dolby 7.1"):
+    for name in (
+        "hdmi 2.1",
+        "usb 3.0",
+        "bluetooth 5.3",
+        "wifi 6.2",
+        "thunderbolt 4.1",
+        "dolby 7.1",
+    ):
         joined = name.replace(" ", "")
         yield from ((name, joined), (joined, name), (name.upper(), joined), (joined, joined))
 
@@ -191,6 +198,17 @@ def test_what_says_that_it_has_none_of_it_does_not_contain_it(tmp_path: Path) ->
     table = pa.table({"product_id": list("abcdefg"), "title": said, "text": said})
     write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
     assert Products(tmp_path / "p.sqlite").rows_with("alcohol").tolist() == [0, 4]
+    assert Products(tmp_path / "p.sqlite").rows_denying("alcohol").tolist() == [1, 2, 3, 5, 6]
+
+
+def test_all_that_say_they_have_none_of_it_are_known(tmp_path: Path) -> None:
+    said = ["sugar", *["sugar-free gum"] * 400, "sugarfree gum"]
+    ids = [f"p{row}" for row in range(len(said))]
+    table = pa.table({"product_id": ids, "title": said, "text": said})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    products = Products(tmp_path / "p.sqlite")
+    assert products.rows_with("sugar").tolist() == [0]
+    assert products.rows_denying("sugar").tolist() == list(range(1, len(said)))
 
 
 APART = [

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import QUANTITY, fold
+from prodmatch.lexical.free_of import find_free_of
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.terms import is_code
 
@@ -85,7 +86,7 @@ REWRITTEN = tuple(
             r"\b(?:(?:that|which)\s+(?:is|are)\s+)?free\s+of(?=\s)(?!\s+(?:charge|cost)\b)",
             "without",
         ),
-        (r"\b(that|which)\s+is\s+not\s+for(?=\s)", r"\1 isn't"),
+        (r"(?<=\s)(that|which)\s+is\s+not(?=\s)", r"\1 isn't"),
         (rf",(?={SIGN})", ", "),  # -blue,-red
         (r"[(\[]\s*((?:not|no|without|except|excluding|w/o)\s[^)\]]*)[)\]]", r" \1, "),
     )
@@ -105,6 +106,8 @@ class Understanding:
         words: what is searched for.
         without: phrases that hits must not contain or show.
         limits: of the price.
+        free_of: what the words say that products are free of, as in "gluten free bread"; the words
+            stay, and hits must not contain it otherwise.
         unread: what looks like a limit or a price, and is searched for as words.
         is_all_negative: whether the text names only what is not wanted, and stays as it is.
     """
@@ -114,6 +117,7 @@ class Understanding:
     limits: tuple[Limit, ...] = ()
     is_all_negative: bool = False
     unread: tuple[str, ...] = ()
+    free_of: tuple[str, ...] = ()
 
 
 def understand(text: str, contains: Contains, *, limits: bool = True) -> Understanding:
@@ -130,7 +134,8 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
     unquoted = NOT_QUOTED.sub(" ", text)
     is_signed = any(map(SIGNED.match, text.split()))  # a title has the same words without signs
     if QUOTED.search(unquoted) or (not is_signed and contains(_plain(text).split())):
-        return Understanding(text)
+        free_of = () if QUOTED.search(unquoted) else find_free_of(text, contains)
+        return Understanding(text, free_of=free_of)
     rest, found = take_limits(unquoted, contains) if limits else (unquoted, [])
     rewritten = rest
     for pattern, written in REWRITTEN:
@@ -150,7 +155,9 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
     if not any(map(str.isalnum, left)):
         left = text
     unread = tuple(find_unread_limits(left, contains)) if limits else ()
-    return Understanding(left, tuple(dict.fromkeys(without)), tuple(found), unread=unread)
+    without = list(dict.fromkeys(without))
+    free_of = tuple(name for name in find_free_of(left, contains) if name not in without)
+    return Understanding(left, tuple(without), tuple(found), unread=unread, free_of=free_of)
 
 
 def _take_negations(tokens: Sequence[str], contains: Contains) -> tuple[list[str], list[str]]:
@@ -245,7 +252,8 @@ def _read_phrase(
         phrase.append(token)
         pair = [word, *map(_plain, tokens[position + 1 : position + 2])]
         is_size = word in SIZES and (has_words or len(tokens) > 2) and contains(pair)
-        full = len(phrase) >= most and word not in MODIFIERS and not is_size
+        is_free = pair[1:] == ["free"]  # "not sugar free"
+        full = len(phrase) >= most and word not in MODIFIERS and not is_size and not is_free
         if full or token != token.rstrip(",;.!?"):
             break
     return phrase

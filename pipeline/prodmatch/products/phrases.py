@@ -17,6 +17,7 @@ LEAST_LETTERS, LEAST_DIGITS, MOST_LETTERS = 5, 5, 40  # of a word that may be wr
 MOST_PARTS = 6  # of it
 MOST_STEPS = 2000  # of the search for them
 MOST_ROWS = 300  # whose texts are read
+MOST_DENYING = 3000
 
 
 def phrase_pattern(words: Sequence[str]) -> re.Pattern[str]:

@@ -201,16 +201,21 @@ class Products:
         """
         with self._postings() as postings:
             rows = postings.rows_with(words)
+        return np.setdiff1d(rows, self.rows_denying(words), assume_unique=True)
+
+    def rows_denying(self, words: str) -> npt.NDArray[np.int64]:
+        """The rows that say that they have none of something, ascending: "alcohol-free"."""
+        with self._postings() as postings:
+            rows = postings.rows_with(words)
+            glued = postings.rows_of(f"{words.replace(' ', '')}free")
             denying = [postings.rows_of(word) for word in phrases.DENYING]
-        doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_ROWS]
-        if not len(doubtful):
-            return rows
+        doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_DENYING]
         denied = phrases.denial_pattern(words)
         found = [
             any(isinstance(value, str) and denied.search(value) for value in values.values())
-            for values in self.metadata(doubtful.tolist())
+            for values in self.metadata(doubtful)
         ]
-        return np.setdiff1d(rows, doubtful[np.array(found)], assume_unique=True)
+        return np.union1d(doubtful[np.array(found, np.bool_)], glued.astype(np.int64))
 
     def contains_phrase(self, words: Sequence[str]) -> bool:
         """Whether a product contains these words one behind the other, as they are typed."""

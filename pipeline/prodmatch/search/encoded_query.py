@@ -1,6 +1,6 @@
 """Encoded queries: a query as the words and the unit vectors that the signals search with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -119,7 +119,7 @@ class QueryEncoder:
             where=(*read.where, *(() if query.where is None else (query.where,))),
             top=query.top,
             offset=query.offset,
-            without=tuple(map(Excluded, phrases, vectors)),
+            without=(*map(Excluded, phrases, vectors), *self._contained(read)),
             knowledge=knowledge if read.pixels is None else 1.0,
             familiarity=float(familiarity),
             searched_for=read.searched_for,
@@ -129,9 +129,22 @@ class QueryEncoder:
             expansions=read.expansions,
         )
 
+    def _contained(self, read: "_ReadQuery") -> Iterator["Excluded"]:
+        """What hits must not contain, though they may look like it: alcohol-free beer."""
+        for name in read.understanding.free_of:
+            yield Excluded(name, np.zeros(self.encoders.dim, np.float32))
+
     def _shown(self, phrase: str) -> str | None:
-        """A phrase that products may show or mean; None for sizes, codes and unknown words."""
-        if any(map(str.isdigit, phrase)) or self.encoders.knowledge(phrase) < MIN_KNOWLEDGE:
+        """A phrase that products may show or mean; None for sizes, codes and unknown words.
+
+        What is free of alcohol looks like what is not.
+        """
+        is_denial = phrase.endswith("free")
+        if (
+            is_denial
+            or any(map(str.isdigit, phrase))
+            or self.encoders.knowledge(phrase) < MIN_KNOWLEDGE
+        ):
             return None
         return phrase
 
@@ -163,7 +176,13 @@ class QueryEncoder:
             hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
         where = tuple(_conditions(read.limits, columns))
         read = replace(read, words=correction.text, without=tuple(without))
-        return replace(query, understanding=read, where=where, hints=hints, apart=correction.apart)
+        apart = self._with_denials(correction.text, correction.apart, read.without)
+        return replace(query, understanding=read, where=where, hints=hints, apart=apart)
+
+    def _with_denials(self, text: str, apart: str | None, without: Sequence[str]) -> str | None:
+        """The text for words alone: what says that it has none of something is before others."""
+        denied = [f"{name} free" for name in without if len(self.products.rows_denying(name))]
+        return " ".join([apart or text, *denied]) if denied else apart
 
     def _expand(self, read: "_ReadQuery") -> "_ReadQuery":
         """The query with the synonyms of its words."""
@@ -251,7 +270,8 @@ class _ReadQuery:
     @property
     def understood(self) -> str | None:
         """What its text says besides words, for a person."""
-        left_out = [f"without {phrase}" for phrase in self.understanding.without]
+        understanding = self.understanding
+        left_out = [f"without {name}" for name in (*understanding.without, *understanding.free_of)]
         return "; ".join([*left_out, *self.where]) or None
 
 

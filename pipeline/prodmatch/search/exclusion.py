@@ -37,7 +37,7 @@ def learn_limits(
         return ()
     limits = []
     for excluded in encoded.without:
-        examples = read_examples(excluded)
+        examples = read_examples(excluded) if excluded.text.any() else vectors[:0]
         if not len(examples):
             continue
         pictured = penalised_image_query(excluded.text)

@@ -128,8 +128,21 @@ class Ranker:
         return np.asarray(self.ann.vectors(known[:: -(-len(known) // MOST_KNOWN)]))
 
     def _without_shown(self, rows: Rows, limits: Sequence[Limit]) -> Rows:
-        """The rows of these that do not show what the query excludes."""
-        return rows[~show_excluded(limits, self.ann.vectors(rows))] if limits else rows
+        """The rows of these that do not show what the query excludes, or say that they have none.
+
+        What is free of alcohol looks like what is not.
+        """
+        if not limits:
+            return rows
+        shown = show_excluded(limits, self.ann.vectors(rows))
+        return rows[~shown | np.isin(rows, self._denying)]
+
+    @cached_property
+    def _denying(self) -> Rows:
+        """The rows that say that they have none of something that the query excludes."""
+        names = (excluded.words for excluded in self.encoded.without)
+        found = [self.products.rows_denying(name) for name in names]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
     def _weights(self, signals: Signals) -> dict[str, float]:
         """Those given; else the index's, as far as each signal knows the words of the query."""
