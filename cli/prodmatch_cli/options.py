@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
+from prodmatch.columns.name_lists import split_names
 from prodmatch.storage.places.addresses import is_address
 
 if TYPE_CHECKING:
@@ -350,8 +351,8 @@ def check_target(path: Path | None, option: str) -> None:
 
 
 def read_names(value: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list."""
-    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+    """The names in a comma-separated list; one that has a comma stands in double quotes."""
+    return split_names(value or "")
 
 
 def read_pairs(value: str | None, option: str) -> dict[str, str]:

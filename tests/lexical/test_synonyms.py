@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from prodmatch.errors import SynonymsError
+from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import Rule, Synonyms, describe, rewrite
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
@@ -162,3 +164,25 @@ def test_a_text_is_encoded_in_the_words_that_products_say() -> None:
     assert encoded("Red couch", couch=5, sofa=9) == "Red couch"
     assert encoded("Red couch", couch=4, sofa=9) == "red sofa"
     assert encoded("couch with lamp", light=9, sofa=5) == "sofa with light"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('groups = "mug"', "`groups` is no list"),
+        ('groups = []\none_way = ["mug"]', "`one_way` is no table"),
+        ('groups = [["mug", 3]]', "group 1 is no list of words"),
+        ('[one_way]\ntrainer = "sneaker"', "one_way.trainer is no list of words"),
+        ('groups = [["mug"]]', "group 1 has only one phrase, 'mug'"),
+        ("groups = []", "has no rule"),
+    ],
+)
+def test_a_file_in_toml_is_told_how_to_write_toml(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    (tmp_path / "shop.toml").write_text(content)
+    with pytest.raises(SynonymsError) as raised:
+        read_synonyms(tmp_path / "shop.toml")
+    assert problem in str(raised.value)
+    assert "Write `groups`, a list of lists of words" in str(raised.value)
+    assert "=>" not in str(raised.value)

@@ -117,11 +117,22 @@ def test_an_answer_says_what_was_searched_for(service: Service) -> None:
         ({"q": "red", "facets": "colur"}, "`facets`: there is no column 'colur'; did you mean"),
         ({"q": "red", "one_per": "brand"}, "`one_per`: there is no column 'brand'"),
         ({"q": "red", "boost": "title=1"}, "`boost`: the column 'title' holds text"),
-        ({"q": "red", "boost": "price"}, "`boost=`: is not understood. Give a number."),
+        (
+            {"q": "red", "boost": "price"},
+            "`boost=price`: is not understood. Give it as NAME",
+        ),
         ({"q": "red", "diverse": 2}, "`diverse=2`: must be 0 to 1."),
         ({"q": "red", "min_probability": "nan"}, "`min_probability=nan`: must be 0 to 1."),
         ({"q": "red", "weights": "words=1"}, "`weights`: words is no signal"),
         ({"q": "red", "exact": "perhaps"}, "`exact=perhaps`: is not understood"),
+        ({"q": "red", "boost": "price=x"}, "`boost=price=x`: is not understood. Give a number."),
+        ({"q": "red", "boost": "price=.1,price=.2"}, "`boost`: 'price' is given twice."),
+        ({"q": "red", "top": "1_0"}, "`top=1_0`: is not understood. Give a whole number."),
+        ({"q": "red", "diverse": "0_1"}, "`diverse=0_1`: is not understood. Give a number."),
+        (
+            {"q": "red", "where": "price < 9"},
+            "'where': there is no such parameter; did you mean fil",
+        ),
         ({"q": ["red", "blue"]}, "`q`: is given twice."),
         ({"id": "nothing"}, "`id=nothing`: the index has no product of this id."),
         ({"id": "p0001", "q": "red"}, "give an id, or text and picture, not both"),
@@ -135,6 +146,27 @@ def test_what_cannot_be_used_is_one_clear_message(
     assert message in reply.error
     assert str(published) not in reply.error
     assert "Traceback" not in reply.error
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"q": "red", "q": "blue"}', "`q`: is given twice."),
+        (
+            '{"q": "red", "boost": {"price": 1, "price": 2}}',
+            "`boost`: a name in it is given",
+        ),
+        ('{"q": "red", "diverse": NaN}', "`diverse=nan`: must be 0 to 1."),
+        ('{"q": "red", "boost": {"price": true}}', "`boost=price=True`: is not understood."),
+        ('{"q": "red", "top": 1.5}', "`top=1.5`: is not understood. Give a whole number."),
+        ('{"q": {"a": 1}}', "`q={'a': 1}`: is not understood. Give text."),
+    ],
+)
+def test_json_that_says_two_things_or_none_is_refused(
+    service: Service, body: str, message: str
+) -> None:
+    reply = service.request("POST", "/search", body.encode(), {"Content-Type": "application/json"})
+    assert (reply.status, message in reply.error) == (400, True), reply.error
 
 
 def test_bodies_that_cannot_be_read_are_refused(service: Service) -> None:

@@ -24,6 +24,9 @@ MOST_TOKENS = 8  # of a side's phrase
 MOST_PHRASES = 64  # of a rule; a query looks each of them up
 MOST_SHOWN = 5  # of what is wrong with a file
 FORMS = "`couch, sofa` for words that stand for one another, `sneaker => trainer` for one way"
+TOML_FORMS = (
+    "`groups`, a list of lists of words, and a table `one_way`, a list of words for each word"
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def read_synonyms(path: Path) -> Synonyms:
             problems.append(str(read))
         else:
             entries.append(read)
+    forms = TOML_FORMS if path.suffix.lower() == ".toml" else FORMS
     rules = _Rules()
     for entry in entries:
         try:
@@ -63,9 +67,9 @@ def read_synonyms(path: Path) -> Synonyms:
     if problems:
         more = len(problems) - MOST_SHOWN
         shown = "; ".join(problems[:MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        raise SynonymsError(f"`synonyms` {path}: {shown}. Write {FORMS}.")
+        raise SynonymsError(f"`synonyms` {path}: {shown}. Write {forms}.")
     if not entries:
-        raise SynonymsError(f"`synonyms` {path}: has no rule. Write {FORMS}.")
+        raise SynonymsError(f"`synonyms` {path}: has no rule. Write {forms}.")
     return Synonyms(rules.rules())
 
 
@@ -127,11 +131,9 @@ def _read_toml(text: str, path: Path) -> Iterator["_Entry | _Problem"]:
     unknown = sorted(set(content) - {"groups", "one_way"})
     groups, one_way = content.get("groups", []), content.get("one_way", {})
     if unknown or not isinstance(groups, list) or not isinstance(one_way, Mapping):
-        found = f"has {', '.join(unknown)}" if unknown else "has others"
-        raise SynonymsError(
-            f"`synonyms` {path}: {found}. Write `groups`, a list of lists of words, and a table "
-            "`one_way`, a list of words for each word."
-        )
+        wrong = "`one_way` is no table" if isinstance(groups, list) else "`groups` is no list"
+        found = f"has {', '.join(unknown)}" if unknown else wrong
+        raise SynonymsError(f"`synonyms` {path}: {found}. Write {TOML_FORMS}.")
     for number, group in enumerate(groups, start=1):
         yield _toml_entry(f"group {number}", None, group)
     for words, alternatives in one_way.items():

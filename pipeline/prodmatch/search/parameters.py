@@ -1,10 +1,11 @@
 """A search as named parameters, the way that HTTP and JSON give them."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Literal
 
+from prodmatch.columns.name_lists import split_names
 from prodmatch.errors import QueryError
 from prodmatch.search.options import MOST_HITS, SearchOptions
 from prodmatch.search.queries import Query
@@ -12,6 +13,7 @@ from prodmatch.search.queries import Query
 Kind = Literal["text", "integer", "number", "flag", "names", "numbers"]
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 MOST_SHOWN = 80  # characters of a wrong value
+PAIRS = "Give it as NAME=NUMBER, separated by commas."
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Parameter:
 
     Attributes:
         name: as a request has it.
-        kind: of its value. Names are separated by commas, numbers are `name=1.5,...`; JSON may
-            have a list and an object in their place.
+        kind: of its value. Names are separated by commas, and in double quotes where they have
+            one; numbers are `name=1.5,...`. JSON may have a list and an object in their place.
         about: what it means, in a line.
         field: of `Query` or `SearchOptions`, where it has another name there.
     """
@@ -75,10 +77,10 @@ def read_search(values: Mapping[str, object], image: bytes | None = None) -> Sea
     for name, value in values.items():
         parameter = KNOWN.get(name)
         if parameter is None:
-            near = difflib.get_close_matches(name, KNOWN, 1)
+            near = [RENAMED[name]] if name in RENAMED else get_close_matches(name, KNOWN, 1)
             suggestion = f"; did you mean {near[0]}?" if near else "."
             raise QueryError(
-                f"`{name[:MOST_SHOWN]}`: there is no such parameter{suggestion} There are "
+                f"{name[:MOST_SHOWN]!r}: there is no such parameter{suggestion} There are "
                 f"{', '.join(KNOWN)}."
             )
         if value is not None and value != "":
@@ -104,22 +106,25 @@ def read_text(value: object, name: str) -> str:
 
 def read_integer(value: object, name: str) -> int:
     """A whole number."""
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        try:
-            return int(value)
-        except ValueError as error:
-            raise _wrong(value, name, "Give a whole number.") from error
-    raise _wrong(value, name, "Give a whole number.")
+    if isinstance(value, float):
+        raise _wrong(value, name, "Give a whole number.")
+    return int(_read(value, int, name, "Give a whole number."))
 
 
 def read_number(value: object, name: str) -> float:
     """A number."""
+    return _read(value, float, name, "Give a number.")
+
+
+def _read(value: object, kind: Callable[[str | float], float], name: str, remedy: str) -> float:
+    """A number of this kind, which Python alone writes as 1_000."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
-            return float(value)
+            if "_" not in str(value):
+                return kind(value)
         except (ValueError, OverflowError) as error:
-            raise _wrong(value, name, "Give a number.") from error
-    raise _wrong(value, name, "Give a number.")
+            raise _wrong(value, name, remedy) from error
+    raise _wrong(value, name, remedy)
 
 
 def read_flag(value: object, name: str) -> bool:
@@ -133,7 +138,7 @@ def read_flag(value: object, name: str) -> bool:
 def read_names(value: object, name: str) -> Sequence[str]:
     """The names in a comma-separated list, or in a list."""
     if isinstance(value, str):
-        return tuple(each.strip() for each in value.split(",") if each.strip())
+        return split_names(value)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return tuple(value)
     raise _wrong(value, name, "Give names, separated by commas.")
@@ -142,11 +147,24 @@ def read_names(value: object, name: str) -> Sequence[str]:
 def read_numbers(value: object, name: str) -> Mapping[str, float]:
     """The numbers in `name=1.5,...`, or in an object."""
     if isinstance(value, str):
-        pairs = [each.partition("=") for each in read_names(value, name)]
-        value = {key.strip(): number.strip() for key, _, number in pairs}
+        value = _read_pairs(value, name)
     if not isinstance(value, dict) or "" in value:
-        raise _wrong(value, name, "Give it as NAME=NUMBER, separated by commas.")
-    return {str(key): read_number(number, name) for key, number in value.items()}
+        raise _wrong(value, name, PAIRS)
+    return {
+        str(key): _read(number, float, f"{name}={key}", "Give a number.")
+        for key, number in value.items()
+    }
+
+
+def _read_pairs(text: str, name: str) -> Mapping[str, str]:
+    pairs: dict[str, str] = {}
+    for each in split_names(text):
+        key, _, number = (part.strip() for part in each.partition("="))
+        if not key or not number:
+            raise _wrong(each, name, PAIRS)
+        if pairs.setdefault(key, number) != number:
+            raise QueryError(f"`{name}`: {key[:MOST_SHOWN]!r} is given twice.")
+    return pairs
 
 
 READERS: Mapping[Kind, Callable[[object, str], object]] = {

@@ -84,12 +84,31 @@ async def _read_form(request: Request) -> list[tuple[str, object]]:
 
 def _read_json(body: bytes) -> list[tuple[str, object]]:
     try:
-        content = json.loads(body)
+        content = json.loads(body, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "the body is not JSON.") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, _Pairs):
         raise HTTPException(400, "the body is no JSON object.")
-    return list(content.items())
+    return [
+        (name, _to_dict(value, name) if isinstance(value, _Pairs) else value)
+        for name, value in content
+    ]
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The names and values of a JSON object, which may have a name twice."""
+
+
+def _to_dict(pairs: _Pairs, name: str) -> dict[str, object]:
+    """A JSON object in another.
+
+    Raises:
+        HTTPException: 400, a name is given twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise HTTPException(400, f"`{name[:80]}`: a name in it is given twice.")
+    return found
 
 
 def read_picture(value: object) -> bytes:
@@ -122,7 +141,7 @@ def _join(pairs: Iterable[tuple[str, object]], repeated: frozenset[str]) -> dict
                 found.append(value)
         elif isinstance(value, bytes):
             raise HTTPException(400, f"`{name[:80]}`: a picture is uploaded as `image`.")
-        elif joined.get(name, value) != value:
+        elif name in joined and joined[name] != value:
             raise HTTPException(400, f"`{name[:80]}`: is given twice.")
         else:
             joined[name] = value
