@@ -26,7 +26,7 @@ Row = Mapping[str, object]
 def print_json(content: object) -> None:
     """One line of JSON on stdout."""
     text = to_json(content)
-    if _on_terminal():  # what json leaves as it is
+    if on_terminal():  # what json leaves as it is
         text = CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     _write(text + "\n")
 
@@ -59,7 +59,7 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     ]
     lines = [list(columns), *([_cell(row.get(name), name) for name in columns] for row in rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
-    if _on_terminal():
+    if on_terminal():
         texts = [
             number
             for number, name in enumerate(columns)
@@ -118,7 +118,8 @@ def _write(text: str) -> None:
         raise OSError(error.errno, error.strerror, "standard output") from error
 
 
-def _on_terminal() -> bool:
+def on_terminal() -> bool:
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
@@ -145,7 +146,7 @@ def _report_lines(report: Row, indent: str = "") -> list[str]:
 
 
 def _shown(value: object) -> str:
-    return harmless(str(value)) if _on_terminal() else unbroken(str(value))
+    return harmless(str(value)) if on_terminal() else unbroken(str(value))
 
 
 def _shrink(widths: list[int], texts: Sequence[int], room: int) -> None:
@@ -183,7 +184,7 @@ def _csv(rows: Iterable[Row]) -> str:
     for row in ({name: name for name in names}, *rows):
         buffer = io.StringIO()
         cells = [row.get(name) for name in names]
-        if _on_terminal():
+        if on_terminal():
             cells = [harmless(cell) if isinstance(cell, str) else cell for cell in cells]
         csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # quotes what holds either
         lines.append(buffer.getvalue().removesuffix("\r\n") + "\n")

@@ -15,6 +15,7 @@ from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup
+from prodmatch.columns.missing import find_misnamed, name_misnamed
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
@@ -207,12 +208,14 @@ class _Columns:
 
     def __init__(self, catalogue: Catalogue) -> None:
         mapping = catalogue.mapping
+        self.are_chosen = bool(catalogue.options.text_columns)
         self.names = dict(zip(mapping.metadata.names, mapping.sources, strict=True))
         self.searched = [name for name, source in self.names.items() if source in mapping.texts]
+        used = {*mapping.texts, *find_misnamed(catalogue).values()}
         self.others = {
             name: TextStatistics(name)
             for name, source in self.names.items()
-            if source not in mapping.texts and is_text(mapping.metadata.field(name).type)
+            if source not in used and is_text(mapping.metadata.field(name).type)
         }
         self.placeholders = Placeholders()
         self.encodings = WrongEncodings()
@@ -326,6 +329,7 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         warnings.append("no text column: products are found by their pictures alone")
     if mapping.image is None:
         warnings.append("no picture column: products are found by their texts alone")
+    warnings += name_misnamed(catalogue)
     if mapping.left_out:
         warnings.append(f"columns not used: {name_columns(mapping.left_out)}")
     for name, what in (
@@ -344,7 +348,7 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
 def _column_warnings(columns: _Columns, products: int) -> list[str]:
     """What to change about the text columns."""
     warnings = []
-    if missing := columns.could_be_searched():
+    if (missing := columns.could_be_searched()) and not columns.are_chosen:
         option = ",".join([*columns.searched, *missing])
         warnings.append(
             f"columns not searched that look as if they should be: {name_columns([*missing])}; "

@@ -4,13 +4,14 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
+from prodmatch.columns.missing import find_misnamed, name_misnamed
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.fuse import FuseResult, fuse
@@ -25,6 +26,7 @@ from prodmatch.embedding.nights.tonight import (
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
 from prodmatch.embedding.precision import is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
+from prodmatch.embedding.remembering import name_differences, remember_settings
 from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import Stages
 from prodmatch.encoders.fingerprint import query_encoders_folder
@@ -43,8 +45,7 @@ from prodmatch.storage.atomic import (
 )
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.locks import lock_store, share_store
-from prodmatch.storage.places.addresses import resolve_place
-from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
+from prodmatch.storage.settings import read_settings
 
 if TYPE_CHECKING:
     from prodmatch.embedding.encoding.encode import EncoderClasses
@@ -80,6 +81,7 @@ class EmbedPlan:
     added: int
     changed: int
     removed: int
+    warnings: list[str]  # what would be another than the store was made with
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def plan_embedding(
             images_to_encode=plan.images_to_encode,
             reused=plan.reused,
             **asdict(count_changes(last.night, tonight.night)),
+            warnings=name_differences(catalogue, model, store, precision),
         )
 
 
@@ -179,9 +182,10 @@ def _embed(run: "_Run", scratch: Path, classes: "EncoderClasses | None") -> Embe
         plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
     scanned = scanned_night(catalogue, plan.scan)
     warnings = run.check(plan, scanned)  # before hours of encoding
+    changes: list[str] = []  # of what the store is made with
     if is_worth_measuring(plan, run.settings.precision, store):
         precision = _measure_precisions(run, plan, classes)
-        _remember(catalogue, model, store, precision)  # even if this run is killed
+        changes = remember_settings(catalogue, model, store, precision)  # even if it is killed
         plan = plan_scanned(plan.scan, model.encoders, store, precision)
         warnings = run.check(plan, scanned)
     encoded = _encode(run, plan, scratch, classes) if plan.contents_to_encode else EncodeResult()
@@ -194,8 +198,9 @@ def _embed(run: "_Run", scratch: Path, classes: "EncoderClasses | None") -> Embe
         warnings = run.check(plan, tonight)
     warnings += describe_unusable(tonight.listed_unusable)
     warnings += plan.scan.text_warnings
-    warnings += _remember(catalogue, model, store, precision)
-    warnings += _name_unsearched(catalogue) if last.night is None else []
+    warnings += changes or remember_settings(catalogue, model, store, precision)
+    if last.night is None:
+        warnings += [*name_misnamed(catalogue), *_name_unsearched(catalogue)]
     with stages.measure("write"):
         digest = _write(catalogue, model, store, fused, tonight, made_from)
     return EmbedReport(
@@ -285,7 +290,7 @@ def _name_unsearched(catalogue: Catalogue) -> list[str]:
     found = [
         name
         for name, source in columns.items()
-        if source not in mapping.texts
+        if source not in {*mapping.texts, *find_misnamed(catalogue).values()}
         and is_text(mapping.metadata.field(name).type)
         and is_attribute_name(name)
     ]
@@ -296,38 +301,6 @@ def _name_unsearched(catalogue: Catalogue) -> list[str]:
         f"columns not searched that look as if they should be: {name_columns([*found])}; "
         f"give `text_columns={','.join([*searched, *found])}` (`check` says what is in them)"
     ]
-
-
-def _remember(catalogue: Catalogue, model: Model, store: Path, precision: Precision) -> list[str]:
-    """Writes what the store is made with from now on, and gives what of it is another."""
-    options = catalogue.options
-    settings = StoreSettings(
-        model=model.reference,
-        catalogue=resolve_place(catalogue.path),
-        columns=options.columns,
-        text_columns=options.text_columns,
-        image_root=None if options.image_root is None else resolve_place(options.image_root),
-        precision=precision,
-        leave_out=tuple(sorted({*options.leave_out, *options.left_out_before})),
-    )
-    try:
-        before = read_settings(store)
-    except (DamagedError, MismatchError) as error:
-        write_settings(store, settings)
-        return [f"{error} Written again."]
-    settings = replace(settings, synonyms=before.synonyms if before else None)
-    if before == settings:
-        return []
-    write_settings(store, settings)
-    if before is None:
-        return []
-    left_out = [name for name in settings.leave_out if name not in before.leave_out]
-    older = [
-        f"column {name!r} is left out from now on; what was written before holds it until "
-        "'prodmatch gc --keep 1' has removed it"
-        for name in left_out
-    ]
-    return [*older, *(f"from now on: {text}" for text in before.differences(settings))]
 
 
 def _require_left_out(catalogue: Catalogue, store: Path) -> None:

@@ -303,6 +303,17 @@ def test_dry_run_encodes_nothing(exported: Path, model: Model, tmp_path: Path) -
     assert not list(store.rglob("*.parquet"))
 
 
+def test_dry_run_says_what_the_store_was_not_made_with(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base / "store", tmp_path / "store")
+    catalogue = write(tmp_path / "c.parquet", products(9))
+    command = ["embed", catalogue, "--store", tmp_path / "store", "--dry-run"]
+    assert run(*command).last["warnings"] == []
+    before = (tmp_path / "store" / "store.json").read_bytes()
+    (warning,) = run(*command, "--text-columns", "title").last["warnings"]
+    assert warning == "text columns title (the store was made with title, description)"
+    assert (tmp_path / "store" / "store.json").read_bytes() == before
+
+
 def test_check_tells_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:
     rows = products(20)
     good = run(

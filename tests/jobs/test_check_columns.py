@@ -38,6 +38,9 @@ SEARCHABLE = {
     "gender": ["men", "women"], "tags": ["new, red", "sale"], "keywords": ["a b", "c d"],
     "vendor": ["Acme", "Zenith"], "google_product_category": ["Home", "Garden"],
     "primaryColor": ["red", "blue"], "style": ["modern", "antique"], "scent": ["rose", "oak"],
+    "long_description": ["a word " * 40, "more " * 40], "Description": ["a b " * 40, "c d " * 40],
+    "beschreibung": ["ein Wort " * 40, "mehr " * 40], "body_html": ["<p>a b</p>", "<p>c d</p>"],
+    "details": ["of oak " * 20, "of pine " * 20], "name": ["red shirt, long", "blue mug, big"],
     "holzart": ["Eiche", "Buche"], "attribute_3": ["dark oak", "pale pine"],
 }  # fmt: skip
 NOT_SEARCHABLE = {
@@ -49,7 +52,11 @@ NOT_SEARCHABLE = {
     "added": ["2024-01-01", "2024-01-02"], "brand": ["", ""], "material": ["oak", "oak"],
     "category_id": ["c1", "c2"], "photo": ["a.jpg", "b.jpg"], "dimensions": ["10x20", "20x30"],
     "story": ["a word " * 40, "more of it " * 40], "language": ["de", "en"],
-    "phone": ["+49 1", "+49 2"],
+    "phone": ["+49 1", "+49 2"], "is_new": ["yes", "no"], "on_sale": ["true", "false"],
+    "verfuegbar": ["ja", "nein"], "tax_class": ["full", "reduced"], "slug": ["a-b", "c-d"],
+    "shipping": ["free", "standard"], "created_by": ["anna", "bob"], "notes": ["call", "wait"],
+    "supplier": ["Acme Ltd", "Zenith Ltd"], "rating_text": ["very good", "good"],
+    "meta_description": ["buy a mug", "buy a box"], "shipping_details": ["by post", "by van"],
 }  # fmt: skip
 
 
@@ -76,6 +83,63 @@ def test_what_is_searched_is_listed_and_not_proposed(tmp_path: Path) -> None:
     assert report.text_columns == ["title", "colour"]
     assert report.could_be_searched == {}
     assert report.columns["colour"] == "text"
+
+
+TITLES_ELSEWHERE = ("name", "product_name", "Product Name", "Title", "titel", "nom", "headline",
+                    "artikelbezeichnung", "nombre", "productTitle")  # fmt: skip
+PICTURES_ELSEWHERE = ("picture", "Image", "photo", "thumbnail", "main_image", "foto")
+
+
+@pytest.mark.parametrize("name", TITLES_ELSEWHERE)
+def test_a_title_under_another_name_is_named(tmp_path: Path, name: str) -> None:
+    rows = {"product_id": ["a", "b"], name: ["mug", "cup"], "description": ["a mug", "a cup"]}
+    pq.write_table(pa.table(rows), tmp_path / "c.parquet")
+    report = check_catalogue(open_catalogue(tmp_path / "c.parquet"), workers=0)
+    expected = f"no column 'title'; {name!r} looks as if it held it: give `columns=title={name}`"
+    assert [each for each in report.warnings if name in each] == [expected]
+    mapped = CatalogueOptions(columns={"title": name})
+    report = check_catalogue(open_catalogue(tmp_path / "c.parquet", mapped), workers=0)
+    assert not [each for each in report.warnings if name in each]
+
+
+@pytest.mark.parametrize("name", PICTURES_ELSEWHERE)
+def test_pictures_under_another_name_are_named(tmp_path: Path, name: str) -> None:
+    picture = draw((200, 0, 0), 0)
+    report = check(tmp_path, {name: [picture, picture]})
+    expected = f"no column 'image'; {name!r} looks as if it held it: give `columns=image={name}`"
+    assert expected in report.warnings
+
+
+@pytest.mark.parametrize("name", ["image_alt", "image_url", "picture_id", "photo_credit"])
+def test_what_is_said_of_pictures_is_none(tmp_path: Path, name: str) -> None:
+    report = check(tmp_path, {name: ["one", "two"]})
+    assert not [each for each in report.warnings if "no column 'image'" in each]
+
+
+def test_columns_that_are_not_searched_on_purpose_are_no_warning(tmp_path: Path) -> None:
+    columns = {"colour": ["red", "blue"] * 5, "brand": ["Acme", "Zenith"] * 5}
+    chosen = check(tmp_path, columns, text_columns=("title", "brand"))
+    assert list(chosen.could_be_searched) == ["colour"]
+    assert not [each for each in chosen.warnings if "not searched" in each]
+    left_out = check(tmp_path, columns, leave_out=("colour",))
+    assert list(left_out.could_be_searched) == ["brand"]
+
+
+def test_a_text_column_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="`text_columns`: names 'title' twice"):
+        check(tmp_path, {"colour": ["red"]}, text_columns=("title", "title"))
+
+
+def open_lacking(folder: Path, options: CatalogueOptions) -> None:
+    pq.write_table(pa.table({"product_id": ["a"], "title": ["mug"]}), folder / "c.parquet")
+    open_catalogue(folder / "c.parquet", options)
+
+
+def test_a_column_that_has_got_another_name_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="column 'title' is called 'label' by `columns`"):
+        open_lacking(
+            tmp_path, CatalogueOptions(columns={"label": "title"}, text_columns=("title",))
+        )
 
 
 def test_how_much_is_searched_already_is_told(tmp_path: Path) -> None:

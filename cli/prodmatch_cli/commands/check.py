@@ -5,15 +5,16 @@ from pathlib import Path
 
 import click
 
-from prodmatch.catalogue.reader import Catalogue
+from prodmatch.catalogue.reader import Catalogue, open_catalogue
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.messages import print_warnings, translate
-from prodmatch_cli.opening import open_given
+from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     CATALOGUE,
     FORMAT,
+    LEAVE_OUT,
     MAX_LOST,
     MAX_REJECT,
     NAME,
@@ -23,12 +24,13 @@ from prodmatch_cli.options import (
     catalogue_options,
     check_target,
 )
-from prodmatch_cli.output import print_report
+from prodmatch_cli.output import on_terminal, print_report
 
 
 @click.command()
 @CATALOGUE
 @catalogue_options
+@LEAVE_OUT
 @WORKERS
 @click.option("--no-decode", is_flag=True, help="Do not decode the pictures.")
 @MAX_LOST
@@ -53,6 +55,7 @@ def check(
     columns: str | None,
     text_columns: str | None,
     image_root: Path | str | None,
+    leave_out: tuple[str, ...],
     workers: int,
     no_decode: bool,
     max_reject: float,
@@ -74,7 +77,8 @@ def check(
         raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
     check_target(html, "--html")
     check_target(out, "--out")
-    opened = open_given(catalogue, columns, text_columns, image_root)
+    options = read_options(columns, text_columns, image_root, leave_out=leave_out)
+    opened = open_catalogue(catalogue, options)
     report = check_catalogue(
         opened,
         decode=not no_decode,
@@ -89,7 +93,8 @@ def check(
         content["warnings"] = [translate(text) for text in report.warnings]
         content["refusals"] = [translate(text) for text in report.refusals]
     print_report(content, form)
-    print_warnings(report.warnings)
+    if form != "table" or not on_terminal():  # where they stand in the table
+        print_warnings(report.warnings)
     if report.refused:
         raise CatalogueError(f"{opened.name}: would be refused; {' '.join(report.refusals)}")
 

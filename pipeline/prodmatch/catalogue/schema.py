@@ -217,8 +217,16 @@ def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -
 def _find_texts(
     ours: Mapping[str, str], text_columns: Sequence[str], schema: pa.Schema, path: str
 ) -> tuple[str, ...]:
-    found = []
+    found: list[str] = []
     for name in text_columns:
+        if name in ours and ours[name] in found:
+            raise CatalogueError(f"{path}: `text_columns`: names {name!r} twice. Name it once.")
+        if name in schema.names and name not in ours:
+            taken = next((each for each, theirs in ours.items() if theirs == name), "another")
+            raise CatalogueError(
+                f"{path}: `text_columns`: column {name!r} is called {taken!r} by `columns`. Name "
+                f"{taken!r}, or map it otherwise."
+            )
         if name not in ours and tuple(text_columns) != DEFAULT_TEXTS:
             raise CatalogueError(
                 f"{path}: `text_columns`: there is no column {name!r}; found "

@@ -9,21 +9,36 @@ import pyarrow.compute as pc
 
 from prodmatch.columns.amounts import name_words
 from prodmatch.columns.inferred_types import is_id_name, is_image_name
+from prodmatch.columns.missing import is_title_name
 
 ATTRIBUTE = re.compile(
     r"brands?|manufacturer|vendor|maker|marke|marque|marca|hersteller|colou?rs?|farbe|couleur|"
     r"colore?|categor(y|ies)|kategorie|cat[ée]gorie|categor[ií]a|types?|subtype|typ|materials?|"
     r"fabric|sizes?|gr(ö|oe)(ß|ss)e|gender|sex|geschlecht|tags?|keywords?|styles?|patterns?|finish|"
     r"shape|flavou?r|scent|department|collection|series|subtitle|features?|bullets?|author|artist|"
-    r"publisher|mpn|model|theme|season|occasion|ingredients"
+    r"publisher|mpn|model|theme|season|occasion|ingredients|descriptions?|(produkt)?beschreibung|"
+    r"descripci[oó]n|descri[cç][aã]o|descrizione|omschrijving|opis|popis|beskrivelse|beskrivning|"
+    r"details|body|overview|summary|highlights?|specifications?|specs?|описание|説明|描述"
 )
 NO_ATTRIBUTE = re.compile(
     r"split|status|availability|currency|condition|published|active|enabled|language|locale|"
     r"country|source|link|url|uri|path|file|date|time|unit|units|warehouse|seo|hash|digest|key|"
-    r"email|policy|service|name"
+    r"email|policy|service|name|tax|vat|shipping|delivery|supplier|created|updated|modified|notes?|"
+    r"internal|ratings?|reviews?|slug|handle|margin|cost|user|owner|sale|template|bin|alt|"
+    r"meta"
+)
+# Of names that have a word of a product's in them: a description for search engines, say.
+OTHER = frozenset(
+    """id ids meta seo shipping delivery returns return internal image picture photo alt supplier
+    warranty policy template""".split()  # noqa: SIM905
+)
+YES_NO = frozenset(
+    """yes no y n true false t f on off 0 1 x ja nein oui non si sí sim tak nie da net ano ne is
+    not""".split()  # noqa: SIM905
 )
 ADDRESS = r"^\s*(?i:[a-z][a-z0-9+.-]*://|www\.|/|data:)"
 MOST_WORDS, MOST_CHARACTERS = 8, 80  # of a short text, on average
+MOST_REPEATED = 0.9  # of the values of another title
 MOST_COMPARED = 5000  # products
 DISTINCT_COUNTED = 1000
 
@@ -31,7 +46,7 @@ DISTINCT_COUNTED = 1000
 def is_attribute_name(name: str) -> bool:
     """Whether a column of this name holds words that a product is searched by."""
     words = name_words(name)
-    return any(map(ATTRIBUTE.fullmatch, words)) and not {"id", "ids"} & set(words)
+    return any(map(ATTRIBUTE.fullmatch, words)) and not OTHER & set(words)
 
 
 @dataclass
@@ -78,8 +93,10 @@ class TextStatistics:
         examples = ", ".join(list(self.distinct)[:2])
         share = self.repeated / max(1, self.compared)
         found = f"{shown} ({examples[:40]}), {share:.0%} of them searched already"
-        if counted < 2:
+        if counted < 2 or YES_NO.issuperset(each.strip().lower() for each in self.distinct):
             return None
+        if is_title_name(self.name) and share < MOST_REPEATED:
+            return found
         if known:
             return found if self.letters or "size" in words else None
         if is_id_name(self.name) or any(map(NO_ATTRIBUTE.fullmatch, words)):

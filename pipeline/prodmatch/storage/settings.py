@@ -12,7 +12,10 @@ from prodmatch.storage.places.addresses import read_place
 NAME = "store.json"
 FORMAT = 1
 SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
-REMEDY = "Remove the file, and give `model`, `catalogue`, `columns` and `leave_out` once more."
+REMEDY = (
+    "Remove the file, and give `model`, `catalogue`, `columns`, `text_columns`, `image_root`, "
+    "`synonyms` and `leave_out` once more."
+)
 
 
 @dataclass(frozen=True)

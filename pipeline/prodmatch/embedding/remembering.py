@@ -1,0 +1,55 @@
+"""What a store is made with: compared with what it was made with before, and remembered."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.model.description import Model
+from prodmatch.storage.places.addresses import resolve_place
+from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
+
+
+def remember_settings(catalogue: Catalogue, model: Model, store: Path, precision: str) -> list[str]:
+    """Writes what the store is made with from now on, and gives what of it is another."""
+    settings = _settings(catalogue, model, precision)
+    try:
+        before = read_settings(store)
+    except (DamagedError, MismatchError) as error:
+        write_settings(store, settings)
+        return [f"{error} Written again."]
+    settings = replace(settings, synonyms=before.synonyms if before else None)
+    if before == settings:
+        return []
+    write_settings(store, settings)
+    if before is None:
+        return []
+    left_out = [name for name in settings.leave_out if name not in before.leave_out]
+    older = [
+        f"column {name!r} is left out from now on; what was written before holds it until "
+        "'prodmatch gc --keep 1' has removed it"
+        for name in left_out
+    ]
+    return [*older, *(f"from now on: {text}" for text in before.differences(settings))]
+
+
+def name_differences(catalogue: Catalogue, model: Model, store: Path, precision: str) -> list[str]:
+    """What would be another than the store was made with; writes nothing."""
+    try:
+        before = read_settings(store)
+    except (DamagedError, MismatchError) as error:
+        return [str(error)]
+    return before.differences(_settings(catalogue, model, precision)) if before else []
+
+
+def _settings(catalogue: Catalogue, model: Model, precision: str) -> StoreSettings:
+    options = catalogue.options
+    return StoreSettings(
+        model=model.reference,
+        catalogue=resolve_place(catalogue.path),
+        columns=options.columns,
+        text_columns=options.text_columns,
+        image_root=None if options.image_root is None else resolve_place(options.image_root),
+        precision=precision,
+        leave_out=tuple(sorted({*options.leave_out, *options.left_out_before})),
+    )
