@@ -17,10 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.fingerprint import (
-    image_fingerprint,
-    query_encoders_folder,
-    text_fingerprint,
+from prodmatch.encoders.fingerprint import query_encoders_folder
+from prodmatch.encoders.graphs import (
+    IMAGE,
+    TEXT,
+    image_graph,
+    is_ready,
+    text_graph,
+    weights_path,
 )
 from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
 from prodmatch.encoders.precisions import Precision, picture_precision
@@ -69,12 +73,12 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
     logger.info("exporting the query encoders", extra={"phase": "export encoders"})
     pair = model.encoders
     graphs = [
-        export_text(pair.text_folder, pair.text, root),
-        export_image(pair.image_folder, pair.image, root),
+        ready_text_graph(pair.text_folder, pair.text, root),
+        ready_image_graph(pair.image_folder, pair.image, root),
     ]
     text = OnnxTextEncoder(pair.text_folder, pair.text, graphs[0])
     with new_directory(folder) as temporary:
-        for path in (part for graph in graphs for part in (graph, _weights_path(graph))):
+        for path in (part for graph in graphs for part in (graph, weights_path(graph))):
             link_or_copy(path, temporary / path.name)
         copy_file(pair.text_folder / "tokenizer.json", temporary / "tokenizer.json")
         copy_file(model.folder / "heads.safetensors", temporary / "heads.safetensors")
@@ -95,6 +99,26 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
     return folder
 
 
+def ready_text_graph(folder: Path, spec: TextSpec, root: Path) -> Path:
+    """The graph of a text encoder below `root`, exported where it is not there.
+
+    Raises:
+        ModelError: the graph does not agree with torch.
+    """
+    graph = text_graph(root, folder, spec)
+    return graph if is_ready(graph, folder) else export_text(folder, spec, root)
+
+
+def ready_image_graph(folder: Path, spec: ImageSpec, root: Path) -> Path:
+    """The graph of a picture encoder below `root`, exported where it is not there.
+
+    Raises:
+        ModelError: the graph does not agree with torch.
+    """
+    graph = image_graph(root, folder, spec)
+    return graph if is_ready(graph, folder) else export_image(folder, spec, root)
+
+
 def _name_export(folder: Path, graph: str) -> None:
     logger.info(
         "exporting %s of %s, once for this store",
@@ -110,21 +134,19 @@ def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
     Raises:
         ModelError: the graph does not agree with torch.
     """
-    target = root / f"text-{text_fingerprint(folder, spec)[:32]}"
-    if verify_or_remove(target):
-        return target / "text.onnx"
-    _name_export(folder, "text.onnx")
+    graph = text_graph(root, folder, spec)
+    _name_export(folder, TEXT)
     encoder = TextEncoder(folder, spec)
     ids = torch.randint(5, 50, (2, 8))
     rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
-    with new_directory(target) as temporary:
+    with new_directory(graph.parent) as temporary:
         _export(
             encoder.model,
             {"ids": ids, "mask": torch.ones_like(ids)},
             [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
-            temporary / "text.onnx",
+            temporary / TEXT,
         )
-        exported = OnnxTextEncoder(folder, spec, temporary / "text.onnx")
+        exported = OnnxTextEncoder(folder, spec, temporary / TEXT)
         encoder.rows = exported.rows = len(SAMPLE_TEXTS)
         _compare(
             f"{folder}: the exported text.onnx",
@@ -132,7 +154,7 @@ def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
             exported.encode(SAMPLE_TEXTS),
         )
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-    return target / "text.onnx"
+    return graph
 
 
 def export_image(folder: Path, spec: ImageSpec, root: Path) -> Path:
@@ -141,26 +163,24 @@ def export_image(folder: Path, spec: ImageSpec, root: Path) -> Path:
     Raises:
         ModelError: the graph does not agree with torch.
     """
-    target = root / f"image-{image_fingerprint(folder, spec)[:32]}"
-    if verify_or_remove(target):
-        return target / "image.onnx"
-    _name_export(folder, "image.onnx")
+    graph = image_graph(root, folder, spec)
+    _name_export(folder, IMAGE)
     encoder = ImageEncoder(folder, spec)
     pixels = _sample_pictures(spec)
-    with new_directory(target) as temporary:
+    with new_directory(graph.parent) as temporary:
         _export(
             encoder.model,
             {"pixels": torch.from_numpy(pixels[:2])},
             [{0: torch.export.Dim("rows")}],
-            temporary / "image.onnx",
+            temporary / IMAGE,
         )
-        exported = OnnxImageEncoder(spec, temporary / "image.onnx")
+        exported = OnnxImageEncoder(spec, temporary / IMAGE)
         encoder.rows = exported.rows = len(pixels)
         _compare(
             f"{folder}: the exported image.onnx", encoder.encode(pixels), exported.encode(pixels)
         )
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-    return target / "image.onnx"
+    return graph
 
 
 def _sample_pictures(spec: ImageSpec) -> Pixels:
@@ -168,10 +188,6 @@ def _sample_pictures(spec: ImageSpec) -> Pixels:
     pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
     pixels[1:, : side // 2] = 255  # most products stand on plain white
     return pixels
-
-
-def _weights_path(graph: Path) -> Path:
-    return graph.with_name(f"{graph.name}.data")
 
 
 def _export(
@@ -189,8 +205,11 @@ def _export(
         )
     if program is None:
         raise ModelError(f"{path}: PyTorch gave no ONNX program for this encoder.")
-    weights = _weights_path(path)
-    onnx.save_model(program.model_proto, path, save_as_external_data=True, location=weights.name)
+    weights, model = weights_path(path), program.model_proto
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        part.ClearField("metadata_props")  # paths of this machine, where each came from
+        part.ClearField("doc_string")
+    onnx.save_model(model, path, save_as_external_data=True, location=weights.name)
     weights.chmod(0o644)  # as any other file; the library keeps it to its owner
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prodmatch.encoders.device import Compute
 from prodmatch.encoders.image import ImageBatches, ImageEncoder, OnnxImageEncoder
-from prodmatch.encoders.onnx_export import export_image, export_text
+from prodmatch.encoders.onnx_export import ready_image_graph, ready_text_graph
 from prodmatch.encoders.text import OnnxTextEncoder, TextBatches, TextEncoder
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 
@@ -16,7 +16,7 @@ def open_text_encoder(folder: Path, spec: TextSpec, compute: Compute, graphs: Pa
     """A text encoder ready to run; its graph is exported below `graphs` where it is needed."""
     if not _is_exact_cpu(compute):
         return TextEncoder(folder, spec, compute)
-    return OnnxTextEncoder(folder, spec, export_text(folder, spec, graphs))
+    return OnnxTextEncoder(folder, spec, ready_text_graph(folder, spec, graphs))
 
 
 def open_image_encoder(
@@ -25,7 +25,7 @@ def open_image_encoder(
     """A picture encoder ready to run; its graph is exported below `graphs` where it is needed."""
     if not _is_exact_cpu(compute):
         return ImageEncoder(folder, spec, compute)
-    return OnnxImageEncoder(spec, export_image(folder, spec, graphs))
+    return OnnxImageEncoder(spec, ready_image_graph(folder, spec, graphs))
 
 
 def _is_exact_cpu(compute: Compute) -> bool:

@@ -1,0 +1,119 @@
+"""Graphs of encoders below a store: found, or of shipped encoders written without torch.
+
+Of a shipped encoder the package holds the graph without its weights, and where in the model's
+file each of them is. Writing them takes a fraction of a second where exporting takes ten.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file
+
+from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.storage.atomic import (
+    copy_file,
+    digest_bytes,
+    list_files,
+    new_directory,
+    new_file,
+    read_json,
+    verify_or_remove,
+    write_json,
+)
+
+logger = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parent.parent / "models" / "graphs"
+TEXT, IMAGE = "text.onnx", "image.onnx"
+WEIGHTS = "model.safetensors"
+NORM_EPSILON = 1e-3  # of the batch normalisation of EfficientNet-Lite0
+Array = npt.NDArray[np.float32]
+Tensors = Mapping[str, npt.NDArray[np.generic]]
+
+
+def text_graph(root: Path, folder: Path, spec: TextSpec) -> Path:
+    """Where below `root` the graph of a text encoder is, once it is made."""
+    return root / f"text-{text_fingerprint(folder, spec)[:32]}" / TEXT
+
+
+def image_graph(root: Path, folder: Path, spec: ImageSpec) -> Path:
+    """Where below `root` the graph of a picture encoder is, once it is made."""
+    return root / f"image-{image_fingerprint(folder, spec)[:32]}" / IMAGE
+
+
+def is_ready(graph: Path, folder: Path) -> bool:
+    """Whether a graph is there and whole, or is that of a shipped encoder and now written.
+
+    Args:
+        graph: what `text_graph` or `image_graph` gives.
+        folder: of the encoder.
+    """
+    if verify_or_remove(graph.parent):
+        return True
+    shipped = SHIPPED / graph.parent.name
+    return shipped.is_dir() and _write_shipped(shipped, graph, folder)
+
+
+def weights_path(graph: Path) -> Path:
+    """The file of a graph's weights, which are mapped and not read."""
+    return graph.with_name(f"{graph.name}.data")
+
+
+def _write_shipped(shipped: Path, graph: Path, folder: Path) -> bool:
+    """Writes a shipped graph with its weights; False where these are not what they should be."""
+    weights = read_json(shipped / "weights.json")
+    content = fill_weights(weights, load_file(folder / WEIGHTS))
+    if digest_bytes(content) != weights["digest"]:
+        return False
+    logger.info("writing %s, once for this store", graph.name, extra={"phase": "write graph"})
+    with new_directory(graph.parent) as temporary:
+        copy_file(shipped / graph.name, temporary / graph.name)
+        with new_file(weights_path(temporary / graph.name)) as file:
+            file.write(content)
+        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
+    return True
+
+
+def fill_weights(weights: Mapping[str, Any], tensors: Tensors) -> bytes:
+    """The content of a graph's file of weights.
+
+    Args:
+        weights: `size` of the file, and of each tensor in it `offset`, `how` and `of`.
+        tensors: of the encoder's file, by their names.
+    """
+    content = np.zeros(weights["size"], np.uint8)
+    for entry in weights["tensors"]:
+        values = [tensors[name].astype(np.float32) for name in entry["of"]]
+        made = np.ascontiguousarray(MAKE[entry["how"]](*values)).view(np.uint8).reshape(-1)
+        content[entry["offset"] :][: made.size] = made
+    return content.tobytes()
+
+
+def fold_weight(weight: Array, scale: Array, variance: Array) -> Array:
+    """The weight of a convolution with its batch normalisation folded in, as torch folds it."""
+    factors = scale * _inverse_deviation(variance)
+    return weight * factors.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def fold_bias(bias: Array, mean: Array, scale: Array, variance: Array) -> Array:
+    """The bias of such a convolution, which had none of its own."""
+    return -mean * _inverse_deviation(variance) * scale + bias
+
+
+def _inverse_deviation(variance: Array) -> Array:
+    deviation: Array = np.sqrt(variance + np.float32(NORM_EPSILON))
+    return np.float32(1.0) / deviation
+
+
+#: How a tensor of a graph is made of those of the encoder's file.
+MAKE: Mapping[str, Callable[..., Array]] = {
+    "same": lambda values: values,
+    "transposed": np.transpose,
+    "folded weight": fold_weight,
+    "folded bias": fold_bias,
+}
