@@ -1,8 +1,10 @@
 """Inverted lists of 4-bit codes of one part of all vectors, in a file that is mapped into memory.
 
-The file is one of safetensors: `tops (groups, dim)`, `centroids (lists, dim)` in the order of their
-groups, `groups (lists,)`, `codebook (numbers, 16, width)`, `sizes (lists,)`, and `lists`, the bytes
-of all lists. A list has blocks of 32 rows as FAISS's FastScan reads them, and then the rows' ids.
+The file is one of safetensors: `rotation (dim, dim)`, and of rotated vectors `tops (groups, dim)`,
+`centroids (lists, dim)` in the order of their groups, `groups (lists,)`, `codebook (numbers, 16,
+width)`, `list_codebook` of the centroids, `sizes (lists,)`, `list_codes`, the bytes of the codes of
+the centroids, and `lists`, those of all lists. Codes are in blocks of 32 as FAISS's FastScan reads
+them; in a list the rows' ids follow.
 """
 
 import json
@@ -22,12 +24,16 @@ from prodmatch.storage.vectors import Vectors
 BLOCK_ROWS = 32
 LEVELS = 16  # of a code
 MOST_HEADER = 1 << 16  # bytes
+COMPARED = 1.5  # times the lists looked at, that codes find, are compared by their centroids
 TENSORS = {
+    "rotation": "F32",
     "tops": "F32",
     "centroids": "F32",
     "groups": "I64",
     "codebook": "F32",
+    "list_codebook": "F32",
     "sizes": "I64",
+    "list_codes": "U8",
     "lists": "U8",
 }
 TYPES: dict[str, npt.DTypeLike] = {
@@ -43,16 +49,21 @@ class Quantizer:
     """What lists are chosen and codes are made by.
 
     Attributes:
-        tops: `(groups, dim)` of unit length.
+        rotation: `(dim, dim)`, at random: codes lose as much in every direction, so that a query
+            that lies along few axes is compared no worse.
+        tops: `(groups, dim)` of unit length, of rotated vectors as all that follows.
         centroids: `(lists, dim)` of one length, that of the mean row, in the order of their groups.
         groups: `(lists,)`, ascending: the group of each list.
         codebook: `(numbers, 16, width)` of what vectors differ from their centroids by.
+        list_codebook: of the same shape, of the centroids.
     """
 
+    rotation: Vectors
     tops: Vectors
     centroids: Vectors
     groups: Rows
     codebook: Vectors
+    list_codebook: Vectors
 
     @property
     def dim(self) -> int:
@@ -65,23 +76,14 @@ class Quantizer:
         return len(self.centroids)
 
     @property
+    def padded_lists(self) -> int:
+        """As many, in whole blocks."""
+        return -(-self.list_count // BLOCK_ROWS) * BLOCK_ROWS
+
+    @property
     def code_bytes(self) -> int:
         """Of a row in a list."""
         return (len(self.codebook) + 1) // 2
-
-    def product_quantizer(self) -> faiss.ProductQuantizer:
-        """FAISS's own, with this codebook."""
-        found = faiss.ProductQuantizer(self.dim, len(self.codebook), 4)
-        faiss.copy_array_to_vector(np.ascontiguousarray(self.codebook).ravel(), found.centroids)
-        return found
-
-    def nearest(self, query: Vectors, count: int) -> tuple[Rows, Vectors]:
-        """The `count` lists nearest to a query `(dim,)`, and how near, in no order."""
-        scores = self.centroids @ query
-        if count < len(scores):
-            lists = np.argpartition(-scores, count - 1)[:count]
-            return lists, scores[lists]
-        return np.arange(len(scores)), scores
 
 
 class CodeLists:
@@ -96,25 +98,33 @@ class CodeLists:
         self.path, self.row_count = path, row_count
         tensors, start = _map_tensors(path)
         self.quantizer = Quantizer(
+            cast(Vectors, tensors["rotation"]),
             cast(Vectors, tensors["tops"]),
             cast(Vectors, tensors["centroids"]),
             cast(Rows, tensors["groups"]),
             cast(Vectors, tensors["codebook"]),
+            cast(Vectors, tensors["list_codebook"]),
         )
         self.sizes = cast(Rows, tensors["sizes"])
+        self._list_codes = cast(npt.NDArray[np.uint8], tensors["list_codes"])
         self._bytes = cast(npt.NDArray[np.uint8], tensors["lists"])
         self._check(dim)
         self.breadth = 1
         self._index = self._open_index(start) if self.quantizer.list_count else None
+        self._centroids = self._open_centroids()
 
     def _check(self, dim: int) -> None:
         chosen, sizes = self.quantizer, self.sizes
         count, width = chosen.list_count, chosen.codebook.shape[-1]
+        small = (chosen.rotation, chosen.tops, chosen.codebook, chosen.list_codebook)
         shapes = [part.ndim for part in (chosen.tops, chosen.centroids, chosen.codebook)]
         fits = (
             shapes == [2, 2, 3]
             and chosen.tops.shape[1] == chosen.dim == dim == len(chosen.codebook) * width
             and chosen.codebook.shape[1] == LEVELS
+            and chosen.list_codebook.shape == chosen.codebook.shape
+            and chosen.rotation.shape == (dim, dim)
+            and self._list_codes.shape == (chosen.padded_lists * chosen.code_bytes,)
             and chosen.groups.shape == sizes.shape == (count,)
             and self._bytes.ndim == 1
             and bool((np.diff(chosen.groups) >= 0).all())
@@ -122,7 +132,7 @@ class CodeLists:
             and bool(((sizes >= 0) & (sizes <= self.row_count)).all())
             and int(sizes.sum()) <= self.row_count
             and int(list_bytes(sizes, chosen.code_bytes).sum()) == len(self._bytes)
-            and all(np.isfinite(part).all() for part in (chosen.tops, chosen.codebook))
+            and all(np.isfinite(part).all() for part in small)
         )
         if not fits:
             raise DamagedError(
@@ -137,12 +147,12 @@ class CodeLists:
         index = faiss.IndexIVFPQFastScan(
             self._none, dim, count, len(chosen.codebook), 4, faiss.METRIC_INNER_PRODUCT
         )
-        index.pq = chosen.product_quantizer()
+        index.pq = product_quantizer(chosen.codebook)
         index.by_residual, index.is_trained, index.ntotal = True, True, self.row_count
         lists = faiss.OnDiskInvertedLists(count, chosen.code_bytes, str(self.path))
         lists.read_only, lists.totsize = True, start + len(self._bytes)
         taken = list_bytes(self.sizes, chosen.code_bytes)
-        places = np.stack([self.sizes, _padded(self.sizes), start + np.cumsum(taken) - taken], 1)
+        places = np.stack([self.sizes, padded(self.sizes), start + np.cumsum(taken) - taken], 1)
         entries = faiss.OnDiskOneListVector()
         entries.resize(count)
         places = np.ascontiguousarray(places, np.uint64)
@@ -152,6 +162,28 @@ class CodeLists:
         index.replace_invlists(lists, False)
         self._lists = lists  # FAISS does not keep them alive
         return index
+
+    def _open_centroids(self) -> faiss.IndexPQFastScan:
+        """FAISS's index over the codes of the centroids, which memory holds."""
+        chosen = self.quantizer
+        numbers = len(chosen.list_codebook)
+        index = faiss.IndexPQFastScan(chosen.dim, numbers, 4, faiss.METRIC_INNER_PRODUCT)
+        index.pq = product_quantizer(chosen.list_codebook)
+        index.is_trained = True
+        index.ntotal, index.ntotal2 = chosen.list_count, chosen.padded_lists
+        faiss.copy_array_to_AlignedTable(self._list_codes, index.codes)
+        return index
+
+    def nearest(self, query: Vectors, count: int) -> tuple[Rows, Vectors]:
+        """The `count` lists nearest to a rotated query `(dim,)`, and how near, in no order."""
+        centroids, compared = self.quantizer.centroids, math.ceil(COMPARED * count)
+        lists = np.arange(len(centroids))
+        if compared < len(lists):
+            lists = self._centroids.search(query[None], compared)[1][0]
+            lists = lists[lists >= 0]  # FAISS fills up with -1
+        scores = centroids[lists] @ query
+        chosen = np.argpartition(-scores, count - 1)[:count]
+        return lists[chosen], scores[chosen]
 
     def widen(self) -> bool:
         """Looks at half as many lists again; False where it looks at all."""
@@ -175,7 +207,8 @@ class CodeLists:
         if self._index is None or not self.sizes.any() or not len(queries):
             return [np.zeros(0, np.int64) for _ in queries]
         breadth = min(self.quantizer.list_count, math.ceil(self.breadth / share))
-        chosen = [self.quantizer.nearest(query, breadth) for query in queries]
+        queries = np.ascontiguousarray(queries @ self.quantizer.rotation, np.float32)
+        chosen = [self.nearest(query, breadth) for query in queries]
         parameters = faiss.SearchParametersIVF(
             nprobe=breadth, sel=None if within is None else faiss.IDSelectorBitmap(within)
         )
@@ -187,7 +220,6 @@ class CodeLists:
             np.empty(found.shape, np.float32),
             found,
         )
-        queries = np.ascontiguousarray(queries, np.float32)
         places = [faiss.swig_ptr(each) for each in arrays]
         self._index.search_preassigned_c(
             len(queries), faiss.swig_ptr(queries), count, *places, False, parameters
@@ -199,7 +231,7 @@ class CodeLists:
         """`(row_count,)`: the list of each row; -1 of those that have no such part."""
         found = np.full(self.row_count, -1, np.int64)
         taken = list_bytes(self.sizes, self.quantizer.code_bytes)
-        first = np.cumsum(taken) - taken + _padded(self.sizes) * self.quantizer.code_bytes
+        first = np.cumsum(taken) - taken + padded(self.sizes) * self.quantizer.code_bytes
         inside = np.arange(self.sizes.sum()) - np.repeat(
             np.cumsum(self.sizes) - self.sizes, self.sizes
         )
@@ -211,11 +243,20 @@ class CodeLists:
 
 def list_bytes(sizes: Rows, code_bytes: int) -> Rows:
     """`(lists,)`: what lists of so many rows take, whole blocks and 8 bytes for each id."""
-    found: Rows = _padded(sizes) * (code_bytes + 8)
+    found: Rows = padded(sizes) * (code_bytes + 8)
     return found
 
 
-def _padded(sizes: Rows) -> Rows:
+def product_quantizer(codebook: Vectors) -> faiss.ProductQuantizer:
+    """FAISS's own, with a codebook `(numbers, 16, width)`."""
+    numbers, _, width = codebook.shape
+    found = faiss.ProductQuantizer(numbers * width, numbers, 4)
+    faiss.copy_array_to_vector(np.ascontiguousarray(codebook).ravel(), found.centroids)
+    return found
+
+
+def padded(sizes: Rows) -> Rows:
+    """So many rows in whole blocks."""
     found: Rows = -(-sizes // BLOCK_ROWS) * BLOCK_ROWS
     return found
 

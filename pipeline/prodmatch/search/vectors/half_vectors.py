@@ -40,6 +40,21 @@ class HalfVectors:
         """`(n, dim)` of these rows, or a part of each."""
         return self.rows[:, part][rows].astype(np.float32)
 
+    def compare(
+        self, query: Vectors, rows: npt.NDArray[np.int64], part: slice
+    ) -> npt.NDArray[np.float32]:
+        """`(n,)`: the inner products of these rows with a query `(dim,)`, or of a part of each.
+
+        FAISS reads half precision in less than half the time that numpy takes to convert it.
+        """
+        query, codes = query[part], self.rows[:, part][rows]
+        index = faiss.IndexScalarQuantizer(len(query), HALF, faiss.METRIC_INNER_PRODUCT)
+        index.add_sa_codes(codes.view(np.uint8))
+        scores, found = index.search(query[None], len(rows))
+        compared = np.empty(len(rows), np.float32)
+        compared[found[0]] = scores[0]
+        return compared
+
 
 def is_half(index: faiss.Index) -> bool:
     """Whether an index of FAISS's keeps vectors in half precision alone."""

@@ -3,14 +3,22 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.search.vectors.code_lists import BLOCK_ROWS, LEVELS, TENSORS, Quantizer, list_bytes
+from prodmatch.search.vectors.code_lists import (
+    BLOCK_ROWS,
+    LEVELS,
+    TENSORS,
+    Quantizer,
+    list_bytes,
+    padded,
+    product_quantizer,
+)
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.vectors import Vectors, normalise
 
@@ -42,11 +50,12 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
     all rows at once cost, and then some rounds of k-means over all of them.
     """
     dim = sample.shape[1]
-    width = 2 - dim % 2
+    rotation = _random_rotation(dim)
     if not len(sample):
         nothing = np.zeros((0, dim), np.float32)
-        codebook = np.zeros((dim // width, LEVELS, width), np.float32)
-        return Quantizer(nothing, nothing, np.zeros(0, np.int64), codebook)
+        codebook = _train_codebook(np.zeros((1, dim), np.float32))
+        return Quantizer(rotation, nothing, nothing, np.zeros(0, np.int64), codebook, codebook)
+    sample = sample @ rotation
     few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
     length = np.float32(np.linalg.norm(few, axis=1).mean())
     sample = normalise(sample)
@@ -64,13 +73,28 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
         centroids, groups = _by_group(_means(sample, lists, centroids), tops)
     centroids *= length
     residuals = few - centroids[assign(few, tops, centroids, groups)]
+    books = _train_codebook(residuals), _train_codebook(centroids)
+    return Quantizer(rotation, tops, centroids, groups, *books)
+
+
+def _random_rotation(dim: int) -> Vectors:
+    """`(dim, dim)`, orthogonal, the same each time."""
+    normal = np.random.default_rng(0).normal(size=(dim, dim))
+    return np.ascontiguousarray(np.linalg.qr(normal)[0], np.float32)
+
+
+def _train_codebook(rows: Vectors) -> Vectors:
+    """`(numbers, 16, width)` of `(n, dim)` rows: two numbers together, where they are even."""
+    dim = rows.shape[1]
+    width = 2 - dim % 2
     quantizer = faiss.ProductQuantizer(dim, dim // width, 4)
     with _one_thread_each() as pool:
-        trained_on = np.resize(residuals, (max(len(few), FEWEST_TRAINED), dim))
+        few = rows[:: max(1, len(rows) // CODEBOOK_ROWS)]
+        trained_on = np.resize(few, (max(len(few), FEWEST_TRAINED), dim))
         pool.submit(quantizer.train, trained_on).result()
-    codebook = faiss.vector_to_array(quantizer.centroids).reshape(dim // width, LEVELS, width)
-    codebook += SMALLEST_STEP * np.arange(LEVELS, dtype=np.float32)[:, None]
-    return Quantizer(tops, centroids, groups, codebook)
+    found = faiss.vector_to_array(quantizer.centroids).reshape(dim // width, LEVELS, width)
+    codebook: Vectors = found + SMALLEST_STEP * np.arange(LEVELS, dtype=np.float32)[:, None]
+    return codebook
 
 
 def assign(rows: Vectors, tops: Vectors, centroids: Vectors, groups: Rows) -> Rows:
@@ -115,14 +139,15 @@ class ListFiller:
     def __post_init__(self) -> None:
         self._lists = np.full(self.row_count, -1, np.int32)
         self._codes = np.zeros((self.row_count, self.quantizer.code_bytes), np.uint8)
-        self._product_quantizer = self.quantizer.product_quantizer()
+        self._product_quantizer = product_quantizer(self.quantizer.codebook)
 
     def add(self, block: Vectors, start: int, lists: Rows) -> None:
         """The parts `(n, dim)` of rows from `start` on, with the list of each; -1 if not known."""
         present = np.flatnonzero(block.any(axis=1))
         if not len(present) or not self.quantizer.list_count:
             return
-        parts, lists, chosen = block[present], lists[present].copy(), self.quantizer
+        lists, chosen = lists[present].copy(), self.quantizer
+        parts = block[present] @ chosen.rotation
         new = np.flatnonzero(lists < 0)
         lists[new] = assign(parts[new], chosen.tops, chosen.centroids, chosen.groups)
         self._lists[start + present] = lists
@@ -136,11 +161,9 @@ class ListFiller:
         rows = rows[np.argsort(self._lists[rows], kind="stable")]
         sizes = np.bincount(self._lists[rows], minlength=chosen.list_count).astype(np.int64)
         arrays: list[npt.NDArray[np.generic]] = [
-            chosen.tops,
-            chosen.centroids,
-            chosen.groups,
-            chosen.codebook,
+            *(getattr(chosen, field.name) for field in fields(chosen)),
             sizes,
+            _list_codes(chosen),
         ]
         taken = list_bytes(sizes, chosen.code_bytes)
         lengths = [*(each.nbytes for each in arrays), int(taken.sum())]
@@ -159,23 +182,36 @@ class ListFiller:
 
     def _packed(self, rows: Rows, sizes: Rows) -> npt.NDArray[np.uint8]:
         """The bytes of successive lists of such sizes, which have these rows in turn."""
-        padded = -(-sizes // BLOCK_ROWS) * BLOCK_ROWS
+        whole = padded(sizes)
         inside = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        places = inside + np.repeat(np.cumsum(padded) - padded, sizes)
-        codes = np.zeros((int(padded.sum()), self._codes.shape[1]), np.uint8)
+        places = inside + np.repeat(np.cumsum(whole) - whole, sizes)
+        codes = np.zeros((int(whole.sum()), self._codes.shape[1]), np.uint8)
         ids = np.full(len(codes), -1, np.int64)
         codes[places], ids[places] = self._codes[rows], rows
-        blocks = codes.reshape(-1, BLOCK_ROWS, codes.shape[1])  # (blocks, 32, bytes)
-        nibbles = [each[:, ORDER] | each[:, ORDER + 16] << 4 for each in (blocks & 15, blocks >> 4)]
-        packed = np.concatenate(nibbles, axis=1).transpose(0, 2, 1).reshape(-1)
+        packed = _interleave(codes)
         taken, width = list_bytes(sizes, codes.shape[1]), codes.shape[1]
         found = np.empty(int(taken.sum()), np.uint8)
-        firsts, tops = np.cumsum(taken) - taken, np.cumsum(padded) - padded
-        for first, top, count in zip(firsts.tolist(), tops.tolist(), padded.tolist(), strict=True):
+        firsts, tops = np.cumsum(taken) - taken, np.cumsum(whole) - whole
+        for first, top, count in zip(firsts.tolist(), tops.tolist(), whole.tolist(), strict=True):
             end = first + count * width
             found[first:end] = packed[top * width : (top + count) * width]
             found[end : end + 8 * count] = ids[top : top + count].view(np.uint8)
         return found
+
+
+def _list_codes(chosen: Quantizer) -> npt.NDArray[np.uint8]:
+    """The bytes of the centroids' codes."""
+    codes = np.zeros((chosen.padded_lists, chosen.code_bytes), np.uint8)
+    quantizer = product_quantizer(chosen.list_codebook)
+    codes[: chosen.list_count] = quantizer.compute_codes(np.ascontiguousarray(chosen.centroids))
+    return _interleave(codes)
+
+
+def _interleave(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The bytes of codes `(rows, bytes)`, whole blocks of them, as FastScan reads them."""
+    blocks = codes.reshape(-1, BLOCK_ROWS, codes.shape[1])
+    nibbles = [each[:, ORDER] | each[:, ORDER + 16] << 4 for each in (blocks & 15, blocks >> 4)]
+    return np.concatenate(nibbles, axis=1).transpose(0, 2, 1).reshape(-1)
 
 
 def _header(lengths: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> bytes:

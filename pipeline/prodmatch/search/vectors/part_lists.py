@@ -13,7 +13,7 @@ from prodmatch.storage.atomic import link_or_copy, read_json, write_json
 from prodmatch.storage.vectors import Vectors, split_parts
 
 RESCORED = 4  # times the wanted rows, that codes find, are compared by their vectors
-FEWEST_RESCORED = 400
+FEWEST_RESCORED = 200
 FIRST_LISTS = 16  # that a query looks at, before it is tuned
 PARTS = ("text", "image")
 Rows = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ class PartLists:
         else:  # the other part of the query is zeros
             dim = len(query) // 2
             part = slice(dim) if query[:dim].any() else slice(dim, None)
-        near = ordered(rows, self.vectors.take(rows, part) @ query[part])
+        near = ordered(rows, self.vectors.compare(query, rows, part))
         return Neighbours(near.rows[:count], near.scores[:count])
 
     def save(self, path: Path) -> None:
