@@ -161,6 +161,38 @@ def test_rows_that_stay_keep_their_list_and_new_ones_are_added(tmp_path: Path) -
     assert max(kept.breadths) <= 1.6 * max(new.breadths)
 
 
+def uneven_rows(count: int, seed: int) -> Vectors:
+    """Rows of a text part alone that vary along few axes, with far-off values there."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_t(3, size=(count, 32)) * 0.8 ** np.arange(32)
+    return normalise(np.hstack([rows, np.zeros_like(rows)]))
+
+
+def test_lists_chosen_by_codes_of_centroids_are_the_nearest() -> None:
+    rows = uneven_rows(6000, 0)
+    index = build_index(lambda: [rows], 6000, 64, "codes")
+    lists, queries = (index.lists or ())[0], uneven_rows(50, 1)[:, :32]
+    shares = []
+    for query in queries @ lists.quantizer.rotation:
+        scores = lists.quantizer.centroids @ query
+        found, near = lists.nearest(query, 20)
+        np.testing.assert_allclose(near, scores[found], atol=1e-6)
+        shares.append(np.isin(np.argsort(-scores)[:20], found).mean())
+    assert lists.quantizer.list_count > 100
+    assert np.mean(shares) > 0.97
+
+
+def test_codes_lose_little_of_rows_that_vary_along_few_axes() -> None:
+    rows = uneven_rows(6000, 0)
+    index = build_index(lambda: [rows], 6000, 64, "codes")
+    lists, queries = (index.lists or ())[0], uneven_rows(50, 1)
+    lists.breadth = lists.quantizer.list_count
+    truth = exact_neighbours([rows], queries, 10)
+    found = lists.candidates(queries[:, :32], 20, None, 1.0)
+    shares = [np.isin(true.rows, near).mean() for true, near in zip(truth, found, strict=True)]
+    assert np.mean(shares) > 0.93
+
+
 def test_more_recall_is_looked_for_where_more_is_wanted() -> None:
     rows = random_rows(3000, 16)
     index = build_index(lambda: [rows], 3000, 16, "codes")

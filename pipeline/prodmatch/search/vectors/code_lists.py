@@ -2,9 +2,9 @@
 
 The file is one of safetensors: `rotation (dim, dim)`, and of rotated vectors `tops (groups, dim)`,
 `centroids (lists, dim)` in the order of their groups, `groups (lists,)`, `codebook (numbers, 16,
-width)`, `list_codebook` of the centroids, `sizes (lists,)`, `list_codes`, the bytes of the codes of
-the centroids, and `lists`, those of all lists. Codes are in blocks of 32 as FAISS's FastScan reads
-them; in a list the rows' ids follow.
+width)`, `list_codebook (dim, 16, 1)` of the centroids, `sizes (lists,)`, `list_codes`, the bytes of
+the centroids in codes, and `lists`, those of all lists. Codes are in blocks of 32 as FastScan, of
+FAISS, reads them; in a list the rows' ids follow.
 """
 
 import json
@@ -24,7 +24,7 @@ from prodmatch.storage.vectors import Vectors
 BLOCK_ROWS = 32
 LEVELS = 16  # of a code
 MOST_HEADER = 1 << 16  # bytes
-COMPARED = 1.5  # times the lists looked at, that codes find, are compared by their centroids
+COMPARED = 1.2  # times the lists looked at, that codes find, are compared by their centroids
 TENSORS = {
     "rotation": "F32",
     "tops": "F32",
@@ -49,13 +49,12 @@ class Quantizer:
     """What lists are chosen and codes are made by.
 
     Attributes:
-        rotation: `(dim, dim)`, at random: codes lose as much in every direction, so that a query
-            that lies along few axes is compared no worse.
+        rotation: `(dim, dim)`, which spreads over the numbers of a code what vectors vary by.
         tops: `(groups, dim)` of unit length, of rotated vectors as all that follows.
         centroids: `(lists, dim)` of one length, that of the mean row, in the order of their groups.
         groups: `(lists,)`, ascending: the group of each list.
         codebook: `(numbers, 16, width)` of what vectors differ from their centroids by.
-        list_codebook: of the same shape, of the centroids.
+        list_codebook: `(dim, 16, 1)` of the centroids.
     """
 
     rotation: Vectors
@@ -79,6 +78,11 @@ class Quantizer:
     def padded_lists(self) -> int:
         """As many, in whole blocks."""
         return -(-self.list_count // BLOCK_ROWS) * BLOCK_ROWS
+
+    @property
+    def list_code_bytes(self) -> int:
+        """Of a centroid."""
+        return (len(self.list_codebook) + 1) // 2
 
     @property
     def code_bytes(self) -> int:
@@ -122,9 +126,9 @@ class CodeLists:
             shapes == [2, 2, 3]
             and chosen.tops.shape[1] == chosen.dim == dim == len(chosen.codebook) * width
             and chosen.codebook.shape[1] == LEVELS
-            and chosen.list_codebook.shape == chosen.codebook.shape
+            and chosen.list_codebook.shape == (dim, LEVELS, 1)
             and chosen.rotation.shape == (dim, dim)
-            and self._list_codes.shape == (chosen.padded_lists * chosen.code_bytes,)
+            and self._list_codes.shape == (chosen.padded_lists * chosen.list_code_bytes,)
             and chosen.groups.shape == sizes.shape == (count,)
             and self._bytes.ndim == 1
             and bool((np.diff(chosen.groups) >= 0).all())

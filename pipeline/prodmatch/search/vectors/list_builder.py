@@ -50,11 +50,11 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
     all rows at once cost, and then some rounds of k-means over all of them.
     """
     dim = sample.shape[1]
-    rotation = _random_rotation(dim)
+    width, rotation = 2 - dim % 2, _choose_rotation(sample)
     if not len(sample):
         nothing = np.zeros((0, dim), np.float32)
-        codebook = _train_codebook(np.zeros((1, dim), np.float32))
-        return Quantizer(rotation, nothing, nothing, np.zeros(0, np.int64), codebook, codebook)
+        books = [_train_codebook(np.zeros((1, dim), np.float32), each) for each in (width, 1)]
+        return Quantizer(rotation, nothing, nothing, np.zeros(0, np.int64), *books)
     sample = sample @ rotation
     few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
     length = np.float32(np.linalg.norm(few, axis=1).mean())
@@ -73,20 +73,28 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
         centroids, groups = _by_group(_means(sample, lists, centroids), tops)
     centroids *= length
     residuals = few - centroids[assign(few, tops, centroids, groups)]
-    books = _train_codebook(residuals), _train_codebook(centroids)
+    books = [_train_codebook(residuals, width), _train_codebook(centroids, 1)]
     return Quantizer(rotation, tops, centroids, groups, *books)
 
 
-def _random_rotation(dim: int) -> Vectors:
-    """`(dim, dim)`, orthogonal, the same each time."""
-    normal = np.random.default_rng(0).normal(size=(dim, dim))
-    return np.ascontiguousarray(np.linalg.qr(normal)[0], np.float32)
+def _choose_rotation(sample: Vectors) -> Vectors:
+    """`(dim, dim)`, orthogonal: in turn a direction that rows vary much in and one of little.
+
+    A code of two numbers has 16 levels, so the first gets more of them than the second. Axes of the
+    same half are mixed at random, as far-off values along a single one would lie beyond all levels.
+    """
+    few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
+    axes = np.linalg.eigh(few.T @ few)[1][:, ::-1]
+    rng, rotation = np.random.default_rng(0), np.empty_like(axes)
+    for first, half in enumerate(np.array_split(axes, 2, axis=1)):
+        normal = rng.normal(size=(half.shape[1], half.shape[1]))
+        rotation[:, first::2] = half @ np.linalg.qr(normal)[0]
+    return np.ascontiguousarray(rotation, np.float32)
 
 
-def _train_codebook(rows: Vectors) -> Vectors:
-    """`(numbers, 16, width)` of `(n, dim)` rows: two numbers together, where they are even."""
+def _train_codebook(rows: Vectors, width: int) -> Vectors:
+    """`(numbers, 16, width)` of `(n, dim)` rows: so many numbers together."""
     dim = rows.shape[1]
-    width = 2 - dim % 2
     quantizer = faiss.ProductQuantizer(dim, dim // width, 4)
     with _one_thread_each() as pool:
         few = rows[:: max(1, len(rows) // CODEBOOK_ROWS)]
@@ -201,7 +209,7 @@ class ListFiller:
 
 def _list_codes(chosen: Quantizer) -> npt.NDArray[np.uint8]:
     """The bytes of the centroids' codes."""
-    codes = np.zeros((chosen.padded_lists, chosen.code_bytes), np.uint8)
+    codes = np.zeros((chosen.padded_lists, chosen.list_code_bytes), np.uint8)
     quantizer = product_quantizer(chosen.list_codebook)
     codes[: chosen.list_count] = quantizer.compute_codes(np.ascontiguousarray(chosen.centroids))
     return _interleave(codes)

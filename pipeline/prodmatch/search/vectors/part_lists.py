@@ -13,7 +13,7 @@ from prodmatch.storage.atomic import link_or_copy, read_json, write_json
 from prodmatch.storage.vectors import Vectors, split_parts
 
 RESCORED = 4  # times the wanted rows, that codes find, are compared by their vectors
-FEWEST_RESCORED = 200
+FEWEST_RESCORED = 300
 FIRST_LISTS = 16  # that a query looks at, before it is tuned
 PARTS = ("text", "image")
 Rows = npt.NDArray[np.int64]
