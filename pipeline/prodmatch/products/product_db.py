@@ -1,7 +1,6 @@
 """Products in SQLite: the catalogue's columns, filters over them, and BM25 over the text."""
 
 import functools
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products import phrases
+from prodmatch.products.codes import list_names, rows_of_codes
 from prodmatch.products.column_storage import restorer
 from prodmatch.products.conditions import nearest_values
 from prodmatch.products.filters import OWN, connect, find_rows, quote_name, suggest_values
@@ -29,8 +29,6 @@ from prodmatch.storage.generations import advise_instead_of
 if TYPE_CHECKING:
     from prodmatch.products.column_codes import ColumnCodes
 
-MOST_NAMES = 64  # words of a query that may be ids
-NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
 NO_ROWS = np.zeros(0, np.int64)
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COLUMNS = 16  # remembered, each with four bytes a product
@@ -134,12 +132,12 @@ class Products:
         return np.union1d(rows, self.rows_named(query))
 
     def rows_named(self, text: str) -> npt.NDArray[np.int64]:
-        """The rows whose id is this text, or a code in it, in any case; ascending."""
-        words = text.strip().split(maxsplit=MOST_NAMES)[:MOST_NAMES]
-        ids = [text.strip(), *(word for word in words if NAMES_ONE.fullmatch(word))]
+        """The rows whose id, or another code, is this text or one in it, in any case; ascending."""
+        ids = list_names(text)
         forms = {form for each in ids for form in (each, each.upper(), each.lower())}
         rows = {row for form in forms if (row := self.row_of(form)) is not None}
-        return np.array(sorted(rows), np.int64)
+        with self._connection() as connection:
+            return np.union1d(np.array([*rows], np.int64), rows_of_codes(connection, ids))
 
     def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.

@@ -15,6 +15,7 @@ from prodmatch.errors import StoreError
 from prodmatch.lexical.bm25 import PostingsBuilder
 from prodmatch.lexical.synonyms import PhraseFinder, Synonyms
 from prodmatch.lexical.terms import split_terms
+from prodmatch.products.codes import write_codes
 from prodmatch.products.column_storage import (
     BIG_INTEGER,
     BOOLEAN,
@@ -62,6 +63,7 @@ def write_products(
                 "CREATE INDEX spaced_ids ON products (trim(product_id)) "
                 "WHERE trim(product_id) <> product_id"
             )
+            write_codes(connection, [name for name in columns if name != "product_id"])
             postings.write(connection)
             connection.execute("COMMIT")
         finally:

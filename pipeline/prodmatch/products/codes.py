@@ -1,0 +1,71 @@
+"""Codes in columns that are not searched, such as `ean` and `mpn`: typed, they name products."""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from prodmatch.lexical.folding import fold
+from prodmatch.products.conditions import name_words
+from prodmatch.products.filters import quote_name
+
+COLUMN = re.compile(
+    r"skus?|gtins?\d*|eans?\d*|upc[ae]?s?|mpns?|asins?|isbns?\d*|barcodes?|partn(?:o|umber)|"
+    r"modeln(?:o|umber)|artn(?:o|r)|artikeln(?:r|ummer)|articlen(?:o|umber)|itemn(?:o|umber)"
+)
+CODE = re.compile(r"(?=.*\d)(?=.*[a-z]).{4,40}|\d{6,40}")  # no "13" and no "4gb"
+NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
+MOST_NAMES = 64  # words of a query that may be ids
+FEW_PRODUCTS = 10  # a code that more of them have names none
+
+
+def is_code_column(name: str) -> bool:
+    """Whether a column of this name holds codes of products."""
+    words = name_words(name)
+    return any(map(COLUMN.fullmatch, [*words, "".join(words[-2:])]))
+
+
+def list_names(text: str) -> list[str]:
+    """The text and the words in it that may be ids or codes."""
+    words = text.strip().split(maxsplit=MOST_NAMES)[:MOST_NAMES]
+    return [text.strip(), *filter(NAMES_ONE.fullmatch, words)]
+
+
+def plain_code(text: str) -> str:
+    """The letters and digits of a text, where they may be a code; else empty."""
+    code = "".join(filter(str.isalnum, fold(text)))
+    return code if CODE.fullmatch(code) else ""
+
+
+def write_codes(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
+    """Writes the table `codes` of the products that stand in the database already."""
+    connection.execute("CREATE TABLE codes (code TEXT, row INTEGER)")
+    for name in filter(is_code_column, columns):
+        column = quote_name(name)
+        values = connection.execute(f"SELECT {column}, row FROM products WHERE {column} NOT NULL")
+        connection.executemany("INSERT INTO codes VALUES (?, ?)", _read_codes(values))
+    connection.execute("CREATE INDEX codes_by_code ON codes (code)")
+
+
+def rows_of_codes(connection: sqlite3.Connection, texts: Iterable[str]) -> npt.NDArray[np.int64]:
+    """The rows of the products that have one of these codes, however it is written; ascending."""
+    rows: set[int] = set()
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'codes'").fetchone():
+        query = f"SELECT DISTINCT row FROM codes WHERE code = ? LIMIT {FEW_PRODUCTS + 1}"
+        for code in {code for text in texts if (code := plain_code(text))}:
+            found = [row for (row,) in connection.execute(query, (code,))]
+            rows.update(found if len(found) <= FEW_PRODUCTS else ())
+    return np.array(sorted(rows), np.int64)
+
+
+def _read_codes(values: Iterable[tuple[object, int]]) -> Iterator[tuple[str, int]]:
+    for value, row in values:
+        if code := plain_code(_written(value)):
+            yield code, row
+
+
+def _written(value: object) -> str:
+    """A value as people write it: a whole number of a column of doubles has no fraction."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,75 @@
+"""A code of a product, typed in any spelling, finds it though its column is not searched."""
+
+import sqlite3
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from prodmatch.products.codes import is_code_column
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
+
+COLUMNS: dict[str, list[object]] = {
+    "ean": ["4006381333931", "5901234123457", None],
+    "gtin": [4006381333931, 5901234123457, None],
+    "GTIN13": [4006381333931.0, 5901234123457.0, None],
+    "upc": ["036000291452", "012345678905", ""],
+    "isbn": ["978-0-7475-3849-3", "0-7432-6951-9", None],
+    "sku": ["MK-DHP453Z", "B.GSR/12", "red"],
+    "Variant SKU": ["MK DHP453Z", "B GSR 12", "s"],
+    "mpn": ["GSR 12V-15", "W 712/95", "x"],
+    "part_no": ["002.638.50", "802.758.87", None],
+    "modelNumber": ["WH-1000XM5", "WF-1000XM4", None],
+    "barcode": ["00012345678905", "4006381333931", "n/a"],
+}
+
+
+def open_products(folder: Path, columns: dict[str, list[object]]) -> Products:
+    rows = len(next(iter(columns.values())))
+    ids = [f"p{row}" for row in range(rows)]
+    table = pa.table({"product_id": ids, "text": ["mug"] * rows, **columns})
+    write_products(folder / "products.sqlite", table.schema, table.to_batches())
+    return Products(folder / "products.sqlite")
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_code_finds_its_product_in_any_spelling(tmp_path: Path, name: str) -> None:
+    products = open_products(tmp_path, {name: COLUMNS[name]})
+    for row, value in enumerate(COLUMNS[name][:2]):
+        code = str(int(value) if isinstance(value, float) else value)
+        plain = "".join(filter(str.isalnum, code))
+        for typed in (code, plain, plain.lower(), code.replace("-", " "), f" {code} "):
+            assert products.rows_named(typed).tolist() == [row]
+            assert products.match(typed).named.tolist() == [row]
+        assert products.rows_named(f"a case for {plain}").tolist() == [row]
+        assert products.rows_named(plain[:-1]).tolist() == []
+
+
+@pytest.mark.parametrize("text", ["red", "s", "x", "n/a", "mug", "", "5", "s2"])
+def test_other_words_name_none(tmp_path: Path, text: str) -> None:
+    columns: dict[str, list[object]] = {
+        "sku": ["red", "s"],
+        "mpn": ["x", "n/a"],
+        "ean": ["5", "s2"],
+    }
+    assert open_products(tmp_path, columns).rows_named(text).tolist() == []
+
+
+def test_a_code_of_many_products_names_none(tmp_path: Path) -> None:
+    products = open_products(tmp_path, {"sku": ["AB-1234"] * 11 + ["CD-1234"] * 10})
+    assert products.rows_named("ab1234").tolist() == []
+    assert products.rows_named("cd1234").tolist() == list(range(11, 21))
+
+
+def test_only_columns_of_codes_are_looked_at() -> None:
+    assert all(map(is_code_column, COLUMNS))
+    names = ("id", "title", "price", "model", "type", "hs_code", "category_id", "colour", "phone")
+    assert not any(map(is_code_column, names))
+
+
+def test_a_generation_of_before_has_no_codes(tmp_path: Path) -> None:
+    open_products(tmp_path, {"ean": ["4006381333931"]}).close()
+    with sqlite3.connect(tmp_path / "products.sqlite") as connection:
+        connection.execute("DROP TABLE codes")
+    assert Products(tmp_path / "products.sqlite").rows_named("4006381333931").tolist() == []
