@@ -71,6 +71,13 @@ def test_a_log_in_many_parts_has_each_user_in_one(
         [datetime(2026, 1, day, tzinfo=UTC).date() for day in (1, 31)],
         [datetime(2026, 1, day, tzinfo=UTC).timestamp() for day in (1, 31)],
         [int(datetime(2026, 1, day, tzinfo=UTC).timestamp()) for day in (1, 31)],
+        [int(datetime(2026, 1, day, tzinfo=UTC).timestamp() * 1_000) for day in (1, 31)],
+        [datetime(2026, 1, day, tzinfo=UTC).timestamp() * 1e6 for day in (1, 31)],
+        [int(datetime(2026, 1, day, tzinfo=UTC).timestamp()) * 10**9 for day in (1, 31)],
+        [20260101, 20260131],
+        ["20260101", "20260131"],
+        ["2026-01-01", "2026-01-31T00:00:00Z"],
+        ["2026-01-01T02:00:00+02:00", "1769817600"],
         ["2026-01-01", "2026-01-31"],
         ["2026-01-01T00:00:00", "2026-01-31T00:00:00"],
         ["2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z"],
@@ -81,6 +88,21 @@ def test_a_weight_falls_by_a_half_in_a_half_life(times: list[object], tmp_path: 
     path = write(tmp_path / "log.parquet", user=["a"] * 2, product_id=["p1", "p2"], time=times)
     (found,) = read(path, tmp_path)
     np.testing.assert_allclose(found.weights, [0.5, 1.0], atol=1e-6)
+
+
+def test_a_time_that_cannot_be_read_is_the_oldest_and_a_warning(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "log.parquet",
+        user=["a"] * 4,
+        product_id=["p1", "p2", "p3", "p4"],
+        time=["2026-01-31", "2026-13-04", "", "2026-01-01"],
+    )
+    parts, report = split_log(path, IDS, tmp_path, LogSettings())
+    (found,) = (read_part(part, LogSettings()) for part in parts)
+    np.testing.assert_allclose(found.weights, [0.5**20, 0.5**20, 0.5, 1.0], atol=1e-6)
+    assert report.used == 4
+    (warning,) = report.warnings(path)
+    assert "1 times cannot be read, such as '2026-13-04'; these events count as the old" in warning
 
 
 def test_kinds_of_events_have_weights_and_unknown_ones_are_named(tmp_path: Path) -> None:
@@ -159,7 +181,7 @@ def test_numbers_are_ids(tmp_path: Path) -> None:
         ),
         (
             {"user": ["a"], "product_id": ["p1"], "time": ["yesterday"]},
-            "a time cannot be read .*yesterday",
+            "1 of 1 times cannot be read, such as 'yesterday'",
         ),
     ],
 )

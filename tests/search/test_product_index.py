@@ -166,3 +166,10 @@ def test_an_index_may_be_asked_from_another_folder(
     assert "img" in index.search("red shirt")._repr_html_()
     monkeypatch.chdir("/")
     assert "img" in index.search("red shirt")._repr_html_()
+
+
+def test_weight_on_words_alone_is_refused_for_a_query_without_words(index: ProductIndex) -> None:
+    with pytest.raises(QueryError, match="all weight is on lexical, and the query has no words"):
+        index.search(like="p0001", weights={"lexical": 1})
+    assert index.search(like="p0001", weights={"lexical": 1, "text": 0.1})[0].score > 0
+    assert index.search("red", weights={"lexical": 1})[0].score > 0

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, read_records
 from prodmatch.errors import CatalogueError, DamagedError, QueryError
+from prodmatch.histories.times import NO_TIME, Seconds, read_times
 from prodmatch.storage.atomic import new_scratch_file
 
 EVENTS = {"view": 1.0, "click": 1.0, "like": 3.0, "cart": 3.0, "purchase": 5.0, "return": -3.0}
@@ -27,6 +28,7 @@ MOST_EVENTS = 100  # of a user that count, the newest; the older ones are only v
 HALF_LIFE_EVENTS = 20.0  # of an event's weight where the log has no times
 MOST_HALF_LIVES = 20.0  # that a weight falls by
 SECONDS_OF_DAY = 86_400.0
+TIMES = "Give timestamps, ISO 8601 such as 2026-01-31T12:00:00, or seconds since 1970."
 PART_SCHEMA = pa.schema(
     [("user", pa.string()), ("row", pa.int32()), ("time", pa.float64()), ("weight", pa.float32())]
 )
@@ -60,6 +62,7 @@ class LogReport:
     used: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     other_events: Counter[str] = field(default_factory=Counter)  # kinds without a weight
+    unread_times: Counter[str] = field(default_factory=Counter)  # what is no time
 
     def warnings(self, path: Path) -> list[str]:
         """What a person should know of it."""
@@ -68,6 +71,12 @@ class LogReport:
             kinds = ", ".join(f"{kind!r} ({n})" for kind, n in self.other_events.most_common(5))
             found.append(
                 f"{path}: kinds of events without a weight count {OTHER_EVENT:g}: {kinds}."
+            )
+        if self.unread_times:
+            example, _ = self.unread_times.most_common(1)[0]
+            found.append(
+                f"{path}: {self.unread_times.total()} times cannot be read, such as "
+                f"{example[:80]!r}; these events count as the oldest. {TIMES}"
             )
         if self.rejects["unknown_product"] > self.rows / 2:
             found.append(
@@ -104,7 +113,8 @@ def split_log(
 
     Args:
         path: a Parquet file or a directory of them, or CSV or JSON lines, with `user`,
-            `product_id` and, where there are any, `time` (timestamps, ISO 8601 or seconds) and
+            `product_id` and, where there are any, `time` (timestamps, ISO 8601, or seconds and
+            parts of them) and
             `event`. Rows without a time are the oldest, in the order of the file.
         product_ids: of the index, row by row.
         scratch: a directory for the parts.
@@ -241,9 +251,9 @@ def _read_batch(
     good = ~(no_user | no_product | unknown)
     report.used += int(good.sum())
     weights = _event_weights(batch, settings, good, report)
-    times = _read_times(batch["time"]) if "time" in batch.column_names else np.array([])
-    if not len(times):
-        times = np.full(len(batch), -np.inf)
+    times = np.full(len(batch), NO_TIME)
+    if "time" in batch.column_names:
+        times = _check_times(batch["time"], report)
     columns = [users, rows, pa.array(times), pa.array(weights, pa.float32())]
     return pa.Table.from_arrays(columns, schema=PART_SCHEMA).filter(pa.array(~no_user))
 
@@ -272,35 +282,19 @@ def _event_weights(
     return np.asarray(np.array([*known, OTHER_EVENT])[codes], np.float32)
 
 
-def _read_times(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Seconds since 1970, minus infinity where there is none."""
-    array = column.combine_chunks()
+def _check_times(column: pa.ChunkedArray, report: LogReport) -> Seconds:
+    """Seconds since 1970; what is no time counts as none, where it is the exception."""
     try:
-        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-            array = _parse_times(array)
-        if pa.types.is_date(array.type):
-            array = array.cast(pa.timestamp("us"))
-        if pa.types.is_timestamp(array.type):
-            micros = array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.int64())
-            array = pc.divide(micros.cast(pa.float64()), 1e6)
-        seconds = array.cast(pa.float64(), safe=False)
+        seconds, unread = read_times(column)
     except pa.ArrowException as error:
+        raise QueryError(f"`histories`: times cannot be read ({error}). {TIMES}") from error
+    if 2 * len(unread) > len(column) - column.null_count:
         raise QueryError(
-            f"`histories`: a time cannot be read ({error}). Give timestamps, ISO 8601 such as "
-            "2026-01-31T12:00:00, or seconds since 1970."
-        ) from error
-    filled = pc.fill_null(seconds, float("-inf")).to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(filled), filled, -np.inf)
-
-
-def _parse_times(texts: pa.Array) -> pa.Array:
-    """Texts as numbers or, if they are none, as timestamps with or without a zone."""
-    for kind in (pa.float64(), pa.timestamp("us")):
-        try:
-            return texts.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return texts.cast(pa.timestamp("us", "UTC"))
+            f"`histories`: {len(unread)} of {len(column)} times cannot be read, such as "
+            f"{unread[0][:80]!r}. {TIMES}"
+        )
+    report.unread_times += Counter(unread)
+    return seconds
 
 
 def read_product_ids(generation: Path) -> pa.Array:

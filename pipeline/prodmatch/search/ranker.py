@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.errors import QueryError
 from prodmatch.lexical.bm25 import Matches
 from prodmatch.model.description import Calibration
 from prodmatch.products.product_db import Products
@@ -145,11 +146,20 @@ class Ranker:
         return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
     def _weights(self, signals: Signals) -> dict[str, float]:
-        """Those given; else the index's, as far as each signal knows the words of the query."""
-        if self.encoded.weights:
-            return check_weights(self.encoded.weights)
-        if self.encoded.has_image:
-            return dict(self.default_weights)
+        """Those given; else the index's, as far as each signal knows the words of the query.
+
+        Raises:
+            QueryError: all weight is on words, and the query has none.
+        """
+        given = self.encoded.weights
+        weights = check_weights(given) if given else dict(self.default_weights)
+        if not signals.has_words and not weights["text"] + weights["image"]:
+            raise QueryError(
+                "`weights`: all weight is on lexical, and the query has no words. Give some to "
+                "text or image."
+            )
+        if given or self.encoded.has_image:
+            return weights
         return query_weights(self.default_weights, signals, self.encoded.familiarity)
 
     def _signals(self, rows: Rows, matches: Matches | None) -> Signals:
