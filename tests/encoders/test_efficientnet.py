@@ -1,5 +1,7 @@
 """EfficientNet-Lite0: pooled features, grids, and a class vector of the likeliest classes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +197,9 @@ def test_class_names_are_the_lines_of_a_file_and_part_of_the_fingerprint(folder:
     (folder / CLASS_NAMES).write_text("a photo of a café\na photo of a mug\n", "utf-8")
     assert read_class_names(folder) == ["a photo of a café", "a photo of a mug"]
     assert image_fingerprint(folder, SPEC) != without
+
+
+def test_it_is_loaded_without_the_models_of_torchvision() -> None:
+    program = "import sys, prodmatch.encoders.image; print('torchvision' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"

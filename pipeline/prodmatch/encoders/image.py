@@ -9,14 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.efficientnet import LITE0, Lite0Features, load_lite0
 from prodmatch.encoders.lanes import map_in_lanes
-from prodmatch.errors import ModelError
 from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.vectors import Vectors
@@ -125,34 +122,7 @@ def load_network(folder: Path, spec: ImageSpec, *, folded: bool = True) -> Image
     """
     if spec.architecture == LITE0:
         return load_lite0(folder, folded=folded)
-    return load_resnet(folder, spec)
+    from prodmatch.encoders.resnet import load_resnet  # it loads torchvision: seconds
 
-
-def load_resnet(folder: Path, spec: ImageSpec) -> ResnetFeatures:
-    """A torchvision ResNet without its classifier, in float32.
-
-    Raises:
-        ModelError: torchvision has none of that name, or the weights are of another.
-    """
-    architecture = spec.architecture
-    if "resne" not in architecture or architecture not in torchvision.models.list_models():
-        raise ModelError(
-            f"{folder}: {architecture!r} is no ResNet of torchvision; name one such as resnet18."
-        )
-    weights = folder / "model.safetensors"
-    resnet = torchvision.models.get_model(architecture, weights=None)
-    dim = int(resnet.fc.in_features)
-    resnet.fc = nn.Identity()
-    try:
-        state = load_file(weights)
-        state = {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in state.items()
-            if not name.startswith("fc.")
-        }
-        resnet.load_state_dict(state)
-    except FileNotFoundError as error:
-        raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
-    except Exception as error:
-        raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
+    resnet, dim = load_resnet(folder, spec.architecture)
     return ResnetFeatures(resnet, spec, dim)
