@@ -51,6 +51,7 @@ from prodmatch.storage.vectors import Vectors
 logger = logging.getLogger(__name__)
 
 NEIGHBOURS = 10
+SPARE = 0.25  # of what an index may miss: it is tuned on other queries than it is measured with
 MOST_NAMED = 20  # words that no product contains
 SynonymsChoice = Path | str | Literal[False] | None
 # Of an embedding's columns, not of the catalogue's.
@@ -175,7 +176,7 @@ class _Built:
 
 def _choose(job: _Job, kinds: Sequence[Kind], min_recall: float) -> tuple[AnnIndex, dict[str, Any]]:
     """The first index that finds enough, and what the manifest says of it."""
-    wanted = max(WANTED_RECALL, min_recall)
+    wanted = max(WANTED_RECALL, min_recall + (1 - min_recall) * SPARE)
     first, *others = kinds
     built = _try(job, first, wanted)
     for kind in others:

@@ -102,6 +102,20 @@ def test_an_index_that_finds_too_little_is_not_published(tmp_path: Path, tiny: M
     assert index_embeddings(store, kind="sq8", limits=IndexLimits(min_recall=0.0)).generation == 2
 
 
+def test_lists_are_tuned_to_more_than_the_recall_below_which_they_are_refused(
+    tmp_path: Path, tiny: Model
+) -> None:
+    store, breadths = tmp_path / "store", []
+    save_embeddings(store, tiny, random_parts(ROWS, 0))
+    for least in (0.9, 0.986):
+        index_embeddings(store, kind="codes", limits=IndexLimits(min_recall=least))
+        index = AnnIndex.open(
+            open_generation(store).folder / "index.faiss", row_count=ROWS, dim=2 * DIM
+        )
+        breadths.append(index.breadths[1])
+    assert breadths[0] < breadths[1]
+
+
 def test_an_index_that_looks_at_two_lists_alone_is_refused(
     tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

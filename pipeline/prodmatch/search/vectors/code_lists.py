@@ -190,10 +190,10 @@ class CodeLists:
         return lists[chosen], scores[chosen]
 
     def widen(self) -> bool:
-        """Looks at half as many lists again; False where it looks at all."""
+        """Looks at a quarter more lists; False where it looks at all."""
         if self.breadth >= self.quantizer.list_count:
             return False
-        wider = max(self.breadth + 1, self.breadth * 3 // 2)
+        wider = max(self.breadth + 1, self.breadth * 5 // 4)
         self.breadth = min(self.quantizer.list_count, wider)
         return True
 

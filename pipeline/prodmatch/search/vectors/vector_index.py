@@ -63,7 +63,7 @@ class AnnIndex:
         return [int(self._index.hnsw.efSearch)] if self.follows_links else []
 
     def widen(self) -> bool:
-        """Looks at half as much again for each query; False where it looks at all."""
+        """Looks at more for each query; False where it looks at all."""
         if self.lists is not None:
             return any([lists.widen() for lists in self.lists])
         if not self.follows_links or self.breadths[0] >= self.row_count:
