@@ -74,6 +74,11 @@ def prefixes() -> Iterator[tuple[str, str]]:
     return ((code, code[:-cut]) for code in LONG_CODES for cut in range(1, 5))
 
 
+def beginnings() -> Iterator[tuple[str, str]]:
+    for code in ("DHP453RFE", "SMG991BDS", "MZ77E1T0BEU", "KDL40W605B", "RTX4090OC", "GSR120LI"):
+        yield from ((code, code[:-cut].lower()) for cut in range(1, 5))
+
+
 def characters() -> Iterator[tuple[str, str]]:
     for said, typed in CHARACTERS.items():
         yield from ((said, typed), (typed, said), (typed.upper(), said))
@@ -133,6 +138,7 @@ KINDS = (
     units,
     apostrophes,
     prefixes,
+    beginnings,
     characters,
 )
 CASES = [(kind.__name__, *case) for kind in KINDS for case in kind()]
@@ -179,11 +185,21 @@ def test_decimal_numbers_are_not_the_numbers_without_the_point(tmp_path: Path) -
     assert Products(tmp_path / "p.sqlite").match("45").rows.tolist() == [1]
 
 
+@pytest.mark.parametrize("kind", [codes, beginnings])
+def test_what_a_code_names_is_named_in_every_spelling(
+    shop: Products, kind: Callable[[], Iterator[tuple[str, str]]]
+) -> None:
+    cases = [(row, case) for row, case in enumerate(CASES) if case[0] == kind.__name__]
+    few = [(row, case) for row, case in cases if len(shop.rows_with(case[2])) <= 10]
+    assert len(few) >= 20
+    assert [case for row, case in few if row not in shop.match(case[2]).named] == []
+
+
 def test_codes_are_not_stemmed() -> None:
     assert Stemmer().stems(["shirts", "y12s", "4ms", "xs"]) == ["shirt", "y12s", "4ms", "xs"]
 
 
-@pytest.mark.parametrize("kind", [models, units, apostrophes, characters])
+@pytest.mark.parametrize("kind", [models, units, apostrophes, characters, beginnings])
 def test_what_is_not_wanted_is_left_out_in_every_spelling(
     shop: Products, kind: Callable[[], Iterator[tuple[str, str]]]
 ) -> None:

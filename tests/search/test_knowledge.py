@@ -43,8 +43,9 @@ def knowledge_of(index: ProductIndex, tokens: list[str], text: str) -> float:
         ("b07x", 0.0),  # spelled letter by letter
         ("x", 0.0),
         ("x red", 0.75),
-        ("wh-1000xm", 6 / 8),
-        ("100063", 4 / 6),  # digits in the middle of a word mean nothing
+        ("wh-1000xm", 0.0),  # short pieces of a code mean nothing
+        ("red wh-1000xm", 7 / 11),
+        ("100063", 0.0),  # nor do numbers alone
         ("", 0.0),
         ("-", 0.0),
     ],

@@ -206,11 +206,11 @@ class PostingsReader:
     def rows_with(self, words: str) -> npt.NDArray[np.int64]:
         """The rows that say all these words, however they are written, ascending.
 
-        "480 gb" is in "480GB" and "iphone13" in "iPhone 13".
+        "480 gb" is in "480GB", "iphone13" in "iPhone 13", and "dhp453" in "DHP453Z".
         """
         found = np.zeros(0, np.int64)
         for written in {words, apart(words)}:
-            terms = query_terms(written, self.count_of)
+            terms = [self._complete(term) for term in query_terms(written, self.count_of)]
             terms = [term for term in terms if term.weight == 1] or terms
             rows = [self._rows_of_any(term.forms) for term in terms]
             if rows:

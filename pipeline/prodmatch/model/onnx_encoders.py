@@ -11,6 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 from tokenizers import Tokenizer
 
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.terms import names_one
 from prodmatch.model.description import ModelDescription, read_description
 from prodmatch.model.heads import Heads
 from prodmatch.model.onnx_session import Session, open_session
@@ -21,6 +23,8 @@ from prodmatch.storage.vectors import Vectors
 ROWS = 32
 UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 SIGNS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # of Chinese, Japanese, Korean
+LONG_CODE = 5  # letters and digits of a word, from which on it may be a code
+CODE_PIECE = 4  # letters of a token in a code, from which on it is a word: "galaxy" in "galaxys21"
 MIN_SIGNS = 2_000  # in the vocabulary of an encoder that knows them
 
 
@@ -101,19 +105,24 @@ class QueryEncoders:
         """The share of a text's letters and digits in tokens that mean something, in 0..1.
 
         Unknown tokens mean nothing, nor do single letters, which any text can be spelled from,
-        unless it is a script of which the encoder knows thousands of signs.
+        unless it is a script of which the encoder knows thousands of signs; nor short pieces of a
+        code, nor numbers alone.
         """
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        codes = [each.span() for each in re.finditer(r"\S+", text) if _is_long_code(each.group())]
         known = total = 0
+        has_words = False
         for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
             piece = text[start:end]
             count = sum(map(str.isalnum, piece))
             inside = start > 0 and text[start - 1].isalnum()
             is_code = inside and any(map(str.isdigit, piece))
+            is_code |= count < CODE_PIECE and any(first <= start < last for first, last in codes)
             total += count
             if token not in UNKNOWN_TOKENS and not is_code and (count > 1 or self._is_sign(piece)):
                 known += count
-        return known / total if total else 0.0
+                has_words |= any(map(str.isalpha, piece))
+        return known / total if total and has_words else 0.0
 
     def _is_sign(self, piece: str) -> bool:
         """Whether a single letter is a word of a script that the encoder knows."""
@@ -155,3 +164,9 @@ class QueryEncoders:
             if name not in self._sessions:
                 self._sessions[name] = open_session(self.folder / name, long_lived=self._long_lived)
             return self._sessions[name]
+
+
+def _is_long_code(word: str) -> bool:
+    """Whether a word is a code, such as a model number, and no size, price or year."""
+    plain = "".join(filter(str.isalnum, fold(word)))
+    return len(plain) >= LONG_CODE and names_one(plain)

@@ -294,7 +294,7 @@ class Products:
                     (product_id.strip(),),
                 ).fetchone()
             )
-        return None if found is None else int(found[0])
+            return None if found is None else int(found[0])
 
     def titles(self, product_ids: Iterable[str]) -> dict[str, str]:
         """The titles of those of these products that there are and that have one."""
@@ -367,7 +367,8 @@ class Products:
     def _reader(self) -> Iterator["_Reader"]:
         """What reads for one call; what damaged bytes lead to is raised as such.
 
-        `LookupError` is rows that are not there, `ValueError` names and arrays that are cut.
+        `LookupError` is rows that are not there, `ValueError` names and arrays that are cut,
+        `TypeError` a number that is none.
         """
         with self._lock:
             if self._closed:
@@ -375,7 +376,7 @@ class Products:
             reader = self._idle.pop() if self._idle else _Reader(connect(self.path))
         try:
             yield reader
-        except (sqlite3.DatabaseError, LookupError, ValueError) as error:
+        except (sqlite3.DatabaseError, LookupError, ValueError, TypeError) as error:
             raise self._damage(f"cannot be read ({error})") from error
         finally:
             with self._lock:
