@@ -161,6 +161,15 @@ def test_rows_that_stay_keep_their_list_and_new_ones_are_added(tmp_path: Path) -
     assert max(kept.breadths) <= 1.6 * max(new.breadths)
 
 
+def test_centroids_with_equal_codes_are_compared_too() -> None:
+    rows = random_rows(700, 2)  # a part of one number, so that there are few directions
+    index = build_index(lambda: [rows], 700, 2, "codes")
+    for lists in index.lists or ():
+        lists.breadth = lists.quantizer.list_count * 2 // 3
+    for query, found in zip(rows[:50], index.search(rows[:50], 10), strict=True):
+        np.testing.assert_allclose(found.scores[0], query @ query, atol=1e-3)
+
+
 def uneven_rows(count: int, seed: int) -> Vectors:
     """Rows of a text part alone that vary along few axes, with far-off values there."""
     rng = np.random.default_rng(seed)

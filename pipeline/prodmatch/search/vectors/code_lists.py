@@ -183,8 +183,9 @@ class CodeLists:
         centroids, compared = self.quantizer.centroids, math.ceil(COMPARED * count)
         lists = np.arange(len(centroids))
         if compared < len(lists):
-            lists = self._centroids.search(query[None], compared)[1][0]
-            lists = lists[lists >= 0]  # FAISS fills up with -1
+            found = self._centroids.search(query[None], compared)[1][0]
+            if (found >= 0).all():  # else FAISS, for which the lowest scores are none, fills up
+                lists = found
         scores = centroids[lists] @ query
         chosen = np.argpartition(-scores, count - 1)[:count]
         return lists[chosen], scores[chosen]
