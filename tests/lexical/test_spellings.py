@@ -75,7 +75,7 @@ def prefixes() -> Iterator[tuple[str, str]]:
 
 
 def beginnings() -> Iterator[tuple[str, str]]:
-    for code in ("DHP453RFE", "SMG991BDS", "MZ77E1T0BEU", "KDL40W605B", "RTX4090OC", "GSR120LI"):
+    for code in ("DHP453RFE", "SMG991BDS", "MZ77E1T0BEU", "KDL40W605B", "RTX4090OC", "GSR12000LI"):
         yield from ((code, code[:-cut].lower()) for cut in range(1, 5))
 
 

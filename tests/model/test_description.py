@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 import torchvision
@@ -27,7 +29,7 @@ from prodmatch.index import index_embeddings
 from prodmatch.model.description import Calibration, Model, open_model
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.search.product_index import open_index
-from prodmatch.search.scoring import Signals, rank
+from prodmatch.search.scoring import Ranked, Signals, learn, rank
 from prodmatch.train import HeadSettings, fit_heads
 
 
@@ -214,9 +216,18 @@ def signals(**changes: object) -> Signals:
     return Signals(**{**parts, **changes})  # type: ignore[arg-type]
 
 
+def score(
+    rows: npt.NDArray[np.int64],
+    found: Signals,
+    weights: Mapping[str, float],
+    calibration: Calibration,
+) -> Ranked:
+    return rank(rows, found, learn(found, weights, ()), calibration)
+
+
 def test_scores_are_the_weighted_sum_of_the_legs(model: Model) -> None:
     weights = {"lexical": 1.0, "text": 0.4, "image": 0.6}
-    ranked = rank(np.arange(3), signals(), weights, model.description.calibration)
+    ranked = score(np.arange(3), signals(), weights, model.description.calibration)
     np.testing.assert_allclose(
         ranked.score, [0.5 + 0.02 + 0.06, 0.25 + 0.1 + 0, 0 + 0.06 + 0.12], atol=1e-6
     )
@@ -248,7 +259,7 @@ def test_a_missing_half_neither_favours_nor_punishes(without: str) -> None:
     shares = []
     for _ in range(50):
         found = many_signals(rng, without=without)
-        ranked = rank(np.arange(1000), found, weights, Calibration())
+        ranked = score(np.arange(1000), found, weights, Calibration())
         lacking = ~(found.has_text & found.has_image)
         shares.append(lacking[np.argsort(-ranked.score)[:100]].mean())
         part = ranked.text if without == "text" else ranked.image
@@ -258,13 +269,13 @@ def test_a_missing_half_neither_favours_nor_punishes(without: str) -> None:
 
 def test_a_half_without_weight_stands_in_for_nothing() -> None:
     found = many_signals(np.random.default_rng(0), without="image")
-    ranked = rank(np.arange(1000), found, {"lexical": 0, "text": 0, "image": 1}, Calibration())
+    ranked = score(np.arange(1000), found, {"lexical": 0, "text": 0, "image": 1}, Calibration())
     np.testing.assert_array_equal(ranked.score[~found.has_image], 0.0)
 
 
 def test_a_leg_that_is_asked_for_alone_ranks_alone(model: Model) -> None:
-    ranked = rank(np.arange(3), signals(), {"lexical": 0, "text": 0, "image": 1}, Calibration())
+    ranked = score(np.arange(3), signals(), {"lexical": 0, "text": 0, "image": 1}, Calibration())
     np.testing.assert_allclose(ranked.score, [0.2, 0.0, 0.4], atol=1e-6)
     pictures = signals(lexical=np.zeros(3, np.float32), has_words=False)
-    ranked = rank(np.arange(3), pictures, {"lexical": 2, "text": 1, "image": 1}, Calibration())
+    ranked = score(np.arange(3), pictures, {"lexical": 2, "text": 1, "image": 1}, Calibration())
     np.testing.assert_allclose(ranked.score, [0.15, 0.25, 0.35], atol=1e-6)
