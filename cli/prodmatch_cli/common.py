@@ -1,6 +1,7 @@
 """What every command has: its log, a file of options, and a variable for each option."""
 
 import logging
+import os
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 from prodmatch_cli import logs
 from prodmatch_cli.config import DEFAULT_FILE, SHARED, option_name, read_defaults
 from prodmatch_cli.options import PATH
+from prodmatch_cli.unknown_variables import find_slips
 
 logger = logging.getLogger(__name__)
 VALUES = "prodmatch.common"  # in the context's `meta`: the values of these options so far
@@ -79,4 +81,6 @@ def _begin(context: click.Context, option: click.Parameter, value: object) -> ob
         )
         if values["config"] is not None and not quiet:
             logger.info("options are read from %s", values["config"])
+        for line in find_slips(context, os.environ):
+            logger.warning("%s", line)
     return value

@@ -218,13 +218,24 @@ def _judged_queries(
             f"`qrels`: none of the {len(queries)} queries has a product judged "
             f"{settings.relevant} or higher. Compare the query ids, or lower `relevant`."
         )
-    named = list(dict.fromkeys(p for query in judged for p in qrels[query.query_id]))
-    if not any(product in index for product in named):
-        raise QueryError(
-            f"`qrels`: none of the {len(named)} products judged is in the index, such as "
-            f"{named[0]!r}. Compare the product ids."
-        )
+    find_missing(index, {query.query_id: qrels[query.query_id] for query in judged})
     return judged
+
+
+def find_missing(index: ProductIndex, qrels: Qrels) -> list[str]:
+    """The products judged that are not in an index, and so cannot be found.
+
+    Raises:
+        QueryError: it has none of them.
+    """
+    named = list(dict.fromkeys(product for grades in qrels.values() for product in grades))
+    missing = [product for product in named if product not in index]
+    if len(missing) == len(named):
+        raise QueryError(
+            f"`qrels`: none of the {len(named)} products judged is in the index of {index.store}, "
+            f"such as {named[0]!r}. Compare the product ids."
+        )
+    return missing
 
 
 def _search(

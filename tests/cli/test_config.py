@@ -228,3 +228,32 @@ def test_a_signals_line_has_the_form_of_the_others() -> None:
     assert json.loads(logs.format_line("stopped"))["message"] == "stopped"
     logs.configure()
     assert logs.format_line("stopped") == "stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PRODMATCH_QUERY_TOPP", "PRODMATCH_QUERY_TOP"),
+        ("PRODMATCH_TOP", "PRODMATCH_QUERY_TOP"),
+        ("PRODMATCH_STROE", "PRODMATCH_STORE"),
+        ("PRODMATCH_QUERRY_FILTER", "PRODMATCH_QUERY_FILTER"),
+        ("PRODMATCH_BUILD_MINRECALL", "PRODMATCH_BUILD_MIN_RECALL"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_variable_is_a_warning(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    done = shell("query", "red")
+    assert done.code == 0
+    assert f"warning: {name} is the variable of no option. Did you mean {meant}?" in done.err
+
+
+def test_variables_of_other_commands_and_other_programs_are_none_of_ours(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PRODMATCH_BUILD_MIN_RECALL", "PRODMATCH_MODEL", "PRODMATCH_PASSWORD", "TOP"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.delenv("PRODMATCH_MODEL")
+    done = shell("query", "red")
+    assert (done.code, done.err) == (0, "")

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from drawn import publish_drawn
 from small import run
 
 from prodmatch import open_index
@@ -122,3 +123,21 @@ def test_another_store_and_a_model_are_compared_with(published: Path, tmp_path: 
     assert done.code == 1
     assert "is neither a shipped model" in done.err
     assert sorted(published.parent.iterdir()) == before
+
+
+def test_products_judged_that_a_store_lacks_are_named(published: Path, tmp_path: Path) -> None:
+    given = write_judged(tmp_path)
+    foreign = publish_drawn(published, tmp_path / "foreign")
+    done = run("evaluate", "--store", published, *given, "--against", tmp_path / "foreign")
+    assert done.code == 2
+    assert "products judged is in the index of" in done.err
+    assert str(tmp_path / "foreign") in done.err
+    foreign.close()
+    with (tmp_path / "qrels.csv").open("a") as file:
+        file.write(f"{QUERIES[0].query_id},gone,1\n")
+    done = run("evaluate", "--store", published, *given)
+    assert done.code == 0
+    assert done.err == (
+        f"warning: 1 products judged are not in the index of {published}, such as 'gone'; they "
+        "count as not found\n"
+    )

@@ -13,6 +13,7 @@ from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, w
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries
 from prodmatch.storage.atomic import new_file, write_json
+from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import find_pictures
 from prodmatch_cli.options import (
     DEVICE,
@@ -108,8 +109,10 @@ def evaluate(
         from prodmatch_cli.other_index import open_other
 
         with open_other(store, against, device) as other:
+            _warn_of_missing(other, grades)
             systems["against"] = search_run(other, chosen, settings)
     index = open_index(store)
+    _warn_of_missing(index, grades)
     found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
     if out is not None:
         _write_reports(out, found, f"{(queries or clicks or store).name} on {store}", index)
@@ -121,6 +124,19 @@ def evaluate(
     _print_figures(found.figures, found.gains)
     for name, comparison in found.comparisons.items():
         _print_comparison(name, comparison)
+
+
+def _warn_of_missing(index: ProductIndex, grades: Qrels) -> None:
+    from prodmatch.evaluate import find_missing
+
+    missing = find_missing(index, grades)
+    if missing:
+        print_warnings(
+            [
+                f"{len(missing)} products judged are not in the index of {index.store}, such as "
+                f"{missing[0]!r}; they count as not found"
+            ]
+        )
 
 
 def _read_judged(
