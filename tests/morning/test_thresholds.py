@@ -79,3 +79,13 @@ def test_nights_of_a_large_shop_are_simulated_with_some_of_its_products(
     assert all(290 < each.rows <= 300 for each in whole)
     assert all(90 < each.rows <= 100 for each in some)
     assert [*some[0].found] == [*whole[0].found]
+
+
+@pytest.mark.parametrize("name", ["rating", "price"])
+def test_numbers_that_are_no_quantities_change_in_no_ordinary_night(name: str) -> None:
+    odd = [float("nan"), float("inf"), float("-inf"), 1e19, -(2**62), 2**63 - 1, None, True]
+    cells: list[object] = [*odd, 40.0, 40]
+    ordinary._reprice(cells, np.arange(len(cells)), name, np.random.default_rng(0))
+    assert list(map(repr, cells[: len(odd)])) == list(map(repr, odd))
+    assert isinstance(cells[-1], int)
+    assert 10 < cells[-1] < 70

@@ -15,6 +15,7 @@ from prodmatch.storage.vectors import Vectors, join_parts, normalise
 MOST_ROWS = 10_000  # of a simulated night
 SALES = (0.5, 0.7, 0.75, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25)  # times a price
 BUSY = 4.0  # shape of the gamma distribution of a night's busyness: 0.2 to 2.2 in 19 of 20
+LARGEST_QUANTITY = 2.0**53  # numbers beyond it are identifiers: no float holds them all
 Cells = list[object]
 
 
@@ -133,6 +134,8 @@ def _reprice(cells: Cells, rows: Rows, name: str, rng: np.random.Generator) -> N
     for row in rows.tolist():
         value = cells[row]
         if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not abs(value) <= LARGEST_QUANTITY:  # an identifier, infinite, or NaN
             continue
         if is_price(name):
             changed = round(value * float(rng.choice(SALES)), 2)
