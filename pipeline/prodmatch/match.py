@@ -119,6 +119,7 @@ def find_matches(
     matcher = Matcher(*searchers, catalogues)
     run = _score(matcher, scorer, settings, out / SCORES, warnings)
     scorer, threshold, scored = run.scorer, run.threshold, run.scored
+    held_out = scorer.held_out_of(is_one=matcher.is_one)
     logger.info("grouping", extra={"phase": "group"})
     groups = matcher.group(scored, scorer, threshold)
     logger.info("writing", extra={"phase": "write"})
@@ -139,8 +140,8 @@ def find_matches(
         groups=len(groups),
         grouped=sum(map(len, groups)),
         threshold=round(threshold, 4),
-        precision=round(scorer.held_out.precision(threshold), 4),
-        recall=round(scorer.held_out.recall(threshold), 4),
+        precision=round(held_out.precision(threshold), 4),
+        recall=round(held_out.recall(threshold), 4),
         scorer=scorer.origin,
         generation=index.generation.number,
         warnings=warnings,
@@ -182,7 +183,7 @@ def _score(
         logger.info("training a scorer", extra={"phase": "train"})
         scorer, more = _train(matcher, settings)
         warnings += more
-    threshold = scorer.held_out.threshold(settings.precision)
+    threshold = scorer.held_out_of(is_one=matcher.is_one).threshold(settings.precision)
     logger.info("scoring %d pairs", len(found.rows), extra={"phase": "score"})
     scored = matcher.score(found, scorer, kept)
     matcher.score_equal(scorer, threshold)

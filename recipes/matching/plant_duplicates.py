@@ -2,11 +2,14 @@
 
 Duplicates are re-titled and have their picture scaled, cropped and encoded anew; variants say
 another colour, size, capacity or pack, with the same picture or one of another hue, or have the
-same title and a picture of another hue. Products of one title are taken together or not at all.
+same title and a picture of another hue. With `--words`, more say another word or number in one
+place, as "single" and "dual" or "105" and "106". Products of one title are taken together or not
+at all.
 """
 
 import argparse
 import io
+import itertools
 import random
 import re
 from pathlib import Path
@@ -23,6 +26,9 @@ CAPACITY = re.compile(r"\b(\d+)\s?(GB|TB|L|ml|W|mAh|Inch|MP)\b", re.IGNORECASE)
 SIZES = [*map(str, range(36, 46, 2)), "S", "M", "L", "XL", "Small", "Medium", "X-Large", "XX-Large"]
 LEAST_CHANGE = 12.0  # of 255, by another hue
 ONE_IN = 3  # bases, of a title that several products have
+SUFFIXES = ["II", "2", "3", "S", "X", "U", "Plus", "Mini", "Pro", "R", "E", "XL", "Neo", "Ultra"]
+COLUMNS = ["product_id", "title", "image"]
+PAIR_COLUMNS = ["left", "right", "match", "differs"]
 NOISE = ["", "", " - Buy Online", " | New", " (Original)", " with Free Shipping", " Best Price"]
 WORDS = {
     "men": "Mens", "women": "Womens", "women's": "Ladies", "t-shirt": "Tee", "tshirt": "T-Shirt",
@@ -145,10 +151,71 @@ def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, 
             for other, its in family[place + 1 :]:
                 if kind == its or _says_size(kind) == _says_size(its):
                     pairs.append((one, other, kind == its, _differs(kind, its)))
-    planted = pd.DataFrame(rows, columns=["product_id", "title", "image"])
-    together = pd.concat([products[["product_id", "title", "image"]], planted])
-    known = pd.DataFrame(pairs, columns=["left", "right", "match", "differs"])
+    planted = pd.DataFrame(rows, columns=COLUMNS)
+    together = pd.concat([products[COLUMNS], planted])
+    known = pd.DataFrame(pairs, columns=PAIR_COLUMNS)
     return together.sort_values("product_id"), known
+
+
+class Neighbours:
+    """Words by the word before and the word after them: what may stand in the place of another."""
+
+    def __init__(self, titles: pd.Series) -> None:
+        self._found: dict[tuple[str, int], set[str]] = {}
+        for title in titles:
+            words = title.split()
+            for one, other in itertools.pairwise(words):
+                self._found.setdefault((one.lower(), 1), set()).add(other)
+                self._found.setdefault((other.lower(), -1), set()).add(one)
+
+    def find(self, words: list[str], place: int) -> list[str]:
+        """Other words that stand beside a neighbour of the word in a place."""
+        found = set[str]()
+        if place:
+            found |= self._found[words[place - 1].lower(), 1]
+        if place + 1 < len(words):
+            found |= self._found[words[place + 1].lower(), -1]
+        stem = _stem(words[place])
+        return sorted(each for each in found if _stem(each) not in (stem, ""))
+
+
+def change_word(title: str, neighbours: Neighbours, chance: random.Random) -> str:
+    """The title with another word or number in one place, or with a short one more."""
+    words = title.split()
+    numbered = [p for p, word in enumerate(words) if any(map(str.isdigit, word))]
+    kind = chance.random()
+    if numbered and kind < 0.35:
+        place = chance.choice(numbered)
+        digit = chance.choice([p for p, sign in enumerate(words[place]) if sign.isdigit()])
+        other = chance.choice([each for each in "123456789" if each != words[place][digit]])
+        words[place] = words[place][:digit] + other + words[place][digit + 1 :]
+    elif kind < 0.45:
+        words.insert(chance.randrange(1, min(5, len(words))), chance.choice(SUFFIXES))
+    else:
+        place = chance.randrange(1, len(words))
+        words[place] = chance.choice(neighbours.find(words, place) or [chance.choice(SUFFIXES)])
+    return " ".join(words)
+
+
+def plant_words(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Listings that differ in a word from a product, with its picture; no pair is a match."""
+    chance = random.Random(seed)
+    usable = products[products.image.notna() & (products.title.str.split().str.len() >= 4)]
+    neighbours = Neighbours(usable.title)
+    rows, pairs = [], []
+    for base in usable.sample(min(count, len(usable)), random_state=seed + 1).itertuples():
+        name = f"{base.product_id}-word"
+        picture = base.image if chance.random() < 0.6 else change_picture(base.image, chance)
+        title = change_word(base.title, neighbours, chance)
+        rows.append((name, retitle(title, chance) if chance.random() < 0.2 else title, picture))
+        pairs.append((base.product_id, name, False, "word"))
+    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(pairs, columns=PAIR_COLUMNS)
+
+
+def _stem(word: str) -> str:
+    """The letters and digits of a word in lower case, without a plural's ending."""
+    plain = "".join(filter(str.isalnum, WORDS.get(word.lower(), word).lower()))
+    return plain.rstrip("s") or plain
 
 
 def _says_size(kind: str) -> bool:
@@ -175,6 +242,7 @@ def main() -> None:
     parser.add_argument("--splits", default="train")
     parser.add_argument("--products", type=int, default=3000)
     parser.add_argument("--planted", type=int, default=1000)
+    parser.add_argument("--words", type=int, default=0, help="products with a word exchanged")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -183,7 +251,11 @@ def main() -> None:
         part = pq.read_table(path, columns=["product_id", "title", "image", "split"]).to_pandas()
         part = part[part.split.isin(options.splits.split(","))]
         parts.append(sample_titles(part, options.products, options.seed))
-    products, pairs = plant(pd.concat(parts), options.planted, options.seed)
+    own = pd.concat(parts)
+    products, pairs = plant(own, options.planted, options.seed)
+    more, known = plant_words(own, options.words, options.seed)
+    products = pd.concat([products, more]).sort_values("product_id")
+    pairs = pd.concat([pairs, known])
     options.out.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pandas(products, preserve_index=False)
     pq.write_table(table, options.out / "catalogue.parquet")

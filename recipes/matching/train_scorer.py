@@ -1,9 +1,11 @@
 """Trains the shipped scorer of pairs on stores of labelled pairs; says what it finds of each.
 
 A source is LEFT_STORE,RIGHT_STORE,PAIRS of two shops, or STORE,PAIRS of one catalogue. In one
-catalogue candidates that are no labelled pair are examples of what is different, unless their
-pictures, or texts without pictures, are one and the same. All products of a title must be in it, as
-`plant_duplicates.py` takes them: that equal titles often name several products is learnt there.
+catalogue candidates that are no labelled pair are examples of what is different, and those of one
+photograph whose texts do not conflict of what is the same. All products of a title must be in it,
+as `plant_duplicates.py` takes them: that equal titles often name several products is learnt there.
+Pairs without pictures are learnt from twice: also as if they had pictures such as those of the
+first catalogue with pictures, one photograph or two.
 """
 
 import argparse
@@ -15,25 +17,41 @@ import numpy as np
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
-from prodmatch.matching.pair_features import NAMES
+from prodmatch.matching.pair_features import DOUBT, NAMES, is_thin
+from prodmatch.matching.scoring.labelled_pairs import LabelledPairs
+from prodmatch.matching.scoring.pair_scorer import HeldOut
 from prodmatch.matching.scoring.scorer_training import BoostingSettings, Labels, train_scorer
 from prodmatch.search.product_index import open_index
 
 MARGINS = [NAMES.index(name) for name in ("margin_least", "margin_most")]
-PICTURE_NAMES = ("pictures_apart", "pictures_colour", "pictures_alike")
+PICTURE_NAMES = ("pictures_apart", "pictures_colour", "pictures_alike", "pictures_most")
 PICTURES = [NAMES.index(name) for name in PICTURE_NAMES]
+LENT_COLUMNS = [NAMES.index("image_cosine"), *PICTURES]
+# Of the image's cosine and PICTURES, at most, where a file is the same or is encoded anew: mostly
+# far less, as of files that differ in nothing but their size.
+CHANGES = np.array([-0.01, 0.01, 1.0, -0.002, 6.0])
+EQUAL_PICTURES = np.float32([1, 0, 0, 1, 0])
+EQUAL = 0.002  # pictures_apart, below it
 COPIED = 0.6  # of the labelled pairs, with one picture
 FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has none
 CANDIDATES = 10
-ONE_PICTURE, ONE_TEXT = 0.965, 0.98  # cosines
+ONE_TEXT, LEAST_ALIKE = 0.98, 0.6  # cosines
+ONE_PHOTOGRAPH = {"pictures_apart": 0.01, "pictures_most": 5.0, "pictures_colour": 2.0}  # at most
+TWO_PHOTOGRAPHS = 0.1  # pictures_apart, at least
+LENT, LENT_OTHERS = 0.7, 0.05  # of the pairs that match, and of others: lent one photograph
 
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled pairs of one source."""
+    """Labelled pairs of one source; `planted` where they are of a catalogue with pictures."""
 
     name: str
     labels: Labels
+
+    @property
+    def planted(self) -> bool:
+        """Whether any of its pairs has pictures."""
+        return not np.isnan(self.labels.features[:, NAMES.index("image_cosine")]).all()
 
 
 def read_source(value: str, chance: np.random.Generator, negatives: int) -> Source:
@@ -47,24 +65,46 @@ def read_source(value: str, chance: np.random.Generator, negatives: int) -> Sour
         forget(labels, MARGINS, 0.5, chance)
         return Source(pairs.stem, labels)
     matcher = Matcher(indexes[0].searcher, catalogues=(open_remembered(stores[0]), None))
-    found = matcher.find(CANDIDATES)
     known = matcher.read_labels(pairs)
-    families = np.arange(len(matcher.left))
-    for members in find_components(known.rows, known.others):
-        families[members] = members[0]
-    chosen = np.flatnonzero(families[found.rows] != families[found.others])
-    count = min(negatives * len(matcher.left), len(chosen))
-    chosen = chance.choice(chosen, count, replace=False)
-    more = found.take(np.sort(chosen))
-    extra = matcher.labels(
-        replace(known, rows=more.rows, others=more.others, match=np.zeros(len(chosen), np.bool_))
-    )
-    different = ~may_match(extra.features)
-    extra = Labels(extra.features[different], extra.match[different], extra.groups[different])
     own = matcher.labels(known)
+    extra = read_neighbours(matcher, known, negatives, chance)
     labels = join([own, with_one_picture(own, chance), extra], apart=False)
+    vary_equal_pictures(labels, chance)
     forget(labels, PICTURES, FORGOTTEN, chance)
     return Source(pairs.parent.name, labels)
+
+
+def read_neighbours(
+    matcher: Matcher, known: LabelledPairs, count: int, chance: np.random.Generator
+) -> Labels:
+    """Candidates of a catalogue, so many of every listing, but not of the families that are known.
+
+    Those of one photograph whose texts do not conflict match; where there is but one text without
+    pictures nobody knows, and these are left out. All others are different.
+    """
+    found = matcher.find(CANDIDATES)
+    count = min(count * len(matcher.left), len(found.rows))
+    chosen = found.take(np.sort(chance.choice(len(found.rows), count, replace=False)))
+    rows, others = chosen.rows, chosen.others
+    labels = matcher.labels(
+        replace(known, rows=rows, others=others, match=np.zeros(count, np.bool_))
+    )
+    alike = may_match(labels.features)
+    families = number_families(len(matcher.left), known.rows, known.others)
+    apart = families[rows] != families[others]
+    match = alike & apart & has_one_photograph(labels.features)
+    ends = np.append(known.rows, rows[alike]), np.append(known.others, others[alike])
+    families = number_families(len(matcher.left), *ends)
+    kept = match | (families[rows] != families[others])
+    return Labels(labels.features[kept], match[kept], labels.groups[kept])
+
+
+def number_families(count: int, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The first member of what pairs connect each of so many rows to."""
+    families = np.arange(count)
+    for members in find_components(rows, others):
+        families[members] = members[0]
+    return families
 
 
 def forget(labels: Labels, columns: list[int], share: float, chance: np.random.Generator) -> None:
@@ -83,31 +123,93 @@ def with_one_picture(labels: Labels, chance: np.random.Generator) -> Labels:
     chosen = (labels.match | (conflicts > 0).any(axis=1)) & (chance.random(len(conflicts)) < COPIED)
     chosen &= ~np.isnan(labels.features[:, NAMES.index("image_cosine")])
     features = labels.features[chosen]
-    for name, value in zip(("image_cosine", *PICTURE_NAMES), (1, 0, 0, 1), strict=True):
-        features[:, NAMES.index(name)] = value
-    features[:, NAMES.index("cosine")] = (features[:, NAMES.index("text_cosine")] + 1) / 2
+    set_pictures(features, np.tile(EQUAL_PICTURES, (len(features), 1)))
     return Labels(features, labels.match[chosen], labels.groups[chosen])
+
+
+def lend_pictures(sources: list[Source], chance: np.random.Generator) -> list[Source]:
+    """The sources, those without pictures twice: also with those of the first that has any."""
+    lenders = [each.labels for each in sources if each.planted]
+    if not lenders:
+        return sources
+    found = []
+    for source in sources:
+        own = source.labels
+        if not source.planted:
+            own = join([own, with_pictures(own, lenders[0], chance)], apart=False)
+        found.append(Source(source.name, own))
+    return found
+
+
+def take_inside(sources: list[Source], labels: Labels, held_out: HeldOut) -> HeldOut:
+    """Of the pairs held out those of catalogues with pictures, in doubt as `match` has them.
+
+    Args:
+        sources: as they were before pictures were lent.
+        labels: all their pairs, in order; those without pictures twice.
+        held_out: of the same.
+    """
+    counts = [len(each.labels.match) * (1 if each.planted else 2) for each in sources]
+    planted = np.repeat([each.planted for each in sources], counts)
+    thin = is_thin(labels.features)
+    probability = np.where(thin, np.minimum(held_out.probability, DOUBT), held_out.probability)
+    return HeldOut(probability[planted], held_out.match[planted])
+
+
+def vary_equal_pictures(labels: Labels, chance: np.random.Generator) -> None:
+    """Changes what equal pictures say by as little as those of shops differ, who encode anew."""
+    equal = labels.features[:, PICTURES[0]] < EQUAL
+    changes = chance.random((int(equal.sum()), len(CHANGES))) ** 4 * CHANGES
+    features = labels.features[equal]
+    set_pictures(features, np.float32(EQUAL_PICTURES + changes))
+    labels.features[equal] = features
+
+
+def with_pictures(labels: Labels, lenders: Labels, chance: np.random.Generator) -> Labels:
+    """Pairs without pictures with those of pairs of a catalogue: one photograph, or two."""
+    pictures = lenders.features[:, LENT_COLUMNS]
+    there = ~np.isnan(pictures).any(axis=1)
+    two = ~lenders.match & (lenders.features[:, PICTURES[0]] >= TWO_PHOTOGRAPHS)
+    pools = [np.flatnonzero(there & two), np.flatnonzero(there & lenders.match)]
+    shares = np.where(labels.match, LENT, LENT_OTHERS)
+    same = chance.random(len(labels.match)) < shares
+    lent = np.where(same, *(chance.choice(pool, len(same)) for pool in reversed(pools)))
+    features = labels.features.copy()
+    set_pictures(features, pictures[lent])
+    return Labels(features, labels.match, labels.groups)
+
+
+def set_pictures(features: np.ndarray, pictures: np.ndarray) -> None:
+    """Sets what pictures say, `(pairs, 5)`, of pairs that have texts."""
+    features[:, LENT_COLUMNS] = pictures
+    text = features[:, NAMES.index("text_cosine")]
+    features[:, NAMES.index("cosine")] = (text + pictures[:, 0]) / 2
+
+
+def has_one_photograph(features: np.ndarray) -> np.ndarray:
+    """Which pairs of a catalogue have one photograph: all but one file."""
+    return np.all(
+        [features[:, NAMES.index(name)] <= most for name, most in ONE_PHOTOGRAPH.items()], axis=0
+    )
 
 
 def may_match(features: np.ndarray) -> np.ndarray:
     """Which pairs may be duplicates of the catalogue.
 
-    They have one picture, or one text without pictures, and no other numbers, codes or sizes.
+    They have one photograph, or one text without pictures, and no other numbers, codes, sizes or
+    colours.
     """
-    text, image, numbers, *conflicts = (
-        features[:, NAMES.index(name)]
-        for name in (
-            *("text_cosine", "image_cosine", "numbers_most"),
-            *("codes_apart", "quantities_conflict", "sizes_conflict"),
-        )
-    )
-    conflict = (numbers < 1) | (np.nan_to_num(np.stack(conflicts)) > 0).any(axis=0)
-    return ~conflict & ((image > ONE_PICTURE) | (np.isnan(image) & (text > ONE_TEXT)))
+    names = ("text_cosine", "image_cosine", "numbers_most")
+    text, image, numbers = (features[:, NAMES.index(name)] for name in names)
+    conflicts = ("codes_apart", "quantities_conflict", "sizes_conflict", "colours_conflict")
+    apart = np.nan_to_num(features[:, [NAMES.index(name) for name in conflicts]]) > 0
+    conflict = (numbers < 1) | apart.any(axis=1) | (text < LEAST_ALIKE)
+    return ~conflict & (has_one_photograph(features) | (np.isnan(image) & (text > ONE_TEXT)))
 
 
 def join(labels: list[Labels], *, apart: bool = True) -> Labels:
     """All pairs; groups of different sources stay apart, those of one catalogue are the same."""
-    starts = np.cumsum([0, *(int(each.groups.max()) + 1 for each in labels)])
+    starts = np.cumsum([0, *(int(each.groups.max(initial=0)) + 1 for each in labels)])
     starts *= apart
     groups = [each.groups + start for each, start in zip(labels, starts, strict=False)]
     return Labels(
@@ -130,13 +232,19 @@ def main() -> None:
     for source in sources:
         match = source.labels.match
         print(f"{source.name}: {len(match)} pairs, {int(match.sum())} match")  # noqa: T201
-    labels = join([each.labels for each in sources])
-    scorer = train_scorer(labels, "shipped", BoostingSettings(trees=250, leaves=20))
+    labels = join([each.labels for each in lend_pictures(sources, chance)])
+    scorer = train_scorer(
+        labels, "shipped", BoostingSettings(trees=120, leaves=24, learning_rate=0.1)
+    )
     held = scorer.held_out
-    print(f"calibration error {held.calibration_error():.4f}")  # noqa: T201
-    for precision in (0.9, 0.95, 0.98):
-        threshold = held.threshold(precision)
-        print(f"precision {precision}: {threshold:.3f}, recall {held.recall(threshold):.3f}")  # noqa: T201
+    if any(each.planted for each in sources):
+        scorer = replace(scorer, held_out_inside=take_inside(sources, labels, held))
+    print(f"calibration error {held.calibration_error():.4f}; digest {scorer.digest()}")  # noqa: T201
+    for name, each in (("two", held), ("inside", scorer.held_out_of(is_one=True))):
+        for precision in (0.9, 0.95, 0.98):
+            threshold = each.threshold(precision)
+            recall = each.recall(threshold)
+            print(f"{name}: precision {precision}: {threshold:.3f}, recall {recall:.3f}")  # noqa: T201
     scorer.save(options.out)
 
 

@@ -10,7 +10,7 @@ from prodmatch.matching.listings.numbered_listings import (
     term_weights,
 )
 from prodmatch.matching.listings.parsed_text import parse_text
-from prodmatch.matching.pair_features import NAMES, PairCosines, PairFeatures
+from prodmatch.matching.pair_features import NAMES, PairCosines, PairFeatures, is_thin
 
 TEXTS = [
     "Acme AB-123X Drill 18 V, 2 kg, black",
@@ -69,6 +69,42 @@ def test_codes_quantities_and_attributes_agree_or_conflict() -> None:
     assert column("price_ratio", [same]) == [0.5]
     assert column("columns_shared", [same]) == [1.0]
     assert column("packs_conflict", [same, other]) == [0.0, 1.0]
+
+
+def test_what_many_listings_say_is_told_from_what_one_says() -> None:
+    vocabulary = Vocabulary()
+    texts = ["Zeta ring", "zeta-ring!", "Zeta ring", "Zeta ring", "Acme AB-123X drill"]
+    listings = build(texts, vocabulary)
+    computed = PairFeatures(listings, listings, term_weights(vocabulary, [listings]))
+    unknown = PairCosines(np.full(2, np.nan), np.full(2, np.nan))
+    found = computed.compute(np.array([0, 0]), np.array([1, 4]), unknown)
+    assert found[:, NAMES.index("repeats_most")].tolist() == [2.0, 2.0]
+    assert found[:, NAMES.index("repeats_least")].tolist() == [2.0, 0.0]
+    shared = found[:, NAMES.index("weight_shared")]
+    assert shared[0] > shared[1] == 0
+
+
+def test_two_photographs_need_more_than_texts_that_are_nearly_equal() -> None:
+    names = ("pictures_apart", "terms_alone_least", "repeats_least")
+    cases = [(0, 1, 2), (0.05, 0, 0), (0.05, 1, 0), (0.05, 0, 1), (np.nan, 1, 1)]
+    values = np.zeros((len(cases), len(NAMES)), np.float32)
+    values[:, [NAMES.index(name) for name in names]] = cases
+    assert is_thin(values).tolist() == [False, False, True, True, False]
+
+
+def test_a_plural_is_the_same_term() -> None:
+    assert parse_text("red shirts dresses glass").terms == ("red", "shirt", "dresse", "glass")
+    assert parse_text("shirts").words == ("shirts",)
+
+
+def test_one_word_for_another_is_one_term_alone_on_both_sides() -> None:
+    vocabulary = Vocabulary()
+    listings = build(["Acme phone single sim", "Acme phone dual sim", "Acme phone"], vocabulary)
+    computed = PairFeatures(listings, listings, term_weights(vocabulary, [listings]))
+    unknown = PairCosines(np.full(2, np.nan), np.full(2, np.nan))
+    found = computed.compute(np.array([0, 0]), np.array([1, 2]), unknown)
+    assert found[:, NAMES.index("terms_alone_least")].tolist() == [1.0, 0.0]
+    assert found[:, NAMES.index("terms_alone_most")].tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("name", ["terms_jaccard", "image_cosine", "codes_shared", "margin_least"])

@@ -1,5 +1,6 @@
 """The scorer: its trees are the library's, its thresholds keep a precision, its file is checked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,19 @@ def test_training_learns_and_says_how_sure_it_is(tmp_path: Path) -> None:
     kept = open_scorer(tmp_path / "scorer.safetensors")
     np.testing.assert_array_equal(kept.probabilities(other.features), found)
     assert kept.held_out.threshold(0.8) == pytest.approx(threshold)
+
+
+def test_thresholds_inside_one_catalogue_are_its_own(tmp_path: Path) -> None:
+    scorer = train_scorer(labels(), "test")
+    assert scorer.held_out_of(is_one=True) is scorer.held_out
+    held_out = scorer.held_out
+    few = ~held_out.match | (np.arange(len(held_out.match)) % 4 == 0)
+    inside = HeldOut(held_out.probability[few], held_out.match[few])
+    replace(scorer, held_out_inside=inside).save(tmp_path / "scorer")
+    kept = open_scorer(tmp_path / "scorer")
+    strict, plain = (kept.held_out_of(is_one=one).threshold(0.7) for one in (True, False))
+    assert strict > plain
+    assert plain == pytest.approx(held_out.threshold(0.7))
 
 
 def test_equal_labels_give_equal_bytes(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Two catalogues, or one, with all that is needed to score pairs of their listings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,14 @@ from prodmatch.matching.duplicate_groups import (
 from prodmatch.matching.kept_scores import KeptScores, ScoredPairs
 from prodmatch.matching.listings.indexed_listings import IndexedListings, read_listings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Vocabulary, term_weights
-from prodmatch.matching.pair_features import PairCosines, PairFeatures, PictureDifferences, Values
+from prodmatch.matching.pair_features import (
+    DOUBT,
+    PairCosines,
+    PairFeatures,
+    PictureDifferences,
+    Values,
+    is_thin,
+)
 from prodmatch.matching.pair_pictures import PairPictures
 from prodmatch.matching.picture_registration import compare_pictures
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
@@ -174,7 +181,7 @@ class Matcher:
 
     def compare_pictures(self, pairs: Candidates) -> PictureDifferences:
         """What differs in the pictures of pairs; NaN where one has none."""
-        found = np.full((3, len(pairs.rows)), np.nan)
+        found = np.full((len(fields(PictureDifferences)), len(pairs.rows)), np.nan)
         if self._pictures is not None:
             left, right = self._pictures
             left.read(pairs.rows)
@@ -184,7 +191,7 @@ class Matcher:
             for part in tqdm(parts, "compare pictures", unit="block", disable=bars_off()):
                 own, its = pairs.rows[there[part]], pairs.others[there[part]]
                 compared = compare_pictures(left.take(own), right.take(its))
-                found[:, there[part]] = [compared.apart, compared.colour, compared.correlation]
+                found[:, there[part]] = [getattr(compared, each.name) for each in fields(compared)]
         return PictureDifferences(*found)
 
     def _score_pictures(
@@ -194,8 +201,15 @@ class Matcher:
         if self._pictures is None:
             return np.zeros(len(pairs.rows)), np.zeros(len(pairs.rows), np.bool_)
         pictures = self.compare_pictures(pairs)
-        blocks = (scorer.probabilities(features) for features, _ in self._blocks(pairs, pictures))
+        blocks = (self._judge(features, scorer) for features, _ in self._blocks(pairs, pictures))
         return np.concatenate([np.zeros(0), *blocks]), ~np.isnan(pictures.apart)
+
+    def _judge(self, features: Floats, scorer: PairScorer) -> Values:
+        """The probability; of what is in doubt inside one catalogue no more than that."""
+        probability = scorer.probabilities(features)
+        if not self.is_one or scorer.held_out_inside is None:
+            return probability
+        return np.where(is_thin(features), np.minimum(probability, DOUBT), probability)
 
     def _open_pictures(
         self, left: Catalogue | None, right: Catalogue | None

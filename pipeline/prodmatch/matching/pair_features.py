@@ -13,6 +13,8 @@ from prodmatch.matching.listings.numbered_listings import Floats, Ints, Listings
 
 Values = npt.NDArray[np.float64]
 GRAM_SPACE = 1 << 24
+ONE_PHOTOGRAPH = 0.01  # pictures_apart, at most
+DOUBT = 0.5  # probability at most, of pairs that `is_thin` names
 NAMES = (
     *("text_cosine", "image_cosine", "cosine"),
     *("terms_jaccard", "terms_weighted", "terms_least", "terms_most"),
@@ -27,8 +29,10 @@ NAMES = (
     *("first_shared", "brand_equal", "price_ratio"),
     *("length_ratio", "length_least"),
     *("margin_least", "margin_most"),
-    *("pictures_apart", "pictures_colour", "pictures_alike"),
+    *("pictures_apart", "pictures_colour", "pictures_alike", "pictures_most"),
     *("columns_shared", "columns_conflict"),
+    *("weight_shared", "repeats_least", "repeats_most"),
+    *("terms_alone_least", "terms_alone_most"),
 )
 
 
@@ -88,19 +92,23 @@ class PictureDifferences:
     """What differs in the pictures of pairs, laid over each other; NaN: they are not compared.
 
     Attributes:
-        apart: the difference of all pixels as a share of what the product differs from its
-            background.
+        apart: the blurred difference of all pixels as a share of what the product differs from
+            its background.
         colour: the difference of the mean colour of the product, of 255.
         correlation: the correlation of the brightness.
+        most: the largest blurred difference of any place, of 255, such as of a print.
     """
 
     apart: Values
     colour: Values
     correlation: Values
+    most: Values
 
     def take(self, part: slice) -> "PictureDifferences":
         """Those of a run of pairs."""
-        return PictureDifferences(self.apart[part], self.colour[part], self.correlation[part])
+        return PictureDifferences(
+            self.apart[part], self.colour[part], self.correlation[part], self.most[part]
+        )
 
 
 class PairFeatures:
@@ -127,11 +135,12 @@ class PairFeatures:
         """The features `(pairs, len(NAMES))` of pairs of rows."""
         unknown = np.full(len(rows), np.nan)
         margins = margins or Margins(unknown, unknown)
-        pictures = pictures or PictureDifferences(unknown, unknown, unknown)
+        pictures = pictures or PictureDifferences(unknown, unknown, unknown, unknown)
         columns = {
             "pictures_apart": pictures.apart,
             "pictures_colour": pictures.colour,
             "pictures_alike": pictures.correlation,
+            "pictures_most": pictures.most,
             "margin_least": margins.least,
             "margin_most": margins.most,
             **self._vectors(cosines),
@@ -140,6 +149,7 @@ class PairFeatures:
             **self._named(rows, others),
             **self._attributes(rows, others),
             **self._columns(rows, others),
+            **self._repeats(rows, others),
         }
         return np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32)
 
@@ -170,6 +180,9 @@ class PairFeatures:
             "rarest_most": np.maximum(*rarest),
             "apart_least": weighted.least_alone,
             "apart_most": np.maximum(weighted.left, weighted.right),
+            "weight_shared": weighted.shared,
+            "terms_alone_least": plain.least_alone,
+            "terms_alone_most": np.maximum(plain.left, plain.right),
             "words_jaccard": words.jaccard,
             "words_most": words.contained()[1],
             "length_ratio": np.minimum(*counts) / np.maximum(np.maximum(*counts), 1),
@@ -211,6 +224,11 @@ class PairFeatures:
             "brand_equal": _where(known, (brands[0] == brands[1]).astype(np.float64)),
             "price_ratio": _where((prices > 0).all(axis=0), ratio),
         }
+
+    def _repeats(self, rows: Ints, others: Ints) -> dict[str, Values]:
+        """How many listings of the two catalogues say the same as each: as a logarithm."""
+        repeats = np.log2(self._left.repeats[rows]), np.log2(self._right.repeats[others])
+        return {"repeats_least": np.minimum(*repeats), "repeats_most": np.maximum(*repeats)}
 
     def _first_shared(self, rows: Ints, others: Ints) -> Values:
         """Whether the first word of each is in the other: 0, 0.5 or 1."""
@@ -265,6 +283,19 @@ class PairFeatures:
             "columns_shared": _where(known > 0, shared),
             "columns_conflict": _where(known > 0, conflict),
         }
+
+
+def is_thin(features: Floats) -> npt.NDArray[np.bool_]:
+    """Which pairs of one catalogue are in doubt, whatever else they share.
+
+    Their pictures are two photographs, and either has a word that the other lacks, or several
+    listings say the same: plain goods look alike. `(pairs, len(NAMES))` to `(pairs,)`.
+    """
+    apart, alone, repeats = (
+        features[:, NAMES.index(name)]
+        for name in ("pictures_apart", "terms_alone_least", "repeats_least")
+    )
+    return np.asarray((apart > ONE_PHOTOGRAPH) & ((alone > 0) | (repeats > 0)))
 
 
 def overlap(left: Sets, right: Sets, pairs: tuple[Ints, Ints], weights: Floats | None) -> Overlap:

@@ -20,6 +20,7 @@ LARGEST_STEP = 0.1  # of half a side
 SCALES, SHIFTS = (0.75, 1.33), (-0.3, 0.3)
 CONTENT = 12.0  # of 255, that a pixel of the product is from the background at least
 LEAST_CONTENT = 60.0
+DIFFERENCE_BLURS = 3  # edges never fit to the pixel: what is left of these has both signs
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -37,31 +38,33 @@ def compare_pictures(left: Pixels, right: Pixels) -> PictureDifferences:
         _compare(left[start : start + BLOCK_PAIRS], right[start : start + BLOCK_PAIRS])
         for start in range(0, len(left), BLOCK_PAIRS)
     ]
-    found = np.concatenate([np.zeros((3, 0)), *blocks], axis=1)
+    found = np.concatenate([np.zeros((4, 0)), *blocks], axis=1)
     return PictureDifferences(*found)
 
 
 def _compare(left: Pixels, right: Pixels) -> Values:
-    """`(3, n)`, of the direction in which less differs."""
+    """`(4, n)`, of the direction in which less differs."""
     one, other = left.astype(np.float32), right.astype(np.float32)
     ways = [_measure(one, other), _measure(other, one)]
     return np.where(ways[0][0] <= ways[1][0], *ways)
 
 
 def _measure(fixed: Floats, moving: Floats) -> Values:
-    """What differs once `moving` is laid over `fixed`: the share, the colour, the correlation."""
+    """What differs once `moving` is laid over `fixed`: the fields of `PictureDifferences`."""
     placement = _register(fixed @ BRIGHTNESS, moving @ BRIGHTNESS)
     laid = np.stack([_lay(moving[..., c], placement)[0] for c in range(3)], axis=-1)
     inside = _lay(moving[..., 0], placement)[1].astype(np.float32)
     difference = (fixed - laid) * inside[..., None]
+    blurred = _blur(difference, DIFFERENCE_BLURS)
     content = np.maximum(_content(fixed), _content(laid)) * inside
     total = np.maximum(content.sum((1, 2)), LEAST_CONTENT)
     product = (content > CONTENT).astype(np.float32)
     count = np.maximum(product.sum((1, 2)), 10.0)
     colour = np.abs((difference * product[..., None]).sum((1, 2)) / count[:, None]).max(1)
-    apart = np.abs(difference).mean(-1).sum((1, 2)) / total
+    apart = np.abs(blurred).mean(-1).sum((1, 2)) / total
+    most = np.abs(blurred).mean(-1).max((1, 2))
     correlation = _correlate(fixed @ BRIGHTNESS, laid @ BRIGHTNESS, inside)
-    return np.stack([apart, colour, correlation]).astype(np.float64)
+    return np.stack([apart, colour, correlation, most]).astype(np.float64)
 
 
 def _register(fixed: Floats, moving: Floats) -> _Placement:
@@ -107,6 +110,7 @@ def _lay(picture: Floats, placement: _Placement) -> tuple[Floats, npt.NDArray[np
 
 
 def _blur(picture: Floats, times: int) -> Floats:
+    """Pictures `(n, rows, columns, ...)` with each pixel mixed with its neighbours."""
     for _ in range(times):
         for axis in (1, 2):
             moved = np.moveaxis(picture, axis, 1)

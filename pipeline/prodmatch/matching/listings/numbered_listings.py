@@ -1,5 +1,6 @@
 """Listings: products as pairs are compared by, in arrays; about 400 bytes each."""
 
+import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Listings:
         first: the number of the first word, -1 where there is none.
         brand: the number of the brand, -1 where it is not known.
         price: NaN where it is not known.
+        repeats: how many rows say the same, letter by letter, this one included.
     """
 
     product_ids: Sequence[str]
@@ -61,6 +63,7 @@ class Listings:
     first: Ints
     brand: Ints
     price: npt.NDArray[np.float64]
+    repeats: Ints
 
     def __len__(self) -> int:
         return len(self.product_ids)
@@ -76,6 +79,7 @@ class ListingsBuilder:
         self._counts = {kind: array("i") for kind in (*KINDS, *ATTRIBUTES)}
         self._grams: list[npt.NDArray[np.int32]] = []
         self._first, self._brand, self._price = array("q"), array("q"), array("d")
+        self._texts = array("q")
 
     def add(
         self,
@@ -93,6 +97,8 @@ class ListingsBuilder:
             self._numbers[kind].extend([number(value) for value in values])
             self._counts[kind].append(len(values))
         self._grams.append(_grams(parsed.compact))
+        digest = hashlib.blake2b(parsed.compact.encode(), digest_size=8).digest()
+        self._texts.append(int.from_bytes(digest, "little", signed=True))
         self._first.append(number(parsed.words[0]) if parsed.words else -1)
         self._brand.append(number(brand) if brand else -1)
         self._price.append(float("nan") if price is None else price)
@@ -106,12 +112,15 @@ class ListingsBuilder:
         lengths = array("i", map(len, self._grams))
         grams = np.concatenate([np.zeros(0, np.int32), *self._grams])
         sets["grams"] = Sets(_starts(lengths), grams)
+        texts = np.frombuffer(self._texts, np.int64)
+        _, place, counts = np.unique(texts, return_inverse=True, return_counts=True)
         return Listings(
             self._ids,
             sets,
             np.array(self._first, np.int64),
             np.array(self._brand, np.int64),
             np.array(self._price, np.float64),
+            counts[place],
         )
 
 

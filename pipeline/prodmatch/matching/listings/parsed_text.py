@@ -236,7 +236,7 @@ def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
         if NUMBER.fullmatch(part) and not is_model_code(part):
             found["numbers"][_plain(part)] = found["terms"][_plain(part)] = None
             continue
-        found["terms"][part] = None
+        found["terms"][_singular(part)] = None
         if is_model_code(part):
             found["codes"][part] = None
         elif part in LETTER_SIZES:
@@ -247,6 +247,12 @@ def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
             found["editions"][EDITIONS[part]] = None
         if part in COLOURS or part in EQUAL_COLOURS:
             found["colours"][EQUAL_COLOURS.get(part, part)] = None
+
+
+def _singular(word: str) -> str:
+    """A word without the ending of a plural: "shirts" is "shirt"."""
+    is_plural = len(word) > 3 and word.isalpha() and word[-1] == "s" and word[-2] not in "siu"
+    return word[:-1] if is_plural else word
 
 
 def is_model_code(term: str) -> bool:

@@ -76,6 +76,8 @@ class PairScorer:
         bias: added to them.
         held_out: what thresholds are chosen by.
         origin: what it was trained on, for a person.
+        held_out_inside: likewise for pairs inside one catalogue, where few match; None where they
+            were not held out apart.
     """
 
     trees: BoostedTrees
@@ -83,6 +85,11 @@ class PairScorer:
     bias: float
     held_out: HeldOut
     origin: str
+    held_out_inside: HeldOut | None = None
+
+    def held_out_of(self, *, is_one: bool) -> HeldOut:
+        """What thresholds are chosen by, for pairs inside one catalogue or of two."""
+        return self.held_out_inside if is_one and self.held_out_inside else self.held_out
 
     def probabilities(self, features: Floats) -> Probabilities:
         """The probability `(pairs,)` of rows `(pairs, features)`, calibrated."""
@@ -110,6 +117,9 @@ class PairScorer:
             "held_out": self.held_out.probability.astype(np.float32),
             "matches": self.held_out.match,
         }
+        if self.held_out_inside is not None:
+            content["held_out_inside"] = self.held_out_inside.probability.astype(np.float32)
+            content["matches_inside"] = self.held_out_inside.match
         own = {
             "format": FORMAT,
             "features": NAMES,
@@ -146,7 +156,11 @@ def open_scorer(path: Path | None = None) -> PairScorer:
             *(own[name] for name in ("base", "ensembles", "depth")),
         )
         held_out = HeldOut(arrays["held_out"].astype(np.float64), arrays["matches"])
-        scorer = PairScorer(trees, own["scale"], own["bias"], held_out, own["origin"])
+        inside = None
+        if "held_out_inside" in arrays:
+            probability = arrays["held_out_inside"].astype(np.float64)
+            inside = HeldOut(probability, arrays["matches_inside"])
+        scorer = PairScorer(trees, own["scale"], own["bias"], held_out, own["origin"], inside)
         version, features = own["format"], own["features"]
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"`scorer` {path}: is no scorer of pairs ({error}).") from error

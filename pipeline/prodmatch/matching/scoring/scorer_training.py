@@ -28,6 +28,7 @@ class BoostingSettings:
     trees: int = 150
     leaves: int = 15
     learning_rate: float = 0.06
+    depth: int = 8  # more costs time for every pair, and finds no more
     smallest_leaf: int = 10
     seed: int = 0
 
@@ -154,6 +155,7 @@ def _fit(
         learning_rate=settings.learning_rate,
         max_iter=settings.trees,
         max_leaf_nodes=settings.leaves,
+        max_depth=settings.depth,
         min_samples_leaf=min(settings.smallest_leaf, max(2, len(match) // 20)),
         l2_regularization=1.0,
         max_features=0.5,
