@@ -169,7 +169,7 @@ class Neighbours:
                 self._found.setdefault((other.lower(), -1), set()).add(one)
 
     def find(self, words: list[str], place: int) -> list[str]:
-        """Other words that stand beside a neighbour of the word in a place."""
+        """Other words that follow or precede a neighbour of the word in a place."""
         found = set[str]()
         if place:
             found |= self._found[words[place - 1].lower(), 1]

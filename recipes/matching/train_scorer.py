@@ -35,7 +35,7 @@ EQUAL = 0.002  # pictures_apart, below it
 COPIED = 0.6  # of the labelled pairs, with one picture
 FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has none
 CANDIDATES = 10
-ONE_TEXT, LEAST_ALIKE = 0.98, 0.6  # cosines
+ONE_TEXT, LEAST_COSINE = 0.98, 0.6  # cosines
 ONE_PHOTOGRAPH = {"pictures_apart": 0.01, "pictures_most": 5.0, "pictures_colour": 2.0}  # at most
 TWO_PHOTOGRAPHS = 0.1  # pictures_apart, at least
 LENT, LENT_OTHERS = 0.7, 0.05  # of the pairs that match, and of others: lent one photograph
@@ -89,11 +89,11 @@ def read_neighbours(
     labels = matcher.labels(
         replace(known, rows=rows, others=others, match=np.zeros(count, np.bool_))
     )
-    alike = may_match(labels.features)
+    similar = may_match(labels.features)
     families = number_families(len(matcher.left), known.rows, known.others)
     apart = families[rows] != families[others]
-    match = alike & apart & has_one_photograph(labels.features)
-    ends = np.append(known.rows, rows[alike]), np.append(known.others, others[alike])
+    match = similar & apart & has_one_photograph(labels.features)
+    ends = np.append(known.rows, rows[similar]), np.append(known.others, others[similar])
     families = number_families(len(matcher.left), *ends)
     kept = match | (families[rows] != families[others])
     return Labels(labels.features[kept], match[kept], labels.groups[kept])
@@ -203,7 +203,7 @@ def may_match(features: np.ndarray) -> np.ndarray:
     text, image, numbers = (features[:, NAMES.index(name)] for name in names)
     conflicts = ("codes_apart", "quantities_conflict", "sizes_conflict", "colours_conflict")
     apart = np.nan_to_num(features[:, [NAMES.index(name) for name in conflicts]]) > 0
-    conflict = (numbers < 1) | apart.any(axis=1) | (text < LEAST_ALIKE)
+    conflict = (numbers < 1) | apart.any(axis=1) | (text < LEAST_COSINE)
     return ~conflict & (has_one_photograph(features) | (np.isnan(image) & (text > ONE_TEXT)))
 
 
