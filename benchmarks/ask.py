@@ -75,7 +75,7 @@ class Source:
 
 def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     """Publishes a generation of `count` products."""
-    from prodmatch.encoders.onnx_export import export_encoders  # torch before faiss
+    from prodmatch.encoders.query_encoders import export_encoders  # torch before faiss
     from prodmatch.model.description import open_model
 
     model = open_model(model_name)
@@ -136,7 +136,7 @@ def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
     from transformers import BertConfig, BertModel
 
     from prodmatch.encoders.model_writer import EncoderFiles
-    from prodmatch.encoders.onnx_export import export_encoders
+    from prodmatch.encoders.query_encoders import export_encoders
     from prodmatch.model.description import open_model, write_description
     from prodmatch.model.heads import Heads, Projection
 

@@ -93,16 +93,7 @@ class _Face(ModuleType):
     def __getattr__(self, name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module 'prodmatch' has no attribute {name!r}")
-        try:
-            home = importlib.import_module(f"prodmatch.{_HOMES[name]}")
-        except ModuleNotFoundError as error:
-            from prodmatch.errors import NotInstalledError
-
-            raise NotInstalledError(
-                f"`{name}`: {error.name!r} is not installed here; queries work without it. "
-                "Run \"pip install 'prodmatch[embed]'\"."
-            ) from error
-        return getattr(home, name)
+        return getattr(importlib.import_module(f"prodmatch.{_HOMES[name]}"), name)
 
     def __dir__(self) -> list[str]:
         return list(__all__)

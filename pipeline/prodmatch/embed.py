@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TypedDict, cast
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
@@ -14,6 +14,9 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.missing import find_misnamed, name_misnamed
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
+from prodmatch.embedding.encoding.encode import EncoderClasses
+from prodmatch.embedding.encoding.quickest_precision import choose_quickest
+from prodmatch.embedding.encoding.units import UnitOptions, encode_plan
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.nights.gate import GateLimits, compare_nights, count_changes
 from prodmatch.embedding.nights.tonight import (
@@ -29,11 +32,11 @@ from prodmatch.embedding.rejects import check_rejects, count_reasons, write_reje
 from prodmatch.embedding.remembering import name_differences, remember_settings
 from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import Stages
-from prodmatch.encoders.fingerprint import query_encoders_folder
+from prodmatch.encoders.device import choose_device
 from prodmatch.encoders.precisions import Precision
+from prodmatch.encoders.query_encoders import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
-from prodmatch.progress import name_loading_of_torch
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.picture_lists import describe_unusable
 from prodmatch.scanning.scan import Scan
@@ -41,14 +44,10 @@ from prodmatch.storage.atomic import (
     digest_bytes,
     remove_leftovers,
     scratch_directory,
-    verify_or_remove,
 )
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.locks import lock_store, share_store
 from prodmatch.storage.settings import read_settings
-
-if TYPE_CHECKING:
-    from prodmatch.embedding.encoding.encode import EncoderClasses
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +137,7 @@ def embed_catalogue(
     store: Path,
     settings: EmbedSettings | None = None,
     *,
-    classes: "EncoderClasses | None" = None,
+    classes: EncoderClasses | None = None,
 ) -> EmbedReport:
     """Brings a store's features and embeddings up to date with a catalogue.
 
@@ -172,7 +171,7 @@ def embed_catalogue(
             return _embed(run, scratch, classes)
 
 
-def _embed(run: "_Run", scratch: Path, classes: "EncoderClasses | None") -> EmbedReport:
+def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedReport:
     """Scan, plan, check, encode, fuse, check again, write."""
     catalogue, model, store, last = run.catalogue, run.model, run.store, run.last
     stages = Stages()
@@ -188,7 +187,7 @@ def _embed(run: "_Run", scratch: Path, classes: "EncoderClasses | None") -> Embe
         changes = remember_settings(catalogue, model, store, precision)  # even if it is killed
         plan = plan_scanned(plan.scan, model.encoders, store, precision)
         warnings = run.check(plan, scanned)
-    encoded = _encode(run, plan, scratch, classes) if plan.contents_to_encode else EncodeResult()
+    encoded = _encode(run, plan, scratch, classes)
     made_from = _made_from(model, plan)
     vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
     with stages.measure("fuse"):
@@ -224,26 +223,17 @@ def _embed(run: "_Run", scratch: Path, classes: "EncoderClasses | None") -> Embe
 
 
 def _measure_precisions(
-    run: "_Run", plan: FeaturePlan, classes: "EncoderClasses | None"
+    run: "_Run", plan: FeaturePlan, classes: EncoderClasses | None
 ) -> Precision:
-    name_loading_of_torch()
-    from prodmatch.embedding.encoding.quickest_precision import choose_quickest
-    from prodmatch.encoders.device import choose_device
-
     device = choose_device(run.settings.device)
     return choose_quickest(run.catalogue, run.model, plan, device, classes=classes)
 
 
 def _encode(
-    run: "_Run", plan: FeaturePlan, scratch: Path, classes: "EncoderClasses | None"
+    run: "_Run", plan: FeaturePlan, scratch: Path, classes: EncoderClasses | None
 ) -> EncodeResult:
-    """Encodes what is new; a night without any does not load torch, which takes seconds."""
-    name_loading_of_torch()
-    from prodmatch.embedding.encoding.units import UnitOptions, encode_plan
-    from prodmatch.encoders.device import choose_device
-
     settings = run.settings
-    device = choose_device(settings.device).type
+    device = choose_device(settings.device)
     options = UnitOptions(scratch / "units", device, settings.workers, classes)
     return encode_plan(run.catalogue, run.model.encoders, plan, options, settings.engine)
 
@@ -351,7 +341,7 @@ def _write(
 ) -> str:
     """Makes these embeddings the store's, and gives their name."""
     precision = cast(Precision, made_from["precision"])
-    _export_query_encoders(model, store / "encoders", precision)
+    export_encoders(model, store / "encoders", precision)
     digest = _digest(fused.scan, model, precision, tonight)
     manifest = {
         **_counts(catalogue, tonight),
@@ -363,16 +353,6 @@ def _write(
     }
     write_embeddings(store / "embeddings", digest, fused.tables(), manifest)
     return digest
-
-
-def _export_query_encoders(model: Model, root: Path, precision: Precision) -> None:
-    """Makes a model's query encoders below `root`; torch is loaded only where they are missing."""
-    if verify_or_remove(query_encoders_folder(root, model)):
-        return
-    name_loading_of_torch()
-    from prodmatch.encoders.onnx_export import export_encoders
-
-    export_encoders(model, root, precision)
 
 
 class _Counts(TypedDict):

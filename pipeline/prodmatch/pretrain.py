@@ -66,7 +66,7 @@ def encoder_settings(
 
     Encoders from scratch learn at higher rates.
     """
-    kind = choose_device(device).type
+    kind = choose_device(device)
     contrast = ContrastSettings(epochs=epochs, seed=seed, batch_rows=batch_rows or BATCH_ROWS[kind])
     if scratch:
         contrast = replace(
@@ -116,7 +116,7 @@ def train_encoders(
         stage = Work(work, log_figure, WORKERS[settings.device])
         trained = _train(pair, (data, held_out), settings, stage, fresh=start is None)
         written = write_encoders(trained.model, pair, scratch / "trained")
-        encoders = WrittenEncoders.open(written, torch.device(settings.device))
+        encoders = WrittenEncoders.open(written, settings.device)
         return _finish(out, trained, encoders, (data, held_out), settings, start)
 
 
@@ -142,7 +142,7 @@ def _finish(
     judged = encoders.features(held_out, len(held_out.titles))
     figures = [row["val_recall_at_10"] for row in trained.report]
     after = title_measure(*judged, held_out.title_groups)(heads)
-    before = _before(start, held_out, torch.device(settings.device))
+    before = _before(start, held_out, settings.device)
     fitted = Fitted("encoders", "infonce", before, after, figures)
     description = ModelDescription(out.name, encoders.pair.text, encoders.pair.image)
     if start is not None:
@@ -222,7 +222,7 @@ def _train(
     return _Trained(model.cpu().eval(), [row for run in runs for row in run.report])
 
 
-def _before(start: Model | None, held_out: TrainingSet, device: torch.device) -> float:
+def _before(start: Model | None, held_out: TrainingSet, device: str) -> float:
     """Recall@10 of held-out titles by the model that was started from, or by chance."""
     count = len(held_out.titles)
     if start is None:

@@ -21,8 +21,10 @@ from onnx.external_data_helper import set_external_data
 from safetensors.numpy import load_file
 
 from prodmatch.encoders.graphs import (
+    DESCRIBED,
     MAKE,
     SHIPPED,
+    TOKENS,
     WEIGHTS,
     fill_weights,
     image_graph,
@@ -82,7 +84,9 @@ def strip_weights(graph: Path, weights: Path, target: Path) -> None:
         raise ValueError(f"{graph}: its weights cannot be made of {weights}")
     target.mkdir(parents=True)
     (target / graph.name).write_bytes(model.SerializeToString())
-    write_json(target / "weights.json", described)
+    write_json(target / DESCRIBED, described)
+    if (tokens := graph.with_name(TOKENS)).exists():
+        shutil.copyfile(tokens, target / TOKENS)
 
 
 def _find_origin(

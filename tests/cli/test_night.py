@@ -96,17 +96,20 @@ def test_a_catalogue_that_is_refused_leaves_no_store(command: str, tmp_path: Pat
     assert not (tmp_path / "store").exists()
 
 
-def test_a_night_without_anything_new_does_not_load_torch(
+def test_nights_in_float32_load_no_torch_once_the_graphs_are_there(
     exported: Path, model: Model, tmp_path: Path
 ) -> None:
-    store, catalogue = tmp_path / "store", write(tmp_path / "c.parquet", products(20))
+    store, catalogue = tmp_path / "store", tmp_path / "c.parquet"
     shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
-    first = run("build", catalogue, "--store", store, "--model", model.folder)
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "prodmatch_cli", "build", "--store", store],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert (first.last["texts_encoded"], json.loads(done.stdout)["reused"]) == (20, 40)
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert loaded.isdisjoint({"torch", "torchvision", "transformers", "onnx"})
-    assert "faiss" in loaded
+    for count in (20, 20, 23):  # new, the same, three added
+        write(catalogue, products(count))
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "prodmatch_cli", "build", catalogue,
+                "--store", store, "--model", model.folder, "--precision", "float32"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert loaded.isdisjoint({"torch", "torchvision", "transformers", "onnx"})
+        assert "faiss" in loaded
+        report = json.loads(done.stdout)
+        assert report["texts_encoded"] + report["images_encoded"] + report["reused"] == 2 * count

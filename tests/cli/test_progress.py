@@ -93,5 +93,5 @@ def test_a_run_on_a_terminal_clears_its_line_before_the_answer(tmp_path: Path) -
     store = ("--store", str(tmp_path / "store"))
     lines = on_a_terminal("embed", str(tmp_path / "c.parquet"), "--dry-run", *store)
     shown = [line.rpartition(CLEAR)[2].rpartition("\r")[2] for line in lines.split("\r\n")]
-    assert [line[20:] for line in shown[:2]] == ["opening the catalogue", "loading torch"]
-    assert "loading torch: " not in "".join(shown)
+    assert [line[20:] for line in shown[:2]] == ["opening the catalogue", "reading 9 rows"]
+    assert "opening the catalogue: " not in "".join(shown)

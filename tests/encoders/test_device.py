@@ -17,7 +17,7 @@ from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.embeddings import require_embeddings
 
-BF16 = Compute(torch.device("cpu"), "bf16")
+BF16 = Compute("cpu", "bf16")
 
 
 def test_bf16_is_near_float32_on_any_processor_and_not_the_same(tmp_path: Path) -> None:
@@ -31,13 +31,13 @@ def test_bf16_is_near_float32_on_any_processor_and_not_the_same(tmp_path: Path) 
 
 @pytest.mark.parametrize(("name", "found"), [("float32", "float32"), ("bf16", "bf16")])
 def test_a_named_precision_is_taken_whatever_the_processor_has(name: str, found: str) -> None:
-    assert choose_precision(name, torch.device("cpu")) == found
+    assert choose_precision(name, "cpu") == found
 
 
 def test_an_unknown_precision_and_a_missing_device_are_named() -> None:
     names = "auto, float32, bf16 or int8"
     with pytest.raises(ModelError, match=rf"^`precision=fp16`: must be {names}\.$"):
-        choose_precision("fp16", torch.device("cpu"))
+        choose_precision("fp16", "cpu")
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="`device=cuda`: no CUDA device was found"):
             choose_device("cuda")

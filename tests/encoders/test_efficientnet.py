@@ -149,7 +149,7 @@ def test_the_graph_gives_the_same_features_in_any_batch(
 def test_a_class_vector_has_unit_length_in_any_precision(folder: Path) -> None:
     pixels = coarse_pictures(5)
     exact = ImageEncoder(folder, SPEC).encode(pixels)
-    rounded = ImageEncoder(folder, SPEC, Compute(torch.device("cpu"), "bf16")).encode(pixels)
+    rounded = ImageEncoder(folder, SPEC, Compute("cpu", "bf16")).encode(pixels)
     np.testing.assert_allclose(rounded[:, -DIM:], exact[:, -DIM:], atol=0.05)
     for features in (exact, rounded):
         np.testing.assert_allclose(np.linalg.norm(features[:, -DIM:], axis=1), 1.0, atol=1e-5)

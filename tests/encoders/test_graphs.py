@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from prodmatch.encoders import graphs
-from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
-from prodmatch.encoders.onnx_export import ready_text_graph
-from prodmatch.encoders.text import OnnxTextEncoder, TextEncoder
+from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
+from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.quickest import ready_text_graph
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import Model, open_model
 from prodmatch.storage.vectors import normalise
 

@@ -11,7 +11,7 @@ from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders import int8
 from prodmatch.encoders.device import Compute
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
-from prodmatch.encoders.image import OnnxImageEncoder
+from prodmatch.encoders.graph_encoders import OnnxImageEncoder
 from prodmatch.encoders.int8 import Int8Linear
 from prodmatch.encoders.model_writer import EncoderFiles
 from prodmatch.encoders.precisions import picture_precision
@@ -21,7 +21,7 @@ from prodmatch.model.description import Model
 from prodmatch.storage.embeddings import require_embeddings
 from prodmatch.train import HeadSettings, fit_heads
 
-INT8 = Compute(torch.device("cpu"), "int8")
+INT8 = Compute("cpu", "int8")
 TEXTS = [f"{colour} shirt number {number}" for number in range(40) for colour in ("red", "blue")]
 
 

@@ -14,7 +14,7 @@ from prodmatch.encoders.lanes import count_lanes, map_in_lanes
 from prodmatch.encoders.text import CUDA_TEXT_ROWS, TextEncoder
 from prodmatch.model.description import Model
 
-CPU = torch.device("cpu")
+CPU = "cpu"
 
 
 def test_batches_run_at_the_same_time_in_order_on_one_thread_each(
@@ -41,19 +41,10 @@ def test_a_failure_in_a_lane_is_that_of_the_caller() -> None:
     assert torch.get_num_threads() == before
 
 
-class FakeCuda:
-    """Stands where a GPU does: what is asked of it is computed on the processor."""
-
-    type = "cuda"
-
-    def __init__(self) -> None:
-        self.loaded: list[tuple[torch.dtype, bool]] = []
-
-
 def test_on_a_gpu_bytes_are_pinned_copied_and_normalised_there(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = FakeCuda()
+    loaded: list[tuple[torch.dtype, bool]] = []
     to, pinned = torch.Tensor.to, set[int]()
 
     def pin(tensor: torch.Tensor) -> torch.Tensor:
@@ -61,9 +52,9 @@ def test_on_a_gpu_bytes_are_pinned_copied_and_normalised_there(
         return tensor
 
     def copy(tensor: torch.Tensor, *where: object, **how: object) -> torch.Tensor:
-        if where and where[0] is gpu:
+        if where and where[0] == "cuda":
             assert how == {"non_blocking": True}
-            gpu.loaded.append((tensor.dtype, tensor.data_ptr() in pinned))
+            loaded.append((tensor.dtype, tensor.data_ptr() in pinned))
             return tensor
         return to(tensor, *where, **how)  # type: ignore[call-overload, no-any-return]
 
@@ -72,18 +63,18 @@ def test_on_a_gpu_bytes_are_pinned_copied_and_normalised_there(
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where, **how: module)
     monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: None)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
-    pair, compute = model.encoders, Compute(gpu, "float32")  # type: ignore[arg-type]
+    pair, compute = model.encoders, Compute("cuda")
     monkeypatch.setattr("prodmatch.encoders.device.autocast", lambda *_: torch.inference_mode())
     image = ImageEncoder(pair.image_folder, pair.image, compute)
     text = TextEncoder(pair.text_folder, pair.text, compute)
     assert (image.rows, text.rows) == (CUDA_IMAGE_ROWS, CUDA_TEXT_ROWS)
-    assert count_lanes(gpu) == lanes.CUDA_LANES  # type: ignore[arg-type]
+    assert count_lanes("cuda") == lanes.CUDA_LANES
     image.rows, text.rows = 4, 4
     pixels = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), dtype=np.uint8)
     found = image.encode(pixels)
-    assert gpu.loaded == [(torch.uint8, True)] * 2
+    assert loaded == [(torch.uint8, True)] * 2
     text.encode(["red shirt"])
-    assert gpu.loaded[2:] == [(torch.int64, True)] * 2
+    assert loaded[2:] == [(torch.int64, True)] * 2
     monkeypatch.undo()
     plain = ImageEncoder(pair.image_folder, pair.image)
     np.testing.assert_allclose(found, plain.encode(pixels), rtol=1e-3, atol=1e-4)

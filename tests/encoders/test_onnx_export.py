@@ -9,7 +9,8 @@ import torch
 
 from prodmatch.encoders import device
 from prodmatch.encoders.image import ImageEncoder
-from prodmatch.encoders.onnx_export import check_precision, export_encoders
+from prodmatch.encoders.onnx_export import check_precision
+from prodmatch.encoders.query_encoders import export_encoders
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
@@ -43,9 +44,9 @@ def test_the_quickest_precision_follows_from_the_processor(
 ) -> None:
     monkeypatch.setattr(device, "_cpu_has_bf16", lambda: has_bf16)
     monkeypatch.setattr(device, "_cpu_has_amx", lambda: has_amx)
-    assert device.choose_precision("auto", torch.device("cpu")) == encoders
-    assert device.torch_precision(torch.device("cpu")) == training
-    with device.autocast(torch.device("cpu")):
+    assert device.choose_precision("auto", "cpu") == encoders
+    assert device.torch_precision("cpu") == training
+    with device.autocast("cpu"):
         assert torch.is_autocast_enabled("cpu") is (training == "bf16")
 
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from prodmatch.encoders import onnx_export
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
-from prodmatch.encoders.onnx_export import export_encoders
+from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
+from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.query_encoders import export_encoders
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
-from prodmatch.encoders.text import OnnxTextEncoder, TextEncoder
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 
@@ -50,7 +50,7 @@ def test_a_feature_depends_on_its_own_content_alone(model: Model, store: Path) -
 
 
 def test_bf16_is_torch(model: Model, tmp_path: Path) -> None:
-    pair, compute = model.encoders, Compute(torch.device("cpu"), "bf16")
+    pair, compute = model.encoders, Compute("cpu", "bf16")
     text = open_text_encoder(pair.text_folder, pair.text, compute, tmp_path)
     image = open_image_encoder(pair.image_folder, pair.image, compute, tmp_path)
     assert isinstance(text, TextEncoder)

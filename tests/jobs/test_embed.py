@@ -15,7 +15,7 @@ from small import COLOURS, Row, draw, embed, product, products, run, write
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import plan_embedding
-from prodmatch.encoders.image import ImageBatches
+from prodmatch.encoders.batches import ImageBatches
 from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model

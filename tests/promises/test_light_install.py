@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from small import products, write
 
 from prodmatch_cli import main
 
@@ -34,10 +35,12 @@ for command in json.loads(sys.argv[2]):
     cli.main(command, standalone_mode=False)
 """
 HELP = """
-import prodmatch, pydoc
+import prodmatch, prodmatch.embed, pydoc
 print(pydoc.render_doc(prodmatch, renderer=pydoc.plaintext))
+store, catalogue = sys.argv[2], sys.argv[3]
 try:
-    prodmatch.build
+    settings = prodmatch.BuildSettings(prodmatch.embed.EmbedSettings(precision="bf16"))
+    prodmatch.build(catalogue, store, settings=settings)
 except prodmatch.ProdmatchError as error:
     print(error)
 """
@@ -82,20 +85,39 @@ def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_night_with_the_shipped_model_needs_nothing_else(tmp_path: Path) -> None:
+    store = ["--store", str(tmp_path / "store")]
+    catalogue = str(write(tmp_path / "c.parquet", products(12)))
+    done = run_without(HEAVY, [["build", catalogue, *store], ["query", "red shirt", *store]])
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[0])
+    assert (report["embedded"], report["precision"], report["generation"]) == (12, "float32", 1)
+
+
 @pytest.mark.parametrize("command", ["embed", "serve"])
 def test_a_command_says_which_extra_it_misses(published: Path, command: str) -> None:
-    catalogue = [str(published.with_name("sixty.parquet"))] if command == "embed" else []
-    done = run_without(HEAVY, [[command, *catalogue, "--store", str(published)]])
+    catalogue = [str(published.with_name("sixty.parquet")), "--precision", "bf16"]
+    more = catalogue if command == "embed" else []
+    done = run_without(HEAVY, [[command, *more, "--store", str(published)]])
     assert (done.returncode, done.stdout) == (1, "")
     assert "is not installed here" in done.stderr
     assert f"pip install 'prodmatch[{command}]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_help_of_the_package_needs_nothing_else_and_says_what_is_missing() -> None:
+def test_the_help_of_the_package_needs_nothing_else_and_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
     program = PROGRAM.partition("from prodmatch_cli")[0] + HELP
     done = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(HEAVY)],
+        [
+            sys.executable,
+            "-c",
+            program,
+            json.dumps(HEAVY),
+            tmp_path / "store",
+            write(tmp_path / "c.parquet", products(3)),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -104,7 +126,7 @@ def test_the_help_of_the_package_needs_nothing_else_and_says_what_is_missing() -
     assert "A short tour:" in done.stdout
     assert "class ProductIndex" in done.stdout
     assert done.stdout.splitlines()[-1] == (
-        "`build`: 'torch' is not installed here; queries work without it. "
+        "'torch' is not installed here; the shipped model in float32 on a CPU works without it. "
         "Run \"pip install 'prodmatch[embed]'\"."
     )
 

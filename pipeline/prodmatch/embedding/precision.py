@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from prodmatch.embedding.plan import FeaturePlan
+from prodmatch.encoders.device import choose_device, choose_precision
 from prodmatch.encoders.precisions import Precision, precision_of_name
 from prodmatch.errors import DamagedError, MismatchError
-from prodmatch.progress import name_loading_of_torch
 from prodmatch.storage.settings import read_settings
 
 MEASURED_CONTENTS = 20_000  # texts and pictures to encode; of fewer it costs more than it saves
@@ -25,9 +25,6 @@ def named_precision(name: str, device: str, store: Path) -> Precision:
     found = _remembered_precision(store) or name if name == "auto" else name
     if found != "auto" and device != "cuda":
         return precision_of_name(found)
-    name_loading_of_torch()
-    from prodmatch.encoders.device import choose_device, choose_precision
-
     return choose_precision(found, choose_device(device))
 
 

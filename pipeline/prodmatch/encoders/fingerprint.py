@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from prodmatch.encoders.precisions import Precision, picture_precision
-from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import digest_bytes, digest_file
 
@@ -21,11 +20,6 @@ def text_fingerprint(folder: Path, spec: TextSpec, precision: Precision = "float
 def image_fingerprint(folder: Path, spec: ImageSpec, precision: Precision = "float32") -> str:
     """What picture features depend on, as 64 hexadecimal digits: weights, spec, precision."""
     return _fingerprint(folder, spec.as_dict(), picture_precision(precision))
-
-
-def query_encoders_folder(root: Path, model: Model) -> Path:
-    """Where `export_encoders` puts a model's query encoders below `root`."""
-    return root / model.fingerprint[:32]
 
 
 def _fingerprint(folder: Path, spec: dict[str, object], precision: str) -> str:

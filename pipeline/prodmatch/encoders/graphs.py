@@ -6,6 +6,7 @@ file each of them is. Writing them takes a fraction of a second where exporting 
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
+from prodmatch.encoders.batches import TokenLimits
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import (
@@ -22,6 +24,7 @@ from prodmatch.storage.atomic import (
     new_directory,
     new_file,
     read_json,
+    remove_path,
     verify_or_remove,
     write_json,
 )
@@ -30,7 +33,9 @@ logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent.parent / "models" / "graphs"
 TEXT, IMAGE = "text.onnx", "image.onnx"
+TOKENS = "tokens.json"
 WEIGHTS = "model.safetensors"
+DESCRIBED = "weights.json"  # what of its tensors is where in the file of a graph's weights
 NORM_EPSILON = 1e-3  # of the batch normalisation of EfficientNet-Lite0
 Array = npt.NDArray[np.float32]
 Tensors = Mapping[str, npt.NDArray[np.generic]]
@@ -54,9 +59,26 @@ def is_ready(graph: Path, folder: Path) -> bool:
         folder: of the encoder.
     """
     if verify_or_remove(graph.parent):
-        return True
+        if graph.name != TEXT or graph.with_name(TOKENS).exists():
+            return True
+        remove_path(graph.parent)  # of an earlier version
     shipped = SHIPPED / graph.parent.name
     return shipped.is_dir() and _write_shipped(shipped, graph, folder)
+
+
+def write_token_limits(folder: Path, limits: TokenLimits) -> None:
+    """Writes next to a text encoder's graph what it reads of a text."""
+    write_json(folder / TOKENS, asdict(limits))
+
+
+def read_token_limits(graph: Path) -> TokenLimits:
+    """What the encoder of a graph reads of a text.
+
+    Raises:
+        DamagedError: the file is missing, or does not say it.
+    """
+    content = read_json(graph.with_name(TOKENS))
+    return TokenLimits(int(str(content["most"])), int(str(content["pad_id"])))
 
 
 def weights_path(graph: Path) -> Path:
@@ -66,13 +88,15 @@ def weights_path(graph: Path) -> Path:
 
 def _write_shipped(shipped: Path, graph: Path, folder: Path) -> bool:
     """Writes a shipped graph with its weights; False where these are not what they should be."""
-    weights = read_json(shipped / "weights.json")
+    weights = read_json(shipped / DESCRIBED)
     content = fill_weights(weights, load_file(folder / WEIGHTS))
     if digest_bytes(content) != weights["digest"]:
         return False
     logger.info("writing %s, once for this store", graph.name, extra={"phase": "write graph"})
     with new_directory(graph.parent) as temporary:
-        copy_file(shipped / graph.name, temporary / graph.name)
+        for path in shipped.iterdir():
+            if path.name != DESCRIBED:
+                copy_file(path, temporary / path.name)
         with new_file(weights_path(temporary / graph.name)) as file:
             file.write(content)
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})

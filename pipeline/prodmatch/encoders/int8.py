@@ -95,7 +95,7 @@ class _Columns(nn.Module):
         return product.mul_(self.scale).mul_(step).addcmul_(middle, self.sums)
 
 
-def quantise_linear_layers(encoder: PreTrainedModel, device: torch.device) -> None:
+def quantise_linear_layers(encoder: PreTrainedModel, device: str) -> None:
     """Replaces the linear layers of an encoder, in place."""
     integer = has_int8(device)
     for name, sizes in _measure_inputs(encoder).items():

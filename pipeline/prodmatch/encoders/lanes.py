@@ -5,11 +5,11 @@ for a while delays one batch alone.
 """
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-
-import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,13 +17,18 @@ Result = TypeVar("Result")
 CUDA_LANES = 2  # one copies while the other computes
 
 
-def count_lanes(device: torch.device) -> int:
+def count_lanes(device: str) -> int:
     """As many as torch has threads, which `OMP_NUM_THREADS` limits; on a GPU two."""
-    return CUDA_LANES if device.type == "cuda" else torch.get_num_threads()
+    if device == "cuda":
+        return CUDA_LANES
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() and int(limit) else len(os.sched_getaffinity(0))
 
 
 def map_in_lanes(
-    work: Callable[[Item], Result], items: Iterable[Item], device: torch.device
+    work: Callable[[Item], Result], items: Iterable[Item], device: str
 ) -> Iterator[Result]:
     """The results in order, of so many items at a time as there are lanes.
 
@@ -40,6 +45,10 @@ def map_in_lanes(
 
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
+    if "torch" not in sys.modules:
+        yield
+        return
+    torch = sys.modules["torch"]
     threads = torch.get_num_threads()
     try:
         yield
@@ -47,7 +56,10 @@ def _one_thread_each() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _start_lane(device: torch.device) -> None:
+def _start_lane(device: str) -> None:
+    if "torch" not in sys.modules:
+        return
+    torch = sys.modules["torch"]
     torch.set_num_threads(1)
-    if device.type == "cuda":
+    if device == "cuda":
         torch.cuda.set_stream(torch.cuda.Stream(device))

@@ -1,7 +1,7 @@
-"""Encoders as ONNX graphs that give features, checked against torch, and the query encoders.
+"""Encoders as ONNX graphs that give features, checked against torch.
 
 A graph is named by what features of float32 are named by, so models with the same encoders share
-it: the night on a CPU, queries, and other heads. Heads are numpy everywhere.
+it: the night on a CPU, queries, and other heads.
 """
 
 import contextlib
@@ -16,107 +16,42 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from prodmatch.encoders.batches import TokenLimits
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.fingerprint import query_encoders_folder
+from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
 from prodmatch.encoders.graphs import (
     IMAGE,
     TEXT,
     image_graph,
-    is_ready,
     text_graph,
     weights_path,
+    write_token_limits,
 )
-from prodmatch.encoders.image import ImageEncoder, OnnxImageEncoder
+from prodmatch.encoders.image import ImageEncoder
 from prodmatch.encoders.precisions import Precision, picture_precision
-from prodmatch.encoders.text import OnnxTextEncoder, TextEncoder
+from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.atomic import (
-    copy_file,
-    link_or_copy,
     list_files,
     new_directory,
-    verify_or_remove,
     write_json,
 )
 from prodmatch.storage.vectors import Vectors, normalise
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_TEXTS = ("red t-shirt", "women's leather handbag, black", "usb-c cable 2 m", "stuhl")
+SAMPLE_TEXTS = (
+    "red t-shirt",
+    "women's leather handbag, black",
+    "usb-c cable 2 m",
+    "Stuhl für Gäste",
+)
 COSINE = 0.999  # what an exported encoder must reach against torch
 QUICK_COSINE = 0.98  # what bf16 and int8 should reach against float32; below it a warning says so
 ABSURD_COSINE = 0.8
-
-
-def export_encoders(model: Model, root: Path, precision: Precision = "float32") -> Path:
-    """The directory below `root` with the model's query encoders; made once for each model.
-
-    It holds `text.onnx` (ids, mask -> features), `image.onnx` (bytes `(n, side, side, 3)` ->
-    features), the weights of each next to it in `.onnx.data`, which are mapped and not read,
-    `heads.safetensors`, which make unit parts of features, `tokenizer.json`, and `encoders.json`,
-    which says how to use them.
-
-    Args:
-        model: whose encoders.
-        root: the store's directory of graphs and query encoders.
-        precision: that products are encoded in; what it loses is logged when they are made.
-
-    Raises:
-        ModelError: the exported encoders do not agree with torch, or the precision with float32.
-    """
-    folder = query_encoders_folder(root, model)
-    if verify_or_remove(folder):
-        return folder
-    logger.info("exporting the query encoders", extra={"phase": "export encoders"})
-    pair = model.encoders
-    graphs = [
-        ready_text_graph(pair.text_folder, pair.text, root),
-        ready_image_graph(pair.image_folder, pair.image, root),
-    ]
-    text = OnnxTextEncoder(pair.text_folder, pair.text, graphs[0])
-    with new_directory(folder) as temporary:
-        for path in (part for graph in graphs for part in (graph, weights_path(graph))):
-            link_or_copy(path, temporary / path.name)
-        copy_file(pair.text_folder / "tokenizer.json", temporary / "tokenizer.json")
-        copy_file(model.folder / "heads.safetensors", temporary / "heads.safetensors")
-        write_json(
-            temporary / "encoders.json",
-            {
-                **model.description.as_dict(),
-                "max_tokens": text.max_tokens,
-                "pad_id": text.pad_id,
-                "dim": model.heads.dim,
-                "model_fingerprint": model.fingerprint,
-            },
-        )
-        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-        if precision != "float32":
-            cosines = _quick_cosines(model, QueryEncoders(temporary), precision)
-            check_precision(model, cosines, precision)
-    return folder
-
-
-def ready_text_graph(folder: Path, spec: TextSpec, root: Path) -> Path:
-    """The graph of a text encoder below `root`, exported where it is not there.
-
-    Raises:
-        ModelError: the graph does not agree with torch.
-    """
-    graph = text_graph(root, folder, spec)
-    return graph if is_ready(graph, folder) else export_text(folder, spec, root)
-
-
-def ready_image_graph(folder: Path, spec: ImageSpec, root: Path) -> Path:
-    """The graph of a picture encoder below `root`, exported where it is not there.
-
-    Raises:
-        ModelError: the graph does not agree with torch.
-    """
-    graph = image_graph(root, folder, spec)
-    return graph if is_ready(graph, folder) else export_image(folder, spec, root)
 
 
 def _name_export(folder: Path, graph: str) -> None:
@@ -146,6 +81,7 @@ def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
             [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
             temporary / TEXT,
         )
+        write_token_limits(temporary, TokenLimits(encoder.max_tokens, encoder.pad_id))
         exported = OnnxTextEncoder(folder, spec, temporary / TEXT)
         encoder.rows = exported.rows = len(SAMPLE_TEXTS)
         _compare(
@@ -236,6 +172,20 @@ def _compare(name: str, exact: Vectors, found: Vectors) -> None:
         raise ModelError(
             f"{name} agrees with torch only to a cosine of {lowest:.5f}; {COSINE} is needed."
         )
+
+
+def check_quick_features(model: Model, exported: QueryEncoders, precision: Precision) -> None:
+    """Compares what products are encoded in with what queries are, and logs what is lost.
+
+    Args:
+        model: whose products.
+        exported: its query encoders, in float32.
+        precision: that products are encoded in.
+
+    Raises:
+        ModelError: nearly everything is lost.
+    """
+    check_precision(model, _quick_cosines(model, exported, precision), precision)
 
 
 def _quick_cosines(model: Model, exported: QueryEncoders, precision: Precision) -> dict[str, float]:

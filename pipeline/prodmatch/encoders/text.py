@@ -1,40 +1,22 @@
-"""The frozen text encoder: a BERT and its pooling, texts to features.
-
-A feature depends on its own content alone: a text's batch shape follows from its own length, so
-a product added at night gets the vector that it would get in a build from scratch.
-"""
+"""The frozen text encoder by torch: a BERT and its pooling, texts to features."""
 
 import contextlib
-import functools
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from prodmatch.encoders.batches import TEXT_ROWS, TextBatches, TokenLimits, Tokens
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.int8 import quantise_linear_layers
-from prodmatch.encoders.lanes import map_in_lanes
 from prodmatch.errors import ModelError
-from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.vectors import Vectors
 
-TOKEN_STEP = 8  # texts are padded to a multiple of this many tokens: few shapes
-TEXT_ROWS = 32  # whose states stay in the cache between the layers
 CUDA_TEXT_ROWS = 512
-Tokens = npt.NDArray[np.int64]
 
 
 class TextFeatures(nn.Module):
@@ -90,77 +72,6 @@ def check_layers(folder: Path, spec: TextSpec, count: int) -> None:
         )
 
 
-class TextBatches(ABC):
-    """Texts to features, in batches of few shapes that a subclass runs."""
-
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, spec: TextSpec, positions: int | None, dim: int
-    ) -> None:
-        """Takes a tokenizer, and how many positions the encoder has, where that is limited."""
-        self.tokenizer = tokenizer
-        self.spec = spec
-        self.max_tokens = min(spec.max_tokens, positions or spec.max_tokens)
-        self.dim = dim
-        self.rows = TEXT_ROWS
-        self.device = CPU.device
-
-    @abstractmethod
-    def run(self, ids: Tokens, mask: Tokens) -> Vectors:
-        """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
-
-    def encode(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """Features `(n, dim)` of texts, in order; of queries, where the prefixes differ."""
-        tokens = self.tokenize(texts, query=query)
-        features = np.zeros((len(texts), self.dim), dtype=np.float32)
-        batches = list(self._batches(tokens, self.rows))
-        encode_batch = functools.partial(self._encode_batch, tokens, self.rows)
-        for (batch, _), found in zip(
-            batches, map_in_lanes(encode_batch, batches, self.device), strict=True
-        ):
-            features[batch] = found
-        return features
-
-    def _encode_batch(
-        self, tokens: Sequence[Sequence[int]], rows: int, batch: tuple[list[int], int]
-    ) -> Vectors:
-        members, length = batch
-        ids = np.full((rows, length), self.pad_id, np.int64)
-        mask = np.zeros_like(ids)
-        for place, row in enumerate(members):
-            ids[place, : len(tokens[row])] = tokens[row]
-            mask[place, : len(tokens[row])] = 1
-        mask[len(members) :, 0] = 1  # rows that only fill the shape: no division by zero
-        return self.run(ids, mask)[: len(members)]
-
-    def tokenize(self, texts: Sequence[str], *, query: bool = False) -> list[list[int]]:
-        """Token ids of each text with its prefix, cut to what the encoder reads."""
-        if not texts:
-            return []  # which the tokenizer takes for an error
-        prefixed = [(self.spec.query if query else self.spec.passage)(text) for text in texts]
-        limit = self.max_tokens
-        rows: list[list[int]] = self.tokenizer(prefixed, truncation=True, max_length=limit)[
-            "input_ids"
-        ]
-        return rows
-
-    def _batches(
-        self, tokens: Sequence[Sequence[int]], rows: int
-    ) -> Iterator[tuple[list[int], int]]:
-        """Rows to encode together and their padded length, shortest first."""
-        by_length: dict[int, list[int]] = {}
-        for row, ids in enumerate(tokens):
-            padded = min(-(-len(ids) // TOKEN_STEP) * TOKEN_STEP, self.max_tokens)
-            by_length.setdefault(padded, []).append(row)
-        for length, members in sorted(by_length.items()):
-            for start in range(0, len(members), rows):
-                yield members[start : start + rows], length
-
-    @property
-    def pad_id(self) -> int:
-        """The token id that fills short rows."""
-        return int(self.tokenizer.pad_token_id or 0)
-
-
 class TextEncoder(TextBatches):
     """Texts to features, through a model directory in the Hugging Face layout, by torch."""
 
@@ -168,14 +79,23 @@ class TextEncoder(TextBatches):
         encoder, tokenizer = load_bert(folder)
         check_layers(folder, spec, int(encoder.config.num_hidden_layers))
         positions = getattr(encoder.config, "max_position_embeddings", None)
+        most = min(spec.max_tokens, positions or spec.max_tokens)
         model = TextFeatures(encoder, spec)
         if compute.precision == "int8":
             quantise_linear_layers(encoder, compute.device)
-        super().__init__(tokenizer, spec, positions, model.dim)
+        super().__init__(spec, TokenLimits(most, int(tokenizer.pad_token_id or 0)), model.dim)
+        self.tokenizer = tokenizer
         self.device = compute.device
-        self.rows = CUDA_TEXT_ROWS if compute.device.type == "cuda" else TEXT_ROWS
+        self.rows = CUDA_TEXT_ROWS if compute.device == "cuda" else TEXT_ROWS
         self.compute = compute
         self.model = model.to(compute.device).eval()
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, cut to `max_tokens`."""
+        rows: list[list[int]] = self.tokenizer(
+            list(texts), truncation=True, max_length=self.max_tokens
+        )["input_ids"]
+        return rows
 
     def run(self, ids: Tokens, mask: Tokens) -> Vectors:
         """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
@@ -183,24 +103,6 @@ class TextEncoder(TextBatches):
             found = self.model(*(self.compute.load(array) for array in (ids, mask)))
         features: Vectors = found.float().cpu().numpy()
         return features
-
-
-class OnnxTextEncoder(TextBatches):
-    """The same through its exported graph, in float32; the weights are not loaded into torch."""
-
-    def __init__(self, folder: Path, spec: TextSpec, graph: Path) -> None:
-        """Opens a model directory for its tokenizer, and `text.onnx`."""
-        self.session = open_session(graph, long_lived=True, threads=1)
-        with _loading(folder):
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-        positions = getattr(config, "max_position_embeddings", None)
-        super().__init__(load_tokenizer(folder), spec, positions, output_width(self.session))
-
-    def run(self, ids: Tokens, mask: Tokens) -> Vectors:
-        """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
-        return run_session(self.session, {"ids": ids, "mask": mask})
 
 
 def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -113,7 +113,7 @@ class _Objective:
             views: `(n, side, side, 3)` in 0..255, of the products' pictures.
         """
         model, settings, count = self.model, self.settings, len(views)
-        with autocast(model.device):
+        with autocast(model.device.type):
             features, logits = model.image.learn(views)
             texts = model.text(*batch.tokens)
         images = model.image_head(features.float())
@@ -131,7 +131,7 @@ class _Objective:
     def _pair_loss(self, pairs: PairBatch) -> Tensor:
         """Text <-> text of a pair, in the heads' space and in the encoder's own."""
         model, settings, count = self.model, self.settings, len(pairs.ignored)
-        with autocast(model.device):
+        with autocast(model.device.type):
             texts = model.text(*pairs.tokens)
         own = functional.normalize(texts[:, : model.text.own], dim=1)
         loss = settings.text_anchor * self._text_distance(texts, pairs.tokens)
@@ -145,7 +145,7 @@ class _Objective:
         """How far texts are, in the encoder's own space, from where they were: 1 - cosine."""
         if self.start is None:
             return texts.new_zeros(())
-        with torch.no_grad(), autocast(texts.device):
+        with torch.no_grad(), autocast(texts.device.type):
             were = self.start.text(*tokens)
         own = self.model.text.own
         return (1 - functional.cosine_similarity(texts[:, :own], were[:, :own], dim=1)).mean()
@@ -154,7 +154,7 @@ class _Objective:
         """Kullback-Leibler divergence of the class probabilities from what they were."""
         if self.start is None or logits is None:
             return views.new_zeros(())
-        with torch.no_grad(), autocast(views.device):
+        with torch.no_grad(), autocast(views.device.type):
             _, were = self.start.image.learn(views)
         if were is None:
             raise TypeError("encoders without classes, of an encoder that has some")
@@ -333,7 +333,7 @@ def _rate(progress: float, following: float, warm_up: float) -> float:
 def title_to_picture(model: DualEncoder, reader: TextReader, held_out: TrainingSet) -> float:
     """`recall_of_pairs` of the held-out products' titles and pictures, by the heads."""
     texts, images = [], []
-    with autocast(model.device):
+    with autocast(model.device.type):
         for first in range(0, len(held_out.titles), VAL_ROWS):
             rows = slice(first, first + VAL_ROWS)
             tokens = reader.tokens(held_out.titles[rows]).to(model.device)

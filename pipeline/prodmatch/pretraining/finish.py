@@ -101,7 +101,7 @@ class WrittenEncoders:
     image: ImageEncoder
 
     @classmethod
-    def open(cls, pair: EncoderPair, device: torch.device) -> "WrittenEncoders":
+    def open(cls, pair: EncoderPair, device: str) -> "WrittenEncoders":
         """The encoders in two folders, on a device."""
         compute = Compute(device, torch_precision(device))
         return cls(

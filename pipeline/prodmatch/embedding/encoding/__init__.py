@@ -1,1 +1,1 @@
-"""Contents to features; torch is loaded here, and only where something is new."""
+"""Contents to features: what is new goes through the encoders."""

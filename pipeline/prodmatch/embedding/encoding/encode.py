@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
@@ -19,11 +18,15 @@ from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.image_loader import PictureBatches, PictureSource, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.embedding.stages import MODEL, WRITING, Stages
-from prodmatch.encoders.device import Compute, choose_device, warn_of_emulation
-from prodmatch.encoders.image import ImageBatches
+from prodmatch.encoders.batches import ImageBatches, TextBatches
+from prodmatch.encoders.device import (
+    Compute,
+    choose_device,
+    release_memory,
+    warn_of_emulation,
+)
 from prodmatch.encoders.precisions import Precision, picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
-from prodmatch.encoders.text import TextBatches
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.progress import bars_off
@@ -61,7 +64,7 @@ class OpenEncoders:
     """The encoders of a model in a precision; each is loaded when it is first needed."""
 
     files: EncoderPair
-    device: torch.device
+    device: str
     precision: Precision
     graphs: Path  # where exported ones are kept
     classes: EncoderClasses
@@ -230,7 +233,7 @@ def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
                 break
             encoder.rows //= 2
             logger.warning("memory ran out: from here on %d rows at a time", encoder.rows)
-        torch.cuda.empty_cache()
+        release_memory()
     vectors = np.zeros((len(items), encoder.dim), dtype=np.float32)
     reasons: list[str | None] = [None] * len(items)
     for position in range(len(items)):
@@ -245,9 +248,7 @@ def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error) for words in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 class _ShardWriter:

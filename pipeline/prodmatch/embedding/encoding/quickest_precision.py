@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.encoding.encode import DECODED_ROWS, EncoderClasses, OpenEncoders
 from prodmatch.embedding.encoding.image_loader import PictureBatches, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.encoders.device import has_bf16, has_int8
+from prodmatch.encoders.device import has_bf16, has_int8, has_torch
 from prodmatch.encoders.precisions import PRECISIONS, Precision, picture_precision
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import Pixels
@@ -47,8 +46,10 @@ class Answers:
         return self.overlap >= MIN_OVERLAP and self.rank_loss <= MAX_RANK_LOSS
 
 
-def quick_precisions(device: torch.device) -> list[Precision]:
-    """Those besides float32 that the device itself computes in."""
+def quick_precisions(device: str) -> list[Precision]:
+    """Those besides float32 that the device itself computes in, by torch where it is installed."""
+    if not has_torch():
+        return []
     found: list[tuple[Precision, bool]] = [("int8", has_int8(device)), ("bf16", has_bf16(device))]
     return [precision for precision, has in found if has]
 
@@ -87,7 +88,7 @@ def choose_quickest(
     catalogue: Catalogue,
     model: Model,
     plan: FeaturePlan,
-    device: torch.device,
+    device: str,
     *,
     classes: EncoderClasses | None = None,
 ) -> Precision:
@@ -143,7 +144,7 @@ class _Measuring:
     """The encoders of a model in several precisions."""
 
     def __init__(
-        self, model: Model, plan: FeaturePlan, device: torch.device, classes: EncoderClasses
+        self, model: Model, plan: FeaturePlan, device: str, classes: EncoderClasses
     ) -> None:
         self.model = model
         self.plan = plan

@@ -25,9 +25,8 @@ from prodmatch.embedding.encoding import encode
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.plan import FeaturePlan, new_texts
+from prodmatch.encoders.batches import ImageBatches, TextBatches
 from prodmatch.encoders.device import Compute
-from prodmatch.encoders.image import ImageBatches
-from prodmatch.encoders.text import TextBatches
 from prodmatch.engines.ray import open_ray_pool
 from prodmatch.engines.units import CRASHED, Poison, Pool, run_units
 from prodmatch.errors import ProdmatchError, StoreError

@@ -1,0 +1,44 @@
+"""Encoders by their exported graphs, in float32 on a CPU, without torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from prodmatch.encoders.batches import ImageBatches, TextBatches, Tokens
+from prodmatch.encoders.graphs import read_token_limits
+from prodmatch.model.onnx_session import open_session, output_width, run_session
+from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
+from prodmatch.storage.vectors import Vectors
+
+
+class OnnxTextEncoder(TextBatches):
+    """Texts to features through `text.onnx`."""
+
+    def __init__(self, folder: Path, spec: TextSpec, graph: Path) -> None:
+        """Opens a model directory for its tokenizer, and its graph."""
+        self.session = open_session(graph, long_lived=True, threads=1)
+        super().__init__(spec, read_token_limits(graph), output_width(self.session))
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(self.max_tokens)
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, cut to `max_tokens`."""
+        return [encoded.ids for encoded in self.tokenizer.encode_batch(list(texts))]
+
+    def run(self, ids: Tokens, mask: Tokens) -> Vectors:
+        """Features `(n, dim)` of `(n, tokens)` ids under an attention mask of the same shape."""
+        return run_session(self.session, {"ids": ids, "mask": mask})
+
+
+class OnnxImageEncoder(ImageBatches):
+    """Pictures to features through `image.onnx`."""
+
+    def __init__(self, spec: ImageSpec, graph: Path) -> None:
+        self.session = open_session(graph, long_lived=True, threads=1)
+        super().__init__(spec, output_width(self.session))
+
+    def run(self, pixels: Pixels) -> Vectors:
+        """Features `(n, dim)` of a batch `(n, side, side, 3)`."""
+        return run_session(self.session, {"pixels": pixels})
