@@ -67,5 +67,5 @@ class LockedError(ProdmatchError):
     exit_code = 4
 
 
-class NotInstalledError(ProdmatchError, AttributeError):
+class NotInstalledError(ProdmatchError):
     """A name of the package whose libraries are not installed: to `hasattr` it is not there."""

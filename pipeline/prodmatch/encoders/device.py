@@ -96,8 +96,8 @@ def prepare_torch() -> None:
     """
     if not has_torch():
         raise NotInstalledError(
-            "'torch' is not installed here; the shipped model in float32 on a CPU works without it. "
-            "Run \"pip install 'prodmatch[embed]'\"."
+            "'torch' is not installed here; the shipped model in float32 on a CPU works without "
+            "it. Run \"pip install 'prodmatch[embed]'\"."
         )
     if "torch" not in sys.modules:
         logger.info("loading torch", extra={"phase": "loading torch"})
