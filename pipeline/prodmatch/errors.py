@@ -68,4 +68,4 @@ class LockedError(ProdmatchError):
 
 
 class NotInstalledError(ProdmatchError):
-    """A name of the package whose libraries are not installed: to `hasattr` it is not there."""
+    """A part of the package whose libraries are not installed."""
