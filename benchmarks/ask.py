@@ -135,7 +135,7 @@ def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
-    from prodmatch.encoders.model_writer import EncoderFiles
+    from prodmatch.encoders.networks.model_writer import EncoderFiles
     from prodmatch.encoders.query_encoders import export_encoders
     from prodmatch.model.description import open_model, write_description
     from prodmatch.model.heads import Heads, Projection

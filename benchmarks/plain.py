@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
 
-from prodmatch.encoders.image import load_network
+from prodmatch.encoders.networks.image import load_network
 from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec
 

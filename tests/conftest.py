@@ -15,7 +15,7 @@ from small import embed, products, save_encoders, shrink_pictures, write
 from tiny import contents, night, save_catalogue, save_query_encoders, save_tiny_model
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model, open_model
 from prodmatch.train import HeadSettings, fit_heads

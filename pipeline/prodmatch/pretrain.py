@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from prodmatch.encoders.device import choose_device
-from prodmatch.encoders.model_writer import EncoderFiles, write_model
-from prodmatch.encoders.text import load_tokenizer
+from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.networks.text import load_tokenizer
 from prodmatch.errors import ModelError
 from prodmatch.model.description import EncoderPair, Model, ModelDescription
 from prodmatch.model.heads import Heads

@@ -11,8 +11,8 @@ from prodmatch.embedding.encoding.encode import encode_missing
 from prodmatch.embedding.plan import plan_features
 from prodmatch.embedding.precision import named_precision
 from prodmatch.encoders.device import Compute, choose_device
-from prodmatch.encoders.model_writer import EncoderFiles, write_model
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import StoreError
 from prodmatch.model.description import Calibration, Model, ModelDescription
 from prodmatch.model.heads import Heads, fit_cca

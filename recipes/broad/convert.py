@@ -20,9 +20,14 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save_file
 
-from prodmatch.encoders.efficientnet import CLASS_NAMES, LITE0, rename_published, save_lite0
-from prodmatch.encoders.model_writer import EncoderFiles, write_model
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.networks.efficientnet import (
+    CLASS_NAMES,
+    LITE0,
+    rename_published,
+    save_lite0,
+)
+from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import ModelDescription
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec

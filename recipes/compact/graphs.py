@@ -31,7 +31,7 @@ from prodmatch.encoders.graphs import (
     text_graph,
     weights_path,
 )
-from prodmatch.encoders.onnx_export import export_image, export_text
+from prodmatch.encoders.networks.onnx_export import export_image, export_text
 from prodmatch.model.description import open_model
 from prodmatch.storage.atomic import digest_bytes, write_json
 

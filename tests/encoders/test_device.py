@@ -11,7 +11,7 @@ from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, plan_embedding
 from prodmatch.encoders.device import CPU, Compute, choose_device, choose_precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import TextSpec

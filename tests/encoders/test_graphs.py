@@ -11,9 +11,9 @@ import pytest
 
 from prodmatch.encoders import graphs
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
-from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.encoders.quickest import ready_text_graph
-from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import Model, open_model
 from prodmatch.storage.vectors import normalise
 

@@ -9,9 +9,9 @@ import torch
 
 from prodmatch.encoders import lanes
 from prodmatch.encoders.device import Compute
-from prodmatch.encoders.image import CUDA_IMAGE_ROWS, ImageEncoder
 from prodmatch.encoders.lanes import count_lanes, map_in_lanes
-from prodmatch.encoders.text import CUDA_TEXT_ROWS, TextEncoder
+from prodmatch.encoders.networks.image import CUDA_IMAGE_ROWS, ImageEncoder
+from prodmatch.encoders.networks.text import CUDA_TEXT_ROWS, TextEncoder
 from prodmatch.model.description import Model
 
 CPU = "cpu"

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prodmatch.encoders import onnx_export
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
-from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.networks import onnx_export
+from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.encoders.query_encoders import export_encoders
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
-from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 

@@ -16,14 +16,14 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders.fingerprint import text_fingerprint
-from prodmatch.encoders.image import ImageEncoder
-from prodmatch.encoders.model_writer import (
+from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.model_writer import (
     EncoderFiles,
     find_image_spec,
     find_text_spec,
     read_image_weights,
 )
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Calibration, Model, open_model

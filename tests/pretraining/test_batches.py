@@ -7,7 +7,7 @@ import pytest
 import torch
 from training_data import save_pair, training_set
 
-from prodmatch.encoders.text import load_tokenizer
+from prodmatch.encoders.networks.text import load_tokenizer
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.pretraining.batches import (
     Batches,

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from training_data import save_pair, training_set
 
-from prodmatch.encoders.text import load_tokenizer
+from prodmatch.encoders.networks.text import load_tokenizer
 from prodmatch.errors import ModelError
 from prodmatch.model.description import EncoderPair
 from prodmatch.pretraining.batches import TextReader

@@ -11,8 +11,8 @@ import torch
 from small import products
 from training_data import CLASSES, SHAPE, save_start, training_rows
 
-from prodmatch.encoders.efficientnet import load_lite0, read_class_names
-from prodmatch.encoders.text import TextEncoder, load_bert
+from prodmatch.encoders.networks.efficientnet import load_lite0, read_class_names
+from prodmatch.encoders.networks.text import TextEncoder, load_bert
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model, open_model
 from prodmatch.pretrain import EncoderSettings, encoder_settings, train_encoders

@@ -14,7 +14,7 @@ from tiny import night, save_catalogue, save_query_encoders, save_tiny_model
 
 import prodmatch
 import prodmatch_cli
-from prodmatch.encoders.text import load_bert
+from prodmatch.encoders.networks.text import load_bert
 from prodmatch.errors import ModelError
 
 ROOTS = [Path(str(module.__file__)).parent for module in (prodmatch, prodmatch_cli)]

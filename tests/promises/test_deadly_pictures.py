@@ -15,7 +15,7 @@ from prodmatch.catalogue.pictures.thumbnails import make_thumbnails
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.check import check_catalogue
 from prodmatch.embedding.encoding.image_loader import preprocess_bytes
-from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product
 from prodmatch.model.preprocessing import ImageSpec

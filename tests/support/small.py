@@ -18,7 +18,7 @@ from transformers import BertConfig, BertModel
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.encoders.efficientnet import EfficientNetLite0, save_lite0
+from prodmatch.encoders.networks.efficientnet import EfficientNetLite0, save_lite0
 from prodmatch.model.description import Model
 from prodmatch.pretraining.tokenizer import train_tokenizer
 

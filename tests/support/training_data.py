@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from small import COLOURS, KINDS, draw, save_encoders, save_lite0_folder
 
-from prodmatch.encoders.efficientnet import CLASS_NAMES, LITE0, load_lite0
-from prodmatch.encoders.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.networks.efficientnet import CLASS_NAMES, LITE0, load_lite0
+from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
 from prodmatch.model.description import EncoderPair, Model, ModelDescription
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec

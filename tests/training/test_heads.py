@@ -11,7 +11,7 @@ import torch
 from small import COLOURS, KINDS, products, run, save_encoders, write
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, fit_cca

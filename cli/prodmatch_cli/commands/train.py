@@ -25,7 +25,7 @@ from prodmatch_cli.options import (
 from prodmatch_cli.output import print_json
 
 if TYPE_CHECKING:
-    from prodmatch.encoders.model_writer import EncoderFiles  # loads torch
+    from prodmatch.encoders.networks.model_writer import EncoderFiles  # loads torch
 
 OF_HEADS = (
     "text_encoder", "image_encoder", "image_weights", "download", "labels", "loss", "columns",
@@ -167,8 +167,8 @@ def _find_encoders(
     model: str,
 ) -> "EncoderFiles":
     """Those that are given, else the model's."""
-    from prodmatch.encoders.model_writer import EncoderFiles
-    from prodmatch.encoders.published import find_image_weights, find_text_encoder
+    from prodmatch.encoders.networks.model_writer import EncoderFiles
+    from prodmatch.encoders.networks.published import find_image_weights, find_text_encoder
 
     if not text_encoder or not image_encoder:
         return EncoderFiles.of_model(open_model(model))

@@ -65,7 +65,7 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
         if precision != "float32":
             prepare_torch()
-            from prodmatch.encoders.onnx_export import check_quick_features
+            from prodmatch.encoders.networks.onnx_export import check_quick_features
 
             check_quick_features(model, QueryEncoders(temporary), precision)
     return folder

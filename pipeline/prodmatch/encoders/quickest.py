@@ -18,7 +18,7 @@ def open_text_encoder(folder: Path, spec: TextSpec, compute: Compute, graphs: Pa
     if _is_exact_cpu(compute):
         return OnnxTextEncoder(folder, spec, ready_text_graph(folder, spec, graphs))
     prepare_torch()
-    from prodmatch.encoders.text import TextEncoder
+    from prodmatch.encoders.networks.text import TextEncoder
 
     return TextEncoder(folder, spec, compute)
 
@@ -30,7 +30,7 @@ def open_image_encoder(
     if _is_exact_cpu(compute):
         return OnnxImageEncoder(spec, ready_image_graph(folder, spec, graphs))
     prepare_torch()
-    from prodmatch.encoders.image import ImageEncoder
+    from prodmatch.encoders.networks.image import ImageEncoder
 
     return ImageEncoder(folder, spec, compute)
 
@@ -45,7 +45,7 @@ def ready_text_graph(folder: Path, spec: TextSpec, root: Path) -> Path:
     if is_ready(graph, folder):
         return graph
     prepare_torch()
-    from prodmatch.encoders.onnx_export import export_text
+    from prodmatch.encoders.networks.onnx_export import export_text
 
     return export_text(folder, spec, root)
 
@@ -60,7 +60,7 @@ def ready_image_graph(folder: Path, spec: ImageSpec, root: Path) -> Path:
     if is_ready(graph, folder):
         return graph
     prepare_torch()
-    from prodmatch.encoders.onnx_export import export_image
+    from prodmatch.encoders.networks.onnx_export import export_image
 
     return export_image(folder, spec, root)
 

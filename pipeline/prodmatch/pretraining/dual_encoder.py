@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from prodmatch.encoders.efficientnet import CLASS_NAMES, Lite0Features, read_class_names
-from prodmatch.encoders.image import ImageFeatures, ResnetFeatures, load_network
-from prodmatch.encoders.text import TextFeatures, check_layers, load_bert
+from prodmatch.encoders.networks.efficientnet import CLASS_NAMES, Lite0Features, read_class_names
+from prodmatch.encoders.networks.image import ImageFeatures, ResnetFeatures, load_network
+from prodmatch.encoders.networks.text import TextFeatures, check_layers, load_bert
 from prodmatch.errors import ModelError
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.heads import Projection

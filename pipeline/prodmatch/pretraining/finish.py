@@ -10,10 +10,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from prodmatch.encoders.device import Compute, torch_precision
-from prodmatch.encoders.efficientnet import CLASS_NAMES, LITE0, read_class_names, save_lite0
-from prodmatch.encoders.image import ImageEncoder
-from prodmatch.encoders.model_writer import copy_files
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.networks.efficientnet import (
+    CLASS_NAMES,
+    LITE0,
+    read_class_names,
+    save_lite0,
+)
+from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.model_writer import copy_files
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.pretraining.data import TrainingSet

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.encoders.text import TextEncoder
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.labels import FEWEST_LABELS, Label

@@ -8,7 +8,7 @@ import pytest
 from small import products, write
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.model.description import Model, open_model
 from prodmatch.model.heads import Heads, Projection, compact_heads, fit_cca
 from prodmatch.storage.vectors import Vectors

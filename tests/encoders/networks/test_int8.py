@@ -8,15 +8,15 @@ import torch
 from small import embed, products, write
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders import int8
 from prodmatch.encoders.device import Compute
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder
-from prodmatch.encoders.int8 import Int8Linear
-from prodmatch.encoders.model_writer import EncoderFiles
+from prodmatch.encoders.networks import int8
+from prodmatch.encoders.networks.int8 import Int8Linear
+from prodmatch.encoders.networks.model_writer import EncoderFiles
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.encoders.precisions import picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
-from prodmatch.encoders.text import TextEncoder
 from prodmatch.model.description import Model
 from prodmatch.storage.embeddings import require_embeddings
 from prodmatch.train import HeadSettings, fit_heads

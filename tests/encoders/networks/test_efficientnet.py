@@ -11,7 +11,8 @@ from small import random_lite0, save_lite0_folder
 from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.efficientnet import (
+from prodmatch.encoders.fingerprint import image_fingerprint
+from prodmatch.encoders.networks.efficientnet import (
     CLASS_NAMES,
     GRIDS,
     LITE0,
@@ -23,8 +24,7 @@ from prodmatch.encoders.efficientnet import (
     rename_published,
     save_lite0,
 )
-from prodmatch.encoders.fingerprint import image_fingerprint
-from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.quickest import open_image_encoder
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec
@@ -200,6 +200,6 @@ def test_class_names_are_the_lines_of_a_file_and_part_of_the_fingerprint(folder:
 
 
 def test_it_is_loaded_without_the_models_of_torchvision() -> None:
-    program = "import sys, prodmatch.encoders.image; print('torchvision' in sys.modules)"
+    program = "import sys, prodmatch.encoders.networks.image; print('torchvision' in sys.modules)"
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"

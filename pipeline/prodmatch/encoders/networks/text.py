@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from prodmatch.encoders.batches import TEXT_ROWS, TextBatches, TokenLimits, Tokens
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.int8 import quantise_linear_layers
+from prodmatch.encoders.networks.int8 import quantise_linear_layers
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.vectors import Vectors

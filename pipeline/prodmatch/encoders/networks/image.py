@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from prodmatch.encoders.batches import IMAGE_ROWS, ImageBatches
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.efficientnet import LITE0, Lite0Features, load_lite0
+from prodmatch.encoders.networks.efficientnet import LITE0, Lite0Features, load_lite0
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.vectors import Vectors
 
@@ -77,7 +77,7 @@ def load_network(folder: Path, spec: ImageSpec, *, folded: bool = True) -> Image
     """
     if spec.architecture == LITE0:
         return load_lite0(folder, folded=folded)
-    from prodmatch.encoders.resnet import load_resnet  # it loads torchvision: seconds
+    from prodmatch.encoders.networks.resnet import load_resnet  # it loads torchvision: seconds
 
     resnet, dim = load_resnet(folder, spec.architecture)
     return ResnetFeatures(resnet, spec, dim)

@@ -27,9 +27,9 @@ from prodmatch.encoders.graphs import (
     weights_path,
     write_token_limits,
 )
-from prodmatch.encoders.image import ImageEncoder
+from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.encoders.precisions import Precision, picture_precision
-from prodmatch.encoders.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders

@@ -17,8 +17,8 @@ from huggingface_hub import constants
 from small import products, run, save_encoders, write
 from tiny import save_tiny_model
 
-from prodmatch.encoders.model_writer import copy_files, find_text_spec
-from prodmatch.encoders.published import find_image_weights, find_text_encoder
+from prodmatch.encoders.networks.model_writer import copy_files, find_text_spec
+from prodmatch.encoders.networks.published import find_image_weights, find_text_encoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 from prodmatch.model.hub import find_model

@@ -11,8 +11,8 @@ from small import save_encoders
 from prodmatch.encoders.device import CPU
 from prodmatch.encoders.fingerprint import text_fingerprint
 from prodmatch.encoders.graph_encoders import OnnxTextEncoder
+from prodmatch.encoders.networks.text import TextEncoder, load_bert
 from prodmatch.encoders.quickest import open_text_encoder
-from prodmatch.encoders.text import TextEncoder, load_bert
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import TextSpec
 

@@ -1,0 +1,1 @@
+"""Encoders as networks of torch: loaded, run, exported and written."""
