@@ -255,7 +255,8 @@ def test_every_option_in_the_documents_exists() -> None:
         "--head",
         "--address",
         "--include-dashboard",
-    }  # pip's, a benchmark's, docker's, a viewer's, Ray's
+        *("--products", "--planted", "--words", "--negatives"),
+    }  # pip's, a benchmark's, docker's, a viewer's, Ray's, and those of recipes
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", pages)) - known - others == set()
     assert set(re.findall(r"`prodmatch ([a-z]+)", pages)) <= set(COMMANDS)
 
