@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.catalogue.pictures.images import UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import UnusableImage, decode_image, remedy_of
 from prodmatch.errors import QueryError
 from prodmatch.lexical.prices.limits import Limit
 from prodmatch.lexical.spelling import Correction, correct_spelling
@@ -214,7 +214,7 @@ class QueryEncoder:
         except UnusableImage as error:
             raise QueryError(
                 f"query {query.query_id!r}: the picture cannot be used ({error}). "
-                "Give a JPEG, PNG, WebP or GIF."
+                f"{remedy_of(error.reason)}"
             ) from error
 
     def _encode_texts(self, texts: Sequence[str | None]) -> tuple[Vectors, npt.NDArray[np.float64]]:

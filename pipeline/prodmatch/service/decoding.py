@@ -5,13 +5,17 @@ import io
 import queue
 from dataclasses import dataclass
 
-from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import (
+    PICTURE_SECONDS,
+    TOO_LARGE,
+    UnusableImage,
+    decode_image,
+    remedy_of,
+)
 from prodmatch.catalogue.pictures.thumbnails import make_thumbnail
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.errors import QueryError
 from prodmatch.model.preprocessing import ImageSpec, least_size, resize_image
-
-TOO_LARGE = ("too_many_bytes", "too_many_pixels", "too_many_scans")
 
 
 class PictureError(QueryError):
@@ -81,7 +85,7 @@ class PictureDecoder:
         kind = TooLargeError if found.reason in TOO_LARGE else PictureError
         raise kind(
             f"`image`: the picture cannot be used ({found.reason}: {found.detail}). "
-            "Give a JPEG, PNG, WebP or GIF."
+            f"{remedy_of(found.reason)}"
         )
 
     def make_thumbnail(self, data: bytes, side: int) -> bytes | None:

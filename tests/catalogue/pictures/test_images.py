@@ -13,7 +13,7 @@ from PIL import Image
 from small import draw
 
 from prodmatch.catalogue.pictures.image_files import read_image_file, read_image_text
-from prodmatch.catalogue.pictures.images import UnusableImage, decode_image
+from prodmatch.catalogue.pictures.images import UnusableImage, decode_image, remedy_of
 from prodmatch.model.preprocessing import ImageSpec, least_size, preprocess_image
 
 
@@ -110,6 +110,8 @@ def test_a_picture_that_cannot_be_used_has_a_reason(reason: str) -> None:
     with pytest.raises(UnusableImage) as fault:
         decode_image(BROKEN[reason])
     assert fault.value.reason == reason
+    smaller = remedy_of(reason) == "Give a smaller one."
+    assert smaller == reason.startswith("too_many")
 
 
 @pytest.mark.parametrize(

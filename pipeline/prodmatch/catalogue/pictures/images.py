@@ -47,6 +47,7 @@ MOST_PIXELS = 50_000_000
 MOST_SIDE = 2048  # of a picture given as pixels: as a PNG it then has fewer than MOST_BYTES
 PICTURE_SECONDS = 10.0  # for one picture; the largest that is let through takes about two
 MOST_SCANS = 100  # of a JPEG: forty bytes a scan cost the decoder milliseconds
+TOO_LARGE = ("too_many_bytes", "too_many_pixels", "too_many_scans")  # reasons
 START_OF_SCAN = b"\xff\xda"
 
 
@@ -62,6 +63,13 @@ class UnusableImage(ProdmatchError):
         super().__init__(f"{reason}: {detail}"[:200])
         self.reason = reason
         self.detail = detail[:200]
+
+
+def remedy_of(reason: str) -> str:
+    """What to do about a picture that cannot be used for that reason."""
+    if reason in TOO_LARGE:
+        return "Give a smaller one."
+    return "Give a JPEG, PNG, WebP or GIF."
 
 
 def decode_image(
