@@ -197,3 +197,13 @@ def test_a_stop_lets_requests_end(published: Path) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 8
+
+
+def test_no_packet_of_an_answer_waits_for_the_one_before() -> None:
+    with (
+        server.open_socket("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()[:2]),
+    ):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
