@@ -75,7 +75,7 @@ class Source:
 
 def build(store: Path, catalogue: Path, model_name: str, count: int) -> None:
     """Publishes a generation of `count` products."""
-    from prodmatch.encoders.query_encoders import export_encoders  # torch before faiss
+    from prodmatch.encoders.query_encoders import export_encoders
     from prodmatch.model.description import open_model
 
     model = open_model(model_name)

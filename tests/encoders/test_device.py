@@ -1,5 +1,6 @@
 """Precisions: both run on any processor, and what they give is never mixed."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from small import embed, products, save_encoders, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, plan_embedding
+from prodmatch.encoders import device
 from prodmatch.encoders.device import CPU, Compute, choose_device, choose_precision
 from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
 from prodmatch.encoders.networks.text import TextEncoder
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, NotInstalledError
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.embeddings import require_embeddings
@@ -41,6 +43,18 @@ def test_an_unknown_precision_and_a_missing_device_are_named() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="`device=cuda`: no CUDA device was found"):
             choose_device("cuda")
+
+
+def test_a_driver_without_torch_is_a_cpu_and_says_what_a_gpu_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device, "has_torch", lambda: False)
+    monkeypatch.setattr(device, "_has_cuda_driver", lambda: True)
+    monkeypatch.setitem(sys.modules, "torch", None)  # type: ignore[arg-type]  # cannot be imported
+    assert choose_device("auto") == "cpu"
+    assert choose_precision("auto", "cpu") == "float32"
+    with pytest.raises(NotInstalledError, match=r"pip install 'prodmatch\[embed\]'"):
+        choose_device("cuda")
 
 
 def test_precisions_have_features_of_their_own(model: Model) -> None:

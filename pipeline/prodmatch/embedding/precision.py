@@ -21,6 +21,7 @@ def named_precision(name: str, device: str, store: Path) -> Precision:
 
     Raises:
         ModelError: there is no such precision, or `cuda` was given and there is none.
+        NotInstalledError: `cuda` was given and torch is not installed.
     """
     found = _remembered_precision(store) or name if name == "auto" else name
     if found != "auto" and device != "cuda":

@@ -56,7 +56,10 @@ def choose_device(name: str) -> str:
 
     Raises:
         ModelError: `cuda` was given and there is none.
+        NotInstalledError: `cuda` was given and torch is not installed.
     """
+    if name == "cuda":
+        prepare_torch()
     available = name != "cpu" and _has_gpu()
     if name == "cuda" and not available:
         raise ModelError("`device=cuda`: no CUDA device was found. Use `device=auto` or `cpu`.")
@@ -64,7 +67,9 @@ def choose_device(name: str) -> str:
 
 
 def _has_gpu() -> bool:
-    """Whether torch finds a GPU; it is not loaded to find out where there is no driver."""
+    """Whether torch finds a GPU; it is not loaded where it, or a driver, is not there."""
+    if not has_torch():
+        return False
     if "torch" not in sys.modules and not (_has_cuda_driver() or Path("/dev/kfd").exists()):
         return False
     import torch

@@ -1,4 +1,4 @@
-"""What an encoding did."""
+"""Counts, times and limits of an encoding."""
 
 from dataclasses import dataclass, field
 
@@ -27,8 +27,8 @@ class EncodeCount:
 class EncodeResult:
     """What encoding the texts and the pictures did."""
 
-    texts: EncodeCount = field(default_factory=EncodeCount)
-    images: EncodeCount = field(default_factory=EncodeCount)
+    texts: EncodeCount
+    images: EncodeCount
 
     @property
     def limits(self) -> dict[str, str]:
