@@ -20,7 +20,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from prodmatch.encoders.networks.image import load_network
 from prodmatch.model.heads import Heads
-from prodmatch.model.preprocessing import ImageSpec
+from prodmatch.model.preprocessing import ImageSpec, read_spec
 
 BATCH_ROWS = 64
 
@@ -33,7 +33,7 @@ class PlainModel:
         self.tokenizer = AutoTokenizer.from_pretrained(folder / "text")
         self.bert = AutoModel.from_pretrained(folder / "text", dtype=torch.float32).eval()
         self.layers = description["text"]["layers"] or [-1]
-        spec = ImageSpec.from_dict(description["image"], "model.json")
+        spec = read_spec(ImageSpec, description["image"], "model.json")
         self.network = load_network(folder / "image", spec).eval()
         self.heads = Heads.open(folder / "heads.safetensors")
         self.side = spec.crop_pixels

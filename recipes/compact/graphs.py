@@ -27,11 +27,10 @@ from prodmatch.encoders.graphs import (
     TOKENS,
     WEIGHTS,
     fill_weights,
-    image_graph,
-    text_graph,
+    graph_path,
     weights_path,
 )
-from prodmatch.encoders.networks.onnx_export import export_image, export_text
+from prodmatch.encoders.networks.onnx_export import export_encoder
 from prodmatch.model.description import open_model
 from prodmatch.storage.atomic import digest_bytes, write_json
 
@@ -45,12 +44,9 @@ def write_shipped_graphs(target: Path) -> None:
     pair = open_model("compact").encoders
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        export_text(pair.text_folder, pair.text, root)
-        export_image(pair.image_folder, pair.image, root)
-        for graph, encoder in (
-            (text_graph(root, pair.text_folder, pair.text), pair.text_folder),
-            (image_graph(root, pair.image_folder, pair.image), pair.image_folder),
-        ):
+        for encoder, spec in ((pair.text_folder, pair.text), (pair.image_folder, pair.image)):
+            graph = graph_path(root, encoder, spec)
+            export_encoder(encoder, spec, graph)
             strip_weights(graph, encoder / WEIGHTS, target / graph.parent.name)
 
 

@@ -12,11 +12,11 @@ from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, plan_embedding
 from prodmatch.encoders import device
 from prodmatch.encoders.device import CPU, Compute, choose_device, choose_precision
-from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.fingerprint import encoder_fingerprint
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, NotInstalledError
 from prodmatch.model.description import Model
-from prodmatch.model.preprocessing import TextSpec
+from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.embeddings import require_embeddings
 
 BF16 = Compute("cpu", "bf16")
@@ -59,12 +59,14 @@ def test_a_driver_without_torch_is_a_cpu_and_says_what_a_gpu_takes(
 
 def test_precisions_have_features_of_their_own(model: Model) -> None:
     pair = model.encoders
-    for fingerprint, folder, spec in (
-        (text_fingerprint, pair.text_folder, pair.text),
-        (image_fingerprint, pair.image_folder, pair.image),
-    ):
-        assert fingerprint(folder, spec, "bf16") != fingerprint(folder, spec)  # type: ignore[operator]
-        assert fingerprint(folder, spec, "float32") == fingerprint(folder, spec)  # type: ignore[operator]
+    specs: tuple[tuple[Path, TextSpec | ImageSpec], ...] = (
+        (pair.text_folder, pair.text),
+        (pair.image_folder, pair.image),
+    )
+    for folder, spec in specs:
+        exact = encoder_fingerprint(folder, spec)
+        assert encoder_fingerprint(folder, spec, "bf16") != exact
+        assert encoder_fingerprint(folder, spec, "float32") == exact
 
 
 def test_another_precision_encodes_again_and_auto_stays_with_the_stores(

@@ -13,7 +13,7 @@ from prodmatch.encoders import graphs
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
-from prodmatch.encoders.quickest import ready_text_graph
+from prodmatch.encoders.quickest import ready_graph
 from prodmatch.model.description import Model, open_model
 from prodmatch.storage.vectors import normalise
 
@@ -27,8 +27,8 @@ def compact() -> Model:
 
 def test_shipped_graphs_give_the_features_of_torch(compact: Model, tmp_path: Path) -> None:
     pair = compact.encoders
-    text = graphs.text_graph(tmp_path, pair.text_folder, pair.text)
-    image = graphs.image_graph(tmp_path, pair.image_folder, pair.image)
+    text = graphs.graph_path(tmp_path, pair.text_folder, pair.text)
+    image = graphs.graph_path(tmp_path, pair.image_folder, pair.image)
     assert graphs.is_ready(text, pair.text_folder)
     assert graphs.is_ready(image, pair.image_folder)
     found = OnnxTextEncoder(pair.text_folder, pair.text, text).encode(TEXTS)
@@ -46,7 +46,7 @@ def test_they_are_written_without_torch_and_name_no_path(compact: Model, tmp_pat
         "import sys; from pathlib import Path; from prodmatch.encoders import graphs\n"
         "from prodmatch.model.description import open_model\n"
         "pair = open_model('compact').encoders\n"
-        f"graph = graphs.image_graph(Path({str(tmp_path)!r}), pair.image_folder, pair.image)\n"
+        f"graph = graphs.graph_path(Path({str(tmp_path)!r}), pair.image_folder, pair.image)\n"
         "print(graphs.is_ready(graph, pair.image_folder), 'torch' in sys.modules, graph)"
     )
     done = subprocess.run(
@@ -62,14 +62,14 @@ def test_a_graph_whose_weights_would_be_others_is_exported(
 ) -> None:
     monkeypatch.setattr(graphs, "SHIPPED", tmp_path / "shipped")
     pair = model.encoders
-    graph = graphs.text_graph(tmp_path / "store", pair.text_folder, pair.text)
+    graph = graphs.graph_path(tmp_path / "store", pair.text_folder, pair.text)
     shipped = next((Path(graphs.__file__).parent.parent / "models/graphs").glob("text-*"))
     shutil.copytree(shipped, tmp_path / "shipped" / graph.parent.name)
     described = {"size": 4, "digest": "0" * 64, "tensors": []}
     (tmp_path / "shipped" / graph.parent.name / "weights.json").write_text(json.dumps(described))
     assert not graphs.is_ready(graph, pair.text_folder)
     assert not graph.exists()
-    made = ready_text_graph(pair.text_folder, pair.text, tmp_path / "store")
+    made = ready_graph(pair.text_folder, pair.text, tmp_path / "store")
     assert OnnxTextEncoder(pair.text_folder, pair.text, made).encode(["red"]).any()
 
 

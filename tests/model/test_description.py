@@ -15,7 +15,7 @@ from small import embed, products, run, save_encoders, write
 from transformers import AutoModel, BertConfig, BertModel
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders.fingerprint import text_fingerprint
+from prodmatch.encoders.fingerprint import encoder_fingerprint
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.model_writer import (
     EncoderFiles,
@@ -94,7 +94,9 @@ def test_of_a_long_query_the_first_words_are_read(bert: Path) -> None:
     assert cut == whole != product
     assert len(product[0]) > len(whole[0])
     # features of products are kept whatever is read of queries
-    assert text_fingerprint(bert, spec) == text_fingerprint(bert, replace(spec, query_words=9))
+    assert encoder_fingerprint(bert, spec) == encoder_fingerprint(
+        bert, replace(spec, query_words=9)
+    )
 
 
 def test_pictures_are_seen_as_the_weights_were_trained() -> None:

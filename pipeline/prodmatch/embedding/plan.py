@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.fingerprint import feature_name
 from prodmatch.encoders.precisions import Precision
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
@@ -75,10 +75,13 @@ def plan_scanned(
     scan: Scan, encoders: EncoderPair, store: Path, precision: Precision
 ) -> FeaturePlan:
     """Decides what has to be encoded of a catalogue that was scanned; writes nothing."""
-    text = text_fingerprint(encoders.text_folder, encoders.text, precision)
-    image = image_fingerprint(encoders.image_folder, encoders.image, precision)
-    texts = FeatureStore(store / "features" / f"text-{text[:32]}")
-    images = FeatureStore(store / "features" / f"image-{image[:32]}")
+    texts, images = (
+        FeatureStore(store / "features" / feature_name(folder, spec, precision))
+        for folder, spec in (
+            (encoders.text_folder, encoders.text),
+            (encoders.image_folder, encoders.image),
+        )
+    )
     known = images.keys()
     firsts = pa.concat_arrays([known, scan.image_keys])
     return FeaturePlan(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from prodmatch.encoders.batches import TokenLimits
-from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.fingerprint import feature_name
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import (
     copy_file,
@@ -41,21 +41,17 @@ Array = npt.NDArray[np.float32]
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 
-def text_graph(root: Path, folder: Path, spec: TextSpec) -> Path:
-    """Where below `root` the graph of a text encoder is, once it is made."""
-    return root / f"text-{text_fingerprint(folder, spec)[:32]}" / TEXT
-
-
-def image_graph(root: Path, folder: Path, spec: ImageSpec) -> Path:
-    """Where below `root` the graph of a picture encoder is, once it is made."""
-    return root / f"image-{image_fingerprint(folder, spec)[:32]}" / IMAGE
+def graph_path(root: Path, folder: Path, spec: TextSpec | ImageSpec) -> Path:
+    """Where below `root` the graph of an encoder is, once it is made."""
+    name = TEXT if isinstance(spec, TextSpec) else IMAGE
+    return root / feature_name(folder, spec) / name
 
 
 def is_ready(graph: Path, folder: Path) -> bool:
     """Whether a graph is there and whole, or is that of a shipped encoder and now written.
 
     Args:
-        graph: what `text_graph` or `image_graph` gives.
+        graph: what `graph_path` gives.
         folder: of the encoder.
     """
     if verify_or_remove(graph.parent):

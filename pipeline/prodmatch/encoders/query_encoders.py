@@ -6,7 +6,7 @@ from pathlib import Path
 from prodmatch.encoders.device import prepare_torch
 from prodmatch.encoders.graphs import read_token_limits, weights_path
 from prodmatch.encoders.precisions import Precision
-from prodmatch.encoders.quickest import ready_image_graph, ready_text_graph
+from prodmatch.encoders.quickest import ready_graph
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.atomic import (
@@ -43,8 +43,8 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
     logger.info("exporting the query encoders", extra={"phase": "export encoders"})
     pair = model.encoders
     graphs = [
-        ready_text_graph(pair.text_folder, pair.text, root),
-        ready_image_graph(pair.image_folder, pair.image, root),
+        ready_graph(pair.text_folder, pair.text, root),
+        ready_graph(pair.image_folder, pair.image, root),
     ]
     tokens = read_token_limits(graphs[0])
     with new_directory(folder) as temporary:

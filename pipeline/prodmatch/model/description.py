@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from prodmatch.errors import ModelError
 from prodmatch.model.heads import Heads
-from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.storage.atomic import digest_bytes, digest_file, new_file
+from prodmatch.model.preprocessing import ImageSpec, TextSpec, read_spec
+from prodmatch.storage.atomic import digest_bytes, file_digests, write_json
 
 FORMAT = 4  # raise it when the same files would give other parts
 SHIPPED = Path(__file__).parent.parent / "models"
@@ -47,14 +47,7 @@ class ModelDescription:
 
     def as_dict(self) -> dict[str, object]:
         """Names and values, for JSON."""
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "text": self.text.as_dict(),
-            "image": self.image.as_dict(),
-            "calibration": {"scale": self.calibration.scale, "bias": self.calibration.bias},
-            "weights": dict(self.weights),
-        }
+        return {"format": FORMAT, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -89,15 +82,7 @@ class Model:
     @cached_property
     def fingerprint(self) -> str:
         """What embeddings and answers depend on, as 64 hexadecimal digits."""
-        files = sorted(
-            path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".md"
-        )
-        parts = [
-            part
-            for path in files
-            for part in (path.relative_to(self.folder).as_posix(), digest_file(path))
-        ]
-        return digest_bytes(*(part.encode() for part in parts))
+        return digest_bytes(*file_digests(self.folder))
 
 
 def is_on_disk(name: str) -> bool:
@@ -147,8 +132,8 @@ def read_description(content: object, path: Path) -> ModelDescription:
     try:
         return ModelDescription(
             name=str(content["name"]),
-            text=TextSpec.from_dict(content["text"], f"{path}: 'text'"),
-            image=ImageSpec.from_dict(content["image"], f"{path}: 'image'"),
+            text=read_spec(TextSpec, content["text"], f"{path}: 'text'"),
+            image=read_spec(ImageSpec, content["image"], f"{path}: 'image'"),
             calibration=Calibration(**content["calibration"]),
             weights={name: float(weight) for name, weight in content["weights"].items()},
         )
@@ -158,5 +143,4 @@ def read_description(content: object, path: Path) -> ModelDescription:
 
 def write_description(folder: Path, description: ModelDescription) -> None:
     """Writes `model.json` into a model directory."""
-    with new_file(folder / "model.json") as file:
-        file.write(json.dumps(description.as_dict(), indent=2, sort_keys=True).encode() + b"\n")
+    write_json(folder / "model.json", description.as_dict())

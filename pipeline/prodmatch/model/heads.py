@@ -86,13 +86,12 @@ class Projection:
     def join(
         cls, parts: Sequence[tuple[slice, "Projection"]], shares: Sequence[float], features: int
     ) -> Self:
-        """Projections over slices of the features, as blocks of one projection.
-
-        Their centres and rotations are concatenated.
+        """Projections over slices of the features as one, with all their blocks and directions.
 
         Args:
-            parts: which features each projection reads, and the projection, of one block.
-            shares: of each block.
+            parts: which features each projection reads, and the projection, of which only the
+                first may have a familiarity.
+            shares: of each, which its blocks' shares are multiplied by.
             features: how many there are in all.
         """
         inner = sum(len(part.bias) for _, part in parts)
@@ -109,37 +108,19 @@ class Projection:
             np.concatenate([part.bias for _, part in parts]),
             np.concatenate([part.centre for _, part in parts]),
             rotation.astype(np.float32),
-            tuple(len(part.bias) for _, part in parts),
-            tuple(np.asarray(shares, np.float32).tolist()),
+            tuple(size for _, part in parts for size in part.blocks or (len(part.bias),)),
+            tuple(
+                float(np.float32(share * own))  # as they are written
+                for (_, part), share in zip(parts, shares, strict=True)
+                for own in part.shares
+            ),
+            parts[0][1].familiarity,
         )
 
     @classmethod
     def stack(cls, parts: Sequence["Projection"], shares: Sequence[float]) -> Self:
-        """Projections of the same features as one, with all their blocks and directions.
-
-        Args:
-            parts: the projections, of which only the first may have a familiarity.
-            shares: of each, which its blocks' shares are multiplied by.
-        """
-        sizes = [part.rotation.shape for part in parts]
-        rotation = np.zeros((sum(inner for inner, _ in sizes), sum(dim for _, dim in sizes)))
-        row = column = 0
-        for part, (inner, dim) in zip(parts, sizes, strict=True):
-            rotation[row : row + inner, column : column + dim] = part.rotation
-            row, column = row + inner, column + dim
-        return cls(
-            np.concatenate([part.weight for part in parts], axis=1),
-            np.concatenate([part.bias for part in parts]),
-            np.concatenate([part.centre for part in parts]),
-            rotation.astype(np.float32),
-            tuple(size for part in parts for size in part.blocks or (len(part.bias),)),
-            tuple(
-                float(np.float32(share * own))  # as they are written
-                for part, share in zip(parts, shares, strict=True)
-                for own in part.shares
-            ),
-            parts[0].familiarity,
-        )
+        """As `join`, of projections that all read the same features."""
+        return cls.join([(slice(None), part) for part in parts], shares, len(parts[0].weight))
 
     def __call__(self, features: Vectors) -> Vectors:
         """Unit rows `(n, dim)` of `(n, features)`.

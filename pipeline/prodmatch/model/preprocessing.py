@@ -3,8 +3,8 @@
 Light on purpose: numpy and Pillow only, since a query must not import torch.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, Self, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,20 +40,6 @@ class TextSpec:
         """What the encoder reads of a product's text."""
         return self.passage_prefix + text
 
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: object, place: str) -> Self:
-        """The spec that `as_dict` wrote.
-
-        Raises:
-            ModelError: names `place` and what is wrong with it.
-        """
-        spec = _read_spec(cls, content, place)
-        return spec if spec.layers is None else replace(spec, layers=tuple(spec.layers))
-
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -72,31 +58,24 @@ class ImageSpec:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: object, place: str) -> Self:
-        """The spec that `as_dict` wrote.
-
-        Raises:
-            ModelError: names `place` and what is wrong with it.
-        """
-        spec = _read_spec(cls, content, place)
-        mean, std = tuple(spec.mean), tuple(spec.std)
-        return cls(**{**spec.as_dict(), "mean": mean, "std": std})  # type: ignore[arg-type]
-
 
 Spec = TypeVar("Spec", bound="TextSpec | ImageSpec")
 
 
-def _read_spec(kind: type[Spec], content: object, place: str) -> Spec:
+def read_spec(kind: type[Spec], content: object, place: str) -> Spec:
+    """The spec whose names and values JSON held.
+
+    Raises:
+        ModelError: names `place` and what is wrong with it.
+    """
     known = {field.name for field in fields(kind)}
     if not isinstance(content, dict) or set(content) - known:
         found = sorted(set(content) - known) if isinstance(content, dict) else content
         raise ModelError(f"{place}: expected the fields {sorted(known)}; found also {found}.")
-    return kind(**content)
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    return kind(**values)
 
 
 def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:

@@ -49,6 +49,13 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_digests(root: Path) -> list[bytes]:
+    """The name and the SHA-256 of each file below `root` but for Markdown, by their names."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".md")
+    pairs = ((path.relative_to(root).as_posix(), digest_file(path)) for path in files)
+    return [part.encode() for pair in pairs for part in pair]
+
+
 @contextlib.contextmanager
 def new_file(path: Path, *, before_naming: Callable[[], None] = lambda: None) -> Iterator[BinaryIO]:
     """A file open for writing that takes the name `path` when the block ends without error.
@@ -219,9 +226,10 @@ def read_json(path: Path, remedy: str = "Build it again.") -> dict[str, object]:
     return content
 
 
-def list_files(root: Path, *, leave_out: str = "manifest.json") -> dict[str, dict[str, object]]:
-    """Name, size and SHA-256 of every file below `root`, for a manifest."""
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and path.name != leave_out)
+def list_files(root: Path) -> dict[str, dict[str, object]]:
+    """Name, size and SHA-256 of every file below `root`, for its manifest."""
+    found = (path for path in root.rglob("*") if path.is_file())
+    paths = sorted(path for path in found if path.name != "manifest.json")
     return {
         path.relative_to(root).as_posix(): {
             "bytes": path.stat().st_size,

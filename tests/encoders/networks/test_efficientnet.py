@@ -11,7 +11,7 @@ from small import random_lite0, save_lite0_folder
 from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.fingerprint import image_fingerprint
+from prodmatch.encoders.fingerprint import encoder_fingerprint
 from prodmatch.encoders.networks.efficientnet import (
     CLASS_NAMES,
     GRIDS,
@@ -193,10 +193,10 @@ def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
 
 def test_class_names_are_the_lines_of_a_file_and_part_of_the_fingerprint(folder: Path) -> None:
     assert read_class_names(folder / "none") == []
-    without = image_fingerprint(folder, SPEC)
+    without = encoder_fingerprint(folder, SPEC)
     (folder / CLASS_NAMES).write_text("a photo of a café\na photo of a mug\n", "utf-8")
     assert read_class_names(folder) == ["a photo of a café", "a photo of a mug"]
-    assert image_fingerprint(folder, SPEC) != without
+    assert encoder_fingerprint(folder, SPEC) != without
 
 
 def test_it_is_loaded_without_the_models_of_torchvision() -> None:

@@ -9,7 +9,7 @@ from small import embed, products, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders.device import Compute
-from prodmatch.encoders.fingerprint import image_fingerprint, text_fingerprint
+from prodmatch.encoders.fingerprint import encoder_fingerprint
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder
 from prodmatch.encoders.networks import int8
 from prodmatch.encoders.networks.int8 import Int8Linear
@@ -92,10 +92,10 @@ def test_pictures_stay_in_float32_and_keep_their_features(model: Model, store: P
     graphs = store / "encoders"
     encoder = open_image_encoder(pair.image_folder, pair.image, compute, graphs)
     assert isinstance(encoder, OnnxImageEncoder)
-    image = image_fingerprint(pair.image_folder, pair.image, "int8")
-    assert image == image_fingerprint(pair.image_folder, pair.image)
-    text = text_fingerprint(pair.text_folder, pair.text, "int8")
-    assert text != text_fingerprint(pair.text_folder, pair.text)
+    image = encoder_fingerprint(pair.image_folder, pair.image, "int8")
+    assert image == encoder_fingerprint(pair.image_folder, pair.image)
+    text = encoder_fingerprint(pair.text_folder, pair.text, "int8")
+    assert text != encoder_fingerprint(pair.text_folder, pair.text)
 
 
 def test_a_store_is_embedded_in_int8_and_stays_so(

@@ -1,6 +1,6 @@
 """Text features of several layers: their pooled states, concatenated in the order named."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,12 @@ import torch
 from small import save_encoders
 
 from prodmatch.encoders.device import CPU
-from prodmatch.encoders.fingerprint import text_fingerprint
+from prodmatch.encoders.fingerprint import encoder_fingerprint
 from prodmatch.encoders.graph_encoders import OnnxTextEncoder
 from prodmatch.encoders.networks.text import TextEncoder, load_bert
 from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.errors import ModelError
-from prodmatch.model.preprocessing import TextSpec
+from prodmatch.model.preprocessing import TextSpec, read_spec
 
 SPEC = TextSpec(max_tokens=32, layers=(2, 0, 1))
 TEXTS = ["red shirt", "green chair number 12", "a lamp to try, and a boot, and a blue mug"]
@@ -57,10 +57,10 @@ def test_the_graph_gives_the_same_layers(bert: Path, tmp_path: Path) -> None:
 
 
 def test_layers_are_read_back_and_part_of_the_fingerprint(bert: Path) -> None:
-    content = {**SPEC.as_dict(), "layers": [2, 0, 1]}
-    assert TextSpec.from_dict(content, "model.json") == SPEC
+    content = {**asdict(SPEC), "layers": [2, 0, 1]}
+    assert read_spec(TextSpec, content, "model.json") == SPEC
     fingerprints = {
-        text_fingerprint(bert, replace(SPEC, layers=layers)) for layers in (None, (2, 0), (0, 2))
+        encoder_fingerprint(bert, replace(SPEC, layers=layers)) for layers in (None, (2, 0), (0, 2))
     }
     assert len(fingerprints) == 3
 

@@ -8,7 +8,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,7 @@ from torch import Tensor, nn
 from prodmatch.encoders.batches import TokenLimits
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
-from prodmatch.encoders.graphs import (
-    IMAGE,
-    TEXT,
-    image_graph,
-    text_graph,
-    weights_path,
-    write_token_limits,
-)
+from prodmatch.encoders.graphs import weights_path, write_token_limits
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.encoders.precisions import Precision, picture_precision
@@ -54,69 +47,49 @@ QUICK_COSINE = 0.98  # what bf16 and int8 should reach against float32; below it
 ABSURD_COSINE = 0.8
 
 
-def _name_export(folder: Path, graph: str) -> None:
-    logger.info(
-        "exporting %s of %s, once for this store",
-        graph,
-        folder.parent.name or folder,
-        extra={"phase": f"export {graph}"},
-    )
-
-
-def export_text(folder: Path, spec: TextSpec, root: Path) -> Path:
-    """The graph `text.onnx` of a text encoder below `root`: ids and mask to features.
+def export_encoder(folder: Path, spec: TextSpec | ImageSpec, graph: Path) -> None:
+    """Writes the graph of an encoder: of ids and mask, or of bytes, to features.
 
     Raises:
         ModelError: the graph does not agree with torch.
     """
-    graph = text_graph(root, folder, spec)
-    _name_export(folder, TEXT)
+    logger.info(
+        "exporting %s of %s, once for this store",
+        graph.name,
+        folder.parent.name or folder,
+        extra={"phase": f"export {graph.name}"},
+    )
+    with new_directory(graph.parent) as temporary:
+        path = temporary / graph.name
+        if isinstance(spec, TextSpec):
+            exact, found = _export_text(folder, spec, path)
+        else:
+            exact, found = _export_image(folder, spec, path)
+        _compare(f"{folder}: the exported {graph.name}", exact, found)
+        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
+
+
+def _export_text(folder: Path, spec: TextSpec, path: Path) -> tuple[Vectors, Vectors]:
+    """Writes the graph; gives features of samples by torch, and by the graph."""
     encoder = TextEncoder(folder, spec)
     ids = torch.randint(5, 50, (2, 8))
     rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens")
-    with new_directory(graph.parent) as temporary:
-        _export(
-            encoder.model,
-            {"ids": ids, "mask": torch.ones_like(ids)},
-            [{0: rows, 1: tokens}, {0: rows, 1: tokens}],
-            temporary / TEXT,
-        )
-        write_token_limits(temporary, TokenLimits(encoder.max_tokens, encoder.pad_id))
-        exported = OnnxTextEncoder(folder, spec, temporary / TEXT)
-        encoder.rows = exported.rows = len(SAMPLE_TEXTS)
-        _compare(
-            f"{folder}: the exported text.onnx",
-            encoder.encode(SAMPLE_TEXTS),
-            exported.encode(SAMPLE_TEXTS),
-        )
-        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-    return graph
+    shape = {0: rows, 1: tokens}
+    _export(encoder.model, {"ids": ids, "mask": torch.ones_like(ids)}, [shape, shape], path)
+    write_token_limits(path.parent, TokenLimits(encoder.max_tokens, encoder.pad_id))
+    exported = OnnxTextEncoder(folder, spec, path)
+    encoder.rows = exported.rows = len(SAMPLE_TEXTS)
+    return encoder.encode(SAMPLE_TEXTS), exported.encode(SAMPLE_TEXTS)
 
 
-def export_image(folder: Path, spec: ImageSpec, root: Path) -> Path:
-    """The graph `image.onnx` of a picture encoder below `root`: bytes to features.
-
-    Raises:
-        ModelError: the graph does not agree with torch.
-    """
-    graph = image_graph(root, folder, spec)
-    _name_export(folder, IMAGE)
-    encoder = ImageEncoder(folder, spec)
-    pixels = _sample_pictures(spec)
-    with new_directory(graph.parent) as temporary:
-        _export(
-            encoder.model,
-            {"pixels": torch.from_numpy(pixels[:2])},
-            [{0: torch.export.Dim("rows")}],
-            temporary / IMAGE,
-        )
-        exported = OnnxImageEncoder(spec, temporary / IMAGE)
-        encoder.rows = exported.rows = len(pixels)
-        _compare(
-            f"{folder}: the exported image.onnx", encoder.encode(pixels), exported.encode(pixels)
-        )
-        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
-    return graph
+def _export_image(folder: Path, spec: ImageSpec, path: Path) -> tuple[Vectors, Vectors]:
+    """As `_export_text`, of a picture encoder."""
+    encoder, pixels = ImageEncoder(folder, spec), _sample_pictures(spec)
+    inputs = {"pixels": torch.from_numpy(pixels[:2])}
+    _export(encoder.model, inputs, [{0: torch.export.Dim("rows")}], path)
+    exported = OnnxImageEncoder(spec, path)
+    encoder.rows = exported.rows = len(pixels)
+    return encoder.encode(pixels), exported.encode(pixels)
 
 
 def _sample_pictures(spec: ImageSpec) -> Pixels:
@@ -127,7 +100,7 @@ def _sample_pictures(spec: ImageSpec) -> Pixels:
 
 
 def _export(
-    module: nn.Module, inputs: dict[str, Tensor], shapes: list[dict[int, object]], path: Path
+    module: nn.Module, inputs: dict[str, Tensor], shapes: Sequence[Mapping[int, object]], path: Path
 ) -> None:
     with _quiet():
         program = torch.onnx.export(
