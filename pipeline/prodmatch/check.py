@@ -15,7 +15,7 @@ from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup
-from prodmatch.columns.missing import find_misnamed, name_misnamed
+from prodmatch.columns.missing import find_misnamed, name_left_out, name_misnamed
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics
@@ -330,8 +330,7 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
     if mapping.image is None:
         warnings.append("no picture column: products are found by their texts alone")
     warnings += name_misnamed(catalogue)
-    if mapping.left_out:
-        warnings.append(f"columns not used: {name_columns(mapping.left_out)}")
+    warnings += name_left_out(catalogue)
     for name, what in (
         ("without_text", "have no text"),
         ("without_image", "have no usable picture"),

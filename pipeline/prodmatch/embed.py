@@ -11,7 +11,7 @@ from typing import TypedDict, cast
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.columns.missing import find_misnamed, name_misnamed
+from prodmatch.columns.missing import find_misnamed, name_left_out, name_misnamed
 from prodmatch.columns.searchable import is_attribute_name
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses
@@ -200,6 +200,7 @@ def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedR
     warnings += changes or remember_settings(catalogue, model, store, precision)
     if last.night is None:
         warnings += [*name_misnamed(catalogue), *_name_unsearched(catalogue)]
+        warnings += name_left_out(catalogue)
     with stages.measure("write"):
         digest = _write(catalogue, model, store, fused, tonight, made_from)
     return EmbedReport(

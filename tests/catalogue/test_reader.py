@@ -113,7 +113,7 @@ def test_other_columns_are_metadata_of_their_type(tmp_path: Path) -> None:
             "brand": "b",
         }
     ]
-    assert catalogue.mapping.left_out == ("tags", "Price", "score")
+    assert list(catalogue.mapping.left_out) == ["tags", "Price", "score"]
 
 
 def test_columns_can_be_named_and_chosen(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_columns_can_be_named_and_chosen(tmp_path: Path) -> None:
         save(tmp_path, columns, columns={"product_id": "sku", "title": "nam"})
     with pytest.raises(CatalogueError, match="no column 'colour'"):
         save(tmp_path, columns, columns={"product_id": "sku"}, text_columns=("colour",))
-    with pytest.raises(CatalogueError, match=r"`columns` \(product_id=\w+\)"):
+    with pytest.raises(CatalogueError, match="`columns=product_id=sku`"):
         save(tmp_path, columns)
 
 

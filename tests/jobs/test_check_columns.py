@@ -3,16 +3,19 @@
 import itertools
 import json
 from collections.abc import Sequence
+from datetime import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small import draw, run
+from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.check import CheckReport, check_catalogue
 from prodmatch.errors import CatalogueError
+from prodmatch.model.description import Model
 
 TITLES = ("red shirt", "blue mug", "green chair", "lamp", "boot", "table", "vase", "rug")
 
@@ -108,6 +111,33 @@ def test_pictures_under_another_name_are_named(tmp_path: Path, name: str) -> Non
     report = check(tmp_path, {name: [picture, picture]})
     expected = f"no column 'image'; {name!r} looks as if it held it: give `columns=image={name}`"
     assert expected in report.warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "reason"),
+    [
+        (
+            "tags",
+            pa.array([["new", "red"]] * 2),
+            "list<element: string> is no text, number, date or flag",
+        ),
+        ("size", pa.array([{"w": 1}] * 2), "struct is no text, number, date or flag"),
+        ("hours", pa.array([time(9)] * 2), "time64[us] is no text, number, date or flag"),
+        ("Title", pa.array(["Red", "Blue"]), "its name differs from 'title' in case only"),
+        ("Rank", pa.array([1, 2]), "its name is one that results use"),
+    ],
+)
+def test_a_column_that_is_not_used_is_named_with_why(
+    tmp_path: Path, tiny: Model, name: str, column: pa.Array, reason: str
+) -> None:
+    table = pa.table({"product_id": ["a", "b"], "title": ["red mug", "blue mug"], name: column})
+    pq.write_table(table, tmp_path / "c.parquet")
+    catalogue, store = open_catalogue(tmp_path / "c.parquet"), tmp_path / "store"
+    save_query_encoders(store, tiny)
+    expected = f"columns not used: {name} ({reason})"
+    assert expected in check_catalogue(catalogue, workers=0).warnings
+    assert expected in embed_tiny(catalogue, tiny, store).warnings
+    assert expected not in embed_tiny(catalogue, tiny, store).warnings
 
 
 @pytest.mark.parametrize("name", ["image_alt", "image_url", "picture_id", "photo_credit"])
@@ -314,5 +344,5 @@ def test_the_column_that_may_hold_the_ids_is_proposed(
     names: list[str], example: str, tmp_path: Path
 ) -> None:
     pq.write_table(pa.table({name: ["1"] for name in names}), tmp_path / "c.parquet")
-    with pytest.raises(CatalogueError, match=rf"\(product_id={example}\)"):
+    with pytest.raises(CatalogueError, match=f"`columns=product_id={example}`"):
         open_catalogue(tmp_path / "c.parquet")

@@ -202,3 +202,49 @@ def test_a_source_that_changes_between_the_passes_is_refused(
     with pytest.raises(CatalogueError, match=r"c\.csv: was changed while it was read\."):
         convert_catalogue(source, tmp_path / "c.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["c.csv"]
+
+
+OTHER_ALPHABETS = {
+    "cp1251": "\u0430\u0440\u0442\u0438\u043a\u0443\u043b",
+    "gb18030": "\u7f16\u53f7",
+    "shift_jis": "\u5546\u54c1\u30b3\u30fc\u30c9",
+    "euc_kr": "\uc0c1\ud488",
+    "big5": "\u7522\u54c1",
+    "cp1253": "\u03c0\u03c1\u03bf\u03ca\u03cc\u03bd",
+    "cp1256": "\u0645\u0646\u062a\u062c",
+}
+
+
+@pytest.mark.parametrize("encoding", OTHER_ALPHABETS)
+def test_another_alphabet_is_not_read_as_western_letters(tmp_path: Path, encoding: str) -> None:
+    word = OTHER_ALPHABETS[encoding]
+    content = f"product_id,{word}\n7,{word}\n".encode(encoding)
+    for name, text in ((".csv", content), (".jsonl", f'{{"id": "{word * 3}"}}\n'.encode(encoding))):
+        with pytest.raises(CatalogueError, match="its letters are not Western") as caught:
+            convert(tmp_path, f"c{name}", text)
+        assert f"{encoding} ('{word}" in str(caught.value)
+    (tmp_path / "c.csv").write_bytes(content)
+    settings = ConvertSettings(encoding=encoding)
+    convert_catalogue(tmp_path / "c.csv", tmp_path / "d.parquet", settings)
+    assert pq.read_table(tmp_path / "d.parquet").to_pylist() == [{"product_id": "7", word: word}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stra\u00dfe",
+        "\u00c4\u00d6\u00dc",
+        "na\u00efve caf\u00e9",
+        "\u00abd\u00e9j\u00e0\u00bb",
+        "\u00e5\u00e4\u00f6 \u00e9 \u00fc \u00e0",
+    ],
+)
+def test_western_letters_are_read_as_they_are(tmp_path: Path, text: str) -> None:
+    rows, report = convert(tmp_path, "c.csv", f"product_id,title\n7,{text}\n".encode("cp1252"))
+    assert (report.encoding, rows[0]["title"]) == ("cp1252", text)
+
+
+@pytest.mark.parametrize("value", ["4,00638E+12", "4.00638E+12", "4E+12"])
+def test_an_identifier_that_a_spreadsheet_has_rounded_is_named(tmp_path: Path, value: str) -> None:
+    _, report = convert(tmp_path, "c.csv", f"product_id;ean\na;{value}\nb;4006381333931\n")
+    assert any("1 x an identifier that a spreadsheet has rounded" in w for w in report.warnings)

@@ -170,3 +170,16 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path) -> None:
 def test_frames_that_pandas_wrote_are_read(content: str, tmp_path: Path) -> None:
     rows, _ = convert(tmp_path, "frame.json", content)
     assert rows == [{"id": "01", "title": "mug"}, {"id": "02", "title": None}]
+
+
+@pytest.mark.parametrize("action", ["index", "create", "update", "delete"])
+def test_actions_of_a_bulk_body_are_no_products(tmp_path: Path, action: str) -> None:
+    body = f'{{"{action}": {{"_id": "1"}}}}\n{{"title": "mug"}}\n'
+    with pytest.raises(CatalogueError, match="value 1 is an action of Elasticsearch's bulk format"):
+        convert(tmp_path, "c.jsonl", body)
+
+
+def test_a_cut_line_is_named_where_it_begins(tmp_path: Path) -> None:
+    body = '{"id": 1}\n{"id": 2, "title":\n{"id": 3}\n{"id": 4}\n'
+    with pytest.raises(CatalogueError, match="in the value that begins on line 2"):
+        convert(tmp_path, "c.jsonl", body)

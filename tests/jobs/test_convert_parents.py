@@ -62,3 +62,16 @@ def test_products_without_variants_stay(tmp_path: Path) -> None:
     assert [row["product_id"] for row in rows] == ["TEE", "MUG"]
     rows, _ = convert(tmp_path, "m.csv", write_csv([MAGENTO[0], MAGENTO[4]]))
     assert [row["product_id"] for row in rows] == ["MUG"]
+
+
+@pytest.mark.parametrize("name", ["Typ", "Tipo", "Type"])
+def test_an_export_of_woocommerce_in_another_language_is_named(tmp_path: Path, name: str) -> None:
+    table = [
+        ["ID", name, "Artikelnummer", "Bilder"],
+        ["1", "variable", "TEE", "https://x/1.jpg"],
+        ["2", "variation", "TEE-R", ""],
+    ]
+    _, report = convert(tmp_path, "woo.csv", write_csv(table))
+    assert [w for w in report.warnings if w.startswith(f"{name}: some rows are 'variation'")]
+    _, report = convert(tmp_path, "woo.csv", write_csv([table[0], table[1]]))
+    assert not [w for w in report.warnings if "variation" in w]

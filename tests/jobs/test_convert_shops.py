@@ -159,6 +159,7 @@ def test_a_shopping_feed_is_a_catalogue(tmp_path: Path, name: str, packed: bool)
     assert _same(rows, "item_group_id") == ["0G", "0G", None]
     assert _same(rows, "link") == ["https://x/7", "https://x/8", "https://x/9"]
     assert _same(rows, "image") == [pictures, pictures, ["https://x/m.jpg"]]
+    assert "1 product with texts or pictures of another of the item_group_id" in report.warnings
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])

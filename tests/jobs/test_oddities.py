@@ -23,11 +23,26 @@ def warnings(folder: Path, columns: dict[str, object]) -> list[str]:
     return [text for text in found if "picture" not in text]
 
 
-@pytest.mark.parametrize("other", ["a1", " A1", "A1 ", "\tA1", " a1 ", "A1\u00a0"])
+SAME_IDS = ["a1", " A1", "A1 ", "\tA1", " a1 ", "A1\u00a0", "A1\u200b", "\ufeffA1",
+    "\u202aA1\u202c", "\uff211", "A\uff11", "A\u00b9", "A\u00ad1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", SAME_IDS)
 def test_ids_that_look_equal_are_named(other: str, tmp_path: Path) -> None:
     found = warnings(tmp_path, {"product_id": ["A1", other, "A2", "A3", "A 1", "A-1"]})
-    what = "an id that differs from another's in case or spaces only"
+    what = "an id that differs from another's in case, spaces or the form of its characters only"
     assert found == [f"product_id: 1 x {what} ({other!r})"]
+
+
+def test_ids_in_two_forms_of_unicode_are_named(tmp_path: Path) -> None:
+    found = warnings(tmp_path, {"product_id": ["caf\u00e9", "cafe\u0301", "cafe", "7", "07", "8"]})
+    assert [text.split(" (")[1] for text in found] == ["'cafe\u0301')"]
+
+
+@pytest.mark.parametrize("name", ["nan", "None", "NULL", "N/A", "#N/A", "-", "undefined", "#REF!"])
+def test_ids_that_stand_for_none_are_named(name: str, tmp_path: Path) -> None:
+    found = warnings(tmp_path, {"product_id": [name, "nana", "x-1", "0", "no", "A-1"]})
+    assert found == [f"product_id: 1 x an id that stands for none ({name!r})"]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +125,18 @@ def test_spaces_around_the_name_of_a_column_are_shown(tmp_path: Path) -> None:
     assert taken.code == 0
     assert re.search(r"\n  'title ' +text\n", taken.out)
     assert re.search(r"\n  ' sku' +metadata\n", taken.out)
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\u00a0", "\u2060"])
+def test_what_shows_nothing_in_the_name_of_a_column_is_shown(mark: str, tmp_path: Path) -> None:
+    table = {f"{mark}product_id": ["a", "b"], "title": ["red shirt", "blue mug"]}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    refused = run("check", tmp_path / "c.parquet")
+    assert refused.code == 1
+    assert f"found {mark + 'product_id'!r}, title." in refused.err
+    assert "--columns product_id=product_id." in refused.err
+    taken = run("check", tmp_path / "c.parquet", "--columns", "product_id=product_id")
+    assert taken.code == 0
 
 
 @pytest.mark.parametrize(

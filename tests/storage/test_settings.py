@@ -73,6 +73,20 @@ def test_another_model_and_other_text_columns_are_told_once_and_remembered(
     assert embed_tiny(open_remembered(store), other, store).warnings == []
 
 
+def test_another_picture_root_is_told(
+    store: Path, catalogue: Path, tiny: Model, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    given = CatalogueOptions(image_root=tmp_path / "pictures")
+    report = embed_tiny(open_remembered(store, options=given), tiny, store)
+    assert report.warnings == [
+        f"from now on: root of pictures {tmp_path / 'pictures'} "
+        "(the store was made with the catalogue's folder)"
+    ]
+    assert embed_tiny(open_remembered(store), tiny, store).warnings == []
+
+
 def test_a_refused_night_is_not_remembered(store: Path, catalogue: Path, tiny: Model) -> None:
     embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
     before = (store / "store.json").read_bytes()

@@ -14,12 +14,12 @@ def name_some(ids: Iterable[str], count: int) -> str:
 
 
 def name_columns(names: Sequence[str]) -> str:
-    """Columns by name: no more than twenty, in quotes where spaces stand around one."""
+    """Columns by name: no more than twenty, in quotes where one does not show whole."""
     shown = ", ".join(map(show_column, names[:MOST_NAMED]))
     more = len(names) > MOST_NAMED
     return f"{shown}, ... ({len(names)} columns)" if more else shown
 
 
 def show_column(name: str) -> str:
-    """A column's name, in quotes where spaces stand around it."""
-    return name if name == name.strip() else repr(name)
+    """A column's name, in quotes where spaces stand around it or a character shows nothing."""
+    return name if name == name.strip() and name.isprintable() else repr(name)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from prodmatch.catalogue.column_types import convert_column, is_text, is_uuid, metadata_type
 from prodmatch.catalogue.naming import name_columns
+from prodmatch.catalogue.text import strip_invisible
 from prodmatch.errors import CatalogueError
 
 # Names that embeddings, products and hits use themselves.
@@ -36,6 +37,7 @@ RESERVED = frozenset(
 DEFAULT_TEXTS = ("title", "description")
 ID_NAMES = ("id", "sku", "item_id", "product id", "productid", "asin", "gtin", "ean", "upc")
 PICTURE_FIELDS = {"bytes", "path"}
+MOST_SHOWN = 40  # characters of a type
 MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
 
 
@@ -48,7 +50,7 @@ class SchemaMapping:
     image: str | None
     sources: tuple[str, ...]  # the file's columns that become metadata
     metadata: pa.Schema  # our names and types of these
-    left_out: tuple[str, ...]  # columns that cannot be metadata
+    left_out: Mapping[str, str]  # columns that cannot be metadata, and why
     excluded: tuple[str, ...] = ()  # our names of those that `leave_out` names; never read
 
     @property
@@ -140,7 +142,7 @@ def our_names(schema: pa.Schema, columns: Mapping[str, str]) -> dict[str, str]:
     """Our names of a schema's columns to the schema's own, in its order.
 
     A column whose name is given to another by `columns` is not used. A name that is no column's is
-    the one that has spaces around it, as lists of names are given without.
+    the one that has spaces or a byte order mark around it, as lists of names are given without.
     """
     there = {ours: _resolve(theirs, schema.names) for ours, theirs in columns.items()}
     named = {theirs: ours for ours, theirs in there.items()}
@@ -151,9 +153,9 @@ def our_names(schema: pa.Schema, columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _resolve(name: str, names: Iterable[str]) -> str:
-    """The column that is meant: of this name, or the only one that differs in outer spaces."""
+    """The column that is meant: of this name, or the only one that looks like it."""
     names = dict.fromkeys(names)
-    near = [other for other in names if other.strip() == name.strip()]
+    near = [other for other in names if strip_invisible(other) == strip_invisible(name)]
     return near[0] if name not in names and len(near) == 1 else name
 
 
@@ -185,31 +187,42 @@ def _find_excluded(
 
 def _find_metadata(
     ours: Mapping[str, str], schema: pa.Schema, excluded: Sequence[str]
-) -> tuple[dict[str, tuple[str, pa.DataType]], tuple[str, ...]]:
-    """The columns that become metadata, with their types, and those that cannot."""
+) -> tuple[dict[str, tuple[str, pa.DataType]], dict[str, str]]:
+    """The columns that become metadata, with their types, and those that cannot, and why."""
     metadata: dict[str, tuple[str, pa.DataType]] = {}
-    left_out, taken = [], set(RESERVED)  # names of SQL know no case
+    left_out: dict[str, str] = {}
+    taken = {name: "its name is one that results use" for name in RESERVED}
     for name, source in ours.items():
         if name in ("product_id", "image", *excluded):
             continue
-        kind = metadata_type(schema.field(source).type)
-        usable = kind is not None and name.lower() not in taken and "\0" not in name
-        if kind is None or not usable or len(metadata) == MOST_COLUMNS:
-            left_out.append(source)
+        found = schema.field(source).type
+        kind = metadata_type(found)
+        if kind is None:
+            left_out[source] = f"{_short_type(found)} is no text, number, date or flag"
+        elif name.lower() in taken:  # names of SQL know no case
+            left_out[source] = taken[name.lower()]
+        elif "\0" in name:
+            left_out[source] = "its name holds a NUL"
+        elif len(metadata) == MOST_COLUMNS:
+            left_out[source] = f"there are {MOST_COLUMNS} before it"
         else:
             metadata[name] = (source, pa.string() if pa.types.is_null(kind) else kind)
-            taken.add(name.lower())
-    return metadata, tuple(left_out)
+            taken[name.lower()] = f"its name differs from {name!r} in case only"
+    return metadata, left_out
+
+
+def _short_type(kind: pa.DataType) -> str:
+    return "struct" if pa.types.is_struct(kind) else str(kind)[:MOST_SHOWN]
 
 
 def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -> str:
     if name not in ours:
-        near = [other for other in schema.names if other.strip().lower() in ID_NAMES]
+        near = [other for other in schema.names if strip_invisible(other).lower() in ID_NAMES]
         near += difflib.get_close_matches(name, schema.names, 1, 0.6)
         example = near[0] if near else "NAME"
         raise CatalogueError(
             f"{path}: column {name!r} is missing; found {name_columns(schema.names)}. "
-            f"Rename it, or map it with `columns` ({name}={example.strip()})."
+            f"Rename it, or map it with `columns={name}={strip_invisible(example)}`."
         )
     return ours[name]
 

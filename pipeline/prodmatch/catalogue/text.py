@@ -34,10 +34,15 @@ def clean_text(text: str | None) -> str:
     if "<" in text and ">" in text:
         text = _strip_markup(text)
     text = " ".join(unicodedata.normalize("NFC", text.translate(CONTROL)).split())
-    return "" if len(text) <= MOST_INVISIBLE and all(map(_is_invisible, text)) else text
+    return "" if len(text) <= MOST_INVISIBLE and all(map(is_invisible, text)) else text
 
 
-def _is_invisible(character: str) -> bool:
+def strip_invisible(text: str) -> str:
+    """Text without the characters that show nothing, but for spaces inside it."""
+    return "".join(c for c in text if c.isspace() or not is_invisible(c)).strip()
+
+
+def is_invisible(character: str) -> bool:
     """Whether a character shows nothing by itself: spaces, marks of width, order or bytes."""
     return character == " " or unicodedata.category(character) == "Cf" or character in BLANKS
 

@@ -50,7 +50,7 @@ TYPES = {
     "amount": pa.float64(),
     "list": pa.list_(pa.string()),
 }
-ROUNDED = re.compile(r"\d(\.\d+)?E\+\d\d")  # a long number as a spreadsheet writes it
+ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d\d")  # a long number as a spreadsheet writes it
 THOUSANDS = r"^-?[1-9]\d{0,2}(\.\d{3})+$"  # or a fraction of three digits
 EXACT_DIGITS = 15  # that a float64 always keeps
 SEPARATORS = (", ", "; ", " | ")

@@ -1,8 +1,9 @@
-"""Titles and pictures under another name than ours: no column is one, though one looks like it."""
+"""Titles and pictures under another name than ours, and columns that are not used."""
 
 import re
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.naming import name_columns, show_column
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.schema import is_picture
 from prodmatch.columns.amounts import name_words
@@ -43,6 +44,13 @@ def name_misnamed(catalogue: Catalogue) -> list[str]:
         f"no column {ours!r}; {theirs!r} looks as if it held it: give `columns={ours}={theirs}`"
         for ours, theirs in find_misnamed(catalogue).items()
     ]
+
+
+def name_left_out(catalogue: Catalogue) -> list[str]:
+    """A warning of the columns that cannot be metadata, with why."""
+    reasons = catalogue.mapping.left_out
+    shown = [f"{show_column(name)} ({reason})" for name, reason in reasons.items()]
+    return [f"columns not used: {name_columns(shown)}"] if shown else []
 
 
 def is_title_name(name: str) -> bool:

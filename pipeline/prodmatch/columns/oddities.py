@@ -1,6 +1,7 @@
 """Ids that differ in nothing that a person sees, and numbers that are none."""
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,9 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.catalogue.text import strip_invisible
 from prodmatch.columns.amounts import is_price
+from prodmatch.columns.placeholders import is_placeholder
 
-EQUAL_IDS = "an id that differs from another's in case or spaces only"
+EQUAL_IDS = "an id that differs from another's in case, spaces or the form of its characters only"
+NO_ID = "an id that stands for none"
 
 
 @dataclass
@@ -29,17 +33,21 @@ class _Found:
 class Oddities:
     """What has been found of them so far."""
 
-    known: set[bytes] = field(default_factory=set)  # digests of ids without case and outer spaces
+    known: set[bytes] = field(default_factory=set)  # digests of ids as they look, without case
     found: dict[tuple[str, str], _Found] = field(default_factory=dict)  # by column and what it is
 
     def add(self, product_ids: Sequence[str], metadata: pa.RecordBatch) -> None:
         """Adds some products, whose ids are all different."""
         for name in product_ids:
-            plain = " ".join(name.casefold().split())
+            plain = " ".join(
+                strip_invisible(unicodedata.normalize("NFKC", name)).casefold().split()
+            )
             digest = hashlib.blake2b(plain.encode(), digest_size=8).digest()
             if digest in self.known:
                 self._note("product_id", EQUAL_IDS, [name])
             self.known.add(digest)
+            if is_placeholder(name):
+                self._note("product_id", NO_ID, [name])
         for place, column in enumerate(metadata.schema):
             values, kind = metadata.column(place), column.type
             is_float = pa.types.is_floating(kind)

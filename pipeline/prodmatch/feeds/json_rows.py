@@ -16,6 +16,7 @@ MOST_CHARACTERS = 256 << 20  # of one object
 DEEPEST = 3  # where the array of products is looked for
 BETWEEN = re.compile(r"[\s,\ufeff]*")
 LINES = (".jsonl", ".ndjson")
+ACTIONS = {"index", "create", "update", "delete"}
 SURROGATE = re.compile("[\ud800-\udfff]")
 SHORT_EXPONENT = re.compile(r"(?<=\d)[eE](?=\d)")
 
@@ -114,6 +115,11 @@ def _read_rows(source: Source, shape: _Json) -> Iterator[Row]:
                 raise CatalogueError(
                     f"{source.path}: value {number} is no object but a {type(value).__name__}. "
                     'Each product is an object: {"product_id": ..., "title": ...}.'
+                )
+            if number == 1 and len(value) == 1 and ACTIONS & value.keys():
+                raise CatalogueError(
+                    f"{source.path}: value 1 is an action of Elasticsearch's bulk format and no "
+                    "product. Write the documents alone, their '_id' among the keys."
                 )
             row: Row = {}
             for name, inner in value.items():
@@ -261,9 +267,11 @@ class _ValueReader:
     def fail(self, reason: str, position: int | None = None) -> CatalogueError:
         """The error for a reason, with the line that it is on."""
         at = self.position if position is None else position
+        first, line = (self.lines + self.buffer.count("\n", 0, p) for p in (self.position, at))
+        of = f", in the value that begins on line {first}" if first < line else ""
         return CatalogueError(
-            f"{self.source.path}: line {self.lines + self.buffer.count(chr(10), 0, at)} is no JSON "
-            f"({reason}). Correct the file and convert it again."
+            f"{self.source.path}: line {line} is no JSON ({reason}){of}. Correct the file and "
+            "convert it again."
         )
 
     def _fill(self) -> None:

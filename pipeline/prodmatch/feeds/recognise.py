@@ -8,7 +8,7 @@ from prodmatch.errors import CatalogueError
 from prodmatch.feeds.delimited import open_delimited
 from prodmatch.feeds.json_rows import open_json
 from prodmatch.feeds.rows import Feed
-from prodmatch.feeds.source import Source, open_source
+from prodmatch.feeds.source import Source, open_source, require_western
 from prodmatch.feeds.xml_items import open_xml
 
 JSON = re.compile(r'\s*(\[\s*[\[{\]]|\{\s*["}])')
@@ -53,6 +53,8 @@ def _describe(feed: Feed, source: Source) -> Feed:
     if source.compression:
         details.append(f"compressed with {source.compression}")
     warnings = list(feed.warnings)
+    if feed.form != "xml":
+        require_western(source)
     if feed.form != "xml" and source.encoding in ("cp1252", "latin-1"):
         warnings.insert(0, f"not UTF-8; read as {source.encoding} (give another `encoding`)")
     if feed.form != "xml" and source.stray_bytes:

@@ -57,7 +57,19 @@ def arrange_products(feed: Feed) -> Feed:
     marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)
     if {"id", "title"} <= names and "product_id" not in names and marks >= 2:
         return _arrange_feed(feed)
-    return replace(feed, warnings=[*feed.warnings, *_suggest_names(sample)])
+    return replace(
+        feed, warnings=[*feed.warnings, *_name_variations(sample), *_suggest_names(sample)]
+    )
+
+
+def _name_variations(sample: Sequence[Row]) -> list[str]:
+    """What to say of an export of WooCommerce whose columns have names of another language."""
+    named = {name for row in sample for name, cell in row.items() if cell == "variation"}
+    return [
+        f"{name}: some rows are 'variation', which have no title and pictures of their product, as "
+        "the export's columns are none that are known; export it in English"
+        for name in sorted(named)
+    ]
 
 
 def _suggest_names(sample: Sequence[Row]) -> list[str]:
@@ -178,7 +190,16 @@ def _arrange_feed(feed: Feed) -> Feed:
                 for name in SHARED:
                     if filled(row.get(name)):
                         found.setdefault(name, row.get(name))
+    taken = sum(1 for row in plain() if _lacking(row, shared))
+    note = f"{count_of(taken, 'product')} with texts or pictures of another of the item_group_id"
+    feed = replace(feed, warnings=[*feed.warnings, *([note] if taken else [])])
     return _arranged(feed, partial(_complete, plain, shared), "shopping feed")
+
+
+def _lacking(row: Row, shared: dict[str, Row]) -> list[str]:
+    """What a product lacks that another of its group has."""
+    found = shared.get(str(row.get("item_group_id")), {})
+    return [name for name in found if not filled(row.get(name))]
 
 
 def _feed_rows(feed: Feed, rename: PlainNames) -> Iterator[Row]:
@@ -201,9 +222,8 @@ def _feed_rows(feed: Feed, rename: PlainNames) -> Iterator[Row]:
 
 def _complete(rows: Callable[[], Iterator[Row]], shared: dict[str, Row]) -> Iterator[Row]:
     for row in rows():
-        for name, cell in shared.get(str(row.get("item_group_id")), {}).items():
-            if not filled(row.get(name)):
-                row[name] = cell
+        for name in _lacking(row, shared):
+            row[name] = shared[str(row["item_group_id"])][name]
         yield row
 
 

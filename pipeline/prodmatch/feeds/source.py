@@ -44,6 +44,10 @@ BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 AS_CP1252 = {
     0xDC00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(128, 256)
 }
+OTHER_ENCODINGS = ("cp1251", "gb18030", "shift_jis", "euc_kr", "big5", "cp1253", "cp1255", "cp1256")
+RUN = re.compile(rb"[\x80-\xff]{3,}")
+FEWEST_JOINED = 6  # bytes of such runs, that tell anything
+SHOWN_BYTES = 24
 UNDEFINED = b"\x81\x8d\x8f\x90\x9d"  # in cp1252
 
 
@@ -55,6 +59,7 @@ class Source:
     compression: str | None  # "gzip"
     encoding: str
     stray_bytes: int = 0  # that are not UTF-8 in a file that otherwise is
+    is_western: bool = True  # where the encoding is told, but not from a mark or as UTF-8
 
     @contextlib.contextmanager
     def open_bytes(self) -> Iterator[BinaryIO]:
@@ -155,11 +160,12 @@ def _find_utf16(head: bytes) -> str | None:
 def _tell_utf8(source: Source) -> Source:
     """UTF-8, with some stray bytes perhaps; or else the code page of Western Windows."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    wide = stray = 0
+    wide = stray = joined = 0
     undefined = False
     with source.open_bytes() as file:
         while chunk := file.read(CHUNK_BYTES):
             text = decoder.decode(chunk)
+            joined += sum(map(len, RUN.findall(chunk)))
             if not text.isascii():
                 escaped = ESCAPED.findall(text)
                 stray += len(escaped)
@@ -168,5 +174,30 @@ def _tell_utf8(source: Source) -> Source:
     stray += len(decoder.decode(b"", final=True))
     if stray > wide:
         encoding = "latin-1" if undefined else "cp1252"
-        return Source(source.path, source.compression, encoding)
+        western = joined < max(FEWEST_JOINED, (stray + 2 * wide) / 2)
+        return Source(source.path, source.compression, encoding, is_western=western)
     return Source(source.path, source.compression, "utf-8", stray)
+
+
+def require_western(source: Source) -> None:
+    """Raise for text of another alphabet, whose bytes were taken for Western letters.
+
+    Raises:
+        CatalogueError: letters beyond ASCII stand next to one another, as they seldom do in the
+            languages that cp1252 is for.
+    """
+    if source.is_western:
+        return
+    with source.open_bytes() as file:
+        head = file.read(HEAD_BYTES).rpartition(b"\n")[0]
+    run = RUN.search(head)
+    shown = head[run.start() :][:SHOWN_BYTES] if run else head[:SHOWN_BYTES]
+    found = []
+    for name in OTHER_ENCODINGS:
+        with contextlib.suppress(UnicodeError):
+            head.decode(name)
+            found.append(f"{name} ({shown.decode(name, 'ignore').split()[0]!r})")
+    raise CatalogueError(
+        f"{source.path}: is not UTF-8, and its letters are not Western. Give its `encoding`; it "
+        f"can be read as {', '.join(found) or 'none of those tried'}."
+    )

@@ -11,6 +11,7 @@ from prodmatch.storage.places.addresses import read_place
 
 NAME = "store.json"
 FORMAT = 1
+FOLDER = "the catalogue's folder"
 SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
 REMEDY = (
     "Remove the file, and give `model`, `catalogue`, `columns`, `text_columns`, `image_root`, "
@@ -40,6 +41,7 @@ class StoreSettings:
                 ("columns", self.columns, other.columns),
                 ("text columns", self.text_columns, other.text_columns),
                 ("precision", self.precision, other.precision),
+                ("root of pictures", _root(self), _root(other)),
             )
             if old is not None and old != new
         ]
@@ -103,6 +105,10 @@ def write_settings(store: Path, settings: StoreSettings) -> None:
         "synonyms": str(settings.synonyms) if settings.synonyms else None,
     }
     write_json(store / NAME, content)
+
+
+def _root(settings: StoreSettings) -> tuple[str]:
+    return (str(settings.image_root or FOLDER),)
 
 
 def _show(value: object) -> str:

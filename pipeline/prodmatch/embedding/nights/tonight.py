@@ -85,7 +85,7 @@ def scanned_night(catalogue: Catalogue, scan: Scan) -> Tonight:
         common=values.common,
         labels=values.labels,
         has_images=catalogue.mapping.image is not None,
-        left_out=catalogue.mapping.left_out,
+        left_out=tuple(catalogue.mapping.left_out),
         row_digests=scan.row_digests,
     )
     return _with_rejects(night, list(scan.rejects), list(scan.image_rejects), [])
