@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch.lexical.folding import UNIT_NAMES, find_quantities, fold
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.quantities import UNIT_NAMES, find_quantities
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
@@ -108,7 +109,14 @@ def dotted() -> Iterator[tuple[str, str]]:
 def packs() -> Iterator[tuple[str, str]]:
     for count, amount in (("6", "330 ml"), ("24", "0.5 l"), ("2", "8 gb"), ("4", "40 g")):
         said = f"{count}x{amount.replace(' ', '')}"
-        for typed in (amount, amount.replace(" ", ""), f"{count} x {amount}", said.upper(), said):
+        for typed in (
+            amount,
+            amount.replace(" ", ""),
+            f"{count} x {amount}",
+            said.upper(),
+            said,
+            f"{count}x{amount}",
+        ):
             yield said, typed
 
 
@@ -127,7 +135,22 @@ def ideographs() -> Iterator[tuple[str, str]]:
         yield from ((said, sign) for sign in said)
 
 
+def equal_amounts() -> Iterator[tuple[str, str]]:
+    for equal in (
+        (".5 l", "0,5 l", "0.50 litres", "500ml", "50 cl", "500.0 ml"),
+        ("1,5 kg", "1500 g", "1,500g", "1.5 kilos"),
+        ("2tb", "2000 GB", "2,000 gb"),
+        ("1.2 m", "120 cm", "1200mm", "1,20 m"),
+        ("2 kw", "2000 watts"),
+        ("2.4 ghz", "2400 mhz"),
+        ("2 lb", "32 oz"),
+        ("6 ft", "72 inches"),
+    ):
+        yield from ((one, other) for one in equal for other in equal if one != other)
+
+
 KINDS = (
+    equal_amounts,
     decimals,
     dotted,
     packs,
@@ -169,9 +192,12 @@ def test_finds_what_is_spelled_another_way(
         ("5 in 1 tool, 3-in-1", []),
         ("size 8 in black", []),
         ("4g phone 3 m", ["4g", "3m"]),
-        ("6.5 mm by 12.50 cm", ["6.5mm", "12.50cm"]),
+        ("6.5 mm by 12.50 cm", ["6.5mm", "12.5cm"]),
         ("mk2 gb, x480gb", []),
         ("2 x 8 GB", ["8gb"]),
+        (".5 l, 0,5l, 1,5-l and 6x1,5 l", ["0.5l", "0.5l", "1.5l"]),
+        ("20,000 mAh, 1,299.00 mm, 0,333 l", ["20000mah", "1299mm", "0.333l"]),
+        ("7.0 l, sizes 3,4,5 mm", ["7l", "5mm"]),
     ],
 )
 def test_quantities_are_numbers_with_units(text: str, found: list[str]) -> None:
@@ -265,3 +291,15 @@ def test_many_short_parts_are_no_long_search(tmp_path: Path) -> None:
     table = pa.table({"product_id": titles, "text": titles})
     write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
     assert Products(tmp_path / "p.sqlite").written_apart("aabb" * 10) == ""
+
+
+@pytest.mark.parametrize(
+    "typed", [".5 l milk", "0,5 l milk", "milk 50cl", "500ml milk", "milk 0.50l"]
+)
+def test_an_amount_in_other_units_comes_before_other_amounts(tmp_path: Path, typed: str) -> None:
+    texts = ["milk 5 l", "milk 500 ml", "milk 50 ml", "milk 5 cl", "milk 1.5 l", "milk"]
+    table = pa.table({"product_id": list("abcdef"), "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    scores = Products(tmp_path / "p.sqlite").match(typed).of(np.arange(6))
+    assert int(np.argmax(scores)) == 1
+    assert np.delete(scores, 1).max() < scores[1]

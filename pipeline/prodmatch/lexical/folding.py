@@ -1,9 +1,9 @@
-"""Text to its plainest form, and the quantities in it."""
+"""Text to its plainest form."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+
+from prodmatch.lexical.quantities import write_plainly
 
 APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc\u02b9\u00b4`\u2032]")
 INCHES = re.compile("[\u201c\u201d\u2033\u3003]|''")
@@ -28,59 +28,12 @@ NUMBER_SIGN = re.compile(r"(?<![^\W_])n\s?[\u00b0\u00ba]\s?(?=\d)|\u2116", re.IG
 CPP = re.compile(r"(?<![^\W_])c\+\+(?![^\W_])")
 SHARP = re.compile(r"(?<![^\W_])([cfj])#(?![^\W_])")
 POSSESSIVE = re.compile(r"(?<=[^\W_])'s\b")
-UNIT_NAMES = {
-    "inch": "inch inches",
-    "ft": "ft foot feet",
-    "cm": "cm cms centimeter centimeters centimetre centimetres",
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "m": "m mtr mtrs meter meters metre metres",
-    "kg": "kg kgs kilo kilos kilogram kilograms",
-    "g": "g gm gms gram grams",
-    "mg": "mg",
-    "lb": "lb lbs pound pounds",
-    "oz": "oz ounce ounces",
-    "ml": "ml milliliter milliliters millilitre millilitres",
-    "l": "l ltr ltrs liter liters litre litres",
-    "kb": "kb",
-    "mb": "mb megabyte megabytes",
-    "gb": "gb gigabyte gigabytes",
-    "tb": "tb terabyte terabytes",
-    "w": "w watt watts",
-    "kw": "kw",
-    "v": "v volt volts",
-    "amp": "amp amps ampere amperes",
-    "mah": "mah",
-    "hz": "hz hertz",
-    "khz": "khz",
-    "mhz": "mhz",
-    "ghz": "ghz",
-    "mp": "mp megapixel megapixels",
-    "mbps": "mbps",
-    "gbps": "gbps",
-    "rpm": "rpm",
-}
-UNITS = {spelling: unit for unit, names in UNIT_NAMES.items() for spelling in names.split()}
-DIGIT = re.compile(r"\d")
-QUANTITY = re.compile(
-    r"(?<![^\W_])(?P<number>\d+(?:\.\d+)?)"
-    rf"(?:[\s-]?(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})\b|\s?\"|in\b(?!-))"
-)
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number with its unit, wherever it stands in a text."""
-
-    start: int
-    end: int
-    number: str
-    term: str  # with the unit's short name: "480gb", "55inch"
 
 
 def fold(text: str) -> str:
     """The text in lower case, without accents, trade marks, possessives and compatibility forms.
 
-    "C#" becomes "csharp", "C++" "cpp", and "N\u00b0 5" "no 5".
+    "C#" becomes "csharp", "C++" "cpp", "N\u00b0 5" "no 5", and "1,5 l" "1.5 l".
     """
     if text.isascii():  # as below, in a tenth of the time
         text = text.replace("`", "'").replace("''", '"').lower()
@@ -89,13 +42,7 @@ def fold(text: str) -> str:
         text = unicodedata.normalize("NFKD", NUMBER_SIGN.sub("no ", text))
         text = LATIN_MARKS.sub("", text).casefold()
         text = unicodedata.normalize("NFC", text).translate(LETTERS_WITHOUT_MARKS)
+    text = write_plainly(text)
     if "+" in text or "#" in text:
         text = SHARP.sub(r"\1sharp", CPP.sub("cpp", text))
     return POSSESSIVE.sub("", text) if "'s" in text else text
-
-
-def find_quantities(text: str) -> Iterator[Quantity]:
-    """The quantities of a folded text, in order: "480 gb", "480-gb" and "480 gigabytes" are one."""
-    for found in QUANTITY.finditer(text) if DIGIT.search(text) else ():
-        unit = UNITS[found["unit"] or "inch"]
-        yield Quantity(found.start(), found.end(), found["number"], found["number"] + unit)

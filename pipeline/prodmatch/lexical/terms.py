@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from prodmatch.lexical.folding import UNITS, Quantity, find_quantities, fold
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_quantities
 
 # Signs that belong to the letter before them; the combining marks of Latin are dropped instead.
 MARKS = "\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -176,12 +177,12 @@ def _terms_of(
     compound: Compound, joined: tuple[str, ...], *, after_number: bool
 ) -> Iterator[QueryTerm]:
     if compound.quantity and _is_number(compound):
-        yield QueryTerm((compound.quantity.term,), joined)
+        yield QueryTerm((compound.quantity.term,), (*equal_terms(compound.quantity), *joined))
     if _is_number(compound) or after_number:
         yield QueryTerm((compound.whole,), weight=PIECE_WEIGHT)
         return
     if compound.quantity:
-        joined = (compound.quantity.term, *joined)
+        joined = (compound.quantity.term, *equal_terms(compound.quantity), *joined)
     if len(compound.parts) > 1 or compound.parts[0] != compound.whole:
         yield from (QueryTerm((part, compound.whole), joined) for part in compound.parts)
         return

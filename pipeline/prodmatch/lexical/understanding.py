@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prodmatch.lexical.folding import QUANTITY, fold
+from prodmatch.lexical.folding import fold
 from prodmatch.lexical.free_of import find_free_of
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
+from prodmatch.lexical.quantities import QUANTITY
 from prodmatch.lexical.terms import is_code
 
 TRIGGERS = frozenset(

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from prodmatch.lexical.folding import UNITS
 from prodmatch.lexical.prices.currencies import CENTS, CURRENCY, SIGNS, read_currency
 from prodmatch.lexical.prices.number_words import NUMBER_WORDS, read_number_words
+from prodmatch.lexical.quantities import UNITS
 
 Contains = Callable[[Sequence[str]], bool]  # whether products contain these words in this order
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prodmatch.lexical.folding import find_quantities, fold
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.quantities import BASE_UNITS, find_quantities
 from prodmatch.lexical.terms import JOINT, STOP_WORDS
 
 COMPOUND = re.compile(r"[^\W_]+(?:[-_./'+][^\W_]+)*")
@@ -144,25 +145,6 @@ PACK = re.compile(
     r"|\b(\d+)[\s-]*(?:pack|pk|pcs|pc|pieces?|count|ct|er-pack|stuck)\b"
     r"|(?<![\w-])(\d{1,2})\s?x\b(?!\s?\d)"
 )
-# One unit for each kind of thing, so that "1.5 l" is "1500 ml".
-BASE_UNITS = {
-    "inch": ("cm", 2.54),
-    "ft": ("cm", 30.48),
-    "mm": ("cm", 0.1),
-    "m": ("cm", 100.0),
-    "kg": ("g", 1000.0),
-    "mg": ("g", 0.001),
-    "lb": ("g", 453.6),
-    "oz": ("g", 28.35),
-    "l": ("ml", 1000.0),
-    "tb": ("gb", 1000.0),
-    "kw": ("w", 1000.0),
-    "khz": ("hz", 1e3),
-    "mhz": ("hz", 1e6),
-    "ghz": ("hz", 1e9),
-}
-
-
 UNIT_NAMES = {
     "zoll": "inch",
     "pouces": "inch",
@@ -209,7 +191,7 @@ def parse_text(text: str) -> ParsedText:
         found["sizes"][name] = found["terms"][name] = None
         rest[extra.start() : extra.end()] = " " * (extra.end() - extra.start())
     for quantity in find_quantities(folded):
-        number, unit = _in_base_unit(quantity.number, quantity.term[len(quantity.number) :])
+        number, unit = _in_base_unit(quantity.number, quantity.unit)
         found["quantities"][number + unit] = found["terms"][number + unit] = None
         found["units"][unit] = None
         rest[quantity.start : quantity.end] = " " * (quantity.end - quantity.start)
