@@ -82,6 +82,21 @@ def test_a_corrected_word_has_synonyms(store: Path) -> None:
     assert ask(store, "red shrit").searched_for == "red shirt (or tee)"
 
 
+@pytest.mark.parametrize(
+    ("typed", "corrected"),
+    [
+        ("chesterfeild", "chesterfield (or chair)"),
+        ("red chesterfieldd", "red chesterfield (or chair)"),
+    ],
+)
+def test_a_slip_in_a_word_that_only_a_rule_has_is_corrected(
+    store: Path, typed: str, corrected: str
+) -> None:
+    assert "(or" not in str(ask(store, typed).searched_for)
+    publish(store, "chesterfield, chair\n")
+    assert ask(store, typed).searched_for == corrected
+
+
 @pytest.mark.parametrize("text", ['"tee"', '"red tee"', "-tee red", "p0003", "teepee"])
 def test_quotes_negations_and_ids_have_none(store: Path, text: str) -> None:
     publish(store)

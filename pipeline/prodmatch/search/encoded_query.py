@@ -25,6 +25,7 @@ MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # Of words with a picture ("like this, but blue"): docs/experiments.md.
 TEXT_WEIGHT = 1.2
 REMEDY = "Give a condition with `where`"
+RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one is corrected
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 Rows = npt.NDArray[np.int64]
 
@@ -204,7 +205,7 @@ class QueryEncoder:
 
     @property
     def _lexicon(self) -> "_Lexicon":
-        return _Lexicon(self.products, self.encoders)
+        return _Lexicon(self.products, self.encoders, self.synonyms)
 
     def _preprocess(self, query: Query) -> Pixels | None:
         if query.image is None:
@@ -340,10 +341,11 @@ def query_vector(encoded: EncodedQuery, weights: Mapping[str, float]) -> Vectors
 
 @dataclass(frozen=True)
 class _Lexicon:
-    """The words of the products and, for what none of them contains, those of the text encoder."""
+    """The words of the products, and for what none of them contains of the encoder and the rules."""
 
     products: Products
     encoders: QueryEncoders
+    synonyms: Synonyms
 
     @property
     def product_count(self) -> int:
@@ -368,5 +370,8 @@ class _Lexicon:
         return self.products.written_apart(word)
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
-        known = self.encoders.words_like(letter, shortest, longest)
-        return [*self.products.words_like(letter, shortest, longest), *((w, 0) for w in known)]
+        found = self.products.words_like(letter, shortest, longest)
+        found += [(word, 0) for word in self.encoders.words_like(letter, shortest, longest)]
+        lengths = range(shortest, longest + 1)
+        ruled = (word for word in self.synonyms.words if word[0] == letter and len(word) in lengths)
+        return found + [(word, RULED_PRODUCTS) for word in ruled if word.isalpha()]
