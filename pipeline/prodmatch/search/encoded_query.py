@@ -341,7 +341,7 @@ def query_vector(encoded: EncodedQuery, weights: Mapping[str, float]) -> Vectors
 
 @dataclass(frozen=True)
 class _Lexicon:
-    """The words of the products, and for what none of them contains of the encoder and the rules."""
+    """The words of the products; where none of them contains one, of the encoder and the rules."""
 
     products: Products
     encoders: QueryEncoders
