@@ -25,7 +25,7 @@ from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.vectors.index_builder import Kind, answering_bytes, build_index, choose_kinds
-from prodmatch.search.vectors.index_queries import make_queries
+from prodmatch.search.vectors.index_queries import QUERIES, TUNING_QUERIES, make_queries
 from prodmatch.search.vectors.part_lists import PARTS
 from prodmatch.search.vectors.trained_lists import EarlierLists, find_trained, is_drifted
 from prodmatch.search.vectors.vector_index import (
@@ -218,7 +218,8 @@ def _build(job: _Job, kind: Kind, wanted: float, earlier: EarlierLists | None) -
         lambda: _vectors(embeddings), embeddings.row_count, dim, kind, trained, job.scratch
     )
     logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
-    queries = make_queries(embeddings, encoders, dim)
+    count = TUNING_QUERIES if index.breadths else QUERIES
+    queries = make_queries(embeddings, encoders, dim, count)
     if not len(queries.measuring):
         return _Built(kind, index, None, None, None)
     recall = tune_index(

@@ -107,7 +107,7 @@ def test_lists_are_tuned_to_more_than_the_recall_below_which_they_are_refused(
 ) -> None:
     store, breadths = tmp_path / "store", []
     save_embeddings(store, tiny, random_parts(ROWS, 0))
-    for least in (0.9, 0.986):
+    for least in (0.9, 0.99):
         index_embeddings(store, kind="codes", limits=IndexLimits(min_recall=least))
         index = AnnIndex.open(
             open_generation(store).folder / "index.faiss", row_count=ROWS, dim=2 * DIM

@@ -158,11 +158,11 @@ def _fill_lists(
     path = Path(tempfile.mkdtemp(dir=scratch)) / "index.faiss"
     if trained is None:
         most = min(MOST_TRAINED, count_lists(row_count) * (TRAINING_ROWS + 1))
-        sample = _sample(read(), row_count, most)
-        present = [part[part.any(axis=1)] for part in split_parts(sample)]
-        wanted = [count_lists(row_count * len(part) // len(sample)) for part in present]
-        quantizers = [train_quantizer(*pair) for pair in zip(present, wanted, strict=True)]
-        del sample, present
+        step = max(1, row_count // most)
+        samples, quantizers = _sample_parts(read(), row_count, dim, step), []
+        while samples:  # the first is gone before the second takes its memory
+            wanted = count_lists(min(row_count, len(samples[0]) * step))
+            quantizers.append(train_quantizer(samples.pop(0), wanted))
         before = [np.full(1, -1, np.int64) for _ in PARTS]
     else:
         quantizers = [lists.quantizer for lists in trained.lists]
@@ -188,10 +188,14 @@ def _extremes(blocks: Iterable[Vectors]) -> Vectors:
     return np.stack([np.min(lows, axis=0), np.max(highs, axis=0)]).astype(np.float32)
 
 
-def _sample(blocks: Iterable[Vectors], row_count: int, wanted: int) -> Vectors:
-    step = max(1, row_count // wanted)
-    parts, start = [], 0
+def _sample_parts(blocks: Iterable[Vectors], row_count: int, dim: int, step: int) -> list[Vectors]:
+    """Each part `(n, dim / 2)` of every `step`th row that has it."""
+    parts = [np.empty((-(-row_count // step), dim // 2), np.float32) for _ in PARTS]
+    start, counts = 0, [0 for _ in PARTS]
     for block in blocks:
-        parts.append(block[(-start) % step :: step].copy())  # a view would keep the block
+        for number, part in enumerate(split_parts(block[(-start) % step :: step])):
+            present = part[part.any(axis=1)]
+            parts[number][counts[number] : counts[number] + len(present)] = present
+            counts[number] += len(present)
         start += len(block)
-    return np.ascontiguousarray(np.concatenate(parts), np.float32)
+    return [part[:count] for part, count in zip(parts, counts, strict=True)]

@@ -11,7 +11,8 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.embeddings import Embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-QUERIES = 100  # that tune an index, and as many others that measure it
+QUERIES = 100  # that measure an index of which all is looked at, and as many that would tune it
+TUNING_QUERIES = 300  # of any other: too few tune it to their own chance
 NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
 
 
@@ -23,10 +24,19 @@ class IndexQueries:
     measuring: Vectors
 
 
-def make_queries(embeddings: Embeddings, encoders: QueryEncoders, dim: int) -> IndexQueries:
-    """Texts of the catalogue, and pictures of it where there are too few; none is in both."""
-    texts = _sample_texts(embeddings)
-    pictures = _picture_queries(embeddings, 2 * QUERIES - len(texts), dim)
+def make_queries(
+    embeddings: Embeddings, encoders: QueryEncoders, dim: int, count: int = TUNING_QUERIES
+) -> IndexQueries:
+    """Texts of the catalogue, and pictures of it where there are too few; none is in both.
+
+    Args:
+        embeddings: of the catalogue.
+        encoders: of the queries.
+        dim: of a query.
+        count: how many tune, and how many measure.
+    """
+    texts = _sample_texts(embeddings, 2 * count)
+    pictures = _picture_queries(embeddings, 2 * count - len(texts), dim)
     tuning, measuring = (
         np.concatenate([_text_queries(texts[first::2], encoders), pictures[first::2]])
         for first in (0, 1)
@@ -41,10 +51,10 @@ def _text_queries(texts: Sequence[str], encoders: QueryEncoders) -> Vectors:
     return np.concatenate([np.hstack([parts, nothing]), np.hstack([nothing, parts])])
 
 
-def _sample_texts(embeddings: Embeddings) -> list[str]:
+def _sample_texts(embeddings: Embeddings, count: int) -> list[str]:
     """A few words of products all over the catalogue, as a person would ask; none twice."""
     rng, queries = np.random.default_rng(0), []
-    chosen = _evenly_spaced(_rows_with(embeddings, "has_text"), 2 * QUERIES)
+    chosen = _evenly_spaced(_rows_with(embeddings, "has_text"), count)
     start = 0
     for batch in embeddings.batches(["text"]):
         for row in chosen[(chosen >= start) & (chosen < start + len(batch))].tolist():

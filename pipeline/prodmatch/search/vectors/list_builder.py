@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TypeVar
 
 import faiss
 import numpy as np
@@ -36,6 +37,7 @@ WRITTEN_ROWS = 1 << 18  # at a time, about
 # Rows of a block in the order in which FastScan has them: in low and in high nibbles of bytes.
 ORDER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 Rows = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 def count_lists(row_count: int) -> int:
@@ -47,7 +49,8 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
     """Centroids and codebook for `(n, dim)` parts, zeros left out; no lists where there are none.
 
     Centroids of groups first, then of each group's rows, which costs the root of what centroids of
-    all rows at once cost, and then some rounds of k-means over all of them.
+    all rows at once cost, and then some rounds of k-means over all of them. The sample is rotated
+    in place, as it may be most of what memory holds.
     """
     dim = sample.shape[1]
     width, rotation = 2 - dim % 2, _choose_rotation(sample)
@@ -55,10 +58,12 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
         nothing = np.zeros((0, dim), np.float32)
         books = [_train_codebook(np.zeros((1, dim), np.float32), each) for each in (width, 1)]
         return Quantizer(rotation, nothing, nothing, np.zeros(0, np.int64), *books)
-    sample = sample @ rotation
-    few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
+    for block in _blocks(sample):
+        block[:] = block @ rotation
+    few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)].copy()
     length = np.float32(np.linalg.norm(few, axis=1).mean())
-    sample = normalise(sample)
+    for block in _blocks(sample):
+        block[:] = normalise(block)
     with _one_thread_each() as pool:
         tops = pool.submit(find_centroids, sample, max(1, int(np.sqrt(list_count)))).result()
         nearest = np.concatenate([np.argmax(block @ tops.T, axis=1) for block in _blocks(sample)])
@@ -271,13 +276,13 @@ def _by_group(centroids: Vectors, tops: Vectors) -> tuple[Vectors, Rows]:
 
 def _means(rows: Vectors, lists: Rows, centroids: Vectors) -> Vectors:
     """The directions of the lists' rows; of an empty one the centroid as it was."""
-    order = np.argsort(lists, kind="stable")
-    sizes = np.bincount(lists, minlength=len(centroids))
-    full = np.flatnonzero(sizes)
-    found = centroids.copy()
-    found[full] = np.add.reduceat(rows[order], (np.cumsum(sizes) - sizes)[full], axis=0)
-    return normalise(found)
+    sums = np.zeros_like(centroids)
+    for block, those in zip(_blocks(rows), _blocks(lists), strict=True):
+        order = np.argsort(those, kind="stable")
+        full, firsts = np.unique(those[order], return_index=True)
+        sums[full] += np.add.reduceat(block[order], firsts, axis=0)
+    return normalise(np.where(sums.any(axis=1, keepdims=True), sums, centroids))
 
 
-def _blocks(rows: Vectors) -> list[Vectors]:
+def _blocks(rows: npt.NDArray[Number]) -> list[npt.NDArray[Number]]:
     return [rows[at : at + ASSIGNED_ROWS] for at in range(0, len(rows), ASSIGNED_ROWS)]
