@@ -198,3 +198,33 @@ def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "log.parquet").write_bytes(content)
     with pytest.raises(QueryError, match=r"log\.parquet"):
         split_log(tmp_path / "log.parquet", IDS, tmp_path, LogSettings())
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "good", "broken"),
+    [
+        ("log.csv", "user,product_id\n", "u,p1\n", ["u,p1,p2\n", "u\n", '"u"x,p1\n']),
+        (
+            "log.jsonl",
+            "",
+            '{"user": "u", "product_id": "p1"}\n',
+            ['{"user": "u", "prod\n', "[1]\n", "null\n"],
+        ),
+    ],
+)
+def test_lines_that_are_no_records_are_left_out_and_named(
+    tmp_path: Path, name: str, head: str, good: str, broken: list[str]
+) -> None:
+    path = tmp_path / name
+    for number, line in enumerate(broken):
+        path.write_text(head + 2 * good + line + good)
+        (scratch := tmp_path / str(number)).mkdir()
+        parts, report = split_log(path, IDS, scratch, LogSettings())
+        assert (report.rows, report.used, report.rejects["no_record"]) == (4, 3, 1)
+        (warning,) = report.warnings(path)
+        assert f": line {3 + bool(head)} " in warning
+        assert warning.endswith("1 such line left out.")
+        assert [len(read_part(part, LogSettings()).rows) for part in parts] == [3]
+        path.write_text(head + good + line)
+        with pytest.raises(QueryError, match="1 of 2 lines are no records"):
+            split_log(path, IDS, tmp_path, LogSettings())

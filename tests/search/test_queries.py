@@ -138,7 +138,7 @@ def test_every_format_gives_the_same_queries(tmp_path: Path, name: str, content:
         (b"query_id,text,brand\n1,shirt,x\n", "a query has no brand"),
         (b"name\nshirt\n", "has none of the fields"),
         (b"query_id,text\n1,red, shirt\n", "line 2 has 3 cells, the header has 2"),
-        (b'query_id,text\n1,"red\n', "cannot be read as CSV"),
+        (b'query_id,text\n1,"red\n', "line 2 is no CSV"),
         (b"query_id,text\n", "has no rows"),
         (b"", "has no rows"),
         (b"query_id,text\n1,a\n1,b\n", "stands twice"),
@@ -150,6 +150,24 @@ def test_a_table_that_is_none_is_refused_as_one(
     (tmp_path / "q.csv").write_bytes(content)
     with pytest.raises(QueryError, match=message):
         read_queries(tmp_path / "q.csv")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"2,red, shirt", "line 3 has 3 cells, the header has 2: query_id, text. Quote cells"),
+        (b"2", "line 3 has 1 cells"),
+        (b'2,"red" shirt', "line 3 is no CSV"),
+    ],
+)
+def test_a_bad_row_of_a_table_is_a_line_with_an_error(
+    index: ProductIndex, tmp_path: Path, line: bytes, reason: str
+) -> None:
+    (tmp_path / "q.csv").write_bytes(b"query_id,text\n1,shirt\n" + line + b"\n3,mug\n")
+    answers = index.answer(read_queries(tmp_path / "q.csv"), SearchOptions(top=3))
+    assert [len(answer.hits) for answer in answers] == [3, 0, 3]
+    assert reason in str(answers[1].error)
+    assert answers[2].query_id == "3"
 
 
 def test_a_picture_in_a_table_is_a_path_beside_it_and_blank_text_is_none(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def read_records(path: Path, name: str, *, numbers: Sequence[str] = ()) -> list[
     records = []
     for record in parse_records(path, name, numbers=numbers):
         if isinstance(record, QueryError):
-            raise record
+            raise QueryError(f"{record} Correct the line, or remove it.") from record
         records.append(record)
     return records
 
@@ -40,7 +40,7 @@ def read_records(path: Path, name: str, *, numbers: Sequence[str] = ()) -> list[
 def parse_records(
     path: Path, name: str, *, numbers: Sequence[str] = ()
 ) -> list[Record | QueryError]:
-    """As `read_records`, with the error in the place of a line of JSON that is no record.
+    """As `read_records`, with the error in the place of a line that is no record.
 
     Raises:
         QueryError: as `read_records`, or there are lines and none is a record.
@@ -77,30 +77,34 @@ def _read_parquet(path: Path, name: str) -> list[Record | QueryError]:
 
 
 def _read_table(path: Path, name: str, numbers: Sequence[str]) -> list[Record | QueryError]:
-    """The rows of a CSV or TSV file; an empty cell is None."""
+    """The rows of a CSV or TSV file, errors among them; an empty cell is None."""
     text = _decode(path.read_bytes())
     first = text.partition("\n")[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count)
     csv.field_size_limit(MOST_CELL_CHARACTERS)
     records: list[Record | QueryError] = []
-    try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        header = [cell.strip() for cell in next(rows, [])]
-        for row in rows:
-            if not any(row):
-                continue
-            if len(row) != len(header):
-                raise QueryError(
-                    f"{name} {path}: line {rows.line_num} has {len(row)} cells, the header has "
-                    f"{len(header)}: {', '.join(header)[:200]}. Quote cells with {delimiter!r}."
-                )
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            records.append(QueryError(f"{name} {path}: line {line} is no CSV ({error})."))
+            continue
+        if row is None:
+            return records
+        if header is None:
+            header = [cell.strip() for cell in row]
+        elif len(row) != len(header) and any(row):
+            shown = f"{len(header)}: {', '.join(header)[:200]}. Quote cells with {delimiter!r}."
+            reason = f"line {line} has {len(row)} cells, the header has {shown}"
+            records.append(QueryError(f"{name} {path}: {reason}"))
+        elif any(row):
             cells = zip(header, row, strict=True)
             records.append(
                 {key: _number(cell) if key in numbers else cell or None for key, cell in cells}
             )
-    except csv.Error as error:
-        raise QueryError(f"{name} {path}: cannot be read as CSV ({error}).") from error
-    return records
 
 
 def _decode(content: bytes) -> str:

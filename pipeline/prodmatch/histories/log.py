@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.records import PARQUET_SUFFIXES, read_records
+from prodmatch.catalogue.records import PARQUET_SUFFIXES, parse_records
 from prodmatch.errors import CatalogueError, DamagedError, QueryError
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
 from prodmatch.storage.atomic import new_scratch_file
@@ -61,12 +61,16 @@ class LogReport:
     rows: int = 0
     used: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
+    no_record: str = ""  # what is wrong with the first line that is none
     other_events: Counter[str] = field(default_factory=Counter)  # kinds without a weight
     unread_times: Counter[str] = field(default_factory=Counter)  # what is no time
 
     def warnings(self, path: Path) -> list[str]:
         """What a person should know of it."""
         found = []
+        if self.no_record:
+            count = self.rejects["no_record"]
+            found.append(f"{self.no_record} {count} such line{'s' * (count > 1)} left out.")
         if self.other_events:
             kinds = ", ".join(f"{kind!r} ({n})" for kind, n in self.other_events.most_common(5))
             found.append(
@@ -125,7 +129,7 @@ def split_log(
             the index.
     """
     report = LogReport()
-    count, batches = _open_log(path)
+    count, batches = _open_log(path, report)
     paths = [scratch / f"part-{n}.parquet" for n in range(max(1, -(-count // PART_ROWS)))]
     for number, part in enumerate(_split(batches, product_ids, settings, len(paths), report)):
         target = paths[number % len(paths)].with_suffix(f".{number // len(paths)}.parquet")
@@ -166,10 +170,21 @@ def read_part(path: Path, settings: LogSettings) -> Histories:
     return Histories(users, starts, rows, weights.astype(np.float32))
 
 
-def _open_log(path: Path) -> tuple[int, Iterator[pa.Table]]:
-    """How many rows a log has, and its batches."""
+def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
+    """How many rows a log has, and its batches; the report counts lines that are no record.
+
+    Raises:
+        QueryError: as `split_log`, or half of the lines are no records.
+    """
     if not path.is_dir() and path.suffix.lower() not in PARQUET_SUFFIXES:
-        records = read_records(path, "`histories`")
+        parsed = parse_records(path, "`histories`")
+        records = [record for record in parsed if not isinstance(record, QueryError)]
+        broken = [record for record in parsed if isinstance(record, QueryError)]
+        if 2 * len(broken) >= len(parsed):
+            raise QueryError(f"{broken[0]} {len(broken)} of {len(parsed)} lines are no records.")
+        if broken:
+            report.rows, report.no_record = len(broken), str(broken[0])
+            report.rejects["no_record"] = len(broken)
         columns = {
             name: [None if row.get(name) is None else str(row[name]) for row in records]
             for name in FIELDS

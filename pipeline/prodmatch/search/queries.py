@@ -59,7 +59,8 @@ def read_queries(path: Path) -> list[Query | RejectedQuery]:
     """
     records = parse_records(path, "`queries`", numbers=["top", "offset"])
     if path.suffix.lower() in (*PARQUET_SUFFIXES, *TABLE_SUFFIXES):
-        _check_names(next(iter(records), {}), f"`queries` {path}")
+        first = next(record for record in records if isinstance(record, dict))
+        _check_names(first, f"`queries` {path}")
     given = {str(record.get("query_id")) for record in records if isinstance(record, dict)}
     queries = []
     for number, record in enumerate(records, start=1):
