@@ -1,7 +1,8 @@
 """How often an identifier typed alone puts the products that say it first.
 
 Identifiers are words with digits that at most three titles of the electronics catalogue of DATA
-say, drawn by a seed; each is searched for as typed, without hyphens and in the other case.
+say, drawn by a seed; sizes such as "50ML" are none, as other titles say them as "50 ml". Each is
+searched for as typed, without hyphens and in the other case.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from prodmatch.build import build
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.quantities import find_quantities
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query
 
@@ -24,7 +27,7 @@ FORMS = {"as typed": str, "without hyphens": lambda w: w.replace("-", ""), "case
 
 
 def draw_identifiers(titles: Iterable[str], count: int, seed: int) -> list[str]:
-    """Words with digits that at most three titles say, in any case."""
+    """Words with digits that at most three titles say, in any case; none that begins as a size."""
     spelled: dict[str, str] = {}
     titles_of: dict[str, int] = {}
     for title in titles:
@@ -35,7 +38,10 @@ def draw_identifiers(titles: Iterable[str], count: int, seed: int) -> list[str]:
     codes = sorted(
         spelled[folded]
         for folded, count_of in titles_of.items()
-        if count_of <= MOST_TITLES and any(c.isdigit() for c in folded) and len(folded) >= 3
+        if count_of <= MOST_TITLES
+        and any(c.isdigit() for c in folded)
+        and len(folded) >= 3
+        and not any(quantity.start == 0 for quantity in find_quantities(fold(folded)))
     )
     return random.Random(seed).sample(codes, min(count, len(codes)))
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.attributes.classifier import unit_parts
+from prodmatch.catalogue.naming import name_some
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.maps.clusters import Cluster, find_clusters
@@ -86,7 +87,7 @@ def map_products(
         colour_by: a column with a colour for each value; a column of categories if None.
 
     Raises:
-        QueryError: there is no such column, or fewer than two products.
+        QueryError: there is no such column, fewer than two products, or none in the catalogue.
         DamagedError: the generation cannot be read.
         CatalogueError: the catalogue cannot be read to its end.
     """
@@ -106,9 +107,22 @@ def map_products(
     categories, codes = _categories(index, rows, column)
     logger.info("looking at the pictures", extra={"phase": "look at the pictures"})
     places = {product_id: place for place, product_id in enumerate(ids)}
+    there: set[int] = set()
+
+    def place_of(product_id: str) -> int | None:
+        place = places.get(product_id)
+        if place is not None:
+            there.add(place)
+        return place
+
     pictures = collect_pictures(
-        catalogue, places.get, len(ids), most_bytes=MOST_BYTES, workers=workers
+        catalogue, place_of, len(ids), most_bytes=MOST_BYTES, workers=workers
     )
+    if not there:
+        raise QueryError(
+            f"{catalogue.name}: has none of the {len(ids)} products of the index. Give the "
+            "catalogue that the store was made from, or its `store`."
+        )
     outliers = {
         "wrong_picture": wrong_pictures(*split_parts(unit_parts(vectors))),
         "wrong_category": wrong_categories(codes, categories, neighbours, cosines),
@@ -125,7 +139,10 @@ def map_products(
         pictures=int(pictures.there.sum()),
         outliers={kind: len(found) for kind, found in outliers.items()},
         examples=_examples(outliers, ids),
-        warnings=_warnings(len(rows), count, pictures),
+        warnings=[
+            *_warnings(len(rows), count, pictures),
+            *_name_missing(catalogue, [name for at, name in enumerate(ids) if at not in there]),
+        ],
     )
     titles = _shown_titles(table)
     return ProductMap(
@@ -225,6 +242,16 @@ def _categories(
     encoded = _read(index, rows, [column])[column].combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return tuple(encoded.dictionary.to_pylist()), codes
+
+
+def _name_missing(catalogue: Catalogue, missing: Sequence[str]) -> list[str]:
+    """A warning of products on the map that the catalogue does not have."""
+    if not missing:
+        return []
+    return [
+        f"{catalogue.name}: lacks {len(missing)} products of the index, whose pictures are not "
+        f"shown ({name_some(missing, len(missing))})."
+    ]
 
 
 def _warnings(shown: int, count: int, pictures: Pictures) -> list[str]:

@@ -146,3 +146,21 @@ def test_the_command_writes_page_and_table(
 def test_an_unknown_column_is_named(store: Path, catalogue: Path) -> None:
     with open_index(store) as index, pytest.raises(QueryError, match="did you mean category"):
         map_products(index, open_catalogue(catalogue), colour_by="categroy")
+
+
+def test_a_catalogue_of_other_products_is_refused_or_named(
+    store: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    table = pq.read_table(catalogue)
+    others = pa.array([f"other{row}" for row in range(COUNT)])
+    pq.write_table(table.set_column(0, "product_id", others), tmp_path / "c.parquet")
+    pq.write_table(table.slice(2), tmp_path / "fewer.parquet")
+    with open_index(store) as index:
+        with pytest.raises(QueryError, match=f"has none of the {COUNT} products of the index"):
+            map_products(index, open_catalogue(tmp_path / "c.parquet"), workers=0)
+        fewer = map_products(index, open_catalogue(tmp_path / "fewer.parquet"), workers=0)
+        same = map_products(index, open_catalogue(catalogue), workers=0)
+    (warning,) = [each for each in fewer.report.warnings if "lacks" in each]
+    assert "lacks 2 products of the index" in warning
+    assert "('p0000', 'p0001')" in warning
+    assert not [each for each in same.report.warnings if "lacks" in each]
