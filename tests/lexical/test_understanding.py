@@ -129,6 +129,17 @@ NEGATIONS = [
     ("tablet not 4k", "tablet", ["4k"]),
     ("graphics card other than rtx4090", "graphics card", ["rtx4090"]),
     ("shoes except 42", "shoes", ["42"]),
+    ("t-shirt nicht rot", "t-shirt", ["rot"]),
+    ("t-shirt sin rojo", "t-shirt", ["rojo"]),
+    ("felpa senza cappuccio", "felpa", ["cappuccio"]),
+    ("trui zonder capuchon", "trui", ["capuchon"]),
+    ("shirt mit Kragen, kein blau", "shirt mit Kragen,", ["blau"]),
+    # what stands outside quotes
+    ('"iphone 13" -case', '"iphone 13"', ["case"]),
+    ('-case "iphone 13"', '"iphone 13"', ["case"]),
+    ('red "t-shirt, not blue" without collar', 'red "t-shirt, not blue"', ["collar"]),
+    ('"a" not b "c" !dd', '"a" "c"', ["b", "dd"]),
+    ('without "blue cheese" pizza "max 5"', 'pizza "max 5"', ["blue cheese"]),
 ]
 LIMITS = [
     ("shoes under $50", ["< 50"]),
@@ -246,6 +257,12 @@ LIMITS = [
     ("shoes $20 minimum", [">= 20"]),
     ("shoes exactly $20", ["= 20"]),
     ("shoes only under $20 please", ["< 20"]),
+    ("shoes sotto i 20 euro", ["< 20"]),
+    ("shoes onder 20 euro", ["< 20"]),
+    ("shoes abaixo de R$ 20", ["< 20"]),
+    ("shoes fino a 20 \u20ac", ["<= 20"]),
+    ("shoes tussen 20 en 30 euro", [">= 20", "<= 30"]),
+    ("shoes tra 20 e 30 euro", [">= 20", "<= 30"]),
 ]
 UNREAD = [
     ("pencil 0.5mm max", ["0.5mm max"]),
@@ -269,6 +286,10 @@ UNREAD = [
     ("mug under 50% off", ["under 50%"]),
     ("mug from 10 to 20", ["from 10 to 20"]),
     ("mug about $20", ["about $20"]),
+    ("tv under 700 55 inch", ["under 700"]),
+    ("mug unter 20", ["unter 20"]),
+    ("mug moins de 20", ["moins de 20"]),
+    ('"20 cm" mug unter 20', ["unter 20"]),
     ("mug for 20 dollars", ["for 20 dollars"]),
     ("mug with a price of 20", ["price of 20"]),
     ("nike shoes air max 95", []),
@@ -303,6 +324,8 @@ WORDS_ONLY = [
     "hotel > 4 star", "bag for under two", "ten to twelve years dress", "twenty one pilots tee",
     "2 for 1 tee", "tent up to twenty people", "4k monitor", "budget 4k monitor",
     # no negations
+    "senza titolo print", "sin city dvd", "original sin", "zonder naam boek",
+    "\"max 5\" mug", "mug \"under 20\" \"not blue\"",
     "comic sans tee", "sans serif poster", "ohne titel print", "minus 33 mask", "minus world tee",
     "less is more tee", "backless dress", "no. 5 perfume", "no5 perfume", "-18c freezer",
     "nickel free earrings", "free of charge shirt",
@@ -501,3 +524,25 @@ def test_a_limit_that_is_not_understood_is_hinted_at(index: ProductIndex) -> Non
         "'under 5 kg': searched for as words; no limit of a price was understood. "
         "Give a condition with `where`",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tv 55 inch under 700", "tv 55 inch"),
+        ("55 inch tv under 700", "55 inch tv"),
+        ('27" monitor under 700', '27" monitor'),
+        ('"smart tv" 55 inch max 700', '"smart tv" 55 inch'),
+    ],
+)
+def test_a_screen_whose_size_is_said_has_a_price(text: str, words: str) -> None:
+    found = understand(text, contains)
+    assert (found.words, len(found.limits), found.unread) == (words, 1, ())
+
+
+@pytest.mark.parametrize("text", ["between $20 and $40", "under 30 euros", "cheaper than $30"])
+def test_a_limit_alone_is_applied_and_not_called_unread(text: str) -> None:
+    found = understand(text, contains)
+    assert found.words == text
+    assert found.limits
+    assert found.unread == ()

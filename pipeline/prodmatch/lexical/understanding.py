@@ -6,7 +6,7 @@ outside. What products contain is never understood as anything but words.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.free_of import find_free_of
@@ -16,12 +16,14 @@ from prodmatch.lexical.terms import is_code
 
 TRIGGERS = frozenset(
     """not without w/o w/out except excluding exclude excl non no neither isn't aren't isn\u2019t
-    aren\u2019t minus sans ohne""".split()  # noqa: SIM905
+    aren\u2019t minus sans ohne nicht kein keine keinen sin senza zonder""".split()  # noqa: SIM905
 )
 PHRASE_TRIGGERS = frozenset(
-    "without w/o w/out except excluding exclude excl minus sans ohne".split()  # noqa: SIM905
+    "without w/o w/out except excluding exclude excl minus sans ohne sin senza zonder".split()  # noqa: SIM905
 )
-BEHIND_WORDS = frozenset(["minus", "sans", "ohne"])  # at the beginning they are names
+BEHIND_WORDS = frozenset(  # at the beginning they are names
+    "minus sans ohne nicht kein keine keinen sin senza zonder".split()  # noqa: SIM905
+)
 FILLERS = frozenset("a an the any for in of made with from".split())  # noqa: SIM905
 MODIFIERS = frozenset("light dark bright pale deep hot navy sky royal neon".split())  # noqa: SIM905
 SIZES = frozenset("long short high low big large small wide thick thin heavy".split())  # noqa: SIM905
@@ -96,6 +98,7 @@ NOT_QUOTED = re.compile(
     rf"(?:^|(?<=\s))(?:{SIGN}|(?:not|without|except|excluding)\s+)[\"\u201c]([^\"\u201c\u201d]+)[\"\u201d]",
     re.IGNORECASE,
 )
+PRIVATE = 0xE000  # characters that no text has
 QUOTED = re.compile(r'(?:^|\s)["\u201c]\S[^"\u201d]*["\u201d](?=\s|$)')
 
 
@@ -124,19 +127,45 @@ class Understanding:
 def understand(text: str, contains: Contains, *, limits: bool = True) -> Understanding:
     """What a query says besides its words.
 
-    Nothing is understood of a text in quotes, nor of one that a product contains as it stands; and
-    a phrase that products contain is no negation and no limit.
+    Nothing is understood of what stands in quotes, nor of a text that a product contains as it
+    stands; and a phrase that products contain is no negation and no limit.
 
     Args:
         text: on one line.
         contains: tells whether products contain words in this order.
         limits: whether limits of a price are looked for.
     """
-    unquoted = NOT_QUOTED.sub(" ", text)
-    is_signed = any(map(SIGNED.match, text.split()))  # a title has the same words without signs
-    if QUOTED.search(unquoted) or (not is_signed and contains(_plain(text).split())):
-        free_of = () if QUOTED.search(unquoted) else find_free_of(text, contains)
-        return Understanding(text, free_of=free_of)
+    masked, quotes = _mask_quotes(NOT_QUOTED.sub(" ", text))
+    read = _understand(text, masked, contains, limits=limits)
+    return replace(
+        read,
+        words=_unmask(read.words, quotes),
+        unread=tuple(_unmask(each, quotes) for each in read.unread),
+    )
+
+
+def _mask_quotes(text: str) -> tuple[str, list[str]]:
+    """The text with a word that is none in place of what stands in quotes, and that."""
+    quotes: list[str] = []
+
+    def mask(found: re.Match[str]) -> str:
+        quotes.append(found[0].strip())
+        return f" {chr(PRIVATE + len(quotes))}q"
+
+    return QUOTED.sub(mask, text), quotes
+
+
+def _unmask(text: str, quotes: Sequence[str]) -> str:
+    for number, quote in enumerate(quotes, start=1):
+        text = text.replace(f"{chr(PRIVATE + number)}q", quote)
+    return text
+
+
+def _understand(text: str, unquoted: str, contains: Contains, *, limits: bool) -> Understanding:
+    """What a query says besides its words; what it quotes is masked in `unquoted`."""
+    is_signed = any(map(SIGNED.match, text.split())) or NOT_QUOTED.search(text) is not None
+    if not is_signed and contains(_plain(text).split()):  # a title has the words without signs
+        return Understanding(unquoted, free_of=find_free_of(unquoted, contains))
     rest, found = take_limits(unquoted, contains) if limits else (unquoted, [])
     rewritten = rest
     for pattern, written in REWRITTEN:
@@ -146,16 +175,16 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
     is_all_negative = bool(without) and not any(map(str.isalnum, " ".join(words)))
     if is_all_negative:
         return Understanding(
-            text if unquoted != text else " ".join(rest.split()), (), tuple(found), True
+            text if NOT_QUOTED.search(text) else " ".join(rest.split()), (), tuple(found), True
         )
     if not without:
         words = rest.split()
     while words and (found or without) and _plain(words[-1]) in DANGLING:
         words = words[:-1]
     left = " ".join(words)
-    if not any(map(str.isalnum, left)):
-        left = text
-    unread = tuple(find_unread_limits(left, contains)) if limits else ()
+    is_limit_alone = not any(map(str.isalnum, left))
+    left = text if is_limit_alone else left
+    unread = () if is_limit_alone or not limits else tuple(find_unread_limits(left, contains))
     without = list(dict.fromkeys(without))
     free_of = tuple(name for name in find_free_of(left, contains) if name not in without)
     return Understanding(left, tuple(without), tuple(found), unread=unread, free_of=free_of)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from prodmatch.lexical.folding import fold
 from prodmatch.lexical.prices.currencies import CENTS, CURRENCY, SIGNS, read_currency
 from prodmatch.lexical.prices.number_words import NUMBER_WORDS, read_number_words
-from prodmatch.lexical.quantities import UNITS
+from prodmatch.lexical.quantities import UNITS, find_quantities
 
 Contains = Callable[[Sequence[str]], bool]  # whether products contain these words in this order
 
@@ -36,14 +37,16 @@ PRICE_WORD = (
 DENIED = r"(?P<denied>\b(?:not?|never|isn['\u2019]?t|aren['\u2019]?t)\s+(?:be\s+|to\s+)?)?"
 NAMES = {
     "<": """under, below, beneath, sub, less than, less then, lower than, cheaper than,
-        less expensive than, south of, unter, weniger als, moins de, menos de, meno di, <""",
+        less expensive than, south of, unter, weniger als, moins de, menos de, meno di, sotto,
+        sotto i, onder, minder dan, abaixo de, por debajo de, <""",
     "<=": """up to, upto, at most, max, max., maximum, within, budget, budget of, budget is,
         max budget, max price, max. price, maximum price, maximum price of, less than or equal to,
         not exceeding, not to exceed, bis, bis zu, h\u00f6chstens, maximal, jusqu'\u00e0, hasta,
+        fino a, tot, at\u00e9, maximaal,
         <=, =<, \u2264""",
     ">": """over, above, more than, greater than, higher than, pricier than, more expensive than,
         upwards of, north of, in excess of, \u00fcber, mehr als, plus de, m\u00e1s de,
-        pi\u00f9 di, >""",
+        pi\u00f9 di, oltre, boven, meer dan, acima de, >""",
     ">=": """at least, starting at, starting from, from, min, min., minimum, min price, min. price,
         minimum price, minimum price of, greater than or equal to, more than or equal to, ab,
         mindestens, >=, =>, \u2265""",
@@ -56,11 +59,16 @@ OPERATORS = {
 }
 OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 OF_A_PRICE = re.compile(r"price|pricier|cheaper|expensive|budget (?:of|is)")  # of nothing else
+FOREIGN = (  # so too, and no English words
+    *("unter", "\u00fcber", "bis zu", "maximal", "jusqu'\u00e0", "moins de", "menos de", "meno di"),
+    *("m\u00e1s de", "pi\u00f9 di", "minder dan", "meer dan", "abaixo de", "acima de", "fino a"),
+    *("por debajo de", "maximaal"),
+)
 NEVER_BARE = frozenset(  # limits only with a currency or a word such as "price"
     [
-        *("from", "sub", "within", "exactly", "=", "==", "ab", "bis", "bis zu", "hasta", "unter"),
-        *("jusqu'\u00e0", "plus de", "moins de", "menos de", "meno di", "m\u00e1s de", "maximal"),
-        *("pi\u00f9 di", "\u00fcber", "south of", "north of"),
+        *("from", "sub", "within", "exactly", "=", "==", "ab", "bis", "hasta", "plus de", "tot"),
+        *("south of", "north of", "sotto", "sotto i", "onder", "oltre", "boven", "at\u00e9"),
+        *FOREIGN,
     ]
 )
 COMPARISON = re.compile(r"[<>=\u2264\u2265]+")
@@ -73,8 +81,8 @@ COMPARED = re.compile(
     re.IGNORECASE,
 )
 BETWEEN = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre)\s+)?{FIRST}"
-    rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y)\b))"
+    rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre|tussen|tra|fra)\s+)?{FIRST}"
+    rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y|en|e)\b))"
     rf"\s*{SECOND}(?![\w%])",
     re.IGNORECASE,
 )
@@ -97,6 +105,7 @@ NO_PRICE_BEFORE = frozenset(
     temperature degrees speed waist chest bust tv monitor display power watts dogs cats spf
     calories count""".split()  # noqa: SIM905
 )
+INCHES = frozenset("inch inches screen tv monitor display".split())  # noqa: SIM905
 COUNTED = frozenset("pack packs pcs piece pieces star stars percent pairs pair".split())  # noqa: SIM905
 # Behind a number without a currency only these leave it a price.
 PRICE_BEHIND = re.compile(
@@ -165,7 +174,8 @@ def find_unread_limits(text: str, contains: Contains) -> list[str]:
         operator = " ".join((match["operator"] or "").lower().split())
         words = _words(match[0])
         is_bare = not match["unit1"] and len(words) < 3
-        is_name = contains(words[:2]) or (is_bare and operator in NEVER_BARE | {"budget"})
+        silent = (NEVER_BARE | {"budget"}).difference(FOREIGN)
+        is_name = contains(words[:2]) or (is_bare and operator in silent)
         if (len(words) > 1 and is_name) or HEART.search(match[0]):
             continue
         if before and operator and _is_model(before[0], operator, contains):
@@ -214,7 +224,7 @@ def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bo
     if number[0].isalpha() and read_number_words(number) < LEAST_SPELLED:
         return False
     before = _words(match.string[: match.start()])
-    if before and before[-1] in NO_PRICE_BEFORE:
+    if before and before[-1] in NO_PRICE_BEFORE and not _is_sized(before[-1], match):
         return False
     if COMPARISON.fullmatch(operator):
         behind = "".join(_words(match.string[match.end() :])[:1])
@@ -222,6 +232,12 @@ def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bo
     if not before or PRICE_BEHIND.match(match.string, match.end()) is None:
         return False
     return not contains([*operator.split()[-1:], number])
+
+
+def _is_sized(before: str, match: re.Match[str]) -> bool:
+    """Whether a text names its inches already, so that "tv 55 inch under 700" has a price."""
+    text = fold(match.string[: match.start()])
+    return before in INCHES and any(found.unit == "inch" for found in find_quantities(text))
 
 
 def _is_resolution(match: re.Match[str]) -> bool:
