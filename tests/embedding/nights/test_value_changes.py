@@ -28,6 +28,8 @@ SHOP: Columns = {
     "stock": lambda row: float(row * 7 % 50),
     "cost": lambda row: f"${20 + row}.00",
     "is_new": lambda row: "no",
+    "currency": lambda row: "EUR",
+    "exported": lambda row: "2026-01-01",
 }
 
 
@@ -73,6 +75,10 @@ OTHERS: dict[str, tuple[Columns, str]] = {
         {"brand": lambda row: ["7", "8", None][row % 3]},
         "column 'brand' has other values for 27 of 27 products ('p0' 'Acme' -> '7'",
     ),
+    "another currency": (
+        {"currency": lambda row: "USD"},
+        "column 'currency' is 'USD' in 100% of its values; the night before, 'EUR' was in 100%",
+    ),
     "another sign": ({"cost": lambda row: f"\u20ac{20 + row}.00"}, "'cost' is in EUR and was in $"),
     "a code behind": ({"cost": lambda row: f"{20 + row}.00 GBP"}, "'cost' is in GBP and was in $"),
 }
@@ -94,6 +100,7 @@ HONEST: dict[str, Columns] = {
     "half the colours": {"colour": lambda row: "pink" if row % 2 else COLOURS[row % 4]},
     "titles edited": {"title": lambda row: f"cup {row}"},
     "a state": {"is_new": lambda row: "yes"},
+    "a day": {"exported": lambda row: "2026-01-02"},
     "a sale ends": {"price": lambda row: 12.0 + row, "stock": lambda row: float(row * 6 % 50)},
 }
 
@@ -105,6 +112,24 @@ def test_honest_changes_are_none(
     found = [text for text in night(**HONEST[name]) if "other values" in text or "is in" in text]
     assert found == []
     count_cases("honest nights let through", 1)
+
+
+def test_one_title_for_all_products_is_refused(night: Callable[..., list[str]]) -> None:
+    with pytest.raises(CatalogueError, match="column 'title' is 'Product' in 100% of its values"):
+        night(title=lambda row: "Product")
+
+
+def test_twice_as_many_products_are_named(tiny: Model, quick_disk: Path) -> None:
+    save_query_encoders(quick_disk / "store", tiny)
+    found: dict[int, list[str]] = {}
+    for count in (COUNT, 2 * COUNT - 1, 4 * COUNT - 2):
+        table = {name: [make(row) for row in range(count)] for name, make in SHOP.items()}
+        pq.write_table(pa.table(table), quick_disk / "c.parquet")
+        catalogue = open_catalogue(quick_disk / "c.parquet")
+        found[count] = embed_tiny(catalogue, tiny, quick_disk / "store", SETTINGS).warnings
+    assert not [text for text in found[2 * COUNT - 1] if "are new, to" in text]
+    expected = "79 products are new, to 79 of the night before: are some in it twice?"
+    assert expected in found[4 * COUNT - 2]
 
 
 def test_labels_are_read_while_they_are_few() -> None:

@@ -1,6 +1,5 @@
 """The gate: tonight's catalogue against the products embedded before, before it replaces them."""
 
-import datetime
 import difflib
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.columns.amounts import is_price
+from prodmatch.columns.missing import is_title_name
 from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,
@@ -22,7 +22,12 @@ from prodmatch.embedding.nights.moved_values import (
 )
 from prodmatch.embedding.nights.night_columns import Night
 from prodmatch.embedding.nights.number_changes import FEWEST, Mask, compare_numbers
-from prodmatch.embedding.nights.value_changes import find_recoded, find_swaps, take_rows
+from prodmatch.embedding.nights.value_changes import (
+    find_recoded,
+    find_swaps,
+    name_one_value,
+    take_rows,
+)
 from prodmatch.lexical.prices.currencies import may_be
 
 Rows = npt.NDArray[np.int64]
@@ -130,6 +135,7 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
     yield from _one_value(pair)
     yield from _other_values(pair)
     yield from _removed(pair, limits)
+    yield from _added(pair)
     yield from _lost_parts(pair, limits)
 
 
@@ -271,21 +277,15 @@ def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
 
 
 def _one_value(pair: _Pair) -> Iterator[_Finding]:
-    """Columns that had many values, and have one for nearly all products now."""
+    """Columns that have one value for nearly all products, and had many, or another one."""
     for name, before in pair.last.common.items():
         after = pair.tonight.common.get(name)
-        if after is None or len(pair.after) < FEWEST or after.share < FULL:
+        if after is None or len(pair.after) < FEWEST:
             continue
         is_flag = pa.types.is_boolean(pair.last.types[name])
-        if before.share > HALF and not (is_flag and after.value != before.value):
-            continue
-        now, then = (
-            f"{value}" if isinstance(value, datetime.date) else repr(value)
-            for value in (after.value, before.value)
-        )
-        text = f"column {name!r} is {now} in {after.share:.0%} of its values"
-        common = f"; the night before, {then} was in {before.share:.0%}"
-        yield _Finding(is_price(name), text + common)
+        text = name_one_value(name, before, after, is_flag=is_flag)
+        if text is not None:
+            yield _Finding(is_price(name) or is_title_name(name), text)
 
 
 def _other_values(pair: _Pair) -> Iterator[_Finding]:
@@ -319,6 +319,14 @@ def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         yield _Finding(True, text + limit + _likely_removal(pair, gone, ids))
     elif count / total > limits.max_removed / NOTABLE:
         yield _Finding(False, text + _likely_removal(pair, gone, ids))
+
+
+def _added(pair: _Pair) -> Iterator[_Finding]:
+    """That there are twice as many products or more."""
+    count, total = len(pair.tonight) - len(pair.after), len(pair.last)
+    if count >= total >= FEWEST:
+        text = f"{count} products are new, to {total} of the night before: are some in it twice?"
+        yield _Finding(False, text)
 
 
 def _likely_removal(pair: _Pair, gone: Mask, ids: Sequence[str]) -> str:

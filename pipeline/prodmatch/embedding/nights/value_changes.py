@@ -1,5 +1,6 @@
 """Columns whose values are other ones overnight: recoded, or those of another column."""
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
@@ -8,13 +9,39 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prodmatch.embedding.nights.night_columns import CommonValue
 from prodmatch.embedding.nights.number_changes import FEWEST, Mask
 
+NEARLY_ALL = 0.9  # of the values are one: the column has one value
+MANY = 0.5  # where the commonest is in no more, there are many
 SWAPPED = 0.5  # of the products must have the other column's value
 RECODED = 0.9  # of the products must have another value
 LABELS = 0.5  # of the products: more different texts are no labels
 SHOWN = 3  # values
 Values = Mapping[str, pa.Array]
+
+
+def name_one_value(
+    name: str, before: CommonValue, after: CommonValue, *, is_flag: bool
+) -> str | None:
+    """What to say of a column that has one value for nearly all products, and had many or another.
+
+    Another one is named of flags and of words, such as a currency: times and counts that all
+    products have change every night.
+    """
+    if after.share < NEARLY_ALL:
+        return None
+    were_one = before.share >= NEARLY_ALL
+    digits = any(map(str.isdigit, f"{before.value}{after.value}"))
+    is_other = after.value != before.value and (is_flag or (were_one and not digits))
+    if before.share > MANY and not is_other:
+        return None
+    now, then = (
+        f"{value}" if isinstance(value, datetime.date) else repr(value)
+        for value in (after.value, before.value)
+    )
+    common = f"the night before, {then} was in {before.share:.0%}"
+    return f"column {name!r} is {now} in {after.share:.0%} of its values; {common}"
 
 
 def take_rows(columns: Mapping[str, object], rows: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
