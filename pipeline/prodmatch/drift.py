@@ -100,6 +100,7 @@ def compare_generations(
     return DriftReport(
         last=pair.last.number,
         tonight=pair.tonight.number,
+        published={"last": generations[0].published, "tonight": generations[1].published},
         products={"last": len(pair.last), "tonight": len(pair.tonight)},
         added=len(pair.added),
         removed=len(pair.removed),
@@ -142,13 +143,13 @@ def check_drift(report: DriftReport, max_drift: float) -> None:
     """Raise where alarms name more products than that share of them.
 
     Raises:
-        CatalogueError: names the alarms, and up to five products of each.
+        CatalogueError: names the alarms.
     """
     if report.alarms and report.drift > max_drift:
         raise CatalogueError(
             f"generation {report.tonight} against {report.last}: alarms name {report.drift:.2%} of "
             f"the products, more than `max_drift={max_drift:g}` allows: "
-            f"{'; '.join(alarm.text for alarm in report.alarms)}."
+            f"{'; '.join(alarm.what or alarm.text for alarm in report.alarms)}."
         )
 
 

@@ -1,6 +1,7 @@
 """The command `drift`: what it compares, prints and writes, when it ends with 1, and its errors."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,31 @@ def test_the_page_runs_nothing_and_shows_the_pictures(shell: Shell, tiny: Model)
     assert "Generation 2 against 1" in tags.said
     assert "<script>alert(1)</script> blue shirt" in tags.said
     assert "10 1000" in " ".join(tags.said.split())
+
+
+def test_page_and_list_say_when_generations_were_published(shell: Shell, tiny: Model) -> None:
+    for count in (COUNT, COUNT - 1):
+        publish(shell.store, tiny, products(count))
+    for number, seconds in ((1, 1_700_000_000), (2, 1_700_086_400)):
+        os.utime(shell.store / "index" / f"{number:06d}" / "manifest.json", (seconds, seconds))
+    assert shell("drift", "--out", "morning").code == 0
+    said = Tags(Path("morning/drift.html").read_text()).said
+    assert "Published 2023-11-15 22:13 and 2023-11-14 22:13 (UTC)" in said
+    listed = json.loads(shell("generations", "--format", "json").out)
+    assert [each["published"] for each in listed] == [
+        "2023-11-14T22:13:20Z",
+        "2023-11-15T22:13:20Z",
+    ]
+
+
+def test_lost_texts_are_one_alarm_about_their_column(shell: Shell, tiny: Model) -> None:
+    publish(shell.store, tiny, products(COUNT))
+    nothing = {"title": None, "description": None}
+    publish(shell.store, tiny, harmed(products(COUNT), 8, lambda row: row.update(nothing)))
+    report = json.loads(shell("drift", "--format", "json").out)
+    names = [each["name"] for each in report["alarms"]]
+    assert "lost:title" in names
+    assert "lost:text" not in names
 
 
 def test_queries_of_a_file_are_compared(shell: Shell, tiny: Model) -> None:

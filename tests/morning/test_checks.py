@@ -87,6 +87,14 @@ def rename(values: Columns, text: Vectors, image: Vectors) -> None:
         values["product_id"][row] = f"new-{row}"
 
 
+def rename_type(values: Columns, text: Vectors, image: Vectors) -> None:
+    values["type"] = ["cup" if each == "mug" else each for each in values["type"]]
+
+
+def merge_types(values: Columns, text: Vectors, image: Vectors) -> None:
+    values["type"] = ["lamp" if each == "mug" else each for each in values["type"]]
+
+
 def other_encoder(values: Columns, text: Vectors, image: Vectors) -> None:
     text[ROWS] = normalise(text[ROWS] + NOISE[ROWS])
 
@@ -162,6 +170,68 @@ def test_a_category_that_vanished_is_named_by_what_is_gone() -> None:
     pair = night(lambda values, text, image: None, removed=gone)
     assert rows_of(pair, "vanished:type") == [f"p{row:03d}" for row in gone]
     assert rows_of(pair, "vanished:colour") == []
+
+
+def names_of(pair: Pair) -> list[str]:
+    return [each.name for each in find_signals(pair) if len(each.rows)]
+
+
+@pytest.mark.parametrize(("change", "new"), [(rename_type, "cup"), (merge_types, "lamp")])
+def test_a_label_under_another_name_is_one_signal_that_has_both_names(
+    change: Change, new: str
+) -> None:
+    pair = night(change)
+    mugs = [f"p{row:03d}" for row in range(COUNT) if row % 5 == 1]
+    assert names_of(pair) == ["renamed_value:type"]
+    assert rows_of(pair, "renamed_value:type") == mugs
+    (signal,) = (each for each in find_signals(pair) if each.name == "renamed_value:type")
+    assert signal.text.endswith(f"('mug' is '{new}' now)")
+
+
+def test_a_label_that_some_of_its_products_changed_is_not_under_another_name() -> None:
+    def change(values: Columns, text: Vectors, image: Vectors) -> None:
+        for row in [row for row in range(COUNT) if row % 5 == 1][:50]:  # of 60
+            values["type"][row] = "cup"
+
+    assert rows_of(night(change), "renamed_value:type") == []
+    assert len(rows_of(night(change), "new_values:type")) == 50
+
+
+def test_values_that_changed_places_are_one_signal_that_has_both_columns() -> None:
+    pair = night(swap_columns)
+    assert names_of(pair) == ["swapped"]
+    (signal,) = (each for each in find_signals(pair) if each.name == "swapped")
+    assert signal.text.endswith("('colour' and 'type')")
+
+
+def test_a_category_under_other_ids_has_not_vanished() -> None:
+    def change(values: Columns, text: Vectors, image: Vectors) -> None:
+        for row in range(2, COUNT, 5):
+            values["product_id"][row] = f"new-{row}"
+
+    pair = night(change)
+    assert rows_of(pair, "vanished:type") == []
+    assert len(rows_of(pair, "renamed")) == COUNT // 5
+
+
+def many_stocks(values: Columns) -> None:
+    values["stock"] = [1 + row % 30 for row in range(COUNT)]
+
+
+def test_a_stock_that_falls_to_0_from_much_is_told_from_what_sold_out() -> None:
+    last, tonight = columns(), columns()
+    for each in (last, tonight):
+        many_stocks(each)
+    full, low = [20, 55, 89], [0, 31, 62]  # 21, 26 and 30; 1, 2 and 3
+    for row in (*full, *low):
+        tonight["stock"][row] = 0
+    text, image = night(lambda values, text, image: None).last.vectors.parts(np.arange(COUNT))
+    pair = pair_snapshots(snapshot(last, text, image), snapshot(tonight, text, image, 2))
+    assert rows_of(pair, "zeroed:stock") == [f"p{row:03d}" for row in full]
+
+
+def test_a_rating_of_few_steps_may_fall_to_0() -> None:
+    assert rows_of(night(put("stock", 0)), "zeroed:stock") == []  # seven different numbers
 
 
 def test_products_unlike_all_others_are_named() -> None:

@@ -14,7 +14,7 @@ from prodmatch.storage.generations import (
 from prodmatch_cli.options import FORMAT, STORE
 from prodmatch_cli.output import print_rows
 
-COLUMNS = ("generation", "current", "products", "type", "recall_at_10", "model")
+COLUMNS = ("generation", "current", "published", "products", "type", "recall_at_10", "model")
 
 
 @click.command()
@@ -42,9 +42,10 @@ def generations(store: Path, form: str) -> None:
 def _row(found: Generation | DamagedGeneration, current: bool) -> dict[str, object]:
     row = {"generation": found.number, "current": "yes" if current else ""}
     if isinstance(found, DamagedGeneration):
-        return {**row, "products": "damaged", "error": str(found.error)}
+        return {**row, "published": "", "products": "damaged", "error": str(found.error)}
     return {
         **row,
+        "published": found.published,
         "products": found.product_count,
         "type": found.manifest.get("type"),
         "recall_at_10": found.manifest.get("recall_at_10"),

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.morning.categories import CategoryShift
-from prodmatch.morning.pair import Pair
+from prodmatch.morning.pair import TEXT, Pair
 from prodmatch.morning.queries import TOP, UNEXPLAINED
 from prodmatch.morning.report import Alarm, MovedQuery, SuspectRow
 from prodmatch.morning.signals import Signal
@@ -51,26 +52,34 @@ class Findings:
         return found
 
     def _loud(self) -> list[Signal]:
-        return [each for each in self.signals if is_alarm(len(each.rows), self.limits[each.name])]
+        loud = [each for each in self.signals if is_alarm(len(each.rows), self.limits[each.name])]
+        return [each for each in loud if not self._is_loss_of_a_column(each, loud)]
+
+    def _is_loss_of_a_column(self, signal: Signal, loud: Sequence[Signal]) -> bool:
+        """Whether these are lost texts that an alarm names by the column they stood in."""
+        columns = [each for each in loud if each.check == "lost" and each.column in self.pair.texts]
+        return signal.name == f"lost:{TEXT}" and any(
+            np.isin(signal.rows, each.rows).all() for each in columns if each.column != TEXT
+        )
 
     def _alarm(self, signal: Signal) -> Alarm:
         limit, count = self.limits[signal.name], len(signal.rows)
         snapshot = self.pair.last if signal.gone else self.pair.tonight
         ids = snapshot.ids(signal.rows[:NAMED])
         column = f"{signal.column}: " if signal.column else ""
-        text = (
-            f"{column}{count} products {signal.text} ({name_some(ids, count)}); "
-            f"usual are {limit.usual:.0f} a night, up to {limit.most}"
-        )
-        return Alarm(signal.name, text, count, limit.usual, limit.most, ids)
+        what = f"{column}{count} products {signal.text}"
+        usual = f"usual are {limit.usual:.0f} a night, up to {limit.most}"
+        text = f"{what} ({name_some(ids, count)}); {usual}"
+        return Alarm(signal.name, text, count, limit.usual, limit.most, ids, what)
 
     def _shift_alarm(self, shift: CategoryShift) -> Alarm:
         ids, each = self.pair.tonight.ids(shift.rows[:NAMED]), shift.figures
-        text = (
+        what = (
             f"{each.column} {each.category!r}: the {each.part} of {each.moved} of {each.products} "
-            f"products moved ({name_some(ids, each.moved)}), mean cosine {each.cosine:.2f}"
+            f"products moved, mean cosine {each.cosine:.2f}"
         )
-        return Alarm(f"shifted:{each.column}", text, each.moved, 0.0, 0, ids)
+        text = f"{what} ({name_some(ids, each.moved)})"
+        return Alarm(f"shifted:{each.column}", text, each.moved, 0.0, 0, ids, what)
 
     def _rows(self, signal: Signal) -> list[SuspectRow]:
         pair, snapshot = self.pair, self.pair.last if signal.gone else self.pair.tonight

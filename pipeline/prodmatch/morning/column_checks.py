@@ -17,15 +17,18 @@ VANISHED = 0.9  # of a label's products
 SALE = 0.5  # of the prices' spread: those that a sale makes equal are nearer
 ABOUT = 0.2  # of the logarithm of a power of ten: stock that sold meanwhile
 MOST_NEIGHBOURS = 4000  # products whose neighbours are looked at
+NAMES = 3  # of values or columns, in a message
+FEWEST_AMOUNTS = 10  # different numbers above 0, of a column whose zeros are looked at
 
 
 def check_columns(pair: Pair) -> Iterator[Signal]:
     """What is suspicious of columns; a signal for each check and column, with or without rows."""
     for name in pair.columns:
         yield from _lost(pair, name)
+    swapped, explained = _swapped(pair)
+    yield swapped
     for name in pair.labels:
-        yield from _labels(pair, name)
-    yield from _swapped(pair)
+        yield from _labels(pair, name, explained.get(name, pair.after[:0]))
     for name in pair.columns:
         before, after = (numbers_of(each, name) for each in (pair.last, pair.tonight))
         if before is not None and after is not None:
@@ -49,22 +52,51 @@ def _lost(pair: Pair, name: str) -> Iterator[Signal]:
     yield Signal("lost", name, "have none any more", pair.after[lost])
 
 
-def _labels(pair: Pair, name: str) -> Iterator[Signal]:
+def _labels(pair: Pair, name: str, swapped: Rows) -> Iterator[Signal]:
+    """What is suspicious of labels; each product under the check that explains it best."""
     values = pair.values(name)
-    changed = np.flatnonzero(values.changed)
+    changed = np.flatnonzero(values.changed & ~np.isin(pair.after, swapped))
+    text, replaced = _replaced(values, changed)
+    yield Signal("renamed_value", name, text, pair.after[replaced])
+    changed = np.setdiff1d(changed, replaced, assume_unique=True)
     yield Signal("one_value", name, *_one_value(pair, values, changed))
     known = counts_of(values.last, len(values.texts)) > 0
     new = changed[~known[values.after[changed]]]
     yield Signal("new_values", name, "have a value that no product had", pair.after[new])
-    gone = counts_of(values.last, len(values.texts))
-    left = counts_of(values.before, len(values.texts))
-    vanished = (gone >= SMALLEST) & (gone - left >= VANISHED * gone)
-    rows = pair.removed[np.isin(values.last[pair.removed], np.flatnonzero(vanished))]
-    names = ", ".join(repr(values.texts[code]) for code in np.flatnonzero(vanished)[:3].tolist())
-    yield Signal("vanished", name, f"are gone with nearly all of {names}", rows, gone=True)
+    yield _vanished(pair, values)
     if pair.same_model:
         text = "have a value that products like them have not"
         yield Signal("unlikely", name, text, pair.after[_unlikely(pair, values, changed)])
+
+
+def _replaced(values: Values, changed: Rows) -> tuple[str, Rows]:
+    """The products of labels that nearly all their products exchanged for one other label."""
+    size = len(values.texts)
+    had = counts_of(values.before, size)
+    exchanges, counts = np.unique(
+        np.stack([values.before[changed], values.after[changed]]), axis=1, return_counts=True
+    )
+    old, new = exchanges
+    whole = (had[old] >= SMALLEST) & (counts >= VANISHED * had[old])
+    after = np.full(size, -1)
+    after[old[whole]] = new[whole]
+    names = [
+        f"{values.texts[one][:40]!r} is {values.texts[other][:40]!r} now"
+        for one, other in zip(old[whole][:NAMES].tolist(), new[whole][:NAMES].tolist(), strict=True)
+    ]
+    text = f"have another name for the value that they had ({', '.join(names)})"
+    return text, changed[after[values.before[changed]] == values.after[changed]]
+
+
+def _vanished(pair: Pair, values: Values) -> Signal:
+    """The products that are gone with a label; those that have another id now are not gone."""
+    size = len(values.texts)
+    had = counts_of(values.last, size)
+    left = counts_of(values.before, size) + counts_of(values.last[pair.renumbered], size)
+    vanished = np.flatnonzero((had >= SMALLEST) & (had - left >= VANISHED * had))
+    rows = pair.removed[np.isin(values.last[pair.removed], vanished)]
+    names = ", ".join(repr(values.texts[code]) for code in vanished[:NAMES].tolist())
+    return Signal("vanished", values.name, f"are gone with nearly all of {names}", rows, gone=True)
 
 
 def _one_value(pair: Pair, values: Values, changed: Rows) -> tuple[str, Rows]:
@@ -94,17 +126,25 @@ def _unlikely(pair: Pair, values: Values, changed: Rows) -> Rows:
     return np.array(found, np.int64)
 
 
-def _swapped(pair: Pair) -> Iterator[Signal]:
-    """Products whose values of two columns have changed places."""
-    rows: list[Rows] = [pair.after[:0]]
+def _swapped(pair: Pair) -> tuple[Signal, dict[str, Rows]]:
+    """Products whose values of two columns have changed places, and those rows by column."""
     names = [name for name in (*pair.labels, *pair.texts) if name != TEXT]
     coded = {name: pair.values(name) for name in names}
     moved = [name for name in names if coded[name].changed.any()]
+    found: dict[tuple[str, str], Rows] = {}
     for number, one in enumerate(moved):
         for other in moved[number + 1 :]:
-            rows.append(pair.after[_has_changed_places(coded[one], coded[other])])
-    text = "have one column's value in another, and the other's in it"
-    yield Signal("swapped", "", text, np.unique(np.concatenate(rows)))
+            rows = pair.after[_has_changed_places(coded[one], coded[other])]
+            if len(rows):
+                found[one, other] = rows
+    by_column = {name: _union([found[pair] for pair in found if name in pair]) for name in moved}
+    columns = ", ".join(f"{one!r} and {other!r}" for one, other in [*found][:NAMES])
+    text = f"have the values of two columns in each other's place ({columns})"
+    return Signal("swapped", "", text, _union([*found.values()])), by_column
+
+
+def _union(rows: list[Rows]) -> Rows:
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *rows]))
 
 
 def _has_changed_places(one: Values, other: Values) -> Mask:
@@ -133,6 +173,8 @@ def _numbers(pair: Pair, name: str, before: Numbers, after: Numbers) -> Iterator
         )
         negative = changed & (before >= 0) & (after < 0)
         yield Signal("negative", name, "are below 0 and were not", pair.after[negative])
+        text = "have 0 now, and had the median of the column or more"
+        yield Signal("zeroed", name, text, pair.after[_zeroed(before, after)])
 
 
 def _one_number(pair: Pair, before: Numbers, after: Numbers) -> tuple[str, Rows]:
@@ -147,6 +189,14 @@ def _one_number(pair: Pair, before: Numbers, after: Numbers) -> tuple[str, Rows]
     if value < 0 or _deviation(before[chosen]) <= SALE * _deviation(known):
         return "have one value", pair.after[:0]  # or a sale took similar prices to one
     return f"have {numbers[value]:.10g} now", pair.after[chosen]
+
+
+def _zeroed(before: Numbers, after: Numbers) -> Mask:
+    """Large numbers that are 0 now: what sells out had little left the night before."""
+    amounts = before[np.isfinite(before) & (before > 0)]
+    if len(np.unique(amounts)) < FEWEST_AMOUNTS:
+        return np.zeros(len(before), np.bool_)
+    return np.asarray((before >= np.median(amounts)) & (after == 0), np.bool_)
 
 
 def _deviation(prices: Numbers) -> float:

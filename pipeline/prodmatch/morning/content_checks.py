@@ -152,14 +152,10 @@ def _repeats(images: Vectors) -> Mask:
 
 def _identities(pair: Pair) -> Iterator[Signal]:
     """Products that are there twice, or under another id."""
-    contents = [
-        _contents(each.night.text_keys, each.night.image_keys) for each in (pair.last, pair.tonight)
-    ]
-    codes = codes_of(pa.concat_arrays(contents))
-    last, tonight = codes[: len(pair.last)], codes[len(pair.last) :]
+    last, tonight = pair.contents
     again = np.isin(tonight[pair.added], last[pair.removed]) & (tonight[pair.added] >= 0)
     yield Signal("renamed", "", "are products of other ids, which are gone", pair.added[again])
-    twice = counts_of(tonight, 1 + int(codes.max(initial=0))) >= 2
+    twice = counts_of(tonight, 1 + int(tonight.max(initial=0))) >= 2
     new = pair.added[~again]
     stayed = pair.after[(last[pair.before] != tonight[pair.after])]
     rows = np.concatenate([new[_is(twice, tonight[new])], stayed[_is(twice, tonight[stayed])]])
@@ -170,14 +166,6 @@ def _identities(pair: Pair) -> Iterator[Signal]:
 
 def _is(mask: Mask, codes: Rows) -> Mask:
     return np.asarray(mask[codes] & (codes >= 0), np.bool_)
-
-
-def _contents(texts: pa.Array, images: pa.Array) -> pa.Array:
-    both = [
-        None if t is None or i is None else t + i
-        for t, i in zip(texts.to_pylist(), images.to_pylist(), strict=True)
-    ]
-    return pa.array(both, pa.binary())
 
 
 def _twins(pair: Pair, rows: Rows) -> Rows:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.embedding.nights.moved_values import codes_of
 from prodmatch.embedding.nights.number_changes import Mask, Numbers
 from prodmatch.morning.snapshot import Rows, Snapshot, blocks
 
@@ -79,6 +80,21 @@ class Pair:
     def removed(self) -> Rows:
         """Rows of the last one."""
         return np.setdiff1d(np.arange(len(self.last)), self.before, assume_unique=True)
+
+    @cached_property
+    def contents(self) -> tuple[Rows, Rows]:
+        """Text and picture of each product of both as one code; -1 where one of them is missing."""
+        nights = (self.last.night, self.tonight.night)
+        found = [_contents(each.text_keys, each.image_keys) for each in nights]
+        codes = codes_of(pa.concat_arrays(found))
+        return codes[: len(self.last)], codes[len(self.last) :]
+
+    @cached_property
+    def renumbered(self) -> Rows:
+        """Rows of the last one: products that are gone, and were added under another id."""
+        last, tonight = self.contents
+        found = np.isin(last[self.removed], tonight[self.added]) & (last[self.removed] >= 0)
+        return self.removed[np.flatnonzero(found)]
 
     @cached_property
     def columns(self) -> list[str]:
@@ -187,6 +203,14 @@ def _unified(last: pa.Array, tonight: pa.Array, before: Rows, after: Rows) -> pa
     old = last.take(pa.array(np.maximum(sources, 0))) if len(last) else tonight
     is_same = pa.array((sources >= 0) & old.is_valid().to_numpy(zero_copy_only=False))
     return pc.if_else(pc.and_(is_same, tonight.is_valid()), old, tonight)
+
+
+def _contents(texts: pa.Array, images: pa.Array) -> pa.Array:
+    both = [
+        None if t is None or i is None else t + i
+        for t, i in zip(texts.to_pylist(), images.to_pylist(), strict=True)
+    ]
+    return pa.array(both, pa.binary())
 
 
 def is_label(column: pa.DictionaryArray) -> bool:

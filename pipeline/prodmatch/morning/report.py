@@ -25,6 +25,7 @@ class Alarm:
     usual: float  # products a night
     limit: int  # the most that is no alarm
     product_ids: Sequence[str]  # the first five; `rows` of the report has all
+    what: str = ""  # `text` without the ids and what is usual
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class DriftReport:
 
     last: int
     tonight: int
+    published: Mapping[str, str]  # `last` and `tonight`: when, in UTC
     products: Mapping[str, int]  # `last` and `tonight`
     added: int
     removed: int

@@ -38,6 +38,7 @@ def render(name: str, **values: object) -> str:
         "percent": _percent,
         "decimals": _decimals,
         "signed": _signed,
+        "moment": _moment,
     }
     return environment.get_template(name).render(values)
 
@@ -96,6 +97,11 @@ def _percent(share: float | None) -> str:
 
 def _decimals(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", "\u2212")
+
+
+def _moment(published: str) -> str:
+    """A time in UTC, to the minute."""
+    return published[:16].replace("T", " ")
 
 
 def _signed(value: float, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -53,6 +54,12 @@ class Generation:
         """Of the signals, for queries that name none."""
         weights = self.manifest.get("weights")
         return dict(weights) if isinstance(weights, dict) else {}
+
+    @property
+    def published(self) -> str:
+        """When it was published in this store, in UTC: ISO 8601, to the second."""
+        written = (self.folder / "manifest.json").stat().st_mtime
+        return f"{datetime.fromtimestamp(written, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     @property
     def files(self) -> dict[str, object]:
