@@ -251,6 +251,20 @@ def test_order_marks_and_notes_make_no_difference(tmp_path: Path, count_cases: C
     count_cases("parts united", 2)
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_value_that_is_not_kept_exactly_is_refused_naming_both_files(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    tables: list[dict[str, object]] = [{"stock": [2**53 + 1]}, {"stock": [1.5]}]
+    save(tmp_path, *(tables[at] for at in order))
+    whole, other = (f"{order.index(at)}.parquet" for at in (0, 1))
+    with pytest.raises(CatalogueError) as caught:
+        read(open_catalogue(tmp_path))
+    assert f"{whole}: column 'stock' is of type int64 and becomes double" in str(caught.value)
+    assert "as it is double in " in str(caught.value)
+    assert f"{other}, but Integer value 9007199254740993 not in range" in str(caught.value)
+
+
 def test_columns_that_are_not_used_may_differ(tmp_path: Path, count_cases: Counting) -> None:
     save(tmp_path, {"tags": [["a"]], "score": [1]}, {"tags": [{"a": 1}], "score": ["x"]}, {})
     catalogue = open_catalogue(tmp_path)

@@ -116,6 +116,8 @@ REFUSED = [
     ("price < 20,50", "Write a point before decimals"),
     ("price < 20 euros", "Write a number alone"),
     ("title CONTAINS 'shoe'", "Write LIKE '%word%'"),
+    ("title ILIKE '%shoe%'", "Write LIKE '%word%'"),
+    ("title ~ 'shoe'", "Write LIKE '%word%'"),
 ]
 
 

@@ -294,7 +294,7 @@ class Catalogue:
             more_images=more_images,
             image_rejects=image_rejects,
             listed_rejects=listed_rejects,
-            metadata=self.mapping.select_metadata(chosen, part.name),
+            metadata=self.mapping.select_metadata(chosen, part.name, self.parts),
             rejects=rejects,
         )
 

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -41,6 +42,18 @@ MOST_SHOWN = 40  # characters of a type
 MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
 
 
+class TypedPart(Protocol):
+    """A file of a catalogue, with the types of its columns."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """By the file's own names."""
+
+
 @dataclass(frozen=True)
 class SchemaMapping:
     """The columns of a catalogue by their use; names are the file's, but for the metadata's."""
@@ -59,8 +72,15 @@ class SchemaMapping:
         images = [self.image] if self.image else []
         return list(dict.fromkeys([self.product_id, *self.texts, *images, *self.sources]))
 
-    def select_metadata(self, record: pa.RecordBatch, path: str) -> pa.RecordBatch:
+    def select_metadata(
+        self, record: pa.RecordBatch, path: str, parts: Sequence[TypedPart]
+    ) -> pa.RecordBatch:
         """The metadata columns of some rows of a file, under our names and of our types.
+
+        Args:
+            record: the rows.
+            path: of the file, for messages.
+            parts: all files of the catalogue.
 
         Raises:
             CatalogueError: a value cannot be kept exactly in the type that unites the files.
@@ -70,9 +90,12 @@ class SchemaMapping:
             try:
                 columns.append(convert_column(record[source], column.type))
             except pa.ArrowException as error:
+                kind = record[source].type
+                others = ((part.types.get(source, kind), part.name) for part in parts)
+                other = next((f", as it is {t} in {n}" for t, n in others if t != kind), "")
                 raise CatalogueError(
-                    f"{path}: column {source!r} is of type {record[source].type} and becomes "
-                    f"{column.type}, as in other files, but {error}. Write all with one type."
+                    f"{path}: column {source!r} is of type {kind} and becomes {column.type}"
+                    f"{other}, but {error}. Write all with one type."
                 ) from error
         return pa.RecordBatch.from_arrays(columns, schema=self.metadata)
 

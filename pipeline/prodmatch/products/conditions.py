@@ -45,7 +45,7 @@ REMEDIES = (  # what is written in conditions of other languages, and what to wr
     (re.compile(r"=\s*[<>]"), "Write <= or >="),
     (re.compile(r"\d,\d{1,2}\b"), "Write a point before decimals: 20.50"),
     (
-        re.compile(r"\b(?:contains|regexp|match|startswith|endswith)\b", re.IGNORECASE),
+        re.compile(r"\b(?:contains|regexp|match|startswith|endswith|ilike)\b|~", re.IGNORECASE),
         "Write LIKE '%word%'",
     ),
     (
