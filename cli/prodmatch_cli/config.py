@@ -128,6 +128,8 @@ def _values(
 def _check(value: object, option: click.Option, place: str, context: click.Context) -> object:
     """The value, if the option takes it."""
     kinds, wanted = _kinds(option)
+    if (option.metavar or "").endswith(",...") and not option.multiple:
+        value = _join(value, are_pairs="=" in str(option.metavar))
     one_each = value if isinstance(value, list) and option.multiple else [value]
     fits = [
         isinstance(each, kinds) and (isinstance(each, bool) == (bool in kinds)) for each in one_each
@@ -139,6 +141,19 @@ def _check(value: object, option: click.Option, place: str, context: click.Conte
     except click.BadParameter as error:
         raise click.UsageError(f"{place}: {error.message}") from error
     return value
+
+
+def _join(value: object, *, are_pairs: bool) -> object:
+    """A list of texts, or a table, of an option that takes several with commas, as its text."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return ",".join(each if are_pairs else _quoted(each) for each in value)
+    if isinstance(value, dict) and are_pairs:
+        return ",".join(f"{_quoted(name)}={each}" for name, each in value.items())
+    return value
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "," in name else name
 
 
 def _kinds(option: click.Option) -> tuple[tuple[type, ...], str]:

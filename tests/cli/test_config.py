@@ -100,6 +100,27 @@ def test_an_option_is_taken_from_each_place_and_the_nearer_goes_first(
         count_cases("options set on the command line, in a variable and in a file", 1)
 
 
+@pytest.mark.parametrize(
+    ("command", "line", "expected"),
+    [
+        ("query", 'facets = ["brand", "Size, EU"]', 'brand,"Size, EU"'),
+        ("query", "boost = { price = -0.1, stock = 2 }", "price=-0.1,stock=2"),
+        ("query", 'boost = ["price=-.1", "stock=2"]', "price=-.1,stock=2"),
+        ("build", 'text-columns = ["title", "brand"]', "title,brand"),
+        ("build", 'columns = { title = "name", image = "photo, main" }',
+         "title=name,image=photo, main"),
+        ("query", 'columns = { title = "name" }', "title=name"),
+    ],
+)  # fmt: skip
+def test_an_option_of_several_may_be_a_list_or_a_table(
+    command: str, line: str, expected: str
+) -> None:
+    name = line.split(" ")[0].replace("-", "_")
+    (option,) = [each for each in options_of(command) if each.name == name]
+    Path("prodmatch.toml").write_text(f"[{command}]\n{line}\n")
+    assert parse(command, option, []) == expected
+
+
 def test_shared_options_are_options() -> None:
     known = {option_name(option) for command in COMMANDS for option in options_of(command)}
     assert known >= SHARED
@@ -128,6 +149,9 @@ def test_a_commands_own_goes_before_what_commands_share(monkeypatch: pytest.Monk
         ("[query]\ntop = true", "[query] 'top' must be a whole number, found True."),
         ("[query]\nexact = 'yes'", "[query] 'exact' must be true or false, found 'yes'."),
         ("[query]\nfilter = 3", "[query] 'filter' must be text, found 3."),
+        ("[query]\nfilter = ['a']", "[query] 'filter' must be text, found ['a']."),
+        ("[query]\nfacets = [3]", "[query] 'facets' must be text, found [3]."),
+        ("[query]\nfacets = {a = 1}", "[query] 'facets' must be text, found {'a': 1}."),
         ("[query]\nmin-probability = 2", "[query] 'min-probability': 2.0 is not in the range"),
         ("[recommend]\nliked = 'a'", "[recommend] 'liked' must be a list of texts, found 'a'."),
         ("[embed]\ndevice = 'tpu'", "[embed] 'device': 'tpu' is not one of 'auto', 'cpu', 'cuda'"),
