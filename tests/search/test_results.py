@@ -9,6 +9,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -65,7 +66,36 @@ def test_a_table_of_pandas_has_a_row_a_hit(index: ProductIndex) -> None:
     assert table["score"].tolist() == [hit.score for hit in found]
     assert "query_id" not in table
     nothing = index.search("red shirt", where="price > 1000").to_pandas()
-    assert (len(nothing), list(nothing)[:3]) == (0, ["rank", "product_id", "score"])
+    shown = index.search("red shirt", top=1).to_pandas()
+    assert (len(nothing), list(nothing)) == (0, list(shown))
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"top": "3"}, "`top='3'`: must be a whole number."),
+        ({"top": 3.0}, "`top=3.0`: must be a whole number."),
+        ({"offset": None}, "`offset=None`: must be a whole number."),
+        ({"diverse": "much"}, "`diverse='much'`: must be a number."),
+        ({"where": ["price < 3"]}, "`where=['price < 3']`: must be a condition, as text."),
+        ({"boost": ["price"]}, "`boost=['price']`: must be a weight by column"),
+        ({"boost": {"price": "0.1"}}, "`boost`: price='0.1' must be a number."),
+        ({"weights": {"text": None}}, "`weights`: text=None must be a number."),
+        ({"facets": 3}, "`facets=3`: must be names of columns."),
+    ],
+)
+def test_options_of_another_type_are_refused_in_one_line(
+    index: ProductIndex, given: dict[str, object], text: str
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        index.search("red shirt", **given)
+    assert str(caught.value).startswith(text)
+    assert len(index.search("red shirt", top=np.int64(3), diverse=np.float32(0.5))) == 3
+
+
+def test_the_vector_of_a_number_is_refused(index: ProductIndex) -> None:
+    with pytest.raises(QueryError, match="`product_id=5`: must be text"):
+        index.vector(5)
 
 
 def test_without_pandas_one_line_says_what_to_do(

@@ -3,12 +3,23 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
+from types import UnionType
 
 from prodmatch.errors import QueryError
 from prodmatch.products.product_db import Products
 from prodmatch.search.scoring import check_weights
 
 MOST_HITS = 10_000
+TYPES: dict[str, tuple[type | UnionType, str]] = {
+    **dict.fromkeys(("top", "offset"), (Integral, "a whole number")),
+    **dict.fromkeys(("min_probability", "diverse"), (Real, "a number")),
+    "where": (str | None, "a condition, as text"),
+    "one_per": (str | None, "the name of a column"),
+    "boost": (Mapping, "a weight by column, such as {'stock': 0.1}"),
+    "weights": (Mapping | None, "a weight by signal, such as {'text': 1}"),
+    "facets": (Sequence, "names of columns"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class SearchOptions:
         Raises:
             QueryError: one cannot; says which.
         """
+        self._check_types()
         if not 1 <= self.top <= MOST_HITS:
             raise QueryError(f"`top={self.top}`: must be from 1 to {MOST_HITS}.")
         if not 0 <= self.offset <= MOST_HITS - self.top:
@@ -67,6 +79,17 @@ class SearchOptions:
             _check_boost(products, name, weight)
         if self.where is not None:
             products.rows_where(self.where)
+
+    def _check_types(self) -> None:
+        """Checks what a caller from Python, or a body of JSON, may have given as anything."""
+        for name, (kind, text) in TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise QueryError(f"`{name}={value!r:.40}`: must be {text}.")
+        for name, weights in (("boost", self.boost), ("weights", self.weights or {})):
+            for key, weight in weights.items():
+                if not isinstance(weight, Real):
+                    raise QueryError(f"`{name}`: {key}={weight!r:.40} must be a number.")
 
 
 def _check_boost(products: Products, name: str, weight: float) -> None:

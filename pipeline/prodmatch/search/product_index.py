@@ -94,6 +94,8 @@ class ProductIndex:
         Raises:
             QueryError: the index has no such product.
         """
+        if not isinstance(product_id, str):
+            raise QueryError(f"`product_id={product_id!r:.40}`: must be text.")
         searcher = self._searcher
         (vector,) = searcher.ann.vectors(searcher.items([product_id], "product_id").rows)
         return np.asarray(vector)
@@ -221,7 +223,8 @@ class ProductIndex:
     def _result(self, answer: Answer) -> SearchResult:
         if answer.error is not None:
             raise QueryError(answer.error)
-        return SearchResult(answer, self._pictures_store)
+        columns = [name for name in self._searcher.products.columns if name != "product_id"]
+        return SearchResult(answer, self._pictures_store, columns)
 
     def _find(self) -> Generation:
         generation, model = open_generation(self.store), self._model

@@ -1,5 +1,6 @@
 """The result of a search: its hits as a list, and what a notebook makes of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
@@ -28,7 +29,7 @@ class SearchResult(list[Hit]):
         store: where the pictures of its products are known.
     """
 
-    def __init__(self, answer: Answer, store: Path) -> None:
+    def __init__(self, answer: Answer, store: Path, columns: Sequence[str] = ()) -> None:
         super().__init__(answer.hits)
         self.facets: Facets = answer.facets
         self.match_count = answer.match_count
@@ -37,6 +38,7 @@ class SearchResult(list[Hit]):
         self.hints = answer.hints
         self.store = store
         self._answer = answer
+        self._columns = columns
 
     @overload
     def __getitem__(self, position: SupportsIndex) -> Hit: ...
@@ -47,11 +49,13 @@ class SearchResult(list[Hit]):
     def __getitem__(self, position: SupportsIndex | slice) -> "Hit | SearchResult":
         if isinstance(position, slice):
             hits = super().__getitem__(position)
-            return SearchResult(replace(self._answer, hits=hits), self.store)
+            return SearchResult(replace(self._answer, hits=hits), self.store, self._columns)
         return super().__getitem__(position)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A row a hit: rank, product_id, score, probability, its parts, and the metadata.
+
+        Without a hit it has the same columns.
 
         Raises:
             ProdmatchError: pandas is not installed.
@@ -66,7 +70,7 @@ class SearchResult(list[Hit]):
         rows = [hit.as_dict() for hit in self]
         for row in rows:
             del row["query_id"]
-        return pandas.DataFrame(rows, columns=None if rows else OF_A_HIT)
+        return pandas.DataFrame(rows, columns=None if rows else [*OF_A_HIT, *self._columns])
 
     def _repr_html_(self) -> str:
         from prodmatch.search.answers.result_table import render_table  # it loads Arrow
