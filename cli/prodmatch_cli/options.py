@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_names
-from prodmatch.storage.places.addresses import is_address
+from prodmatch.storage.places.addresses import is_address, looks_like_address
 
 if TYPE_CHECKING:
     from prodmatch.histories.log import LogSettings
@@ -21,10 +21,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class _Path(click.Path):
     """A path; not the empty word, which `--store "$UNSET"` gives, and which would mean `.`."""
 
+    not_an_address = "an address, where only a path of this machine can be."
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path."""
         if value == "":
             self.fail("it is empty.", param, ctx)
+        if isinstance(value, str) and looks_like_address(value):
+            self.fail(f"{value!r} is {self.not_an_address}", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -53,6 +57,10 @@ class FloatRange(click.FloatRange):
 
 class _Place(_Path):
     """A path, or an address such as `s3://bucket/prefix`, which is no path and stays a text."""
+
+    not_an_address = (
+        "an address of another kind than s3:// and gs://; give one of these, or a path."
+    )
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path or the address."""

@@ -1,6 +1,7 @@
 """Messages of the library in the words of the command line."""
 
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -139,3 +140,26 @@ def test_warnings_are_a_line_each_in_the_words_of_options(
         print_warnings(["two\nlines", "give `image_root`"])
     done = capsys.readouterr()
     assert (done.out, done.err) == ("", "warning: two lines\nwarning: give --image-root\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("push", "ftp://host/x"), "'ftp://host/x' is an address of another kind than s3://"),
+        (("check", "https://host/c.parquet"), "is an address of another kind than s3:// and gs://"),
+        (("query", "red", "--store", "s3://b/x"), "'s3://b/x' is an address, where only a path"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_not_taken_for_a_path(
+    arguments: tuple[str, ...],
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["prodmatch", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main.main()
+    assert text in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

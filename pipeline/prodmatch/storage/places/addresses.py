@@ -4,13 +4,19 @@ import hashlib
 import re
 from pathlib import Path
 
-ADDRESS = re.compile(r"(s3|gs|gcs)://", re.IGNORECASE)
+ADDRESS = re.compile(r"(s3|gs|gcs)://")
+OTHER = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 MIRRORS = "mirrors"  # the folder of a store with the local copies of what is at addresses
 
 
 def is_address(text: str) -> bool:
     """Whether a text is an address, not a path."""
     return bool(ADDRESS.match(text))
+
+
+def looks_like_address(text: str) -> bool:
+    """Whether a text begins as addresses of any kind do: no path that anybody means."""
+    return bool(OTHER.match(text))
 
 
 def read_place(text: str) -> Path | str:
