@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,26 @@ def test_the_command_writes_page_and_table(
     assert Path(html).stat().st_size > 20_000
     done = shell("check", str(catalogue), "--html", html)
     assert (done.code, "go with --deep" in done.err) == (2, True)
+
+
+def test_the_command_reads_the_catalogue_as_the_store_remembers(
+    store: Path,
+    catalogue: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(store, own)
+    settings = {
+        "format": 1, "catalogue": str(catalogue), "columns": {}, "text_columns": ["title"],
+        "image_root": None, "leave_out": [], "model": "compact", "precision": "float32",
+        "synonyms": None,
+    }  # fmt: skip
+    (own / "store.json").write_text(json.dumps(settings))
+    shell = Shell(own, monkeypatch, capsys)
+    done = shell("check", str(catalogue), "--deep", "--no-decode", "--format", "json")
+    assert json.loads(done.out)["text_columns"] == ["title"]
 
 
 def test_an_unknown_column_is_named(store: Path, catalogue: Path) -> None:

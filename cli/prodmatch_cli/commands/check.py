@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from prodmatch.catalogue.reader import Catalogue, open_catalogue
+from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file
@@ -71,14 +72,16 @@ def check(
 
     With --deep also what its published index shows: a map, pictures that do not fit their text,
     categories unlike the neighbours', products that are nearly the same, empty and blurred
-    pictures.
+    pictures; the catalogue is read as the store remembers, where no option says otherwise.
     """
     if not deep and (html or out or colour_by):
         raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
     check_target(html, "--html")
     check_target(out, "--out")
     options = read_options(columns, text_columns, image_root, leave_out=leave_out)
-    opened = open_catalogue(catalogue, options)
+    opened = (
+        open_remembered(store, catalogue, options) if deep else open_catalogue(catalogue, options)
+    )
     report = check_catalogue(
         opened,
         decode=not no_decode,
