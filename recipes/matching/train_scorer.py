@@ -17,26 +17,30 @@ import numpy as np
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
-from prodmatch.matching.pair_features import DOUBT, NAMES, is_thin
+from prodmatch.matching.pair_features import (
+    DOUBT,
+    NAMES,
+    ONE_PHOTOGRAPH,
+    has_one_photograph,
+    is_doubtful,
+)
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs
 from prodmatch.matching.scoring.pair_scorer import HeldOut
 from prodmatch.matching.scoring.scorer_training import BoostingSettings, Labels, train_scorer
 from prodmatch.search.product_index import open_index
 
 MARGINS = [NAMES.index(name) for name in ("margin_least", "margin_most")]
-PICTURE_NAMES = ("pictures_apart", "pictures_colour", "pictures_alike", "pictures_most")
-PICTURES = [NAMES.index(name) for name in PICTURE_NAMES]
+PICTURES = [NAMES.index(name) for name in ONE_PHOTOGRAPH]
 LENT_COLUMNS = [NAMES.index("image_cosine"), *PICTURES]
 # Of the image's cosine and PICTURES, at most, where a file is the same or is encoded anew: mostly
 # far less, as of files that differ in nothing but their size.
-CHANGES = np.array([-0.01, 0.01, 1.0, -0.002, 6.0])
-EQUAL_PICTURES = np.float32([1, 0, 0, 1, 0])
+CHANGES = np.array([-0.01, 0.03, 0.08, 5.0, 15.0])
+EQUAL_PICTURES = np.float32([1, 0, 0, 0, 0])
 EQUAL = 0.002  # pictures_apart, below it
 COPIED = 0.6  # of the labelled pairs, with one picture
 FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has none
 CANDIDATES = 10
 ONE_TEXT, LEAST_COSINE = 0.98, 0.6  # cosines
-ONE_PHOTOGRAPH = {"pictures_apart": 0.01, "pictures_most": 5.0, "pictures_colour": 2.0}  # at most
 TWO_PHOTOGRAPHS = 0.1  # pictures_apart, at least
 LENT, LENT_OTHERS = 0.7, 0.05  # of the pairs that match, and of others: lent one photograph
 
@@ -63,7 +67,7 @@ def read_source(value: str, chance: np.random.Generator, negatives: int) -> Sour
         matcher.find(CANDIDATES)
         labels = matcher.labels(matcher.read_labels(pairs))
         forget(labels, MARGINS, 0.5, chance)
-        return Source(pairs.stem, labels)
+        return Source(pairs.parent.name, labels)
     matcher = Matcher(indexes[0].searcher, catalogues=(open_remembered(stores[0]), None))
     known = matcher.read_labels(pairs)
     own = matcher.labels(known)
@@ -79,8 +83,9 @@ def read_neighbours(
 ) -> Labels:
     """Candidates of a catalogue, so many of every listing, but not of the families that are known.
 
-    Those of one photograph whose texts do not conflict match; where there is but one text without
-    pictures nobody knows, and these are left out. All others are different.
+    Those of one photograph match where the words of one are in the other; where they are not, yet
+    nothing tells the two apart, or where there is but one text without pictures, nobody knows, and
+    these are left out. All others are different.
     """
     found = matcher.find(CANDIDATES)
     count = min(count * len(matcher.left), len(found.rows))
@@ -90,12 +95,13 @@ def read_neighbours(
         replace(known, rows=rows, others=others, match=np.zeros(count, np.bool_))
     )
     similar = may_match(labels.features)
+    unknown = ~similar & ~has_conflict(labels.features) & has_one_photograph(labels.features)
     families = number_families(len(matcher.left), known.rows, known.others)
     apart = families[rows] != families[others]
     match = similar & apart & has_one_photograph(labels.features)
     ends = np.append(known.rows, rows[similar]), np.append(known.others, others[similar])
     families = number_families(len(matcher.left), *ends)
-    kept = match | (families[rows] != families[others])
+    kept = match | ((families[rows] != families[others]) & ~unknown)
     return Labels(labels.features[kept], match[kept], labels.groups[kept])
 
 
@@ -151,7 +157,7 @@ def take_inside(sources: list[Source], labels: Labels, held_out: HeldOut) -> Hel
     """
     counts = [len(each.labels.match) * (1 if each.planted else 2) for each in sources]
     planted = np.repeat([each.planted for each in sources], counts)
-    thin = is_thin(labels.features)
+    thin = is_doubtful(labels.features)
     probability = np.where(thin, np.minimum(held_out.probability, DOUBT), held_out.probability)
     return HeldOut(probability[planted], held_out.match[planted])
 
@@ -186,25 +192,25 @@ def set_pictures(features: np.ndarray, pictures: np.ndarray) -> None:
     features[:, NAMES.index("cosine")] = (text + pictures[:, 0]) / 2
 
 
-def has_one_photograph(features: np.ndarray) -> np.ndarray:
-    """Which pairs of a catalogue have one photograph: all but one file."""
-    return np.all(
-        [features[:, NAMES.index(name)] <= most for name, most in ONE_PHOTOGRAPH.items()], axis=0
-    )
-
-
 def may_match(features: np.ndarray) -> np.ndarray:
     """Which pairs may be duplicates of the catalogue.
 
-    They have one photograph, or one text without pictures, and no other numbers, codes, sizes or
-    colours.
+    They have one photograph and no word on both sides that the other lacks, or one text without
+    pictures, and nothing that tells them apart.
     """
-    names = ("text_cosine", "image_cosine", "numbers_most")
-    text, image, numbers = (features[:, NAMES.index(name)] for name in names)
-    conflicts = ("codes_apart", "quantities_conflict", "sizes_conflict", "colours_conflict")
-    apart = np.nan_to_num(features[:, [NAMES.index(name) for name in conflicts]]) > 0
-    conflict = (numbers < 1) | apart.any(axis=1) | (text < LEAST_COSINE)
-    return ~conflict & (has_one_photograph(features) | (np.isnan(image) & (text > ONE_TEXT)))
+    names = ("text_cosine", "image_cosine", "terms_alone_least", "numbers_alone", "sizes_alone")
+    text, image, *alone = (features[:, NAMES.index(name)] for name in names)
+    contained = (np.stack(alone) == 0).all(axis=0)
+    photograph = has_one_photograph(features) & contained & (text >= LEAST_COSINE)
+    return ~has_conflict(features) & (photograph | (np.isnan(image) & (text > ONE_TEXT)))
+
+
+def has_conflict(features: np.ndarray) -> np.ndarray:
+    """Which pairs say other numbers, codes, sizes, colours or packs."""
+    names = ("codes_apart", "quantities", "packs", "colours", "sizes")
+    names = names[:1] + tuple(f"{name}_conflict" for name in names[1:])
+    apart = np.nan_to_num(features[:, [NAMES.index(name) for name in names]]) > 0
+    return apart.any(axis=1) | (features[:, NAMES.index("numbers_most")] < 1)
 
 
 def join(labels: list[Labels], *, apart: bool = True) -> Labels:
@@ -223,7 +229,7 @@ def main() -> None:
     """Reads the arguments and writes the scorer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", nargs="+")
-    parser.add_argument("--negatives", type=int, default=6, help="of every listing")
+    parser.add_argument("--negatives", type=int, default=3, help="of every listing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -95,6 +95,23 @@ def test_variants_are_named(shop: Path, tmp_path: Path) -> None:
     assert (sizes["relation"], sizes["differences"]) == ("variant", "size 40 / 42")
 
 
+def test_one_photograph_in_two_colours_is_a_variant(tiny: Model, tmp_path: Path) -> None:
+    rows = [
+        row("p", number, colour=None, title=f"{KINDS[number % 5]} QX{number}")
+        for number in range(COUNT)
+    ]
+    rows.append({**rows[4], "product_id": "h004", "image": draw((60, 60, 150), 4)})
+    run(publish(tmp_path / "shop", tiny, rows), tmp_path / "out")
+    for _ in range(2):  # the second time from the scores that are kept
+        pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+        (found,) = [p for p in pairs if {p["left"], p["right"]} == {"p004", "h004"}]
+        assert (found["relation"], found["differences"]) == (
+            "variant",
+            "picture one colour / another",
+        )
+        assert run(tmp_path / "shop/store", tmp_path / "out").scored == 0
+
+
 def test_what_a_column_tells_apart_is_no_match(
     tiny: Model, labels: Path, other_shop: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from prodmatch.matching.listings.numbered_listings import (
     term_weights,
 )
 from prodmatch.matching.listings.parsed_text import parse_text
-from prodmatch.matching.pair_features import NAMES, PairCosines, PairFeatures, is_thin
+from prodmatch.matching.pair_features import NAMES, PairCosines, PairFeatures, is_doubtful
 
 TEXTS = [
     "Acme AB-123X Drill 18 V, 2 kg, black",
@@ -86,10 +86,11 @@ def test_what_many_listings_say_is_told_from_what_one_says() -> None:
 
 def test_two_photographs_need_more_than_texts_that_are_nearly_equal() -> None:
     names = ("pictures_apart", "terms_alone_least", "repeats_least")
-    cases = [(0, 1, 2), (0.05, 0, 0), (0.05, 1, 0), (0.05, 0, 1), (np.nan, 1, 1)]
+    cases = [(0, 1, 2), (0.06, 0, 0), (0.06, 1, 0), (0.06, 0, 1), (np.nan, 1, 1), (0, 0, 0)]
     values = np.zeros((len(cases), len(NAMES)), np.float32)
     values[:, [NAMES.index(name) for name in names]] = cases
-    assert is_thin(values).tolist() == [False, False, True, True, False]
+    values[:, NAMES.index("sizes_alone")] = [0, 0, 0, 0, 0, 1]
+    assert is_doubtful(values).tolist() == [False, False, True, True, False, True]
 
 
 def test_a_plural_is_the_same_term() -> None:
@@ -119,11 +120,23 @@ def test_what_a_listing_lacks_is_nan(name: str) -> None:
         ("1 TB", "1000GB"),
         ("6.5 inch", '6.5"'),
         ("2 kg", "2000 grams"),
+        ("10.2 inch", "25.908 cm"),
+        ("Blk tee", "black tee"),
         ("version 7.0", "version 7"),
     ],
 )
 def test_quantities_are_compared_in_one_unit(one: str, other: str) -> None:
     assert parse_text(one).terms == parse_text(other).terms
+
+
+def test_near_lengths_are_told_apart() -> None:
+    assert parse_text("10.2 inch").terms != parse_text("10.4 inch").terms
+
+
+def test_what_one_listing_says_alone_counts() -> None:
+    assert column("sizes_alone", [(3, 4), (0, 3), (0, 1)]) == [1.0, 1.0, 0.0]
+    assert column("colours_alone", [(0, 2), (0, 1)]) == [1.0, 0.0]
+    assert column("numbers_alone", [(1, 2), (0, 1)]) == [1.0, 0.0]
 
 
 def test_a_text_is_taken_apart() -> None:
@@ -146,6 +159,9 @@ def test_a_text_is_taken_apart() -> None:
         ("top x-small", ("xs",)),
         ("L - Large", ("l",)),
         ("Tank Med", ("m",)),
+        ("Top 3X (pack of 2)", ("xxxl",)),
+        ("Top plus size 2x black", ("xxl",)),
+        ("2x cable", ()),
     ],
 )
 def test_an_extra_large_one_is_not_large(text: str, sizes: tuple[str, ...]) -> None:

@@ -3,12 +3,13 @@
 import io
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
-from prodmatch.matching.pair_features import PictureDifferences
+from prodmatch.matching.pair_features import NAMES, PictureDifferences, has_one_photograph
 from prodmatch.matching.pair_pictures import shrink
-from prodmatch.matching.picture_registration import SIDE, Pixels, compare_pictures
+from prodmatch.matching.picture_registration import SIDE, compare_pictures
 
 
 def draw(colour: str, print_colour: str = "white", *, stripes: bool = False) -> Image.Image:
@@ -32,7 +33,7 @@ def encode(picture: Image.Image, quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def small(picture: Image.Image, quality: int = 90) -> Pixels:
+def small(picture: Image.Image, quality: int = 90) -> npt.NDArray[np.uint8]:
     data = shrink(encode(picture, quality), SIDE)
     assert data is not None
     return np.frombuffer(data, np.uint8).reshape(1, SIDE, SIDE, 3)
@@ -42,36 +43,58 @@ def differences(one: Image.Image, other: Image.Image) -> PictureDifferences:
     return compare_pictures(small(one), small(other, 60))
 
 
+def is_one_photograph(found: PictureDifferences) -> bool:
+    values = np.full((1, len(NAMES)), np.nan, np.float32)
+    for name in ("apart", "worst", "colour", "most"):
+        values[0, NAMES.index(f"pictures_{name}")] = getattr(found, name)[0]
+    return bool(has_one_photograph(values)[0])
+
+
 def test_a_picture_cropped_and_encoded_anew_fits() -> None:
     shirt = draw("navy")
     found = differences(shirt, shirt.crop((10, 3, 172, 235)).resize((120, 160)))
-    assert found.apart[0] < 0.06
-    assert found.colour[0] < 4
-    assert found.correlation[0] > 0.98
+    assert is_one_photograph(found)
+    assert found.apart[0] < 0.02
+    assert found.worst[0] < 0.06
+    assert found.colour[0] < 5
+    assert not found.recoloured[0]
 
 
 @pytest.mark.parametrize(
-    "other",
-    [draw("darkgreen"), draw("navy", "red"), draw("navy", stripes=True)],
+    ("other", "recoloured"),
+    [
+        (draw("darkred"), True),
+        (draw("navy", "gold"), True),
+        (draw("navy", stripes=True), False),
+    ],
     ids=["colour", "print", "pattern"],
 )
-def test_another_product_does_not_fit(other: Image.Image) -> None:
+def test_another_product_does_not_fit(other: Image.Image, recoloured: bool) -> None:
     found = differences(draw("navy"), other)
-    assert found.most[0] > 40
-    assert found.apart[0] > 0.1 or found.colour[0] > 15
+    assert not is_one_photograph(found)
+    assert found.recoloured[0] == recoloured
+
+
+def test_a_small_print_elsewhere_does_not_fit() -> None:
+    other = draw("navy")
+    ImageDraw.Draw(other).rectangle((70, 170, 95, 190), "white")
+    found = differences(draw("navy"), other)
+    assert found.apart[0] < 0.2
+    assert found.worst[0] > 0.4
+    assert not is_one_photograph(found)
 
 
 def test_the_order_of_the_two_does_not_matter() -> None:
     one, other = small(draw("navy")), small(draw("navy", stripes=True))
     both = compare_pictures(np.concatenate([one, other]), np.concatenate([other, one]))
-    for values in (both.apart, both.colour, both.correlation, both.most):
+    for values in (both.apart, both.worst, both.colour, both.most):
         assert values[0] == values[1]
 
 
 def test_what_shows_nothing_is_compared() -> None:
     blank = small(Image.new("RGB", (50, 50), "white"))
     found = compare_pictures(blank, blank)
-    assert (found.apart[0], found.colour[0], found.correlation[0]) == (0, 0, 0)
+    assert (found.apart[0], found.worst[0], found.colour[0]) == (0, 0, 0)
     assert compare_pictures(blank[:0], blank[:0]).apart.tolist() == []
 
 

@@ -11,7 +11,7 @@ SPLITS = ("train", "train", "train", "val")
 
 def save_shared_data(folder: Path, *, rows: int = 32) -> Path:
     """Three catalogues of `rows` products, texts, and two evaluation sets of their `val` rows."""
-    for name in ("catalogue", "pretrain", "text", "eval"):
+    for name in ("catalogue", "pretrain", "text", "eval", "matching"):
         (folder / name).mkdir(parents=True)
     shops = {name: _catalogue(name, rows) for name in CATALOGUES}
     for name, shop in shops.items():
@@ -27,8 +27,20 @@ def save_shared_data(folder: Path, *, rows: int = 32) -> Path:
     ]
     texts = pd.DataFrame({"text": [*titles, *described]})
     texts.to_parquet(folder / "text" / "product_texts.parquet")
+    for name in ("walmart_amazon", "amazon_google"):
+        _label(titles).to_parquet(folder / "matching" / f"{name}.parquet")
     _save_evaluation_sets(folder / "eval", pd.concat(shops.values()))
     return folder
+
+
+def _label(titles: list[str]) -> pd.DataFrame:
+    """Every title with one of its product, and with the next two, which are of others."""
+    rows = [
+        (title, f"{titles[(number + step) % len(titles)]} new", step == 0, split)
+        for number, title in enumerate(titles)
+        for step, split in enumerate((SPLITS[number % 4].replace("val", "valid"),) * 3)
+    ]
+    return pd.DataFrame(rows, columns=["left", "right", "match", "split"])
 
 
 def _catalogue(name: str, rows: int) -> pd.DataFrame:

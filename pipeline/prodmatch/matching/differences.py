@@ -40,6 +40,9 @@ class Difference:
         return f"{self.name} {self.left} / {self.right}"
 
 
+IN_PICTURE = Difference("picture", "one colour", "another")
+
+
 def find_differences(
     left: ParsedText,
     right: ParsedText,
@@ -60,7 +63,7 @@ def find_differences(
     found = {
         "colour": _conflict(left.colours, right.colours),
         "size": _conflict(left.sizes, right.sizes),
-        "pack": _conflict(left.packs, right.packs),
+        "pack": _compare_packs(left.packs, right.packs),
         "edition": _compare_editions(left.editions, right.editions),
         **_quantities(left, right),
         "number": _conflict(*([n for n in text.numbers if n not in named] for text in texts)),
@@ -98,6 +101,10 @@ def _conflict(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | No
     own = [each for each in left if each not in right]
     other = [each for each in right if each not in left]
     return (" + ".join(own), " + ".join(other)) if own and other else None
+
+
+def _compare_packs(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
+    return (" + ".join(left), " + ".join(right)) if set(left) != set(right) else None
 
 
 def _compare_editions(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ from prodmatch.matching.pair_features import Values
 from prodmatch.storage.atomic import new_file
 
 SCORES = "scores.safetensors"
-FORMAT = 1
+FORMAT = 2
 NO_ROW = -1
 Sides = tuple[IndexedListings, IndexedListings]
 
@@ -30,6 +30,7 @@ class ScoredPairs:
     probability: Values  # NaN where it is not known yet
     text_cosine: Values
     image_cosine: Values
+    recoloured: npt.NDArray[np.bool_]  # one photograph in two colours
     scored: int = 0  # by this run
     pictures: int = 0  # pairs of these whose pictures were compared
 
@@ -69,6 +70,7 @@ class KeptScores:
             scatter(scored.probability),
             scatter(scored.text_cosine),
             scatter(scored.image_cosine),
+            scatter(scored.recoloured.astype(np.float64)) > 0,
         )
 
 
@@ -111,6 +113,7 @@ def write_scores(path: Path, name: str, sides: Sides, scored: ScoredPairs) -> No
         "probability": scored.probability,
         "text": scored.text_cosine.astype(np.float32),
         "image": scored.image_cosine.astype(np.float32),
+        "recoloured": scored.recoloured,
     }
     with new_file(path) as file:
         whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
@@ -138,5 +141,7 @@ def _keep(
     )
     bereft = tuple(np.unique(each[(each != NO_ROW) & ~there]) for each in (rows, others))
     pairs = Candidates(rows[order], others[order], likeness)
-    scored = ScoredPairs(pairs, probability, text, image)
+    scored = ScoredPairs(
+        pairs, probability, text, image, arrays["recoloured"][order].astype(np.bool_)
+    )
     return KeptScores(scored, *new, (bereft[0], bereft[1]))

@@ -9,7 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import QueryError
-from prodmatch.matching.differences import Difference, find_differences, share_words
+from prodmatch.matching.differences import (
+    IN_PICTURE,
+    Difference,
+    find_differences,
+    share_words,
+)
 from prodmatch.matching.duplicate_groups import name_groups
 from prodmatch.matching.kept_scores import ScoredPairs
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text
@@ -120,6 +125,8 @@ class _Describer:
             one, other = left[int(pairs.rows[place])], right[int(pairs.others[place])]
             probability = float(scored.probability[position])
             differences = find_differences(one.parsed, other.parsed, (one.columns, other.columns))
+            if not differences and scored.recoloured[position]:
+                differences = [IN_PICTURE]
             relation = "same" if probability >= threshold else "different"
             if relation == "different" and differences and share_words(one.parsed, other.parsed):
                 relation = "variant"

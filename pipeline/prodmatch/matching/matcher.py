@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
@@ -27,7 +26,7 @@ from prodmatch.matching.pair_features import (
     PairFeatures,
     PictureDifferences,
     Values,
-    is_thin,
+    is_doubtful,
 )
 from prodmatch.matching.pair_pictures import PairPictures
 from prodmatch.matching.picture_registration import compare_pictures
@@ -40,6 +39,7 @@ from prodmatch.search.searcher import Searcher
 BLOCK_PAIRS = 16_384
 PICTURE_PAIRS = 1024
 LIKELY = 0.05  # probability by texts and vectors, from which on the pictures are compared
+ONE_TEXT, NEAR_PICTURE = 0.98, 0.6  # cosines, from which on they are compared whatever that is
 CONFLICT_PROBABILITY = 0.02  # at most, of pairs whose columns say another colour or size
 
 
@@ -121,8 +121,9 @@ class Matcher:
     ) -> ScoredPairs:
         """The probability of every pair, in blocks; of those whose columns conflict nearly 0.
 
-        Pictures are compared of the pairs that are likely without. Pairs whose scores are kept, and
-        whose competition between two stores is what it was, are not scored again.
+        Pictures are compared of the pairs that are likely without, or of one text. Pairs whose
+        scores are kept, and whose competition between two stores is what it was, are not scored
+        again.
         """
         if kept is None:
             return self._score(pairs, scorer)
@@ -137,6 +138,7 @@ class Matcher:
             (known.probability, scored.probability),
             (known.text_cosine, scored.text_cosine),
             (known.image_cosine, scored.image_cosine),
+            (known.recoloured, scored.recoloured),
         ):
             values[wanted] = new
         return replace(known, scored=scored.scored, pictures=scored.pictures)
@@ -165,16 +167,24 @@ class Matcher:
         ]
         nothing = np.zeros(0)
         probability = np.concatenate([nothing, *(probability for probability, _ in found)])
+        texts = np.concatenate([nothing, *(cosines.text for _, cosines in found)])
+        images = np.concatenate([nothing, *(cosines.image for _, cosines in found)])
         conflicts = [self._features.conflicts(p.rows, p.others) for p in _split(pairs)]
         conflict = np.concatenate([nothing, *conflicts]) > 0
-        likely = np.flatnonzero((probability >= LIKELY) & ~conflict)
-        looks, compared = self._score_pictures(pairs.take(likely), scorer)
+        one_text = (texts >= ONE_TEXT) & (images >= NEAR_PICTURE)
+        likely = np.flatnonzero(((probability >= LIKELY) | one_text) & ~conflict)
+        pictures = self.compare_pictures(pairs.take(likely))
+        compared = ~np.isnan(pictures.apart)
+        looks = self._score_pictures(pairs.take(likely), pictures, scorer)
         probability[likely] = np.where(compared, looks, probability[likely])
+        recoloured = np.zeros(len(probability), np.bool_)
+        recoloured[likely] = pictures.recoloured
         return ScoredPairs(
             pairs,
             np.where(conflict, np.minimum(probability, CONFLICT_PROBABILITY), probability),
-            np.concatenate([nothing, *(cosines.text for _, cosines in found)]),
-            np.concatenate([nothing, *(cosines.image for _, cosines in found)]),
+            texts,
+            images,
+            recoloured,
             len(pairs.rows),
             int(compared.sum()),
         )
@@ -195,21 +205,20 @@ class Matcher:
         return PictureDifferences(*found)
 
     def _score_pictures(
-        self, pairs: Candidates, scorer: PairScorer
-    ) -> tuple[Values, npt.NDArray[np.bool_]]:
-        """The probability of pairs with their pictures compared, and of which pairs they were."""
+        self, pairs: Candidates, pictures: PictureDifferences, scorer: PairScorer
+    ) -> Values:
+        """The probability of pairs whose pictures are compared."""
         if self._pictures is None:
-            return np.zeros(len(pairs.rows)), np.zeros(len(pairs.rows), np.bool_)
-        pictures = self.compare_pictures(pairs)
+            return np.zeros(len(pairs.rows))
         blocks = (self._judge(features, scorer) for features, _ in self._blocks(pairs, pictures))
-        return np.concatenate([np.zeros(0), *blocks]), ~np.isnan(pictures.apart)
+        return np.concatenate([np.zeros(0), *blocks])
 
     def _judge(self, features: Floats, scorer: PairScorer) -> Values:
         """The probability; of what is in doubt inside one catalogue no more than that."""
         probability = scorer.probabilities(features)
         if not self.is_one or scorer.held_out_inside is None:
             return probability
-        return np.where(is_thin(features), np.minimum(probability, DOUBT), probability)
+        return np.where(is_doubtful(features), np.minimum(probability, DOUBT), probability)
 
     def _open_pictures(
         self, left: Catalogue | None, right: Catalogue | None

@@ -13,8 +13,16 @@ from prodmatch.matching.listings.numbered_listings import Floats, Ints, Listings
 
 Values = npt.NDArray[np.float64]
 GRAM_SPACE = 1 << 24
-ONE_PHOTOGRAPH = 0.01  # pictures_apart, at most
-DOUBT = 0.5  # probability at most, of pairs that `is_thin` names
+# At most, of a photograph and a copy that is scaled, cropped and encoded anew.
+ONE_PHOTOGRAPH = {
+    "pictures_apart": 0.05,
+    "pictures_worst": 0.18,
+    "pictures_colour": 10.0,
+    "pictures_most": 27.0,
+}
+# Of one photograph in two colours: the first two at most, the colour at least.
+RECOLOURED = {"apart": 0.12, "worst": 0.3, "colour": 20.0}
+DOUBT = 0.5  # probability at most, of pairs that `is_doubtful` names
 NAMES = (
     *("text_cosine", "image_cosine", "cosine"),
     *("terms_jaccard", "terms_weighted", "terms_least", "terms_most"),
@@ -29,10 +37,11 @@ NAMES = (
     *("first_shared", "brand_equal", "price_ratio"),
     *("length_ratio", "length_least"),
     *("margin_least", "margin_most"),
-    *("pictures_apart", "pictures_colour", "pictures_alike", "pictures_most"),
+    *("pictures_apart", "pictures_worst", "pictures_colour", "pictures_most"),
     *("columns_shared", "columns_conflict"),
     *("weight_shared", "repeats_least", "repeats_most"),
     *("terms_alone_least", "terms_alone_most"),
+    *("colours_alone", "sizes_alone", "numbers_alone"),
 )
 
 
@@ -48,6 +57,11 @@ class Overlap:
     def least_alone(self) -> Values:
         """What the one with less has alone."""
         return np.minimum(self.left, self.right)
+
+    @property
+    def most_alone(self) -> Values:
+        """What the one with more has alone."""
+        return np.maximum(self.left, self.right)
 
     @property
     def both(self) -> npt.NDArray[np.bool_]:
@@ -92,22 +106,30 @@ class PictureDifferences:
     """What differs in the pictures of pairs, laid over each other; NaN: they are not compared.
 
     Attributes:
-        apart: the blurred difference of all pixels as a share of what the product differs from
-            its background.
-        colour: the difference of the mean colour of the product, of 255.
-        correlation: the correlation of the brightness.
-        most: the largest blurred difference of any place, of 255, such as of a print.
+        apart: the difference of their details (edges, patterns) as a share of these, both squared.
+        worst: likewise of the part of the picture, of 16, in which most differs.
+        colour: the largest difference of colour, besides brightness, of any place, of 255.
+        most: the largest difference of any place, blurred, of 255.
     """
 
     apart: Values
+    worst: Values
     colour: Values
-    correlation: Values
     most: Values
+
+    @property
+    def recoloured(self) -> npt.NDArray[np.bool_]:
+        """Which pairs have one photograph in two colours."""
+        return np.asarray(
+            (self.apart <= RECOLOURED["apart"])
+            & (self.worst <= RECOLOURED["worst"])
+            & (self.colour >= RECOLOURED["colour"])
+        )
 
     def take(self, part: slice) -> "PictureDifferences":
         """Those of a run of pairs."""
         return PictureDifferences(
-            self.apart[part], self.colour[part], self.correlation[part], self.most[part]
+            self.apart[part], self.worst[part], self.colour[part], self.most[part]
         )
 
 
@@ -138,8 +160,8 @@ class PairFeatures:
         pictures = pictures or PictureDifferences(unknown, unknown, unknown, unknown)
         columns = {
             "pictures_apart": pictures.apart,
+            "pictures_worst": pictures.worst,
             "pictures_colour": pictures.colour,
-            "pictures_alike": pictures.correlation,
             "pictures_most": pictures.most,
             "margin_least": margins.least,
             "margin_most": margins.most,
@@ -179,10 +201,10 @@ class PairFeatures:
             "rarest_least": np.minimum(*rarest),
             "rarest_most": np.maximum(*rarest),
             "apart_least": weighted.least_alone,
-            "apart_most": np.maximum(weighted.left, weighted.right),
+            "apart_most": weighted.most_alone,
             "weight_shared": weighted.shared,
             "terms_alone_least": plain.least_alone,
-            "terms_alone_most": np.maximum(plain.left, plain.right),
+            "terms_alone_most": plain.most_alone,
             "words_jaccard": words.jaccard,
             "words_most": words.contained()[1],
             "length_ratio": np.minimum(*counts) / np.maximum(np.maximum(*counts), 1),
@@ -260,7 +282,9 @@ class PairFeatures:
             found = self.overlap(kind, rows, others, None)
             columns[f"{kind}_shared"] = _where(found.both, found.shared)
             columns[f"{kind}_conflict"] = _where(found.both, found.least_alone)
-        return columns
+            columns[f"{kind}_alone"] = found.most_alone
+        columns["packs_conflict"] = columns.pop("packs_alone")  # each says how many pieces, or one
+        return columns | {"numbers_alone": numbers.most_alone}
 
     def conflicts(self, rows: Ints, others: Ints) -> Values:
         """How much tells two apart whatever else they share: other values in columns, editions.
@@ -269,7 +293,7 @@ class PairFeatures:
         """
         editions = self.overlap("editions", rows, others, None)
         one = self._left is self._right
-        apart = np.maximum(editions.left, editions.right) if one else editions.least_alone
+        apart = editions.most_alone if one else editions.least_alone
         return np.nan_to_num(self._columns(rows, others)["columns_conflict"]) + apart
 
     def _columns(self, rows: Ints, others: Ints) -> dict[str, Values]:
@@ -285,17 +309,25 @@ class PairFeatures:
         }
 
 
-def is_thin(features: Floats) -> npt.NDArray[np.bool_]:
+def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     """Which pairs of one catalogue are in doubt, whatever else they share.
 
     Their pictures are two photographs, and either has a word that the other lacks, or several
-    listings say the same: plain goods look alike. `(pairs, len(NAMES))` to `(pairs,)`.
+    listings say the same: plain goods look alike. Or one says a size that the other does not say.
+    `(pairs, len(NAMES))` to `(pairs,)`.
     """
-    apart, alone, repeats = (
+    apart, alone, repeats, sizes = (
         features[:, NAMES.index(name)]
-        for name in ("pictures_apart", "terms_alone_least", "repeats_least")
+        for name in ("pictures_apart", "terms_alone_least", "repeats_least", "sizes_alone")
     )
-    return np.asarray((apart > ONE_PHOTOGRAPH) & ((alone > 0) | (repeats > 0)))
+    two = ~np.isnan(apart) & ~has_one_photograph(features)
+    return np.asarray((two & ((alone > 0) | (repeats > 0))) | (sizes > 0))
+
+
+def has_one_photograph(features: Floats) -> npt.NDArray[np.bool_]:
+    """Which pairs are known to have one photograph; `(pairs, len(NAMES))` to `(pairs,)`."""
+    within = [features[:, NAMES.index(name)] <= most for name, most in ONE_PHOTOGRAPH.items()]
+    return np.asarray(np.all(within, axis=0))
 
 
 def overlap(left: Sets, right: Sets, pairs: tuple[Ints, Ints], weights: Floats | None) -> Overlap:

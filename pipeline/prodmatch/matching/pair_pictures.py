@@ -14,7 +14,7 @@ from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.engines.local import IsolatedPool
 from prodmatch.matching.listings.numbered_listings import Ints
-from prodmatch.matching.picture_registration import SIDE, Pixels
+from prodmatch.matching.picture_registration import SIDE
 from prodmatch.progress import bars_off
 
 BYTES = SIDE * SIDE * 3
@@ -67,7 +67,7 @@ class PairPictures:
         """Which rows have a picture that is read."""
         return np.asarray(self._position[rows] != NONE)
 
-    def take(self, rows: Ints) -> Pixels:
+    def take(self, rows: Ints) -> npt.NDArray[np.uint8]:
         """The pictures `(n, SIDE, SIDE, 3)` of rows that have one."""
         if not len(rows):
             return np.zeros((0, SIDE, SIDE, 3), np.uint8)

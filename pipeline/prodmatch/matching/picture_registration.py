@@ -1,10 +1,12 @@
 """Pictures of pairs: one moved and scaled until it fits the other, and what differs then.
 
-A picture that is cropped, scaled and encoded anew fits the first one; another colour, pattern or
-print does not, however near the two are by the model's vectors.
+A picture that is cropped, scaled and encoded anew fits the first one everywhere; another
+photograph, colour, pattern or print does not, however near the two are by the model's vectors.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +14,18 @@ import numpy.typing as npt
 from prodmatch.matching.listings.numbered_listings import Floats
 from prodmatch.matching.pair_features import PictureDifferences, Values
 
-SIDE = 32  # pixels of a small picture
-BLOCK_PAIRS = 256
+SIDE, COARSE_SIDE = 64, 32  # pixels of a small picture; of one that is registered first
+BLOCK_PAIRS = 128
 BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
-STAGES = ((6, 5), (1, 6))  # how often the pictures are blurred, and steps with these
+COARSE_STAGES = ((6, 5), (1, 5))  # how often the pictures are blurred, and steps with these
+STAGES = ((2, 3), (1, 2))
 LARGEST_STEP = 0.1  # of half a side
 SCALES, SHIFTS = (0.75, 1.33), (-0.3, 0.3)
-CONTENT = 12.0  # of 255, that a pixel of the product is from the background at least
-LEAST_CONTENT = 60.0
-DIFFERENCE_BLURS = 3  # edges never fit to the pixel: what is left of these has both signs
-Pixels = npt.NDArray[np.uint8]
+FINE_BLURS, LOCAL_BLURS = 2, 8  # what is between the two is neither noise nor lighting
+TILE = 16  # pixels
+NOISE = 30.0  # of encoding, squared, in a pixel of 255
+LEAST_TILE = 0.3  # of its pixels, that are in both pictures
+EDGE = 2  # pixels at the end of a picture that are not compared
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class _Placement:
     shift: Floats
 
 
-def compare_pictures(left: Pixels, right: Pixels) -> PictureDifferences:
+def compare_pictures(
+    left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]
+) -> PictureDifferences:
     """What differs in pairs of small pictures `(n, SIDE, SIDE, 3)`, the same both ways."""
     blocks = [
         _compare(left[start : start + BLOCK_PAIRS], right[start : start + BLOCK_PAIRS])
@@ -42,38 +48,51 @@ def compare_pictures(left: Pixels, right: Pixels) -> PictureDifferences:
     return PictureDifferences(*found)
 
 
-def _compare(left: Pixels, right: Pixels) -> Values:
-    """`(4, n)`, of the direction in which less differs."""
-    one, other = left.astype(np.float32), right.astype(np.float32)
-    ways = [_measure(one, other), _measure(other, one)]
-    return np.where(ways[0][0] <= ways[1][0], *ways)
+def _compare(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> Values:
+    """`(4, n)`: the one that fits the other better in a coarse look is laid over it."""
+    one, other = (np.moveaxis(each.astype(np.float32), 3, 1) for each in (left, right))
+    one_small, other_small = (_halve(_brightness(each)) for each in (one, other))
+    there = _register(one_small, other_small, COARSE_STAGES)
+    back = _register(other_small, one_small, COARSE_STAGES)
+    first = _error(one_small, other_small, there) <= _error(other_small, one_small, back)
+    placement = _Placement(
+        np.where(first[:, None], there.scale, back.scale),
+        np.where(first[:, None], there.shift, back.shift),
+    )
+    swapped = ~first[:, None, None, None]
+    return _measure(np.where(swapped, other, one), np.where(swapped, one, other), placement)
 
 
-def _measure(fixed: Floats, moving: Floats) -> Values:
+def _measure(fixed: Floats, moving: Floats, placement: _Placement) -> Values:
     """What differs once `moving` is laid over `fixed`: the fields of `PictureDifferences`."""
-    placement = _register(fixed @ BRIGHTNESS, moving @ BRIGHTNESS)
-    laid = np.stack([_lay(moving[..., c], placement)[0] for c in range(3)], axis=-1)
-    inside = _lay(moving[..., 0], placement)[1].astype(np.float32)
-    difference = (fixed - laid) * inside[..., None]
-    blurred = _blur(difference, DIFFERENCE_BLURS)
-    content = np.maximum(_content(fixed), _content(laid)) * inside
-    total = np.maximum(content.sum((1, 2)), LEAST_CONTENT)
-    product = (content > CONTENT).astype(np.float32)
-    count = np.maximum(product.sum((1, 2)), 10.0)
-    colour = np.abs((difference * product[..., None]).sum((1, 2)) / count[:, None]).max(1)
-    apart = np.abs(blurred).mean(-1).sum((1, 2)) / total
-    most = np.abs(blurred).mean(-1).max((1, 2))
-    correlation = _correlate(fixed @ BRIGHTNESS, laid @ BRIGHTNESS, inside)
-    return np.stack([apart, colour, correlation, most]).astype(np.float64)
+    bright = _brightness(fixed)
+    placement = _register(bright, _brightness(moving), STAGES, placement)
+    laid, inside = _lay(moving, placement)
+    compared = _erode(inside).astype(np.float32)
+    one, other = (_details(each) * compared for each in (bright, _brightness(laid)))
+    apart, power = _tiles((one - other) ** 2), _tiles(one**2) + _tiles(other**2)
+    pixels = _tiles(compared)
+    power += NOISE * pixels + 1
+    shares = np.where(pixels > LEAST_TILE * TILE**2, apart / power, 0)
+    difference = _blur((fixed - laid) * inside[:, None], LOCAL_BLURS)
+    colour = np.abs(difference - difference.mean(1, keepdims=True)).mean(1) * compared
+    most = np.abs(difference).mean(1).max((1, 2))
+    total = apart.sum(1) / power.sum(1)
+    return np.stack([total, shares.max(1), colour.max((1, 2)), most]).astype(np.float64)
 
 
-def _register(fixed: Floats, moving: Floats) -> _Placement:
+def _register(
+    fixed: Floats,
+    moving: Floats,
+    stages: Sequence[tuple[int, int]],
+    start: _Placement | None = None,
+) -> _Placement:
     """Where `fixed` is in `moving`, by the inverse compositional method of Lucas and Kanade."""
     count, side = fixed.shape[:2]
     axis = np.linspace(-1, 1, side, dtype=np.float32)
-    scale = np.ones((count, 2), np.float32)
-    shift = np.zeros((count, 2), np.float32)
-    for blurs, steps in STAGES:
+    at_rest = _Placement(np.ones((count, 2), np.float32), np.zeros((count, 2), np.float32))
+    scale, shift = (start or at_rest).scale, (start or at_rest).shift
+    for blurs, steps in stages:
         one, other = _blur(fixed, blurs), _blur(moving, blurs)
         down, across = np.gradient(one, 2 / (side - 1), axis=(1, 2))
         slopes = [across * axis, down * axis[:, None], across, down]
@@ -91,49 +110,76 @@ def _register(fixed: Floats, moving: Floats) -> _Placement:
     return _Placement(scale, shift)
 
 
+def _error(fixed: Floats, moving: Floats, placement: _Placement) -> Floats:
+    """The mean squared difference `(n,)` of what is in both."""
+    laid, inside = _lay(moving, placement)
+    difference = _blur((fixed - laid) * inside, FINE_BLURS)
+    return np.asarray((difference**2).sum((1, 2)) / np.maximum(inside.sum((1, 2)), 1))
+
+
 def _lay(picture: Floats, placement: _Placement) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Pictures `(n, SIDE, SIDE)` scaled and moved, and which pixels are inside them."""
-    side = picture.shape[1]
+    """Pictures `(n, ..., side, side)` scaled and moved, and which pixels `(n, side, side)` are in.
+
+    Both axes are resampled one after the other: products of a picture and two thin matrices.
+    """
+    side = picture.shape[-1]
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     places = placement.scale[:, :, None] * axis + placement.shift[:, :, None]
-    places = (places + 1) * (side - 1) / 2
-    inside = (places >= 0) & (places <= side - 1)
-    places = np.clip(places, 0, side - 1 - 1e-3)
-    first = places.astype(np.int64)
-    part = places - first
-    columns, rows = first[:, 0, None, :], first[:, 1, :, None]
-    right, down = part[:, 0, None, :], part[:, 1, :, None]
-    upper, lower = (np.take_along_axis(picture, rows + step, 1) for step in (0, 1))
-    mixed = upper * (1 - down) + lower * down
-    before, after = (np.take_along_axis(mixed, columns + step, 2) for step in (0, 1))
-    return before * (1 - right) + after * right, inside[:, 1, :, None] & inside[:, 0, None, :]
+    places = (places + 1) * ((side - 1) / 2)
+    inside = (places >= -1e-3) & (places <= side - 1 + 1e-3)
+    places = np.clip(places, 0, side - 1)[..., None]
+    parts = np.maximum(1 - np.abs(places - np.arange(side, dtype=np.float32)), 0)
+    columns, rows = parts[:, 0].swapaxes(1, 2), parts[:, 1]
+    if picture.ndim == 4:
+        columns, rows = columns[:, None], rows[:, None]
+    return rows @ picture @ columns, inside[:, 1, :, None] & inside[:, 0, None, :]
 
 
 def _blur(picture: Floats, times: int) -> Floats:
-    """Pictures `(n, rows, columns, ...)` with each pixel mixed with its neighbours."""
-    for _ in range(times):
-        for axis in (1, 2):
-            moved = np.moveaxis(picture, axis, 1)
-            padded = np.concatenate([moved[:, :1], moved, moved[:, -1:]], axis=1)
-            moved = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
-            picture = np.moveaxis(moved, 1, axis)
-    return picture
+    """Pictures `(..., side, side)` with each pixel mixed with its neighbours."""
+    mixing = _mixing(picture.shape[-1], times)
+    return np.asarray(mixing @ picture @ mixing.T)
 
 
-def _content(picture: Floats) -> Floats:
-    """How far each pixel is from the background, which is the median of the edge."""
-    edges = [picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]]
-    background = np.median(np.concatenate(edges, axis=1), axis=1)
-    return np.asarray(np.abs(picture - background[:, None, None]).mean(-1), np.float32)
+@cache
+def _mixing(side: int, times: int) -> Floats:
+    """What mixes the values `(side,)` of a line with their neighbours, so many times."""
+    once = np.zeros((side, side))
+    own = np.arange(side)
+    for step, weight in ((-1, 0.25), (0, 0.5), (1, 0.25)):
+        np.add.at(once, (own, np.clip(own + step, 0, side - 1)), weight)
+    return np.linalg.matrix_power(once, times).astype(np.float32)
 
 
-def _correlate(one: Floats, other: Floats, inside: Floats) -> Floats:
-    """The correlation of the brightness of pairs of pictures where both are."""
-    count = np.maximum(inside.sum((1, 2), keepdims=True), 1.0)
-    sides = []
-    for each in (one, other):
-        mean = (each * inside).sum((1, 2), keepdims=True) / count
-        sides.append((each - mean) * inside)
-    shared = (sides[0] * sides[1]).sum((1, 2))
-    power = (sides[0] ** 2).sum((1, 2)) * (sides[1] ** 2).sum((1, 2))
-    return np.asarray(shared / np.sqrt(np.maximum(power, 1.0)))
+def _details(picture: Floats) -> Floats:
+    """What is neither noise nor lighting: edges, patterns, prints."""
+    return _blur(picture, FINE_BLURS) - _blur(picture, LOCAL_BLURS)
+
+
+def _brightness(picture: Floats) -> Floats:
+    """`(n, 3, side, side)` to `(n, side, side)`."""
+    return np.asarray(np.einsum("ncij,c->nij", picture, BRIGHTNESS))
+
+
+def _halve(picture: Floats) -> Floats:
+    """Pictures `(n, SIDE, SIDE)` of half the side."""
+    parts = picture.reshape(-1, COARSE_SIDE, 2, COARSE_SIDE, 2)
+    return np.asarray(parts.mean((2, 4)))
+
+
+def _tiles(values: Floats) -> Floats:
+    """The sums `(n, tiles)` of squares of pixels."""
+    count = SIDE // TILE
+    return np.asarray(
+        values.reshape(-1, count, TILE, count, TILE).sum((2, 4)).reshape(-1, count**2)
+    )
+
+
+def _erode(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pixels that are not near the end of either picture."""
+    side = inside.shape[-1]
+    padded = np.pad(inside, ((0, 0), (EDGE, EDGE), (EDGE, EDGE)))
+    for row in (0, 2 * EDGE):
+        for column in (0, 2 * EDGE):
+            inside = inside & padded[:, row : row + side, column : column + side]
+    return inside

@@ -139,24 +139,26 @@ EDITIONS = {
     for name in names
 }
 SIZE = re.compile(r"\b(?:size|sz|uk|eu|us|eur|groesse|grosse|taille|talla)[\s:.-]*(\d+(?:\.5)?)\b")
+PLUS_SIZE = re.compile(r"(?<=\bplus )[1-6]x\b|(?<=\bsize )[1-6]x\b|(?<=\s)[1-6]x\b(?!\s+\w)")
 EXTRA_SIZE = re.compile(r"\b(x{1,3}|[2-6]x|extra)[\s-]?(large|small)\b")
 PACK = re.compile(
-    r"\b(?:pack|set|box|lot|combo|case|bundle)\s+of\s+(\d+)\b"
-    r"|\b(\d+)[\s-]*(?:pack|pk|pcs|pc|pieces?|count|ct|er-pack|stuck)\b"
-    r"|(?<![\w-])(\d{1,2})\s?x\b(?!\s?\d)"
+    r"\b(?:(?:pack|set|box|lot|combo|case|bundle)\s+of|pack)\s+(\d+)\b"
+    r"|\b(\d+)[\s-]*(?:pack|pcs|pc|pieces?|count|ct|er-pack|stuck)\b"
+    r"|(?<![\w-])(?<!plus )(?<!size )(\d{1,2})\s?x\b(?=\s+[a-z])"
 )
-UNIT_NAMES = {
-    "zoll": "inch",
-    "pouces": "inch",
-    "pulgadas": "inch",
-    "pollici": "inch",
-    "litros": "l",
-    "litri": "l",
-    "gramm": "g",
-    "gramos": "g",
+CONVERTED = frozenset(base for base, _ in BASE_UNITS.values())
+OTHER_NAMES = {
+    **dict.fromkeys(("zoll", "pouces", "pulgadas", "pollici"), "inch"),
+    **dict.fromkeys(("litros", "litri"), "l"),
+    **dict.fromkeys(("gramm", "gramos"), "g"),
     "stunden": "hours",
+    **dict.fromkeys(("tee", "tees", "tshirt", "tshirts"), "t-shirt"),
+    **dict.fromkeys(("ladies", "lady"), "women"),
+    "gents": "men",
+    "bt": "bluetooth",
+    "pk": "pack",
 }
-OTHER_UNITS = re.compile(rf"\b(?:{'|'.join(UNIT_NAMES)})\b")
+OTHER_NAME = re.compile(rf"\b(?:{'|'.join(OTHER_NAMES)})\b")
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class ParsedText:
 
 def parse_text(text: str) -> ParsedText:
     """What a text says."""
-    folded = OTHER_UNITS.sub(lambda unit: UNIT_NAMES[unit[0]], fold(text))
+    folded = OTHER_NAME.sub(lambda name: OTHER_NAMES[name[0]], fold(text))
     found: dict[str, dict[str, None]] = {name: {} for name in ParsedText.__annotations__}
     for size in SIZE.finditer(folded):
         found["sizes"][size[1]] = None
@@ -190,6 +192,8 @@ def parse_text(text: str) -> ParsedText:
         name = _name_size(extra[1], extra[2])
         found["sizes"][name] = found["terms"][name] = None
         rest[extra.start() : extra.end()] = " " * (extra.end() - extra.start())
+    for plus in PLUS_SIZE.finditer(folded):
+        found["sizes"][LETTER_SIZES.get(f"{plus[0]}l", plus[0])] = None
     for quantity in find_quantities(folded):
         number, unit = _in_base_unit(quantity.number, quantity.unit)
         found["quantities"][number + unit] = found["terms"][number + unit] = None
@@ -218,7 +222,7 @@ def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
         if NUMBER.fullmatch(part) and not is_model_code(part):
             found["numbers"][_plain(part)] = found["terms"][_plain(part)] = None
             continue
-        found["terms"][_singular(part)] = None
+        found["terms"][EQUAL_COLOURS.get(part) or _singular(part)] = None
         if is_model_code(part):
             found["codes"][part] = None
         elif part in LETTER_SIZES:
@@ -253,12 +257,12 @@ def split_quantity(term: str) -> tuple[str, str]:
 
 
 def _in_base_unit(number: str, unit: str) -> tuple[str, str]:
-    """A quantity in the unit that is compared, rounded where it is converted."""
-    if unit not in BASE_UNITS:
+    """A quantity in the unit that is compared, rounded where it may have been converted."""
+    base, factor = BASE_UNITS.get(unit, (unit, 1.0))
+    if base not in CONVERTED:
         return _plain(number), unit
-    base, factor = BASE_UNITS[unit]
     converted = float(number) * factor
-    return f"{converted:.0f}" if converted >= 100 else f"{converted:.2g}", base
+    return f"{converted:.0f}" if converted >= 100 else f"{converted:.3g}", base
 
 
 def _plain(number: str) -> str:
