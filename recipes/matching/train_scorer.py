@@ -21,6 +21,7 @@ from prodmatch.matching.pair_features import (
     DOUBT,
     NAMES,
     ONE_PHOTOGRAPH,
+    has_conflict,
     has_one_photograph,
     is_doubtful,
 )
@@ -203,14 +204,6 @@ def may_match(features: np.ndarray) -> np.ndarray:
     contained = (np.stack(alone) == 0).all(axis=0)
     photograph = has_one_photograph(features) & contained & (text >= LEAST_COSINE)
     return ~has_conflict(features) & (photograph | (np.isnan(image) & (text > ONE_TEXT)))
-
-
-def has_conflict(features: np.ndarray) -> np.ndarray:
-    """Which pairs say other numbers, codes, sizes, colours or packs."""
-    names = ("codes_apart", "quantities", "packs", "colours", "sizes")
-    names = names[:1] + tuple(f"{name}_conflict" for name in names[1:])
-    apart = np.nan_to_num(features[:, [NAMES.index(name) for name in names]]) > 0
-    return apart.any(axis=1) | (features[:, NAMES.index("numbers_most")] < 1)
 
 
 def join(labels: list[Labels], *, apart: bool = True) -> Labels:

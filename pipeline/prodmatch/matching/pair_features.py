@@ -3,6 +3,7 @@
 A feature is NaN where one of the two lacks what it compares.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ ONE_PHOTOGRAPH = {
     "pictures_colour": 10.0,
     "pictures_most": 27.0,
 }
+EQUAL_FILES = {"pictures_apart": 0.004, "pictures_most": 5.0}  # likewise, encoded alike
 # Of one photograph in two colours: the first two at most, the colour at least.
 RECOLOURED = {"apart": 0.12, "worst": 0.3, "colour": 20.0}
 DOUBT = 0.5  # probability at most, of pairs that `is_doubtful` names
@@ -42,6 +44,11 @@ NAMES = (
     *("weight_shared", "repeats_least", "repeats_most"),
     *("terms_alone_least", "terms_alone_most"),
     *("colours_alone", "sizes_alone", "numbers_alone"),
+)
+
+CONFLICTS = (
+    *("codes_apart", "quantities_conflict", "packs_conflict"),
+    *("colours_conflict", "sizes_conflict"),
 )
 
 
@@ -312,21 +319,36 @@ class PairFeatures:
 def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     """Which pairs of one catalogue are in doubt, whatever else they share.
 
-    Their pictures are two photographs, and either has a word that the other lacks, or several
-    listings say the same: plain goods look alike. Or one says a size that the other does not say.
+    Their pictures are two photographs, and either has a word that the other lacks; or several
+    listings say the same and the two files are not all but equal: plain goods look alike. Or one
+    says a size that the other does not say, or the two say other numbers, codes, colours or packs.
     `(pairs, len(NAMES))` to `(pairs,)`.
     """
     apart, alone, repeats, sizes = (
         features[:, NAMES.index(name)]
         for name in ("pictures_apart", "terms_alone_least", "repeats_least", "sizes_alone")
     )
-    two = ~np.isnan(apart) & ~has_one_photograph(features)
-    return np.asarray((two & ((alone > 0) | (repeats > 0))) | (sizes > 0))
+    known = ~np.isnan(apart)
+    two = known & ~has_one_photograph(features)
+    unequal = known & ~_within(features, EQUAL_FILES)
+    plain = (two & (alone > 0)) | (unequal & (repeats > 0))
+    return np.asarray(plain | (sizes > 0) | has_conflict(features))
+
+
+def has_conflict(features: Floats) -> npt.NDArray[np.bool_]:
+    """Which pairs say other numbers, codes, sizes, colours or packs; to `(pairs,)`."""
+    apart = np.nan_to_num(features[:, [NAMES.index(name) for name in CONFLICTS]]) > 0
+    return np.asarray(apart.any(axis=1) | (features[:, NAMES.index("numbers_most")] < 1))
 
 
 def has_one_photograph(features: Floats) -> npt.NDArray[np.bool_]:
     """Which pairs are known to have one photograph; `(pairs, len(NAMES))` to `(pairs,)`."""
-    within = [features[:, NAMES.index(name)] <= most for name, most in ONE_PHOTOGRAPH.items()]
+    return _within(features, ONE_PHOTOGRAPH)
+
+
+def _within(features: Floats, limits: Mapping[str, float]) -> npt.NDArray[np.bool_]:
+    """Which pairs have no feature that is above its limit, or unknown."""
+    within = [features[:, NAMES.index(name)] <= most for name, most in limits.items()]
     return np.asarray(np.all(within, axis=0))
 
 
