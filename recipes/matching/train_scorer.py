@@ -43,6 +43,7 @@ FORGOTTEN = 0.3  # of the pairs whose pictures are compared: the first look has 
 CANDIDATES = 10
 ONE_TEXT, LEAST_COSINE = 0.98, 0.6  # cosines
 TWO_PHOTOGRAPHS = 0.1  # pictures_apart, at least
+OTHERS_OF_STORES = 2  # times: fewer pairs of a real store match than of a planted one
 LENT, LENT_OTHERS = 0.7, 0.05  # of the pairs that match, and of others: lent one photograph
 
 
@@ -160,7 +161,9 @@ def take_inside(sources: list[Source], labels: Labels, held_out: HeldOut) -> Hel
     planted = np.repeat([each.planted for each in sources], counts)
     thin = is_doubtful(labels.features)
     probability = np.where(thin, np.minimum(held_out.probability, DOUBT), held_out.probability)
-    return HeldOut(probability[planted], held_out.match[planted])
+    match = held_out.match[planted]
+    times = np.where(match, 1, OTHERS_OF_STORES)
+    return HeldOut(np.repeat(probability[planted], times), np.repeat(match, times))
 
 
 def vary_equal_pictures(labels: Labels, chance: np.random.Generator) -> None:
