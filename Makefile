@@ -127,13 +127,14 @@ scorer: $(READY) ## train the shipped scorer of pairs on DATA, as build/scorer/s
 		--out build/scorer/titles
 	$(BIN)/python recipes/matching/plant_duplicates.py $(PLANTED_IN:%=$(DATA)/catalogue/%.parquet) \
 		$(PLANTED) --out build/scorer/planted
-	cd build/scorer && for part in $(PAIR_SETS:%=%/left) $(PAIR_SETS:%=%/right) titles/catalogue \
-		planted/catalogue; do ../../$(BIN)/prodmatch build $$part.parquet --store $$part \
-		$(if $(MODEL),--model $(abspath $(MODEL))) || exit; done
-	cd build/scorer && ../../$(BIN)/python ../../recipes/matching/train_scorer.py \
-		$(foreach set,$(PAIR_SETS),$(set)/left,$(set)/right,$(set)/pairs.csv) \
-		planted/catalogue,planted/pairs.csv titles/catalogue,titles/pairs.csv \
-		--out scorer.safetensors $(OPTIONS)
+	for part in $(PAIR_SETS:%=%/left) $(PAIR_SETS:%=%/right) titles/catalogue planted/catalogue; do \
+		$(BIN)/prodmatch build build/scorer/$$part.parquet --store build/scorer/$$part \
+		$(if $(MODEL),--model $(MODEL)) || exit; done
+	$(BIN)/python recipes/matching/train_scorer.py $(foreach set,$(PAIR_SETS:%=build/scorer/%),\
+		$(set)/left,$(set)/right,$(set)/pairs.csv) \
+		build/scorer/planted/catalogue,build/scorer/planted/pairs.csv \
+		build/scorer/titles/catalogue,build/scorer/titles/pairs.csv \
+		--out build/scorer/scorer.safetensors $(OPTIONS)
 
 terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
