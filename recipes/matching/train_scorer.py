@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.errors import QueryError
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.pair_features import (
@@ -242,12 +243,16 @@ def main() -> None:
     if any(each.planted for each in sources):
         scorer = replace(scorer, held_out_inside=take_inside(sources, labels, held))
     print(f"calibration error {held.calibration_error():.4f}; digest {scorer.digest()}")  # noqa: T201
+    scorer.save(options.out)
     for name, each in (("two", held), ("inside", scorer.held_out_of(is_one=True))):
         for precision in (0.9, 0.95, 0.98):
-            threshold = each.threshold(precision)
+            try:
+                threshold = each.threshold(precision)
+            except QueryError as error:
+                print(f"{name}: {error}")  # noqa: T201
+                continue
             recall = each.recall(threshold)
             print(f"{name}: precision {precision}: {threshold:.3f}, recall {recall:.3f}")  # noqa: T201
-    scorer.save(options.out)
 
 
 if __name__ == "__main__":
