@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from prodmatch.attributes.classifier import unit_parts
 from prodmatch.catalogue.naming import name_some
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.errors import DamagedError, QueryError
+from prodmatch.errors import QueryError
 from prodmatch.maps.clusters import Cluster, find_clusters
 from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
 from prodmatch.maps.outliers import Outlier, near_duplicates, wrong_categories, wrong_pictures
 from prodmatch.maps.pictures import Pictures, collect_pictures
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.atomic import new_file
-from prodmatch.storage.generations import advise_instead_of
+from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import split_parts
 
 logger = logging.getLogger(__name__)
@@ -223,12 +223,8 @@ def _shown_titles(table: pa.Table) -> list[str]:
 
 
 def _read(index: ProductIndex, rows: Rows, columns: list[str]) -> pa.Table:
-    path = index.generation.folder / "products.parquet"
-    try:
-        table = pq.read_table(path, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        remedy = advise_instead_of(index.generation.folder)
-        raise DamagedError(f"{path}: cannot be read ({error}). {remedy}") from error
+    with open_products(index.generation.folder) as file:
+        table = file.read(columns=columns)
     casts = [pa.field(name, pa.string()) for name in table.column_names]
     return table.cast(pa.schema(casts)).take(pa.array(rows))
 

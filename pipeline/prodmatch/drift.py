@@ -34,6 +34,7 @@ from prodmatch.morning.snapshot import Snapshot, read_snapshot
 from prodmatch.morning.thresholds import find_limits
 from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.searcher import Searcher
+from prodmatch.storage.atomic import new_file
 from prodmatch.storage.generations import (
     Generation,
     current_number,
@@ -175,8 +176,6 @@ def simulate(snapshot: Snapshot, seed: int) -> list[Counts]:
 
 def write_rows(path: Path, report: DriftReport) -> None:
     """Writes the products that alarms name as Parquet."""
-    from prodmatch.storage.atomic import new_file
-
     names = ("alarm", "product_id", "title", "before", "after")
     columns = {
         name: pa.array([getattr(row, name) for row in report.rows], pa.string()) for name in names

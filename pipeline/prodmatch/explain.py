@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from prodmatch.embedding.encoding.image_loader import preprocess_isolated
@@ -20,6 +18,7 @@ from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.searcher import Searcher
+from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_WORDS = 64  # of a text that are left out one after the other; each costs an encoder's pass
@@ -171,18 +170,14 @@ def _product_shares(searcher: Searcher, encoded: EncodedQuery, row: int) -> list
 
 def _product_text(folder: Path, row: int) -> str:
     """What was embedded and searched as the text of a product."""
-    path = folder / "products.parquet"
-    try:
-        with pq.ParquetFile(path) as reader:
-            for group in range(reader.num_row_groups):
-                count = reader.metadata.row_group(group).num_rows
-                if row < count:
-                    cells = reader.read_row_group(group, columns=["text"])["text"]
-                    return str(cells[row].as_py() or "")
-                row -= count
-    except (OSError, pa.ArrowException) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}).") from error
-    raise DamagedError(f"{path}: has fewer rows than the manifest says.")
+    with open_products(folder) as file:
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if row < count:
+                cells = file.read_row_group(group, columns=["text"])["text"]
+                return str(cells[row].as_py() or "")
+            row -= count
+    raise DamagedError(f"{folder}: has fewer products than the manifest says.")
 
 
 def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:

@@ -1,6 +1,7 @@
 """Job: a generation's embeddings in the formats of other programs."""
 
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -55,11 +56,13 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
     with new_directory(out) as folder:
         if form == "npy":
             _write_npy(table.index, folder / "vectors.npy")
-            _write_products(table, folder / "products.parquet")
+            _write_parquet(folder / "products.parquet", table.columns, table.batches())
         elif form == "parquet":
-            _write_parquet(table, folder / "embeddings.parquet")
+            path = folder / "embeddings.parquet"
+            _write_parquet(path, table.schema, table.batches_with_vectors())
         elif form == "hf":
-            _write_parquet(table, folder / "data" / "train-00000-of-00001.parquet")
+            path = folder / "data" / "train-00000-of-00001.parquet"
+            _write_parquet(path, table.schema, table.batches_with_vectors())
             _write_card(generation, folder / "README.md")
         elif form == "lance":
             _write_lance(table, folder / "products.lance")
@@ -85,18 +88,9 @@ def _write_npy(index: AnnIndex, path: Path) -> None:
             file.write(index.vectors(rows).astype("<f4").tobytes())
 
 
-def _write_products(table: VectorTable, path: Path) -> None:
-    schema = table.columns
+def _write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     with new_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in table.batches():
-            writer.write_batch(batch)
-
-
-def _write_parquet(table: VectorTable, path: Path) -> None:
-    """The products' columns and their vectors."""
-    schema = table.schema
-    with new_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in table.batches_with_vectors():
+        for batch in batches:
             writer.write_batch(batch)
 
 

@@ -24,10 +24,16 @@ from prodmatch.progress import bars_off
 from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.scoring import check_weights
-from prodmatch.search.vectors.index_builder import Kind, answering_bytes, build_index, choose_kinds
+from prodmatch.search.vectors.index_builder import (
+    Kind,
+    Trained,
+    answering_bytes,
+    build_index,
+    choose_kinds,
+)
 from prodmatch.search.vectors.index_queries import QUERIES, TUNING_QUERIES, make_queries
 from prodmatch.search.vectors.part_lists import PARTS
-from prodmatch.search.vectors.trained_lists import EarlierLists, find_trained, is_drifted
+from prodmatch.search.vectors.trained_lists import find_trained, is_drifted
 from prodmatch.search.vectors.vector_index import (
     WANTED_RECALL,
     AnnIndex,
@@ -209,13 +215,12 @@ def _try(job: _Job, kind: Kind, wanted: float) -> _Built:
     return _build(job, kind, wanted, None)
 
 
-def _build(job: _Job, kind: Kind, wanted: float, earlier: EarlierLists | None) -> _Built:
+def _build(job: _Job, kind: Kind, wanted: float, earlier: Trained | None) -> _Built:
     """An index over the embeddings, tuned and measured."""
     embeddings, encoders = job.embeddings, job.encoders
-    trained = None if earlier is None else earlier.trained
     dim = 2 * encoders.dim
     index = build_index(
-        lambda: _vectors(embeddings), embeddings.row_count, dim, kind, trained, job.scratch
+        lambda: _vectors(embeddings), embeddings.row_count, dim, kind, earlier, job.scratch
     )
     logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
     count = TUNING_QUERIES if index.breadths else QUERIES
@@ -234,7 +239,7 @@ def _build(job: _Job, kind: Kind, wanted: float, earlier: EarlierLists | None) -
     lists: dict[str, int] | None = None
     if index.lists is not None:
         now = {"rows": embeddings.row_count, **dict(zip(PARTS, index.breadths, strict=True))}
-        lists = now if earlier is None else dict(earlier.lists)
+        lists = now if earlier is None else dict(earlier.described)
     return _Built(kind, index, round(recall, 4), milliseconds, lists)
 
 

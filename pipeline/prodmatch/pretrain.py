@@ -32,9 +32,9 @@ from prodmatch.pretraining.finish import WrittenEncoders, write_encoders
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.storage.vectors import Vectors
-from prodmatch.train import MOST_QUERIES, TrainReport, calibrate, check_new, make_report
+from prodmatch.train import MOST_QUERIES, TrainReport, check_new, make_report
 from prodmatch.training.held_out import title_measure
-from prodmatch.training.metrics import Calibrated, HeldOut, draw_queries
+from prodmatch.training.metrics import Calibrated, HeldOut, draw_queries, fit_calibration
 from prodmatch.training.model_card import Fitted, render_card
 from prodmatch.training.progress import open_log
 
@@ -245,4 +245,4 @@ def _calibrate(
     text, image = (part[:MOST_QUERIES] for part in features)
     groups = held_out.title_groups[:MOST_QUERIES]
     products = HeldOut(titles, heads.texts(text), heads.pictures(image), groups)
-    return calibrate(products, queries, vectors, description.weights)
+    return fit_calibration(products, queries, vectors, description.weights)

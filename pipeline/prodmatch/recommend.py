@@ -11,7 +11,7 @@ from tqdm import tqdm
 from prodmatch.errors import QueryError
 from prodmatch.histories.learn import Learnt, learn
 from prodmatch.histories.leave_last_out import BlendEvaluation
-from prodmatch.histories.log import LogSettings, read_product_ids
+from prodmatch.histories.log import LogSettings
 from prodmatch.histories.rows import SCHEMA, RowMaker
 from prodmatch.histories.tastes import BATCH_USERS, Recommender, taste
 from prodmatch.search.answers.hits import Hit
@@ -20,6 +20,7 @@ from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.atomic import new_file, scratch_directory
+from prodmatch.storage.product_file import read_column
 
 
 def recommend_products(
@@ -56,7 +57,8 @@ def recommend_products(
         taste(np.concatenate(parts), weights)
         for parts in ((near.text, far.text), (near.image, far.image))
     )
-    return searcher.find_hits(encode_items(text, image, rows), options or SearchOptions())
+    encoded = encode_items(text, image, rows)
+    return searcher.find_page(encoded, options or SearchOptions()).hits
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _row_maker(
         recommender,
         learnt.co_views,
         learnt.evaluation.blend,
-        read_product_ids(searcher.generation.folder),
+        read_column(searcher.generation.folder, "product_id").combine_chunks(),
         popular[recommender.allowed[popular]],
         options.top,
         groups,

@@ -8,17 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from prodmatch.errors import DamagedError
 from prodmatch.lexical.known_words import level_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Synonyms
 from prodmatch.lexical.terms import STOP_WORDS, split_tokens
 from prodmatch.products.product_db import Products
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.storage.generations import Generation, advise_instead_of
+from prodmatch.storage.generations import Generation
+from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_TEXTS = 200_000  # of a catalogue; equal ones count once
@@ -26,9 +24,7 @@ MOST_TOKENS = 40  # of a text: its title and the beginning of its description
 MIN_PRODUCTS = 12  # that contain a word, for its contexts to say something
 MOST_WORDS, MOST_PHRASES = 3_000, 1_000
 COHESION = 0.05  # of a phrase: count² over the counts of its two words
-FRAGMENT = (
-    0.5  # of a phrase's occurrences with the same word next to it: it is part of a longer one
-)
+FRAGMENT = 0.5  # of a phrase's occurrences, next to one word: it is part of a longer phrase
 CONTEXT_WORDS = 2_000
 WINDOW = 2  # words before, and as many behind
 SMOOTHING = 0.75  # of how often context words occur, as word2vec has it
@@ -110,23 +106,18 @@ def suggest_synonyms(index: ProductIndex, *, top: int = 100) -> list[Suggestion]
 
 def _read_texts(generation: Generation) -> list[list[str]]:
     """The tokens of the texts, each different text once; of many those evenly spaced."""
-    path = generation.folder / "products.parquet"
     step = max(1, generation.product_count // MOST_TEXTS)
     known: set[bytes] = set()
     texts: list[list[str]] = []
-    try:
-        with pq.ParquetFile(path) as reader:
-            start = 0
-            for batch in reader.iter_batches(8192, columns=["text"]):
-                for text in batch["text"].to_pylist()[-start % step :: step]:
-                    key = hashlib.blake2b((text or "").encode(), digest_size=8).digest()
-                    if text and key not in known:
-                        known.add(key)
-                        texts.append([token.text for token in split_tokens(text)[:MOST_TOKENS]])
-                start += len(batch)
-    except (OSError, pa.ArrowException) as error:
-        remedy = advise_instead_of(generation.folder)
-        raise DamagedError(f"{path}: cannot be read ({error}). {remedy}") from error
+    with open_products(generation.folder) as file:
+        start = 0
+        for batch in file.iter_batches(8192, columns=["text"]):
+            for text in batch["text"].to_pylist()[-start % step :: step]:
+                key = hashlib.blake2b((text or "").encode(), digest_size=8).digest()
+                if text and key not in known:
+                    known.add(key)
+                    texts.append([token.text for token in split_tokens(text)[:MOST_TOKENS]])
+            start += len(batch)
     return texts
 
 

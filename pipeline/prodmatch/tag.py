@@ -26,11 +26,11 @@ from prodmatch.attributes.labels import (
     read_labels,
 )
 from prodmatch.attributes.learn import Source
-from prodmatch.errors import DamagedError, QueryError
+from prodmatch.errors import QueryError
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.atomic import new_file
-from prodmatch.storage.generations import advise_instead_of
+from prodmatch.storage.product_file import read_column
 
 logger = logging.getLogger(__name__)
 NEVER = ("product_id", "title", "description")  # chosen where no column is named
@@ -99,9 +99,9 @@ def tag_products(index: ProductIndex, out: Path, settings: TagSettings | None = 
     """
     settings, searcher = settings or TagSettings(), index.searcher
     _check_names(searcher, settings)
-    path = searcher.generation.folder / "products.parquet"
-    product_ids = _read(path, "product_id").combine_chunks()
-    source = Source(searcher.ann, _read(path, "text"))
+    folder = searcher.generation.folder
+    product_ids = read_column(folder, "product_id").combine_chunks()
+    source = Source(searcher.ann, read_column(folder, "text"))
     decided = read_decisions(settings.labels, searcher.products.columns)
     warnings = _unknown(decided, product_ids)
     wanted = _wanted(settings.product_ids, product_ids, warnings)
@@ -139,13 +139,13 @@ def _predict(
         products: their ids, and which of them are wanted.
         warnings: that those of columns not named, which are not suited, are added to.
     """
-    path, (product_ids, wanted) = searcher.generation.folder / "products.parquet", products
+    folder, (product_ids, wanted) = searcher.generation.folder, products
     chosen = [*dict.fromkeys([*settings.columns, *settings.values])]
     found: dict[str, ColumnResult] = {}
     for column in chosen or [name for name in searcher.products.columns if name not in NEVER]:
         logger.info("predicting %s", column, extra={"phase": f"predict {column}"})
         try:
-            labels = read_labels(path, column, product_ids, decided.get(column, {}))
+            labels = read_labels(folder, column, product_ids, decided.get(column, {}))
             named = tuple(dict.fromkeys(settings.values.get(column, ())))
             if named and len(labels.labelled) < MIN_LABELLED:
                 found[column] = suggest_column(
@@ -175,14 +175,6 @@ def _check_names(searcher: Searcher, settings: TagSettings) -> None:
         raise QueryError("`column=product_id`: an id is no attribute.")
     if not 0.5 <= settings.precision < 1:
         raise QueryError(f"`precision={settings.precision:g}`: must be from 0.5 to below 1.")
-
-
-def _read(path: Path, column: str) -> pa.ChunkedArray:
-    try:
-        return pq.read_table(path, columns=[column])[column]
-    except (OSError, KeyError, pa.ArrowException) as error:
-        remedy = advise_instead_of(path.parent)
-        raise DamagedError(f"{path}: cannot be read ({error}). {remedy}") from error
 
 
 def _unknown(decided: Mapping[str, Mapping[str, str]], product_ids: pa.Array) -> list[str]:

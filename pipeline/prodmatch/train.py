@@ -143,7 +143,7 @@ class _TrainingData:
             heads.pictures(self.held_out.image[first]),
             self.held_out.text_groups[first],
         )
-        return calibrate(products, self.queries, heads.texts(self.query_vectors), weights)
+        return fit_calibration(products, self.queries, heads.texts(self.query_vectors), weights)
 
 
 def _read_data(
@@ -192,13 +192,6 @@ def best_heads(
     if max(figures) <= before:
         return closed, Fitted("cca", settings.loss, before, before, figures)
     return heads, Fitted("linear", settings.loss, before, max(figures), figures)
-
-
-def calibrate(
-    products: HeldOut, queries: list[str], vectors: Vectors, weights: Mapping[str, float]
-) -> Calibrated:
-    """`fit_calibration` with a model's weights of the signals."""
-    return fit_calibration(products, queries, vectors, (weights["text"], weights["image"]))
 
 
 def check_new(out: Path) -> None:

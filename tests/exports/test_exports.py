@@ -48,7 +48,7 @@ def table(
     pq.write_table(pa.table(columns), folder / "products.parquet", write_page_checksum=True)
     rows = len(columns["product_id"])
     vectors = normalise(np.random.default_rng(0).normal(size=(rows, dim)))
-    return VectorTable(folder / "products.parquet", build_index(lambda: [vectors], rows, dim, kind))
+    return VectorTable(folder, build_index(lambda: [vectors], rows, dim, kind))
 
 
 def expected_json() -> list[dict[str, object]]:
@@ -144,7 +144,7 @@ def test_a_product_that_nothing_is_known_of_has_no_vector(tmp_path: Path) -> Non
     vectors[3] = 0
     drawn = table(tmp_path)
     index = build_index(lambda: [vectors], ROWS, 8, "flat")
-    write_elasticsearch(VectorTable(drawn.products, index), tmp_path / "out")
+    write_elasticsearch(VectorTable(drawn.folder, index), tmp_path / "out")
     body, mapping = read_bodies(tmp_path / "out")
     assert bulk_faults(body, mapping) == []
     documents = [json.loads(line) for line in body.splitlines()[1::2]]

@@ -346,10 +346,10 @@ def test_a_missing_half_is_zeros_and_the_whole_of_unit_length() -> None:
 @pytest.mark.parametrize("spoil", [np.nan, np.inf, 0.0, 2.0])
 def test_vectors_that_are_not_unit_are_refused(spoil: float) -> None:
     rows = random_rows(5, 4)
-    check_unit(rows, "rows")
+    check_unit(rows)
     rows[3] *= spoil
     with pytest.raises(ProdmatchError, match="rows"):
-        check_unit(rows, "rows")
+        check_unit(rows)
 
 
 def test_cca_finds_the_space_that_two_views_share() -> None:

@@ -12,7 +12,8 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from prodmatch.columns.placeholders import is_placeholder
-from prodmatch.errors import DamagedError, QueryError
+from prodmatch.errors import QueryError
+from prodmatch.storage.product_file import open_products
 
 MIN_SUPPORT = 5  # products of a value that can be learnt
 MIN_LABELLED = 50  # products that have a value, for a precision to be measured
@@ -57,12 +58,12 @@ class Labels:
 
 
 def read_labels(
-    path: Path, column: str, product_ids: pa.Array, decided: Mapping[str, str]
+    folder: Path, column: str, product_ids: pa.Array, decided: Mapping[str, str]
 ) -> Labels:
     """A column of a generation's products, with what a person decided in place of its values.
 
     Args:
-        path: the generation's `products.parquet`.
+        folder: of the generation.
         column: which one.
         product_ids: of the generation, row by row.
         decided: values by product_id; "" for none.
@@ -71,7 +72,7 @@ def read_labels(
         UnsuitableColumn: it is of numbers or times.
         DamagedError: the file cannot be read.
     """
-    texts = _read_texts(path, column)
+    texts = _read_texts(folder, column)
     fixed = np.zeros(len(texts), np.bool_)
     if decided:
         rows = pa.compute.index_in(pa.array(list(decided)), value_set=product_ids).to_pylist()
@@ -167,19 +168,16 @@ def _read_table(path: Path) -> pa.Table:
     )
 
 
-def _read_texts(path: Path, column: str) -> npt.NDArray[np.object_]:
+def _read_texts(folder: Path, column: str) -> npt.NDArray[np.object_]:
     """The values of a column as texts, None for what is none."""
-    try:
-        with pq.ParquetFile(path) as file:
-            kind = file.schema_arrow.field(column).type
-            if not (pa.types.is_boolean(kind) or pa.types.is_null(kind) or _is_text(kind)):
-                raise UnsuitableColumn(
-                    f"`column={column}`: is of the type {kind}; values are predicted of columns of "
-                    "texts and of booleans. Write it as texts into the catalogue if it names kinds."
-                )
-            cells = file.read(columns=[column])[column].cast(pa.string()).to_pylist()
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise DamagedError(f"{path}: column {column!r} cannot be read ({error}).") from error
+    with open_products(folder) as file:
+        kind = file.schema_arrow.field(column).type
+        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind) or _is_text(kind)):
+            raise UnsuitableColumn(
+                f"`column={column}`: is of the type {kind}; values are predicted of columns of "
+                "texts and of booleans. Write it as texts into the catalogue if it names kinds."
+            )
+        cells = file.read(columns=[column])[column].cast(pa.string()).to_pylist()
     cleaned: dict[str | None, str | None] = {None: None}
     for cell in set(cells) - {None}:
         cleaned[cell] = None if is_placeholder(cell) or not cell.strip() else cell.strip()

@@ -19,6 +19,7 @@ from prodmatch.errors import StoreError
 from prodmatch.model.heads import Heads
 from prodmatch.scanning.picture_lists import BLOCK_ROWS, average_pictures
 from prodmatch.scanning.scan import NOT_EMBEDDED, Scan, read_rows
+from prodmatch.storage.arrow import as_mask, find_rows
 from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
@@ -114,7 +115,7 @@ class FuseResult:
         """The embeddings of some rows of a batch whose first row is `start`."""
         rows = chosen + start
         vectors = self._vectors(rows)
-        check_unit(vectors, "embeddings")
+        check_unit(vectors)
         table = pa.Table.from_batches([batch.take(pa.array(chosen))])
         table = table.drop_columns([*NOT_EMBEDDED])
         own = {
@@ -184,16 +185,12 @@ def fuse(
     text = project_modality(plan.texts, heads.texts, dim, text_keys, scratch / "text.f32")
     return FuseResult(
         scan,
-        replace(text, kept=texts & _valid(scan.text_keys)),
-        replace(pictures.image, kept=images & _valid(scan.image_keys)),
+        replace(text, kept=texts & as_mask(scan.text_keys.is_valid())),
+        replace(pictures.image, kept=images & as_mask(scan.image_keys.is_valid())),
         [plan.texts.folder.name, plan.images.folder.name],
         pictures.listed_errors,
         last,
     )
-
-
-def _valid(keys: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -269,8 +266,7 @@ def project_modality(
     missing = np.ones(len(keys) + 1, dtype=np.bool_)  # the last is of index -1, no key
     errors: dict[int, str] = {}
     for name in store.names() if len(keys) else ():
-        found = pc.fill_null(pc.index_in(store.shard_keys(name), value_set=keys), -1)
-        indices = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        indices = find_rows(store.shard_keys(name), keys)
         used = np.flatnonzero((indices >= 0) & missing[indices])  # of equal keys the first
         if not len(used):
             continue
@@ -287,8 +283,7 @@ def project_modality(
             f"{store.folder}: lacks the features of {lacking} of {len(keys)} contents that were "
             "there, or encoded, a moment ago. Run embed again: what is missing is made again."
         )
-    found = pc.index_in(row_keys, value_set=keys).cast(pa.int64())
-    indices = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    indices = find_rows(row_keys, keys)
     return ModalityVectors(vectors, np.where(missing[indices], -1, indices), errors)
 
 

@@ -19,6 +19,7 @@ from prodmatch.model.description import EncoderPair
 from prodmatch.progress import bars_off
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.scan import Scan, ScannedPart, gather_parts, read_rows, scan_part
+from prodmatch.storage.arrow import as_codes, find_rows
 from prodmatch.storage.features import FeatureStore
 
 logger = logging.getLogger(__name__)
@@ -155,8 +156,7 @@ def _check_read(catalogue: Catalogue, before: list[tuple[int, int, int]], rows_r
 def new_contents(keys: pa.FixedSizeBinaryArray, known: pa.Array) -> npt.NDArray[np.int64]:
     """The first index of each distinct key that is not `known`, ascending; nulls are left out."""
     firsts = _first_indices(keys)
-    new = pc.invert(pc.is_in(keys.take(pa.array(firsts)), value_set=known))
-    chosen: npt.NDArray[np.int64] = firsts[new.to_numpy(zero_copy_only=False)]
+    chosen: npt.NDArray[np.int64] = firsts[find_rows(keys.take(pa.array(firsts)), known) < 0]
     return chosen
 
 
@@ -166,8 +166,7 @@ def count_distinct(keys: pa.FixedSizeBinaryArray) -> int:
 
 
 def _first_indices(keys: pa.FixedSizeBinaryArray) -> npt.NDArray[np.int64]:
-    codes = keys.dictionary_encode().indices  # codes count up as new keys appear
-    numbers = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+    numbers = as_codes(keys)  # which count up as new keys appear
     highest = np.maximum.accumulate(np.concatenate([[-1], numbers]))
     return np.flatnonzero(numbers > highest[:-1]).astype(np.int64)
 

@@ -12,6 +12,7 @@ from prodmatch.embedding.last_vectors import LastVectors
 from prodmatch.embedding.nights.night_columns import Night
 from prodmatch.errors import DamagedError
 from prodmatch.scanning.scan import Scan
+from prodmatch.storage.arrow import as_mask, find_rows
 from prodmatch.storage.atomic import check_files
 from prodmatch.storage.embeddings import Embeddings
 
@@ -39,8 +40,7 @@ def find_last_vectors(
         return None
     if any(embeddings.manifest.get(name) != value for name, value in made_from.items()):
         return None
-    found = pc.index_in(scan.product_ids, value_set=last.product_ids)
-    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = find_rows(scan.product_ids, last.product_ids).copy()
     rows[scan.others.indices] = -1
     stayed = np.flatnonzero(rows >= 0)
     before, after = pa.array(rows[stayed]), pa.array(stayed)
@@ -66,6 +66,4 @@ def find_last_vectors(
 
 def _equal(one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
     """Where two columns of keys are the same, or both have none."""
-    same = pc.fill_null(pc.equal(one, other), False)
-    neither = pc.and_(pc.is_null(one), pc.is_null(other))
-    return np.asarray(pc.or_(same, neither).to_numpy(zero_copy_only=False), np.bool_)
+    return as_mask(pc.equal(one, other)) | as_mask(pc.and_(pc.is_null(one), pc.is_null(other)))

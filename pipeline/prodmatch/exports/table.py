@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from prodmatch.errors import DamagedError
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.generations import Generation
+from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import Vectors
 
 BATCH_ROWS = 8192
@@ -26,7 +25,7 @@ BATCH_ROWS = 8192
 class VectorTable:
     """A generation's products, and the vector of each: the rows of both in one order."""
 
-    products: Path  # Parquet
+    folder: Path  # of the generation
     index: AnnIndex
 
     @classmethod
@@ -36,9 +35,7 @@ class VectorTable:
         Raises:
             DamagedError: its index cannot be read.
         """
-        path = generation.folder / "index.faiss"
-        index = AnnIndex.open(path, row_count=generation.product_count, dim=generation.dim)
-        return cls(generation.folder / "products.parquet", index)
+        return cls(generation.folder, AnnIndex.of(generation))
 
     @cached_property
     def columns(self) -> pa.Schema:
@@ -47,10 +44,8 @@ class VectorTable:
         Raises:
             DamagedError: the file cannot be read.
         """
-        try:
-            return pq.read_schema(self.products)
-        except (OSError, pa.ArrowException) as error:
-            raise DamagedError(f"{self.products}: cannot be read ({error}).") from error
+        with open_products(self.folder) as file:
+            return file.schema_arrow
 
     @property
     def schema(self) -> pa.Schema:
@@ -63,12 +58,8 @@ class VectorTable:
         Raises:
             DamagedError: the file cannot be read to its end.
         """
-        path = self.products
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as reader:
-                yield from reader.iter_batches(BATCH_ROWS)
-        except (OSError, pa.ArrowException) as error:
-            raise DamagedError(f"{path}: cannot be read to its end ({error}).") from error
+        with open_products(self.folder) as file:
+            yield from file.iter_batches(BATCH_ROWS)
 
     def batches_and_vectors(self) -> Iterator[tuple[pa.RecordBatch, Vectors]]:
         """The same, with the vectors `(n, dim)` of each batch."""

@@ -18,11 +18,11 @@ from prodmatch.histories.log import (
     LogReport,
     LogSettings,
     read_part,
-    read_product_ids,
     split_log,
 )
 from prodmatch.histories.tastes import Recommender
 from prodmatch.search.searcher import Searcher
+from prodmatch.storage.product_file import read_column
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def learn(
     Raises:
         QueryError: as `split_log`.
     """
-    ids = read_product_ids(searcher.generation.folder)
+    ids = read_column(searcher.generation.folder, "product_id").combine_chunks()
     parts, report = split_log(log, ids, scratch, settings)
     counter, left_out = CoViewCounter(scratch, searcher.ann.row_count), []
     for part in parts:

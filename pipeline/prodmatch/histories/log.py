@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, parse_records
-from prodmatch.errors import CatalogueError, DamagedError, QueryError
+from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
 from prodmatch.storage.atomic import new_scratch_file
 
@@ -118,8 +118,7 @@ def split_log(
     Args:
         path: a Parquet file or a directory of them, or CSV or JSON lines, with `user`,
             `product_id` and, where there are any, `time` (timestamps, ISO 8601, or seconds and
-            parts of them) and
-            `event`. Rows without a time are the oldest, in the order of the file.
+            parts of them) and `event`. Rows without a time are the oldest, in the file's order.
         product_ids: of the index, row by row.
         scratch: a directory for the parts.
         settings: how events count.
@@ -310,16 +309,3 @@ def _check_times(column: pa.ChunkedArray, report: LogReport) -> Seconds:
         )
     report.unread_times += Counter(unread)
     return seconds
-
-
-def read_product_ids(generation: Path) -> pa.Array:
-    """The ids of a generation's products, row by row.
-
-    Raises:
-        DamagedError: they cannot be read.
-    """
-    path = generation / "products.parquet"
-    try:
-        return pq.read_table(path, columns=["product_id"])["product_id"].combine_chunks()
-    except (pa.ArrowException, OSError) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}).") from error

@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
-from prodmatch.embedding.nights.moved_values import codes_of
 from prodmatch.embedding.nights.number_changes import Mask, Numbers
 from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of, thinned
 from prodmatch.morning.snapshot import Rows
+from prodmatch.storage.arrow import as_codes, as_mask
 from prodmatch.storage.vectors import Vectors
 
 SAME_PICTURE = 0.98  # cosine of pictures that show the same
@@ -93,17 +93,16 @@ def _varied(before: Rows, after: Rows) -> Mask:
 
 
 def _matches(texts: list[str], pattern: str) -> Mask:
-    found = pc.match_substring_regex(pa.array(texts, pa.string()), pattern)
-    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+    return as_mask(pc.match_substring_regex(pa.array(texts, pa.string()), pattern))
 
 
 def _pictures(pair: Pair) -> Iterator[Signal]:
     last, tonight = pair.last.night.image_keys, pair.tonight.night.image_keys
-    lost = _valid(last)[pair.before] & ~_valid(tonight)[pair.after]
+    lost = as_mask(last.is_valid())[pair.before] & ~as_mask(tonight.is_valid())[pair.after]
     yield Signal("lost", "picture", "have none any more", pair.after[lost])
     if not pair.same_model:
         return
-    codes = codes_of(pa.concat_arrays([last, tonight]))
+    codes = as_codes(pa.concat_arrays([last, tonight]))
     old, new = codes[: len(last)], codes[len(last) :]
     values = Values(
         "picture",
@@ -126,12 +125,12 @@ def _pictures(pair: Pair) -> Iterator[Signal]:
 
 def _repeated_pictures(pair: Pair) -> Rows:
     """New pictures that many products of different texts have, each of which had its own."""
-    there = _valid(pair.tonight.night.image_keys)[pair.after]
+    there = as_mask(pair.tonight.night.image_keys.is_valid())[pair.after]
     stayed = np.flatnonzero(pair.new_pictures | (np.isnan(pair.shift.image) & there))
     rows = np.concatenate([pair.after[stayed], pair.added])
     old = np.concatenate([pair.before[stayed], np.full(len(pair.added), -1)])
     rows, old = thinned(rows, MOST_COMPARED), thinned(old, MOST_COMPARED)
-    texts = codes_of(pair.tonight.night.text_keys)[rows]
+    texts = as_codes(pair.tonight.night.text_keys)[rows]
     now = _repeats(pair.tonight.vectors.parts(rows)[1])
     known = np.flatnonzero(old >= 0)
     before = np.zeros_like(now)
@@ -139,10 +138,6 @@ def _repeated_pictures(pair: Pair) -> Rows:
     new = now & ~before & (texts[:, None] != texts[None])
     found: Rows = rows[new.sum(axis=1) >= FEWEST_REPEATED - 1]
     return found
-
-
-def _valid(keys: pa.Array) -> Mask:
-    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _repeats(images: Vectors) -> Mask:

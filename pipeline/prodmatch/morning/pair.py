@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.nights.moved_values import codes_of
 from prodmatch.embedding.nights.number_changes import Mask, Numbers
 from prodmatch.morning.snapshot import Rows, Snapshot, blocks
+from prodmatch.storage.arrow import as_codes, as_mask, as_rows, find_rows
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with
@@ -86,7 +86,7 @@ class Pair:
         """Text and picture of each product of both as one code; -1 where one of them is missing."""
         nights = (self.last.night, self.tonight.night)
         found = [_contents(each.text_keys, each.image_keys) for each in nights]
-        codes = codes_of(pa.concat_arrays(found))
+        codes = as_codes(pa.concat_arrays(found))
         return codes[: len(self.last)], codes[len(self.last) :]
 
     @cached_property
@@ -135,7 +135,7 @@ class Pair:
     def _code(self, name: str) -> Values:
         columns = [_filled_texts(snapshot, name) for snapshot in (self.last, self.tonight)]
         coded = pa.concat_arrays(columns).dictionary_encode()
-        codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        codes = as_rows(coded.indices)
         last, tonight = codes[: len(self.last)], codes[len(self.last) :]
         texts = coded.dictionary.to_pylist()
         return Values(name, last, tonight, texts, last[self.before], tonight[self.after])
@@ -160,7 +160,7 @@ class Pair:
         if old is None or new is None:
             return self.new_texts | self.new_pictures
         differ = pc.not_equal(old.take(pa.array(self.before)), new.take(pa.array(self.after)))
-        mask = np.asarray(differ.to_numpy(zero_copy_only=False), np.bool_)
+        mask = as_mask(differ)
         return mask | self.new_pictures if self.same_model else mask
 
     @cached_property
@@ -183,8 +183,7 @@ class Pair:
 
 def pair_snapshots(last: Snapshot, tonight: Snapshot) -> Pair:
     """The products of both, found by their ids."""
-    found = pc.index_in(tonight.night.product_ids, value_set=last.night.product_ids)
-    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = find_rows(tonight.night.product_ids, last.night.product_ids)
     after = np.flatnonzero(rows >= 0)
     before = rows[after]
     pair = Pair(last, tonight, before, after)
@@ -201,7 +200,7 @@ def _unified(last: pa.Array, tonight: pa.Array, before: Rows, after: Rows) -> pa
     sources = np.full(len(tonight), -1, np.int64)
     sources[after] = before
     old = last.take(pa.array(np.maximum(sources, 0))) if len(last) else tonight
-    is_same = pa.array((sources >= 0) & old.is_valid().to_numpy(zero_copy_only=False))
+    is_same = pa.array((sources >= 0) & as_mask(old.is_valid()))
     return pc.if_else(pc.and_(is_same, tonight.is_valid()), old, tonight)
 
 

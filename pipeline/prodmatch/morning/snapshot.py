@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from prodmatch.embedding.nights.night_columns import ContentKeys, Night, published_night
 from prodmatch.errors import DamagedError
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.features import KEY, content_key
 from prodmatch.storage.generations import Generation, advise_instead_of
+from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 Rows = npt.NDArray[np.int64]
@@ -96,9 +96,8 @@ def read_snapshot(generation: Generation) -> Snapshot:
         DamagedError: a file of it cannot be read.
     """
     folder, count = generation.folder, generation.product_count
-    ann = AnnIndex.open(folder / "index.faiss", row_count=count, dim=generation.dim)
-    products = _read_products(folder / "products.parquet", count)
-    vectors = ProductVectors(ann, np.arange(count))
+    products = _read_products(folder, count)
+    vectors = ProductVectors(AnnIndex.of(generation), np.arange(count))
     model = str(generation.manifest["model_fingerprint"])
     return make_snapshot(generation.number, model, products, vectors)
 
@@ -119,16 +118,13 @@ def make_snapshot(number: int, model: str, products: pa.Table, vectors: ProductV
     return Snapshot(number, model, products, vectors, night)
 
 
-def _read_products(path: Path, count: int) -> pa.Table:
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        advice = advise_instead_of(path.parent)
-        raise DamagedError(f"{path}: cannot be read ({error}). {advice}") from error
+def _read_products(folder: Path, count: int) -> pa.Table:
+    with open_products(folder) as file:
+        table = file.read()
     if table.num_rows != count:
         raise DamagedError(
-            f"{path}: holds {table.num_rows} products; the manifest says {count}. "
-            f"{advise_instead_of(path.parent)}"
+            f"{folder}: holds {table.num_rows} products; the manifest says {count}. "
+            f"{advise_instead_of(folder)}"
         )
     return table
 

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from prodmatch.errors import DamagedError
+from prodmatch.storage.product_file import read_column
 
 Rows = npt.NDArray[np.int64]
 NO_VALUE = -1
@@ -65,17 +64,13 @@ class ColumnCodes:
         return np.where(codes == NO_VALUE, np.nan, ranks)
 
 
-def read_codes(path: Path, name: str) -> ColumnCodes:
+def read_codes(folder: Path, name: str) -> ColumnCodes:
     """The codes of a column of a generation's `products.parquet`.
 
     Raises:
         DamagedError: the file cannot be read, or has no such column.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            column = file.read(columns=[name])[name]
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise DamagedError(f"{path}: column {name!r} cannot be read ({error}).") from error
+    column = read_column(folder, name)
     if pa.types.is_string(column.type):
         column = column.cast(pa.large_string())  # of one chunk, which may be over 2 GB
     elif pa.types.is_floating(column.type):  # SQLite keeps NaN as no value, and has one zero

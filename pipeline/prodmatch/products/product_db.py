@@ -186,10 +186,10 @@ class Products:
         """
         from prodmatch.products.column_codes import read_codes  # it loads Arrow
 
-        path = self.path.with_name("products.parquet")
-        found = read_codes(path, name)
+        found = read_codes(self.path.parent, name)
         if len(found.codes) != self.row_count:
-            raise self._damage(f"has {self.row_count} products, {path.name} {len(found.codes)}")
+            count = len(found.codes)
+            raise self._damage(f"has {self.row_count} products, products.parquet {count}")
         return found
 
     def rows_with(self, words: str) -> npt.NDArray[np.int64]:

@@ -70,7 +70,9 @@ class Ranker:
             also: rows that are candidates in any case.
         """
         encoded = self.encoded
-        matches = match_words(self.products, encoded, within) if encoded.words else None
+        matches = None
+        if encoded.words:
+            matches = self.products.match(encoded.words, within, encoded.expansions)
         found = [near.rows for near in self._search.nearest(count, within)] if self._search else []
         if matches is not None:
             found.append(matches.best(count))
@@ -175,8 +177,3 @@ class Ranker:
             has_words=self.encoded.words is not None,
             has_rare_code=matches is not None and matches.has_rare_code,
         )
-
-
-def match_words(products: Products, encoded: EncodedQuery, within: Rows | None = None) -> Matches:
-    """The rows that contain a word of the query, or a synonym of it."""
-    return products.match(encoded.words or "", within, encoded.expansions)

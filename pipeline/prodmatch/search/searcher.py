@@ -6,7 +6,6 @@ Read `Searcher.answer` first: the whole road is below it, in order.
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from prodmatch.search.encoded_query import (
 )
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
-from prodmatch.search.ranker import Ranker, match_words
+from prodmatch.search.ranker import Ranker
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import split_parts
@@ -55,9 +54,7 @@ class Searcher:
                 f"{advise_instead_of(folder)}"
             )
         self.encoders = encoders
-        self.ann = AnnIndex.open(
-            folder / "index.faiss", row_count=generation.product_count, dim=generation.dim
-        )
+        self.ann = AnnIndex.of(generation)
         self.products = Products.open(folder / "products.sqlite", generation.product_count)
         self.synonyms = open_generation_synonyms(generation)
         self._encoder = QueryEncoder(encoders, self.products, self.synonyms)
@@ -75,12 +72,7 @@ class Searcher:
     def __enter__(self) -> "Searcher":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def answer(
@@ -155,12 +147,6 @@ class Searcher:
         if isinstance(encoded, QueryError):
             raise encoded
         return encoded
-
-    def find_hits(
-        self, encoded: EncodedQuery, options: SearchOptions, *, query_id: str = "q"
-    ) -> list[Hit]:
-        """The hits of the page."""
-        return self.find_page(encoded, options, query_id=query_id).hits
 
     def find_page(
         self, encoded: EncodedQuery, options: SearchOptions, *, query_id: str = "q"
@@ -266,7 +252,7 @@ class Searcher:
 
     def _match(self, encoded: EncodedQuery) -> Matches:
         """The rows that contain a word of the query, or a synonym of it."""
-        return match_words(self.products, encoded)
+        return self.products.match(encoded.words or "", None, encoded.expansions)
 
     def _hits(self, page: Page, options: SearchOptions, query_id: str) -> list[Hit]:
         """The hits of a page, whose scores are rounded."""

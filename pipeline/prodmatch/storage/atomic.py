@@ -67,19 +67,12 @@ def new_file(path: Path, *, before_naming: Callable[[], None] = lambda: None) ->
     Raises:
         StoreError: the disk is full, read-only or not ours; the old file is untouched.
     """
-    temporary = temporary_name(path)
-    with writing(path):
-        make_directory(path.parent)
-        try:
-            with _create(temporary) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            before_naming()
-            temporary.replace(path)
-            _sync_directory(path.parent)
-        finally:
-            _forget(temporary)
+    with _set_aside(path) as temporary:
+        with _synced(temporary) as file:
+            yield file
+        before_naming()
+        temporary.replace(path)
+        _sync_directory(path.parent)
 
 
 def publish_file(path: Path, content: bytes) -> bool:
@@ -91,21 +84,14 @@ def publish_file(path: Path, content: bytes) -> bool:
     Raises:
         StoreError: the disk is full, read-only or not ours, or its file system has no links.
     """
-    temporary = temporary_name(path)
-    with writing(path):
-        make_directory(path.parent)
+    with _set_aside(path) as temporary:
+        with _synced(temporary) as file:
+            file.write(content)
         try:
-            with _create(temporary) as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                path.hardlink_to(temporary)
-            except FileExistsError:
-                return False
-            _sync_directory(path.parent)
-        finally:
-            _forget(temporary)
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        _sync_directory(path.parent)
     return True
 
 
@@ -119,39 +105,29 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be written, or `path` exists; nothing is left behind.
     """
-    temporary = temporary_name(path)
-    with writing(path):
-        make_directory(path.parent)
+    with _set_aside(path) as temporary:
         temporary.mkdir(0o755)
+        yield temporary
+        for folder, _, names in os.walk(temporary, topdown=False):
+            for name in names:
+                _sync_file(Path(folder) / name)
+            _sync_directory(Path(folder))
+        if path.exists():
+            raise StoreError(f"{path}: exists already; it is never overwritten. Remove it.")
+        temporary.rename(path)
         try:
-            yield temporary
-            for folder, _, names in os.walk(temporary, topdown=False):
-                for name in names:
-                    _sync_file(Path(folder) / name)
-                _sync_directory(Path(folder))
-            if path.exists():
-                raise StoreError(f"{path}: exists already; it is never overwritten. Remove it.")
-            temporary.rename(path)
-            try:
-                _sync_directory(path.parent)
-            except OSError:
-                path.rename(temporary)
-                raise
-        finally:
-            _forget(temporary)
+            _sync_directory(path.parent)
+        except OSError:
+            path.rename(temporary)
+            raise
 
 
 @contextlib.contextmanager
 def scratch_directory(root: Path) -> Iterator[Path]:
     """A directory for work in progress below `root`, removed when the block ends."""
-    path = temporary_name(root / "scratch")
-    with writing(path):
-        make_directory(root)
+    with _set_aside(root / "scratch") as path:
         path.mkdir(0o700)
-        try:
-            yield path
-        finally:
-            _forget(path)
+        yield path
 
 
 @contextlib.contextmanager
@@ -218,12 +194,24 @@ def read_json(path: Path, remedy: str = "Build it again.") -> dict[str, object]:
     if not path.is_file():  # a pipe would be waited for
         raise DamagedError(f"{path}: is missing, or no plain file. {remedy}")
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: cannot be read as JSON ({error}). {remedy}") from error
-    if not isinstance(content, dict):
-        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object. {remedy}")
-    return content
+        return parse_json(path.read_bytes(), str(path), remedy)
+    except OSError as error:
+        raise DamagedError(f"{path}: cannot be read ({error}). {remedy}") from error
+
+
+def parse_json(content: bytes, place: str, remedy: str) -> dict[str, object]:
+    """The JSON object in some bytes; `place` is where they come from, for messages.
+
+    Raises:
+        DamagedError: they are not JSON, or hold something else than an object.
+    """
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{place}: cannot be read as JSON ({error}). {remedy}") from error
+    if not isinstance(found, dict):
+        raise DamagedError(f"{place}: holds a {type(found).__name__}, not an object. {remedy}")
+    return found
 
 
 def list_files(root: Path) -> dict[str, dict[str, object]]:
@@ -340,6 +328,27 @@ def writing(path: Path) -> Iterator[None]:
 def temporary_name(path: Path) -> Path:
     """A name next to `path` that only this call knows, and that readers pass over."""
     return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+
+
+@contextlib.contextmanager
+def _set_aside(path: Path) -> Iterator[Path]:
+    """A name for what is to be called `path`, in its directory; removed when the block ends."""
+    temporary = temporary_name(path)
+    with writing(path):
+        make_directory(path.parent)
+        try:
+            yield temporary
+        finally:
+            _forget(temporary)
+
+
+@contextlib.contextmanager
+def _synced(path: Path) -> Iterator[BinaryIO]:
+    """A new file, which is on disk when the block ends."""
+    with _create(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _create(path: Path) -> BinaryIO:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
+from prodmatch.storage.arrow import find_rows
 from prodmatch.storage.atomic import new_file, publish_file
 from prodmatch.storage.locks import first_shard_number
 from prodmatch.storage.vectors import Vectors
@@ -117,8 +117,7 @@ class FeatureStore:
         start = 0
         for shard in self.shards():
             fine = np.array([error is None for error in shard.errors])
-            found = pc.fill_null(pc.index_in(keys, value_set=shard.keys), -1)
-            inside = found.to_numpy(zero_copy_only=False)
+            inside = find_rows(keys, shard.keys)
             hit = (inside >= 0) & fine[np.maximum(inside, 0)] & (indices < 0)  # of equals the first
             needed, back = np.unique(inside[hit], return_inverse=True)
             parts.append(shard.vectors[needed].astype(np.float32))

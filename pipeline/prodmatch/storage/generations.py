@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
-from prodmatch.storage.atomic import (
-    check_files,
-    list_files,
-    new_directory,
-    write_json,
-)
+from prodmatch.storage.atomic import check_files, list_files, new_directory, write_json
 from prodmatch.storage.locks import lock_store
 from prodmatch.storage.manifests import Named, Pointer, read_manifest
 from prodmatch.storage.settings import ensure_exists
@@ -257,9 +252,7 @@ def _advise(root: Path, number: int, read: Callable[[str], Read]) -> Read:
     try:
         return read("")
     except (DamagedError, MismatchError):
-        others = [other for other in generation_numbers(root) if other != number]
-        intact = [other for other in others if _is_intact(root, other)]
-        return read(_remedy(intact, number))
+        return read(advise_instead_of(root / f"{number:06d}"))
 
 
 def advise_instead_of(folder: Path) -> str:
@@ -267,7 +260,7 @@ def advise_instead_of(folder: Path) -> str:
     if not folder.name.isdigit():
         return PUBLISH
     root, number = folder.parent, int(folder.name)
-    others = (other for other in generation_numbers(root) if other != number)
+    others = [other for other in generation_numbers(root) if other != number]
     return _remedy([other for other in others if _is_intact(root, other)], number)
 
 

@@ -33,14 +33,25 @@ def read_manifest(path: Path, version: int, shape: Shape, remedy: str) -> dict[s
         DamagedError: it is missing, is not JSON, or lacks a field.
     """
     content = read_json(path, remedy)
+    check_format(path, content, version, remedy)
+    check_shape(path, content, shape, remedy)
+    return content
+
+
+def check_format(
+    path: Path | str, content: Mapping[str, object], version: int, remedy: str
+) -> None:
+    """Raise unless the field `format` is of this version.
+
+    Raises:
+        MismatchError: another version of prodmatch wrote it, or another program.
+    """
     found = content.get("format")
     if found != version or isinstance(found, bool):
         raise MismatchError(
             f"{path}: 'format' is {found!r}, not {version}: another version of prodmatch wrote "
             f"it, or another program. {remedy}"
         )
-    check_shape(path, content, shape, remedy)
-    return content
 
 
 def check_shape(path: Path | str, content: Mapping[str, object], shape: Shape, remedy: str) -> None:

@@ -49,17 +49,17 @@ def blank_missing_parts(vectors: Vectors) -> Vectors:
     return np.where(lengths < SHORTEST_PART, np.float32(0), parts).reshape(vectors.shape)
 
 
-def check_unit(vectors: Vectors, origin: str) -> None:
-    """Raise unless every row of `(n, dim)` is finite and of unit length within 1e-3.
+def check_unit(vectors: Vectors) -> None:
+    """Raise unless every row of embeddings `(n, dim)` is finite and of unit length within 1e-3.
 
     Raises:
-        ProdmatchError: names `origin` and the first row that is wrong.
+        ProdmatchError: names the first row that is wrong.
     """
     norms = np.linalg.norm(vectors, axis=-1)
     wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= 1e-3))  # NaN compares false, so it is caught
     if wrong.size:
         row = int(wrong[0])
         raise ProdmatchError(
-            f"{origin}: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
-            "Rebuild it with 'prodmatch embed'."
+            f"embeddings: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
+            "Rebuild them with 'prodmatch embed'."
         )

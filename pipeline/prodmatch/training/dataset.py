@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError
+from prodmatch.storage.arrow import as_mask, find_rows
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.labels import FEWEST_LABELS, Label
 from prodmatch.training.trainer import Examples
@@ -58,10 +58,7 @@ def read_pairs_dataset(plan: FeaturePlan, name: str) -> PairSet:
         ModelError: fewer than fifty distinct texts have a picture; names the catalogue.
     """
     scan = plan.scan
-    both = np.flatnonzero(
-        scan.text_keys.is_valid().to_numpy(zero_copy_only=False)
-        & scan.image_keys.is_valid().to_numpy(zero_copy_only=False)
-    )
+    both = np.flatnonzero(as_mask(scan.text_keys.is_valid()) & as_mask(scan.image_keys.is_valid()))
     positions = both[:: max(1, -(-len(both) // MOST_PAIRS))]
     text_keys, image_keys = (
         keys.take(pa.array(positions)) for keys in (scan.text_keys, scan.image_keys)
@@ -91,21 +88,21 @@ def read_labelled_dataset(
     """
     scan = plan.scan
     ids = pa.array([label.product_id for label in labels])
-    found = pc.index_in(ids, value_set=scan.product_ids)
+    products = find_rows(ids, scan.product_ids)
+    found = pa.array(products, mask=products < 0)
     queries = list(dict.fromkeys(label.query for label in labels))
     features = encoder.encode(queries, query=True)
     number = {query: row for row, query in enumerate(queries)}
     query_rows = np.array([number[label.query] for label in labels])
     text, text_fine = plan.texts.take(scan.text_keys.take(found))
     image, image_fine = plan.images.take(scan.image_keys.take(found))
-    fine = text_fine & image_fine & found.is_valid().to_numpy(zero_copy_only=False)
+    fine = text_fine & image_fine & (products >= 0)
     values = np.array([label.label for label in labels], np.float32)
     if (values[fine] > 0).sum() < FEWEST_LABELS:
         raise ModelError(
             f"{path}: only {int((values[fine] > 0).sum())} labels above 0 are of products "
             f"of the catalogue with text and picture; {FEWEST_LABELS} are needed. Compare the ids."
         )
-    products = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     examples = Examples(features[query_rows], text, image, values, query_rows, products, text_share)
     return examples.take(fine)
 

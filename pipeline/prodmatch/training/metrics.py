@@ -1,6 +1,6 @@
 """Figures of a training: recall of held-out pairs, and a probability fitted on held-out queries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ def draw_queries(texts: Sequence[str], seed: int = 0) -> list[str]:
 
 
 def fit_calibration(
-    products: HeldOut, queries: Sequence[str], vectors: Vectors, weights: tuple[float, float]
+    products: HeldOut, queries: Sequence[str], vectors: Vectors, weights: Mapping[str, float]
 ) -> Calibrated:
     """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
 
@@ -81,9 +81,9 @@ def fit_calibration(
         products: what is searched.
         queries: one for each product, as `draw_queries` gives them.
         vectors: `(n, dim)` unit rows of the queries.
-        weights: of the text and of the picture.
+        weights: of the signals; those of words do not count.
     """
-    share = weights[0] / max(sum(weights), 1e-9)
+    share = weights["text"] / max(weights["text"] + weights["image"], 1e-9)
     words_of_product = [frozenset(words_of(text)) for text in products.texts]
     rng = np.random.default_rng(0)
     cosines, matches = [], []

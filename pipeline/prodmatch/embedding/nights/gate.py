@@ -29,6 +29,7 @@ from prodmatch.embedding.nights.value_changes import (
     take_rows,
 )
 from prodmatch.lexical.prices.currencies import may_be
+from prodmatch.storage.arrow import as_mask, find_rows
 
 Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
@@ -140,8 +141,7 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
 
 
 def _pair(last: Night, tonight: Night) -> _Pair:
-    found = pc.index_in(tonight.product_ids, value_set=last.product_ids)
-    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = find_rows(tonight.product_ids, last.product_ids)
     after = np.flatnonzero(rows >= 0)
     return _Pair(last, tonight, rows[after], after)
 
@@ -164,7 +164,8 @@ def _unusable_images(last: Night | None, tonight: Night, limits: GateLimits) -> 
 
 def _unusable_share(night: Night) -> float:
     unusable = sum(night.images_unusable.values())
-    return unusable / max(1, unusable + int(_valid(night.image_keys).sum()))
+    usable: int = len(night.image_keys) - night.image_keys.null_count
+    return unusable / max(1, unusable + usable)
 
 
 def _empty_parts(tonight: Night) -> Iterator[_Finding]:
@@ -361,7 +362,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         ("picture", pair.last.image_keys, pair.tonight.image_keys),
     ):
         old, new = before.take(pa.array(pair.before)), after.take(pa.array(pair.after))
-        had, has = _valid(old), _valid(new)
+        had, has = as_mask(old.is_valid()), as_mask(new.is_valid())
         without = had & ~has
         if without.any():
             parts.append(f"{without.sum()} have no {name} any more")
@@ -376,7 +377,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
             if moved.any():
                 parts.append(f"{moved.sum()} have the {name} that another product had")
             lost |= duplicates | moved
-            changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
+            changed = as_mask(pc.not_equal(old, new))
             if total and changed.sum() / total > HALF:
                 yield _Finding(False, f"the {name} of {changed.sum()} of {total} products is new")
     if not lost.any():
@@ -388,10 +389,6 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     refused = bool(lost.sum() / total > limits.max_lost)
     limit = f", more than `max_lost={limits.max_lost:g}` allows" if refused else ""
     yield _Finding(refused, text + limit)
-
-
-def _valid(keys: pa.Array) -> Mask:
-    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _names(ids: pa.Array) -> list[str]:

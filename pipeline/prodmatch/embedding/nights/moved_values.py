@@ -14,6 +14,7 @@ from prodmatch.embedding.nights.number_changes import (
     NumberChange,
     likely_cause,
 )
+from prodmatch.storage.arrow import as_codes, as_mask, as_rows, find_rows
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -36,29 +37,21 @@ def moved_contents(last: pa.Array, before: Rows, new: pa.Array) -> Mask:
         new: `(n,)` tonight's keys of the same products.
     """
     coded = last.dictionary_encode()
-    codes = np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
+    codes = as_rows(coded.indices)
     counts = np.bincount(codes[codes >= 0], minlength=len(coded.dictionary) + 1)
-    found = pc.fill_null(pc.index_in(new, value_set=coded.dictionary), -1)
-    now = np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
-    now = np.where(new.is_valid().to_numpy(zero_copy_only=False), now, -1)
+    now = np.where(as_mask(new.is_valid()), find_rows(new, coded.dictionary), -1)
     return np.asarray((now >= 0) & (now != codes[before]) & (counts[now] == 1), np.bool_)
 
 
 def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
     """Rows whose content is another one now, which rows of other contents have got as well."""
-    before, after = codes_of(old), codes_of(new)
+    before, after = as_codes(old), as_codes(new)
     both = (before >= 0) & (after >= 0)
     pairs = np.unique(np.stack([after[both], before[both]]), axis=1)  # (2, distinct)
     sources = np.bincount(pairs[0], minlength=len(new) + 1)  # of each content of tonight
-    changed = pc.fill_null(pc.not_equal(old, new), False).to_numpy(zero_copy_only=False)
+    changed = as_mask(pc.not_equal(old, new))
     duplicates: Mask = both & changed & (sources[after] > 1)
     return duplicates
-
-
-def codes_of(keys: pa.Array) -> Rows:
-    """A number for each key, equal for equal keys; -1 for null."""
-    indices = pc.fill_null(keys.dictionary_encode().indices, -1)
-    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64)
 
 
 def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> list[NumberChange]:
@@ -75,7 +68,7 @@ def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> 
     moved = [name for name in _of_one_type(before, after) if _has_moved(before[name], after[name])]
     found = []
     for name in moved:
-        differ = _differ(before[name], after[name])
+        differ = as_mask(pc.not_equal(before[name], after[name]))
         examples = ", ".join(
             f"{id_of(row)!r} {_shown(before[name][row])} -> {_shown(after[name][row])}"
             for row in np.flatnonzero(differ)[:SHOWN].tolist()
@@ -95,7 +88,7 @@ def _of_one_type(before: Columns, after: Columns) -> list[str]:
 
 
 def _has_moved(before: pa.Array, after: pa.Array) -> bool:
-    differ = _differ(before, after)
+    differ = as_mask(pc.not_equal(before, after))
     total = len(differ)
     if total < 2 * FEWEST or differ.mean() <= MOVED:
         return False
@@ -155,11 +148,6 @@ def find_filled(before: Columns, after: Columns) -> Iterator[str]:
             f"column {name!r} is {_shown(value)} for {most} of {len(new)} products that had no "
             "value: does it stand for none?"
         )
-
-
-def _differ(one: pa.Array, other: pa.Array) -> Mask:
-    differ = pc.fill_null(pc.not_equal(one, other), False).to_numpy(zero_copy_only=False)
-    return np.asarray(differ, np.bool_)
 
 
 def _shown(value: pa.Scalar) -> str:

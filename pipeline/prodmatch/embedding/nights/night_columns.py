@@ -78,11 +78,7 @@ def published_night(products: pa.Table, keys: ContentKeys | None = None) -> Nigh
         text_keys=null_unless(has_text, own if keys is None else keys.texts),
         image_keys=null_unless(has_image, own if keys is None else keys.images),
         types=types,
-        filled=values.filled,
-        numbers=values.numbers,
-        amounts=values.amounts,
-        common=values.common,
-        labels=values.labels,
+        **vars(values),
         has_images=bool(pc.any(has_image).as_py()),
         row_digests=None if keys is None else keys.rows,
     )
@@ -100,7 +96,7 @@ def null_unless(present: Mask | pa.Array, keys: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class ColumnValues:
-    """As `filled`, `numbers`, `amounts`, `common` and `labels` of a night."""
+    """The fields of a night of the same names."""
 
     filled: dict[str, Mask]
     numbers: dict[str, Numbers]

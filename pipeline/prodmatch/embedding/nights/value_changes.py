@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from prodmatch.embedding.nights.night_columns import CommonValue
 from prodmatch.embedding.nights.number_changes import FEWEST, Mask
+from prodmatch.storage.arrow import as_mask
 
 NEARLY_ALL = 0.9  # of the values are one: the column has one value
 MANY = 0.5  # where the commonest is in no more, there are many
@@ -101,14 +102,11 @@ def find_recoded(before: Values, after: Values, id_of: Callable[[int], str]) -> 
 
 
 def _both(one: pa.Array, other: pa.Array) -> Mask:
-    return np.asarray(
-        pc.and_(one.is_valid(), other.is_valid()).to_numpy(zero_copy_only=False), np.bool_
-    )
+    return as_mask(pc.and_(one.is_valid(), other.is_valid()))
 
 
 def _same(one: pa.Array, other: pa.Array) -> Mask:
-    equal = pc.fill_null(pc.equal(one, other), False)
-    return np.asarray(equal.to_numpy(zero_copy_only=False), np.bool_)
+    return as_mask(pc.equal(one, other))
 
 
 def _differ(one: pa.Array, other: pa.Array) -> Mask:

@@ -3,8 +3,8 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -83,10 +83,12 @@ class Trained:
     Attributes:
         index: the earlier one.
         rows: `(row_count,)` the row in it of the same product; -1 where there is none.
+        described: what its manifest says of the training: the rows, and the lists looked at.
     """
 
     index: AnnIndex
     rows: Rows
+    described: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lists(self) -> Sequence[CodeLists]:

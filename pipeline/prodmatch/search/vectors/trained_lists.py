@@ -2,14 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.search.vectors.code_lists import CodeLists
@@ -20,6 +18,7 @@ from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.atomic import check_files
 from prodmatch.storage.embeddings import Embeddings
 from prodmatch.storage.generations import Generation, open_generation
+from prodmatch.storage.product_file import read_column
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +26,7 @@ MOST_GROWTH = 1.5  # of the number of lists that the rows call for, either way
 KEPT_BREADTH = 2.0  # times the lists that a query looked at when they were trained
 
 
-@dataclass(frozen=True)
-class EarlierLists:
-    """Centroids with what their manifest says of their training: the rows, and lists looked at."""
-
-    trained: Trained
-    lists: Mapping[str, int]
-
-
-def find_trained(store: Path, embeddings: Embeddings, kind: Kind) -> EarlierLists | None:
+def find_trained(store: Path, embeddings: Embeddings, kind: Kind) -> Trained | None:
     """The lists of the published index, where it is of that kind, of this model and as large."""
     if kind != "codes":
         return None
@@ -44,23 +35,23 @@ def find_trained(store: Path, embeddings: Embeddings, kind: Kind) -> EarlierList
         lists = generation.manifest.get("trained")
         if not isinstance(lists, dict) or not _fits(generation, embeddings):
             return None
-        names = [
-            name for name in generation.files if name.startswith(("index.", "products.parquet"))
-        ]
-        files = {name: generation.files[name] for name in names}
+        files = {
+            name: entry
+            for name, entry in generation.files.items()
+            if name.startswith(("index.", "products.parquet"))
+        }
         check_files(generation.folder, files, digests=True)
-        count, dim = generation.product_count, int(str(generation.manifest["dim"]))
-        index = AnnIndex.open(generation.folder / "index.faiss", row_count=count, dim=dim)
+        index = AnnIndex.of(generation)
     except (DamagedError, MismatchError, StoreError) as error:
         logger.debug("no lists are taken over: %s", error)
         return None
     if index.lists is None or not _serves(index.lists, embeddings):
         return None
-    ids = pq.read_table(generation.folder / "products.parquet", columns=["product_id"])
+    ids = read_column(generation.folder, "product_id")
     names = pa.chunked_array([batch["product_id"] for batch in embeddings.batches(["product_id"])])
-    found = pc.index_in(names, value_set=ids["product_id"])
+    found = pc.index_in(names, value_set=ids)
     rows = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-    return EarlierLists(Trained(index, rows), cast(Mapping[str, int], lists))
+    return Trained(index, rows, cast(Mapping[str, int], lists))
 
 
 def _fits(generation: Generation, embeddings: Embeddings) -> bool:
@@ -83,8 +74,8 @@ def _serves(parts: Sequence[CodeLists], embeddings: Embeddings) -> bool:
     return True
 
 
-def is_drifted(index: AnnIndex, earlier: EarlierLists) -> bool:
+def is_drifted(index: AnnIndex, earlier: Trained) -> bool:
     """Whether a query must look at so many more of the lists now that new ones pay."""
-    before = [earlier.lists[name] for name in PARTS]
+    before = [earlier.described[name] for name in PARTS]
     pairs = zip(index.breadths, before, strict=True)
     return any(now > KEPT_BREADTH * then for now, then in pairs)

@@ -15,6 +15,7 @@ from prodmatch.search.vectors.half_vectors import is_half
 from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours, ordered, recall_at
 from prodmatch.search.vectors.part_lists import PartLists, row_bits
 from prodmatch.storage.atomic import new_file
+from prodmatch.storage.generations import Generation
 from prodmatch.storage.vectors import Vectors, blank_missing_parts, split_parts
 
 Flags = npt.NDArray[np.bool_]
@@ -185,6 +186,16 @@ class AnnIndex:
                 f"metric {found[3]}."
             )
         return cls(index, PartLists(path, row_count, dim) if is_half(index) else None)
+
+    @classmethod
+    def of(cls, generation: Generation) -> "AnnIndex":
+        """That of a generation.
+
+        Raises:
+            DamagedError: as `open`.
+        """
+        path = generation.folder / "index.faiss"
+        return cls.open(path, row_count=generation.product_count, dim=generation.dim)
 
     def _check(self, queries: Vectors) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.dim:

@@ -9,16 +9,16 @@ PLACE/
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.errors import DamagedError
+from prodmatch.storage.atomic import json_bytes, parse_json
 from prodmatch.storage.generations import FORMAT as MANIFEST_FORMAT
 from prodmatch.storage.generations import SHAPE
-from prodmatch.storage.manifests import check_shape
+from prodmatch.storage.manifests import check_format, check_shape
 from prodmatch.storage.places.remote import RemoteFolder
 
 FORMAT = 1  # of the pointer
@@ -29,6 +29,7 @@ MANIFEST_BYTES = 16 << 20
 MANIFEST = re.compile(r"[0-9]{6,}-[0-9a-f]{16}\.json")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 REMEDY = "Push the generation again."
+SAME_VERSION = "Install that version here too, or push again."
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def write_pointer(number: int, digest: str) -> bytes:
         "manifest": manifest_name(number, digest),
         "manifest_sha256": digest,
     }
-    return json.dumps(pointer, indent=2, sort_keys=True).encode() + b"\n"
+    return json_bytes(pointer)
 
 
 def read_pushed(source: RemoteFolder) -> PushedGeneration:
@@ -84,8 +85,8 @@ def read_pushed(source: RemoteFolder) -> PushedGeneration:
         MismatchError: another version of prodmatch wrote them.
     """
     place = source.at(POINTER)
-    pointer = _parse(source.read(POINTER, POINTER_BYTES), place)
-    _require_format(pointer, FORMAT, place)
+    pointer = parse_json(source.read(POINTER, POINTER_BYTES), place, REMEDY)
+    check_format(place, pointer, FORMAT, SAME_VERSION)
     check_shape(place, pointer, POINTER_SHAPE, REMEDY)
     name = str(pointer["manifest"])
     if not MANIFEST.fullmatch(name):
@@ -94,8 +95,8 @@ def read_pushed(source: RemoteFolder) -> PushedGeneration:
     content = source.read(f"generations/{name}", MANIFEST_BYTES)
     if hashlib.sha256(content).hexdigest() != pointer["manifest_sha256"]:
         raise DamagedError(f"{place}: is not the one that {POINTER} names. {REMEDY}")
-    manifest = _parse(content, place)
-    _require_format(manifest, MANIFEST_FORMAT, place)
+    manifest = parse_json(content, place, REMEDY)
+    check_format(place, manifest, MANIFEST_FORMAT, SAME_VERSION)
     check_shape(place, manifest, SHAPE, REMEDY)
     number = int(str(pointer["generation"]))
     if manifest["generation"] != number:
@@ -111,7 +112,8 @@ def read_manifest_files(source: RemoteFolder, name: str) -> list[ListedFile]:
         DamagedError: it is no manifest.
     """
     place = source.at(f"generations/{name}")
-    return read_listed(_parse(source.read(f"generations/{name}", MANIFEST_BYTES), place), place)
+    content = source.read(f"generations/{name}", MANIFEST_BYTES)
+    return read_listed(parse_json(content, place, REMEDY), place)
 
 
 def read_listed(manifest: Mapping[str, object], place: str) -> list[ListedFile]:
@@ -138,22 +140,3 @@ def _is_plain(name: str) -> bool:
     path = PurePosixPath(name)
     inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
     return inside and name not in ("", ".", "manifest.json") and "\0" not in name
-
-
-def _require_format(content: Mapping[str, object], version: int, place: str) -> None:
-    found = content.get("format")
-    if found != version or isinstance(found, bool):
-        raise MismatchError(
-            f"{place}: 'format' is {found!r}, not {version}: another version of prodmatch wrote "
-            "it, or another program. Install that version here too, or push again."
-        )
-
-
-def _parse(content: bytes, place: str) -> dict[str, object]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{place}: cannot be read as JSON ({error}). {REMEDY}") from error
-    if not isinstance(found, dict):
-        raise DamagedError(f"{place}: holds no JSON object. {REMEDY}")
-    return found
