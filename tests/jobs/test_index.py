@@ -13,8 +13,8 @@ from tiny import save_query_encoders
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
+from prodmatch.search.vectors import code_lists, part_lists
 from prodmatch.search.vectors import index_builder as builder
-from prodmatch.search.vectors import part_lists
 from prodmatch.search.vectors.code_lists import CodeLists
 from prodmatch.search.vectors.index_builder import build_index
 from prodmatch.search.vectors.vector_index import HALF_ERROR, AnnIndex, exact_neighbours, recall_at
@@ -138,6 +138,7 @@ def test_every_row_is_compared_where_codes_find_too_little(
     save_embeddings(store, tiny, collapsed_parts())
     monkeypatch.setattr(builder, "EXACT_ROWS", 100)
     monkeypatch.setattr(part_lists, "FEWEST_RESCORED", 10)
+    monkeypatch.setattr(code_lists, "MOST_RESCORED", 10)
     report = index_embeddings(store)
     assert (report.type, report.recall_at_10) == ("Flat", 1.0)
 

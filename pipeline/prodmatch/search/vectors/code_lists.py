@@ -24,6 +24,8 @@ from prodmatch.storage.vectors import Vectors
 BLOCK_ROWS = 32
 LEVELS = 16  # of a code
 MOST_HEADER = 1 << 16  # bytes
+FEWEST_RESCORED = 300  # rows that codes find are compared by their vectors
+MOST_RESCORED = 2400
 COMPARED = 1.2  # times the lists looked at, that codes find, are compared by their centroids
 TENSORS = {
     "rotation": "F32",
@@ -91,7 +93,7 @@ class Quantizer:
 
 
 class CodeLists:
-    """Open lists of codes; a query looks at `breadth` of them."""
+    """Open lists of codes: a query looks at `breadth` of them and compares `rescored` rows anew."""
 
     def __init__(self, path: Path, row_count: int, dim: int) -> None:
         """Opens a file of them and checks it.
@@ -113,7 +115,7 @@ class CodeLists:
         self._list_codes = cast(npt.NDArray[np.uint8], tensors["list_codes"])
         self._bytes = cast(npt.NDArray[np.uint8], tensors["lists"])
         self._check(dim)
-        self.breadth = 1
+        self.breadth, self.rescored = 1, FEWEST_RESCORED
         self._index = self._open_index(start) if self.quantizer.list_count else None
         self._centroids = self._open_centroids()
 
@@ -196,6 +198,13 @@ class CodeLists:
             return False
         wider = max(self.breadth + 1, self.breadth * 5 // 4)
         self.breadth = min(self.quantizer.list_count, wider)
+        return True
+
+    def rescore_more(self) -> bool:
+        """Compares twice as many rows by their vectors; False where it compares the most."""
+        if self.rescored >= min(MOST_RESCORED, self.row_count):
+            return False
+        self.rescored = min(MOST_RESCORED, self.row_count, 2 * self.rescored)
         return True
 
     def candidates(

@@ -1,19 +1,19 @@
 """Lists of codes of the text parts and of the image parts, with the vectors of all rows."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError
-from prodmatch.search.vectors.code_lists import CodeLists
+from prodmatch.search.vectors.code_lists import FEWEST_RESCORED, CodeLists
 from prodmatch.search.vectors.half_vectors import HalfVectors
 from prodmatch.search.vectors.neighbours import Neighbours, ordered
 from prodmatch.storage.atomic import link_or_copy, read_json, write_json
 from prodmatch.storage.vectors import Vectors, split_parts
 
 RESCORED = 4  # times the wanted rows, that codes find, are compared by their vectors
-FEWEST_RESCORED = 300
 FIRST_LISTS = 16  # that a query looks at, before it is tuned
 PARTS = ("text", "image")
 Rows = npt.NDArray[np.int64]
@@ -35,10 +35,9 @@ class PartLists:
         breadths = _breadths_path(path)
         kept = read_json(breadths) if breadths.exists() else {}
         for name, lists in zip(PARTS, self.parts, strict=True):
-            breadth = kept.get(name, FIRST_LISTS)
-            if type(breadth) is not int or breadth < 1:
-                raise DamagedError(f"{breadths}: {name!r} is {breadth!r}. Build it again.")
-            lists.breadth = min(breadth, max(1, lists.quantizer.list_count))
+            most = max(1, lists.quantizer.list_count)
+            lists.breadth = min(most, _read_count(breadths, kept, name, FIRST_LISTS))
+            lists.rescored = _read_count(breadths, kept, f"{name}_rescored", FEWEST_RESCORED)
 
     @property
     def kind(self) -> str:
@@ -55,10 +54,10 @@ class PartLists:
         row_count = len(self.vectors.rows)
         bits = None if within is None else row_bits(within, row_count)
         share = 1.0 if within is None else len(within) / row_count
-        wanted = max(FEWEST_RESCORED, RESCORED * count)
         found: list[list[npt.NDArray[np.int64]]] = [[] for _ in queries]
         for lists, part in zip(self.parts, split_parts(queries), strict=True):
             chosen = np.flatnonzero(part.any(axis=1))
+            wanted = max(lists.rescored, RESCORED * count)
             near = lists.candidates(part[chosen], wanted, bits, share)
             for query, rows in zip(chosen.tolist(), near, strict=True):
                 found[query].append(rows)
@@ -81,13 +80,23 @@ class PartLists:
         link_or_copy(self._path, path)
         for name in PARTS:
             link_or_copy(lists_path(self._path, name), lists_path(path, name))
-        breadths = {name: each.breadth for name, each in zip(PARTS, self.parts, strict=True)}
-        write_json(_breadths_path(path), breadths)
+        pairs = list(zip(PARTS, self.parts, strict=True))
+        breadths = {name: each.breadth for name, each in pairs}
+        rescored = {f"{name}_rescored": each.rescored for name, each in pairs}
+        write_json(_breadths_path(path), breadths | rescored)
 
 
 def lists_path(path: Path, part: str) -> Path:
     """Where the lists of a part are that belong to an index in a file of FAISS's."""
     return path.with_name(f"{path.stem}.{part}.safetensors")
+
+
+def _read_count(path: Path, kept: Mapping[str, object], name: str, default: int) -> int:
+    """A number of the file that says how much a query looks at."""
+    found = kept.get(name, default)
+    if type(found) is not int or found < 1:
+        raise DamagedError(f"{path}: {name!r} is {found!r}. Build it again.")
+    return found
 
 
 def _breadths_path(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import faiss
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.search.vectors.code_lists import CodeLists
 from prodmatch.search.vectors.half_vectors import is_half
+from prodmatch.search.vectors.list_tuning import tune_lists
 from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours, ordered, recall_at
 from prodmatch.search.vectors.part_lists import PartLists, row_bits
 from prodmatch.storage.atomic import new_file
@@ -73,17 +74,13 @@ class AnnIndex:
         self._index.hnsw.efSearch = min(self.row_count, max(breadth + 1, breadth * 3 // 2))
         return True
 
-    def tunings(self, queries: Vectors) -> list[tuple[Flags, Callable[[], bool]]]:
-        """Which of `(n, dim)` queries tell whether more must be looked at, and what does so."""
+    def tunings(self, queries: Vectors) -> list[tuple[Flags, Sequence[CodeLists]]]:
+        """Which of `(n, dim)` queries tell whether more must be looked at, and in which lists."""
         if self.lists is None:
-            return [(np.ones(len(queries), np.bool_), self.widen)]
+            return [(np.ones(len(queries), np.bool_), ())]
         text, image = (np.asarray(part.any(axis=1)) for part in split_parts(queries))
         first, second = self.lists
-        return [
-            (text & ~image, first.widen),
-            (image & ~text, second.widen),
-            (text & image, self.widen),
-        ]
+        return [(text & ~image, (first,)), (image & ~text, (second,)), (text & image, self.lists)]
 
     @property
     def follows_links(self) -> bool:
@@ -241,10 +238,17 @@ def tune_index(
             Neighbours(near.rows[near.scores > 0], near.scores[near.scores > 0]) for near in truth
         ]
     error = HALF_ERROR if index.is_coded else 0.0
-    for ours, widen in index.tunings(tuning):
+    for ours, lists in index.tunings(tuning):
         those, near = tuning[ours], list(itertools.compress(truth, ours))
-        while recall_at(index.search(those, count), near, error) < wanted and widen():
-            pass
+
+        def recall(those: Vectors = those, near: list[Neighbours] = near) -> float:
+            return recall_at(index.search(those, count), near, error)
+
+        if lists:
+            tune_lists(lists, recall, wanted)
+        else:
+            while recall() < wanted and index.widen():
+                pass
     found = index.search(measuring, count)
     if index.is_coded:
         found = _true_scores(read(), measuring, found)
