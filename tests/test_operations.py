@@ -102,7 +102,13 @@ def test_the_file_of_options_in_the_documents_is_one(tmp_path: Path) -> None:
     assert query is not None
     context = click.Context(query, info_name="query", parent=CONTEXT)
     found = read_defaults(tmp_path / "prodmatch.toml", context)
-    assert found == {"store": "catalogue-store", "log_format": "json", "top": 20}
+    assert found == {
+        "store": "catalogue-store",
+        "log_format": "json",
+        "top": 20,
+        "facets": "brand,colour",
+        "boost": "popularity=0.1",
+    }
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

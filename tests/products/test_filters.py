@@ -71,7 +71,7 @@ def opened(
 
 
 def ask(opened: Searcher, encoded: EncodedQuery, options: SearchOptions) -> list[Hit]:
-    return opened.find_hits(encoded, options)
+    return opened.find_page(encoded, options).hits
 
 
 def bucket_of(opened: Searcher) -> np.ndarray:

@@ -48,10 +48,10 @@ def test_a_product_scores_alike_on_every_page(
     opened: Searcher, seed: int, options: SearchOptions, make_query: Callable[..., EncodedQuery]
 ) -> None:
     query = make_query(opened, seed)
-    whole = opened.find_hits(query, SearchOptions(top=COUNT, weights=WEIGHTS))
+    whole = opened.find_page(query, SearchOptions(top=COUNT, weights=WEIGHTS)).hits
     scores = {hit.product_id: hit.score for hit in whole}
     options = replace(options, weights=WEIGHTS, top=300)
-    hits = opened.find_hits(query, options)
+    hits = opened.find_page(query, options).hits
     assert hits
     for hit in hits:
         assert hit.score - (hit.boost or 0) == pytest.approx(scores[hit.product_id], abs=2e-6)
@@ -59,7 +59,7 @@ def test_a_product_scores_alike_on_every_page(
 
 def test_the_place_of_a_product_has_the_score_of_the_page(opened: Searcher) -> None:
     query = lamps(opened, 1)
-    for hit in opened.find_hits(query, SearchOptions(top=COUNT))[:: COUNT // 20]:
+    for hit in opened.find_page(query, SearchOptions(top=COUNT)).hits[:: COUNT // 20]:
         row = opened.products.row_of(hit.product_id)
         assert row is not None
         assert opened.place(query, row, SearchOptions()).score == hit.score
@@ -71,14 +71,14 @@ def test_what_shows_the_excluded_is_neither_counted_nor_in_a_group(
     opened: Searcher, seed: int, where: str | None
 ) -> None:
     query, options = lamps_not_blue(opened, seed), SearchOptions(where, top=COUNT, weights=WEIGHTS)
-    hits = opened.find_hits(query, options)
-    said = opened.find_hits(replace(query, without=()), options)
+    hits = opened.find_page(query, options).hits
+    said = opened.find_page(replace(query, without=()), options).hits
     blue = set(opened.products.ids(opened.products.rows_with("blue")))
     assert 0 < len(hits) < len([hit for hit in said if hit.product_id not in blue])
     words = set(opened.products.ids(opened.products.rows_with("red lamp")))
     likely = [hit for hit in hits if hit.probability >= 0.3 or hit.product_id in words]
     assert opened.find_page(query, replace(options, count=True)).match_count == len(likely)
-    for hit in opened.find_hits(query, replace(options, one_per="parent")):
+    for hit in opened.find_page(query, replace(options, one_per="parent")).hits:
         same = [each for each in hits if each.metadata["parent"] == hit.metadata["parent"]]
         assert hit.group_size == len(same)
 

@@ -84,9 +84,9 @@ def test_groups_facets_and_pages_of_a_hundred_searches_equal_brute_force(
     for seed in range(100):
         case = draw_case(rng)
         options = case.options
-        everything = opened.find_hits(
+        everything = opened.find_page(
             encoded(seed), SearchOptions(top=COUNT, weights=options.weights)
-        )
+        ).hits
         assert len(everything) == COUNT
         matching = [
             hit
@@ -141,7 +141,7 @@ def test_what_contains_the_words_or_is_likely_is_counted_in_a_hundred_searches(
         options = replace(case.options, weights={"lexical": 0.4, "text": 0.3, "image": 0.3})
         text = " ".join(rng.choice(words, int(rng.integers(1, 4)), replace=False))
         query = replace(encoded(seed), words=text)
-        everything = opened.find_hits(query, SearchOptions(top=COUNT, weights=options.weights))
+        everything = opened.find_page(query, SearchOptions(top=COUNT, weights=options.weights)).hits
         said = contained(text, opened.products.path.with_name("products.parquet"))
         assert said or text == "zorb"
         if options.min_probability:
@@ -173,11 +173,11 @@ def test_pages_are_disjoint_and_together_one_page(
 ) -> None:
     query = replace(encoded(1), words="red lamp")
     pages = [
-        opened.find_hits(query, replace(options, top=size, offset=size * number))
+        opened.find_page(query, replace(options, top=size, offset=size * number)).hits
         for number in range(4)
     ]
     together = [hit for page in pages for hit in page]
-    whole = opened.find_hits(query, replace(options, top=4 * size))
+    whole = opened.find_page(query, replace(options, top=4 * size)).hits
     assert len(set(ids(together))) == len(together) == len(whole)
     assert set(ids(together)) == set(ids(whole))
     if 4 * size <= 100 or options.diverse:  # of one round
@@ -186,10 +186,12 @@ def test_pages_are_disjoint_and_together_one_page(
 
 
 def test_a_value_that_all_the_nearest_share_leaves_room_for_the_others(opened: Searcher) -> None:
-    hits = opened.find_hits(encoded(2), SearchOptions("brand IS NOT NULL", one_per="brand", top=30))
+    hits = opened.find_page(
+        encoded(2), SearchOptions("brand IS NOT NULL", one_per="brand", top=30)
+    ).hits
     assert len(hits) == len({brand for brand in columns()["brand"] if brand})
-    assert ids(opened.find_hits(encoded(2), SearchOptions(one_per="one"))) == ids(
-        opened.find_hits(encoded(2), SearchOptions(top=1))
+    assert ids(opened.find_page(encoded(2), SearchOptions(one_per="one")).hits) == ids(
+        opened.find_page(encoded(2), SearchOptions(top=1)).hits
     )
 
 
@@ -209,8 +211,8 @@ def test_a_floor_over_more_products_than_are_scored_counts_the_candidates(
 
 def test_no_diversity_changes_nothing(opened: Searcher) -> None:
     for seed in range(5):
-        plain = opened.find_hits(encoded(seed), SearchOptions(top=40))
-        assert opened.find_hits(encoded(seed), SearchOptions(top=40, diverse=0.0)) == plain
+        plain = opened.find_page(encoded(seed), SearchOptions(top=40)).hits
+        assert opened.find_page(encoded(seed), SearchOptions(top=40, diverse=0.0)).hits == plain
 
 
 @pytest.mark.parametrize("diverse", [0.1, 0.5, 1.0])
@@ -240,7 +242,7 @@ def test_diverse_candidates_are_those_of_the_formula(diverse: float) -> None:
 
 def test_diverse_hits_are_less_alike(opened: Searcher) -> None:
     def likeness(diverse: float) -> float:
-        hits = opened.find_hits(encoded(4), SearchOptions(top=10, diverse=diverse))
+        hits = opened.find_page(encoded(4), SearchOptions(top=10, diverse=diverse)).hits
         rows = np.array([opened.products.row_of(hit.product_id) for hit in hits])
         vectors = opened.ann.vectors(rows)
         return float((vectors @ vectors.T).mean())
@@ -253,8 +255,8 @@ def test_a_boost_is_the_rank_among_distinct_values_and_part_of_the_score(
     opened: Searcher, boost: dict[str, float]
 ) -> None:
     query = replace(encoded(6), words="blue mug")
-    plain = opened.find_hits(query, SearchOptions(top=COUNT))
-    hits = opened.find_hits(query, SearchOptions(top=100, boost=boost))
+    plain = opened.find_page(query, SearchOptions(top=COUNT)).hits
+    hits = opened.find_page(query, SearchOptions(top=100, boost=boost)).hits
     values = columns()
     scores = {hit.product_id: hit.score for hit in plain}
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

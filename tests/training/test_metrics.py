@@ -17,10 +17,13 @@ def test_a_probability_is_the_share_that_matches() -> None:
     image = normalise(text + 0.3 * rng.normal(size=text.shape))
     texts = [f"word{number}" for number in range(1000)]
     products = HeldOut(texts, text, image, np.arange(1000))
-    found = fit_calibration(products, texts, text, (0.5, 0.5))
+    weights = {"text": 0.5, "image": 0.5}
+    found = fit_calibration(products, texts, text, weights)
     assert found.ece < 0.01
     assert found.brier < 0.3 * found.base
-    strangers = fit_calibration(products, texts, np.roll(text, 1, axis=0), (0.5, 0.5))
+    strangers = fit_calibration(
+        products, texts, np.roll(text, 1, axis=0), {"text": 0.5, "image": 0.5}
+    )
     assert strangers.brier > 0.9 * strangers.base  # cosines that say nothing
 
 
