@@ -26,6 +26,7 @@ LEVELS = 16  # of a code
 MOST_HEADER = 1 << 16  # bytes
 FEWEST_RESCORED = 300  # rows that codes find are compared by their vectors
 MOST_RESCORED = 2400
+FETCHED_SEARCHES = 10  # of an index just opened, which memory may not hold yet
 COMPARED = 1.2  # times the lists looked at, that codes find, are compared by their centroids
 TENSORS = {
     "rotation": "F32",
@@ -102,7 +103,7 @@ class CodeLists:
             DamagedError: it is no such file, or not of that size and dimension.
         """
         self.path, self.row_count = path, row_count
-        tensors, start = _map_tensors(path)
+        self._mapped, tensors, start = _map_tensors(path)
         self.quantizer = Quantizer(
             cast(Vectors, tensors["rotation"]),
             cast(Vectors, tensors["tops"]),
@@ -116,6 +117,7 @@ class CodeLists:
         self._bytes = cast(npt.NDArray[np.uint8], tensors["lists"])
         self._check(dim)
         self.breadth, self.rescored = 1, FEWEST_RESCORED
+        self._fetched = 0
         self._index = self._open_index(start) if self.quantizer.list_count else None
         self._centroids = self._open_centroids()
 
@@ -158,7 +160,8 @@ class CodeLists:
         lists = faiss.OnDiskInvertedLists(count, chosen.code_bytes, str(self.path))
         lists.read_only, lists.totsize = True, start + len(self._bytes)
         taken = list_bytes(self.sizes, chosen.code_bytes)
-        places = np.stack([self.sizes, padded(self.sizes), start + np.cumsum(taken) - taken], 1)
+        self._ends = start + np.cumsum(taken)
+        places = np.stack([self.sizes, padded(self.sizes), self._ends - taken], 1)
         entries = faiss.OnDiskOneListVector()
         entries.resize(count)
         places = np.ascontiguousarray(places, np.uint64)
@@ -223,6 +226,7 @@ class CodeLists:
         breadth = min(self.quantizer.list_count, math.ceil(self.breadth / share))
         queries = np.ascontiguousarray(queries @ self.quantizer.rotation, np.float32)
         chosen = [self.nearest(query, breadth) for query in queries]
+        self._fetch(np.concatenate([lists for lists, _ in chosen]))
         parameters = faiss.SearchParametersIVF(
             nprobe=breadth, sel=None if within is None else faiss.IDSelectorBitmap(within)
         )
@@ -240,6 +244,14 @@ class CodeLists:
         )
         inside = (found >= 0) & (found < self.row_count)  # FAISS fills up with -1
         return [rows[kept] for rows, kept in zip(found, inside, strict=True)]
+
+    def _fetch(self, lists: Rows) -> None:
+        """Has the lists of the first searches read at once, not page by page as they are needed."""
+        if self._fetched >= FETCHED_SEARCHES:
+            return
+        self._fetched += 1
+        ends = self._ends[lists]
+        fetch(self._mapped, ends - list_bytes(self.sizes[lists], self.quantizer.code_bytes), ends)
 
     def lists_of_rows(self) -> Rows:
         """`(row_count,)`: the list of each row; -1 of those that have no such part."""
@@ -275,8 +287,16 @@ def padded(sizes: Rows) -> Rows:
     return found
 
 
-def _map_tensors(path: Path) -> tuple[dict[str, npt.NDArray[np.generic]], int]:
-    """The tensors of a file, mapped, and where the bytes of the lists begin in it."""
+def fetch(mapped: mmap.mmap, firsts: Rows, ends: Rows) -> None:
+    """Has these bytes of a mapped file read ahead, and waits for none of them."""
+    firsts = firsts // mmap.PAGESIZE * mmap.PAGESIZE
+    for first, length in zip(firsts.tolist(), (ends - firsts).tolist(), strict=True):
+        if length:
+            mapped.madvise(mmap.MADV_WILLNEED, first, length)
+
+
+def _map_tensors(path: Path) -> tuple[mmap.mmap, dict[str, npt.NDArray[np.generic]], int]:
+    """A mapped file, its tensors, and where the bytes of the lists begin in it."""
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -297,4 +317,4 @@ def _map_tensors(path: Path) -> tuple[dict[str, npt.NDArray[np.generic]], int]:
         lists_start = start + header["lists"]["data_offsets"][0]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{path}: cannot be read as lists of an index ({error}).") from error
-    return found, lists_start
+    return mapped, found, lists_start

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError
+from prodmatch.search.vectors.code_lists import FETCHED_SEARCHES, fetch
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.vectors import Vectors
 
@@ -35,6 +36,7 @@ class HalfVectors:
         self._mapped.madvise(mmap.MADV_RANDOM)  # else every row costs the pages around it
         codes = np.frombuffer(self._mapped, np.float16, row_count * dim, len(header))
         self.rows: npt.NDArray[np.float16] = codes.reshape(row_count, dim)
+        self._first, self._fetched = len(header), 0
 
     def take(self, rows: npt.NDArray[np.int64], part: slice = slice(None)) -> Vectors:
         """`(n, dim)` of these rows, or a part of each."""
@@ -47,6 +49,11 @@ class HalfVectors:
 
         FAISS reads half precision in less than half the time that numpy takes to convert it.
         """
+        if self._fetched < FETCHED_SEARCHES:
+            self._fetched += 1
+            length = self.rows.strides[0]
+            firsts = self._first + np.sort(rows) * length
+            fetch(self._mapped, firsts, firsts + length)
         query, codes = query[part], self.rows[:, part][rows]
         index = faiss.IndexScalarQuantizer(len(query), HALF, faiss.METRIC_INNER_PRODUCT)
         index.add_sa_codes(codes.view(np.uint8))
