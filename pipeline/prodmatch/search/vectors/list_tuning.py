@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from prodmatch.search.vectors.code_lists import CodeLists
 
-GAIN = 0.002  # of the recall: less is chance
-PATIENCE = 4  # times that more lists may gain less: so many are more than twice the lists
+GAIN = 0.004  # of the recall: less is not worth as many lists more
+PATIENCE = 2  # times that more lists may gain less: then more rows cost less than so many lists
 
 
 def tune_lists(lists: Sequence[CodeLists], recall: Callable[[], float], wanted: float) -> None:
