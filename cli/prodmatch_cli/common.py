@@ -9,7 +9,7 @@ import click
 
 from prodmatch_cli import logs
 from prodmatch_cli.config import DEFAULT_FILE, SHARED, option_name, read_defaults
-from prodmatch_cli.options import PATH
+from prodmatch_cli.parameter_types import PATH
 from prodmatch_cli.unknown_variables import find_slips
 
 logger = logging.getLogger(__name__)

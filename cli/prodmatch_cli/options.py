@@ -1,6 +1,5 @@
 """Options that several commands share, and how their values are read."""
 
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,68 +9,12 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_names
-from prodmatch.storage.places.addresses import is_address, looks_like_address
+from prodmatch_cli.parameter_types import NAME, PATH, PLACE, FloatRange
 
 if TYPE_CHECKING:
     from prodmatch.histories.log import LogSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class _Path(click.Path):
-    """A path; not the empty word, which `--store "$UNSET"` gives, and which would mean `.`."""
-
-    not_an_address = "an address, where only a path of this machine can be."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
-        if value == "":
-            self.fail("it is empty.", param, ctx)
-        if isinstance(value, str) and looks_like_address(value):
-            self.fail(f"{value!r} is {self.not_an_address}", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class _Name(click.types.StringParamType):
-    """A word that is not empty."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The word."""
-        if value == "":
-            self.fail("it is empty.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class FloatRange(click.FloatRange):
-    """A range of numbers that NaN, which is neither below nor above any, is not in."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The number."""
-        found: float = super().convert(value, param, ctx)
-        if math.isnan(found):
-            self.fail(f"{found} is no number.", param, ctx)
-        return found
-
-
-class _Place(_Path):
-    """A path, or an address such as `s3://bucket/prefix`, which is no path and stays a text."""
-
-    not_an_address = (
-        "an address of another kind than s3:// and gs://; give one of these, or a path."
-    )
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path or the address."""
-        if isinstance(value, str) and is_address(value):
-            return value
-        return super().convert(value, param, ctx)
-
-
-PATH = _Path(path_type=Path)
-PLACE = _Place(path_type=Path)
-NAME = _Name()
 
 
 CATALOGUE = click.argument("catalogue", type=PLACE)
@@ -318,14 +261,14 @@ def index_options(command: Command) -> Command:
         ),
         click.option(
             "--min-recall",
-            type=click.FloatRange(0, 1),
+            type=FloatRange(0, 1),
             default=0.95,
             show_default=True,
             help="Of the ten nearest products; below it nothing is published.",
         ),
         click.option(
             "--memory",
-            type=click.FloatRange(0, min_open=True),
+            type=FloatRange(0, min_open=True),
             help="GiB that the index may take while it answers, for auto.  [default: any]",
         ),
         click.option(

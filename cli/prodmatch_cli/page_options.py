@@ -2,7 +2,8 @@
 
 import click
 
-from prodmatch_cli.options import Command, FloatRange, read_numbers
+from prodmatch_cli.options import Command, read_numbers
+from prodmatch_cli.parameter_types import FloatRange
 
 MIN_PROBABILITY = click.option(
     "--min-probability",

@@ -105,6 +105,8 @@ INVOCATIONS: list[tuple[Words, int, str]] = [
     (("gc", "--keep", "0"), 2, "--keep"),
     (("gc", "--minutes", "-1"), 2, "--minutes"),
     (("gc", "--minutes", "nan"), 2, "--minutes"),
+    (("index", "--min-recall", "nan"), 2, "--min-recall"),
+    (("index", "--memory", "nan"), 2, "--memory"),
     (("train", "{missing}", "--out", "{out}"), 1, "{missing}"),
     (("train", "{catalogue}"), 2, "Missing option '--out'"),
     (("train", "{catalogue}", "--out", "{out}", "--epochs", "0"), 2, "'--epochs': 0 is not"),

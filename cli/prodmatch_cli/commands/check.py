@@ -18,14 +18,13 @@ from prodmatch_cli.options import (
     LEAVE_OUT,
     MAX_LOST,
     MAX_REJECT,
-    NAME,
-    PATH,
     STORE,
     WORKERS,
     catalogue_options,
     check_target,
 )
 from prodmatch_cli.output import on_terminal, print_report
+from prodmatch_cli.parameter_types import NAME, PATH
 
 
 @click.command()

@@ -7,8 +7,9 @@ import click
 
 from prodmatch.convert import ConvertSettings, convert_catalogue
 from prodmatch_cli.messages import print_note, print_warnings
-from prodmatch_cli.options import PATH, check_target
+from prodmatch_cli.options import check_target
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import PATH
 
 TAB = ("\\t", "tab")  # as a shell passes it on
 

@@ -12,8 +12,9 @@ from prodmatch.search.queries import read_queries
 from prodmatch.storage.atomic import new_file, write_json
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import find_pictures
-from prodmatch_cli.options import FORMAT, PATH, STORE, FloatRange
+from prodmatch_cli.options import FORMAT, STORE
 from prodmatch_cli.output import print_json, print_lines, print_table
+from prodmatch_cli.parameter_types import PATH, FloatRange
 
 
 @click.command()

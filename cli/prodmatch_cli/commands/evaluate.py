@@ -20,14 +20,12 @@ from prodmatch_cli.options import (
     EVENT_WEIGHTS,
     FORMAT,
     HALF_LIFE,
-    NAME,
-    PATH,
     STORE,
-    FloatRange,
     read_log_settings,
     read_weights,
 )
 from prodmatch_cli.output import print_json, print_table
+from prodmatch_cli.parameter_types import NAME, PATH, FloatRange
 
 if TYPE_CHECKING:
     from prodmatch.evaluate import Evaluation

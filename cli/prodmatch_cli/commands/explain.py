@@ -13,7 +13,6 @@ from prodmatch.storage.atomic import new_file
 from prodmatch_cli.opening import find_all_pictures, find_listed_pictures, read_options
 from prodmatch_cli.options import (
     FORMAT,
-    PATH,
     STORE,
     WEIGHTS,
     check_target,
@@ -22,6 +21,7 @@ from prodmatch_cli.options import (
 )
 from prodmatch_cli.output import print_explanation
 from prodmatch_cli.page_options import BOOST, read_boost
+from prodmatch_cli.parameter_types import PATH
 
 HEAT_PIXELS = 320  # of a side of the heat map's picture
 

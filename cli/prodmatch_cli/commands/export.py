@@ -8,8 +8,9 @@ import click
 
 from prodmatch.export import Form, export_embeddings
 from prodmatch.storage.generations import open_generation
-from prodmatch_cli.options import GENERATION, PATH, STORE
+from prodmatch_cli.options import GENERATION, STORE
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import PATH
 
 
 @click.command()

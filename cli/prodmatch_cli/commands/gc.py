@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from prodmatch.storage.garbage import collect_garbage
-from prodmatch_cli.options import STORE, FloatRange
+from prodmatch_cli.options import STORE
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import FloatRange
 
 
 @click.command()

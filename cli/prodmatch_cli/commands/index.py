@@ -8,8 +8,9 @@ import click
 from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.named_models import open_named_model
-from prodmatch_cli.options import NAME, STORE, choose_synonyms, index_options, read_weights
+from prodmatch_cli.options import STORE, choose_synonyms, index_options, read_weights
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import NAME
 
 
 @click.command()

@@ -13,16 +13,9 @@ from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import find_pictures, read_options
-from prodmatch_cli.options import (
-    COLUMNS,
-    IMAGE_ROOT,
-    PATH,
-    PLACE,
-    STORE,
-    FloatRange,
-    check_target,
-)
+from prodmatch_cli.options import COLUMNS, IMAGE_ROOT, STORE, check_target
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import PATH, PLACE, FloatRange
 
 
 @click.command()

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from prodmatch.model.description import open_model
-from prodmatch_cli.options import DEVICE, NAME, PATH, training_options
+from prodmatch_cli.options import DEVICE, training_options
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import NAME, PATH
 
 
 @click.command()

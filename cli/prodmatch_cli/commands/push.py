@@ -7,8 +7,9 @@ import click
 
 from prodmatch.storage.places.remote import open_folder
 from prodmatch.transfer import push_generation
-from prodmatch_cli.options import GENERATION, PLACE, STORE
+from prodmatch_cli.options import GENERATION, STORE
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import PLACE
 
 
 @click.command()

@@ -18,8 +18,6 @@ from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.options import (
     EXPLAIN,
     HIT_FORMAT,
-    NAME,
-    PATH,
     STORE,
     TOP,
     WEIGHTS,
@@ -30,6 +28,7 @@ from prodmatch_cli.options import (
     read_weights,
 )
 from prodmatch_cli.page_options import COUNT, FACETS, page_options, read_boost
+from prodmatch_cli.parameter_types import NAME, PATH
 
 
 @click.command()

@@ -17,7 +17,6 @@ from prodmatch_cli.options import (
     EXPLAIN,
     HALF_LIFE,
     HIT_FORMAT,
-    PATH,
     STORE,
     TOP,
     WHERE,
@@ -27,6 +26,7 @@ from prodmatch_cli.options import (
 )
 from prodmatch_cli.output import print_json
 from prodmatch_cli.page_options import page_options, read_boost
+from prodmatch_cli.parameter_types import PATH
 
 OF_LOGS = ("out", "events", "half_life")
 OF_ONE = (

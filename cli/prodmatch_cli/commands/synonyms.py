@@ -8,8 +8,9 @@ from prodmatch.search.product_index import open_index
 from prodmatch.storage.atomic import new_file
 from prodmatch.synonyms import suggest_synonyms
 from prodmatch_cli.messages import print_note
-from prodmatch_cli.options import PATH, STORE, check_target
+from prodmatch_cli.options import STORE, check_target
 from prodmatch_cli.output import print_lines
+from prodmatch_cli.parameter_types import PATH
 
 HEADER = (
     "# Words that products use alike. Remove the lines that are wrong, then give the file to",

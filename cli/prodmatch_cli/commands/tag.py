@@ -15,14 +15,12 @@ from prodmatch_cli.options import (
     COLUMNS,
     IMAGE_ROOT,
     KNOWN_CATALOGUE,
-    NAME,
-    PATH,
     STORE,
-    FloatRange,
     check_target,
     read_names,
 )
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import NAME, PATH, FloatRange
 
 
 @click.command()

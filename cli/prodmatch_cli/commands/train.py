@@ -14,8 +14,6 @@ from prodmatch_cli.opening import open_given
 from prodmatch_cli.options import (
     CATALOGUE,
     DEVICE,
-    NAME,
-    PATH,
     PRECISION,
     STORE,
     WORKERS,
@@ -23,6 +21,7 @@ from prodmatch_cli.options import (
     training_options,
 )
 from prodmatch_cli.output import print_json
+from prodmatch_cli.parameter_types import NAME, PATH
 
 if TYPE_CHECKING:
     from prodmatch.encoders.networks.model_writer import EncoderFiles  # loads torch
