@@ -8,12 +8,13 @@ titles of one product in each row: `catalogue.parquet` has those of a sample of 
 import argparse
 import itertools
 import random
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from prodmatch.matching.duplicate_groups import find_components
 
 MOST_TITLES = 6  # of one product
 CATALOGUE = "catalogue.parquet"
@@ -36,7 +37,7 @@ def write_shops(pairs: pd.DataFrame, splits: list[str], out: Path) -> None:
 
 def write_sample(pairs: pd.DataFrame, count: int, seed: int, out: Path) -> None:
     """Writes a catalogue of about so many titles, and all pairs of one product among them."""
-    products = cluster(zip(pairs.left, pairs.right, strict=True))
+    products = cluster(pairs)
     random.Random(seed).shuffle(products)
     ids: dict[str, str] = {}
     known = []
@@ -50,22 +51,12 @@ def write_sample(pairs: pd.DataFrame, count: int, seed: int, out: Path) -> None:
     pd.DataFrame(known, columns=["left", "right", "match"]).to_csv(out / "pairs.csv", index=False)
 
 
-def cluster(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
+def cluster(pairs: pd.DataFrame) -> list[list[str]]:
     """The titles of each product, ascending, by the pairs that are one."""
-    parents: dict[str, str] = {}
-
-    def find(title: str) -> str:
-        while parents.setdefault(title, title) != title:
-            parents[title] = parents[parents[title]]
-            title = parents[title]
-        return title
-
-    for left, right in pairs:
-        parents[find(left)] = find(right)
-    found: dict[str, list[str]] = {}
-    for title in sorted(parents):
-        found.setdefault(find(title), []).append(title)
-    return sorted(found.values())
+    titles = sorted({*pairs.left, *pairs.right})
+    places = {title: place for place, title in enumerate(titles)}
+    left, right = (pairs[side].map(places).to_numpy() for side in ("left", "right"))
+    return [[titles[place] for place in product] for product in find_components(left, right)]
 
 
 def write_titles(ids: dict[str, str], path: Path) -> None:

@@ -160,8 +160,8 @@ def take_inside(sources: list[Source], labels: Labels, held_out: HeldOut) -> Hel
     """
     counts = [len(each.labels.match) * (1 if each.planted else 2) for each in sources]
     planted = np.repeat([each.planted for each in sources], counts)
-    thin = is_doubtful(labels.features)
-    probability = np.where(thin, np.minimum(held_out.probability, DOUBT), held_out.probability)
+    doubtful = is_doubtful(labels.features)
+    probability = np.where(doubtful, np.minimum(held_out.probability, DOUBT), held_out.probability)
     match = held_out.match[planted]
     times = np.where(match, 1, OTHERS_OF_STORES)
     return HeldOut(np.repeat(probability[planted], times), np.repeat(match, times))
