@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -183,23 +184,18 @@ def _arrange_feed(feed: Feed) -> Feed:
         if filled(row.get("item_group_id")) and not all(filled(row.get(n)) for n in SHARED)
     }
     shared: dict[str, Row] = {group: {} for group in incomplete}
+    lacks: Counter[tuple[str, tuple[str, ...]]] = Counter()  # a group's products by what they lack
     if incomplete:
         for row in plain():
-            found = shared.get(str(row.get("item_group_id")))
-            if found is not None:
-                for name in SHARED:
-                    if filled(row.get(name)):
-                        found.setdefault(name, row.get(name))
-    taken = sum(1 for row in plain() if _lacking(row, shared))
+            group = str(row.get("item_group_id"))
+            if group in shared:
+                there = {name: row.get(name) for name in SHARED if filled(row.get(name))}
+                shared[group] = there | shared[group]
+                lacks[group, tuple(name for name in SHARED if name not in there)] += 1
+    taken = sum(n for (group, names), n in lacks.items() if shared[group].keys() & names)
     note = f"{count_of(taken, 'product')} with texts or pictures of another of the item_group_id"
     feed = replace(feed, warnings=[*feed.warnings, *([note] if taken else [])])
     return _arranged(feed, partial(_complete, plain, shared), "shopping feed")
-
-
-def _lacking(row: Row, shared: dict[str, Row]) -> list[str]:
-    """What a product lacks that another of its group has."""
-    found = shared.get(str(row.get("item_group_id")), {})
-    return [name for name in found if not filled(row.get(name))]
 
 
 def _feed_rows(feed: Feed, rename: PlainNames) -> Iterator[Row]:
@@ -222,8 +218,9 @@ def _feed_rows(feed: Feed, rename: PlainNames) -> Iterator[Row]:
 
 def _complete(rows: Callable[[], Iterator[Row]], shared: dict[str, Row]) -> Iterator[Row]:
     for row in rows():
-        for name in _lacking(row, shared):
-            row[name] = shared[str(row["item_group_id"])][name]
+        for name, cell in shared.get(str(row.get("item_group_id")), {}).items():
+            if not filled(row.get(name)):
+                row[name] = cell
         yield row
 
 

@@ -59,7 +59,7 @@ class Source:
     compression: str | None  # "gzip"
     encoding: str
     stray_bytes: int = 0  # that are not UTF-8 in a file that otherwise is
-    is_western: bool = True  # where the encoding is told, but not from a mark or as UTF-8
+    is_western: bool = True  # of cp1252 and latin-1: whether their letters are likely ones
 
     @contextlib.contextmanager
     def open_bytes(self) -> Iterator[BinaryIO]:
