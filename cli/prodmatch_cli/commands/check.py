@@ -71,7 +71,8 @@ def check(
 
     With --deep also what its published index shows: a map, pictures that do not fit their text,
     categories unlike the neighbours', products that are nearly the same, empty and blurred
-    pictures; the catalogue is read as the store remembers, where no option says otherwise.
+    pictures; the catalogue is read as the store remembers, where no option says otherwise. Without
+    --deep no store is read: texts are title and description, if no option says otherwise.
     """
     if not deep and (html or out or colour_by):
         raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
