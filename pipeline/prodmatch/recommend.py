@@ -13,7 +13,7 @@ from prodmatch.histories.learn import Learnt, learn
 from prodmatch.histories.leave_last_out import BlendEvaluation
 from prodmatch.histories.log import LogSettings
 from prodmatch.histories.rows import SCHEMA, RowMaker
-from prodmatch.histories.tastes import BATCH_USERS, Recommender, taste
+from prodmatch.histories.tastes import BATCH_USERS, Recommender, taste_directions
 from prodmatch.search.answers.hits import Hit
 from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.options import SearchOptions
@@ -53,8 +53,9 @@ def recommend_products(
     near, far = searcher.items(liked, "liked"), searcher.items(disliked, "disliked")
     rows = np.concatenate([near.rows, far.rows])
     weights = np.repeat([1.0, -1.0], [len(near.rows), len(far.rows)])
+    start = np.zeros(1, np.int64)
     text, image = (
-        taste(np.concatenate(parts), weights)
+        taste_directions(np.concatenate(parts), weights, start)[0]
         for parts in ((near.text, far.text), (near.image, far.image))
     )
     encoded = encode_items(text, image, rows)

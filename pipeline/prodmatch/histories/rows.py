@@ -52,29 +52,40 @@ class RowMaker:
         found = self.recommender.find(histories, users, self.co_views, self.top)
         chosen, scores = choose(found, self.blend, self.top, self.groups)
         because = _because(self.recommender.ann, histories, users, chosen)
-        columns: list[tuple[Rows, Rows, Rows, npt.NDArray[np.float64]]] = []
-        for place, user in enumerate(users):
-            own = slice(*np.searchsorted(chosen.users, [place, place + 1]))
-            rows = chosen.rows[own]
-            more = self._more(histories.rows[histories.of(user)], rows)
-            columns.append(
-                (
-                    np.full(len(rows) + len(more), user),
-                    np.concatenate([rows, more]),
-                    np.concatenate([because[own], np.full(len(more), -1)]),
-                    np.pad(
-                        np.stack([scores[own], chosen.content[own], chosen.co_views[own]]),
-                        ((0, 0), (0, len(more))),
-                    ).T,
-                )
-            )
-        return self._table(histories, columns)
+        places, more = self._fill(histories, users, chosen)
+        lacking = (0, len(more))
+        places = np.concatenate([chosen.users, places])
+        order = np.argsort(places, kind="stable")  # what is popular comes last
+        places, rows = places[order], np.concatenate([chosen.rows, more])[order]
+        because = np.pad(because, lacking, constant_values=-1)[order]
+        parts = [
+            np.pad(each, lacking)[order].round(6)
+            for each in (scores, chosen.content, chosen.co_views)
+        ]
+        return pa.Table.from_arrays(
+            [
+                histories.users.take(pa.array(users.start + places)),
+                pa.array(np.arange(len(places)) - np.searchsorted(places, places) + 1, pa.int32()),
+                self.product_ids.take(pa.array(rows)),
+                *(pa.array(part, pa.float32()) for part in parts),
+                self.product_ids.take(pa.array(because, mask=because < 0)),
+            ],
+            schema=SCHEMA,
+        )
+
+    def _fill(self, histories: Histories, users: range, chosen: Candidates) -> tuple[Rows, Rows]:
+        """Places of users who have too few, ascending, and what is popular for them."""
+        bounds = np.searchsorted(chosen.users, np.arange(len(users) + 1))
+        places, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for place in np.flatnonzero(np.diff(bounds) < self.top).tolist():
+            shown = chosen.rows[bounds[place] : bounds[place + 1]]
+            rows.append(self._more(histories.rows[histories.of(users[place])], shown))
+            places.append(np.full(len(rows[-1]), place))
+        return np.concatenate(places), np.concatenate(rows)
 
     def _more(self, viewed: Rows, shown: Rows) -> Rows:
         """Popular products that are neither viewed nor shown, as many as are wanted still."""
         wanted, more = self.top - len(shown), []
-        if not wanted:
-            return np.zeros(0, np.int64)
         taken = {*viewed.tolist(), *shown.tolist()}
         groups = set() if self.groups is None else set(self.groups[shown].tolist())
         for row in self.popular.tolist():
@@ -87,25 +98,6 @@ class RowMaker:
             if len(more) == wanted:
                 break
         return np.array(more, np.int64)
-
-    def _table(
-        self,
-        histories: Histories,
-        columns: list[tuple[Rows, Rows, Rows, npt.NDArray[np.float64]]],
-    ) -> pa.Table:
-        users, rows, because, scores = (np.concatenate(each) for each in zip(*columns, strict=True))
-        ranks = np.arange(len(users)) - np.searchsorted(users, users) + 1
-        reasons = pa.array(because, mask=because < 0)
-        return pa.Table.from_arrays(
-            [
-                histories.users.take(pa.array(users)),
-                pa.array(ranks, pa.int32()),
-                self.product_ids.take(pa.array(rows)),
-                *(pa.array(scores[:, n].round(6), pa.float32()) for n in range(3)),
-                self.product_ids.take(reasons),
-            ],
-            schema=SCHEMA,
-        )
 
 
 def _because(ann: AnnIndex, histories: Histories, users: range, chosen: Candidates) -> Rows:

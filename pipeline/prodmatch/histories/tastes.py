@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
-from prodmatch.search.encoded_query import encode_items
+from prodmatch.search.encoded_query import item_parts
 from prodmatch.search.scoring import SIGNALS
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.vectors import Vectors, mean_direction, split_parts
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 CANDIDATES = 200  # of a user, by content and by co-views
 BATCH_USERS = 512
+TASTE_USERS = 64  # whose products are gathered at a time
 BLOCK_ROWS = 8192
 # Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the
 # kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
@@ -72,45 +73,52 @@ class Recommender:
         count, wanted = self.ann.row_count, max(CANDIDATES, 2 * top)
         tastes = self._tastes(histories, users)
         known = np.flatnonzero(tastes.any(axis=1))
-        most_viewed = max(
-            (len(range(*_bounds(histories, users[place]))) for place in known), default=0
-        )
+        lengths = np.diff(histories.starts[users.start : users.stop + 1])
+        most_viewed = int(lengths[known].max(initial=0))
         near = self.ann.search(tastes[known], wanted + most_viewed, within=self._within)
-        by_content = np.concatenate(
-            [place * count + each.rows for place, each in zip(known, near, strict=True)]
-            or [np.zeros(0, np.int64)]
-        )
+        by_content = [place * count + each.rows for place, each in zip(known, near, strict=True)]
         co_keys, co_scores = _co_view_scores(histories, users, co_views, wanted)
-        keys = np.union1d(by_content, co_keys)
-        keys = np.setdiff1d(keys, _viewed(histories, users, count), assume_unique=True)
-        keys = keys[self.allowed[keys % count]]
-        places, rows = keys // count, keys % count
+        keys = _distinct(np.concatenate([*by_content, co_keys]))
         found = np.zeros(len(keys))
-        found[np.isin(keys, co_keys)] = co_scores[np.isin(co_keys, keys)]
+        found[np.searchsorted(keys, co_keys)] = co_scores
+        kept = self.allowed[keys % count]
+        viewed = _places(histories, users) * count + histories.rows[_span(histories, users)]
+        positions = np.searchsorted(keys, viewed)
+        candidates = positions < len(keys)
+        candidates[candidates] = keys[positions[candidates]] == viewed[candidates]
+        kept[positions[candidates]] = False
+        keys, found = keys[kept], found[kept]
+        places, rows = keys // count, keys % count
         return Candidates(places, rows, self._content(tastes, places, rows), found)
 
     def _tastes(self, histories: Histories, users: range) -> Vectors:
         """The vectors that products are compared with, `(users, 2 * dim)`; zeros without a like."""
-        start, stop = int(histories.starts[users.start]), int(histories.starts[users.stop])
-        counted = np.flatnonzero(histories.weights[start:stop]) + start
-        rows, inverse = np.unique(histories.rows[counted], return_inverse=True)
-        text, image = split_parts(self.ann.vectors(rows))
-        tastes = np.zeros((len(users), self.ann.dim), np.float32)
-        for place, user in enumerate(users):
-            own = slice(*np.searchsorted(counted, _bounds(histories, user)))
-            weights = histories.weights[counted[own]]
-            if not (weights > 0).any():
-                continue
-            likes = [taste(part[inverse[own]], weights) for part in (text, image)]
-            encoded = encode_items(likes[0], likes[1], rows[:0])
-            both = zip(self._weights, (encoded.text, encoded.image), strict=True)
-            tastes[place] = np.concatenate([weight * part for weight, part in both])
-        return tastes
+        found = np.zeros((len(users), self.ann.dim), np.float32)
+        span = _span(histories, users)
+        weights, places = histories.weights[span], _places(histories, users)
+        liking = np.bincount(places[weights > 0], minlength=len(users)) > 0
+        counted = liking[places] & (weights != 0)
+        weights, places = weights[counted], places[counted]
+        rows, inverse = np.unique(histories.rows[span][counted], return_inverse=True)
+        vectors = self.ann.vectors(rows)
+        known = np.flatnonzero(liking)
+        for start in range(0, len(known), TASTE_USERS):
+            some = known[start : start + TASTE_USERS]
+            starts = np.searchsorted(places, some)
+            events = slice(int(starts[0]), int(np.searchsorted(places, some[-1], side="right")))
+            both = split_parts(vectors[inverse[events]])
+            likes = [taste_directions(part, weights[events], starts - starts[0]) for part in both]
+            parts = zip(self._weights, item_parts(*likes), strict=True)
+            found[some] = np.concatenate([weight * part for weight, part in parts], axis=1)
+        return found
 
     def _content(self, tastes: Vectors, places: Rows, rows: Rows) -> Floats:
         """The cosines of products to tastes: the weighted mean over the parts that they have."""
         scores = np.zeros(len(rows))
-        distinct, inverse = np.unique(rows, return_inverse=True)
+        wanted = np.zeros(self.ann.row_count, np.bool_)
+        wanted[rows] = True
+        distinct = np.flatnonzero(wanted)
+        inverse = np.searchsorted(distinct, rows)
         for start in range(0, len(distinct), BLOCK_ROWS):
             block = self.ann.vectors(distinct[start : start + BLOCK_ROWS])
             inside = np.flatnonzero((inverse >= start) & (inverse < start + len(block)))
@@ -119,18 +127,19 @@ class Recommender:
         return np.asarray(scores / np.maximum(self._present[rows], 1e-9))
 
 
-def taste(part: Vectors, weights: npt.NDArray[np.floating]) -> Vectors:
-    """A direction `(dim,)`: the mean of what is liked less a quarter of that of what is not.
+def taste_directions(part: Vectors, weights: npt.NDArray[np.floating], starts: Rows) -> Vectors:
+    """Directions `(users, dim)`: the mean of what is liked less a quarter of that of what is not.
 
     That is Rocchio's rule.
 
     Args:
-        part: `(n, dim)` parts of products; those of zeros do not count.
+        part: `(n, dim)` parts of products, user by user; those of zeros do not count.
         weights: `(n,)`, negative for what is not liked.
+        starts: `(users,)`: where the products of each begin; nobody is without.
     """
     near, far = (
-        mean_direction(part[chosen] * np.abs(weights[chosen, None]))
-        for chosen in (weights > 0, weights < 0)
+        normalise(np.add.reduceat(part * share[:, None], starts, axis=0, dtype=np.float64))
+        for share in (np.maximum(weights, 0), np.maximum(-weights, 0))
     )
     return near - np.float32(DISLIKED_SHARE) * far
 
@@ -147,19 +156,48 @@ def choose(
         groups: `(rows of the index,)`: of equal ones only the best is taken.
     """
     scores = candidates.content + blend * candidates.co_views
-    order = np.lexsort((candidates.rows, -scores, candidates.users))
-    if groups is not None:
+    if groups is None:
+        order = _best(candidates.users, scores, top)
+    else:
+        order = np.lexsort((-scores, candidates.users))
         keys = np.stack([candidates.users[order], groups[candidates.rows[order]]], axis=1)
         _, firsts = np.unique(keys, axis=0, return_index=True)
         order = order[np.sort(firsts)]
-    users = candidates.users[order]
-    ranks = np.arange(len(users)) - np.searchsorted(users, users)
-    order = order[ranks < top]
+        order = order[_best(candidates.users[order], scores[order], top)]
     return candidates.take(order), scores[order]
 
 
-def _bounds(histories: Histories, user: int) -> tuple[int, int]:
-    return int(histories.starts[user]), int(histories.starts[user + 1])
+def _best(users: Rows, scores: Floats, top: int) -> Rows:
+    """Positions of the `top` best of each user, best first; of equal ones the first.
+
+    Args:
+        users: `(candidates,)`, ascending.
+        scores: `(candidates,)`.
+        top: how many of a user.
+    """
+    firsts = np.flatnonzero(np.diff(users, prepend=-1))
+    lengths = np.diff(firsts, append=len(users))
+    ranks = np.arange(len(users)) - np.repeat(firsts, lengths)
+    if len(users) and lengths.max() > top:  # few are left to be sorted
+        table = np.full((len(firsts), lengths.max()), -np.inf)  # (users, candidates)
+        table[np.repeat(np.arange(len(firsts)), lengths), ranks] = scores
+        least = np.partition(table, -top, axis=1)[:, -top]
+        kept = np.flatnonzero(scores >= np.repeat(least, lengths))
+        order = kept[np.lexsort((-scores[kept], users[kept]))]
+    else:
+        order = np.lexsort((-scores, users))
+    own = users[order]
+    return order[np.arange(len(own)) - np.searchsorted(own, own) < top]
+
+
+def _distinct(keys: Rows) -> Rows:
+    """Each key once, ascending; `np.unique` takes three times as long."""
+    keys = np.sort(keys)
+    return keys[np.flatnonzero(np.diff(keys, prepend=-1))]
+
+
+def _span(histories: Histories, users: range) -> slice:
+    return slice(int(histories.starts[users.start]), int(histories.starts[users.stop]))
 
 
 def _places(histories: Histories, users: range) -> Rows:
@@ -168,17 +206,11 @@ def _places(histories: Histories, users: range) -> Rows:
     return np.repeat(np.arange(len(users)), lengths)
 
 
-def _viewed(histories: Histories, users: range, count: int) -> Rows:
-    span = slice(int(histories.starts[users.start]), int(histories.starts[users.stop]))
-    return np.unique(_places(histories, users) * count + histories.rows[span])
-
-
 def _co_view_scores(
     histories: Histories, users: range, co_views: CoViews, wanted: int
 ) -> tuple[Rows, Floats]:
     """The best products of each user by co-views, as `place * products + row`, and scores."""
-    count = len(co_views.users)
-    span = slice(int(histories.starts[users.start]), int(histories.starts[users.stop]))
+    count, span = len(co_views.users), _span(histories, users)
     liked = histories.weights[span] > 0
     places, rows = _places(histories, users)[liked], histories.rows[span][liked]
     weights = histories.weights[span][liked].astype(np.float64)
@@ -188,9 +220,10 @@ def _co_view_scores(
     flat = offsets + np.arange(lengths.sum())
     keys = np.repeat(places, lengths) * count + co_views.rows[flat]
     products = np.repeat(weights / totals[places], lengths) * co_views.similarities[flat]
-    keys, inverse = np.unique(keys, return_inverse=True)
-    scores = np.bincount(inverse, products, minlength=len(keys))
-    order = np.lexsort((keys, -scores, keys // count))
-    own = keys[order] // count
-    best = np.sort(order[np.arange(len(order)) - np.searchsorted(own, own) < wanted])
-    return keys[best], scores[best].astype(np.float64)
+    order = np.argsort(keys, kind="stable")
+    firsts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    if not len(firsts):
+        return keys, products
+    keys, scores = keys[order[firsts]], np.add.reduceat(products[order], firsts)
+    best = np.sort(_best(keys // count, scores, wanted))
+    return keys[best], scores[best]

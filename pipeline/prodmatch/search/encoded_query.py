@@ -314,12 +314,16 @@ def clean_text(query: Query) -> str | None:
 
 def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:
     """A query from parts `(dim,)` of products; a missing part is imputed from the other."""
+    return EncodedQuery(None, *item_parts(text, image), left_out)
+
+
+def item_parts(text: Vectors, image: Vectors) -> tuple[Vectors, Vectors]:
+    """The parts of queries from parts `(..., dim)` of products, a missing one imputed."""
     text, image = normalise(text), plain_image_query(image)
-    return EncodedQuery(
-        None,
-        text if text.any() else image,
-        image if image.any() else penalised_image_query(text),
-        left_out,
+    has_text, has_image = (part.any(axis=-1, keepdims=True) for part in (text, image))
+    return (
+        np.where(has_text, text, image),
+        np.where(has_image, image, penalised_image_query(text)),
     )
 
 
