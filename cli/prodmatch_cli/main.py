@@ -17,6 +17,7 @@ import prodmatch
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli import logs
 from prodmatch_cli.common import add_common_options, variables
+from prodmatch_cli.early_form import find_form
 from prodmatch_cli.messages import print_error, print_warnings, translate
 
 # The extra of pyproject.toml that installs a module.
@@ -128,6 +129,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
+        logs.configure(form=find_form(sys.argv[1:], os.environ))
         print_error(_describe(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):

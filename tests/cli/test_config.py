@@ -233,6 +233,52 @@ def test_json_lines_have_time_level_and_message(shell: Shell) -> None:
     assert (bad.code, error["level"]) == (2, "error")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["query", "red", "--topp", "1"],
+        ["query", "red", "--top", "many"],
+        ["query", "red", "--config", "none.toml"],
+        ["query", "red", "--id", "p0001", "--html"],
+        ["serch", "red"],
+    ],
+)
+def test_wrong_usage_is_one_json_line_too(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, wrong: list[str]
+) -> None:
+    shell.names_store = False
+    plain = shell(*wrong)
+    assert plain.err.startswith("error: ")
+
+    def check(*arguments: str) -> None:
+        done = shell(*arguments)
+        (line,) = [json.loads(each) for each in done.err.splitlines()]
+        assert (done.code, line["level"]) == (2, "error")
+        assert f"error: {line['message']}\n" == plain.err
+
+    check(*wrong[:1], "--log-format", "json", *wrong[1:])
+    check(*wrong[:1], "--log-format=text", "--log-format=json", *wrong[1:])
+    monkeypatch.setenv("PRODMATCH_LOG_FORMAT", "json")
+    check(*wrong)
+    assert shell(*wrong[:1], "--log-format", "text", *wrong[1:]).err == plain.err
+
+
+@pytest.mark.parametrize("text", ['log-format = "json"\n', '[query]\nlog_format = "json"\n'])
+def test_wrong_usage_has_the_form_that_a_file_says(shell: Shell, text: str) -> None:
+    Path("prodmatch.toml").write_text(text)
+    for wrong in (["--topp", "1"], ["--top", "many"]):
+        lines = shell("query", "red", *wrong).err.splitlines()
+        assert json.loads(lines[-1])["level"] == "error"
+    Path("prodmatch.toml").write_text(f"{text}tpo = 3\n")
+    (line,) = shell("query", "red").err.splitlines()
+    assert "'tpo'" in json.loads(line)["message"]
+
+
+def test_a_text_behind_the_options_is_no_form(shell: Shell) -> None:
+    done = shell("query", "--topp", "1", "--", "--log-format", "json")
+    assert done.err.startswith("error: ")
+
+
 def test_a_json_line_has_the_fields_of_its_record(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(form="json")
     logging.getLogger("prodmatch.embed").warning("hot: `top=3`", extra={"rows": 7})

@@ -102,6 +102,27 @@ def test_the_batches_and_parts_make_no_difference(
     assert shown(tmp_path / "one.parquet") == shown(tmp_path / "many.parquet")
 
 
+@pytest.mark.parametrize(
+    "options", [SearchOptions(), SearchOptions("price >= 20", one_per="colour")]
+)
+def test_a_search_finds_what_comparing_all_products_does(
+    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: SearchOptions
+) -> None:
+    rng = np.random.default_rng(2)
+    histories = {f"u{n}": rng.choice(PRODUCTS, 1 + n % 6).tolist() for n in range(70)}
+    log = write_log(tmp_path / "log.parquet", {**histories, "none": [9999]})
+    recommend_to_users(index, log, tmp_path / "compared.parquet", options)
+    monkeypatch.setattr(tastes_module, "DENSE_ROWS", 0)
+    recommend_to_users(index, log, tmp_path / "searched.parquet", options)
+    compared, searched = (
+        pq.read_table(tmp_path / f"{name}.parquet") for name in ("compared", "searched")
+    )
+    for name in ("user", "rank", "product_id", "because"):
+        assert compared[name] == searched[name]
+    for name in ("score", "content", "co_views"):
+        assert compared[name].to_numpy() == pytest.approx(searched[name].to_numpy(), abs=1e-5)
+
+
 def test_a_filter_holds_and_who_has_nothing_known_gets_what_many_have(
     index: ProductIndex, tmp_path: Path
 ) -> None:

@@ -104,12 +104,14 @@ def _because(ann: AnnIndex, histories: Histories, users: range, chosen: Candidat
     """For each product chosen the liked one of its user's that is most like it."""
     because = np.full(len(chosen.rows), -1)
     liked = [histories.rows[own][histories.weights[own] > 0] for own in map(histories.of, users)]
-    known = np.unique(np.concatenate([*liked, chosen.rows]))
+    known, inverse = np.unique(np.concatenate([chosen.rows, *liked]), return_inverse=True)
     vectors = ann.vectors(known)
+    stops = np.cumsum([len(chosen.rows), *map(len, liked)])
+    bounds = np.searchsorted(chosen.users, np.arange(len(users) + 1))
     for place, rows in enumerate(liked):
-        own = slice(*np.searchsorted(chosen.users, [place, place + 1]))
+        own = slice(bounds[place], bounds[place + 1])
         if own.start == own.stop or not len(rows):
             continue
-        shown, before = (vectors[np.searchsorted(known, each)] for each in (chosen.rows[own], rows))
-        because[own] = rows[(shown @ before.T).argmax(axis=1)]
+        before = inverse[stops[place] : stops[place + 1]]
+        because[own] = rows[(vectors[inverse[own]] @ vectors[before].T).argmax(axis=1)]
     return because

@@ -16,6 +16,7 @@ CANDIDATES = 200  # of a user, by content and by co-views
 BATCH_USERS = 512
 TASTE_USERS = 64  # whose products are gathered at a time
 BLOCK_ROWS = 8192
+DENSE_ROWS = 8192  # of an index all of which are compared, without a search
 # Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the
 # kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
 # share of 0, 7.6 and 0.1 at a quarter, 6.7 and 0.05 at a half, 2.7 and none at the whole.
@@ -62,6 +63,8 @@ class Recommender:
                 weight * np.linalg.norm(part, axis=1)
                 for weight, part in zip(self._weights, both, strict=True)
             )
+        dense = self.ann.row_count <= DENSE_ROWS
+        self._vectors = self.ann.vectors(np.arange(self.ann.row_count)) if dense else None
         #: `(rows of the index,)`: which may be shown.
         self.allowed = np.ones(self.ann.row_count, np.bool_)
         if within is not None:
@@ -70,23 +73,58 @@ class Recommender:
 
     def find(self, histories: Histories, users: range, co_views: CoViews, top: int) -> Candidates:
         """The candidates of some users, by content and by co-views, none viewed already."""
-        count, wanted = self.ann.row_count, max(CANDIDATES, 2 * top)
+        wanted = max(CANDIDATES, 2 * top)
         tastes = self._tastes(histories, users)
-        known = np.flatnonzero(tastes.any(axis=1))
+        keys, scores = _co_view_scores(histories, users, co_views)
+        viewed = _places(histories, users) * self.ann.row_count
+        viewed += histories.rows[_span(histories, users)]
+        if self._vectors is not None:
+            return self._compare_all(tastes @ self._vectors.T, keys, scores, viewed, wanted)
         lengths = np.diff(histories.starts[users.start : users.stop + 1])
-        most_viewed = int(lengths[known].max(initial=0))
-        near = self.ann.search(tastes[known], wanted + most_viewed, within=self._within)
-        by_content = [place * count + each.rows for place, each in zip(known, near, strict=True)]
-        co_keys, co_scores = _co_view_scores(histories, users, co_views, wanted)
+        by_content = self._search(tastes, wanted, lengths)
+        best = np.sort(_best(keys // self.ann.row_count, scores, wanted))
+        return self._join(tastes, by_content, keys[best], scores[best], viewed)
+
+    def _compare_all(
+        self, products: Vectors, co_keys: Rows, co_scores: Floats, viewed: Rows, wanted: int
+    ) -> Candidates:
+        """The candidates where every product was compared with every taste, `(users, rows)`."""
+        shown = np.tile(self.allowed, (len(products), 1))
+        shown.flat[viewed] = False
+        co_views = np.zeros(products.shape)
+        co_views.flat[co_keys] = co_scores
+        kept = (products != 0) & shown
+        if wanted < self.ann.row_count:
+            ranked = np.where(kept, products, -np.inf)
+            kept &= ranked >= np.partition(ranked, -wanted, axis=1)[:, -wanted, None]
+        kept |= (co_views > 0) & shown
+        places, rows = np.nonzero(kept)
+        content = products[kept] / np.maximum(self._present[rows], 1e-9)
+        return Candidates(places, rows, content, co_views[kept])
+
+    def _search(self, tastes: Vectors, wanted: int, viewed_counts: Rows) -> list[Rows]:
+        """Of each user with a taste the nearest products, as `place * products + row`."""
+        known = np.flatnonzero(tastes.any(axis=1))
+        wanted += int(viewed_counts[known].max(initial=0))
+        near = self.ann.search(tastes[known], wanted, within=self._within)
+        return [
+            place * self.ann.row_count + each.rows for place, each in zip(known, near, strict=True)
+        ]
+
+    def _join(
+        self,
+        tastes: Vectors,
+        by_content: list[Rows],
+        co_keys: Rows,
+        co_scores: Floats,
+        viewed: Rows,
+    ) -> Candidates:
+        """Candidates by content and by co-views, each once, without what was viewed."""
+        count = self.ann.row_count
         keys = _distinct(np.concatenate([*by_content, co_keys]))
         found = np.zeros(len(keys))
         found[np.searchsorted(keys, co_keys)] = co_scores
-        kept = self.allowed[keys % count]
-        viewed = _places(histories, users) * count + histories.rows[_span(histories, users)]
-        positions = np.searchsorted(keys, viewed)
-        candidates = positions < len(keys)
-        candidates[candidates] = keys[positions[candidates]] == viewed[candidates]
-        kept[positions[candidates]] = False
+        kept = self.allowed[keys % count] & ~np.isin(keys, viewed, kind="sort")
         keys, found = keys[kept], found[kept]
         places, rows = keys // count, keys % count
         return Candidates(places, rows, self._content(tastes, places, rows), found)
@@ -115,15 +153,10 @@ class Recommender:
     def _content(self, tastes: Vectors, places: Rows, rows: Rows) -> Floats:
         """The cosines of products to tastes: the weighted mean over the parts that they have."""
         scores = np.zeros(len(rows))
-        wanted = np.zeros(self.ann.row_count, np.bool_)
-        wanted[rows] = True
-        distinct = np.flatnonzero(wanted)
-        inverse = np.searchsorted(distinct, rows)
-        for start in range(0, len(distinct), BLOCK_ROWS):
-            block = self.ann.vectors(distinct[start : start + BLOCK_ROWS])
-            inside = np.flatnonzero((inverse >= start) & (inverse < start + len(block)))
-            products = tastes @ block.T
-            scores[inside] = products[places[inside], inverse[inside] - start]
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            products = self.ann.vectors(rows[block])
+            scores[block] = np.einsum("ij,ij->i", tastes[places[block]], products)
         return np.asarray(scores / np.maximum(self._present[rows], 1e-9))
 
 
@@ -206,10 +239,8 @@ def _places(histories: Histories, users: range) -> Rows:
     return np.repeat(np.arange(len(users)), lengths)
 
 
-def _co_view_scores(
-    histories: Histories, users: range, co_views: CoViews, wanted: int
-) -> tuple[Rows, Floats]:
-    """The best products of each user by co-views, as `place * products + row`, and scores."""
+def _co_view_scores(histories: Histories, users: range, co_views: CoViews) -> tuple[Rows, Floats]:
+    """The products of each user by co-views, as `place * products + row`, ascending; scores."""
     count, span = len(co_views.users), _span(histories, users)
     liked = histories.weights[span] > 0
     places, rows = _places(histories, users)[liked], histories.rows[span][liked]
@@ -219,11 +250,12 @@ def _co_view_scores(
     offsets = np.repeat(co_views.starts[rows] - np.cumsum(lengths) + lengths, lengths)
     flat = offsets + np.arange(lengths.sum())
     keys = np.repeat(places, lengths) * count + co_views.rows[flat]
-    products = np.repeat(weights / totals[places], lengths) * co_views.similarities[flat]
+    scores = np.repeat(weights / totals[places], lengths) * co_views.similarities[flat]
+    if count <= DENSE_ROWS:
+        sums = np.bincount(keys, scores)
+        keys = np.flatnonzero(sums).astype(np.int64)
+        return keys, sums[keys]
     order = np.argsort(keys, kind="stable")
-    firsts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    if not len(firsts):
-        return keys, products
-    keys, scores = keys[order[firsts]], np.add.reduceat(products[order], firsts)
-    best = np.sort(_best(keys // count, scores, wanted))
-    return keys[best], scores[best]
+    keys, scores = keys[order], scores[order]
+    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[firsts], np.add.reduceat(scores, firsts) if len(firsts) else scores
