@@ -4,27 +4,13 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import find_product_pictures, open_remembered
 from prodmatch.errors import ProdmatchError
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.options import read_names, read_pairs
 
 logger = logging.getLogger(__name__)
-
-
-def open_given(
-    catalogue: Path | str,
-    columns: str | None,
-    text_columns: str | None,
-    image_root: Path | str | None,
-    *,
-    allow_empty: bool = False,
-) -> Catalogue:
-    """The catalogue, read as the options say."""
-    return open_catalogue(
-        catalogue, read_options(columns, text_columns, image_root, allow_empty=allow_empty)
-    )
 
 
 def read_options(

@@ -115,27 +115,6 @@ MAX_LOST = click.option(
     show_default=True,
     help="Share of the pictures that may be unusable.",
 )
-GATE = (
-    click.option(
-        "--accept-changes",
-        is_flag=True,
-        help="Let this night through, whatever it lost of what the night before had.",
-    ),
-    click.option(
-        "--max-lost",
-        type=FloatRange(0, 1),
-        default=0.1,
-        show_default=True,
-        help="Share of the products that stay that may be without the text or picture they had.",
-    ),
-    click.option(
-        "--max-removed",
-        type=FloatRange(0, 1),
-        default=0.2,
-        show_default=True,
-        help="Share of the products that may be gone.",
-    ),
-)
 TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
 WHERE = click.option(
     "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
@@ -172,112 +151,87 @@ GENERATION = click.option(
 )
 
 
-def picture_options(command: Command) -> Command:
-    """Adds the options that say where products' pictures are; generations keep none."""
-    for option in (
-        IMAGE_ROOT,
-        COLUMNS,
-        click.option(
-            "--catalogue",
-            type=PLACE,
-            help="Where the pictures are.  [default: what the store was made from]",
-        ),
-    ):
-        command = option(command)
-    return command
+def add_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """A decorator that adds options to a command, whose help lists them in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-def training_options(command: Command) -> Command:
-    """Adds the options of both kinds of training."""
-    for option in (
-        click.option("--log-dir", type=PATH, help="Figures for TensorBoard."),
-        click.option("--seed", type=int, default=0, show_default=True),
-        click.option(
-            "--dim", type=click.IntRange(2), default=256, show_default=True, help="Of one part."
-        ),
-        click.option("--out", type=PATH, required=True, help="Directory to make."),
-    ):
-        command = option(command)
-    return command
+# Where products' pictures are; generations keep none.
+picture_options = add_options(
+    click.option(
+        "--catalogue",
+        type=PLACE,
+        help="Where the pictures are.  [default: what the store was made from]",
+    ),
+    COLUMNS,
+    IMAGE_ROOT,
+)
+
+# Of both kinds of training.
+training_options = add_options(
+    click.option("--out", type=PATH, required=True, help="Directory to make."),
+    click.option(
+        "--dim", type=click.IntRange(2), default=256, show_default=True, help="Of one part."
+    ),
+    click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--log-dir", type=PATH, help="Figures for TensorBoard."),
+)
+
+# How a catalogue is read.
+catalogue_options = add_options(
+    COLUMNS,
+    click.option(
+        "--text-columns",
+        metavar="NAME,...",
+        help="Embedded and searched as text.  [default: the store's, else title,description]",
+    ),
+    IMAGE_ROOT,
+)
 
 
-def catalogue_options(command: Command) -> Command:
-    """Adds the options that say how a catalogue is read."""
-    for option in (
-        IMAGE_ROOT,
-        click.option(
-            "--text-columns",
-            metavar="NAME,...",
-            help="Embedded and searched as text.  [default: the store's, else title,description]",
-        ),
-        COLUMNS,
-    ):
-        command = option(command)
-    return command
-
-
-def embed_options(command: Command) -> Command:
-    """Adds the options of `embed` that `build` has too."""
-    for option in (
-        click.option(
-            "--allow-empty",
-            is_flag=True,
-            help="Take a catalogue without rows: every product is gone.",
-        ),
-        *GATE,
-        MAX_REJECT,
-        LEAVE_OUT,
-        WORKERS,
-        ENGINE,
-        PRECISION,
-        DEVICE,
-        DOWNLOAD,
-        MODEL,
-    ):
-        command = option(command)
-    return command
-
-
-def index_options(command: Command) -> Command:
-    """Adds the options of `index` that `build` has too."""
-    for option in (
-        click.option(
-            "--no-synonyms", is_flag=True, help="Take the store's synonyms away, from now on."
-        ),
-        click.option(
-            "--synonyms",
-            type=PATH,
-            help="Lines such as 'couch, sofa' and 'sneaker => trainer', or TOML, read at every "
-            "run.  [default: the store's]",
-        ),
-        click.option(
-            "--type",
-            "kind",
-            type=click.Choice(["auto", "flat", "codes", "hnsw", "sq8"]),
-            default="auto",
-            show_default=True,
-            help="Compare all rows (flat), the nearest lists by two bits a number and the best "
-            "again (codes), linked ones (hnsw), or all by bytes (sq8).",
-        ),
-        click.option(
-            "--min-recall",
-            type=FloatRange(0, 1),
-            default=0.95,
-            show_default=True,
-            help="Of the ten nearest products; below it nothing is published.",
-        ),
-        click.option(
-            "--memory",
-            type=FloatRange(0, min_open=True),
-            help="GiB that the index may take while it answers, for auto.  [default: any]",
-        ),
-        click.option(
-            "--weights",
-            help="Of the signals, where a query names none; set by the catalogue if not given.",
-        ),
-    ):
-        command = option(command)
-    return command
+# Of `index`, that `build` has too.
+index_options = add_options(
+    click.option(
+        "--weights",
+        help="Of the signals, where a query names none; set by the catalogue if not given.",
+    ),
+    click.option(
+        "--memory",
+        type=FloatRange(0, min_open=True),
+        help="GiB that the index may take while it answers, for auto.  [default: any]",
+    ),
+    click.option(
+        "--min-recall",
+        type=FloatRange(0, 1),
+        default=0.95,
+        show_default=True,
+        help="Of the ten nearest products; below it nothing is published.",
+    ),
+    click.option(
+        "--type",
+        "kind",
+        type=click.Choice(["auto", "flat", "codes", "hnsw", "sq8"]),
+        default="auto",
+        show_default=True,
+        help="Compare all rows (flat), the nearest lists by two bits a number and the best "
+        "again (codes), linked ones (hnsw), or all by bytes (sq8).",
+    ),
+    click.option(
+        "--synonyms",
+        type=PATH,
+        help="Lines such as 'couch, sofa' and 'sneaker => trainer', or TOML, read at every "
+        "run.  [default: the store's]",
+    ),
+    click.option(
+        "--no-synonyms", is_flag=True, help="Take the store's synonyms away, from now on."
+    ),
+)
 
 
 def choose_synonyms(synonyms: Path | None, no_synonyms: bool) -> Path | Literal[False] | None:

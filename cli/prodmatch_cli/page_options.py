@@ -2,7 +2,7 @@
 
 import click
 
-from prodmatch_cli.options import Command, read_numbers
+from prodmatch_cli.options import add_options, read_numbers
 from prodmatch_cli.parameter_types import FloatRange
 
 MIN_PROBABILITY = click.option(
@@ -30,29 +30,26 @@ COUNT = click.option(
 )
 
 
-def page_options(command: Command) -> Command:
-    """Adds the options that say which of the hits make a page, and in what order."""
-    for option in (
-        BOOST,
-        click.option(
-            "--diverse",
-            type=FloatRange(0, 1),
-            default=0.0,
-            help="Put a hit down the more, the more it is like one above it: 0 not at all, 1 "
-            "whatever its score (maximal marginal relevance).",
-        ),
-        click.option(
-            "--one-per",
-            metavar="COLUMN",
-            help="Only the best hit for each value of a column, with the number of products that "
-            "have it (group_size, of those that meet the filter and --min-probability); one that "
-            "has no value stands for itself.",
-        ),
-        click.option("--offset", type=int, default=0, help="Leave out so many hits at the top."),
-        MIN_PROBABILITY,
-    ):
-        command = option(command)
-    return command
+# Which of the hits make a page, and in what order.
+page_options = add_options(
+    MIN_PROBABILITY,
+    click.option("--offset", type=int, default=0, help="Leave out so many hits at the top."),
+    click.option(
+        "--one-per",
+        metavar="COLUMN",
+        help="Only the best hit for each value of a column, with the number of products that "
+        "have it (group_size, of those that meet the filter and --min-probability); one that "
+        "has no value stands for itself.",
+    ),
+    click.option(
+        "--diverse",
+        type=FloatRange(0, 1),
+        default=0.0,
+        help="Put a hit down the more, the more it is like one above it: 0 not at all, 1 "
+        "whatever its score (maximal marginal relevance).",
+    ),
+    BOOST,
+)
 
 
 def read_boost(value: str | None) -> dict[str, float]:

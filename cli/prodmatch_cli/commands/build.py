@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.storage.locks import ensure_unlocked, hold_store, share_store
+from prodmatch.storage.locks import ensure_unlocked
+from prodmatch_cli.embed_options import EmbedOptions, embed_options
 from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.opening import read_options
@@ -16,7 +17,6 @@ from prodmatch_cli.options import (
     STORE,
     catalogue_options,
     choose_synonyms,
-    embed_options,
     index_options,
     read_weights,
 )
@@ -40,16 +40,9 @@ def build(
     store: Path,
     model: str | None,
     download: bool,
-    device: str,
-    precision: str,
-    workers: int,
-    engine: str,
     leave_out: tuple[str, ...],
-    max_reject: float,
-    max_removed: float,
-    max_lost: float,
-    accept_changes: bool,
     allow_empty: bool,
+    embedding: EmbedOptions,
     weights: str | None,
     min_recall: float,
     memory: float | None,
@@ -73,25 +66,13 @@ def build(
         store, catalogue, options, fetch="catalogue"
     )  # refused before anything is made or loaded
     named = None if model is None else open_named_model(model, download=download).reference
-    if engine == "ray":
-        share_store(store)
-    with hold_store(store):  # before torch is loaded, which takes seconds
+    with embedding.hold(store) as embed_settings:
         from prodmatch.build import BuildSettings
         from prodmatch.build import build as build_store
-        from prodmatch.embed import EmbedSettings
         from prodmatch.index import IndexLimits
 
-        embedding = EmbedSettings(
-            device=device,
-            precision=precision,
-            workers=workers,
-            engine=engine,
-            max_reject=max_reject,
-            max_removed=max_removed,
-            max_lost=max_lost,
-            accept_changes=accept_changes,
-        )
-        settings = BuildSettings(embedding, chosen, kind, IndexLimits(min_recall, memory), choice)
+        limits = IndexLimits(min_recall, memory)
+        settings = BuildSettings(embed_settings, chosen, kind, limits, choice)
         report = build_store(catalogue, store, model=named, options=options, settings=settings)
     warnings = [*report.embed.warnings, *report.index.warnings]
     print_warnings(warnings)

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
-from prodmatch.storage.locks import ensure_unlocked, hold_store, share_store
+from prodmatch.storage.locks import ensure_unlocked
+from prodmatch_cli.embed_options import EmbedOptions, embed_options
 from prodmatch_cli.messages import print_progress, print_warnings
 from prodmatch_cli.named_models import open_named_model
 from prodmatch_cli.opening import read_options
-from prodmatch_cli.options import KNOWN_CATALOGUE, STORE, catalogue_options, embed_options
+from prodmatch_cli.options import KNOWN_CATALOGUE, STORE, catalogue_options
 from prodmatch_cli.output import print_json
 
 
@@ -28,16 +29,9 @@ def embed(
     store: Path,
     model: str | None,
     download: bool,
-    device: str,
-    precision: str,
-    workers: int,
-    engine: str,
     leave_out: tuple[str, ...],
-    max_reject: float,
-    max_removed: float,
-    max_lost: float,
-    accept_changes: bool,
     allow_empty: bool,
+    embedding: EmbedOptions,
     dry_run: bool,
 ) -> None:
     """Encode what is new in CATALOGUE, and write the embedding of every product.
@@ -53,21 +47,9 @@ def embed(
     )
     opened = open_remembered(store, catalogue, options)
     chosen = open_named_model(model or remembered_model(store), download=download)
-    if engine == "ray":
-        share_store(store)
-    with hold_store(store):  # before torch is loaded, which takes seconds
-        from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
+    with embedding.hold(store) as settings:
+        from prodmatch.embed import embed_catalogue, plan_embedding
 
-        settings = EmbedSettings(
-            device=device,
-            precision=precision,
-            workers=workers,
-            engine=engine,
-            max_reject=max_reject,
-            max_removed=max_removed,
-            max_lost=max_lost,
-            accept_changes=accept_changes,
-        )
         if dry_run:
             print_json(asdict(plan_embedding(opened, chosen, store, settings)))
             return

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.model.description import open_model
 from prodmatch_cli.commands.pretrain import pretrain
-from prodmatch_cli.opening import open_given
+from prodmatch_cli.opening import read_options
 from prodmatch_cli.options import (
     CATALOGUE,
     DEVICE,
@@ -143,7 +144,7 @@ def train(
         os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
     from prodmatch.train import HeadSettings, fit_heads
 
-    opened = open_given(catalogue, columns, text_columns, image_root)
+    opened = open_catalogue(catalogue, read_options(columns, text_columns, image_root))
     files = _find_encoders(text_encoder, image_encoder, image_weights, download, model)
     settings = HeadSettings(
         dim=dim,
