@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prodmatch.embedding.nights.gate import GateLimits, compare_nights
+from prodmatch.embedding.nights.findings import GateLimits
+from prodmatch.embedding.nights.gate import compare_nights
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
 from prodmatch.evaluation.over_time import find_fall
 from prodmatch.morning.alarms import Findings, other_alarms

@@ -18,7 +18,8 @@ from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.embedding.encoding.quickest_precision import choose_quickest
 from prodmatch.embedding.encoding.units import UnitOptions, encode_plan
 from prodmatch.embedding.fuse import FuseResult, fuse
-from prodmatch.embedding.nights.gate import GateLimits, compare_nights, count_changes
+from prodmatch.embedding.nights.findings import GateLimits
+from prodmatch.embedding.nights.gate import compare_nights, count_changes
 from prodmatch.embedding.nights.tonight import (
     LastNight,
     Tonight,

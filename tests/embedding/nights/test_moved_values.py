@@ -102,7 +102,7 @@ NAMED: dict[str, tuple[dict[str, list[object]], str]] = {
         {"is_active": [not value for value in SHOP["is_active"]]},
         "'is_active' has other values for 60 of 60",
     ),
-    "one day": ({"since": [date(1970, 1, 1)] * COUNT}, "'since' is 1970-01-01 in 100%"),
+    "one day": ({"since": [date(2020, 1, 1)] * COUNT}, "'since' is 2020-01-01 in 100%"),
     "a tax": (
         {"price": [round(float(str(price)) * 1.19, 2) for price in SHOP["price"]]},
         "'price' is 1.19 times what it was",

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.catalogue.naming import NAMED, name_some
+from prodmatch.catalogue.naming import name_some
 from prodmatch.columns.amounts import is_price
 from prodmatch.columns.missing import is_title_name
+from prodmatch.embedding.nights.amount_columns import AmountColumn
+from prodmatch.embedding.nights.copies import find_copies
+from prodmatch.embedding.nights.date_changes import find_date_changes
+from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair, names_of
 from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,
@@ -21,7 +24,8 @@ from prodmatch.embedding.nights.moved_values import (
     new_duplicates,
 )
 from prodmatch.embedding.nights.night_columns import Night
-from prodmatch.embedding.nights.number_changes import FEWEST, Mask, compare_numbers
+from prodmatch.embedding.nights.number_changes import FEWEST, Mask, compare_numbers, find_truncated
+from prodmatch.embedding.nights.text_changes import find_text_changes
 from prodmatch.embedding.nights.value_changes import (
     find_recoded,
     find_swaps,
@@ -29,21 +33,13 @@ from prodmatch.embedding.nights.value_changes import (
     take_rows,
 )
 from prodmatch.lexical.prices.currencies import may_be
-from prodmatch.storage.arrow import as_mask, find_rows
+from prodmatch.products.codes import is_code_column
+from prodmatch.storage.arrow import as_mask
 
-Rows = npt.NDArray[np.int64]
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
 HALF = 0.5  # one that so many fill may not be empty
 NOTABLE = 4  # more than so great a part of what may be removed is worth a warning
 MOST_NAMED = 20  # columns
-
-
-@dataclass(frozen=True)
-class GateLimits:
-    """What a night may lose and still be let through, as shares."""
-
-    max_removed: float = 0.2  # of the products
-    max_lost: float = 0.1  # of the products that stay: those without their text or picture
 
 
 @dataclass(frozen=True)
@@ -63,37 +59,11 @@ class GateReport:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two nights, and the products of both."""
-
-    last: Night
-    tonight: Night
-    before: Rows  # (n,) of `last`: the same product as `after` of `tonight`
-    after: Rows
-
-    @property
-    def removed(self) -> Mask:
-        """`(last,)`: which products are gone."""
-        gone = np.ones(len(self.last), np.bool_)
-        gone[self.before] = False
-        return gone
-
-    def id_of(self, stayed: int) -> str:
-        """The id of one of the products that stay."""
-        return str(self.tonight.product_ids[int(self.after[stayed])])
-
-    def ids(self, stayed: Mask) -> list[str]:
-        """The first ids of some of the products that stay."""
-        rows = self.after[np.flatnonzero(stayed)[:NAMED]]
-        return _names(self.tonight.product_ids.take(pa.array(rows)))
-
-
 def count_changes(last: Night | None, tonight: Night) -> Changes:
     """Products added, changed in any column, and removed since the night before."""
     if last is None or last.row_digests is None or tonight.row_digests is None:
         return Changes(len(tonight), 0, 0)
-    pair = _pair(last, tonight)
+    pair = NightPair.match(last, tonight)
     before = last.row_digests.take(pa.array(pair.before))
     after = tonight.row_digests.take(pa.array(pair.after))
     return Changes(
@@ -104,7 +74,9 @@ def count_changes(last: Night | None, tonight: Night) -> Changes:
 
 
 def compare_nights(last: Night | None, tonight: Night, limits: GateLimits) -> GateReport:
-    """What a catalogue has lost since the night before; pure.
+    """What a catalogue has lost since the night before.
+
+    Texts and dates are read again where so many products have changed that it may be refused.
 
     Args:
         last: the products embedded before; None on the first night.
@@ -117,18 +89,12 @@ def compare_nights(last: Night | None, tonight: Night, limits: GateLimits) -> Ga
     return report
 
 
-@dataclass(frozen=True)
-class _Finding:
-    refused: bool
-    text: str
-
-
-def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[_Finding]:
+def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[Finding]:
     yield from _unusable_images(last, tonight, limits)
     if last is None or not len(last):
         yield from _empty_parts(tonight)
         return
-    pair = _pair(last, tonight)
+    pair = NightPair.match(last, tonight)
     yield from _columns(pair)
     yield from _values(pair, limits)
     yield from _numbers(pair)
@@ -137,19 +103,16 @@ def _findings(last: Night | None, tonight: Night, limits: GateLimits) -> Iterato
     yield from _other_values(pair)
     yield from _removed(pair, limits)
     yield from _added(pair)
+    yield from find_copies(pair, limits)
+    yield from find_text_changes(pair, limits)
+    yield from find_date_changes(pair, limits)
     yield from _lost_parts(pair, limits)
 
 
-def _pair(last: Night, tonight: Night) -> _Pair:
-    rows = find_rows(tonight.product_ids, last.product_ids)
-    after = np.flatnonzero(rows >= 0)
-    return _Pair(last, tonight, rows[after], after)
-
-
-def _unusable_images(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[_Finding]:
+def _unusable_images(last: Night | None, tonight: Night, limits: GateLimits) -> Iterator[Finding]:
     if tonight.addresses:
         text = f"{tonight.addresses} products name their picture by an address; nothing is fetched"
-        yield _Finding(False, text)
+        yield Finding(False, text)
     unusable = sum(tonight.images_unusable.values())
     if not unusable:
         return
@@ -159,7 +122,7 @@ def _unusable_images(last: Night | None, tonight: Night, limits: GateLimits) -> 
     text = f"{unusable} of {named} pictures cannot be used ({reasons})"
     if usual:
         text += f"; {usual:.0%} could not the night before"
-    yield _Finding(share - usual > limits.max_lost, text)
+    yield Finding(share - usual > limits.max_lost, text)
 
 
 def _unusable_share(night: Night) -> float:
@@ -168,20 +131,20 @@ def _unusable_share(night: Night) -> float:
     return unusable / max(1, unusable + usable)
 
 
-def _empty_parts(tonight: Night) -> Iterator[_Finding]:
+def _empty_parts(tonight: Night) -> Iterator[Finding]:
     """On a first night: columns that give nothing."""
     if not len(tonight):
         return
     without = tonight.image_keys.null_count == len(tonight)
     if tonight.has_images and without and not tonight.addresses:
         text = "no product has a picture that can be used, though there is a column of pictures"
-        yield _Finding(True, text)
+        yield Finding(True, text)
     for name, filled in tonight.filled.items():
         if not filled.any():
-            yield _Finding(False, f"column {name!r} is empty")
+            yield Finding(False, f"column {name!r} is empty")
 
 
-def _columns(pair: _Pair) -> Iterator[_Finding]:
+def _columns(pair: NightPair) -> Iterator[Finding]:
     """Columns gone, of another type, or new."""
     last, tonight = pair.last, pair.tonight
     new = [name for name in tonight.types if name not in last.types]
@@ -191,15 +154,15 @@ def _columns(pair: _Pair) -> Iterator[_Finding]:
     if gone:
         causes = [f"{name!r} {_likely_name(name, new, tonight)}".rstrip() for name in gone]
         names = f"column{'s' if len(gone) > 1 else ''} gone: {', '.join(causes[:MOST_NAMED])}"
-        yield _Finding(True, f"{names} (found {', '.join(tonight.types) or 'none of metadata'})")
+        yield Finding(True, f"{names} (found {', '.join(tonight.types) or 'none of metadata'})")
     for name, kind in last.types.items():
         found = tonight.types.get(name, kind)
         if found == kind or not last.filled[name].any() or not tonight.filled[name].any():
             continue  # a column without values has no type of its own
         text = f"column {name!r} is of type {found} and was of type {kind}"
-        yield _Finding(_kind(found) != _kind(kind), text)
+        yield Finding(_kind(found) != _kind(kind) or _are_codes_read(name, kind, found), text)
     if new:
-        yield _Finding(False, f"new columns: {', '.join(map(repr, new[:MOST_NAMED]))}")
+        yield Finding(False, f"new columns: {', '.join(map(repr, new[:MOST_NAMED]))}")
 
 
 def _likely_name(name: str, new: Sequence[str], tonight: Night) -> str:
@@ -213,6 +176,11 @@ def _likely_name(name: str, new: Sequence[str], tonight: Night) -> str:
     return f"(there is a {there!r}: rename it, or map it with `columns`, {name}={there})"
 
 
+def _are_codes_read(name: str, before: pa.DataType, after: pa.DataType) -> bool:
+    """Whether codes have become numbers with a fraction: 4006381333931.0."""
+    return is_code_column(name) and pa.types.is_integer(before) and pa.types.is_floating(after)
+
+
 def _kind(column: pa.DataType) -> str:
     if pa.types.is_string(column) or pa.types.is_large_string(column):
         return "text"
@@ -221,7 +189,7 @@ def _kind(column: pa.DataType) -> str:
     return "date" if pa.types.is_temporal(column) else "number"
 
 
-def _values(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+def _values(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
     """Columns of metadata that have lost their values."""
     for name in pair.last.types:
         if name not in pair.tonight.types:
@@ -236,22 +204,24 @@ def _values(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         empty = not pair.tonight.filled[name].any()
         state = "is empty" if empty else f"has lost {lost.sum()} of {had.sum()} values"
         text = f"column {name!r} {state} ({name_some(pair.ids(lost), int(lost.sum()))})"
-        yield _Finding(bool(filled >= FULL or (empty and filled >= HALF)), text)
+        yield Finding(bool(filled >= FULL or (empty and filled >= HALF)), text)
 
 
-def _numbers(pair: _Pair) -> Iterator[_Finding]:
+def _numbers(pair: NightPair) -> Iterator[Finding]:
     """Columns of numbers that are of another size: cents for euros."""
     for name, last in pair.last.numbers.items():
         if name in pair.tonight.numbers:
             before, after = last[pair.before], pair.tonight.numbers[name][pair.after]
             found = compare_numbers(name, before, after, pair.id_of)
             if found is not None:
-                yield _Finding(found.refused, found.text)
+                yield Finding(found.refused, found.text)
+            elif is_price(name) and (cut := find_truncated(name, before, after)) is not None:
+                yield Finding(True, cut)
             elif (scaled := find_scaled(name, before, after)) is not None:
-                yield _Finding(False, scaled)
+                yield Finding(False, scaled)
 
 
-def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+def _amounts(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
     """Columns of text with amounts that are of another size, or no amounts any more."""
     for name, last in pair.last.amounts.items():
         if name not in pair.tonight.amounts or not last.styles:
@@ -259,12 +229,12 @@ def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         before, after = last.select(pair.before), pair.tonight.amounts[name].select(pair.after)
         if not may_be(before.currency, after.currency):
             text = f"column {name!r} is in {after.currency} and was in {before.currency}"
-            yield _Finding(False, text)
+            yield Finding(False, text)
         lost = before.readable & ~after.readable & pair.tonight.filled[name][pair.after]
         had = int(before.readable.sum())
         if had and lost.sum() / had > limits.max_lost:
             text = f"column {name!r} has {lost.sum()} of {had} values that are no numbers any more"
-            yield _Finding(True, f"{text} ({name_some(pair.ids(lost), int(lost.sum()))})")
+            yield Finding(True, f"{text} ({name_some(pair.ids(lost), int(lost.sum()))})")
             continue
         found = [
             compare_numbers(name, before.numbers[one], after.numbers[other], pair.id_of)
@@ -274,10 +244,22 @@ def _amounts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
         changes = [change for change in found if change is not None]
         if changes and len(changes) == len(found):
             change = min(changes, key=lambda change: change.refused)
-            yield _Finding(change.refused, change.text)
+            yield Finding(change.refused, change.text)
+        elif is_price(name) and (cut := _truncated(name, before, after)) is not None:
+            yield Finding(True, cut)
 
 
-def _one_value(pair: _Pair) -> Iterator[_Finding]:
+def _truncated(name: str, before: AmountColumn, after: AmountColumn) -> str | None:
+    """What to say of prices as text that have lost their fractions, however they are read."""
+    found = [
+        find_truncated(name, before.numbers[one], after.numbers[other])
+        for one in before.styles
+        for other in after.styles
+    ]
+    return found[0] if found and all(found) else None
+
+
+def _one_value(pair: NightPair) -> Iterator[Finding]:
     """Columns that have one value for nearly all products, and had many, or another one."""
     for name, before in pair.last.common.items():
         after = pair.tonight.common.get(name)
@@ -286,54 +268,52 @@ def _one_value(pair: _Pair) -> Iterator[_Finding]:
         is_flag = pa.types.is_boolean(pair.last.types[name])
         text = name_one_value(name, before, after, is_flag=is_flag)
         if text is not None:
-            yield _Finding(is_price(name) or is_title_name(name), text)
+            yield Finding(is_price(name) or is_title_name(name), text)
 
 
-def _other_values(pair: _Pair) -> Iterator[_Finding]:
+def _other_values(pair: NightPair) -> Iterator[Finding]:
     """Columns that have changed places, or whose labels are other ones."""
     swaps: list[str] = []
     last, tonight = pair.last, pair.tonight
     for old, new in ((last.labels, tonight.labels), (last.numbers, tonight.numbers)):
         swaps += find_swaps(take_rows(old, pair.before), take_rows(new, pair.after))
-    yield from (_Finding(True, text) for text in swaps)
+    yield from (Finding(True, text) for text in swaps)
     if swaps:
         return
     before = take_rows({**last.labels, **last.numbers}, pair.before)
     after = take_rows({**tonight.labels, **tonight.numbers}, pair.after)
     moved = find_moved(before, after, pair.id_of)
-    yield from (_Finding(change.refused, change.text) for change in moved)
-    yield from (_Finding(False, text) for text in find_filled(before, after))
+    yield from (Finding(change.refused, change.text) for change in moved)
+    yield from (Finding(False, text) for text in find_filled(before, after))
     if not moved:
         labels = take_rows(last.labels, pair.before), take_rows(tonight.labels, pair.after)
-        yield from (_Finding(False, text) for text in find_recoded(*labels, pair.id_of))
+        yield from (Finding(False, text) for text in find_recoded(*labels, pair.id_of))
 
 
-def _removed(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+def _removed(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
     gone = pair.removed
     count, total = int(gone.sum()), len(pair.last)
     if not count:
         return
-    ids = _names(pair.last.product_ids.filter(pa.array(gone)))
+    ids = names_of(pair.last.product_ids.filter(pa.array(gone)))
     text = f"{count} of {total} products are gone ({name_some(ids, count)})"
     if count / total > limits.max_removed:
         limit = f", more than `max_removed={limits.max_removed:g}` allows"
-        yield _Finding(True, text + limit + _likely_removal(pair, gone, ids))
+        yield Finding(True, text + limit + _likely_removal(pair, gone, ids))
     elif count / total > limits.max_removed / NOTABLE:
-        yield _Finding(False, text + _likely_removal(pair, gone, ids))
+        yield Finding(False, text + _likely_removal(pair, gone, ids))
 
 
-def _added(pair: _Pair) -> Iterator[_Finding]:
+def _added(pair: NightPair) -> Iterator[Finding]:
     """That there are twice as many products or more."""
     count, total = len(pair.tonight) - len(pair.after), len(pair.last)
     if count >= total >= FEWEST:
         text = f"{count} products are new, to {total} of the night before: are some in it twice?"
-        yield _Finding(False, text)
+        yield Finding(False, text)
 
 
-def _likely_removal(pair: _Pair, gone: Mask, ids: Sequence[str]) -> str:
-    added = np.ones(len(pair.tonight), np.bool_)
-    added[pair.after] = False
-    new = _names(pair.tonight.product_ids.filter(pa.array(added)))
+def _likely_removal(pair: NightPair, gone: Mask, ids: Sequence[str]) -> str:
+    new = names_of(pair.tonight.product_ids.filter(pa.array(pair.added)))
     written = {_bare(name): name for name in new}
     again = [(name, written[_bare(name)]) for name in ids if _bare(name) in written]
     if len(again) > len(ids) / 2:
@@ -352,7 +332,7 @@ def _bare(product_id: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]+", "", name))
 
 
-def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
+def _lost_parts(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
     """Products that stay, and whose text or picture does not, or has become everybody's."""
     total = len(pair.after)
     lost = np.zeros(total, np.bool_)
@@ -379,7 +359,7 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
             lost |= duplicates | moved
             changed = as_mask(pc.not_equal(old, new))
             if total and changed.sum() / total > HALF:
-                yield _Finding(False, f"the {name} of {changed.sum()} of {total} products is new")
+                yield Finding(False, f"the {name} of {changed.sum()} of {total} products is new")
     if not lost.any():
         return
     text = (
@@ -388,8 +368,4 @@ def _lost_parts(pair: _Pair, limits: GateLimits) -> Iterator[_Finding]:
     )
     refused = bool(lost.sum() / total > limits.max_lost)
     limit = f", more than `max_lost={limits.max_lost:g}` allows" if refused else ""
-    yield _Finding(refused, text + limit)
-
-
-def _names(ids: pa.Array) -> list[str]:
-    return [str(name) for name in ids.to_pylist()]
+    yield Finding(refused, text + limit)

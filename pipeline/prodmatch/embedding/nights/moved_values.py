@@ -26,6 +26,7 @@ NEAR = 0.01  # so near to one ratio
 NOTABLE = 0.1  # of the products: worth a warning
 ONE = 0.9  # of the values that are new must be one
 SHOWN = 3
+WHOLE = r"^[0-9]{1,9}$"  # a number in a column of text
 
 
 def moved_contents(last: pa.Array, before: Rows, new: pa.Array) -> Mask:
@@ -107,9 +108,12 @@ def _has_moved(before: pa.Array, after: pa.Array) -> bool:
 
 def _are_places(column: pa.Array) -> bool:
     """Whether numbers are all different and without gaps: a rank, which moves every night."""
-    if not pa.types.is_floating(column.type):
-        return False
-    values = np.unique(column.drop_null().to_numpy())
+    numbers = column.drop_null()
+    if not pa.types.is_floating(numbers.type):
+        if len(numbers) and not pc.all(pc.match_substring_regex(numbers, WHOLE)).as_py():
+            return False
+        numbers = numbers.cast(pa.float64())
+    values = np.unique(numbers.to_numpy())
     values = values[np.isfinite(values)]
     dense = len(values) == len(column) and values[-1] - values[0] < 1.5 * len(values)
     return bool(dense and (values == np.rint(values)).all())

@@ -1,18 +1,20 @@
 """What the products of a night have, read from their columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prodmatch.catalogue.column_types import is_text
 from prodmatch.columns.amounts import NO_VALUE, is_measure
 from prodmatch.embedding.nights.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.nights.labels import LabelReader
 from prodmatch.embedding.nights.number_changes import Mask, Numbers
 from prodmatch.storage.features import KEY, content_key
 
+ColumnReader = Callable[[str], Iterator[pa.RecordBatch]]
 NO_TEXT = sorted(NO_VALUE | {"", "undefined", "[object object]"})  # what exporters write for none
 NOT_METADATA = {
     *("product_id", "text", "text_key", "image_key", "row", "row_digest"),
@@ -46,6 +48,7 @@ class Night:
     addresses: int = 0  # rows that name their picture by an address, which nothing fetches
     left_out: Sequence[str] = ()  # columns that cannot be metadata
     row_digests: pa.Array | None = None  # None where only a generation is left of the night
+    read_column: ColumnReader | None = None  # reads one again, a batch at a time
 
     def __len__(self) -> int:
         return len(self.product_ids)
@@ -136,7 +139,7 @@ def read_values(
     numbers: dict[str, list[Numbers]] = {
         name: [np.zeros(0)] for name, kind in types.items() if _is_number(kind)
     }
-    texts = [name for name, kind in types.items() if _is_text(kind)]
+    texts = [name for name, kind in types.items() if is_text(kind)]
     amounts = {name: AmountReader() for name in texts if is_measure(name)}
     common = {name: _CommonCounter() for name in types}
     flags = [name for name, kind in types.items() if pa.types.is_boolean(kind)]
@@ -144,7 +147,7 @@ def read_values(
     for batch in batches if types else ():
         for name, kind in types.items():
             filled = batch[name].is_valid()
-            if _is_text(kind):
+            if is_text(kind):
                 plain = pc.utf8_lower(pc.utf8_trim_whitespace(batch[name]))
                 empty = pc.is_in(plain, pa.array([*NO_TEXT], plain.type))
                 filled = pc.and_(filled, pc.invert(empty))
@@ -166,10 +169,6 @@ def read_values(
         {name: counter.finish() for name, counter in common.items()},
         {name: found for name, each in labels.items() if (found := each.finish()) is not None},
     )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -18,6 +18,7 @@ SAME_SIDE = 0.75  # of those that changed must be as far off
 NEAR, SIMILAR = 1.25, 0.8  # so near to the median must so many be, where it is no price
 POWER_ERROR = 0.01
 FEWEST_DISTINCT = 3  # values of a column that is no price: a counter may well jump
+ALL_CUT = 0.95  # of the prices with a fraction must have lost it
 NOTABLE = 0.1  # of the products: worth a warning
 
 
@@ -71,6 +72,22 @@ def compare_numbers(
     cause = likely_cause(float(np.median(ratios.values[ratios.far])))
     text = f"column {name!r} is {cause} for {count} of {total} products ({examples})"
     return NumberChange(refused, text)
+
+
+def find_truncated(name: str, before: Numbers, after: Numbers) -> str | None:
+    """What to say of prices that have lost their fractions, which no shop rounds down alike."""
+    both = np.isfinite(before) & np.isfinite(after)
+    fractions = both & (before != np.floor(before))
+    rounded = np.abs(after - before) <= 0.5
+    floored = fractions & (after == np.floor(before))
+    if floored.sum() < FEWEST or floored.sum() < ALL_CUT * fractions.sum():
+        return None
+    if fractions.sum() <= MOST * both.sum() or (floored & ~rounded).sum() < FEWEST:
+        return None
+    return (
+        f"column {name!r} has lost the fractions of {floored.sum()} of {both.sum()} prices: were "
+        "they read as whole numbers?"
+    )
 
 
 def _is_other_kind(name: str, before: Numbers, ratios: _Ratios) -> bool:

@@ -1,10 +1,12 @@
 """What the products of a night have, for the gate: tonight's, and those embedded before."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -83,6 +85,7 @@ def scanned_night(catalogue: Catalogue, scan: Scan) -> Tonight:
         has_images=catalogue.mapping.image is not None,
         left_out=tuple(catalogue.mapping.left_out),
         row_digests=scan.row_digests,
+        read_column=lambda name: read_rows(scan, [name]),
     )
     return _with_rejects(night, list(scan.rejects), list(scan.image_rejects), [])
 
@@ -103,8 +106,18 @@ def fused_night(fused: FuseResult, scanned: Tonight) -> Tonight:
         amounts={name: amounts.select(chosen) for name, amounts in night.amounts.items()},
         labels={name: labels.filter(rows) for name, labels in night.labels.items()},
         row_digests=fused.scan.row_digests.filter(rows),
+        read_column=lambda name: _filter_batches(read_rows(fused.scan, [name]), chosen),
     )
     return _with_rejects(night, fused.rejects, fused.images_unusable, fused.listed_unusable)
+
+
+def _filter_batches(
+    batches: Iterator[pa.RecordBatch], chosen: npt.NDArray[np.bool_]
+) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in batches:
+        yield batch.filter(pa.array(chosen[start : start + len(batch)]))
+        start += len(batch)
 
 
 def _with_rejects(
@@ -138,4 +151,5 @@ def _embedded_night(embeddings: Embeddings) -> Night:
         has_images=bool(image_keys.null_count < len(image_keys) or embeddings.images_unusable),
         images_unusable=embeddings.images_unusable,
         row_digests=columns["row_digest"],
+        read_column=lambda name: embeddings.batches([name]),
     )

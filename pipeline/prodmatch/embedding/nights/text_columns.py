@@ -1,0 +1,139 @@
+"""Columns of text that are compared by digests: titles, codes, addresses, descriptions."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from prodmatch.columns.missing import is_title_name
+from prodmatch.products.codes import is_code_column
+
+Digests = npt.NDArray[np.uint32]
+SPREADSHEET = re.compile(r"""^=?["'](.*?)["']?$""")
+SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d+")
+WRAPPED = re.compile(r"""b(['"]).*\1|\{.*\}|\[.*\]""", re.DOTALL)
+MISREAD = re.compile(
+    "\ufffd|[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|[\x00-\x08]|\\\\u[0-9a-f]{4}"
+)
+ONE_WORD = re.compile(r"[!-~]{2,}")
+MOST_LENGTH = 65535
+
+
+class Form(IntEnum):
+    """How a title or a code is written, where that is odd; others are `USUAL`."""
+
+    USUAL = 0
+    WRAPPED = 1  # as a program writes a value: b'Red mug', {"en": "Red mug"}
+    MISREAD = 2  # in a wrong encoding
+    NO_LETTERS = 3
+    ONE_WORD = 4
+    FRACTION = 5  # a code with a fraction: 4006381333931.0
+    SCIENTIFIC = 6  # 4.00638E+12
+    SPREADSHEET = 7  # ="0123", '0123
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column of text, `(n,)` each; rows without text have 0 everywhere.
+
+    Digests tell texts apart by 32 bits, which is enough for shares of products, and only within
+    one process.
+    """
+
+    digests: Digests
+    plain: Digests  # of codes without a fraction, a spreadsheet's marks and zeros in front
+    lengths: npt.NDArray[np.uint16]
+    forms: npt.NDArray[np.uint8]  # of titles and codes; else all `Form.USUAL`
+
+    def select(self, rows: npt.NDArray[np.int64]) -> "TextColumn":
+        """The column of some of the rows."""
+        return TextColumn(
+            self.digests[rows], self.plain[rows], self.lengths[rows], self.forms[rows]
+        )
+
+    @property
+    def distinct(self) -> int:
+        """How many different texts there are."""
+        return len(np.unique(self.digests[self.digests > 0]))
+
+    @property
+    def filled(self) -> int:
+        """How many rows have a text."""
+        return int((self.digests > 0).sum())
+
+
+class _Describe(Protocol):
+    def __call__(self, text: str) -> tuple[str, Form]: ...
+
+
+def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = None) -> TextColumn:
+    """A column of text by its digests; memory is 11 bytes a row and one batch.
+
+    Args:
+        name: of the column.
+        batches: that have it.
+        most: characters of each text that are read.
+    """
+    describe = _describe_of(name)
+    parts: list[TextColumn] = []
+    for batch in batches:
+        coded = batch[name].dictionary_encode()
+        texts = [text.strip()[:most].strip() for text in coded.dictionary.to_pylist()]
+        codes = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+        described = [describe(text) for text in texts]
+        columns = (
+            np.array([*map(_digest, texts), 0], np.uint32),
+            np.array([*(_digest(plain) for plain, _ in described), 0], np.uint32),
+            np.array([*(min(len(text), MOST_LENGTH) for text in texts), 0], np.uint16),
+            np.array([*(form for _, form in described), 0], np.uint8),
+        )
+        parts.append(TextColumn(*(column[codes] for column in columns)))
+    return TextColumn(
+        np.concatenate([np.zeros(0, np.uint32), *(part.digests for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint32), *(part.plain for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint16), *(part.lengths for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint8), *(part.forms for part in parts)]),
+    )
+
+
+def digest_ids(ids: pa.Array) -> Digests:
+    """The digests that ids have as texts."""
+    return np.array([_digest(name) for name in ids.to_pylist()], np.uint32)
+
+
+def _digest(text: str) -> int:
+    return hash(text) & 0xFFFFFFFF or 1 if text else 0
+
+
+def _describe_of(name: str) -> _Describe:
+    if is_code_column(name):
+        return _describe_code
+    return _describe_title if is_title_name(name) else lambda text: (text, Form.USUAL)
+
+
+def _describe_title(text: str) -> tuple[str, Form]:
+    if not any(map(str.isalpha, text)):
+        return text, Form.NO_LETTERS
+    if WRAPPED.fullmatch(text):
+        return text, Form.WRAPPED
+    if MISREAD.search(text):
+        return text, Form.MISREAD
+    return text, Form.ONE_WORD if ONE_WORD.fullmatch(text) else Form.USUAL
+
+
+def _describe_code(text: str) -> tuple[str, Form]:
+    if SCIENTIFIC.fullmatch(text):
+        return text, Form.SCIENTIFIC
+    bare = text
+    form = Form.USUAL
+    if found := SPREADSHEET.fullmatch(text):
+        bare, form = found[1], Form.SPREADSHEET
+    whole, point, fraction = bare.partition(".")
+    if point and whole.isdigit() and not fraction.strip("0"):
+        bare, form = whole, Form.FRACTION
+    return bare.lstrip("0"), form
