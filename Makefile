@@ -17,9 +17,7 @@ TRAINING_DATA := build/training_data/products.parquet --pairs build/training_dat
 PAIR_SETS := walmart_amazon amazon_google
 PLANTED_IN := fashion tops electronics
 PEERS := plain onnx openvino fastembed
-INDEX_PAIR_SETS := walmart_amazon amazon_google
-PLANTED_IN := fashion tops electronics
-PEERS := hnswlib usearch autofaiss
+INDEX_PEERS := hnswlib usearch autofaiss
 PEER_plain := 'sentence-transformers>=6,<7'
 PEER_onnx := 'sentence-transformers[onnx]>=5,<6'
 PEER_openvino := 'sentence-transformers[openvino]>=6,<7'

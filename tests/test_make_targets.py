@@ -1,6 +1,7 @@
 """Benchmarks, recipes and evaluation run to their ends by `make`, on a few generated products."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -197,3 +198,13 @@ def test_a_target_says_which_data_are_missing(checkout: Path, target: str) -> No
     done = make(checkout, target, "DATA=nowhere")
     assert "nowhere/" in done.stdout + done.stderr
     assert "set DATA" in done.stdout + done.stderr
+
+
+def test_every_variable_has_one_value(checkout: Path) -> None:
+    makefile = (checkout / "Makefile").read_text()
+    names = re.findall(r"^(\w+) [:?]?= ", makefile, re.M)
+    assert len(set(names)) == len(names)
+    targets = re.findall(r"^([a-z-]+):.*## ", makefile, re.M)
+    done = make(checkout, "--dry-run", "--warn-undefined-variables", *targets)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "build/peers/hnswlib" in done.stdout
