@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from tqdm import tqdm
 
-from prodmatch.catalogue.column_types import is_text
-from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup
-from prodmatch.columns.missing import find_misnamed, name_left_out, name_misnamed
+from prodmatch.columns.missing import name_left_out, name_misnamed
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
-from prodmatch.columns.searchable import TextStatistics
+from prodmatch.columns.searchable import TextStatistics, advise_searching, find_text_columns
 from prodmatch.engines.local import ChildFailure, IsolatedPool
 from prodmatch.progress import bars_off
 from prodmatch.scanning.picture_lists import describe_unusable
@@ -207,16 +205,10 @@ class _Columns:
     """What is in the text columns, of those that are searched and of the others."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        mapping = catalogue.mapping
+        columns = find_text_columns(catalogue)
         self.are_chosen = bool(catalogue.options.text_columns)
-        self.names = dict(zip(mapping.metadata.names, mapping.sources, strict=True))
-        self.searched = [name for name, source in self.names.items() if source in mapping.texts]
-        used = {*mapping.texts, *find_misnamed(catalogue).values()}
-        self.others = {
-            name: TextStatistics(name)
-            for name, source in self.names.items()
-            if source not in used and is_text(mapping.metadata.field(name).type)
-        }
+        self.searched = columns.searched
+        self.others = {name: TextStatistics(name) for name in columns.others}
         self.placeholders = Placeholders()
         self.encodings = WrongEncodings()
         self.oddities = Oddities()
@@ -348,11 +340,7 @@ def _column_warnings(columns: _Columns, products: int) -> list[str]:
     """What to change about the text columns."""
     warnings = []
     if (missing := columns.could_be_searched()) and not columns.are_chosen:
-        option = ",".join([*columns.searched, *missing])
-        warnings.append(
-            f"columns not searched that look as if they should be: {name_columns([*missing])}; "
-            f"give `text_columns={option}`"
-        )
+        warnings.append(advise_searching(columns.searched, [*missing]))
     for name, found in columns.placeholders.values.items():
         shown = ", ".join(f"{count} x {text!r}" for text, count in found.most_common(3))
         examples = ", ".join(columns.placeholders.examples[name])

@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict, cast
 
-from prodmatch.catalogue.column_types import is_text
-from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.columns.missing import find_misnamed, name_left_out, name_misnamed
-from prodmatch.columns.searchable import is_attribute_name
+from prodmatch.columns.missing import name_left_out, name_misnamed
+from prodmatch.columns.searchable import name_unsearched
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.embedding.encoding.quickest_precision import choose_quickest
@@ -200,7 +198,7 @@ def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedR
     warnings += plan.scan.text_warnings
     warnings += changes or remember_settings(catalogue, model, store, precision)
     if last.night is None:
-        warnings += [*name_misnamed(catalogue), *_name_unsearched(catalogue)]
+        warnings += [*name_misnamed(catalogue), *name_unsearched(catalogue)]
         warnings += name_left_out(catalogue)
     with stages.measure("write"):
         digest = _write(catalogue, model, store, fused, tonight, made_from)
@@ -273,26 +271,6 @@ class _Run:
             )
         accepted = [f"accepted: {text}" for text in found.refusals]
         return [*self.last.warnings, *accepted, *found.warnings]
-
-
-def _name_unsearched(catalogue: Catalogue) -> list[str]:
-    """Text columns that look as if they should be searched, where none were chosen."""
-    mapping = catalogue.mapping
-    columns = dict(zip(mapping.metadata.names, mapping.sources, strict=True))
-    found = [
-        name
-        for name, source in columns.items()
-        if source not in {*mapping.texts, *find_misnamed(catalogue).values()}
-        and is_text(mapping.metadata.field(name).type)
-        and is_attribute_name(name)
-    ]
-    if catalogue.options.text_columns or not found:
-        return []
-    searched = [name for name, source in columns.items() if source in mapping.texts]
-    return [
-        f"columns not searched that look as if they should be: {name_columns([*found])}; "
-        f"give `text_columns={','.join([*searched, *found])}` (`check` says what is in them)"
-    ]
 
 
 def _require_left_out(catalogue: Catalogue, store: Path) -> None:

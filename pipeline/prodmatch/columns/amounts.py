@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from prodmatch.lexical.prices.column_names import PRICE, name_words
 from prodmatch.lexical.prices.currencies import CODES
 
 NO_VALUE = frozenset(["na", "n/a", "#n/a", "null", "none", "nan", "nil", "-", "--", "\\n"])
@@ -22,9 +23,6 @@ GROUPS = r"[1-9]\d{{0,2}}(?:(?P<mark>[{marks}])\d{{3}})(?:(?P=mark)\d{{3}})*"
 MARKS = SPACE + "'\u2019"  # between thousands, under either style
 POINT = re.compile(rf"(?:{PLAIN}|{GROUPS.format(marks=MARKS + ',')})(?P<part>\.\d+)?")
 COMMA = re.compile(rf"(?:{PLAIN}|{GROUPS.format(marks=MARKS + '.')})(?P<part>,\d+)?")
-PRICE = re.compile(
-    "prices?|costs?|amount|msrp|rrp|preise?|prix|precio|prezzo|prijs|pris|cena|preco|preço|uvp|vk"
-)
 MEASURE = re.compile(
     "total|sales?|stock|quantity|qty|count|inventory|weight|width|height|length|depth|diameter|"
     "volume|rating|stars|reviews|discount|tax|vat|shipping|gewicht|breite|höhe|hoehe|länge|laenge|"
@@ -71,12 +69,6 @@ def _read(digits: str) -> Iterator[tuple[AmountStyle, str]]:
             whole = digits[: len(digits) - len(part)]
             number = "".join(filter(str.isdigit, whole))
             yield style, number + part.replace(",", ".")
-
-
-def name_words(name: str) -> list[str]:
-    """The words of a column's name, in lower case."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return [word.lower() for word in re.split(r"[\W_]+", apart) if word]
 
 
 def is_price(name: str) -> bool:

@@ -16,11 +16,11 @@ from prodmatch.columns.amounts import (
     is_measure,
     is_price,
     may_be_list,
-    name_words,
     read_amount,
 )
 from prodmatch.columns.several_pictures import PictureMarks
 from prodmatch.feeds.rows import Cell, Number
+from prodmatch.lexical.prices.column_names import name_words
 
 ID = re.compile(
     r"ids?|skus?|gtins?\d*|ean\d*|upca?|mpn|asin|isbn\d*|barcodes?|plu|u?uid|guid|zip|zipcode|plz|"

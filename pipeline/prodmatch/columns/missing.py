@@ -6,7 +6,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns, show_column
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.schema import is_picture
-from prodmatch.columns.amounts import name_words
+from prodmatch.lexical.prices.column_names import name_words
 
 TITLE = re.compile(
     r"(?:product|item|article|artikel|produkt|produit|producto|prodotto)?(?:names?|titles?|titel|"

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.columns.amounts import name_words
+from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.naming import name_columns
+from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.inferred_types import is_id_name, is_image_name
-from prodmatch.columns.missing import is_title_name
+from prodmatch.columns.missing import find_misnamed, is_title_name
+from prodmatch.lexical.prices.column_names import name_words
 
 ATTRIBUTE = re.compile(
     r"brands?|manufacturer|vendor|maker|marke|marque|marca|hersteller|colou?rs?|farbe|couleur|"
@@ -47,6 +50,43 @@ def is_attribute_name(name: str) -> bool:
     """Whether a column of this name holds words that a product is searched by."""
     words = name_words(name)
     return any(map(ATTRIBUTE.fullmatch, words)) and not OTHER & set(words)
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """The text columns of a catalogue by name."""
+
+    searched: list[str]
+    others: list[str]  # but for one that looks like the title or the picture
+
+
+def find_text_columns(catalogue: Catalogue) -> TextColumns:
+    """Which text columns are searched, and which are not."""
+    mapping = catalogue.mapping
+    columns = list(zip(mapping.metadata.names, mapping.sources, strict=True))
+    used = {*mapping.texts, *find_misnamed(catalogue).values()}
+    free = (name for name, source in columns if source not in used)
+    return TextColumns(
+        [name for name, source in columns if source in mapping.texts],
+        [name for name in free if is_text(mapping.metadata.field(name).type)],
+    )
+
+
+def name_unsearched(catalogue: Catalogue) -> list[str]:
+    """A warning of text columns that by their names are searched, unless some are chosen."""
+    columns = find_text_columns(catalogue)
+    found = [name for name in columns.others if is_attribute_name(name)]
+    if catalogue.options.text_columns or not found:
+        return []
+    return [f"{advise_searching(columns.searched, found)} (`check` says what is in them)"]
+
+
+def advise_searching(searched: Sequence[str], missing: Sequence[str]) -> str:
+    """That columns look as if they should be searched, and what to give for it."""
+    return (
+        f"columns not searched that look as if they should be: {name_columns(missing)}; "
+        f"give `text_columns={','.join([*searched, *missing])}`"
+    )
 
 
 @dataclass

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from prodmatch.errors import StoreError
 from prodmatch.exports.table import VectorTable, vector_texts
+from prodmatch.products.column_storage import quote_name
 from prodmatch.storage.atomic import new_file
 
 ROWS = "products.tsv"
@@ -46,7 +47,7 @@ def write_postgres(table: VectorTable, folder: Path) -> None:
             f"dimensions, {MOST_COLUMNS} columns, and names of {MOST_NAME_BYTES} bytes. "
             "Rename columns of the catalogue with `columns`, or leave them out."
         )
-    columns = [f"    {_quote(field.name)} {_type(field)}" for field in table.columns]
+    columns = [f"    {quote_name(field.name)} {_type(field)}" for field in table.columns]
     script = LOAD.format(
         columns=",\n".join([*columns, f'    "vector" vector({dim}) NOT NULL']),
         rows=ROWS,
@@ -70,10 +71,6 @@ def _index(dim: int) -> str:
         half = f'("vector"::halfvec({dim}))'
         return f"CREATE INDEX ON products USING hnsw ({half} halfvec_ip_ops);"
     return f"-- no index: pgvector has none for {dim} dimensions, so all rows are compared"
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _type(field: pa.Field) -> str:

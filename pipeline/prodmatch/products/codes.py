@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.lexical.folding import fold
-from prodmatch.products.conditions import name_words
-from prodmatch.products.filters import quote_name
+from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.products.column_storage import quote_name
 
 COLUMN = re.compile(
     r"skus?|gtins?\d*|eans?\d*|upc[ae]?s?|mpns?|asins?|isbns?\d*|barcodes?|partn(?:o|umber)|"

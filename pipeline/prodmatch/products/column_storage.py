@@ -15,6 +15,12 @@ BIG_INTEGER = "BIG INTEGER"
 DECIMAL = re.compile(r"REAL DECIMAL\((\d+)\)")
 
 
+def quote_name(name: str) -> str:
+    """A column's name as SQL has it, whatever is in it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
 def declare_decimal(scale: int) -> str:
     """The declared type of decimals with so many digits after the point."""
     return f"REAL DECIMAL({scale})" if scale > 0 else BIG_INTEGER

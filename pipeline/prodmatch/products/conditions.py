@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prodmatch.lexical.prices.column_names import PRICE, name_words
+
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
     |(?P<text>'(?:[^']|'')*')
@@ -55,7 +57,6 @@ REMEDIES = (  # what is written in conditions of other languages, and what to wr
 )
 MOST_HINTS = 3
 IN_BRACKETS = "IN takes round brackets: IN ('red', 'blue')"
-PRICE_WORDS = frozenset(["price", "prices", "cost", "amount", "msrp", "rrp", "preis", "prix"])
 NO_PRICE_WORDS = frozenset(
     ["shipping", "delivery", "id", "count", "tax", "currency", "range", "level", "per", "stock"]
 )
@@ -91,13 +92,8 @@ class TextComparison:
 
 def is_price(name: str) -> bool:
     """Whether a column is a price by its name: `price`, `salePrice`, `amount_eur`."""
-    words = set(name_words(name))
-    return bool(words & PRICE_WORDS) and not words & NO_PRICE_WORDS
-
-
-def name_words(name: str) -> list[str]:
-    """The words of a column's name in small letters."""
-    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    words = name_words(name)
+    return any(map(PRICE.fullmatch, words)) and not NO_PRICE_WORDS & set(words)
 
 
 def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token]:

@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from prodmatch.products.column_storage import DOUBLE_DIGITS, restorer
-from prodmatch.products.conditions import ARITHMETIC, Column, Token, quote_plain, split_condition
+from prodmatch.products.column_storage import DOUBLE_DIGITS, quote_name, restorer
+from prodmatch.products.conditions import (
+    ARITHMETIC,
+    Column,
+    Token,
+    quote_plain,
+    split_condition,
+)
 
 NEAR = 1e-14  # so much of a number may a double of another differ and still be meant
 HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
@@ -70,7 +76,7 @@ def exact_condition(
 
 def _write(connection: sqlite3.Connection, column: Column, sign: str, number: str) -> str:
     """One comparison: by doubles, but row by row where these are about the same."""
-    name = '"' + column.name.replace('"', '""') + '"'
+    name = quote_name(column.name)
     limit, double = Decimal(number), float(number)
     near = sorted((double * (1 - NEAR), double * (1 + NEAR)))
     found = connection.execute(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.products.casts import columns_as_numbers, explain_amount
+from prodmatch.products.column_storage import quote_name
 from prodmatch.products.conditions import (
     Column,
     compared_texts,
@@ -153,12 +154,6 @@ def _message(condition: str, reason: str, columns: Mapping[str, Column]) -> str:
         f"`where` {condition[:200]!r}: {reason}. Write an SQL condition over {names}, such as "
         "\"price < 50 AND colour = 'red'\"."
     )
-
-
-def quote_name(name: str) -> str:
-    """A column's name as SQL has it, whatever is in it."""
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
 
 
 def connect(path: Path) -> sqlite3.Connection:

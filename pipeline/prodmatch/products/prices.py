@@ -5,10 +5,12 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from prodmatch.lexical.prices.column_names import name_words
 from prodmatch.lexical.prices.currencies import CODES, may_be, read_currency
 from prodmatch.lexical.prices.limits import Limit
-from prodmatch.products.conditions import Column, is_price, name_words
-from prodmatch.products.filters import quote_name, read_columns
+from prodmatch.products.column_storage import quote_name
+from prodmatch.products.conditions import Column, is_price
+from prodmatch.products.filters import read_columns
 
 CENTS = frozenset(["cents", "cent", "pence", "minor"])
 

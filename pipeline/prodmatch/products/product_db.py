@@ -20,9 +20,9 @@ from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products import phrases
 from prodmatch.products.codes import list_names, rows_of_codes
-from prodmatch.products.column_storage import restorer
+from prodmatch.products.column_storage import quote_name, restorer
 from prodmatch.products.conditions import nearest_values
-from prodmatch.products.filters import OWN, connect, find_rows, quote_name, suggest_values
+from prodmatch.products.filters import OWN, connect, find_rows, suggest_values
 from prodmatch.products.prices import PriceColumn, read_price_columns
 from prodmatch.storage.generations import advise_instead_of
 

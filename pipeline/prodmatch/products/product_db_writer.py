@@ -22,8 +22,8 @@ from prodmatch.products.column_storage import (
     declare_decimal,
     exact_text,
     fits_sqlite,
+    quote_name,
 )
-from prodmatch.products.filters import quote_name
 
 
 def write_products(

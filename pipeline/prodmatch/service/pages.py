@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl, urlencode
 import jinja2
 
 from prodmatch.errors import QueryError
-from prodmatch.products.filters import quote_name
+from prodmatch.products.column_storage import quote_name
 from prodmatch.products.product_db import Products
 from prodmatch.reports.cards import Card, CardColumns, choose_price, make_card
 from prodmatch.search.answers.hits import Answer, Facets, Hit
+from prodmatch.search.answers.result_table import short
 from prodmatch.search.options import MOST_HITS
 from prodmatch.search.parameters import Search, read_integer, read_search
 from prodmatch.search.searcher import Searcher
@@ -258,14 +259,9 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"short": _short, "facts": _facts}
+    templates.filters |= {"short": functools.partial(short, most=MOST_CHARACTERS), "facts": _facts}
     return templates
 
 
 def _render(name: str, **values: object) -> str:
     return _templates().get_template(name).render(values)
-
-
-def _short(value: object) -> str:
-    """Any value as text of a page; titles come from strangers."""
-    return " ".join(str(value).split())[:MOST_CHARACTERS].encode("utf-8", "replace").decode()

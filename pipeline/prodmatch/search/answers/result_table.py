@@ -35,9 +35,9 @@ def render_table(result: SearchResult) -> str:
     return "\n".join([*lines, *(_table(shown, pictures) if shown else ())])
 
 
-def short(value: object) -> str:
-    """Any value as a text of one line; titles come from strangers."""
-    return " ".join(str(value).split())[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
+def short(value: object, most: int = MOST_CHARACTERS) -> str:
+    """Any value as a text of one line, of so many characters; titles come from strangers."""
+    return " ".join(str(value).split())[:most].encode("utf-8", "replace").decode()
 
 
 def _text(value: object) -> str:
