@@ -5,6 +5,7 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 ├── SynonymsError           1  a file of synonyms that cannot be used
 ├── ModelError              1  a model directory or encoder that cannot be used
 ├── StoreError              1  a store that cannot be written, or has nothing to read yet
+├── RemoteError             1  a place on another machine that cannot be reached, read or written
 ├── QueryError              2  a query that cannot be answered
 ├── DamagedError            3  bytes on disk that are not what their manifest says
 ├── MismatchError           3  two artifacts that were not made for each other

@@ -16,6 +16,8 @@ from prodmatch.histories.tastes import Recommender
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.atomic import scratch_directory
 
+SEED = 0  # of the intervals and tests
+
 
 @dataclass(frozen=True)
 class HistoriesEvaluation:
@@ -29,7 +31,7 @@ class HistoriesEvaluation:
 
 
 def evaluate_histories(
-    index: ProductIndex, log: Path, settings: LogSettings | None = None, *, seed: int = 0
+    index: ProductIndex, log: Path, settings: LogSettings | None = None
 ) -> HistoriesEvaluation:
     """Leaves out the last product of some users, and asks for it by what they had before.
 
@@ -40,7 +42,6 @@ def evaluate_histories(
         index: the generation to measure.
         log: as for `recommend_to_users`.
         settings: weights of kinds of events, and how fast these fade.
-        seed: of the intervals and tests.
 
     Raises:
         QueryError: the log cannot be used, or nobody in it can be held out.
@@ -63,9 +64,9 @@ def evaluate_histories(
         users=evaluation.count,
         blend=evaluation.blend,
         figures={
-            name: {measure: bootstrap_mean(each[measure], seed) for measure in each}
+            name: {measure: bootstrap_mean(each[measure], SEED) for measure in each}
             for name, each in values.items()
         },
-        gains=gains_over_best(values, METHODS[:-1], METHODS[-1], seed),
+        gains=gains_over_best(values, METHODS[:-1], METHODS[-1], SEED),
         generation=searcher.generation.number,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prodmatch.evaluation.statistics import expected_calibration_error
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.scoring.pair_scorer import HeldOut
 from prodmatch.matching.scoring.scorer_training import recalibrate, train_scorer
@@ -48,7 +49,7 @@ def main() -> None:
     figures = {
         "completeness": float(np.mean([pair in there for pair in matching])),
         "f1": f1(measured, best),
-        "calibration_error": measured.calibration_error(),
+        "calibration_error": expected_calibration_error(measured.probability, measured.match),
         "precision": measured.precision(sure),
         "recall": measured.recall(sure),
     }

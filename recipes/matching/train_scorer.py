@@ -16,6 +16,7 @@ import numpy as np
 
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import QueryError
+from prodmatch.evaluation.statistics import expected_calibration_error
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.pair_features import (
@@ -242,7 +243,8 @@ def main() -> None:
     held = scorer.held_out
     if any(each.planted for each in sources):
         scorer = replace(scorer, held_out_inside=take_inside(sources, labels, held))
-    print(f"calibration error {held.calibration_error():.4f}; digest {scorer.digest()}")  # noqa: T201
+    error = expected_calibration_error(held.probability, held.match)
+    print(f"calibration error {error:.4f}; digest {scorer.digest()}")  # noqa: T201
     scorer.save(options.out)
     for name, each in (("two", held), ("inside", scorer.held_out_of(is_one=True))):
         for precision in (0.9, 0.95, 0.98):

@@ -104,7 +104,7 @@ class CrossFitted:
         return np.asarray(weights - weights.mean(axis=1, keepdims=True), np.float32)
 
 
-def cross_fit(inputs: Inputs, codes: Codes, value_count: int, *, seed: int = 0) -> CrossFitted:
+def cross_fit(inputs: Inputs, codes: Codes, value_count: int) -> CrossFitted:
     """Classifiers fitted on all rows but a fifth each; every value is spread over the fifths.
 
     Args:
@@ -112,9 +112,8 @@ def cross_fit(inputs: Inputs, codes: Codes, value_count: int, *, seed: int = 0) 
         codes: the number of each one's value, -1 where it is none of those: such a row is
             predicted, and no classifier learns from it.
         value_count: how many values there are.
-        seed: of the fifths and of the order in which rows are read.
     """
-    order = np.random.default_rng(seed).permutation(len(codes))
+    order = np.random.default_rng(0).permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]
     folds = np.zeros(len(codes), np.int64)
     folds[order] = np.arange(len(codes)) % FOLDS
@@ -122,7 +121,7 @@ def cross_fit(inputs: Inputs, codes: Codes, value_count: int, *, seed: int = 0) 
     classifiers = []
     for fold in range(FOLDS):
         rows = np.flatnonzero((folds != fold) & (codes >= 0))
-        classifiers.append(fit(inputs, rows, codes, value_count, seed=seed + fold))
+        classifiers.append(fit(inputs, rows, codes, value_count, seed=fold))
         left_out = np.flatnonzero(folds == fold)
         for start in range(0, len(left_out), BLOCK_ROWS):
             block = left_out[start : start + BLOCK_ROWS]

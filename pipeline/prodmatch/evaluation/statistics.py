@@ -46,7 +46,9 @@ def brier_score(probabilities: Values, matches: Values) -> float:
     return float(np.mean((probabilities - matches) ** 2))
 
 
-def expected_calibration_error(probabilities: Values, matches: Values) -> float:
+def expected_calibration_error(
+    probabilities: npt.NDArray[np.floating], matches: Values | npt.NDArray[np.bool_]
+) -> float:
     """The mean gap of probability and share of matches, over ten bins of equal width."""
     bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
     gaps = np.bincount(bins, weights=probabilities - matches, minlength=BINS)

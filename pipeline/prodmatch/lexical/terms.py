@@ -46,48 +46,8 @@ CODE_LENGTH = 2  # of a word with digits, from which on it may name one thing
 LONG_NUMBER = 5  # digits, from which on a number is a name
 PREFIX_LENGTH = 5  # of a code, from which on it may be the beginning of a longer one
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "for",
-        "from",
-        "i",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "of",
-        "on",
-        "or",
-        "our",
-        "some",
-        "that",
-        "the",
-        "their",
-        "them",
-        "these",
-        "this",
-        "those",
-        "to",
-        "under",
-        "was",
-        "we",
-        "what",
-        "which",
-        "who",
-        "with",
-        "without",
-        "you",
-        "your",
-    ]
+    """a an and any are as at be by for from i in is it me my of on or our some that the
+    their them these this those to under was we what which who with without you your""".split()  # noqa: SIM905
 )
 
 

@@ -55,9 +55,9 @@ def find_clusters(positions: Vectors, texts: Sequence[str]) -> tuple[list[Cluste
     return found, coarse
 
 
-def group(positions: Vectors, count: int, *, seed: int = 0) -> Codes:
+def group(positions: Vectors, count: int) -> Codes:
     """The group of each position, by k-means from spread starts."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     sample = positions[rng.permutation(len(positions))[:20_000]].astype(np.float64)
     centres = sample[:1]
     nearest = np.full(len(sample), np.inf)

@@ -18,6 +18,7 @@ from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors
 
 PARTS = ("weight", "bias", "centre", "rotation")
+RIDGE = 1e-2  # share of the mean variance that is added to every variance
 TEXTS_SHARE = 0.3  # of text-text cross-covariance beside text-image: docs/experiments.md
 BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
 FAMILIARITY_TENSORS = tuple(field.name for field in fields(Familiarity))
@@ -331,7 +332,7 @@ def _cross_covariance(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
     return np.asarray((cross + cross.T) / 2)
 
 
-def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Heads:
+def fit_cca(text: Vectors, image: Vectors, dim: int) -> Heads:
     """Heads by regularised canonical correlation of paired features, in closed form.
 
     Args:
@@ -339,7 +340,6 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
         image: `(n, image features)`.
         dim: of a part, whose first number is no direction; at most what both features offer is
             kept.
-        ridge: share of the mean variance that is added to every variance.
 
     Canonical directions are weighted by their correlation, so uncorrelated
     directions count for nothing.
@@ -347,7 +347,7 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
     text_mean, image_mean = text.mean(0), image.mean(0)
     left = (text - text_mean).astype(np.float64)
     right = (image - image_mean).astype(np.float64)
-    whiten_text, whiten_image = _whitening(left, ridge), _whitening(right, ridge)
+    whiten_text, whiten_image = _whitening(left), _whitening(right)
     cross = whiten_text.T @ (left.T @ right / len(left)) @ whiten_image
     u, correlations, vt = np.linalg.svd(cross, full_matrices=False)
     kept = min(dim - 1, len(correlations))
@@ -358,8 +358,8 @@ def fit_cca(text: Vectors, image: Vectors, dim: int, ridge: float = 1e-2) -> Hea
     )
 
 
-def _whitening(centred: np.ndarray, ridge: float) -> np.ndarray:
+def _whitening(centred: np.ndarray) -> np.ndarray:
     covariance = centred.T @ centred / len(centred)  # (features, features)
-    covariance += ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     values, directions = np.linalg.eigh(covariance)
     return np.asarray(directions / np.sqrt(values))

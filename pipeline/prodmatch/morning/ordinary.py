@@ -47,7 +47,6 @@ def simulate_nights(
     *,
     nights: int,
     seed: int,
-    rates: OrdinaryRates | None = None,
 ) -> list[Counts]:
     """What checks find in ordinary nights that are made of one snapshot.
 
@@ -56,12 +55,11 @@ def simulate_nights(
         count: applies the checks.
         nights: how many.
         seed: of what happens in them.
-        rates: how much happens.
     """
     found, snapshot = [], _some_of(snapshot, seed)
     for night in range(nights):
         rng = np.random.default_rng([seed, night])
-        found.append(count(ordinary_night(snapshot, rng, rates or OrdinaryRates())))
+        found.append(count(ordinary_night(snapshot, rng, OrdinaryRates())))
     return found
 
 

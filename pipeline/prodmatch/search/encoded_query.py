@@ -201,11 +201,8 @@ class QueryEncoder:
     def _correct(self, words: str) -> Correction:
         """The words corrected, but for those that a rule of the shop's has."""
         is_right = self.synonyms.has_word if self.synonyms else None
-        return correct_spelling(words, self._lexicon, is_right)
-
-    @property
-    def _lexicon(self) -> "_Lexicon":
-        return _Lexicon(self.products, self.encoders, self.synonyms)
+        lexicon = _Lexicon(self.products, self.encoders, self.synonyms)
+        return correct_spelling(words, lexicon, is_right)
 
     def _preprocess(self, query: Query) -> Pixels | None:
         if query.image is None:
@@ -343,39 +340,21 @@ def query_vector(encoded: EncodedQuery, weights: Mapping[str, float]) -> Vectors
     return vector
 
 
-@dataclass(frozen=True)
 class _Lexicon:
     """The words of the products; where none of them contains one, of the encoder and the rules."""
 
-    products: Products
-    encoders: QueryEncoders
-    synonyms: Synonyms
-
-    @property
-    def product_count(self) -> int:
-        return self.products.row_count
-
-    def counts(self, words: Sequence[str]) -> list[int]:
-        return self.products.counts(words)
-
-    def count_of_both(self, one: str, other: str) -> int:
-        return self.products.count_of_both(one, other)
-
-    def contains_phrase(self, words: Sequence[str]) -> bool:
-        return self.products.contains_phrase(words)
-
-    def says(self, word: str) -> bool:
-        return self.products.says(word)
-
-    def knows(self, word: str) -> bool:
-        return self.encoders.knows(word)
-
-    def written_apart(self, word: str) -> str:
-        return self.products.written_apart(word)
+    def __init__(self, products: Products, encoders: QueryEncoders, synonyms: Synonyms) -> None:
+        self.product_count = products.row_count
+        self.counts, self.count_of_both = products.counts, products.count_of_both
+        self.contains_phrase, self.says = products.contains_phrase, products.says
+        self.written_apart, self.knows = products.written_apart, encoders.knows
+        self._products, self._encoders, self._synonyms = products, encoders, synonyms
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
-        found = self.products.words_like(letter, shortest, longest)
-        found += [(word, 0) for word in self.encoders.words_like(letter, shortest, longest)]
+        """Words of that first letter and of these lengths, with the count of their products."""
+        found = self._products.words_like(letter, shortest, longest)
+        found += [(word, 0) for word in self._encoders.words_like(letter, shortest, longest)]
         lengths = range(shortest, longest + 1)
-        ruled = (word for word in self.synonyms.words if word[0] == letter and len(word) in lengths)
-        return found + [(word, RULED_PRODUCTS) for word in ruled if word.isalpha()]
+        words = (each for each in self._synonyms.words if each[0] == letter)
+        ruled = (word for word in words if len(word) in lengths and word.isalpha())
+        return found + [(word, RULED_PRODUCTS) for word in ruled]

@@ -8,13 +8,13 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from prodmatch.evaluation.statistics import expected_calibration_error
 from prodmatch.model.description import Calibration
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.pairs import draw_words, words_of
 
 NEAREST = 20  # candidates of a query that a person would be shown
-BINS = 10
 RIDGE = 1e-6
 
 
@@ -108,7 +108,7 @@ def fit_calibration(
     return Calibrated(
         calibration,
         brier=round(float(np.mean((probability - match) ** 2)), 4),
-        ece=round(_calibration_error(probability, match), 4),
+        ece=round(expected_calibration_error(probability, match), 4),
         base=round(float(match.mean() * (1 - match.mean())), 4),
     )
 
@@ -129,12 +129,3 @@ def _fit(cosines: npt.NDArray[np.floating], matches: npt.NDArray[np.float64]) ->
     optimizer.step(closure)
     scale, bias = parameters.detach().tolist()
     return Calibration(round(scale, 4), round(bias, 4))
-
-
-def _calibration_error(
-    probabilities: npt.NDArray[np.floating], matches: npt.NDArray[np.float64]
-) -> float:
-    """The mean gap between probability and share that matches, over bins of equal width."""
-    bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
-    gaps = [abs(float((probabilities[bins == b] - matches[bins == b]).sum())) for b in range(BINS)]
-    return sum(gaps) / max(1, len(probabilities))

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from prodmatch.errors import DamagedError
 from prodmatch.lexical.folding import fold
 from prodmatch.matching.listings.attributes import read_attributes
 from prodmatch.matching.listings.numbered_listings import (
@@ -22,7 +20,7 @@ from prodmatch.matching.listings.parsed_text import parse_text
 from prodmatch.products.prices import PriceColumn
 from prodmatch.search.searcher import Searcher
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.generations import advise_instead_of
+from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 BATCH_ROWS = 8192
@@ -94,13 +92,8 @@ def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings
 
 
 def _read_batches(searcher: Searcher) -> Iterator[pa.RecordBatch]:
-    path = searcher.generation.folder / "products.parquet"
-    try:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(BATCH_ROWS)
-    except (OSError, pa.ArrowException) as error:
-        remedy = advise_instead_of(searcher.generation.folder)
-        raise DamagedError(f"{path}: cannot be read ({error}). {remedy}") from error
+    with open_products(searcher.generation.folder) as file:
+        yield from file.iter_batches(BATCH_ROWS)
 
 
 def _brand(record: dict[str, object]) -> str | None:

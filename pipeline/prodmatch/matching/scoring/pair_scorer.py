@@ -59,12 +59,6 @@ class HeldOut:
         above = self.probability >= threshold
         return float(self.match[above].mean()) if above.any() else 1.0
 
-    def calibration_error(self, bins: int = 10) -> float:
-        """The expected calibration error over bins of equal width."""
-        numbers = np.minimum((self.probability * bins).astype(int), bins - 1)
-        sums = np.bincount(numbers, self.probability - self.match, bins)
-        return float(np.abs(sums).sum() / max(len(self.match), 1))
-
 
 @dataclass(frozen=True)
 class PairScorer:

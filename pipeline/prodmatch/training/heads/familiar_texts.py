@@ -5,11 +5,10 @@ import numpy as np
 from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.heads import Projection
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.heads.query_bank import group_rows
+from prodmatch.training.heads.query_bank import code_rows, group_rows
 
 CENTRES = 256  # of groups of training texts
 LEAST_FAMILIAR = 0.05  # share of the training texts that lie beyond the threshold
-STEPS = 127  # of a code, on either side of 0
 
 
 def find_familiarity(texts: Projection, text: Vectors, block: int, shares: Vectors) -> Familiarity:
@@ -24,8 +23,8 @@ def find_familiarity(texts: Projection, text: Vectors, block: int, shares: Vecto
     rows = texts.block(text, block).astype(np.float32)
     centres, _ = group_rows(rows, min(CENTRES, max(1, len(rows) // 20)))
     centres = normalise(centres)
-    scales = np.maximum(np.abs(centres).max(axis=1), 1e-12) / STEPS
-    codes = np.rint(centres / scales[:, None]).astype(np.int8)
-    nearest = (rows @ (codes * scales[:, None]).T).max(axis=1)
+    coded = code_rows(centres)
+    nearest = (rows @ (coded.codes * coded.scales[:, None]).T).max(axis=1)
     threshold = np.quantile(nearest, [LEAST_FAMILIAR]).astype(np.float32)
-    return Familiarity(codes, scales.astype(np.float32), threshold, np.array([block]), shares)
+    scales = coded.scales.astype(np.float32)
+    return Familiarity(coded.codes, scales, threshold, np.array([block]), shares)
