@@ -75,3 +75,133 @@ def test_an_export_of_woocommerce_in_another_language_is_named(tmp_path: Path, n
     assert [w for w in report.warnings if w.startswith(f"{name}: some rows are 'variation'")]
     _, report = convert(tmp_path, "woo.csv", write_csv([table[0], table[1]]))
     assert not [w for w in report.warnings if "variation" in w]
+
+
+LABELS = ["SKU", "Product Name", "Parentage", "Parent SKU", "Color", "Price", "Image", "Image 2"]
+FLAT = [
+    ["item_sku", "item_name", "parent_child", "parent_sku", "color_name", "standard_price",
+     "main_image_url", "other_image_url1"],
+    ["TEE", "Cotton tee", "parent", "", "", "", "https://x/t.jpg", "https://x/u.jpg"],
+    ["TEE-R", "", "child", "TEE", "red", "9.99", "https://x/r.jpg", ""],
+    ["TEE-B", "Blue tee", "child", "tee", "blue", "8.99", "", ""],
+    ["MUG", "Mug", "", "", "", "5.00", "https://x/m.jpg", ""],
+]  # fmt: skip
+NEW = [
+    ["contribution_sku#1.value", "item_name[marketplace_id=A1][language_tag=en_US]#1.value",
+     "parentage_level[marketplace_id=A1]#1.value",
+     "child_parent_sku_relationship[marketplace_id=A1]#1.parent_sku",
+     "color_name", "standard_price",
+     "main_product_image_locator[marketplace_id=A1]#1.media_location",
+     "other_product_image_locator_1[marketplace_id=A1]#1.media_location"],
+    *FLAT[1:],
+]  # fmt: skip
+TEMPLATES = {
+    "plain": ([["TemplateType=fptcustom", "Version=2021"], LABELS], FLAT),
+    "settings": ([["TemplateType=fptcustom", "settings=attributeRow=3&dataRow=4"], LABELS], FLAT),
+    "an example": (
+        [["TemplateType=x", "settings=attributeRow=5&dataRow=7"], ["a"], ["b"], LABELS],
+        [NEW[0], ["EXAMPLE", "An example"], *NEW[1:]],
+    ),
+}
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_flat_files_of_amazon_have_their_names_below_a_template(
+    tmp_path: Path, name: str, delimiter: str
+) -> None:
+    above, table = TEMPLATES[name]
+    rows, report = convert(tmp_path, "flat.txt", write_csv([*above, *table], delimiter=delimiter))
+    assert report.read_as.startswith("Amazon flat file")
+    assert [row["product_id"] for row in rows] == ["TEE-R", "TEE-B", "MUG"]
+    assert [row["title"] for row in rows] == ["Cotton tee", "Blue tee", "Mug"]
+    assert [row["colour"] for row in rows] == ["red", "blue", None]
+    assert [row["price"] for row in rows] == [9.99, 8.99, 5.0]
+    tee = ["https://x/t.jpg", "https://x/u.jpg"]
+    pictures = [["https://x/r.jpg", *tee], tee, ["https://x/m.jpg"]]
+    assert [row["image"] for row in rows] == pictures
+    assert any("above the names of the columns" in text for text in report.warnings)
+
+
+BIG = [
+    ["Item Type", "Product ID", "Product Name", "Product Code/SKU", "Price",
+     "Product Image File - 1", "Product Image File - 2", "Product Description"],
+    ["Product", "77", "Tee", "TEE", "19.99", "a.jpg", "b.jpg", "Soft"],
+    ["  SKU", "", "[S]Size=S", "TEE-S", "", "", "", ""],
+    ["  SKU", "", "[S]Size=L,[CS]Colour=Red", "", "21.99", "l.jpg", "", ""],
+    ["  Rule", "", "[S]Size=S", "", "1", "", "", ""],
+    ["Product", "78", "Mug", "", "5", "m.jpg", "", ""],
+]  # fmt: skip
+BIG_3 = [
+    ["Item", "ID", "Name", "SKU", "Options", "Price", "Description", "Image URL (Import)"],
+    ["Product", "77", "Tee", "TEE", "", "19.99", "Soft", "a.jpg"],
+    ["SKU", "77", "", "TEE-S", "Size=S", "", "", ""],
+    ["Variant", "77", "", "", "Size=L,Colour=Red", "21.99", "", "l.jpg"],
+    ["Image", "77", "", "", "", "", "", "b.jpg"],
+    ["Rule", "77", "", "", "", "", "", ""],
+    ["Product", "78", "Mug", "", "", "5", "", "m.jpg"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("table", [BIG, BIG_3])
+def test_rows_below_a_product_of_bigcommerce_are_its_variants(
+    tmp_path: Path, table: list[list[str]]
+) -> None:
+    rows, report = convert(tmp_path, "big.csv", write_csv(table))
+    assert report.read_as.startswith("BigCommerce export")
+    assert [row["product_id"] for row in rows] == ["TEE-S", "TEE#1", "78"]
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug"]
+    assert [row["options"] for row in rows] == ["Size=S", "Size=L,Colour=Red", None]
+    assert [row["price"] for row in rows] == [19.99, 21.99, 5.0]
+    assert [row["description"] for row in rows] == ["Soft", "Soft", None]
+    assert [row["image"] for row in rows] == [
+        ["a.jpg", "b.jpg"],
+        ["l.jpg", "a.jpg", "b.jpg"],
+        ["m.jpg"],
+    ]
+    assert any(text.startswith("1 row passed over") for text in report.warnings)
+
+
+@pytest.mark.parametrize("parent", ["TEE", "tee", "id:10", "ID: 10", "10"])
+def test_a_variation_may_name_its_product_by_its_sku_or_its_id(tmp_path: Path, parent: str) -> None:
+    table = [
+        ["ID", "Type", "SKU", "Name", "Description", "Regular price", "Images", "Parent"],
+        ["11", "variation", "TEE-R", "Variation #11 of Tee", "", "19.99", "", parent],
+        ["10", "variable", "TEE", "Tee", "Soft", "", "https://x/1.jpg", ""],
+    ]
+    rows, report = convert(tmp_path, "woo.csv", write_csv(table))
+    assert [row["product_id"] for row in rows] == ["TEE-R"]
+    assert [row["title"] for row in rows] == ["Tee"]
+    assert [row["image"] for row in rows] == [["https://x/1.jpg"]]
+    assert not any("not there" in text for text in report.warnings)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [
+            "ID",
+            "Product Type",
+            "Sku",
+            "Title",
+            "Content",
+            "Price",
+            "Image URL",
+            "Parent Product ID",
+        ],
+        ["ID", "post_type", "sku", "post_title", "post_content", "price", "images", "post_parent"],
+    ],
+)
+def test_other_exporters_of_woocommerce_call_columns_otherwise(
+    tmp_path: Path, names: list[str]
+) -> None:
+    kinds = ("product_variation", "product") if "post_type" in names else ("variation", "variable")
+    table = [
+        names,
+        ["11", kinds[0], "TEE-R", "", "", "19.99", "", "10"],
+        ["10", kinds[1], "TEE", "Tee", "Soft", "", "https://x/1.jpg", "0"],
+    ]
+    rows, _ = convert(tmp_path, "woo.csv", write_csv(table))
+    assert [(row["product_id"], row["title"]) for row in rows] == [("TEE-R", "Tee")]
+    assert [row["description"] for row in rows] == ["Soft"]
+    assert [row["image"] for row in rows] == [["https://x/1.jpg"]]

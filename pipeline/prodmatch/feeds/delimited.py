@@ -7,10 +7,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from prodmatch.errors import CatalogueError
-from prodmatch.feeds.header import count_lines_above, describe_header, describe_lines_above
+from prodmatch.feeds.header import (
+    count_lines_above,
+    describe_header,
+    describe_lines_above,
+    plain_attribute,
+    read_template,
+)
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of, name_columns
 from prodmatch.feeds.source import Source
 
@@ -50,6 +57,8 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
         CatalogueError: there is no header or no row, or a line is too long to be one.
     """
     csv.field_size_limit(MOST_CHARACTERS)  # the module's own limit is 128 KiB
+    template = read_template(source.head)
+    examples = template.examples if template else 0
     declared, skip = _skip_separator_line(source.head)
     above = 0 if declared else count_lines_above(source.head, [*DELIMITERS, *(delimiter or "")])
     lines = source.head.splitlines(keepends=True)
@@ -60,14 +69,15 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
             continue
         reader = partial(_read_records, source, delimiter, quoting, skip + above)
         try:
-            structure = _scan(reader, source.path)
+            structure = _scan(reader, source.path, examples)
             break
         except _QuotesError:
             continue
     else:
         raise CatalogueError(f"{source.path}: its quotes cannot be made out. Export it again.")
     extra = [""] * (structure.width - len(structure.names))
-    names, changes = name_columns([*structure.names, *extra])
+    written = map(plain_attribute, structure.names) if template else structure.names
+    names, changes = name_columns([*written, *extra])
     details = [NAMES.get(delimiter, repr(delimiter)) + "-separated"]
     if quoting == "backslash":
         details.append("quotes escaped by backslashes")
@@ -75,7 +85,7 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
     return Feed(
         form="csv",
         read_as=", ".join(details),
-        rows=partial(_read_rows, reader, names),
+        rows=partial(_read_rows, reader, names, examples),
         delimiter=delimiter,
         warnings=[*odd, *changes, *_describe(structure)],
     )
@@ -200,8 +210,10 @@ def _join_quoted(
         return None
 
 
-def _scan(records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Path) -> _Structure:
-    """The structure of all records.
+def _scan(
+    records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Path, examples: int = 0
+) -> _Structure:
+    """The structure of all records but a template's examples.
 
     Raises:
         CatalogueError: there is no row below the header.
@@ -216,7 +228,7 @@ def _scan(records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Pa
         names = names[:-1]
     width, count, short, long, loose, formulas = len(names), 0, 0, 0, 0, 0
     first_uneven = None
-    for line, record, in_order in source:
+    for line, record, in_order in islice(source, examples, None):
         count += 1
         loose += not in_order
         formulas += sum(FORMULA.fullmatch(cell) is not None for cell in record if cell[:1] == "=")
@@ -240,11 +252,11 @@ def _scan(records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Pa
 
 
 def _read_rows(
-    records: Callable[[], Iterator[tuple[int, list[str], bool]]], names: Sequence[str]
+    records: Callable[[], Iterator[tuple[int, list[str], bool]]],
+    names: Sequence[str],
+    examples: int,
 ) -> Iterator[Row]:
-    source = records()
-    next(source)
-    for _, record, _ in source:
+    for _, record, _ in islice(records(), 1 + examples, None):
         cells = (_unwrap(cell) if cell[:1] == "=" else cell for cell in record)
         yield dict(zip(names, cells, strict=False))
 

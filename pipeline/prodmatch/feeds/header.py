@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prodmatch.feeds.columns import plain_name
 
@@ -13,6 +14,7 @@ KNOWN = re.compile(
 MOST_LINES = 10  # that stand above a header
 NUMBER = re.compile(r"-?\d+([.,]\d+)?")
 SHOWN = 60
+TEMPLATE_LINES = 2  # above the names, where a template does not tell
 
 
 def count_lines_above(head: str, delimiters: Sequence[str]) -> int:
@@ -22,6 +24,8 @@ def count_lines_above(head: str, delimiters: Sequence[str]) -> int:
         head: the first lines of the file.
         delimiters: that may separate its columns.
     """
+    if (template := read_template(head)) is not None:
+        return template.names
     lines = head.splitlines()[:MOST_LINES]
     for number, line in enumerate(lines):
         names = max((_names(line, delimiter) for delimiter in delimiters), key=len)
@@ -31,6 +35,35 @@ def count_lines_above(head: str, delimiters: Sequence[str]) -> int:
         if known or len(names) > 2:  # a table of other names, or a product
             return 0
     return 0
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where the names and the products of a marketplace's template stand."""
+
+    names: int  # lines above the names of the columns
+    examples: int  # lines between these and the products
+
+
+def read_template(head: str) -> Template | None:
+    """Where things stand in a flat file of Amazon's; None where it is none."""
+    first = head.partition("\n")[0].lstrip('\ufeff"')
+    if not first.startswith("TemplateType="):
+        return None
+    names, rows = (re.search(rf"\b{key}Row=(\d+)", first) for key in ("attribute", "data"))
+    above = int(names[1]) - 1 if names else TEMPLATE_LINES
+    return Template(above, max(0, int(rows[1]) - above - 2) if rows else 0)
+
+
+def plain_attribute(name: str) -> str:
+    """An attribute's name without where it is for: `item_name[language_tag=en_US]#1.value`."""
+    bare = re.sub(r"\[[^\]]*\]", "", name)
+    found = re.fullmatch(r"(.*?)#(\d+)\.(\w+)((?:#\d+\.\w+)*)", bare)
+    if found is None:
+        return bare
+    number = "" if found[2] == "1" else f"_{found[2]}"
+    end = "" if found[3] in ("value", "media_location") else f"_{found[3]}"
+    return f"{found[1]}{number}{end}{re.sub(r'#1', '', found[4]).replace('.', '_')}"
 
 
 def _names(line: str, delimiter: str) -> list[str]:

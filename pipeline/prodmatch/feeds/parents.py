@@ -1,4 +1,4 @@
-"""Shop exports whose variants name their product, or are named by it: WooCommerce and Magento."""
+"""Shop exports whose variants name their product, are named by it, or stand below it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -6,21 +6,36 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from prodmatch.feeds.columns import PlainNames, filled
+from prodmatch.feeds.layouts import PRODUCT, VARIANT, Layout, text_of
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
 
 # Not taken from the product where a variant's own cell is blank.
 OWN = re.compile(
-    r"product_id|id|type|parent|product_type|configurable_variations|image|attribute_.*|.*price.*"
+    r"product_id|id|type|parent|product_type|post_type|item_type|item|parent_child|parentage.*"
+    r"|relationship_type|options|configurable_variations|image|attribute_.*"
     r"|.*(sku|barcode|mpn|gtin|ean|upc|stock|inventory|weight|visib|publish|position|qty).*"
+    r"|external_product_id.*|.*quantity.*"
 )
-PICTURES = {
-    "woocommerce": ("images",),
-    "magento": ("base_image", "image", "additional_images"),
-}
-NOT_SHOWN = ("small_image", "thumbnail_image", "swatch_image")  # the same pictures again
+PRICE = re.compile(r".*price.*")
 VARIATION = re.compile(r"(?:^|[|,;])\s*sku\s*=\s*([^,|;]+)", re.IGNORECASE)
-SEPARATOR = re.compile(r"\s*,\s*(?=https?://|/|[^\s,]+\.\w{3,4}(?:\s*(?:,|$)))")
-RENAMED = {"name": "title", "categories": "category", "regular_price": "price"}
+SEPARATOR = re.compile(r"\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))")
+NO_TITLE = re.compile(r"Variation #\d+( of .*)?|(\[\w+\][^=]+=.*)")
+OPTION_MARK = re.compile(r"\[\w+\](?=[^=,\[\]]+=)")
+
+
+@dataclass
+class _Item:
+    """A row under our names, and how it and its product name each other."""
+
+    row: Row
+    kind: str  # "product" of variants, "variant", "picture" of the product, "other", or empty
+    keys: list[str]  # that variants call it by
+    parent: str  # the product's key, or empty
+
+    @property
+    def key(self) -> str:
+        """The id of the row's product."""
+        return str(self.row["product_id"])
 
 
 @dataclass
@@ -29,25 +44,26 @@ class _Products:
 
     rows: dict[str, Row] = field(default_factory=dict)  # with variants, by id and by SKU
     parents: dict[str, str] = field(default_factory=dict)  # of variants, by SKU
-    used: set[str] = field(default_factory=set)  # keys of products that have variants
+    used: set[str] = field(default_factory=set)  # ids of products that have variants
+    pictures: dict[str, list[str]] = field(default_factory=dict)  # of rows of their own
     orphans: int = 0
+    passed_over: int = 0
+
+    def add(self, item: _Item) -> None:
+        """Adds a product that may have variants, and the variants that it names."""
+        if item.keys and not item.keys[0].startswith("row "):
+            self.rows.update(dict.fromkeys(item.keys, item.row))
+        for child in VARIATION.findall(text_of(item.row.get("configurable_variations"))):
+            self.parents[child.strip()] = item.keys[0] if item.keys else ""
 
 
-def layout_of(names: set[str]) -> str | None:
-    """The export that columns of these plain names are, if it is one of these two."""
-    if {"type", "name", "parent"} <= names and names & {"images", "sku", "regular_price"}:
-        return "woocommerce"
-    marks = {"configurable_variations", "base_image", "additional_images", "attribute_set_code"}
-    return "magento" if {"sku", "product_type", "name"} <= names and names & marks else None
-
-
-def arrange_parents(feed: Feed, layout: str) -> Feed:
+def arrange_parents(feed: Feed, layout: Layout) -> Feed:
     """The feed with a row for each variant and each product without variants.
 
     A variant has its product's cells where its own are blank, its own pictures first.
     """
-    names = PlainNames(RENAMED, "product_id")
-    read = partial(_read_rows, feed, names, layout)
+    names = PlainNames(dict(layout.renamed), "product_id")
+    read = partial(_read_items, feed, names, layout)
     products = _collect(read)
     warnings = list(feed.warnings)
     if products.used:
@@ -55,27 +71,57 @@ def arrange_parents(feed: Feed, layout: str) -> Feed:
         warnings.append(f"{count} with variants: listed by the variants, which take its cells")
     if products.orphans:
         warnings.append(f"{count_of(products.orphans, 'variant')} of products that are not there")
-    title = {"woocommerce": "WooCommerce export", "magento": "Magento export"}[layout]
+    if products.passed_over:
+        count = count_of(products.passed_over, "row")
+        warnings.append(f"{count} passed over that are no product, variant or picture")
     return replace(
         feed,
         rows=partial(_variant_rows, read, products),
         layout="shop export",
-        read_as=f"{title}, {feed.read_as}",
+        read_as=f"{layout.title}, {feed.read_as}",
         warnings=warnings,
     )
 
 
-def _read_rows(feed: Feed, names: PlainNames, layout: str) -> Iterator[Row]:
-    for written in feed.rows():
+def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item]:
+    product = ""  # the last one
+    for number, written in enumerate(feed.rows(), 1):
         row = {names[name]: cell for name, cell in written.items()}
         pictures: list[str] = []
-        for name in PICTURES[layout]:
-            pictures += _split_pictures(row.pop(name, None))
-        for name in NOT_SHOWN:
+        for name in [name for name in row if layout.pictures.fullmatch(name)]:
+            pictures += _split_pictures(row.pop(name))
+        for name in layout.not_shown:
             row.pop(name, None)
+        kind = _kind_of(row, layout)
+        _set_title(row, kind)
         row["image"] = list(dict.fromkeys(pictures))
-        key = next((name for name in ("sku", "id") if filled(row.get(name))), "")
-        yield {"product_id": str(row.get(key) or "").strip() or None, **row}
+        sku, own = text_of(row.get("sku")), text_of(row.get("id"))
+        chosen = sku or ("" if kind == "variant" and layout.in_order else own)
+        keys = [key for key in (sku.casefold(), f"id:{own}" if own else "") if key]
+        parent = text_of(row.get("parent"))
+        if layout.in_order:
+            product = f"row {number}" if kind == "product" else product
+            keys, parent = [product], product if kind in ("variant", "picture") else ""
+        yield _Item({"product_id": chosen or None, **row}, kind, keys, parent)
+
+
+def _kind_of(row: Row, layout: Layout) -> str:
+    marked = next((text_of(row[name]) for name in layout.kind if name in row), "").lower()
+    if layout.in_order:
+        return layout.row_kinds.get(marked, "other")
+    marked = f"{marked},{text_of(row.get('product_type')).lower()}"
+    if PRODUCT.search(marked):
+        return "product"
+    return "variant" if VARIANT.search(marked) else ""
+
+
+def _set_title(row: Row, kind: str) -> None:
+    """Sets a variant's title aside that names its options or its number alone."""
+    title = text_of(row.get("title"))
+    if kind == "variant" and (found := NO_TITLE.fullmatch(title)):
+        row["title"] = None
+        if found[2]:
+            row["options"] = OPTION_MARK.sub("", title)
 
 
 def _split_pictures(cell: Cell) -> list[str]:
@@ -84,39 +130,72 @@ def _split_pictures(cell: Cell) -> list[str]:
     return [each for each in found if each and each != "no_selection"]
 
 
-def _collect(read: Callable[[], Iterator[Row]]) -> _Products:
+def _collect(read: Callable[[], Iterator[_Item]]) -> _Products:
     products = _Products()
     named: list[str] = []
-    for row in read():
-        sku = str(row.get("sku") or "").strip()
-        number = str(row.get("id") or "").strip()
-        kind = f"{row.get('type') or ''},{row.get('product_type') or ''}".lower()
-        if "variable" in kind or "configurable" in kind or "grouped" in kind:
-            products.rows.update(
-                {key: row for key in (sku, f"id:{number}") if key not in ("", "id:")}
-            )
-            for child in VARIATION.findall(str(row.get("configurable_variations") or "")):
-                products.parents[child.strip()] = sku
-        if (parent := str(row.get("parent") or "").strip()) and "grouped" not in kind:
-            named.append(parent)
+    last: _Item | None = None  # of an export in order
+    for item in read():
+        if item.kind == "product":
+            last = item
+            products.add(item)
+        elif item.kind == "picture":
+            products.pictures.setdefault(item.parent, []).extend(_split_pictures(item.row["image"]))
+        elif item.kind == "other":
+            products.passed_over += 1
+        elif item.parent and item.parent != "0":
+            named.append(item.parent)
+            if last is not None and item.parent == last.keys[0]:
+                products.rows[item.parent] = last.row
     for parent in [*named, *products.parents.values()]:
-        if (found := products.rows.get(parent)) is None:
+        if (found := _find_product(products, parent)) is None:
             products.orphans += 1
         else:
             products.used.add(str(found["product_id"]))
     return products
 
 
-def _variant_rows(read: Callable[[], Iterator[Row]], products: _Products) -> Iterator[Row]:
-    for row in read():
-        if row["product_id"] in products.used:
+def _find_product(products: _Products, parent: str) -> Row | None:
+    """The product of a reference: its SKU in any case, or its id, as `id:10` or `10`."""
+    plain = re.sub(r"\s+", "", parent.casefold()) if parent.lower().startswith("id:") else parent
+    for key in (parent, plain, plain.casefold(), f"id:{plain}"):
+        if key in products.rows:
+            return products.rows[key]
+    return None
+
+
+def _variant_rows(read: Callable[[], Iterator[_Item]], products: _Products) -> Iterator[Row]:
+    used: set[str] = set()
+    for item in read():
+        row = item.row
+        if item.kind in ("picture", "other"):
             continue
-        sku = str(row.get("sku") or "").strip()
-        parent = str(row.get("parent") or "").strip() or products.parents.get(sku, "")
-        shared = products.rows.get(parent, {})
+        if item.kind == "product" and item.key in products.used:
+            continue
+        parent = item.parent or products.parents.get(text_of(row.get("sku")), "")
+        shared = (_find_product(products, parent) if parent else None) or {}
         for name, cell in shared.items():
-            if not filled(row.get(name)) and not OWN.fullmatch(name):
+            if not filled(row.get(name)) and _is_shared(name, item):
                 row[name] = cell
-        pictures = [*_split_pictures(row["image"]), *_split_pictures(shared.get("image"))]
+        own = _split_pictures(row["image"])
+        pictures = [*own, *_split_pictures(shared.get("image"))]
+        pictures += products.pictures.get(parent or item.keys[0] if item.keys else "", [])
         row["image"] = list(dict.fromkeys(pictures))
+        if shared and row["product_id"] is None:
+            row["product_id"] = _name_variant(shared, used)
         yield row
+
+
+def _is_shared(name: str, item: _Item) -> bool:
+    """Whether a variant has the cell of its product; a price where it stands below it."""
+    if PRICE.fullmatch(name):
+        return item.parent.startswith("row ")
+    return OWN.fullmatch(name) is None
+
+
+def _name_variant(product: Row, used: set[str]) -> str:
+    """An id for a variant without one: its product's, and a number."""
+    count = 1
+    while (name := f"{product['product_id']}#{count}") in used:
+        count += 1
+    used.add(name)
+    return name

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from prodmatch.errors import CatalogueError
 from prodmatch.feeds.columns import PlainNames, filled, plain_name
-from prodmatch.feeds.parents import arrange_parents, layout_of
+from prodmatch.feeds.layouts import find_layout
+from prodmatch.feeds.parents import arrange_parents
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
 
 SAMPLE_ROWS = 100
@@ -52,7 +53,7 @@ def arrange_products(feed: Feed) -> Feed:
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
-    if (layout := layout_of(names)) is not None:
+    if (layout := find_layout(sample)) is not None:
         return arrange_parents(feed, layout)
     marks = len(names & FEED_NAMES) + ("additional_image_link" in names)
     marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)
@@ -79,8 +80,11 @@ def _suggest_names(sample: Sequence[Row]) -> list[str]:
         return []
     found = []
     for ours, theirs in (
-        ("product_id", r"id|(product|item|article)?_?(id|sku)|artikelnummer|asin|gtin|ean|handle"),
-        ("title", r"(product_?)?(name|title)|titel|bezeichnung"),
+        (
+            "product_id",
+            r"id|(product|item|article)?_?(id|sku)|artikelnummer|(seller|custom|parent)?.*_sku_?|asin|gtin|ean|handle",
+        ),
+        ("title", r"((product|item|post)_?)?(name|title)|titel|bezeichnung"),
         ("image", r"(image|picture|photo)(_?(url|link|path|file))?s?|bild"),
     ):
         matching = (name for name in names if re.fullmatch(theirs, plain_name(name)))
