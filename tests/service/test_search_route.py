@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Reply, Service, serving
+from serving import BOUNDARY, Reply, Service, form, serving
 from small import COLOURS, draw
 
 from prodmatch import Query, SearchOptions, open_index
@@ -199,13 +199,32 @@ def test_an_upload_is_written_to_no_file(service: Service, monkeypatch: pytest.M
 
 def test_a_picture_of_30_mb_is_one_clear_answer(service: Service) -> None:
     large = b"\x89PNG" + bytes(30 << 20)
+    reply = service.post_form("/search", {}, large)
+    assert (reply.status, reply.error) == (413, "the picture is larger than 20 MiB.")
     for reply in (
-        service.post_form("/search", {}, large),
         service.post_form("/search", {}, bytes(guard.MOST_BODY)),
         service.post_json("/search", {"image": base64.b64encode(large).decode()}),
     ):
-        assert (reply.status, reply.error) == (413, "the picture is larger than 20 MiB.")
+        assert reply.status == 413
+        assert reply.error == "the body is larger than 40 MiB; a picture may have 20 MiB."
     assert service.get("/health").status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"--other\r\n\r\nred", "the form cannot be read: Invalid multipart data."),
+        (form({"q": "red"}, PICTURE)[:-200], "the form is cut off: its last boundary is missing."),
+        (form({"q": "red"})[:-10], "the form is cut off: its last boundary is missing."),
+    ],
+)
+def test_a_form_that_is_none_or_cut_off_is_one_clear_answer(
+    service: Service, caplog: pytest.LogCaptureFixture, body: bytes, error: str
+) -> None:
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    reply = service.request("POST", "/search", body, kind)
+    assert (reply.status, reply.error) == (400, error)
+    assert not [line for line in caplog.records if line.levelname == "WARNING"]
 
 
 def test_other_routes_and_methods_are_refused_in_json(service: Service) -> None:

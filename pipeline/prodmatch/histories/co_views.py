@@ -14,7 +14,7 @@ MOST_PRODUCTS = 50  # of a user that are counted together, the newest
 NEIGHBOURS = 50  # of a product that are kept
 FEWEST_USERS = 2  # that two products must have in common
 SHRINK = 3.0  # users that a pair must have more of before its similarity counts by more than half
-PAIRS = 8_000_000  # that are summed at a time
+PAIRS = 2_000_000  # that are summed at a time
 MOST_CUTS = 4096  # between products, where they may be cut
 Counts = npt.NDArray[np.int64]
 

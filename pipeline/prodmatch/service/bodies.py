@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartParser
 from starlette.requests import Request
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES
-from prodmatch.service.guard import MOST_BODY, too_large
+from prodmatch.service.guard import MOST_BODY, PICTURE
 
 MOST_FIELDS = 100
 
@@ -29,6 +30,24 @@ class _InMemory(MultiPartParser):
     """Keeps uploads in memory: what is searched for is written nowhere."""
 
     spool_max_size = MOST_BODY
+    is_complete = False
+
+    def on_end(self) -> None:
+        """Notes the last boundary."""
+        self.is_complete = True
+
+    async def parse(self) -> FormData:
+        """The fields of the form.
+
+        Raises:
+            HTTPException: 400, it is cut off.
+        """
+        form = await super().parse()
+        if not self.is_complete:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise HTTPException(400, "the form is cut off: its last boundary is missing.")
+        return form
 
 
 async def read_request(request: Request, repeated: frozenset[str] = frozenset()) -> Given:
@@ -128,7 +147,7 @@ def read_picture(value: object) -> bytes:
             400, "`image`: is no picture. Upload a file, or give its bytes in base64."
         )
     if len(value) > MOST_BYTES:
-        raise HTTPException(413, too_large())
+        raise HTTPException(413, f"the picture is larger than {PICTURE}.")
     return value
 
 

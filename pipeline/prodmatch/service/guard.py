@@ -14,6 +14,7 @@ from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.service.metrics import Metrics
 
 MOST_BODY = 2 * MOST_BYTES  # a picture in JSON is a third longer; parameters are small
+PICTURE = f"{MOST_BYTES >> 20} MiB"
 MOST_DISCARDED = 64 << 20  # of a body that is too large, so that its client reads the refusal
 BODY_SECONDS = 30.0  # for a whole body
 SEND_SECONDS = 30.0  # that a client may leave a piece of an answer unread
@@ -133,12 +134,8 @@ class _Body:
     def _too_large(self) -> HTTPException:
         """A refusal; the server reads on what was announced, and then the client has the answer."""
         unbounded = not 0 < self._announced <= MOST_DISCARDED
-        return HTTPException(413, too_large(), {"Connection": "close"} if unbounded else None)
-
-
-def too_large() -> str:
-    """What a client is told of a body that is too large."""
-    return f"the picture is larger than {MOST_BYTES >> 20} MiB."
+        text = f"the body is larger than {MOST_BODY >> 20} MiB; a picture may have {PICTURE}."
+        return HTTPException(413, text, {"Connection": "close"} if unbounded else None)
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

@@ -111,7 +111,8 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._on_start = on_start
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers cause the warnings
+        for name in ("uvicorn.error", "python_multipart"):  # strangers cause the warnings
+            logging.getLogger(name).setLevel(logging.ERROR)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen."""
