@@ -321,6 +321,7 @@ FAULTS: dict[str, Harm] = {
     "prices lost": set_column("price", lambda value: None),
     "one price for all": set_column("price", lambda value: 19.99),
     "stock in thousands": set_column("stock", lambda value: 1000 * int(str(value))),
+    "stock of 0": set_column("stock", lambda value: 0),
     "titles shifted by a row": shift_titles,
     "titles lost": set_titles(lambda title: None),
     "titles cut": set_titles(lambda title: title[: max(3, len(title) // 3)]),

@@ -88,6 +88,16 @@ def test_equal_listings_are_one_group(shop: Path, tmp_path: Path) -> None:
     assert of["p000"] == of["q000"] != of["p001"]
 
 
+def test_what_the_texts_leave_open_is_not_the_same(tiny: Model, tmp_path: Path) -> None:
+    rows = [row("p", number, colour=None) for number in range(COUNT)]
+    rows.append(row("p", 4, product_id="z004", colour=None, title=f"zeta {rows[4]['title']}"))
+    report = run(publish(tmp_path / "shop", tiny, rows), tmp_path / "out")
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    (found,) = [p for p in pairs if {p["left"], p["right"]} == {"p004", "z004"}]
+    assert (found["relation"], found["probability"]) == ("different", 0.5)
+    assert report.measured_on.startswith("planted duplicates; of 71 pairs of real listings")
+
+
 def test_variants_are_named(shop: Path, tmp_path: Path) -> None:
     run(shop, tmp_path / "out")
     pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()

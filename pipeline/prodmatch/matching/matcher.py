@@ -18,7 +18,11 @@ from prodmatch.matching.duplicate_groups import (
     probabilities_by_pair,
 )
 from prodmatch.matching.kept_scores import KeptScores, ScoredPairs
-from prodmatch.matching.listings.indexed_listings import IndexedListings, read_listings
+from prodmatch.matching.listings.indexed_listings import (
+    IndexedListings,
+    read_brand,
+    read_listings,
+)
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Vocabulary, term_weights
 from prodmatch.matching.pair_features import (
     DOUBT,
@@ -33,11 +37,13 @@ from prodmatch.matching.picture_registration import compare_pictures
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
 from prodmatch.matching.scoring.scorer_training import Labels
+from prodmatch.matching.text_doubts import ListingText, is_doubtful_text, read_text
 from prodmatch.progress import bars_off
 from prodmatch.search.searcher import Searcher
 
 BLOCK_PAIRS = 16_384
 PICTURE_PAIRS = 1024
+TEXT_PAIRS = 4096
 LIKELY = 0.05  # probability by texts and vectors, from which on the pictures are compared
 ONE_TEXT, NEAR_PICTURE = 0.98, 0.6  # cosines, from which on they are compared whatever that is
 CONFLICT_PROBABILITY = 0.02  # at most, of pairs whose columns say another colour or size
@@ -177,6 +183,7 @@ class Matcher:
         compared = ~np.isnan(pictures.apart)
         looks = self._score_pictures(pairs.take(likely), pictures, scorer)
         probability[likely] = np.where(compared, looks, probability[likely])
+        probability = self._doubt_texts(pairs, probability, scorer)
         recoloured = np.zeros(len(probability), np.bool_)
         recoloured[likely] = pictures.recoloured
         return ScoredPairs(
@@ -216,9 +223,38 @@ class Matcher:
     def _judge(self, features: Floats, scorer: PairScorer) -> Values:
         """The probability; of what is in doubt inside one catalogue no more than that."""
         probability = scorer.probabilities(features)
-        if not self.is_one or scorer.held_out_inside is None:
+        if not self._doubts(scorer):
             return probability
         return np.where(is_doubtful(features), np.minimum(probability, DOUBT), probability)
+
+    def _doubts(self, scorer: PairScorer) -> bool:
+        """Whether there are pairs in doubt: with a scorer of two catalogues there are none."""
+        return self.is_one and scorer.held_out_inside is not None
+
+    def _doubt_texts(self, pairs: Candidates, probability: Values, scorer: PairScorer) -> Values:
+        """The probability; of likely pairs whose texts leave it in doubt no more than that."""
+        if not self._doubts(scorer):
+            return probability
+        likely = np.flatnonzero(probability > DOUBT)
+        found = probability.copy()
+        for part in _parts(len(likely), TEXT_PAIRS):
+            block = pairs.take(likely[part])
+            texts = self._read_texts(np.unique(np.append(block.rows, block.others)))
+            doubtful = [
+                is_doubtful_text(texts[row], texts[other])
+                for row, other in zip(block.rows.tolist(), block.others.tolist(), strict=True)
+            ]
+            found[likely[part][doubtful]] = DOUBT
+        return found
+
+    def _read_texts(self, rows: Ints) -> dict[int, ListingText]:
+        """What listings of the left side say."""
+        columns = self.searchers[0].products.metadata(rows)
+        prices = self.left.listings.price[rows]
+        return {
+            row: read_text(each, read_brand(each), None if np.isnan(price) else float(price))
+            for row, each, price in zip(rows.tolist(), columns, prices, strict=True)
+        }
 
     def _open_pictures(
         self, left: Catalogue | None, right: Catalogue | None

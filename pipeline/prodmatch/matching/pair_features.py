@@ -22,9 +22,10 @@ ONE_PHOTOGRAPH = {
     "pictures_most": 27.0,
 }
 EQUAL_FILES = {"pictures_apart": 0.004, "pictures_most": 5.0}  # likewise, encoded alike
+FITTING, ONE_LOOK = 0.006, 0.97  # pictures_apart at most; the image cosine of one, at least
 # Of one photograph in two colours: the first two at most, the colour at least.
 RECOLOURED = {"apart": 0.12, "worst": 0.3, "colour": 20.0}
-DOUBT = 0.5  # probability at most, of pairs that `is_doubtful` names
+DOUBT = 0.5  # probability at most, of pairs that are in doubt inside one catalogue
 NAMES = (
     *("text_cosine", "image_cosine", "cosine"),
     *("terms_jaccard", "terms_weighted", "terms_least", "terms_most"),
@@ -320,19 +321,22 @@ def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     """Which pairs of one catalogue are in doubt, whatever else they share.
 
     Their pictures are two photographs, and either has a word that the other lacks; or several
-    listings say the same and the two files are not all but equal: plain goods look alike. Or one
+    listings say the same, give or take a word, and the two files are not all but equal: plain goods
+    look alike. Or the pictures fit, yet the model sees two: a small part has another colour. Or one
     says a size that the other does not say, or the two say other numbers, codes, colours or packs.
     `(pairs, len(NAMES))` to `(pairs,)`.
     """
-    apart, alone, repeats, sizes = (
+    names = ("pictures_apart", "terms_alone_least", "terms_alone_most", "repeats_least")
+    apart, alone, most_alone, repeats, most_repeats, sizes, cosine = (
         features[:, NAMES.index(name)]
-        for name in ("pictures_apart", "terms_alone_least", "repeats_least", "sizes_alone")
+        for name in (*names, "repeats_most", "sizes_alone", "image_cosine")
     )
     known = ~np.isnan(apart)
     two = known & ~has_one_photograph(features)
-    unequal = known & ~_within(features, EQUAL_FILES)
-    plain = (two & (alone > 0)) | (unequal & (repeats > 0))
-    return np.asarray(plain | (sizes > 0) | has_conflict(features))
+    generic = (repeats > 0) | ((most_repeats > 0) & (most_alone <= 1))
+    plain = (two & (alone > 0)) | (known & ~_within(features, EQUAL_FILES) & generic)
+    recoloured = (apart < FITTING) & (cosine < ONE_LOOK)
+    return np.asarray(plain | recoloured | (sizes > 0) | has_conflict(features))
 
 
 def has_conflict(features: Floats) -> npt.NDArray[np.bool_]:

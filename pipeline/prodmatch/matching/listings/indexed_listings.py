@@ -1,7 +1,7 @@
 """The listings of a published generation, with their vectors, as pairs are sought among them."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,7 @@ def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings
         vectors = searcher.ann.vectors(rows)
         for record, vector in zip(batch.to_pylist(), vectors, strict=True):
             text = record.get("title") or record.get("text") or ""
-            attributes, brand = read_attributes(record), _brand(record)
+            attributes, brand = read_attributes(record), read_brand(record)
             builder.add(
                 str(record["product_id"]),
                 parse_text(str(text)),
@@ -96,7 +96,8 @@ def _read_batches(searcher: Searcher) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(BATCH_ROWS)
 
 
-def _brand(record: dict[str, object]) -> str | None:
+def read_brand(record: Mapping[str, object]) -> str | None:
+    """The letters and digits of its brand; None where it has none."""
     names = {name.lower(): name for name in record}
     for brand in BRANDS:
         value = record.get(names.get(brand, ""))

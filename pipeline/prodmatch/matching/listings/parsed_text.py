@@ -128,6 +128,12 @@ def parse_text(text: str) -> ParsedText:
     return ParsedText(**kinds, compact=compact)
 
 
+def split_words(text: str) -> list[str]:
+    """Its words and numbers in order, by the names that terms have."""
+    folded = OTHER_NAME.sub(lambda name: OTHER_NAMES[name[0]], fold(text))
+    return [EQUAL_COLOURS.get(part) or _singular(part) for part in PART.findall(folded)]
+
+
 def _name_size(extra: str, size: str) -> str:
     """The letters of a size in words: "xl" of "extra large", "4xl" of "4x-large"."""
     count = 1 if extra == "extra" else int(extra[0]) if extra[0].isdigit() else len(extra)

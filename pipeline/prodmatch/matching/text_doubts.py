@@ -1,0 +1,124 @@
+"""What puts two listings of one catalogue in doubt, whatever else they share, by their texts.
+
+Scores are of sets of words; here the words count in their order, and what one listing alone says.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from prodmatch.lexical.terms import STOP_WORDS
+from prodmatch.matching.differences import SAY_LITTLE
+from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, split_words
+
+SPELT_ALIKE = 0.75  # of two words, from which on one may be the other misspelt or inflected
+LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
+LEAST_PRICE_RATIO = 0.5
+
+
+@dataclass(frozen=True)
+class ListingText:
+    """What a listing says.
+
+    Attributes:
+        title: as it stands there.
+        brand: letters and digits of its brand; empty where there is none.
+        description: empty where there is none, or nothing besides it.
+        price: None where it is not known.
+    """
+
+    title: str
+    brand: str = ""
+    description: str = ""
+    price: float | None = None
+    parsed: ParsedText = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parsed", parse_text(self.title))
+
+
+def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
+    """Whether what two listings say leaves open, or denies, that they are one product.
+
+    The first name of either title, or the brand, is not the other's; each says a number or a code
+    that the other does not, or one a quantity or plain number; in one place of the titles stands
+    another word; one title has two descriptions; or the prices are far apart.
+    """
+    return (
+        _has_other_brand(one, other)
+        or _says_other_numbers(one.parsed, other.parsed)
+        or bool(find_exchanges(one.title, other.title))
+        or _describes_another(one, other)
+        or _costs_another(one.price, other.price)
+    )
+
+
+def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
+    """The words without a digit that stand in one place of two titles, and in neither elsewhere."""
+    left, right = (
+        [word for word in split_words(title) if word not in STOP_WORDS | SAY_LITTLE]
+        for title in (one, other)
+    )
+    found = []
+    for kind, start, end, first, last in SequenceMatcher(
+        None, left, right, autojunk=False
+    ).get_opcodes():
+        own = [word for word in left[start:end] if word not in right]
+        its = [word for word in right[first:last] if word not in left]
+        exchanged = kind == "replace" and 0 < len(own) == len(its) <= LONGEST_EXCHANGE
+        if exchanged and not any(map(_has_digit, own + its)) and not _spelt_alike(own, its):
+            found.append((" ".join(own), " ".join(its)))
+    return found
+
+
+def _spelt_alike(left: Sequence[str], right: Sequence[str]) -> bool:
+    return "".join(left) == "".join(right) or any(
+        one.startswith(other)
+        or other.startswith(one)
+        or SequenceMatcher(None, one, other).ratio() >= SPELT_ALIKE
+        for one in left
+        for other in right
+    )
+
+
+def _has_other_brand(one: ListingText, other: ListingText) -> bool:
+    if one.brand and other.brand and one.brand != other.brand:
+        return True
+    return any(
+        text.words and text.words[0] not in its.words
+        for text, its in ((one.parsed, other.parsed), (other.parsed, one.parsed))
+    )
+
+
+def _says_other_numbers(one: ParsedText, other: ParsedText) -> bool:
+    own, its = ({term for term in text.terms if _has_digit(term)} for text in (one, other))
+    alone = set(one.quantities) ^ set(other.quantities) or set(one.numbers) ^ set(other.numbers)
+    return bool(alone) or bool(own - its and its - own)
+
+
+def _has_digit(term: str) -> bool:
+    return any(map(str.isdigit, term))
+
+
+def _describes_another(one: ListingText, other: ListingText) -> bool:
+    """Whether titles of the same words have descriptions of which each says something else."""
+    if not (one.description and other.description):
+        return False
+    if set(one.parsed.terms) != set(other.parsed.terms):
+        return False
+    own, its = (set(split_words(each.description)) - STOP_WORDS for each in (one, other))
+    return bool(own - its) and bool(its - own)
+
+
+def _costs_another(one: float | None, other: float | None) -> bool:
+    return bool(one and other) and min(one or 0, other or 0) < LEAST_PRICE_RATIO * max(
+        one or 0, other or 0
+    )
+
+
+def read_text(columns: Mapping[str, object], brand: str | None, price: float | None) -> ListingText:
+    """What the columns of a product say."""
+    title, description = (str(columns.get(name) or "") for name in ("title", "description"))
+    return ListingText(
+        title or str(columns.get("text") or ""), brand or "", description if title else "", price
+    )

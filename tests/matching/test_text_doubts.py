@@ -1,0 +1,67 @@
+"""What texts of two listings of one catalogue leave open, the same both ways round."""
+
+import pytest
+
+from prodmatch.matching.text_doubts import ListingText, find_exchanges, is_doubtful_text
+
+
+def doubtful(one: ListingText | str, other: ListingText | str) -> bool:
+    left, right = (ListingText(each) if isinstance(each, str) else each for each in (one, other))
+    found = is_doubtful_text(left, right)
+    assert is_doubtful_text(right, left) == found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Acme charger for watch", "Zeta charger for watch"),  # of two sellers
+        ("Acme charger for watch", "Charger for watch"),
+        ("Acme case for Galaxy M33 5G", "Acme case for Galaxy M53 5G"),
+        ("Acme mat control edition", "Acme mat speed edition"),
+        ("Acme brief mid rise beige", "Acme brief low rise beige"),
+        ("Acme cable braided 3 m", "Acme cable braided"),
+        ("Acme chair oak 4", "Acme chair oak"),
+        (ListingText("Top red", brand="acme"), ListingText("Top red", brand="zeta")),
+        (ListingText("Top red", price=10.0), ListingText("Top red", price=4.9)),
+        (
+            ListingText("Kuggis box", description="for crafts and games"),
+            ListingText("Kuggis box", description="for paper and media"),
+        ),
+    ],
+)
+def test_what_tells_two_apart_is_doubted(one: ListingText | str, other: ListingText | str) -> None:
+    assert doubtful(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Acme Shirts men check green", "Acme men green check shirt"),
+        ("Acme watch wireless black", "Acme watch wirelss blk with free shipping"),
+        ("Acme tray table for bed", "Acme tray table foldable portable for bed"),
+        ("Acme bottle steel 1.5 l", "Acme bottle steel 1500 ml"),
+        (ListingText("Top red", brand="acme"), ListingText("Top red")),
+        (ListingText("Top red", price=10.0), ListingText("Top red", price=5.0)),
+        (
+            ListingText("Kuggis box", description="for paper"),
+            ListingText("Kuggis box", description="for paper and media"),
+        ),
+        (
+            ListingText("Kuggis box white", description="for crafts and games"),
+            ListingText("Kuggis box", description="for paper and media"),
+        ),
+    ],
+)
+def test_other_ways_to_say_it_are_not_doubted(
+    one: ListingText | str, other: ListingText | str
+) -> None:
+    assert not doubtful(one, other)
+
+
+def test_exchanges_are_words_in_the_same_place() -> None:
+    left = "Acme men active lifestyle copper sunglasses"
+    assert find_exchanges(left, "Acme men high street copper sunglasses") == [
+        ("active lifestyle", "high street")
+    ]
+    assert find_exchanges(left, "Acme men copper lifestyle active sunglasses") == []
