@@ -11,7 +11,7 @@ from prodmatch.lexical.terms import STOP_WORDS
 from prodmatch.matching.differences import SAY_LITTLE
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, split_words
 
-SPELT_ALIKE = 0.75  # of two words, from which on one may be the other misspelt or inflected
+LEAST_SPELLING_RATIO = 0.75  # of two words, from which on one may be the other, inflected
 LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
 LEAST_PRICE_RATIO = 0.5
 
@@ -66,16 +66,16 @@ def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
         own = [word for word in left[start:end] if word not in right]
         its = [word for word in right[first:last] if word not in left]
         exchanged = kind == "replace" and 0 < len(own) == len(its) <= LONGEST_EXCHANGE
-        if exchanged and not any(map(_has_digit, own + its)) and not _spelt_alike(own, its):
+        if exchanged and not any(map(_has_digit, own + its)) and not _is_misspelt(own, its):
             found.append((" ".join(own), " ".join(its)))
     return found
 
 
-def _spelt_alike(left: Sequence[str], right: Sequence[str]) -> bool:
+def _is_misspelt(left: Sequence[str], right: Sequence[str]) -> bool:
     return "".join(left) == "".join(right) or any(
         one.startswith(other)
         or other.startswith(one)
-        or SequenceMatcher(None, one, other).ratio() >= SPELT_ALIKE
+        or SequenceMatcher(None, one, other).ratio() >= LEAST_SPELLING_RATIO
         for one in left
         for other in right
     )
