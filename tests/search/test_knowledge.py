@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small import draw
+from small import Row, draw, write
+from tiny import night, save_query_encoders
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 
 PIECES = ["[PAD]", "[UNK]", "red", "shirt", "b", "##0", "##7", "##x"]
@@ -85,6 +87,24 @@ def test_an_unknown_text_has_no_vector_and_finds_nothing_by_likeness(
     (answer,) = index.answer([Query(text=text)])
     assert answer.hits == []
     assert "the model does not know" in answer.hints[-1]
+
+
+@pytest.mark.parametrize("min_probability", [0.0, 0.2])
+def test_products_that_contain_unknown_words_have_no_probability_and_it_says_so(
+    tiny: Model, tmp_path: Path, min_probability: float
+) -> None:
+    rows: list[Row] = [
+        {"product_id": f"p{number:02}", "title": f"red shirt qx77 {'small' * (number % 2)}"}
+        for number in range(40)
+    ]
+    save_query_encoders(tmp_path / "store", tiny)
+    night(write(tmp_path / "catalogue.parquet", rows), tiny, tmp_path / "store")
+    with open_index(tmp_path / "store") as opened:
+        options = SearchOptions(min_probability=min_probability)
+        (answer,) = opened.answer([Query(text="qx77")], options)
+    assert len(answer.hits) == (0 if min_probability else 10)
+    assert not any(hit.probability for hit in answer.hits)
+    assert "they alone are compared" in answer.hints[-1]
 
 
 def test_a_picture_beside_an_unknown_text_is_searched_alone(index: ProductIndex) -> None:

@@ -102,9 +102,8 @@ class Searcher:
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
         hints = () if page.hits else self.hints([options.where, *encoded.where])
-        unknown = not page.hits and encoded.knowledge < MIN_KNOWLEDGE
-        if unknown and not len(self._match(encoded).rows):
-            hints += ("no product contains these words, and the model does not know them",)
+        if encoded.knowledge < MIN_KNOWLEDGE and not any(hit.probability for hit in page.hits):
+            hints += (self._name_unknown(encoded),)
         hints = (*encoded.hints, *hints)
         return Answer(
             query.query_id,
@@ -115,6 +114,11 @@ class Searcher:
             facets=page.facets,
             match_count=page.match_count,
         )
+
+    def _name_unknown(self, encoded: EncodedQuery) -> str:
+        if len(self._match(encoded).rows):
+            return "the model does not know these words: they alone are compared, probability 0"
+        return "no product contains these words, and the model does not know them"
 
     def hints(self, conditions: Sequence[str | None]) -> tuple[str, ...]:
         """Values that may be meant by texts in conditions that no product has."""
