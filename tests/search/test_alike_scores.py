@@ -10,7 +10,7 @@ from drawn import COUNT, encoded, publish_drawn, unit
 from prodmatch.search.encoded_query import EncodedQuery, Excluded
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.vectors import mean_direction, normalise, split_parts
+from prodmatch.storage.vectors import normalise, split_parts
 
 WEIGHTS = {"lexical": 0.4, "text": 0.3, "image": 0.3}
 
@@ -28,7 +28,7 @@ def lamps(opened: Searcher, seed: int) -> EncodedQuery:
 def lamps_not_blue(opened: Searcher, seed: int) -> EncodedQuery:
     """The same without what says "blue", or is as products are that say it."""
     text, _ = split_parts(opened.ann.vectors(opened.products.rows_with("blue")))
-    excluded = Excluded("blue", normalise(mean_direction(text) + 0.1 * unit(seed)))
+    excluded = Excluded("blue", normalise(normalise(text.sum(axis=0)) + 0.1 * unit(seed)))
     return replace(lamps(opened, seed), without=(excluded,))
 
 

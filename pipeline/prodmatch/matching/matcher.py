@@ -266,10 +266,6 @@ class Matcher:
             return own, own
         return own, PairPictures(right, self.right.listings.product_ids)
 
-    def score_cosines(self, pairs: Candidates) -> PairCosines:
-        """The cosines of pairs."""
-        return self._finder.cosines(pairs.rows, pairs.others)
-
     def group(self, scored: ScoredPairs, scorer: PairScorer, threshold: float) -> list[list[int]]:
         """The members of every group, in which each pair reaches the threshold; ascending.
 

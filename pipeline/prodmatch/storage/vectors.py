@@ -16,11 +16,6 @@ def normalise(vectors: npt.NDArray[np.floating]) -> Vectors:
     return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
 
 
-def mean_direction(vectors: npt.NDArray[np.floating]) -> Vectors:
-    """The direction `(dim,)` of the sum of `(n, dim)` rows; zeros where there are none."""
-    return normalise(vectors.sum(axis=0, dtype=np.float64))
-
-
 def join_parts(text: Vectors, image: Vectors) -> Vectors:
     """Rows `[text ; image]` of shape `(n, 2 * dim)` and unit length.
 
