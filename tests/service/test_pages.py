@@ -83,7 +83,7 @@ def test_a_card_has_the_price_and_the_page_the_number_of_products_that_match(
         found = index.search("red shirt not blue", top=24, facets=["colour"])
     assert re.findall(r"<b>(.*?)</b>", text) == [f"{hit.metadata['price']:.2f}" for hit in found]
     assert "price" not in text[text.index('<ol class="hits"') :]
-    assert f"Products 1 to 24; {found.match_count} match" in text
+    assert f"Products 1 to 24, best first; {found.match_count} of all contain the words" in text
     assert 0 < (found.match_count or 0) < 60
     shown = re.findall(r'class="chip"[^>]*>(\w+) <small>(\d+)', text)
     assert shown == [(each.value, str(each.count)) for each in found.facets["colour"]]
