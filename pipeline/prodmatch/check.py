@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
@@ -213,9 +214,13 @@ class _Columns:
         self.encodings = WrongEncodings()
         self.oddities = Oddities()
         self.markup = Markup(self.searched[:1])
+        self.has_values: dict[str, bool] = {}  # of every column
 
     def add(self, batch: Batch) -> None:
         """Adds the products of a batch."""
+        for name in batch.metadata.schema.names:
+            if not self.has_values.get(name):
+                self.has_values[name] = _has_values(batch.metadata[name])
         self.encodings.add(batch.product_ids, batch.metadata)
         self.oddities.add(batch.product_ids, batch.metadata)
         self.markup.add(batch.product_ids, batch.metadata)
@@ -336,9 +341,15 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
     return warnings
 
 
+def _has_values(column: pa.Array) -> bool:
+    if not pa.types.is_string(column.type):
+        return bool(column.null_count < len(column))
+    return bool(pc.any(pc.not_equal(pc.utf8_trim_whitespace(column), "")).as_py())
+
+
 def _column_warnings(columns: _Columns, products: int) -> list[str]:
-    """What to change about the text columns."""
-    warnings = []
+    """What to change about the text columns, and which columns are empty."""
+    warnings = [f"column {name!r} is empty" for name, has in columns.has_values.items() if not has]
     if (missing := columns.could_be_searched()) and not columns.are_chosen:
         warnings.append(advise_searching(columns.searched, [*missing]))
     for name, found in columns.placeholders.values.items():

@@ -346,3 +346,20 @@ def test_the_column_that_may_hold_the_ids_is_proposed(
     pq.write_table(pa.table({name: ["1"] for name in names}), tmp_path / "c.parquet")
     with pytest.raises(CatalogueError, match=f"`columns=product_id={example}`"):
         open_catalogue(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize(
+    ("values", "empty"),
+    [
+        ([None, None], True),
+        (["", " "], True),
+        (["", "oak"], False),
+        (pa.array([None, None], pa.float64()), True),
+        ([None, 0.0], False),
+    ],
+)
+def test_a_column_without_values_is_named(
+    tmp_path: Path, values: Sequence[object], empty: bool
+) -> None:
+    warnings = check(tmp_path, {"depth": values, "stock": [1, 2]}).warnings
+    assert ("column 'depth' is empty" in warnings) == empty
