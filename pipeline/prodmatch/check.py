@@ -96,7 +96,13 @@ def _inspect(data: bytes) -> tuple[str, int]:
     try:
         return "", min(decode_image(data).size)
     except UnusableImage as error:
-        return error.reason, 0
+        return str(error), 0
+
+
+def _undecoded(row: int, product_id: str, found: str) -> Reject:
+    """What `_inspect` found of a picture: a reason, and perhaps more."""
+    reason, _, detail = found.partition(": ")
+    return Reject(row, product_id, f"image_{reason}", detail)
 
 
 class _Tally:
@@ -141,7 +147,7 @@ class _Tally:
             if key is not None:
                 self._add_listed(row, product_id, listed, unread.get(row, []))
             if reason:
-                image_reject = Reject(row, product_id, f"image_{reason}")
+                image_reject = _undecoded(row, product_id, reason)
             if not text and key is None and image_reject is not None:
                 self._reject(image_reject)
                 continue
@@ -171,7 +177,7 @@ class _Tally:
     ) -> None:
         """Adds the pictures of a list that its product does without, as it has another."""
         broken = (self._inspected(key)[0] for key in dict.fromkeys(map(content_key, listed)))
-        found = [Reject(row, product_id, f"image_{reason}") for reason in broken if reason]
+        found = [_undecoded(row, product_id, reason) for reason in broken if reason]
         self.unusable_listed += [*unread, *found]
         for reject in [*unread, *found]:
             self._show(reject)

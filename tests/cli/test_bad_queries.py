@@ -30,7 +30,7 @@ from shell import Shell
         (("shirt", "--id", "p0001"), "give an id, or text and picture, not both"),
         (("--image", "/nowhere/none.png"), "none.png: there is no such file"),
         (("--image", "/"), "--image /: is no regular file"),
-        (("--image", __file__), "not_an_image"),
+        (("--image", __file__), "text: "),
         (("--image", "/dev/zero"), "--image /dev/zero: is no regular file"),
         (("--queries", "/nowhere/none.jsonl"), "there is no such file"),
         (("--queries", "/dev/zero"), "--queries /dev/zero: is no regular file"),

@@ -325,6 +325,8 @@ def test_check_tells_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:
     bad = run("check", write(tmp_path / "bad.parquet", rows), "--format", "json")
     assert bad.code == 1
     assert bad.last["rejects"] == {"id_repeated": 1, "image_not_an_image": 1}
+    shown = bad.last["examples"]["image_not_an_image"]
+    assert shown == ["row 20 (broken): starts with b'\\xff\\xd8'"]
     assert bad.last["rows"] == 22
     assert "would be refused" in bad.err
 

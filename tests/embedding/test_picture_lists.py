@@ -137,7 +137,7 @@ GALLERIES: dict[str, tuple[list[object], dict[str, int]]] = {
     "a pointer": ([b"version https://git-lfs.github.com/spec/v1", RED],
                   {"image_git_lfs_pointer": 1}),
     "cut": ([RED, BLUE[:150]], {"image_broken": 1}),
-    "a text": ([b"no picture", LIME], {"image_not_an_image": 1}),
+    "a text": ([b"no picture", LIME], {"image_text": 1}),
     "missing": (["red.png", "none.png"], {"image_missing": 1}),
     "missing first": (["none.png", "red.png", "./blue.png"], {"image_missing": 1}),
     "one missing twice": (["none.png", "red.png", "none.png"], {"image_missing": 1}),

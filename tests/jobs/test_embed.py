@@ -122,7 +122,7 @@ def test_every_row_is_embedded_or_rejected_with_its_reason(
         "image_not_an_image": 1,
         "image_broken": 1,
     }
-    assert report.images_unusable == {"image_not_an_image": 1}
+    assert report.images_unusable == {"image_text": 1}
     listed = pq.read_table(store / "rejects" / f"{report.embeddings}.parquet").to_pylist()
     assert [(row["row"], row["embedded"]) for row in listed] == [
         *((row, False) for row in range(30, 36)),

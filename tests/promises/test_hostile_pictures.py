@@ -69,7 +69,7 @@ HARMFUL: dict[str, tuple[bytes, str]] = {
     "pdf": (b"%PDF-1.7\n", "pdf"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "postscript"),
     "a pickle": (b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.", "not_an_image"),
-    "zeros": (bytes(1000), "not_an_image"),
+    "zeros": (bytes(1000), "empty"),
     "a zip": (b"PK\x03\x04" + bytes(100), "zip"),
     **{
         form: (save(Image.new("RGB", (8, 8)), form), NAMED.get(form, "not_an_image"))

@@ -1,5 +1,6 @@
 """Files of queries: every line is read for itself, and every format gives the same queries."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,9 @@ BAD: list[tuple[object, str]] = [
     ({"image": "text.png"}, "the picture cannot be used"),
     ({"image": "."}, "is no regular file"),
     ({"image": 7}, "image is '7'"),
+    ({"image": ["a.png"]}, "image is \"['a.png']\""),
+    ({"image": "https://shop.example/a.png"}, "is an address; nothing is fetched"),
+    ({"image": "data:image/png;base64,!"}, "bad_base64"),
     ({"text": "shirt", "name": "x"}, "a query has no name"),
     ({"text": "shirt", "Top": 3}, "a query has no Top"),
     ({"query": "shirt"}, "a query has no query"),
@@ -175,6 +179,17 @@ def test_a_picture_in_a_table_is_a_path_beside_it_and_blank_text_is_none(tmp_pat
     (tmp_path / "q.csv").write_text("text,image\n  ,red.png\n")
     (query,) = read_queries(tmp_path / "q.csv")
     assert query == Query("1", None, draw((200, 20, 20), 1))
+
+
+@pytest.mark.parametrize("form", ["base64", "data:image/png;base64,", "file://", "escaped"])
+def test_a_picture_of_a_line_is_read_as_of_a_catalogue(tmp_path: Path, form: str) -> None:
+    picture = draw((200, 20, 20), 1)
+    (tmp_path / "a red.png").write_bytes(picture)
+    forms = {"file://": (tmp_path / "a red.png").as_uri(), "escaped": "a%20red.png", "base64": ""}
+    given = forms.get(form, form) or base64.b64encode(picture).decode()
+    given += base64.b64encode(picture).decode() if form.startswith("data:") else ""
+    (tmp_path / "q.jsonl").write_text(json.dumps({"image": given}))
+    assert read_queries(tmp_path / "q.jsonl") == [Query("1", None, picture)]
 
 
 def test_grades_of_a_table_are_numbers_and_ids_stay_text(tmp_path: Path) -> None:

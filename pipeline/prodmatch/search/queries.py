@@ -5,7 +5,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from prodmatch.catalogue.pictures.image_files import read_trusted_file
+from prodmatch.catalogue.pictures.image_files import (
+    as_written,
+    list_spellings,
+    needs_root,
+    read_image_cell,
+    read_trusted_file,
+    strip_file_uri,
+)
 from prodmatch.catalogue.pictures.images import MOST_BYTES, UnusableImage, encode_picture
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, TABLE_SUFFIXES, Record, parse_records
 from prodmatch.errors import QueryError
@@ -50,8 +57,8 @@ def read_queries(path: Path) -> list[Query | RejectedQuery]:
     """The queries in a Parquet, CSV, TSV or JSON lines file, or of `-`, standard input, in order.
 
     A query has a `query_id` (its number where there is none, `#` before it if another query has
-    that id) and `text`, `image` (bytes, or a path relative to the file), both, or `product_id`;
-    and may have a `filter`, a `top` and an `offset`.
+    that id) and `text`, `image` (bytes, base64, or a path relative to the file), both, or
+    `product_id`; and may have a `filter`, a `top` and an `offset`.
 
     Raises:
         QueryError: the file cannot be read, none of its lines is a record, it has a column that
@@ -188,10 +195,14 @@ def _whole_number(value: object, field: str, place: str) -> int | None:
 
 
 def _read_image(image: object, folder: Path, place: str) -> bytes | None:
-    if isinstance(image, dict):  # Hugging Face: the bytes, or else the path
-        image = image.get("bytes") or image.get("path")
-    if isinstance(image, str) and image:
-        return read_picture(folder / image, f"{place}:")
-    if image is not None and not isinstance(image, bytes | str):
-        raise QueryError(f"{place}: image is {str(image)[:80]!r}. Give bytes or a path.")
-    return image if isinstance(image, bytes) and image else None
+    if image is not None and not isinstance(image, bytes | str | dict):
+        raise QueryError(f"{place}: image is {str(image)[:80]!r}. Give bytes, base64 or a path.")
+    written = as_written(image)
+    if isinstance(written, str) and needs_root(written):
+        names = list_spellings(strip_file_uri(written))
+        there = (name for name in names if (folder / name).is_file())
+        return read_picture(folder / next(there, names[0]), f"{place}:")
+    try:
+        return read_image_cell(written, None)
+    except UnusableImage as error:
+        raise QueryError(f"{place}: image {error}. Give bytes, base64 or a path.") from error

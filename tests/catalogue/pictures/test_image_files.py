@@ -85,6 +85,21 @@ FOUND: dict[str, Cell] = {
     "hexadecimal digits of a database": lambda root: f"\\x{RED.hex()}",
     "hexadecimal digits in capitals": lambda root: f"0x{RED.hex().upper()}",
     "hexadecimal digits as bytes": lambda root: f"\\x{RED.hex()}".encode(),
+    "hexadecimal digits, as Python shows bytes": lambda root: str(f"\\x{RED.hex()}".encode()),
+    "bytes as Python shows them": lambda root: str(RED),
+    "base64 as Python shows bytes": lambda root: str(text(RED).encode()),
+    "a path as Python shows bytes": lambda root: str(b"9j/x.jpg"),
+    "a path as bytes": lambda root: b"9j/x.jpg",
+    "a path with an accent as bytes": lambda root: f"NFC-{COMPOSED}/a b.png".encode(),
+    "base64 in lines that were escaped": lambda root: text(RED)[:60] + "\\n" + text(RED)[60:],
+    "a data address without its beginning": lambda root: f"image/png;base64,{text(RED)}",
+    "base64 with its name": lambda root: f"base64,{text(RED)}",
+    "the version of an address": lambda root: "9j/x.jpg?v=17&w=2",
+    "a suffix in capitals": lambda root: "9j/x.JPG",
+    "escaped, accents apart": lambda root: quote(f"NFC-{APART}/a b.png"),
+    "escaped, with backslashes": lambda root: quote(f"NFC-{APART}/a b.png").replace("/", "\\"),
+    "from the root of a shop, escaped": lambda root: quote(f"/NFC-{COMPOSED}/a b.png"),
+    "a file address, accents apart": lambda root: "file:" + quote(f"{root}/NFC-{APART}/a b.png"),
     "a struct of a data address": lambda root: {
         "bytes": None, "path": f"data:image/png;base64,{text(RED)}"
     },
@@ -114,6 +129,12 @@ LOST: dict[str, tuple[Cell, str]] = {
     "www": (lambda root: "www.shop.example/a.png", "address"),
     "an address in a struct": (lambda root: {"path": "https://shop.example/a.png"}, "address"),
     "an address as bytes": (lambda root: b"https://shop.example/a.png", "address"),
+    "an address that was taken for a path": (lambda root: "https:/shop.example/a.png", "address"),
+    "an address of a program": (lambda root: "wix:image://v1/a.png", "address"),
+    "bytes of an address, as Python shows them": (lambda root: "b'https://a.example/b'", "address"),
+    "an escape above the root": (lambda root: "9j/%2E%2E/%2E%2E/secret.png", "missing"),
+    "above the root as bytes": (lambda root: b"../secret.png", "outside_root"),
+    "above the root, from the root of a shop": (lambda root: "/%2E%2E/secret.png", "outside_root"),
     "above the root": (lambda root: "../secret.png", "outside_root"),
     "backslashes above the root": (lambda root: "..\\secret.png", "missing"),
     "escaped above the root": (lambda root: "..%2Fsecret.png", "missing"),
@@ -145,7 +166,24 @@ def test_a_picture_out_of_reach_has_its_reason(
     count_cases("pictures given", 1)
 
 
-@pytest.mark.parametrize("cell", ["nan", "NULL", " None ", "N/A", "-", "\\N", b"", "undefined"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "nan",
+        "NULL",
+        " None ",
+        "N/A",
+        "-",
+        "\\N",
+        b"",
+        "undefined",
+        "#N/A",
+        "<NA>",
+        b"NULL",
+        "no image",
+        "False",
+    ],
+)
 def test_what_stands_for_no_picture_is_none(cell: object, tmp_path: Path) -> None:
     batch = read(tmp_path, cell)
     assert batch.images == [None]
@@ -188,8 +226,21 @@ NAMED: dict[str, tuple[bytes, str]] = {
     "an icon": (b"\0\0\1\0\1\0" + bytes(50), "ico"),
     "a zip": (b"PK\3\4" + bytes(50), "zip"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0", "postscript"),
-    "text": (b"version 2 of it", "not_an_image"),
-    "a letter B": (b"BMW 320 advertisement", "not_an_image"),
+    "text": (b"404 Not Found\n", "text"),
+    "json, a list": (b'[{"error": 1}]', "json"),
+    "xml without a prologue": (b"<Error><Code>AccessDenied</Code></Error>", "xml"),
+    "a part of a page": (b"<br />\n<b>Warning</b>: fopen()", "html_page"),
+    "a heading": (b"<h1>Not found</h1>", "html_page"),
+    "svg after a mark of bytes": (b"\xef\xbb\xbf<svg/>", "svg"),
+    "pdf after a line": (b"\n%PDF-1.7\n", "pdf"),
+    "git annex": (b"../.git/annex/objects/aB/SHA256E-s5--0f", "git_annex_pointer"),
+    "zero bytes": (bytes(100), "empty"),
+    "a png as utf-8": (RED.decode("latin-1").encode(), "damaged_as_text"),
+    "a jpeg as utf-8": (PHOTO.decode("latin-1").encode(), "damaged_as_text"),
+    "a png replaced": (RED.decode("utf-8", "replace").encode(), "damaged_as_text"),
+    "a jpeg replaced": (PHOTO.decode("utf-8", "replace").encode(), "damaged_as_text"),
+    "an archive": (b"Rar!\x1a\7\0" + bytes(50), "not_an_image"),
+    "a letter B": (b"BMW 320 advertisement", "text"),
 }  # fmt: skip
 
 
@@ -203,8 +254,16 @@ def test_what_is_no_picture_is_called_what_it_is(name: str, count_cases: Countin
 
 
 def test_comments_before_a_page_cost_no_time() -> None:
-    with pytest.raises(UnusableImage, match="not_an_image"):
+    with pytest.raises(UnusableImage, match="text"):
         decode_image(b"<!---->" * 150)
+
+
+@pytest.mark.parametrize(
+    "name", ["html", "svg", "xhtml", "pdf", "tiff, little", "tiff, big", "bmp", "gzip"]
+)
+def test_base64_of_what_is_no_picture_is_called_what_it_is(name: str, tmp_path: Path) -> None:
+    data, _ = NAMED[name]
+    assert read(tmp_path, text(data.ljust(40))).images == [data.ljust(40)]
 
 
 def avif(picture: Image.Image, **options: object) -> bytes:

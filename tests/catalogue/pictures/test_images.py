@@ -97,7 +97,8 @@ def huge_png() -> bytes:
 
 BROKEN = {
     "empty": b"",
-    "not_an_image": b"not found",
+    "not_an_image": b"\x93NUMPY\1\0",
+    "text": b"not found",
     "too_many_pixels": huge_png(),
     "too_many_bytes": b"\x89PNG" + bytes(21 << 20),
     "too_many_scans": b"\xff\xd8" + b"\xff\xda\x00\x00" * 101,

@@ -23,6 +23,7 @@ FORMS = {
     "semicolon": "{};{}",
     "pipe": "{}|{}",
     "lines": "{}\n{}",
+    "lines of Windows": "{}\r\n{}\r\n",
     "tab": "{}\t{}",
     "last comma": "{},{},",
     "empty between": "{}||{}",
@@ -51,7 +52,14 @@ def test_a_list_of_json_gives_its_names() -> None:
         objects = [{"id": 7, "src": pair[0]}, {"url": pair[1], "alt": "x"}]
         for found in (pair, [pair[0], None, "", pair[1]], objects):
             assert split_names(json.dumps(found)) == [*pair]
+        assert split_names(json.dumps([[pair[0]], [pair[1]]])) == [*pair]
         assert split_names(json.dumps([pair[0]])) == [pair[0]]
+        for one in (
+            {"main": pair[0], "id": 7},
+            {pair[0]: [500, 400]},
+            {"thumb": "x", "large": pair[0]},
+        ):
+            assert split_names(json.dumps(one)) == [pair[0]]
         assert split_names(json.dumps(pair[0])) == [pair[0]]
 
 

@@ -46,7 +46,7 @@ def test_what_kills_its_decoder_costs_one_picture(count_cases: Counting) -> None
     cells = [*good(3), deadly("segv"), b"no picture", deadly("stop"), draw((1, 2, 3), 9)]
     found = list(preprocess_isolated(cells, SPEC, seconds=3.0))
     assert [preprocessed.reason for preprocessed in found] == [
-        None, None, None, "crashed", "not_an_image", "too_slow", None,
+        None, None, None, "crashed", "text", "too_slow", None,
     ]  # fmt: skip
     for cell, preprocessed in zip(cells, found, strict=True):
         if preprocessed.reason is None:
@@ -80,7 +80,7 @@ def test_workers_give_the_pictures_in_their_order(workers: int) -> None:
     found = decode_all(cells, workers)
     assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
     reasons = [reason for batch in found for reason in batch.reasons]
-    assert reasons == ["not_an_image" if place == 20 else None for place in range(60)]
+    assert reasons == ["text" if place == 20 else None for place in range(60)]
 
 
 def test_a_picture_that_changed_is_named_without_a_workers_traceback() -> None:

@@ -7,22 +7,28 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES, UnusableImage
-from prodmatch.catalogue.pictures.names import names_none, split_names
+from prodmatch.catalogue.pictures.names import are_names, names_none, split_names
 
 MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
-DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
+DATA_URI = re.compile(r"(?:data:[^,]{0,200}|[\w/+.;-]{0,50}base64),", re.IGNORECASE)
+DATA_START = re.compile(r"data:|[\w/+.;-]{0,50}base64,", re.IGNORECASE)
 FILE_URI = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
 ADDRESS_REASON = "image_address"  # of a picture that is not lost: there never was a file
-# An address; those of shops may begin with the host, as in //cdn.shop.example/a.jpg.
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\.", re.IGNORECASE)
-# How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64; a path would have a dot in it.
-BASE64_START = re.compile(r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB")
+# An address; those of shops may begin with the host, as in //cdn.shop.example/a.jpg, and programs
+# that take them for paths write https:/shop.example/a.jpg.
+ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]+:/|//[\w-]+(\.[\w-]+)*\.[a-z]{2,}/|www\.", re.IGNORECASE)
+# How a JPEG, PNG, GIF, WebP, AVIF or HEIC begins in base64, and what is often found in its place:
+# SVG, HTML, XML, PDF, TIFF, BMP, gzip. A path would have a dot in it.
+BASE64_START = re.compile(
+    r"[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|AAAA[\w+/-]{4}eXB|PHN2Zy|PCFET0|PGh0bW|PD94bW|JVBERi0|"
+    r"SUkqA|TU0AK|Qk[0-3][\w+/-]{5}AAAAA|H4sIA"
+)
 # How a picture begins in hexadecimal digits, as databases write bytes.
 HEX_START = re.compile(
     r"(?P<sign>(?:\\x|0x)?)(?:89504e470d0a1a0a|ffd8ff|4749463839|52494646)[0-9a-f]{20}",
@@ -30,9 +36,30 @@ HEX_START = re.compile(
 )
 NOT_WRITTEN = b"\x80"  # bytes from here on begin no text of ASCII: JPEG and PNG, not data URIs
 WRITTEN_BYTES = 300  # by which a text is told from a picture
+MOST_NAMES = 4096  # bytes of names of files
+PYTHON_BYTES = re.compile(r"\s*b(['\"]).*\1\s*", re.DOTALL)  # as Python's str() writes bytes
+ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([nrt\\'\"]))")
+ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 # What programs write for none.
-NO_PICTURE = frozenset(["", "-", "\\n", "n/a", "na", "nan", "nil", "none", "null", "undefined"])
-BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{40,}={0,2}\s*")
+NO_PICTURE = frozenset([
+    "", "-", "\\n", "n/a", "#n/a", "na", "<na>", "nan", "nil", "none", "null", "undefined", "false",
+    "no image", "no_image", "noimage",
+])  # fmt: skip
+BASE64 = re.compile(r"[A-Za-z0-9+/_\s\\-]{40,}={0,2}[\s\\nr]*")  # \\n is a break that was escaped
+
+
+SUFFIX = re.compile(r"\.\w{3,4}$")
+# What changes the name of a file on its way into a catalogue.
+SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str.strip,
+    lambda name: name.replace("\\", "/"),
+    lambda name: name.partition("?")[0],
+    unquote,
+    lambda name: unicodedata.normalize("NFC", name),
+    lambda name: unicodedata.normalize("NFD", name),
+    lambda name: SUFFIX.sub(lambda found: found[0].lower(), name),
+    lambda name: SUFFIX.sub(lambda found: found[0].upper(), name),
+)
 
 
 @dataclass(frozen=True)
@@ -69,35 +96,53 @@ def read_image_cell(cell: object, root: Path | None) -> bytes | None:
     Raises:
         UnusableImage: as `read_image_text`.
     """
-    if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
-        cell = cell.get("bytes") or cell.get("path")
+    cell = as_written(cell)
     if isinstance(cell, bytes):
-        if not _is_written(cell):
-            return cell or None
-        cell = cell.decode("ascii", "replace")
+        return cell or None
     if cell is None or str(cell).strip().lower() in NO_PICTURE:
         return None
     return read_image_text(str(cell), root)
 
 
-def _is_written(data: bytes) -> bool:
-    """Whether bytes are a picture's text: a data URI, base64 or an address."""
+def as_written(cell: object) -> object:
+    """A picture's cell as the text or the bytes that it stands for.
+
+    Of bytes the text that they are (a data URI, base64, an address, names), of a text as Python
+    shows bytes these, of a struct of `bytes` and `path` what it holds.
+    """
+    if isinstance(cell, dict):  # Hugging Face: the bytes, or else the path
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, str) and PYTHON_BYTES.fullmatch(cell):
+        shown = ESCAPE.sub(
+            lambda found: chr(int(found[1], 16)) if found[1] else ESCAPED.get(found[2], found[2]),
+            cell.strip()[2:-1],
+        )
+        cell = shown.encode("latin-1", "replace")
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) and _is_text(cell) else cell
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether bytes are a picture's text, not a picture."""
     start = data[:WRITTEN_BYTES].lstrip().decode("ascii", "replace")
-    is_text = BASE64_START.match(start) or HEX_START.match(start) or ADDRESS.match(start)
-    return bool(start[:5].lower() == "data:" or is_text)
+    if any(each.match(start) for each in (DATA_START, BASE64_START, HEX_START, ADDRESS)):
+        return True
+    if len(data) > MOST_NAMES:
+        return False
+    text = data.decode("utf-8", "replace").strip()
+    return text.lower() in NO_PICTURE or are_names([text]) or split_names(text) != [text]
 
 
 def flatten_cells(cells: Iterable[object]) -> Iterator[object]:
     """Cells of pictures one by one: those of lists, and those that one text names, too."""
     for cell in cells:
-        for each in cell if isinstance(cell, list) else (cell,):
+        for each in map(as_written, cell if isinstance(cell, list) else (cell,)):
             yield from _split_text(each) if isinstance(each, str) else (each,)
 
 
 def _split_text(text: str) -> list[str]:
     if names_none(text):
         return []
-    is_data = text[:300].lstrip()[:5].lower() == "data:"
+    is_data = DATA_START.match(text[:300].lstrip())
     return split_names(text) if is_data or not is_inline(text) else [text]
 
 
@@ -122,14 +167,14 @@ def read_image_text(text: str, root: Path | None) -> bytes:
 def is_inline(text: str) -> bool:
     """Whether a text is itself a picture: a data URI, base64, or hexadecimal digits."""
     start = text[:300].lstrip()
-    if start[:5].lower() == "data:" or HEX_START.match(start):
+    if DATA_START.match(start) or HEX_START.match(start):
         return True
     return bool(BASE64_START.match(start) and BASE64.fullmatch(text.strip()))
 
 
 def needs_root(cell: object) -> bool:
     """Whether a cell, a text or a struct of one, can only be a path of a picture."""
-    text = cell.get("path") if isinstance(cell, dict) else cell
+    text = as_written(cell)
     if not isinstance(text, str) or text.strip().lower() in NO_PICTURE:
         return False
     return not is_inline(text) and (
@@ -140,8 +185,6 @@ def needs_root(cell: object) -> bool:
 def list_paths(cells: Iterable[object]) -> Iterator[str]:
     """The paths that cells of pictures name; those of lists too."""
     for cell in flatten_cells(cells):
-        if isinstance(cell, dict):
-            cell = None if cell.get("bytes") else cell.get("path")
         if isinstance(cell, str) and needs_root(cell):
             yield strip_file_uri(cell)
 
@@ -154,13 +197,14 @@ def _decode_inline(text: str) -> bytes:
             return bytes.fromhex(text[found.end("sign") :])
         except ValueError as error:
             raise UnusableImage("bad_hex", f"{text[:40]!r}...: {error}") from error
-    if text[:5].lower() == "data:":
+    if DATA_START.match(text):
         head = DATA_URI.match(text)
         if head is None:
             raise UnusableImage("bad_base64", f"{text[:60]!r} has no comma before its data")
         text = text[head.end() :]
-        if not head[1].lower().rstrip().endswith("base64"):
+        if not head[0].lower().rstrip(", ").endswith("base64"):
             return unquote_to_bytes(text)
+    text = text.replace("\\n", "").replace("\\r", "")
     text = "".join(unquote(text).split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -172,9 +216,8 @@ def read_image_file(path: str, root: Path) -> bytes:
     """The bytes of a picture below `root`, named by a path relative to it or absolute.
 
     Nothing but a regular file below `root` is opened, and links out of it are not followed. Where
-    there is no such file, its name is tried with accents composed and decomposed, as file systems
-    differ in them, with `/` for a backslash, and with `%20` and the like resolved; `/a.jpg` is
-    looked for below `root` too.
+    there is no such file, its other spellings are tried (`list_spellings`); `/a.jpg` is looked for
+    below `root` too.
 
     Raises:
         UnusableImage: `bad_path`, `outside_root`, `missing`, `not_a_file`, `unreadable` or
@@ -186,17 +229,24 @@ def read_image_file(path: str, root: Path) -> bytes:
         is_absolute = path.startswith("/") and error.reason == "outside_root"
         if error.reason != "missing" and not is_absolute:
             raise
-        for name in [path.lstrip("/")] if is_absolute else list_spellings(path)[1:]:
+        spellings = list_spellings(path.lstrip("/")) if is_absolute else list_spellings(path)[1:]
+        for name in spellings:
             with contextlib.suppress(UnusableImage):
                 return _read_below(name, root)
         raise
 
 
 def list_spellings(path: str) -> list[str]:
-    """The names that a picture's file may have, the path as it is first."""
-    composed, apart = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
-    others = (composed, apart, path.replace("\\", "/"), unquote(path), path.strip())
-    return list(dict.fromkeys([path, *others]))
+    """The names that a picture's file may have, the path as it is first.
+
+    Without spaces around it, with `/` for a backslash, without the `?v=2` of an address, with
+    `%20` and the like resolved, with accents composed and decomposed, as file systems differ in
+    them, and with its suffix in capitals and in small letters; and with several of these changes.
+    """
+    found = [path]
+    for change in SPELLINGS:
+        found = list(dict.fromkeys([*found, *map(change, found)]))
+    return found
 
 
 def strip_file_uri(text: str) -> str:

@@ -14,13 +14,15 @@ from prodmatch.errors import ProdmatchError
 # Of an animation the first frame; EPS would run a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the workers are processes
-PROLOGUE = rb"\s*(?:(?:<\?xml[^>]*>|<!--(?:(?!-->).)*-->)\s*)*"
+PROLOGUE = rb"(?:\xef\xbb\xbf)?\s*(?:(?:<\?xml[^>]*>|<!--(?:(?!-->).)*-->)\s*)*"
 # What is often found where a picture should be; by reason, how it starts.
 OTHERS = {
     "git_lfs_pointer": rb"version https://git-lfs",
-    "svg": PROLOGUE + rb"<(svg|!doctype svg)[\s>]",
-    "html_page": rb"(?:\xef\xbb\xbf)?" + PROLOGUE + rb"<(!doctype html|html|head|body)[\s>]",
-    "pdf": rb"%PDF-",
+    "git_annex_pointer": rb"(?:\.\./|\.git)*/annex/objects/",
+    "svg": PROLOGUE + rb"<(svg|!doctype svg)[\s/>]",
+    "html_page": PROLOGUE
+    + rb"<(!doctype html|html|head|body|title|meta|script|center|div|h\d|pre|p|br|b)[\s/>]",
+    "pdf": rb"\s*%PDF-",
     "gzip": rb"\x1f\x8b",
     "bmp": rb"BM.{4}\0\0\0\0",
     "tiff": rb"II[*+]\0|MM\0[*+]",
@@ -37,8 +39,11 @@ OTHERS = {
     "postscript": rb"%!PS",
     "ico": rb"\0\0\x01\0",
     "zip": rb"PK\x03\x04",
-    "xml": rb"(?:\xef\xbb\xbf)?\s*<\?xml\s",
-    "json": rb"\s*\{\s*\"",
+    "xml": PROLOGUE + rb"<(\?xml\s|[a-z])",
+    "json": rb"\s*[\[{]\s*[\[{\"]",
+    # A PNG or a JPEG that was written as text: bytes from 0x80 on as UTF-8, or replaced.
+    "damaged_as_text": rb"(\xc2\x89|\xef\xbf\xbd)PNG|\xc3\xbf\xc3\x98\xc3\xbf|(\xef\xbf\xbd){3}",
+    "text": rb"[\s -~]+\Z",
 }
 OTHER = {name: re.compile(start, re.DOTALL | re.IGNORECASE) for name, start in OTHERS.items()}
 NAMED_BYTES = 1000  # of a file, to name what it is
@@ -86,8 +91,8 @@ def decode_image(
         UnusableImage: `empty`, `too_many_bytes`, `too_many_scans`, `too_many_pixels`, `broken` (a
             truncated picture is broken, never half grey), a name of OTHERS or `not_an_image`.
     """
-    if not data:
-        raise UnusableImage("empty", "no bytes")
+    if not data.strip(b"\0"):
+        raise UnusableImage("empty", f"{len(data)} zero bytes" if data else "no bytes")
     if len(data) > MOST_BYTES:
         raise UnusableImage("too_many_bytes", f"{len(data)} bytes, at most {MOST_BYTES}")
     if data.startswith(b"\xff\xd8") and data.count(START_OF_SCAN) > MOST_SCANS:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 SUFFIX = r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(?:[?#]\S*)?"
 NAME = re.compile(rf"\S.*{SUFFIX}", re.IGNORECASE)
 ADDRESS = re.compile(r"(?:https?://|//)\S+", re.IGNORECASE)
-MARKS = ("\n", "\t", "|", ";", ",", " ")
+MARKS = ("\n", "\r", "\t", "|", ";", ",", " ")
+QUOTES = " \r\"'"
 BRACKETS = ("[]", "{}", "()", '""', "''")
 NOTHING = re.compile(r"[\[{(]\s*(?:\"\"|''|null|None)?\s*[\]})]")
 DATA_URIS = re.compile(r"[\s,;|]+(?=data:\w+/)", re.IGNORECASE)
-FIELDS = ("url", "src", "path", "href", "image", "link", "image_url")  # of a picture in JSON
+# Of a picture in JSON, the largest first.
+FIELDS = ("url", "src", "path", "href", "image", "link", "image_url", "hi_res", "large")
 MOST_DEPTH = 4  # of lists in lists, and of marks in marks
 
 
@@ -43,31 +45,33 @@ def _split(text: str, depth: int) -> list[str]:
         if names := _read_json(text):
             return names
         inner = text[1:-1].strip()
-        return _split(inner, depth - 1) or ([inner] if _are_names([inner]) else [])
+        return _split(inner, depth - 1) or ([inner] if are_names([inner]) else [])
     for mark in MARKS:
-        parts = [part for each in text.split(mark) if (part := each.strip(" \"'"))]
-        if mark in text and _are_names(parts):
+        parts = [part for each in text.split(mark) if (part := each.strip(QUOTES))]
+        if mark in text and are_names(parts):
             return [name for part in parts for name in _split(part, depth - 1) or [part]]
     return []
 
 
-def _are_names(parts: list[str]) -> bool:
+def are_names(parts: list[str]) -> bool:
     """Whether all are names of pictures: by how they end, or by being addresses all of them."""
     return bool(parts) and (all(map(NAME.fullmatch, parts)) or all(map(ADDRESS.fullmatch, parts)))
 
 
 def _read_json(text: str) -> list[str]:
     try:
-        found = json.loads(text)
+        return [name for name in _names_in(json.loads(text)) if name.strip()]
     except (ValueError, RecursionError):
         return []
-    return [name for name in _names_in(found) if name.strip()]
 
 
 def _names_in(found: object) -> Iterator[str]:
-    for each in found if isinstance(found, list) else [found]:
-        if isinstance(each, dict):
-            values = (each[field] for field in FIELDS if isinstance(each.get(field), str))
-            yield from list(values)[:1]
-        elif isinstance(each, str):
-            yield each
+    if isinstance(found, list):
+        for each in found:
+            yield from _names_in(each)
+    elif isinstance(found, dict):
+        known = [found[field] for field in FIELDS if isinstance(found.get(field), str)]
+        others = [each for each in (*found.values(), *found) if isinstance(each, str)]
+        yield from (known or [each for each in others if are_names([each])])[:1]
+    elif isinstance(found, str):
+        yield found
