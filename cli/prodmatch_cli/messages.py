@@ -4,10 +4,11 @@ import logging
 import re
 import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
-from prodmatch_cli.options import STORE_GIVEN
+from prodmatch_cli.options import OTHER_GIVEN, STORE_GIVEN
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,21 @@ def translate(message: str) -> str:
             return match[0]
         return " ".join([names[name], *([] if value in (None, *SWITCHES) else [_quoted(value)])])
 
-    return ADVISED.sub(_with_store, PARAMETER.sub(option, message))
+    store = _find_store(message)
+    return ADVISED.sub(lambda advised: _with_store(advised, store), PARAMETER.sub(option, message))
 
 
-def _with_store(advised: re.Match[str]) -> str:
-    """A command that a message advises, with the store that the current one was given."""
-    context = click.get_current_context()
-    store, root = context.meta.get(STORE_GIVEN), context.find_root()
+def _find_store(message: str) -> Path | None:
+    """The store that a message is about: the other one where it begins with that, else --store."""
+    meta = click.get_current_context().meta
+    other = meta.get(OTHER_GIVEN)
+    is_other = other is not None and message.startswith((f"{other}:", f"{other}/"))
+    return other if is_other else meta.get(STORE_GIVEN)
+
+
+def _with_store(advised: re.Match[str], store: Path | None) -> str:
+    """A command that a message advises, with the store that it is about."""
+    root = click.get_current_context().find_root()
     if store is None or not isinstance(root.command, click.Group):
         return advised[0]
     command = root.command.get_command(root, advised["name"])

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from prodmatch.histories.log import LogSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Given = TypeVar("Given", str, Path)
 
 
 CATALOGUE = click.argument("catalogue", type=PLACE)
 KNOWN_CATALOGUE = click.argument("catalogue", type=PLACE, required=False)
 STORE_GIVEN = "prodmatch.store"  # in the context's `meta`: the value of --store
+OTHER_GIVEN = "prodmatch.against"  # likewise of --against
 
 
 def _note_store(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
@@ -29,6 +31,15 @@ def _note_store(context: click.Context, parameter: click.Parameter, value: Path)
         source = context.get_parameter_source("config")
     if source is ParameterSource.COMMANDLINE:
         context.meta[STORE_GIVEN] = value
+    return value
+
+
+def note_other(
+    context: click.Context, parameter: click.Parameter, value: Given | None
+) -> Given | None:
+    """Keeps another store that is given, likewise."""
+    if value is not None:
+        context.meta[OTHER_GIVEN] = Path(value)
     return value
 
 

@@ -107,14 +107,13 @@ def find_matches(
         catalogue: where the pictures of `index` are; what it was made from if None.
 
     Raises:
-        QueryError: the labelled pairs or the settings cannot be used.
+        QueryError: the labelled pairs, the old groups or the settings cannot be used.
         MismatchError: the two indexes were made with different models.
         ModelError: the scorer cannot be used.
         StoreError: `out` cannot be written.
     """
     settings = settings or MatchSettings()
-    if out.exists() and not out.is_dir():
-        raise StoreError(f"`out` {out}: is no directory.")
+    _check_out(out)
     warnings = [] if against is None else _compare(index, against)
     old = read_old_groups(out / GROUPS)
     scorer = None if settings.pairs is not None else open_scorer(settings.scorer)
@@ -193,6 +192,8 @@ def _score(
         scorer, more = _train(matcher, settings)
         warnings += more
     threshold = scorer.held_out_of(is_one=matcher.is_one).threshold(settings.precision)
+    if settings.pairs is not None and settings.scorer is not None:
+        scorer.save(settings.scorer)
     logger.info("scoring %d pairs", len(found.rows), extra={"phase": "score"})
     scored = matcher.score(found, scorer, kept)
     matcher.score_equal(scorer, threshold)
@@ -210,38 +211,56 @@ def _open_catalogue(index: ProductIndex, warnings: list[str]) -> Catalogue | Non
 
 
 def _train(matcher: Matcher, settings: MatchSettings) -> tuple[PairScorer, list[str]]:
-    """A scorer trained on the labelled pairs, kept where it is wanted, and what to warn of."""
+    """A scorer trained on the labelled pairs, and what to warn of."""
     from prodmatch.matching.scoring.scorer_training import train_scorer  # needs an extra
 
     path = settings.pairs or Path()
     pairs = matcher.read_labels(path)
     scorer = train_scorer(matcher.labels(pairs), f"{len(pairs.match)} pairs of {path.name}")
-    if settings.scorer is not None:
-        scorer.save(settings.scorer)
-    return scorer, _doubtful(path, pairs)
+    return scorer, _left_out(path, pairs)
 
 
-def _doubtful(path: Path, pairs: LabelledPairs) -> list[str]:
+def _left_out(path: Path, pairs: LabelledPairs) -> list[str]:
     """What to warn of in labelled pairs."""
-    warnings = []
-    if pairs.unknown:
-        warnings.append(
-            f"`pairs` {path}: {pairs.unknown} name products that are not in the index, such as "
-            f"{pairs.unknown_id!r}; they are left out."
-        )
-    if pairs.contradicting:
-        warnings.append(
-            f"`pairs` {path}: {pairs.contradicting} are labelled both as a match and as none."
-        )
-    return warnings
+    reasons = {
+        f"name products that are not in the index, such as {pairs.unknown_id!r}": pairs.unknown,
+        "pair a product with itself": pairs.own,
+        "repeat an earlier pair": pairs.repeated,
+        "are labelled both as a match and as none": pairs.contradicting,
+    }
+    return [
+        f"`pairs` {path}: pairs that {reason}: {count}. They are left out."
+        for reason, count in reasons.items()
+        if count
+    ]
+
+
+def _check_out(out: Path) -> None:
+    """Checks that files can be written there, before the time that matching takes.
+
+    Raises:
+        StoreError: they cannot.
+    """
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"`out` {path}: is no directory.")
+    for name in (PAIRS, GROUPS, SCORES):
+        if (out / name).exists() and not (out / name).is_file():
+            raise StoreError(f"`out` {out / name}: is there, and is no regular file. Move it away.")
 
 
 def _compare(index: ProductIndex, against: ProductIndex) -> list[str]:
     """What to warn of where two stores are compared.
 
     Raises:
+        QueryError: they are one.
         MismatchError: they were made with different models.
     """
+    if index.store.resolve() == against.store.resolve():
+        raise QueryError(
+            f"`against` {against.store}: is the store itself, where every product is its own match."
+            " Leave it out for pairs inside the store."
+        )
     models = [each.generation.manifest["model_fingerprint"] for each in (index, against)]
     if models[0] != models[1]:
         raise MismatchError(

@@ -45,7 +45,11 @@ def test_phases_are_lines_off_a_terminal(published: Path, tmp_path: Path) -> Non
         (["--out", "x", "--precision", "0"], 2, "'--precision'"),
         (["--out", "x", "--pairs", "none.csv"], 2, "--pairs none.csv: there is no such file."),
         (["--out", "x", "--scorer", "none"], 1, "--scorer none: there is no such file."),
-        (["--out", "x", "--against", "none"], 1, "none: "),
+        (
+            ["--out", "x", "--against", "none"],
+            1,
+            "none: holds no index yet. Run 'prodmatch build CATALOGUE --store none'.",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(

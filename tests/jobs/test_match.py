@@ -239,8 +239,8 @@ def test_pairs_of_unknown_ids_are_named(
         settings = MatchSettings(pairs=labels)
         report = find_matches(index, tmp_path / "out", settings, against=other)
     assert report.warnings == [
-        f"`pairs` {labels}: 1 name products that are not in the index, such as 'zz'; they are "
-        "left out."
+        f"`pairs` {labels}: pairs that name products that are not in the index, such as 'zz': 1. "
+        "They are left out."
     ]
 
 
@@ -267,14 +267,64 @@ def test_a_store_of_another_model_is_refused(shop: Path, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_no_directory_or_no_groups_is_refused(shop: Path, tmp_path: Path) -> None:
+def test_a_store_is_not_matched_against_itself(shop: Path, tmp_path: Path) -> None:
+    with (
+        open_index(shop) as index,
+        open_index(shop / "../store") as again,
+        pytest.raises(QueryError, match="is the store itself"),
+    ):
+        find_matches(index, tmp_path / "out", against=again)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scorer_without_a_threshold_is_not_kept(
+    shop: Path, other_shop: Path, labels: Path, tmp_path: Path
+) -> None:
+    lines = labels.read_text().splitlines()
+    random = [line.replace("true", "false") if n % 8 == 1 else line for n, line in enumerate(lines)]
+    labels.write_text("\n".join(random))
+    (tmp_path / "scorer").write_text("an older one")
+    with open_index(shop) as index, open_index(other_shop) as other:
+        settings = MatchSettings(1.0, pairs=labels, scorer=tmp_path / "scorer")
+        with pytest.raises(QueryError, match="no threshold has it"):
+            find_matches(index, tmp_path / "out", settings, against=other)
+    assert (tmp_path / "scorer").read_text() == "an older one"
+
+
+def test_equal_listings_of_far_prices_are_not_the_same(tiny: Model, tmp_path: Path) -> None:
+    prices = {"p000": 10.0, "p001": 10.5, "p002": 90.0}
+    rows = [row("p", 0, product_id=name, price=price) for name, price in prices.items()]
+    store = publish(tmp_path / "shop", tiny, [*rows, row("z", 1), row("z", 2)])
+    run(store, tmp_path / "out")
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    same = {(pair["left"], pair["right"]) for pair in pairs if pair["relation"] == "same"}
+    assert same == {("p000", "p001")}
+
+
+def test_an_out_that_cannot_be_written_is_refused_at_once(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="is no directory"):
-        run(shop, tmp_path / "file")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/groups.parquet").write_text("left,right")
+    for out in ("file", "file/out"):
+        with pytest.raises(StoreError, match="file: is no directory"):
+            run(shop, tmp_path / out)
+    (tmp_path / "out/scores.safetensors").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"scores\.safetensors: is there, and is no regular file"):
+        run(shop, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["scores.safetensors"]
+
+
+@pytest.mark.parametrize("group_id", ["g1", None])
+def test_what_is_no_file_of_groups_is_refused(
+    group_id: str | None, shop: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "out/groups.parquet"
+    path.parent.mkdir()
+    path.write_text("left,right")
+    if group_id is None:
+        columns = {"group_id": [None, "g1"], "side": ["left"] * 2, "product_id": ["p000", "p001"]}
+        pq.write_table(pa.table(columns), path)
     with pytest.raises(QueryError, match="is no file of groups"):
         run(shop, tmp_path / "out")
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("precision", [0.0, 1.5, float("nan")])

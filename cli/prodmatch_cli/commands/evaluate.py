@@ -21,6 +21,7 @@ from prodmatch_cli.options import (
     FORMAT,
     HALF_LIFE,
     STORE,
+    note_other,
     read_log_settings,
     read_weights,
 )
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @click.option(
     "--against",
     type=NAME,
+    callback=note_other,
     help="Another store, or a model that this store's catalogue is embedded with meanwhile: the "
     "same queries, compared one by one.",
 )

@@ -13,7 +13,7 @@ from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.messages import print_warnings
 from prodmatch_cli.opening import find_pictures, read_options
-from prodmatch_cli.options import COLUMNS, IMAGE_ROOT, STORE, check_target
+from prodmatch_cli.options import COLUMNS, IMAGE_ROOT, STORE, check_target, note_other
 from prodmatch_cli.output import print_json
 from prodmatch_cli.parameter_types import PATH, PLACE, FloatRange
 
@@ -23,6 +23,7 @@ from prodmatch_cli.parameter_types import PATH, PLACE, FloatRange
 @click.option(
     "--against",
     type=PATH,
+    callback=note_other,
     help="Another store: pairs of a product here and one there.  [default: pairs inside the store]",
 )
 @click.option(

@@ -79,6 +79,9 @@ def read_old_groups(path: Path) -> dict[tuple[str, str], str]:
     try:
         table = pq.read_table(path)
         columns = [table[name].to_pylist() for name in GROUP_SCHEMA.names]
+        empty = [name for name in GROUP_SCHEMA.names if table[name].null_count]
+        if empty:
+            raise KeyError(f"{empty[0]} is empty in a row")
     except (OSError, KeyError, pa.ArrowException) as error:
         raise QueryError(f"`out` {path}: is no file of groups ({error}). Move it away.") from error
     return {

@@ -113,7 +113,8 @@ class Matcher:
         Raises:
             QueryError: they cannot be used.
         """
-        return read_labelled_pairs(path, *(each.products.row_of for each in self.searchers))
+        find_rows = (each.products.row_of for each in self.searchers)
+        return read_labelled_pairs(path, *find_rows, is_one=self.is_one)
 
     def labels(self, pairs: LabelledPairs) -> Labels:
         """What a scorer learns from; `find` comes first, so that candidates compete."""
@@ -152,19 +153,20 @@ class Matcher:
     def score_equal(self, scorer: PairScorer, threshold: float) -> None:
         """Finds which of the listings that look equal are one product.
 
-        They are where all but the id is equal, or where a pair of them reaches the threshold.
+        They are where all but the id is equal, or where a pair of the first of them and one that
+        differs in what is not compared elsewhere, such as the price, reaches the threshold.
         """
         for side in self._sides:
             first = side.first_equal
-            certain = (side.keys == side.keys[first]).all(axis=1)
-            later = np.flatnonzero(~certain)
-            chosen = later[np.unique(first[later], return_index=True)[1]]
+            later = np.flatnonzero((side.keys != side.keys[first]).any(axis=1))
+            _, chosen, kind = np.unique(
+                side.keys[later], axis=0, return_index=True, return_inverse=True
+            )
             probability = np.ones(len(side))
             if self.is_one:
-                likely = self._score(self._likeness(first[chosen], chosen), scorer).probability
-                by_first = np.ones(len(side))
-                by_first[first[chosen]] = likely
-                probability[later] = by_first[first[later]]
+                rows = later[chosen]
+                likely = self._score(self._likeness(first[rows], rows), scorer).probability
+                probability[later] = likely[kind]
             self._equal.append(np.where(probability >= threshold, probability, np.nan))
 
     def _score(self, pairs: Candidates, scorer: PairScorer) -> ScoredPairs:

@@ -18,10 +18,11 @@ FindRow = Callable[[str], int | None]
 
 @dataclass(frozen=True)
 class LabelledPairs:
-    """Rows of pairs, and whether each is one product.
+    """Rows of pairs, and whether each is one product; each pair once.
 
-    `unknown` rows of the file, such as `unknown_id`, name products that are not in the index;
-    `contradicting` pairs have both labels, and both count.
+    Rows of the file that are left out: `unknown` ones, such as of `unknown_id`, name products that
+    are not in the index; `own` ones pair a product with itself; `repeated` ones are of a pair that
+    an earlier one has; `contradicting` pairs have both labels.
     """
 
     rows: Ints
@@ -29,41 +30,53 @@ class LabelledPairs:
     match: npt.NDArray[np.bool_]
     unknown: int = 0
     unknown_id: str = ""
+    own: int = 0
+    repeated: int = 0
     contradicting: int = 0
 
 
-def read_labelled_pairs(path: Path, find_row: FindRow, find_other: FindRow) -> LabelledPairs:
+def read_labelled_pairs(
+    path: Path, find_row: FindRow, find_other: FindRow, *, is_one: bool
+) -> LabelledPairs:
     """The pairs of a CSV, Parquet or JSON-lines file, in order.
 
     Args:
         path: with `left`, `right` (ids of products) and `match` (true or false).
         find_row: gives the row of an id of the left side, None where there is none.
         find_other: of the right side.
+        is_one: whether the sides are one, so that a pair is the same the other way round.
 
     Raises:
-        QueryError: it cannot be read, a label is none, or no pair is known.
+        QueryError: it cannot be read, an id or a label is none, or no pair is known.
     """
-    labels: list[tuple[int, int, bool]] = []
-    unknown, example = 0, ""
+    labels: dict[tuple[int, int], set[bool]] = {}
+    unknown, own, known, example = 0, 0, 0, ""
     records = read_records(path, "`pairs`")
     _check_columns(path, records[0])
     for number, record in enumerate(records, start=1):
-        ids = [str(record.get(side)) for side in ("left", "right")]
-        row, other = find_row(ids[0]), find_other(ids[1])
+        left, right = (_read_id(path, number, record, side) for side in ("left", "right"))
+        row, other = find_row(left), find_other(right)
         label = _read_label(path, number, record.get("match"))
         if row is None or other is None:
             unknown += 1
-            example = example or ids[0 if row is None else 1]
+            example = example or (left if row is None else right)
+        elif is_one and row == other:
+            own += 1
         else:
-            labels.append((row, other, label))
-    if not labels:
+            known += 1
+            there = is_one and (other, row) in labels
+            labels.setdefault((other, row) if there else (row, other), set()).add(label)
+    if unknown == len(records):
         raise QueryError(
             f"`pairs` {path}: none of {len(records)} pairs is known; {example!r} is the id of no "
             "product. Compare the ids with those of the index; left is of this store."
         )
-    rows, others, match = (np.array(each) for each in zip(*labels, strict=True))
-    contradicting = len(set(labels)) - len({each[:2] for each in labels})
-    return LabelledPairs(rows, others, match, unknown, example, contradicting)
+    clear = {pair: next(iter(found)) for pair, found in labels.items() if len(found) == 1}
+    rows, others = np.array(list(clear), np.int64).reshape(-1, 2).T
+    match = np.array(list(clear.values()), np.bool_)
+    contradicting = len(labels) - len(clear)
+    repeated = known - len(labels)
+    return LabelledPairs(rows, others, match, unknown, example, own, repeated, contradicting)
 
 
 def _check_columns(path: Path, record: dict[str, object]) -> None:
@@ -73,6 +86,15 @@ def _check_columns(path: Path, record: dict[str, object]) -> None:
             f"`pairs` {path}: has no column {' and none '.join(map(repr, missing))}; found "
             f"{', '.join(map(str, record))[:200]}. Needed are left, right and match."
         )
+
+
+def _read_id(path: Path, number: int, record: dict[str, object], side: str) -> str:
+    value = record.get(side)
+    if value is None:
+        raise QueryError(f"`pairs` {path}: row {number}: {side} is empty. Give a product's id.")
+    if isinstance(value, float) and value.is_integer():  # with empty cells, numbers are these
+        return str(int(value))
+    return str(value)
 
 
 def _read_label(path: Path, number: int, value: object) -> bool:
