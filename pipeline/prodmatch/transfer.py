@@ -268,15 +268,23 @@ class _Pull:
             if old is not None and old.is_file() and digest_file(old) == listed.sha256:
                 link_or_copy(old, target)
                 continue
-            logger.info("fetching %s", listed.name)
-            with new_file(target) as file:
-                self.source.fetch(listed.object, file, listed.size)
-            self.fetched.append(listed)
+            self._fetch(listed, target)
         with new_file(folder / "manifest.json") as file:
             file.write(self.pushed.content)
         return {
             each.name: {"bytes": each.size, "sha256": each.sha256} for each in self.pushed.files
         }
+
+    def _fetch(self, listed: ListedFile, target: Path) -> None:
+        logger.info("fetching %s", listed.name)
+        with new_file(target) as file:
+            self.source.fetch(listed.object, file, listed.size)
+        if digest_file(target) != listed.sha256:
+            raise DamagedError(
+                f"{self.source.at(listed.object)}: its bytes are not those that were pushed. Run "
+                "again; if they stay so, remove that file there and push again."
+            )
+        self.fetched.append(listed)
 
     def _known_files(self) -> dict[str, Path]:
         """The files of the store's generations by their digests; damaged ones are passed over."""

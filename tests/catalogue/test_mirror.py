@@ -152,6 +152,12 @@ def test_a_file_that_changes_each_time_is_refused_and_the_old_mirror_stays(
         (PermissionError("x"), "may not be read or written. Give other credentials"),
         (OSError("AWS Error NO_SUCH_BUCKET during ListObjectsV2"), "There is no such bucket"),
         (OSError("AWS Error NETWORK_CONNECTION: curlCode: 28"), "Nobody answers there"),
+        (OSError("NETWORK_CONNECTION: curlCode: 18, partial"), "The answer was cut off. Run again"),
+        (
+            OSError("NETWORK_CONNECTION: curlCode: 56, reset"),
+            "The connection was closed. Run again",
+        ),
+        (OSError("NETWORK_CONNECTION: curlCode: 35, SSL"), "No TLS there. Check `scheme`"),
         (OSError("AWS Error REQUEST_TIMEOUT"), "The answer takes too long"),
         (OSError("AWS Error ACCESS_DENIED during GetObject"), "give others"),
         (OSError("strange"), r"\(strange\). Run again"),
@@ -173,6 +179,7 @@ def test_a_file_cut_short_is_refused(most: int, bucket: Bucket, tmp_path: Path) 
     bucket.cut = {"a.parquet": most}
     with pytest.raises(RemoteError, match=rf"a\.parquet: \d+ bytes expected, {most} came"):
         read(tmp_path)
+    assert fetched(bucket) == ["a.parquet"]  # to try again is the client's, which has done so
     assert not list((tmp_path / "mirrors").rglob("*.parquet"))
 
 

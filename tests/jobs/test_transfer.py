@@ -195,6 +195,18 @@ def test_what_is_not_as_it_was_pushed_is_refused_and_the_old_generation_stays(
     assert generation_numbers(other / "index") == [1]
 
 
+def test_a_changed_object_is_named_with_what_to_do(
+    store: Path, bucket: Bucket, tmp_path: Path
+) -> None:
+    publish(store, "two")
+    push_generation(store, bucket.folder())
+    name = own_object(bucket)
+    change_object(bucket)
+    message = rf"^{ADDRESS}/{name}: .* remove that file there and push again"
+    with pytest.raises(DamagedError, match=message):
+        pull_generation(tmp_path / "other", bucket.folder())
+
+
 @pytest.mark.parametrize(
     "name", ["../../out", "/elsewhere/out", "a/../../out", "manifest.json", ""]
 )

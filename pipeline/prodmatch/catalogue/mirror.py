@@ -18,7 +18,7 @@ from prodmatch.storage.temporary import temporary_folder
 logger = logging.getLogger(__name__)
 
 Fetch = Literal["all", "catalogue", "nothing"]  # of what is at addresses
-TRIES = 3  # of a file that changes while it is fetched, or is cut short
+TRIES = 3  # of a file that changes while it is fetched
 # A file that is younger when it is fetched may be written again within the second that listings
 # tell; it is fetched again by the next run.
 YOUNG_SECONDS = 60
@@ -143,7 +143,7 @@ def fetch_file(remote: RemoteFolder, name: str, file: RemoteFile, target: Path) 
             _fetch_once(remote, name, file, target)
         except RemoteError:
             now = remote.describe(name)
-            if attempt == TRIES or now is None:
+            if attempt == TRIES or now in (None, file):  # the same: to try was the client's
                 raise
             file = now
         else:

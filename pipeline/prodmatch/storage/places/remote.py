@@ -33,10 +33,16 @@ REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "PERMISSION_DENIED": "It may not be read or written with these credentials; give permission",
     "Operation too slow": "The server says nothing. Check `endpoint_override` of the address, and "
     "the server",
+    "curlCode: 18,": "The answer was cut off. Run again",
+    "curlCode: 52,": "The connection was closed. Run again",
+    "curlCode: 55,": "The connection was closed. Run again",
+    "curlCode: 56,": "The connection was closed. Run again",
+    "curlCode: 35,": "No TLS there. Check `scheme` and `endpoint_override` of the address",
     "NETWORK_CONNECTION": "Nobody answers there. Check the network, and `endpoint_override` of the "
     "address",
     "REQUEST_TIMEOUT": "The answer takes too long. Check the network",
     "timed out": "The answer takes too long. Check the network",
+    "query parameter": "Check the options behind the `?` of the address",
 }
 FAILURES = (OSError, pa.ArrowException, NotImplementedError)
 
@@ -232,7 +238,7 @@ def open_folder(place: Path | str) -> RemoteFolder:
 def explain_failure(error: BaseException) -> str:
     """What went wrong, and what to do, in one line."""
     if isinstance(error, FileNotFoundError):
-        return "there is nothing. Check the address."
+        return "there is nothing. Check the address; if it was removed meanwhile, run again."
     if isinstance(error, PermissionError):
         return "it may not be read or written. Give other credentials, or permission."
     text = " ".join(str(error).split())
