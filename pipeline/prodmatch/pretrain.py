@@ -7,11 +7,10 @@ from pathlib import Path
 import torch
 
 from prodmatch.encoders.device import choose_device
-from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
+from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import load_tokenizer
 from prodmatch.errors import ModelError
-from prodmatch.model.description import EncoderPair, Model, ModelDescription
-from prodmatch.model.heads import Heads
+from prodmatch.model.description import EncoderPair, Model
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.pretraining.batches import TextReader
 from prodmatch.pretraining.contrastive import (
@@ -21,9 +20,9 @@ from prodmatch.pretraining.contrastive import (
     train_dual_encoder,
 )
 from prodmatch.pretraining.data import (
+    TextPair,
     TrainingSet,
     check_splits,
-    read_text_pairs,
     read_text_rows,
     read_training_set,
 )
@@ -31,12 +30,8 @@ from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape
 from prodmatch.pretraining.finish import WrittenEncoders, write_encoders
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
-from prodmatch.storage.vectors import Vectors
-from prodmatch.train import MOST_QUERIES, TrainReport, check_new, make_report
-from prodmatch.training.held_out import title_measure
-from prodmatch.training.metrics import Calibrated, HeldOut, draw_queries, fit_calibration
-from prodmatch.training.model_card import Fitted, render_card
 from prodmatch.training.progress import open_log
+from prodmatch.training.trained_model import Fitted, TrainReport, check_new, write_trained
 
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
 BATCH_ROWS = {"cuda": 1024, "cpu": 256}  # 1,024 pictures of 128 pixels take 28 GB
@@ -139,23 +134,19 @@ def _finish(
     """Heads over the written encoders, the figures and the calibration of all: a model."""
     data, held_out = sets
     heads = encoders.finish(trained.model, data, settings.dim)
-    judged = encoders.features(held_out, len(held_out.titles))
-    figures = [row["val_recall_at_10"] for row in trained.report]
-    after = title_measure(*judged, held_out.title_groups)(heads)
-    before = _before(start, held_out, settings.device)
-    fitted = Fitted("encoders", "infonce", before, after, figures)
-    description = ModelDescription(out.name, encoders.pair.text, encoders.pair.image)
+    judged = encoders.hold_out(held_out)
+    before = round(min(1.0, 10 / len(held_out.titles)), 4)  # by chance
     if start is not None:
-        description = replace(description, weights=start.description.weights)
-    calibrated = _calibrate(encoders, heads, judged, held_out, description)
-    description = replace(description, calibration=calibrated.calibration)
-    count = len(data.products)
-    shown: dict[str, object] = {"name": out.name, "start": start, "settings": settings.shown()}
-    shown |= {"report": trained.report, "fitted": fitted, "pairs": count, "calibrated": calibrated}
-    card = render_card("encoders_card.md", shown)
-    model = write_model(out, EncoderFiles.of_pair(encoders.pair), heads, description, card)
-    counts = {"pairs": count, "held_out": len(held_out.products)}
-    return make_report(model, fitted, calibrated, **counts, recall=after)
+        known = WrittenEncoders.open(start.encoders, settings.device)
+        before = known.hold_out(held_out).recall(start.heads)
+    figures = [row["val_recall_at_10"] for row in trained.report]
+    fitted = Fitted("encoders", "infonce", before, judged.recall(heads), figures)
+    files = EncoderFiles.of_pair(encoders.pair)
+    if start is not None:
+        files = replace(files, weights=start.description.weights)
+    shown: dict[str, object] = {"start": start, "settings": settings.shown()}
+    shown |= {"report": trained.report, "pairs": len(data.products)}
+    return write_trained(out, files, heads, fitted, judged, shown)
 
 
 def _read_data(
@@ -167,7 +158,10 @@ def _read_data(
 ) -> tuple[TrainingSet, TrainingSet]:
     """What is trained on, with pairs and further texts, and what is held out."""
     spec = start.description.image if start else ImageSpec(settings.shape.resnet)
-    pairs = read_text_pairs(texts[0])
+    pairs = [
+        TextPair(row["left"], row["right"], str(row.get("source") or ""))
+        for row in read_text_rows(texts[0], ["left", "right"], ["source"])
+    ]
     further = [row["text"] for row in read_text_rows(texts[1], ["text"])]
     workers = min(8, os.cpu_count() or 1)
     data, held_out = (
@@ -220,29 +214,3 @@ def _train(
     model = begin()
     model.load_state_dict(mean_weights([run.state for run in runs]))
     return _Trained(model.cpu().eval(), [row for run in runs for row in run.report])
-
-
-def _before(start: Model | None, held_out: TrainingSet, device: str) -> float:
-    """Recall@10 of held-out titles by the model that was started from, or by chance."""
-    count = len(held_out.titles)
-    if start is None:
-        return round(min(1.0, 10 / count), 4)
-    features = WrittenEncoders.open(start.encoders, device).features(held_out, count)
-    return title_measure(*features, held_out.title_groups)(start.heads)
-
-
-def _calibrate(
-    encoders: WrittenEncoders,
-    heads: Heads,
-    features: tuple[Vectors, Vectors],
-    held_out: TrainingSet,
-    description: ModelDescription,
-) -> Calibrated:
-    """The probability of a match, fitted on held-out products."""
-    titles = held_out.titles[:MOST_QUERIES]
-    queries = draw_queries(titles)
-    vectors = heads.texts(encoders.text.encode(queries, query=True))
-    text, image = (part[:MOST_QUERIES] for part in features)
-    groups = held_out.title_groups[:MOST_QUERIES]
-    products = HeldOut(titles, heads.texts(text), heads.pictures(image), groups)
-    return fit_calibration(products, queries, vectors, description.weights)

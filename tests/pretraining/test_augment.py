@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from prodmatch.pretraining.augment import TextAugmentation, augment_pictures
-from prodmatch.training.pairs import TrainingProduct
+from prodmatch.pretraining.data import TrainingProduct
 
 
 def test_short_texts_are_made_of_what_is_said_of_the_product() -> None:

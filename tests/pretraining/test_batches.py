@@ -11,12 +11,11 @@ from prodmatch.encoders.networks.text import load_tokenizer
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.pretraining.batches import (
     Batches,
-    BatchSizes,
     TextReader,
     draw_batches,
     find_fitting,
 )
-from prodmatch.training.pairs import TrainingProduct
+from prodmatch.pretraining.data import TrainingProduct
 
 
 def test_batches_are_of_one_source_and_full() -> None:
@@ -54,35 +53,35 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> TextReader:
 
 
 def test_a_batch_follows_from_its_number_and_the_seed(reader: TextReader) -> None:
-    data, sizes = training_set(60), BatchSizes(16, pairs=6, further=3)
-    batches = Batches(data, reader, sizes, epochs=2, seed=1)
+    data = training_set(60)
+    batches = Batches(data, reader, 16, epochs=2, seed=1)
     assert (batches.steps, len(batches)) == (4, 8)
     loaded = list(batches.load(5, 0))
     assert len(loaded) == 3
     for found, expected in zip(loaded, [batches[5], batches[6], batches[7]], strict=True):
         np.testing.assert_array_equal(found.rows, expected.rows)
         torch.testing.assert_close(found.tokens, expected.tokens)
-    again = Batches(data, reader, sizes, epochs=2, seed=2)
+    again = Batches(data, reader, 16, epochs=2, seed=2)
     assert not np.array_equal(again[5].rows, loaded[0].rows)
     assert [batches[step].pairs is not None for step in range(4)] == [False, True, False, True]
     batch = batches[5]
-    assert batch.tokens.shape[:2] == (2, 16 + 16 + 3)
+    assert batch.tokens.shape[:2] == (2, 16 + 16 + 4)
     assert batch.pairs is not None
-    assert batch.pairs.tokens.shape[:2] == (2, 12)
+    assert batch.pairs.tokens.shape[:2] == (2, 8)
     alone = replace(data, texts=[], text_pairs=[])
-    batch = Batches(alone, reader, sizes, epochs=2, seed=1)[5]
+    batch = Batches(alone, reader, 16, epochs=2, seed=1)[5]
     assert batch.tokens.shape[:2] == (2, 32)
     assert batch.pairs is None
 
 
 def test_the_right_texts_of_pairs_that_are_equal_are_no_negatives(reader: TextReader) -> None:
-    batch = Batches(training_set(60), reader, BatchSizes(16, 20, 4), epochs=1, seed=0)[1]
+    batch = Batches(training_set(60), reader, 16, epochs=1, seed=0)[1]
     assert batch.pairs is not None
-    assert batch.pairs.ignored.shape == (20, 20)
+    assert batch.pairs.ignored.shape == (4, 4)
     assert not batch.pairs.ignored.any()  # a title equals none of the right texts
     assert not batch.same.any()
     doubled = replace(training_set(60), title_groups=np.arange(60) // 4)
-    batch = Batches(doubled, reader, BatchSizes(16, 4, 4), epochs=1, seed=0)[0]
+    batch = Batches(doubled, reader, 16, epochs=1, seed=0)[0]
     groups = doubled.title_groups[batch.rows]
     expected = (groups[:, None] == groups) & ~np.eye(16, dtype=bool)
     np.testing.assert_array_equal(batch.same.numpy(), expected)

@@ -12,9 +12,8 @@ from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
 from prodmatch.model.description import EncoderPair, Model, ModelDescription
 from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.pretraining.data import TrainingSet
+from prodmatch.pretraining.data import TextPair, TrainingProduct, TrainingSet
 from prodmatch.pretraining.dual_encoder import EncoderShape
-from prodmatch.training.pairs import TextPair, TrainingProduct
 
 SIDE = 32
 CLASSES = [f"a photo of a {kind}" for kind in KINDS]

@@ -17,14 +17,14 @@ from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, best_heads, fit_heads
-from prodmatch.training.dataset import PairSet
+from prodmatch.training.examples import Examples
 from prodmatch.training.heads.residual_text import keep_texts
 from prodmatch.training.held_out import split_labelled
 from prodmatch.training.labels import read_labels
 from prodmatch.training.losses import LOSSES, Similarities
 from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.model_card import Fitted
-from prodmatch.training.trainer import Examples, LinearSettings, train_linear
+from prodmatch.training.trained_model import Fitted
+from prodmatch.training.trainer import LinearSettings, train_linear
 
 SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)
 
@@ -45,7 +45,7 @@ def examples(seed: int, *, shuffled: bool = False) -> Examples:
     numbers = np.arange(len(text))
     if shuffled:
         image = image[np.random.default_rng(1).permutation(len(image))]
-    return Examples(text, text, image, np.ones(len(text), np.float32), numbers, numbers)
+    return Examples.of_pairs(text, image, numbers, numbers)
 
 
 def recall(heads: Heads) -> float:
@@ -65,9 +65,9 @@ def test_the_closed_form_is_kept_where_gradients_end_below_it() -> None:
     """In a world of straight lines canonical correlation cannot be beaten by a short training."""
     text, image = world(0)
     numbers = np.arange(len(text))
-    pairs = PairSet(numbers, text, image, numbers, numbers)
+    pairs = Examples.of_pairs(text, image, numbers, numbers)
     settings = HeadSettings(dim=16, epochs=2)
-    heads, fitted = best_heads(pairs, [pairs.examples()], recall, settings)
+    heads, fitted = best_heads(pairs, [pairs], recall, settings)
     assert (fitted.heads, fitted.after) == ("cca", fitted.before)
     assert recall(heads) == recall(fit_cca(text, image, 16)) > max(fitted.figures)
 
@@ -86,7 +86,7 @@ def talkative(seed: int, count: int = 1200) -> tuple[Vectors, Vectors, Vectors]:
 def test_what_texts_say_themselves_is_kept_beside_what_pictures_show(tmp_path: Path) -> None:
     text, image, _ = talkative(0)
     numbers = np.arange(len(text))
-    pairs = PairSet(numbers, text, image, numbers, numbers)
+    pairs = Examples.of_pairs(text, image, numbers, numbers)
     said, seen, asked = talkative(1, 300)
 
     def by_picture(heads: Heads) -> float:
@@ -95,7 +95,7 @@ def test_what_texts_say_themselves_is_kept_beside_what_pictures_show(tmp_path: P
     def by_words(heads: Heads) -> float:
         return recall_of_pairs(heads.texts(asked), heads.texts(said), np.arange(300))
 
-    learnt, figures = train_linear([pairs.examples()], by_picture, SMALL)
+    learnt, figures = train_linear([pairs], by_picture, SMALL)
     fitted = Fitted("linear", "infonce", 0.1, max(figures), figures)
     whole, told = keep_texts(learnt, fitted, pairs, (by_picture, by_words), 0.05)
     assert by_words(whole) > by_words(learnt) + 0.2

@@ -4,7 +4,6 @@ import numpy as np
 
 from prodmatch.storage.vectors import normalise
 from prodmatch.training.metrics import (
-    HeldOut,
     draw_queries,
     fit_calibration,
     recall_of_pairs,
@@ -16,14 +15,11 @@ def test_a_probability_is_the_share_that_matches() -> None:
     text = normalise(rng.normal(size=(1000, 16)))
     image = normalise(text + 0.3 * rng.normal(size=text.shape))
     texts = [f"word{number}" for number in range(1000)]
-    products = HeldOut(texts, text, image, np.arange(1000))
     weights = {"text": 0.5, "image": 0.5}
-    found = fit_calibration(products, texts, text, weights)
+    found = fit_calibration(texts, (text, image), text, weights)
     assert found.ece < 0.01
     assert found.brier < 0.3 * found.base
-    strangers = fit_calibration(
-        products, texts, np.roll(text, 1, axis=0), {"text": 0.5, "image": 0.5}
-    )
+    strangers = fit_calibration(texts, (text, image), np.roll(text, 1, axis=0), weights)
     assert strangers.brier > 0.9 * strangers.base  # cosines that say nothing
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prodmatch.training.pairs import TrainingProduct, draw_words
+from prodmatch.pretraining.data import TrainingProduct
+from prodmatch.training.metrics import draw_words
 
 TEMPLATES = (
     "{colour} {type}",

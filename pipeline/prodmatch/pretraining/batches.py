@@ -13,9 +13,11 @@ from transformers import PreTrainedTokenizerBase
 
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.pretraining.augment import TextAugmentation
-from prodmatch.pretraining.data import Numbers, TrainingSet
-from prodmatch.pretraining.dual_encoder import tokenize
-from prodmatch.training.pairs import TrainingProduct, shared_groups, words_of
+from prodmatch.pretraining.data import TrainingProduct, TrainingSet
+from prodmatch.training.examples import Numbers, shared_groups
+from prodmatch.training.metrics import words_of
+
+PAIRS_EVERY = 2  # batches
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,11 @@ class TextReader:
         """Ids and mask `(2, n, tokens)` of queries, then of passages."""
         texts = [self.spec.query(text) for text in queries]
         texts += [self.spec.passage(text) for text in passages]
-        return tokenize(self.tokenizer, texts, min(self.max_tokens, self.spec.max_tokens))
+        most = min(self.max_tokens, self.spec.max_tokens)
+        found = self.tokenizer(
+            texts, truncation=True, max_length=most, padding=True, return_tensors="pt"
+        )
+        return torch.stack([found["input_ids"], found["attention_mask"]])
 
 
 @dataclass(frozen=True)
@@ -62,27 +68,20 @@ class Batch:
         return replace(self, tokens=tokens, same=same, fitting=fitting, pairs=pairs)
 
 
-@dataclass(frozen=True)
-class BatchSizes:
-    """How much a batch holds."""
-
-    products: int
-    pairs: int
-    further: int
-    pairs_every: int = 2  # batches
-
-
 class Batches(Dataset[Batch]):
-    """The batches of a whole training, by step; each follows from the seed and its number."""
+    """The batches of a whole training, by step; each follows from the seed and its number.
+
+    A batch has `rows` products, and a quarter as many further texts and pairs.
+    """
 
     def __init__(
-        self, data: TrainingSet, reader: TextReader, sizes: BatchSizes, *, epochs: int, seed: int
+        self, data: TrainingSet, reader: TextReader, rows: int, *, epochs: int, seed: int
     ) -> None:
         self.data = replace(data, pictures=np.zeros(0, np.uint8))  # not for other processes
-        self.reader, self.sizes, self.seed = reader, sizes, seed
+        self.reader, self.seed, self.epochs = reader, seed, epochs
+        self.rows, self.others = rows, -(-rows // 4)
         self.pair_sources = np.array([pair.source for pair in data.text_pairs])
-        self.steps = len(draw_batches(data.sources, sizes.products, np.random.default_rng(0)))
-        self.epochs = epochs
+        self.steps = len(draw_batches(data.sources, rows, np.random.default_rng(0)))
         self._epoch = -1
         self._plan: list[Numbers] = []
 
@@ -94,17 +93,17 @@ class Batches(Dataset[Batch]):
         if epoch != self._epoch:
             rng = np.random.default_rng([self.seed, epoch])
             self._epoch = epoch
-            self._plan = draw_batches(self.data.sources, self.sizes.products, rng)
+            self._plan = draw_batches(self.data.sources, self.rows, rng)
         rng = np.random.default_rng([self.seed, epoch, number])
         data, rows, draw = self.data, self._plan[number], TextAugmentation(rng)
         products = [data.products[row] for row in rows]
         short = [draw.short(product) for product in products]
         long = [draw.long(product) for product in products]
         if data.texts:
-            long += [data.texts[row] for row in rng.choice(len(data.texts), self.sizes.further)]
+            long += [data.texts[row] for row in rng.choice(len(data.texts), self.others)]
         same = shared_groups(data.title_groups[rows], data.picture_groups[rows])
         fitting = same | find_fitting(short, products)
-        has_pairs = len(self.pair_sources) and number % self.sizes.pairs_every == 1
+        has_pairs = len(self.pair_sources) and number % PAIRS_EVERY == 1
         return Batch(
             rows,
             self.reader.tokens(long, short),
@@ -115,7 +114,7 @@ class Batches(Dataset[Batch]):
 
     def _draw_pairs(self, rng: np.random.Generator) -> PairBatch:
         of_source = np.flatnonzero(self.pair_sources == rng.choice(self.pair_sources))
-        count = min(self.sizes.pairs, len(of_source))
+        count = min(self.others, len(of_source))
         pairs = [self.data.text_pairs[row] for row in rng.choice(of_source, count, replace=False)]
         left, right = [pair.left for pair in pairs], [pair.right for pair in pairs]
         words = [[frozenset(words_of(text)) for text in side] for side in (left, right)]

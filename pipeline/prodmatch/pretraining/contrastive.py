@@ -24,7 +24,7 @@ from prodmatch.encoders.device import autocast
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.pretraining.augment import augment_pictures
-from prodmatch.pretraining.batches import Batch, Batches, BatchSizes, PairBatch, TextReader
+from prodmatch.pretraining.batches import Batch, Batches, PairBatch, TextReader
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.progress import bars_off
@@ -279,15 +279,14 @@ def train_dual_encoder(
     if counts.max() < 2:
         raise ModelError("every product has a `source` of its own, and none to be told from.")
     rows = min(settings.batch_rows, int(counts.max()))
-    sizes = BatchSizes(rows, pairs=-(-rows // 4), further=-(-rows // 4))
-    batches = Batches(train, reader, sizes, epochs=settings.epochs, seed=settings.seed)
+    batches = Batches(train, reader, rows, epochs=settings.epochs, seed=settings.seed)
     loader = iter(batches.load(len(run.report) * batches.steps, work.workers))
     for epoch in range(len(run.report), settings.epochs):
         try:
             run.train_epoch(loader, batches.steps, train.pictures)
         except torch.OutOfMemoryError as error:
             raise ModelError(
-                f"`batch_rows={sizes.products}`: the device has no memory for so many products at "
+                f"`batch_rows={rows}`: the device has no memory for so many products at "
                 "once. Give fewer."
             ) from error
         run.judge(title_to_picture(run.average, reader, held_out))

@@ -1,12 +1,13 @@
 """The files that encoders are trained from, read and checked."""
 
+import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,10 +16,35 @@ from prodmatch.embedding.encoding.image_loader import preprocess_isolated
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.atomic import digest_bytes, new_array
-from prodmatch.training.pairs import TextPair, TrainingProduct, group_keys
+from prodmatch.training.examples import Numbers
+from prodmatch.training.metrics import words_of
 
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
-Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingProduct:
+    """One product as training sees it.
+
+    An attribute may hold alternatives separated by `|` ("t-shirt|tee"): any of them may be used.
+    """
+
+    title: str
+    description: str
+    attributes: Mapping[str, str]
+
+    def words(self) -> frozenset[str]:
+        """Every word of the product: of title, description and attributes."""
+        texts = [self.title, self.description, *self.attributes.values()]
+        return frozenset(word for text in texts for word in words_of(text))
+
+
+class TextPair(NamedTuple):
+    """Two texts of one thing; those of one source are told from each other."""
+
+    left: str
+    right: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +105,14 @@ def read_training_set(
     if not products:
         raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
     titles = [product.title.lower().encode() for product in products]
-    groups = group_keys(titles), group_keys(digests), group_keys(sources)
+    groups = _group_keys(titles), _group_keys(digests), _group_keys(sources)
     return TrainingSet(products, pictures[: len(products)], *groups)
+
+
+def _group_keys(contents: Iterable[bytes]) -> Numbers:
+    """One number per content, equal for equal contents."""
+    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
+    return np.frombuffer(b"".join(digests), dtype=np.int64)
 
 
 def _read_images(path: Path, split: str, rows: deque[dict[str, object]]) -> Iterator[bytes]:
@@ -124,18 +156,6 @@ def read_text_rows(
             )
     rows: list[dict[str, str]] = table.to_pylist()
     return [row for row in rows if all(row[name] for name in columns)]
-
-
-def read_text_pairs(path: Path | None) -> list[TextPair]:
-    """Pairs of texts of one product, none where there is no file.
-
-    Raises:
-        ModelError: it cannot be read, or lacks `left` or `right`.
-    """
-    return [
-        TextPair(row["left"], row["right"], str(row.get("source") or ""))
-        for row in read_text_rows(path, ["left", "right"], ["source"])
-    ]
 
 
 def check_splits(catalogue: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BertConfig, BertModel, PreTrainedModel
 
 from prodmatch.encoders.networks.efficientnet import CLASS_NAMES, Lite0Features, read_class_names
 from prodmatch.encoders.networks.image import ImageFeatures, ResnetFeatures, load_network
@@ -129,11 +129,3 @@ def _without_pooler(bert: PreTrainedModel) -> PreTrainedModel:
     if hasattr(bert, "pooler"):
         setattr(bert, "pooler", None)  # noqa: B010  # as assigned, mypy takes it for a module
     return bert
-
-
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> Tensor:
-    """Token ids and attention mask of texts, `(2, n, tokens)`, padded to the longest."""
-    found = tokenizer(
-        texts, truncation=True, max_length=max_tokens, padding=True, return_tensors="pt"
-    )
-    return torch.stack([found["input_ids"], found["attention_mask"]])

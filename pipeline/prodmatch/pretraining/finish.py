@@ -1,6 +1,6 @@
 """Trained encoders to the parts of a model: files in half precision, and heads over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,45 +20,20 @@ from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.model_writer import copy_files
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.model.heads import Heads, compact_heads
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.heads.block_heads import block_heads
 from prodmatch.training.heads.query_bank import add_query_bank
+from prodmatch.training.held_out import HeldOut
+from prodmatch.training.metrics import MOST_QUERIES, draw_queries
 
 WEIGHTS = "model.safetensors"
 MOST_PRODUCTS = 20_000  # that heads are finished on
 MOST_TEXTS = 20_000
 PICTURE_ROWS = 1000
-
-
-def finish_heads(
-    learned: tuple[Projection, Projection],
-    text: Vectors,
-    image: Vectors,
-    general: Vectors,
-    *,
-    width: int,
-    dim: int,
-) -> Heads:
-    """Heads of what was learnt and of what the encoders knew before, where pictures have classes.
-
-    Else the learnt heads alone, centred and rotated. Both have a query bank.
-
-    Args:
-        learned: linear heads of texts and of pictures, over all of their features.
-        text: `(n, text features)` of products that were trained on.
-        image: `(n, image features)` of the same.
-        general: `(m, text features)` of class names and of texts of all kinds.
-        width: of a class vector, 0 where there is none.
-        dim: of a part.
-    """
-    if width:
-        return block_heads(learned, text, image, general, width=width, dim=dim)
-    parts = learned[0](text), learned[1](image)
-    return add_query_bank(compact_heads(*learned, parts, dim), text, image)
 
 
 def write_encoders(model: DualEncoder, start: EncoderPair, folder: Path) -> EncoderPair:
@@ -115,7 +90,7 @@ class WrittenEncoders:
             ImageEncoder(pair.image_folder, pair.image, compute),
         )
 
-    def features(self, data: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
+    def _features(self, data: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
         """Features of the titles and the pictures of `most` products, spread over all."""
         rows = slice(None, None, -(-len(data.titles) // most))
         pictures = data.pictures[rows]
@@ -125,15 +100,25 @@ class WrittenEncoders:
         ]
         return self.text.encode(data.titles[rows]), np.concatenate(blocks)
 
-    def general(self, texts: Sequence[str]) -> Vectors:
-        """Features of class names, if there are any, and of texts, spread over all."""
-        names = read_class_names(self.pair.image_folder)
-        return self.text.encode([*names, *texts[:: -(-len(texts) // MOST_TEXTS) or 1]])
+    def hold_out(self, data: TrainingSet) -> HeldOut:
+        """Held-out products, as features, to judge heads over these encoders by."""
+        titles = data.titles[:MOST_QUERIES]
+        queries = self.text.encode(draw_queries(titles), query=True)
+        text, image = self._features(data, len(data.titles))
+        return HeldOut(text, image, data.title_groups, titles, queries)
 
     def finish(self, model: DualEncoder, data: TrainingSet, dim: int) -> Heads:
-        """Heads over these encoders: those that were trained with them, finished."""
+        """Heads over these encoders: those that were trained with them, finished, with a bank.
+
+        Where pictures have classes, heads of what was learnt and of what the encoders knew before;
+        else the learnt heads alone, centred and rotated.
+        """
         learned = model.text_head.fold(self.text.dim), model.image_head.fold(self.image.dim)
-        general = self.general(data.texts or data.titles)
-        width = self.image.dim - model.image.learnable
-        text, image = self.features(data, MOST_PRODUCTS)
-        return finish_heads(learned, text, image, general, width=width, dim=dim)
+        text, image = self._features(data, MOST_PRODUCTS)
+        if width := self.image.dim - model.image.learnable:
+            texts = data.texts or data.titles
+            names = read_class_names(self.pair.image_folder)
+            general = self.text.encode([*names, *texts[:: -(-len(texts) // MOST_TEXTS)]])
+            return block_heads(learned, text, image, general, width=width, dim=dim)
+        parts = learned[0](text), learned[1](image)
+        return add_query_bank(compact_heads(*learned, parts, dim), text, image)

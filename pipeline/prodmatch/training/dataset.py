@@ -1,58 +1,24 @@
 """Features of a catalogue's products, gathered into what heads are trained and measured on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from prodmatch.embedding.plan import FeaturePlan, new_texts
+from prodmatch.embedding.plan import FeaturePlan
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.storage.arrow import as_mask, find_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.training.examples import Examples, Numbers
 from prodmatch.training.labels import FEWEST_LABELS, Label
-from prodmatch.training.trainer import Examples
 
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
-Numbers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class PairSet:
-    """Products with both parts, row by row."""
-
-    positions: Numbers  # (n,) ascending, among the scan's rows
-    text: Vectors  # (n, text features)
-    image: Vectors  # (n, image features)
-    text_groups: Numbers  # (n,), equal where texts are equal
-    image_groups: Numbers  # (n,), equal where pictures are equal
-
-    def take(self, rows: npt.NDArray[np.bool_] | Numbers) -> "PairSet":
-        """Some of the pairs."""
-        return PairSet(
-            self.positions[rows],
-            self.text[rows],
-            self.image[rows],
-            self.text_groups[rows],
-            self.image_groups[rows],
-        )
-
-    def examples(self) -> Examples:
-        """Each text as a query for its own picture."""
-        ones = np.ones(len(self.positions), np.float32)
-        return Examples(self.text, self.text, self.image, ones, self.text_groups, self.image_groups)
-
-    def texts(self, plan: FeaturePlan) -> list[str]:
-        """The texts of the products."""
-        return [text for _, text in new_texts(plan.scan, self.positions)]
-
-
-def read_pairs_dataset(plan: FeaturePlan, name: str) -> PairSet:
-    """Up to 50,000 products with text and picture, spread over the catalogue.
+def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]:
+    """Up to 50,000 products with text and picture, spread over the catalogue, and their rows.
 
     Raises:
         ModelError: fewer than fifty distinct texts have a picture; names the catalogue.
@@ -73,7 +39,8 @@ def read_pairs_dataset(plan: FeaturePlan, name: str) -> PairSet:
             f"{name}: only {distinct} distinct products have both text and picture; heads need at "
             f"least {FEWEST_PAIRS}. Give a larger catalogue, or one with pictures and texts."
         )
-    return PairSet(positions, text, image, groups, _groups(image_keys)).take(fine)
+    pairs = Examples.of_pairs(text, image, groups, _groups(image_keys))
+    return positions[fine], pairs.take(fine)
 
 
 def read_labelled_dataset(

@@ -1,4 +1,7 @@
-"""What heads are judged by: products, or queries with labels, that they were not trained on."""
+"""What heads are judged by: products, or queries with labels, that they were not fitted on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -6,46 +9,38 @@ import numpy.typing as npt
 from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.dataset import PairSet
-from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.trainer import Examples, Measure
+from prodmatch.training.examples import Examples
+from prodmatch.training.metrics import Calibrated, fit_calibration, recall_of_pairs
+
+Measure = Callable[[Heads], float]  # on held-out products, higher is better
 
 
-def pair_measure(held_out: PairSet) -> Measure:
-    """Recall@10 from a text to its own picture among the held-out pictures."""
-    return title_measure(held_out.text, held_out.image, held_out.text_groups)
+@dataclass(frozen=True)
+class HeldOut:
+    """Products that nothing was fitted on, as features of frozen encoders."""
 
+    text: Vectors  # (n, text features)
+    image: Vectors  # (n, image features)
+    groups: npt.NDArray[np.int64]  # (n,), equal where texts are equal
+    texts: list[str]  # of the first products
+    queries: Vectors  # (len(texts), text features): of the `draw_queries` of these texts
 
-def title_measure(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]) -> Measure:
-    """Recall@10 from a text to a picture of its own group.
+    def recall(self, heads: Heads) -> float:
+        """Recall@10 from a text to a picture of its own group."""
+        query = penalised_image_query(heads.texts(self.text))
+        return recall_of_pairs(query, heads.pictures(self.image), self.groups)
 
-    Args:
-        text: `(n, text features)`.
-        image: `(n, image features)`, of the same products.
-        groups: `(n,)`, equal where texts are equal.
-    """
+    def words_recall(self, heads: Heads) -> float:
+        """Recall@10 from a few words of one of the first texts to it, among these."""
+        first = slice(len(self.texts))
+        found = heads.texts(self.queries), heads.texts(self.text[first])
+        return recall_of_pairs(*found, self.groups[first])
 
-    def measure(heads: Heads) -> float:
-        return recall_of_pairs(
-            penalised_image_query(heads.texts(text)), heads.pictures(image), groups
-        )
-
-    return measure
-
-
-def words_measure(queries: Vectors, held_out: PairSet) -> Measure:
-    """Recall@10 from a few words of a text to it, among the held-out texts.
-
-    Args:
-        queries: `(n, text features)`: of words of the first `n` texts, row by row.
-        held_out: the products.
-    """
-    text, groups = held_out.text[: len(queries)], held_out.text_groups[: len(queries)]
-
-    def measure(heads: Heads) -> float:
-        return recall_of_pairs(heads.texts(queries), heads.texts(text), groups)
-
-    return measure
+    def calibrate(self, heads: Heads, weights: Mapping[str, float]) -> Calibrated:
+        """The probability of a match, fitted on the first products."""
+        first = slice(len(self.texts))
+        parts = heads.texts(self.text[first]), heads.pictures(self.image[first])
+        return fit_calibration(self.texts, parts, heads.texts(self.queries), weights)
 
 
 def split_labelled(

@@ -1,5 +1,6 @@
 """Figures of a training: recall of held-out pairs, and a probability fitted on held-out queries."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,28 +13,11 @@ from prodmatch.evaluation.statistics import expected_calibration_error
 from prodmatch.model.description import Calibration
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.pairs import draw_words, words_of
 
+MOST_QUERIES = 2_000  # that a calibration is fitted on
 NEAREST = 20  # candidates of a query that a person would be shown
 RIDGE = 1e-6
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Products that were not trained on; rows belong together."""
-
-    texts: Sequence[str]
-    text: Vectors  # (n, dim) unit rows
-    image: Vectors  # (n, dim) unit rows
-    groups: npt.NDArray[np.int64]  # (n,), equal where texts are equal
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def take(self, rows: npt.NDArray[np.int64]) -> "HeldOut":
-        """Some of the products."""
-        texts = [self.texts[row] for row in rows]
-        return HeldOut(texts, self.text[rows], self.image[rows], self.groups[rows])
+WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -62,6 +46,28 @@ def recall_of_pairs(text: Vectors, image: Vectors, groups: npt.NDArray[np.int64]
     return round(found / max(1, len(firsts)), 4)
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, a plural's "s" dropped, so that kurtas is kurta."""
+    found = WORD.findall(text.lower())
+    return [word[:-1] if len(word) > 3 and word[-1] == "s" else word for word in found]
+
+
+def draw_words(text: str, rng: np.random.Generator, *, ordered: float = 1.0) -> str:
+    """One to four of a text's first twenty words, as a person would search for it.
+
+    Args:
+        text: a title or a description.
+        rng: draws.
+        ordered: how often the words keep their order.
+    """
+    words = text.split()[:20] or [text]
+    count = min(len(words), int(rng.integers(1, 5)))
+    picked = rng.choice(len(words), count, replace=False)
+    if rng.random() < ordered:
+        picked = np.sort(picked)
+    return " ".join(words[number] for number in picked)
+
+
 def draw_queries(texts: Sequence[str], seed: int = 0) -> list[str]:
     """One to four words of each text, as a person would search for it."""
     rng = np.random.default_rng(seed)
@@ -69,7 +75,10 @@ def draw_queries(texts: Sequence[str], seed: int = 0) -> list[str]:
 
 
 def fit_calibration(
-    products: HeldOut, queries: Sequence[str], vectors: Vectors, weights: Mapping[str, float]
+    texts: Sequence[str],
+    parts: tuple[Vectors, Vectors],
+    vectors: Vectors,
+    weights: Mapping[str, float],
 ) -> Calibrated:
     """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
 
@@ -78,31 +87,32 @@ def fit_calibration(
     query. Fitted on every other query, measured on the rest.
 
     Args:
-        products: what is searched.
-        queries: one for each product, as `draw_queries` gives them.
-        vectors: `(n, dim)` unit rows of the queries.
+        texts: of the products that are searched.
+        parts: their text and image parts, `(n, dim)` unit rows each.
+        vectors: `(n, dim)` unit rows of the queries that `draw_queries` gives.
         weights: of the signals; those of words do not count.
     """
+    text, image = parts
     share = weights["text"] / max(weights["text"] + weights["image"], 1e-9)
-    words_of_product = [frozenset(words_of(text)) for text in products.texts]
+    words_of_product = [frozenset(words_of(each)) for each in texts]
     rng = np.random.default_rng(0)
     cosines, matches = [], []
     image_vectors = penalised_image_query(vectors)
-    for row, query in enumerate(queries):
-        near = share * (products.text @ vectors[row])
-        near += (1 - share) * (products.image @ image_vectors[row])
+    for row, query in enumerate(draw_queries(texts)):
+        near = share * (text @ vectors[row])
+        near += (1 - share) * (image @ image_vectors[row])
         count = min(NEAREST, len(near))
         best = np.argpartition(-near, count - 1)[:count]
         rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])
         words = frozenset(words_of(query))
         cosines.append(near[rows])
         matches.append([words <= words_of_product[other] for other in rows])
-    parts = [
+    fitted, judged = [
         (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(np.float64))
         for start in (0, 1)
     ]
-    calibration = _fit(*parts[0])
-    cosine, match = parts[1]
+    calibration = _fit(*fitted)
+    cosine, match = judged
     logits = calibration.scale * cosine + calibration.bias
     probability = np.exp(-np.logaddexp(0.0, -logits))
     return Calibrated(

@@ -3,21 +3,25 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors
+from prodmatch.training.examples import Examples, shared_groups
+from prodmatch.training.held_out import Measure
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
-from prodmatch.training.pairs import shared_groups
 from prodmatch.training.progress import LogFigure, ignore
 
 LOG = logging.getLogger(__name__)
+
+
+RATE = 2e-3
+WEIGHT_DECAY = 0.1
+PATIENCE = 5  # epochs without a better figure before a training ends
 
 
 @dataclass(frozen=True)
@@ -25,53 +29,11 @@ class LinearSettings:
     """How linear heads are trained."""
 
     dim: int = 256  # of the shared space, of `inner_dim` those that agree most
-    inner_dim: int = 256
     loss: str = "infonce"
     epochs: int = 30
-    batch_rows: int = 1024
-    rate: float = 2e-3
-    weight_decay: float = 0.1
-    patience: int = 5  # epochs without a better figure before it ends
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Queries and products that belong together row by row, as frozen features.
-
-    Without labels the query is the product's own text and only the picture answers:
-    `text_share` is 0. Equal numbers in a group mark what must not be each other's negative.
-    """
-
-    query: Vectors  # (n, text features)
-    text: Vectors  # (n, text features)
-    image: Vectors  # (n, image features)
-    labels: npt.NDArray[np.float32]  # (n,) in 0..1
-    query_groups: npt.NDArray[np.int64]  # (n,)
-    product_groups: npt.NDArray[np.int64]  # (n,)
-    text_share: float = 0.0  # of the score; the rest is the picture's
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Examples":
-        """Some of the rows."""
-        return Examples(
-            self.query[rows],
-            self.text[rows],
-            self.image[rows],
-            self.labels[rows],
-            self.query_groups[rows],
-            self.product_groups[rows],
-            self.text_share,
-        )
-
-
-class Measure(Protocol):
-    """A figure of heads on held-out products, higher is better."""
-
-    def __call__(self, heads: Heads) -> float:
-        """The figure."""
+    inner_dim: int = 256
+    batch_rows: int = 1024
 
 
 class _LinearHeads(nn.Module):
@@ -138,9 +100,7 @@ def train_linear(
     rng = np.random.default_rng(settings.seed)
     sets = [_usable(chosen, settings.loss) for chosen in examples]
     model = _LinearHeads(examples[0], settings.inner_dim)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     figures: list[float] = []
     best = _finish(model, examples[0], settings.dim)
@@ -160,7 +120,7 @@ def train_linear(
         log_figure("heads", figures[-1], epoch)
         if figures[-1] > max(figures[:-1], default=-1.0):
             best = heads
-        if epoch - int(np.argmax(figures)) >= settings.patience:
+        if epoch - int(np.argmax(figures)) >= PATIENCE:
             break
     return best, figures
 

@@ -1,6 +1,6 @@
 """The query bank against hubness: k-means centres of training texts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,28 +34,18 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     squares = np.bincount(nearest, ((rows - centres[nearest]) ** 2).sum(axis=1), len(centres))
     variances = squares / np.maximum(sizes, 1) / rows.shape[1]
     logits = np.log(np.maximum(sizes, 1) / len(rows)) + SHARPNESS**2 * variances / 2
-    coded = code_rows(centres)
-    used, no_mean = sizes > 0, np.zeros(1, np.float32)
-    scales = coded.scales[used].astype(np.float32)
-    parts = coded.codes[used], scales, logits[used].astype(np.float32)
-    similarities = QueryBank(*parts, no_mean).similarity(heads.image(image))
-    return replace(
-        heads, bank=QueryBank(*parts, similarities.mean(keepdims=True).astype(np.float32))
-    )
+    codes, scales = code_rows(centres)
+    used = sizes > 0
+    parts = codes[used], scales[used].astype(np.float32), logits[used].astype(np.float32)
+    bank = QueryBank(*parts, np.zeros(1, np.float32))
+    mean = bank.similarity(heads.image(image)).mean(keepdims=True)
+    return replace(heads, bank=replace(bank, usual=mean.astype(np.float32)))
 
 
-@dataclass(frozen=True)
-class CodedRows:
-    """Rows in bytes: `codes * scales[:, None]` is nearly they."""
-
-    codes: npt.NDArray[np.int8]  # (n, dim)
-    scales: Vectors  # (n,)
-
-
-def code_rows(rows: Vectors) -> CodedRows:
-    """Rows `(n, dim)` in bytes, each by a scale of its own."""
+def code_rows(rows: Vectors) -> tuple[npt.NDArray[np.int8], Vectors]:
+    """Rows `(n, dim)` in bytes, each by a scale `(n,)` of its own: their product is nearly they."""
     scales = np.maximum(np.abs(rows).max(axis=1), 1e-12) / STEPS
-    return CodedRows(np.rint(rows / scales[:, None]).astype(np.int8), scales)
+    return np.rint(rows / scales[:, None]).astype(np.int8), scales
 
 
 def group_rows(rows: Vectors, count: int) -> tuple[Vectors, npt.NDArray[np.int64]]:

@@ -13,7 +13,7 @@ from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.hubness import QueryBank
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.heads.familiar_texts import find_familiarity
-from prodmatch.training.trainer import Measure
+from prodmatch.training.held_out import Measure
 
 SHARES = (0.0, 0.5, 0.75, 0.95)  # of the fitted directions, in a text like the shop's
 PICTURE_SHARE = 0.5  # of the same in a picture

@@ -3,16 +3,16 @@
 from dataclasses import replace
 
 from prodmatch.model.heads import Heads, add_residual_texts
-from prodmatch.training.dataset import PairSet
+from prodmatch.training.examples import Examples
 from prodmatch.training.heads.query_bank import add_query_bank
-from prodmatch.training.model_card import Fitted
-from prodmatch.training.trainer import Measure
+from prodmatch.training.held_out import Measure
+from prodmatch.training.trained_model import Fitted
 
 MOST_CENTRED = 20_000  # products that the centre and the rotation are taken from
 
 
 def keep_texts(
-    heads: Heads, fitted: Fitted, pairs: PairSet, measures: tuple[Measure, Measure], slack: float
+    heads: Heads, fitted: Fitted, pairs: Examples, measures: tuple[Measure, Measure], slack: float
 ) -> tuple[Heads, Fitted]:
     """The heads with a query bank, and with residual text features unless these find less.
 
