@@ -128,3 +128,27 @@ def test_hits_below_the_least_probability_are_left_out(index: ProductIndex) -> N
     kept = [hit.product_id for hit in every if hit.probability >= least]
     assert [hit.product_id for hit in some] == kept
     assert 0 < len(some) < len(every)
+
+
+def test_words_alone_find_only_what_contains_them_with_the_probability_of_its_vectors(
+    index: ProductIndex,
+) -> None:
+    (answer,) = index.answer(
+        [Query(text="shirt")], SearchOptions(weights={"lexical": 1.0}, top=100)
+    )
+    assert answer.hits
+    assert all("shirt" in str(hit.metadata["title"]).lower() for hit in answer.hits)
+    both = {"lexical": 0.0, "text": 1.0, "image": 1.0}
+    (vectors,) = index.answer([Query(text="shirt")], SearchOptions(weights=both, top=100))
+    expected = {hit.product_id: hit.probability for hit in vectors.hits}
+    found = [(hit.probability, expected[hit.product_id]) for hit in answer.hits]
+    assert [pytest.approx(there, abs=1e-5) for _, there in found] == [here for here, _ in found]
+
+
+def test_where_no_hit_is_likely_enough_the_best_one_is_named(index: ProductIndex) -> None:
+    (first,) = index.answer([Query(text="red shirt")], SearchOptions(top=1))
+    options = SearchOptions(min_probability=0.9999)
+    (answer,) = index.answer([Query(text="red shirt")], options)
+    assert answer.hits == []
+    best = first.hits[0].probability
+    assert answer.hints == (f"the best hit has a probability of {best:.3f}",)

@@ -86,7 +86,7 @@ class Ranker:
             return no_candidates()
         signals = self._signals(rows, matches)
         if learnt is None:
-            learnt = learn(signals, self._weights(signals), limits)
+            learnt = learn(signals, self._query_weights(signals), limits)
         ranked = rank(rows, signals, learnt, self.calibration)
         probability = np.minimum(ranked.probability, encoded.knowledge)
         if matches is not None:  # what is named is no matter of likeness
@@ -109,7 +109,9 @@ class Ranker:
 
     @cached_property
     def _search(self) -> DeepSearch | None:
-        """Of the query's vectors, None where it has none."""
+        """Of the query's vectors, None where it has none, or no weight is on them."""
+        if not self._weights["text"] + self._weights["image"]:
+            return None
         zeros = np.zeros_like(self.encoded.text)
         pairs = ([self.encoded.text, zeros], [zeros, self.encoded.image])
         queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
@@ -147,21 +149,26 @@ class Ranker:
         found = [self.products.rows_denying(name) for name in names]
         return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
-    def _weights(self, signals: Signals) -> dict[str, float]:
-        """Those given; else the index's, as far as each signal knows the words of the query.
+    @cached_property
+    def _weights(self) -> dict[str, float]:
+        """Those given; else the index's.
 
         Raises:
             QueryError: all weight is on words, and the query has none.
         """
         given = self.encoded.weights
         weights = check_weights(given) if given else dict(self.default_weights)
-        if not signals.has_words and not weights["text"] + weights["image"]:
+        if self.encoded.words is None and not weights["text"] + weights["image"]:
             raise QueryError(
                 "`weights`: all weight is on lexical, and the query has no words. Give some to "
                 "text or image."
             )
-        if given or self.encoded.has_image:
-            return weights
+        return weights
+
+    def _query_weights(self, signals: Signals) -> dict[str, float]:
+        """The index's weights as far as each signal knows the words; those given as they are."""
+        if self.encoded.weights or self.encoded.has_image:
+            return self._weights
         return query_weights(self.default_weights, signals, self.encoded.familiarity)
 
     def _signals(self, rows: Rows, matches: Matches | None) -> Signals:

@@ -236,8 +236,14 @@ def _impute_missing(parts: npt.NDArray[np.float64], signals: Signals, first: Imp
 def _probability(
     signals: Signals, weights: Mapping[str, float], calibration: Calibration
 ) -> Floats:
-    """sigmoid(scale * cosine + bias) of the weighted mean of the cosines a product has."""
-    text, image = weights["text"] * signals.has_text, weights["image"] * signals.has_image
+    """sigmoid(scale * cosine + bias) of the weighted mean of the cosines a product has.
+
+    Where all weight is on the words, both cosines count alike: it is no certainty of no match.
+    """
+    of_text, of_image = weights["text"], weights["image"]
+    if not of_text + of_image:
+        of_text = of_image = 1.0
+    text, image = of_text * signals.has_text, of_image * signals.has_image
     total = np.maximum(text + image, 1e-9)
     cosine = (text * signals.text + image * signals.image) / total
     logits = calibration.scale * cosine + calibration.bias

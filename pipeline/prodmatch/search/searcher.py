@@ -101,7 +101,7 @@ class Searcher:
             page = self.find_page(encoded, options, query_id=query.query_id)
         except QueryError as error:
             return Answer(query.query_id, error=str(error))
-        hints = () if page.hits else self.hints([options.where, *encoded.where])
+        hints = () if page.hits else self._explain_none(encoded, options)
         if encoded.knowledge < MIN_KNOWLEDGE and not any(hit.probability for hit in page.hits):
             hints += (self._name_unknown(encoded),)
         hints = (*encoded.hints, *hints)
@@ -114,6 +114,16 @@ class Searcher:
             facets=page.facets,
             match_count=page.match_count,
         )
+
+    def _explain_none(self, encoded: EncodedQuery, options: SearchOptions) -> tuple[str, ...]:
+        """Why no hit is on a page: values that no product has, or probabilities below the least."""
+        hints = self.hints([options.where, *encoded.where])
+        if not options.min_probability or options.offset or encoded.offset:
+            return hints
+        unlimited = replace(options, min_probability=0.0, facets=(), top=1)
+        for hit in self.find_page(encoded, unlimited).hits[:1]:
+            hints += (f"the best hit has a probability of {hit.probability:.3f}",)
+        return hints
 
     def _name_unknown(self, encoded: EncodedQuery) -> str:
         if len(self._match(encoded).rows):
