@@ -51,6 +51,7 @@ from prodmatch.storage.atomic import (
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import Generation, publish_generation
 from prodmatch.storage.locks import lock_store
+from prodmatch.storage.product_file import PRODUCT_FILE
 from prodmatch.storage.settings import read_settings, write_settings
 from prodmatch.storage.vectors import Vectors
 
@@ -355,7 +356,7 @@ def _write_products(embeddings: Embeddings, rules: Synonyms, folder: Path) -> No
     columns = [name for name in embeddings.schema.names if name not in LEFT_OUT]
     schema = pa.schema([embeddings.schema.field(name) for name in columns])
     with (
-        new_file(folder / "products.parquet") as file,
+        new_file(folder / PRODUCT_FILE) as file,
         pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for batch in embeddings.batches(columns):

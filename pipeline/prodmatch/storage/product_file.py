@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from prodmatch.errors import DamagedError
 from prodmatch.storage.generations import advise_instead_of
 
-NAME = "products.parquet"
+PRODUCT_FILE = "products.parquet"
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def open_products(folder: Path) -> Iterator[pq.ParquetFile]:
     Raises:
         DamagedError: it cannot be read, or lacks a column that the block names.
     """
-    path = folder / NAME
+    path = folder / PRODUCT_FILE
     try:
         with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
             yield file

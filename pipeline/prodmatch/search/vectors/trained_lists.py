@@ -18,7 +18,7 @@ from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.atomic import check_files
 from prodmatch.storage.embeddings import Embeddings
 from prodmatch.storage.generations import Generation, open_generation
-from prodmatch.storage.product_file import read_column
+from prodmatch.storage.product_file import PRODUCT_FILE, read_column
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def find_trained(store: Path, embeddings: Embeddings, kind: Kind) -> Trained | N
         files = {
             name: entry
             for name, entry in generation.files.items()
-            if name.startswith(("index.", "products.parquet"))
+            if name.startswith(("index.", PRODUCT_FILE))
         }
         check_files(generation.folder, files, digests=True)
         index = AnnIndex.of(generation)
