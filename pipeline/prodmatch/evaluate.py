@@ -35,6 +35,7 @@ from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
 from prodmatch.storage.atomic import new_file
 
+DEPTH = 100  # hits of a query
 HYBRID = "hybrid"
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
@@ -44,7 +45,6 @@ class EvaluateSettings:
     """What is measured and how surely."""
 
     relevant: int = 1  # the lowest grade that the measures without grades count as a match
-    depth: int = 100  # hits of a query
     threshold: float = 0.5  # of the probability, for precision, recall and F1
     weights: Mapping[str, float] | None = None  # of the hybrid; the model's own if None
     where: str | None = None
@@ -173,7 +173,7 @@ def search_run(
 ) -> Run:
     """The ranking of an index by its own weights, to compare with that of another."""
     settings = settings or EvaluateSettings()
-    found = index.search_many(queries, where=settings.where, top=settings.depth)
+    found = index.search_many(queries, where=settings.where, top=DEPTH)
     return {
         query.query_id: [hit.product_id for hit in hits]
         for query, hits in zip(queries, found, strict=True)
@@ -243,7 +243,7 @@ def _search(
 ) -> Sequence[Sequence[Hit]]:
     """The hits of each query by one signal, or by the hybrid."""
     weights = settings.weights if name == HYBRID else {name: 1.0}
-    found = index.search_many(queries, where=settings.where, top=settings.depth, weights=weights)
+    found = index.search_many(queries, where=settings.where, top=DEPTH, weights=weights)
     if name == HYBRID:
         return found
     return [[hit for hit in hits if hit.score != 0] for hits in found]  # 0: the signal is silent

@@ -95,7 +95,8 @@ def test_qrels_that_contradict_are_refused() -> None:
 def test_pairs_are_listed_once_by_rank() -> None:
     runs = [{"q": ["a", "b", "c"]}, {"q": ["d", "b"]}]
     assert unjudged(runs, {"q": {"c": 0}}) == [("q", "a"), ("q", "d"), ("q", "b")]
-    assert unjudged(runs, {"q": {}}, depth=1) == [("q", "a"), ("q", "d")]
+    long = [{"q": [str(rank) for rank in range(12)]}]
+    assert unjudged(long, {"q": {}}) == [("q", str(rank)) for rank in range(10)]
 
 
 def test_a_store_compared_with_itself_is_no_better(published: Path) -> None:

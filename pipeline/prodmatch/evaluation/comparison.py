@@ -10,6 +10,7 @@ from prodmatch.evaluation.trec import Qrels, Run
 
 MOST_SHOWN = 10  # queries
 HITS_SHOWN = 3  # of a query
+JUDGED = 10  # hits of a query, of which those without a grade are listed
 MEASURE = "nDCG@10"  # that queries are ordered by
 
 
@@ -132,11 +133,11 @@ def worst_queries(
     return found
 
 
-def unjudged(runs: Sequence[Run], qrels: Qrels, depth: int = 10) -> list[tuple[str, str]]:
-    """Pairs of query and product among the first hits of any run that have no grade."""
+def unjudged(runs: Sequence[Run], qrels: Qrels) -> list[tuple[str, str]]:
+    """Pairs of query and product among the first ten hits of any run that have no grade."""
     pairs: dict[tuple[str, str], None] = {}
     for query_id, grades in qrels.items():
-        for rank in range(depth):
+        for rank in range(JUDGED):
             for run in runs:
                 hits = run.get(query_id, [])
                 if rank < len(hits) and hits[rank] not in grades:

@@ -24,16 +24,14 @@ NONE = -1
 class PairPictures:
     """The small pictures of the rows of one side; each is read from the catalogue once."""
 
-    def __init__(self, catalogue: Catalogue, product_ids: Sequence[str], workers: int = 1) -> None:
+    def __init__(self, catalogue: Catalogue, product_ids: Sequence[str]) -> None:
         """Takes where the pictures are.
 
         Args:
             catalogue: that has them.
             product_ids: of the rows.
-            workers: processes that decode.
         """
-        self._catalogue, self._workers = catalogue, workers
-        self._product_ids = product_ids
+        self._catalogue, self._product_ids = catalogue, product_ids
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this
         weakref.finalize(self, self._file.close)
         self._count = 0
@@ -51,7 +49,7 @@ class PairPictures:
         self._read[rows] = True
         names = {self._product_ids[row]: row for row in rows.tolist()}
         progress = tqdm(total=len(names), desc="pictures", unit="picture", disable=bars_off())
-        pool = IsolatedPool(partial(shrink, side=SIDE), self._workers, PICTURE_SECONDS)
+        pool = IsolatedPool(partial(shrink, side=SIDE), 1, PICTURE_SECONDS)
         with progress, pool:
             for found, pictures in self._iterate(names):
                 for row, small in zip(found, pool.map(pictures), strict=True):
