@@ -135,3 +135,20 @@ def test_a_store_file_of_another_shape_is_named(
     report = embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)  # told all: written anew
     assert any(text.endswith("Written again.") for text in report.warnings)
     assert read_settings(store) is not None
+
+
+def test_what_is_remembered_and_no_longer_fits_is_called_remembered(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    table = pq.read_table(catalogue)
+    pq.write_table(table.drop_columns(["name"]), catalogue)
+    remembers = f"{store} remembers `columns` of an earlier run"
+    with pytest.raises(CatalogueError, match=f"no column 'name'.*{remembers}"):
+        open_remembered(store)
+    with pytest.raises(CatalogueError, match="no column 'name'") as given:
+        open_remembered(store, catalogue, OPTIONS)
+    assert "remembers" not in str(given.value)
+    catalogue.unlink()
+    with pytest.raises(CatalogueError, match=r"no such file.*remembers `catalogue`"):
+        open_remembered(store)

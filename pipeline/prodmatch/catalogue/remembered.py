@@ -1,18 +1,19 @@
 """A catalogue read by the options given, and otherwise as its store remembers."""
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prodmatch.catalogue.mirror import Fetch
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
-from prodmatch.errors import ProdmatchError, StoreError
+from prodmatch.errors import CatalogueError, ProdmatchError, StoreError
 from prodmatch.storage.locks import hold_store
 from prodmatch.storage.places.addresses import MIRRORS, is_address
 from prodmatch.storage.settings import read_settings
 
 DEFAULT_MODEL = "compact"
+OPTIONS = ("columns", "text_columns", "image_root")  # that a store remembers
 
 
 def remembered_model(store: Path) -> str:
@@ -45,7 +46,10 @@ def open_remembered(
         LockedError: another run writes to the store, and an address is to be fetched.
     """
     options, settings = options or CatalogueOptions(), read_settings(store)
+    remembered: list[str] = []
     if settings is not None:
+        remembered = [name for name in OPTIONS if not getattr(options, name)]
+        remembered += [] if catalogue else ["catalogue"]
         options = replace(
             options,
             columns=options.columns or settings.columns,
@@ -57,10 +61,33 @@ def open_remembered(
     if catalogue is None:
         raise StoreError(f"{store}: was made from no catalogue yet. Give `catalogue`.")
     remote = any(is_address(str(place)) for place in (catalogue, options.image_root))
-    if not remote or options.leave_out or options.left_out_before:
-        return open_catalogue(catalogue, options, fetch=fetch)
-    with contextlib.nullcontext() if fetch == "nothing" else hold_store(store):
-        return open_catalogue(catalogue, options, mirrors=store / MIRRORS, fetch=fetch)
+    with _name_remembered(store, remembered, catalogue):
+        if not remote or options.leave_out or options.left_out_before:
+            return open_catalogue(catalogue, options, fetch=fetch)
+        with contextlib.nullcontext() if fetch == "nothing" else hold_store(store):
+            return open_catalogue(catalogue, options, mirrors=store / MIRRORS, fetch=fetch)
+
+
+@contextlib.contextmanager
+def _name_remembered(
+    store: Path, remembered: Sequence[str], catalogue: Path | str
+) -> Generator[None]:
+    """Says in an error which of what it names was not given now, but on an earlier run."""
+    try:
+        yield
+    except CatalogueError as error:
+        is_gone = isinstance(catalogue, Path) and not catalogue.exists()
+        named = [
+            f"`{name}`"
+            for name in remembered
+            if f"`{name}`" in str(error) or (name == "catalogue" and is_gone)
+        ]
+        if not named:
+            raise
+        what = " and ".join(named)
+        raise CatalogueError(
+            f"{error} {store} remembers {what} of an earlier run; give it again as it is now."
+        ) from error
 
 
 @dataclass(frozen=True)
