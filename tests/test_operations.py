@@ -12,9 +12,9 @@ import click
 import pytest
 from checkout import ROOT
 
-from prodmatch_cli.common import variables
-from prodmatch_cli.config import option_name, read_defaults
 from prodmatch_cli.main import cli
+from prodmatch_cli.settings.config import option_name, read_defaults
+from prodmatch_cli.settings.every_command import variables
 
 FOLDER = ROOT / "recipes" / "operations"
 PROGRAM = "/opt/prodmatch/.venv/bin/prodmatch"

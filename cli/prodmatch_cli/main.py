@@ -15,10 +15,10 @@ from click.core import ParameterSource
 
 import prodmatch
 from prodmatch.errors import ProdmatchError
-from prodmatch_cli import logs
-from prodmatch_cli.common import add_common_options, variables
-from prodmatch_cli.early_form import find_form
-from prodmatch_cli.messages import print_error, print_warnings, translate
+from prodmatch_cli.settings.early_form import find_form
+from prodmatch_cli.settings.every_command import add_common_options, variables
+from prodmatch_cli.terminal import logs
+from prodmatch_cli.terminal.messages import print_error, print_warnings, translate
 
 # The extra of pyproject.toml that installs a module.
 EXTRAS = {
@@ -40,31 +40,16 @@ EXTRAS = {
 TEMPORARY = "prodmatch.storage.temporary"  # the module that makes and removes a folder
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
 
-COMMANDS = (
-    "build",
-    "check",
-    "convert",
-    "drift",
-    "embed",
-    "evaluate",
-    "explain",
-    "export",
-    "gc",
-    "generations",
-    "index",
-    "match",
-    "pretrain",
-    "pull",
-    "push",
-    "query",
-    "recommend",
-    "rollback",
-    "serve",
-    "synonyms",
-    "tag",
-    "train",
-    "verify",
-)
+# The commands, by the package below `commands` that they are in.
+ROOMS = {
+    "nights": ("build", "check", "convert", "drift", "embed", "index"),
+    "queries": (
+        "evaluate", "explain", "match", "query", "recommend", "serve", "synonyms", "tag",
+    ),
+    "generations": ("export", "gc", "generations", "pull", "push", "rollback", "verify"),
+    "models": ("pretrain", "train"),
+}  # fmt: skip
+COMMANDS = {name: room for room, names in ROOMS.items() for name in names}
 
 
 class _Commands(click.Group):
@@ -88,9 +73,8 @@ class _Commands(click.Group):
 
 @cache
 def _load(name: str) -> click.Command:
-    command: click.Command = getattr(
-        importlib.import_module(f"prodmatch_cli.commands.{name}"), name
-    )
+    module = importlib.import_module(f"prodmatch_cli.commands.{COMMANDS[name]}.{name}")
+    command: click.Command = getattr(module, name)
     add_common_options(command, name)
     return command
 

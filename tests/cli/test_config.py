@@ -9,10 +9,10 @@ import pytest
 from conftest import Counting
 from shell import Shell
 
-from prodmatch_cli import logs
-from prodmatch_cli.common import VALUES, variables
-from prodmatch_cli.config import SHARED, option_name
 from prodmatch_cli.main import cli
+from prodmatch_cli.settings.config import SHARED, option_name
+from prodmatch_cli.settings.every_command import VALUES, variables
+from prodmatch_cli.terminal import logs
 
 ROOT = click.Context(cli, info_name="prodmatch")
 COMMANDS = cli.list_commands(ROOT)

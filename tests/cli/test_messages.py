@@ -8,7 +8,7 @@ import pytest
 
 from prodmatch.errors import CatalogueError, QueryError
 from prodmatch_cli import main
-from prodmatch_cli.messages import print_warnings, translate
+from prodmatch_cli.terminal.messages import print_warnings, translate
 
 ESCAPE = "\x1b[31m"
 

@@ -74,8 +74,9 @@ def test_of_two_started_at_once_one_is_told_before_torch_is_loaded(
     catalogue = write(tmp_path / "c.parquet", products(3))
     program = (  # the other takes the lock when this one has seen that it is free
         "import sys; from prodmatch_cli import main; from prodmatch.storage import atomic\n"
-        "from prodmatch_cli.commands import embed, build\n"
-        f"sys.modules['prodmatch_cli.commands.{command}'].ensure_unlocked = lambda store: None\n"
+        "from prodmatch_cli.commands.nights import embed, build\n"
+        f"module = sys.modules['prodmatch_cli.commands.nights.{command}']\n"
+        "module.ensure_unlocked = lambda store: None\n"
         f"sys.argv = ['prodmatch', '{command}', {str(catalogue)!r}, '--store', "
         f"{str(tmp_path / 'store')!r}]\n"
         "try: main.main()\n"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from prodmatch_cli.output import print_json, print_report, print_rows, print_table
-from prodmatch_cli.text import width
+from prodmatch_cli.terminal.output import print_json, print_report, print_rows, print_table
+from prodmatch_cli.terminal.text import width
 
 LONG = "x" * 60
 IDS = [

@@ -15,7 +15,7 @@ from tiny import night, save_catalogue, save_query_encoders
 
 from prodmatch.model.description import Model
 from prodmatch.progress import bars_off
-from prodmatch_cli.pulse import CLEAR, Pulse
+from prodmatch_cli.terminal.pulse import CLEAR, Pulse
 
 
 def test_a_night_names_every_phase(

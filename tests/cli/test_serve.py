@@ -15,7 +15,7 @@ import pytest
 from small import run
 
 from prodmatch.service.server import open_socket
-from prodmatch_cli.commands.serve import THREAD_VARIABLES
+from prodmatch_cli.commands.queries.serve import THREAD_VARIABLES
 from prodmatch_cli.main import cli
 
 

@@ -80,7 +80,12 @@ def test_queries_run_where_nothing_else_is_installed(
 
 
 def test_a_query_in_a_shell_waits_for_no_library_that_it_does_not_use(published: Path) -> None:
-    idle = ["pyarrow", "jinja2", "prodmatch.catalogue.reader", "prodmatch_cli.commands.embed"]
+    idle = [
+        "pyarrow",
+        "jinja2",
+        "prodmatch.catalogue.reader",
+        "prodmatch_cli.commands.nights.embed",
+    ]
     done = run_without([], [["query", "red shirt", "--store", str(published)]], absent_after=idle)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,0 +1,1 @@
+"""Commands for what a store holds."""

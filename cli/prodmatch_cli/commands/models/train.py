@@ -1,0 +1,185 @@
+"""The command `train`."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.model.description import open_model
+from prodmatch_cli.commands.models.pretrain import pretrain
+from prodmatch_cli.inputs.catalogues import read_options
+from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.shared import (
+    CATALOGUE,
+    DEVICE,
+    PRECISION,
+    STORE,
+    WORKERS,
+    catalogue_options,
+    training_options,
+)
+from prodmatch_cli.terminal.output import print_json
+
+if TYPE_CHECKING:
+    from prodmatch.encoders.networks.model_writer import EncoderFiles  # loads torch
+
+OF_HEADS = (
+    "text_encoder", "image_encoder", "image_weights", "download", "labels", "loss", "columns",
+    "text_columns", "image_root", "workers",
+)  # fmt: skip
+OF_ENCODERS = ("pairs", "texts")
+
+
+@click.command()
+@CATALOGUE
+@click.option(
+    "--encoders",
+    type=click.Choice(["frozen", "scratch", "finetune"]),
+    default="frozen",
+    show_default=True,
+    help="scratch and finetune train encoders, as 'prodmatch pretrain' does.",
+)
+@click.option("--model", default="compact", show_default=True, help="Whose encoders to use.")
+@click.option(
+    "--text-encoder",
+    type=NAME,
+    help="A Hugging Face directory, or a name on its hub, such as bert-base-uncased.",
+)
+@click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")
+@click.option(
+    "--image-weights",
+    type=PATH,
+    help="Its state_dict in a file.  [default: torchvision's, where they are in its cache]",
+)
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch encoders by their names where no cache has them.",
+)
+@click.option("--pairs", type=PATH, help="As of 'prodmatch pretrain'.")
+@click.option("--texts", type=PATH, help="As of 'prodmatch pretrain'.")
+@click.option("--labels", type=PATH, help="Of query, product_id, label.")
+@click.option(
+    "--loss",
+    type=click.Choice(["infonce", "siglip", "bce", "cosine", "mse"]),
+    default="infonce",
+    show_default=True,
+    help="Of the heads.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="Passes over the products.  [default: 30 for heads, 14 for encoders]",
+)
+@training_options
+@catalogue_options
+@STORE
+@DEVICE
+@PRECISION
+@WORKERS
+@click.pass_context
+def train(
+    context: click.Context,
+    catalogue: Path | str,
+    out: Path,
+    encoders: str,
+    model: str,
+    text_encoder: str | None,
+    image_encoder: str | None,
+    image_weights: Path | None,
+    download: bool,
+    pairs: Path | None,
+    texts: Path | None,
+    labels: Path | None,
+    loss: str,
+    epochs: int | None,
+    dim: int,
+    seed: int,
+    log_dir: Path | None,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | str | None,
+    store: Path,
+    device: str,
+    precision: str,
+    workers: int,
+) -> None:
+    """Fit heads on CATALOGUE over frozen encoders, with --labels or without.
+
+    The encoders are those of --model, or --text-encoder with --image-encoder. Nothing is fetched
+    without --download; what was fetched once is used without it. Labels are Parquet, CSV or JSON
+    lines of query, product_id and label (a grade, or bought or not).
+    """
+    _refuse(context, encoders, OF_ENCODERS if encoders == "frozen" else OF_HEADS)
+    if encoders != "frozen":
+        _refuse(context, encoders, ("model",) if encoders == "scratch" else ())
+        if isinstance(catalogue, str):
+            raise click.UsageError(f"--encoders {encoders} reads files of this machine only.")
+        context.invoke(
+            pretrain,
+            data=catalogue,
+            model=model if encoders == "finetune" else None,
+            pairs=pairs,
+            texts=texts,
+            epochs=epochs or 14,
+            out=out,
+            dim=dim,
+            seed=seed,
+            log_dir=log_dir,
+            device=device,
+        )
+        return
+    if text_encoder and image_encoder:
+        _refuse(context, "frozen", ("model",))
+    elif text_encoder or image_encoder or image_weights or download:
+        raise click.UsageError(
+            "--text-encoder and --image-encoder go together; --image-weights and --download are "
+            "for them."
+        )
+    if download:
+        os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
+    from prodmatch.train import HeadSettings, fit_heads
+
+    opened = open_catalogue(catalogue, read_options(columns, text_columns, image_root))
+    files = _find_encoders(text_encoder, image_encoder, image_weights, download, model)
+    settings = HeadSettings(
+        dim=dim,
+        loss=loss,
+        epochs=epochs or 30,
+        seed=seed,
+        device=device,
+        precision=precision,
+        workers=workers,
+        log_dir=log_dir,
+    )
+    print_json(asdict(fit_heads(opened, files, out, store, settings, labels)))
+
+
+def _find_encoders(
+    text_encoder: str | None,
+    image_encoder: str | None,
+    image_weights: Path | None,
+    download: bool,
+    model: str,
+) -> "EncoderFiles":
+    """Those that are given, else the model's."""
+    from prodmatch.encoders.networks.model_writer import EncoderFiles
+    from prodmatch.encoders.networks.published import find_image_weights, find_text_encoder
+
+    if not text_encoder or not image_encoder:
+        return EncoderFiles.of_model(open_model(model))
+    text = find_text_encoder(text_encoder, download=download)
+    weights = image_weights or find_image_weights(image_encoder, download=download)
+    return EncoderFiles.of_files(text, image_encoder, weights)
+
+
+def _refuse(context: click.Context, encoders: str, names: tuple[str, ...]) -> None:
+    """Refuses options that were given on the command line and would be ignored."""
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} has no use here (--encoders {encoders}).")

@@ -1,0 +1,1 @@
+"""Commands that take a catalogue in and publish it."""

@@ -1,0 +1,81 @@
+"""The command `build`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.storage.locks import ensure_unlocked
+from prodmatch_cli.inputs.catalogues import read_options
+from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.options.encoding import EmbedOptions, embed_options
+from prodmatch_cli.options.shared import (
+    KNOWN_CATALOGUE,
+    STORE,
+    catalogue_options,
+    choose_synonyms,
+    index_options,
+    read_weights,
+)
+from prodmatch_cli.terminal.messages import print_progress, print_warnings
+from prodmatch_cli.terminal.output import print_json
+
+if TYPE_CHECKING:
+    from prodmatch.search.vectors.index_builder import Kind  # loads FAISS
+
+
+@click.command()
+@KNOWN_CATALOGUE
+@catalogue_options
+@STORE
+@embed_options
+@index_options
+def build(
+    catalogue: Path | str | None,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | str | None,
+    store: Path,
+    model: str | None,
+    download: bool,
+    leave_out: tuple[str, ...],
+    allow_empty: bool,
+    embedding: EmbedOptions,
+    weights: str | None,
+    min_recall: float,
+    memory: float | None,
+    kind: "Kind",
+    synonyms: Path | None,
+    no_synonyms: bool,
+) -> None:
+    """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
+
+    Catalogue, columns and model are remembered, so that later runs need not be given them again.
+
+    Ends with a line of JSON: the keys of both, the seconds of both together.
+    """
+    print_progress("opening the catalogue")
+    ensure_unlocked(store)
+    options = read_options(
+        columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
+    )
+    chosen, choice = read_weights(weights), choose_synonyms(synonyms, no_synonyms)
+    open_remembered(
+        store, catalogue, options, fetch="catalogue"
+    )  # refused before anything is made or loaded
+    named = None if model is None else open_named_model(model, download=download).reference
+    with embedding.hold(store) as embed_settings:
+        from prodmatch.build import BuildSettings
+        from prodmatch.build import build as build_store
+        from prodmatch.index import IndexLimits
+
+        limits = IndexLimits(min_recall, memory)
+        settings = BuildSettings(embed_settings, chosen, kind, limits, choice)
+        report = build_store(catalogue, store, model=named, options=options, settings=settings)
+    warnings = [*report.embed.warnings, *report.index.warnings]
+    print_warnings(warnings)
+    seconds = round(report.embed.seconds + report.index.seconds, 2)
+    both = {**asdict(report.embed), **asdict(report.index)}
+    print_json({**both, "seconds": seconds, "warnings": warnings})

@@ -1,0 +1,58 @@
+"""The command `embed`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from prodmatch.catalogue.remembered import open_remembered, remembered_model
+from prodmatch.storage.locks import ensure_unlocked
+from prodmatch_cli.inputs.catalogues import read_options
+from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.options.encoding import EmbedOptions, embed_options
+from prodmatch_cli.options.shared import KNOWN_CATALOGUE, STORE, catalogue_options
+from prodmatch_cli.terminal.messages import print_progress, print_warnings
+from prodmatch_cli.terminal.output import print_json
+
+
+@click.command()
+@KNOWN_CATALOGUE
+@catalogue_options
+@STORE
+@embed_options
+@click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
+def embed(
+    catalogue: Path | str | None,
+    columns: str | None,
+    text_columns: str | None,
+    image_root: Path | str | None,
+    store: Path,
+    model: str | None,
+    download: bool,
+    leave_out: tuple[str, ...],
+    allow_empty: bool,
+    embedding: EmbedOptions,
+    dry_run: bool,
+) -> None:
+    """Encode what is new in CATALOGUE, and write the embedding of every product.
+
+    Catalogue, columns and model are remembered, so that later runs need not be given them again.
+
+    Ends with a line of JSON: rows == embedded + rejected, always.
+    """
+    print_progress("opening the catalogue")
+    ensure_unlocked(store)
+    options = read_options(
+        columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
+    )
+    opened = open_remembered(store, catalogue, options)
+    chosen = open_named_model(model or remembered_model(store), download=download)
+    with embedding.hold(store) as settings:
+        from prodmatch.embed import embed_catalogue, plan_embedding
+
+        if dry_run:
+            print_json(asdict(plan_embedding(opened, chosen, store, settings)))
+            return
+        report = embed_catalogue(opened, chosen, store, settings)
+    print_warnings(report.warnings)
+    print_json(asdict(report))

@@ -1,0 +1,53 @@
+"""The command `index`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from prodmatch.search.vectors.index_builder import Kind
+from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.options.parameter_types import NAME
+from prodmatch_cli.options.shared import STORE, choose_synonyms, index_options, read_weights
+from prodmatch_cli.terminal.messages import print_warnings
+from prodmatch_cli.terminal.output import print_json
+
+
+@click.command()
+@STORE
+@click.option("--model", type=NAME, help="Refuse unless the embeddings were made with this model.")
+@index_options
+def index(
+    store: Path,
+    model: str | None,
+    weights: str | None,
+    min_recall: float,
+    memory: float | None,
+    kind: Kind,
+    synonyms: Path | None,
+    no_synonyms: bool,
+) -> None:
+    """Build an index over the newest embeddings, measure it, and publish it.
+
+    Up to 200,000 products auto is flat; beyond, and where --memory is short, codes; and flat where
+    these are measured to find too little. codes looks at two bits a number in the lists nearest to
+    each part of the query, and then at the best ones in half precision; sq8 looks at bytes alone,
+    which moves scores by some thousandths; hnsw is the quickest to query, and by far the slowest
+    to build.
+
+    Ends with a line of JSON.
+    """
+    expected = open_named_model(model) if model else None
+    from prodmatch.index import IndexLimits, index_embeddings
+
+    chosen = read_weights(weights)
+    report = index_embeddings(
+        store,
+        model=expected,
+        weights=chosen,
+        kind=kind,
+        limits=IndexLimits(min_recall, memory),
+        synonyms=choose_synonyms(synonyms, no_synonyms),
+    )
+    print_warnings(report.warnings)
+    print_json(asdict(report))

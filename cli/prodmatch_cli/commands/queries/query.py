@@ -1,0 +1,167 @@
+"""The command `query`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from prodmatch.reports.cards import CardColumns, choose_price
+from prodmatch.search.answers.hits import Answer
+from prodmatch.search.options import SearchOptions
+from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
+from prodmatch.storage.atomic import new_file
+from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.options.pages import COUNT, FACETS, page_options, read_boost
+from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.shared import (
+    EXPLAIN,
+    HIT_FORMAT,
+    STORE,
+    TOP,
+    WEIGHTS,
+    WHERE,
+    check_target,
+    picture_options,
+    read_names,
+    read_weights,
+)
+from prodmatch_cli.terminal.answers import print_answers, report_answer
+from prodmatch_cli.terminal.messages import translate
+
+
+@click.command()
+@click.argument("text", required=False)
+@STORE
+@click.option("--image", type=PATH, help="A picture to search with.")
+@click.option("--id", "product_id", help="Products like this one of the index.")
+@click.option(
+    "--queries",
+    type=PATH,
+    help="Parquet, CSV or JSON lines (- for standard input) with query_id and text, image (bytes "
+    "or path) or product_id, and perhaps a filter, top and offset of its own.",
+)
+@TOP
+@WHERE
+@WEIGHTS
+@page_options
+@FACETS
+@COUNT
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Search every word as it is typed, and understand nothing else of it.",
+)
+@HIT_FORMAT
+@EXPLAIN
+@click.option("--html", type=PATH, help="Write the answers as a page with pictures, too.")
+@click.option(
+    "--link",
+    metavar="COLUMN",
+    help="Of --html: column of the products' addresses, http or https, to link to.",
+)
+@picture_options
+@click.option("--model", type=NAME, help="Refuse unless the index was made with this model.")
+def query(
+    text: str | None,
+    store: Path,
+    image: Path | None,
+    product_id: str | None,
+    queries: Path | None,
+    top: int,
+    where: str | None,
+    weights: str | None,
+    min_probability: float,
+    offset: int,
+    one_per: str | None,
+    diverse: float,
+    boost: str | None,
+    facets: str | None,
+    count: bool,
+    exact: bool,
+    form: str,
+    explain: bool,
+    html: Path | None,
+    link: str | None,
+    catalogue: Path | str | None,
+    columns: str | None,
+    image_root: Path | str | None,
+    model: str | None,
+) -> None:
+    """Find the products that match TEXT, a picture, or another product."""
+    _check_page(html, catalogue, link)
+    if (facets is not None or count) and form == "csv":
+        named = "--count" if facets is None else "--facets"
+        raise click.UsageError(f"{named} has no place in CSV; give --format json or jsonl.")
+    given = _read_given(text, image, product_id, queries)
+    expected = open_named_model(model) if model else None
+    index = open_index(store, model=expected, long_lived=queries is not None)
+    if link is not None:
+        index.searcher.products.check_column(link, "link")
+    options = SearchOptions(
+        where,
+        top,
+        read_weights(weights),
+        exact=exact,
+        min_probability=min_probability,
+        offset=offset,
+        one_per=one_per,
+        diverse=diverse,
+        boost=read_boost(boost),
+        facets=read_names(facets),
+        count=count,
+    )
+    answers = index.answer(given, options)
+    if queries is None:
+        report_answer(answers[0])
+    if html is not None:
+        from prodmatch_cli.inputs.catalogues import find_pictures, read_options
+
+        shown = {hit.product_id for answer in answers for hit in answer.hits}
+        reading = read_options(columns, None, image_root)
+        pictures = find_pictures(store, catalogue, reading, shown)
+        facts = {"filter": where, "weights": weights, "one per": one_per, "boost": boost}
+        facts["generation"] = str(index.generation.number)
+        cards = CardColumns(choose_price(index.searcher.products.price_columns), link)
+        with new_file(html) as file:
+            file.write(_make_page(given, answers, pictures, facts, cards).encode())
+    print_answers(answers, form, explain=explain, many=queries is not None)
+
+
+def _check_page(html: Path | None, catalogue: Path | str | None, link: str | None) -> None:
+    if catalogue is not None and html is None:
+        raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
+    if link is not None and html is None:
+        raise click.UsageError("--link is for the products of --html FILE; give that too.")
+    check_target(html, "--html")
+
+
+def _read_given(
+    text: str | None, image: Path | None, product_id: str | None, queries: Path | None
+) -> Sequence[Query | RejectedQuery]:
+    """The query of the command line, or those of the file."""
+    if queries is None:
+        picture = read_picture(image, "--image") if image else None
+        return [Query("q", text, picture, product_id)]
+    if text or image or product_id:
+        raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
+    return read_queries(queries)
+
+
+def _make_page(
+    queries: Sequence[Query | RejectedQuery],
+    answers: Sequence[Answer],
+    pictures: Mapping[str, bytes],
+    facts: Mapping[str, object],
+    columns: CardColumns,
+) -> str:
+    from prodmatch.reports.html import answers_page
+
+    return answers_page(
+        [query if isinstance(query, Query) else Query(query.query_id) for query in queries],
+        [replace(answer, error=translate(answer.error or "") or None) for answer in answers],
+        pictures,
+        facts={name: value for name, value in facts.items() if value is not None},
+        columns=columns,
+    )

@@ -1,0 +1,118 @@
+"""The command `recommend`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from prodmatch.recommend import recommend_products, recommend_to_users
+from prodmatch.search.answers.hits import Answer
+from prodmatch.search.options import SearchOptions
+from prodmatch.search.product_index import open_index
+from prodmatch_cli.options.pages import page_options, read_boost
+from prodmatch_cli.options.parameter_types import PATH
+from prodmatch_cli.options.shared import (
+    EVENT_WEIGHTS,
+    EXPLAIN,
+    HALF_LIFE,
+    HIT_FORMAT,
+    STORE,
+    TOP,
+    WHERE,
+    check_target,
+    read_log_settings,
+    read_weights,
+)
+from prodmatch_cli.terminal.answers import print_answers
+from prodmatch_cli.terminal.messages import print_warnings
+from prodmatch_cli.terminal.output import print_json
+
+OF_LOGS = ("out", "events", "half_life")
+OF_ONE = (
+    *("liked", "disliked", "weights", "min_probability", "offset", "diverse", "boost"),
+    *("form", "explain"),
+)
+
+
+@click.command()
+@STORE
+@click.option("--liked", multiple=True, help="A product's id; give it repeatedly.")
+@click.option("--disliked", multiple=True, help="A product to keep away from; repeatedly.")
+@click.option(
+    "--histories",
+    type=PATH,
+    help="Log of user, product_id, time and event: the best products of every user go to --out.",
+)
+@click.option("--out", type=PATH, help="Parquet file of user, rank, product_id and scores.")
+@EVENT_WEIGHTS
+@HALF_LIFE
+@TOP
+@WHERE
+@click.option("--weights", help="Of the two parts, such as text=0.4,image=0.6.")
+@page_options
+@HIT_FORMAT
+@EXPLAIN
+@click.pass_context
+def recommend(
+    context: click.Context,
+    store: Path,
+    liked: tuple[str, ...],
+    disliked: tuple[str, ...],
+    histories: Path | None,
+    out: Path | None,
+    events: str | None,
+    half_life: float,
+    top: int,
+    where: str | None,
+    weights: str | None,
+    min_probability: float,
+    offset: int,
+    one_per: str | None,
+    diverse: float,
+    boost: str | None,
+    form: str,
+    explain: bool,
+) -> None:
+    """Find products near a history of liked ones; the history itself is left out.
+
+    With --histories for every user of a log, by what is like their products and by what other
+    users had with these, in the proportion that finds most; see docs/recommendations.md.
+    """
+    if histories is None:
+        _refuse(context, OF_LOGS, "goes with --histories")
+        if not liked:
+            raise click.UsageError("Give --liked, or --histories with --out.")
+        options = SearchOptions(
+            where,
+            top,
+            read_weights(weights),
+            min_probability=min_probability,
+            offset=offset,
+            one_per=one_per,
+            diverse=diverse,
+            boost=read_boost(boost),
+        )
+        index = open_index(store)
+        found = recommend_products(index, liked, disliked, options)
+        hints = () if found else index.searcher.hints([where])
+        print_answers([Answer("q", found, hints=hints)], form, explain=explain)
+        return
+    _refuse(context, OF_ONE, "does not go with --histories")
+    if out is None:
+        raise click.UsageError("--histories: say where to write with --out.")
+    check_target(out, "--out")
+    settings = read_log_settings(events, half_life)
+    report = recommend_to_users(
+        open_index(store), histories, out, SearchOptions(where, top, one_per=one_per), settings
+    )
+    print_warnings(report.warnings)
+    print_json(asdict(report))
+
+
+def _refuse(context: click.Context, names: tuple[str, ...], reason: str) -> None:
+    """Refuses options that were given."""
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = {"form": "format"}.get(name, name.replace("_", "-"))
+            raise click.UsageError(f"--{option} {reason}.")

@@ -1,0 +1,119 @@
+"""The command `tag`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.search.product_index import ProductIndex, open_index
+from prodmatch.storage.atomic import new_file
+from prodmatch.tag import Tagged, TagSettings, tag_products
+from prodmatch_cli.inputs.catalogues import find_pictures, read_options
+from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
+from prodmatch_cli.options.shared import (
+    COLUMNS,
+    IMAGE_ROOT,
+    KNOWN_CATALOGUE,
+    STORE,
+    check_target,
+    read_names,
+)
+from prodmatch_cli.terminal.messages import print_warnings
+from prodmatch_cli.terminal.output import print_json
+
+
+@click.command()
+@KNOWN_CATALOGUE
+@STORE
+@click.option(
+    "--column",
+    "column",
+    multiple=True,
+    type=NAME,
+    help="Column to predict; give it repeatedly.  [default: all that have few values]",
+)
+@click.option(
+    "--precision",
+    type=FloatRange(0.5, 1, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Share of the predictions that are to be right; what stays below it is abstained from.",
+)
+@click.option(
+    "--values",
+    metavar="COLUMN=VALUE,...",
+    multiple=True,
+    help="The values of a column that no product has one of; give it repeatedly.",
+)
+@click.option(
+    "--labels",
+    type=PATH,
+    multiple=True,
+    help="Decisions, as the page saves them: CSV, JSON lines or Parquet of product_id, column and "
+    "value; later files go before earlier ones.",
+)
+@click.option(
+    "--out", type=PATH, required=True, help="Parquet file of predictions and doubtful labels."
+)
+@click.option("--html", type=PATH, help="Page to decide on the predictions with pictures.")
+@IMAGE_ROOT
+@COLUMNS
+def tag(
+    catalogue: Path | str | None,
+    store: Path,
+    column: tuple[str, ...],
+    precision: float,
+    values: tuple[str, ...],
+    labels: tuple[Path, ...],
+    out: Path,
+    html: Path | None,
+    image_root: Path | str | None,
+    columns: str | None,
+) -> None:
+    """Predict the values that products of the published index lack, and name doubtful labels.
+
+    A column such as colour is learnt from the products that have a value, and its precision is
+    measured on products that were left out. With CATALOGUE only its products are predicted, and
+    its pictures are shown; else all of the index.
+    """
+    check_target(out, "--out")
+    check_target(html, "--html")
+    named = {}
+    for each in values:
+        name, found, given = each.partition("=")
+        if not found or not name.strip():
+            raise click.UsageError(f"--values: {each!r} is not of the form COLUMN=VALUE,...")
+        named[name.strip()] = read_names(given)
+    reading = read_options(columns, None, image_root)
+    product_ids = None
+    if catalogue is not None:
+        opened = open_remembered(store, catalogue, reading)
+        product_ids = {each for _, ids in opened.ids_by_group() for each in ids if each is not None}
+    settings = TagSettings(column, precision, named, labels, product_ids)
+    with open_index(store) as index:
+        tagged = tag_products(index, out, settings)
+        if html is not None:
+            page = _make_page(index, tagged, store, catalogue, (columns, image_root))
+            with new_file(html) as file:
+                file.write(page.encode())
+    print_warnings(tagged.report.warnings)
+    print_json(asdict(tagged.report))
+
+
+def _make_page(
+    index: ProductIndex,
+    tagged: Tagged,
+    store: Path,
+    catalogue: Path | str | None,
+    reading: tuple[str | None, Path | str | None],
+) -> str:
+    from prodmatch.reports.tags import choose_cases, tags_page
+
+    chosen = choose_cases(tagged)
+    shown = {case.product_id for each in chosen.values() for case in each}
+    near = {name for each in chosen.values() for case in each for name in case.nearest}
+    options = read_options(reading[0], None, reading[1])
+    pictures = find_pictures(store, catalogue, options, shown)
+    titles = index.searcher.products.titles(shown | near)
+    return tags_page(tagged, chosen, pictures, titles)

@@ -1,0 +1,1 @@
+"""What commands open: catalogues, models, another index."""

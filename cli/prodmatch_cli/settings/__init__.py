@@ -1,0 +1,1 @@
+"""Where options are read from besides the command line: a file, variables."""

@@ -1,0 +1,1 @@
+"""What a command writes: answers on stdout, all else on stderr."""
