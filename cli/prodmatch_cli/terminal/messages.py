@@ -59,8 +59,8 @@ def translate(message: str) -> str:
             return match[0]
         return " ".join([names[name], *([] if value in (None, *SWITCHES) else [_quoted(value)])])
 
-    store = _find_store(message)
-    return ADVISED.sub(lambda advised: _with_store(advised, store), PARAMETER.sub(option, message))
+    translated = PARAMETER.sub(option, message)
+    return ADVISED.sub(lambda advised: _with_store(advised, _find_store(message)), translated)
 
 
 def _find_store(message: str) -> Path | None:
