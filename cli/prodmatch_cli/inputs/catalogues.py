@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 def read_options(
     columns: str | None,
-    text_columns: str | None,
     image_root: Path | str | None,
     *,
+    text_columns: str | None = None,
     allow_empty: bool = False,
     leave_out: tuple[str, ...] = (),
 ) -> CatalogueOptions:

@@ -144,7 +144,7 @@ def train(
         os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
     from prodmatch.train import HeadSettings, fit_heads
 
-    opened = open_catalogue(catalogue, read_options(columns, text_columns, image_root))
+    opened = open_catalogue(catalogue, read_options(columns, image_root, text_columns=text_columns))
     files = _find_encoders(text_encoder, image_encoder, image_weights, download, model)
     settings = HeadSettings(
         dim=dim,

@@ -59,7 +59,11 @@ def build(
     print_progress("opening the catalogue")
     ensure_unlocked(store)
     options = read_options(
-        columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
+        columns,
+        image_root,
+        text_columns=text_columns,
+        allow_empty=allow_empty,
+        leave_out=leave_out,
     )
     chosen, choice = read_weights(weights), choose_synonyms(synonyms, no_synonyms)
     open_remembered(

@@ -78,7 +78,7 @@ def check(
         raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
     check_target(html, "--html")
     check_target(out, "--out")
-    options = read_options(columns, text_columns, image_root, leave_out=leave_out)
+    options = read_options(columns, image_root, text_columns=text_columns, leave_out=leave_out)
     opened = (
         open_remembered(store, catalogue, options) if deep else open_catalogue(catalogue, options)
     )

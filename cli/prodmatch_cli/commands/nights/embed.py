@@ -43,7 +43,11 @@ def embed(
     print_progress("opening the catalogue")
     ensure_unlocked(store)
     options = read_options(
-        columns, text_columns, image_root, allow_empty=allow_empty, leave_out=leave_out
+        columns,
+        image_root,
+        text_columns=text_columns,
+        allow_empty=allow_empty,
+        leave_out=leave_out,
     )
     opened = open_remembered(store, catalogue, options)
     chosen = open_named_model(model or remembered_model(store), download=download)

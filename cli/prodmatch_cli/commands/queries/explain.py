@@ -63,7 +63,7 @@ def explain(
     check_target(png, "--png")
     query = Query("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
-    reading = read_options(columns, None, image_root)
+    reading = read_options(columns, image_root)
     if catalogue is None and html is None and png is None:
         pictures = find_listed_pictures(store, reading, product_id)
     else:

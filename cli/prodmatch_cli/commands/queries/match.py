@@ -88,7 +88,7 @@ def match(
     with ExitStack() as stack:
         index = stack.enter_context(open_index(store))
         other = None if against is None else stack.enter_context(open_index(against))
-        reading = read_options(columns, None, image_root)
+        reading = read_options(columns, image_root)
         given = catalogue or columns or image_root
         pictures = open_remembered(store, catalogue, reading) if given else None
         report = find_matches(index, out, settings, against=other, catalogue=pictures)

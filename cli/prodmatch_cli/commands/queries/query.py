@@ -119,7 +119,7 @@ def query(
         from prodmatch_cli.inputs.catalogues import find_pictures, read_options
 
         shown = {hit.product_id for answer in answers for hit in answer.hits}
-        reading = read_options(columns, None, image_root)
+        reading = read_options(columns, image_root)
         pictures = find_pictures(store, catalogue, reading, shown)
         facts = {"filter": where, "weights": weights, "one per": one_per, "boost": boost}
         facts["generation"] = str(index.generation.number)

@@ -60,7 +60,7 @@ def serve(
     from prodmatch.service.server import serve as run_server
     from prodmatch_cli.inputs.catalogues import read_options
 
-    options = read_options(columns, None, image_root)
+    options = read_options(columns, image_root)
     if catalogue is not None:
         open_remembered(store, catalogue, options)  # refused at once if it cannot be read
     settings = ServiceSettings(

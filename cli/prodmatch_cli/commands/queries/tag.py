@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import new_file
@@ -85,7 +86,7 @@ def tag(
         if not found or not name.strip():
             raise click.UsageError(f"--values: {each!r} is not of the form COLUMN=VALUE,...")
         named[name.strip()] = read_names(given)
-    reading = read_options(columns, None, image_root)
+    reading = read_options(columns, image_root)
     product_ids = None
     if catalogue is not None:
         opened = open_remembered(store, catalogue, reading)
@@ -94,7 +95,7 @@ def tag(
     with open_index(store) as index:
         tagged = tag_products(index, out, settings)
         if html is not None:
-            page = _make_page(index, tagged, store, catalogue, (columns, image_root))
+            page = _make_page(index, tagged, store, catalogue, reading)
             with new_file(html) as file:
                 file.write(page.encode())
     print_warnings(tagged.report.warnings)
@@ -106,14 +107,13 @@ def _make_page(
     tagged: Tagged,
     store: Path,
     catalogue: Path | str | None,
-    reading: tuple[str | None, Path | str | None],
+    reading: CatalogueOptions,
 ) -> str:
     from prodmatch.reports.tags import choose_cases, tags_page
 
     chosen = choose_cases(tagged)
     shown = {case.product_id for each in chosen.values() for case in each}
     near = {name for each in chosen.values() for case in each for name in case.nearest}
-    options = read_options(reading[0], None, reading[1])
-    pictures = find_pictures(store, catalogue, options, shown)
+    pictures = find_pictures(store, catalogue, reading, shown)
     titles = index.searcher.products.titles(shown | near)
     return tags_page(tagged, chosen, pictures, titles)
