@@ -208,11 +208,7 @@ def _judged_queries(
     qrels: Qrels,
     settings: EvaluateSettings,
 ) -> list[Query]:
-    judged = [
-        query
-        for query in queries
-        if any(g >= settings.relevant for g in qrels.get(query.query_id, {}).values())
-    ]
+    judged = [query for query in queries if _has_match(query, qrels, settings.relevant)]
     if not judged:
         raise QueryError(
             f"`qrels`: none of the {len(queries)} queries has a product judged "
@@ -220,6 +216,37 @@ def _judged_queries(
         )
     find_missing(index, {query.query_id: qrels[query.query_id] for query in judged})
     return judged
+
+
+def _has_match(query: Query, qrels: Qrels, relevant: int) -> bool:
+    return any(grade >= relevant for grade in qrels.get(query.query_id, {}).values())
+
+
+def describe_left_out(
+    queries: Sequence[Query], qrels: Qrels, runs: Mapping[str, Run], relevant: int
+) -> list[str]:
+    """Warnings of queries that are not measured, and of those that a run has no hits for."""
+    ids = {query.query_id for query in queries if _has_match(query, qrels, relevant)}
+    others = [query.query_id for query in queries if query.query_id not in ids]
+    unknown = sorted(set(qrels) - {query.query_id for query in queries})
+    found = []
+    if others:
+        found.append(
+            f"{len(others)} of {len(queries)} queries have no product judged {relevant} or higher, "
+            f"such as {others[0]!r}; they are left out"
+        )
+    if unknown:
+        found.append(
+            f"{len(unknown)} queries of the qrels are not among the queries, such as "
+            f"{unknown[0]!r}; they are left out"
+        )
+    for name, run in runs.items():
+        if empty := sorted(ids - set(run)):
+            found.append(
+                f"run {name!r} has no hits for {len(empty)} of {len(ids)} queries, such as "
+                f"{empty[0]!r}; they count as not found"
+            )
+    return found
 
 
 def find_missing(index: ProductIndex, qrels: Qrels) -> list[str]:
@@ -232,8 +259,8 @@ def find_missing(index: ProductIndex, qrels: Qrels) -> list[str]:
     missing = [product for product in named if product not in index]
     if len(missing) == len(named):
         raise QueryError(
-            f"`qrels`: none of the {len(named)} products judged is in the index of {index.store}, "
-            f"such as {named[0]!r}. Compare the product ids."
+            f"none of the {len(named)} products judged is in the index of {index.store}, such as "
+            f"{named[0]!r}. Compare the product ids."
         )
     return missing
 

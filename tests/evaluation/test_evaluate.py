@@ -12,7 +12,7 @@ import pytest
 from small import run
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
+from prodmatch.evaluate import EvaluateSettings, Evaluation, describe_left_out, evaluate_index
 from prodmatch.evaluation.statistics import randomisation_test
 from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
 from prodmatch.reports.html import evaluation_page
@@ -142,7 +142,12 @@ def test_the_command_prints_a_table_and_writes_reports(published: Path, tmp_path
     assert (again.code, "one of ours" in again.err) == (2, True)
     own.rename(tmp_path / "last-night.run")
     arguments += ["--run", tmp_path / "last-night.run", "--format", "json"]
-    figures = run("evaluate", "--store", published, *arguments).last["figures"]
+    (tmp_path / "q.jsonl").write_text(
+        '{"query_id": "a", "text": "blue mug number 1"}\n{"query_id": "b", "text": "mug"}\n'
+    )
+    done = run("evaluate", "--store", published, *arguments)
+    assert "warning: 1 of 2 queries have no product judged 1 or higher, such as 'b'" in done.err
+    figures = done.last["figures"]
     assert isinstance(figures, dict)
     assert figures["last-night"] == figures["hybrid"]
 
@@ -166,6 +171,7 @@ def test_judgements_are_read_from_every_format(tmp_path: Path) -> None:
         ("a 0 p1\n", "line 1 has 3 fields; TREC's form has 4"),
         ("a 0 p1 good\n", "the grade 'good' is no whole number"),
         ("a 0 p1 1\na 0 p1 2\n", "'a' and 'p1' have the grades 1 and 2"),
+        ("a 0 p1 1000001\n", "relevance is 1000001; grades are whole numbers up to 1000000"),
         ("", "has no rows"),
     ],
 )
@@ -175,6 +181,30 @@ def test_judgements_that_cannot_be_used_are_refused(
     (tmp_path / "j.qrels").write_text(content)
     with pytest.raises(QueryError, match=message):
         read_qrels(tmp_path / "j.qrels")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a Q0 p1 1 nan x\n", "line 1: the score 'nan' is no number"),
+        ("a Q0 p1 1 high x\n", "line 1: the score 'high' is no number"),
+        ("a Q0 p1 1 2 x\na Q0 p1 2 1 x\n", "line 2: 'p1' stands twice for 'a'"),
+        ("\n", "has no lines"),
+    ],
+)
+def test_a_run_that_cannot_be_used_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "theirs.run").write_text(content)
+    with pytest.raises(QueryError, match=message):
+        read_run(tmp_path / "theirs.run")
+
+
+def test_what_is_not_measured_is_named() -> None:
+    run = {"words": ["p0001"]}
+    assert describe_left_out(QUERIES, JUDGED, {"theirs": run}, 1) == [
+        "1 of 4 queries have no product judged 1 or higher, such as 'unjudged'; they are left out",
+        "1 queries of the qrels are not among the queries, such as 'elsewhere'; they are left out",
+        "run 'theirs' has no hits for 2 of 3 queries, such as 'colour'; they count as not found",
+    ]
 
 
 def test_judgements_of_another_catalogue_are_refused(published: Path) -> None:

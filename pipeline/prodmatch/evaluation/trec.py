@@ -12,6 +12,7 @@ from prodmatch.storage.atomic import new_file
 Qrels = dict[str, dict[str, int]]  # query_id -> product_id -> grade, 0 for no match
 Run = dict[str, list[str]]  # query_id -> product_ids, best first
 GRADES = ("relevance", "grade", "label")
+MOST_GRADE = 1_000_000  # trec_eval takes far larger ones for others
 TREC_SUFFIXES = (".txt", ".qrels", ".trec", ".run")
 
 
@@ -85,11 +86,11 @@ def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, 
     grade = row[named]
     if grade is None:
         return str(row["query_id"]), str(row["product_id"]), None
-    if isinstance(grade, bool | int) or (isinstance(grade, float) and grade.is_integer()):
+    if isinstance(grade, bool | int | float) and abs(grade) <= MOST_GRADE and grade == int(grade):
         return str(row["query_id"]), str(row["product_id"]), int(grade)
     raise QueryError(
-        f"`qrels` {path}: row {number}: {named} is {grade!r}; grades are whole numbers, "
-        "0 for no match."
+        f"`qrels` {path}: row {number}: {named} is {grade!r}; grades are whole numbers up to "
+        f"{MOST_GRADE}, 0 for no match."
     )
 
 
@@ -112,18 +113,34 @@ def read_run(path: Path) -> Run:
     """A run in TREC's form: `query_id Q0 product_id rank score name`, ordered by score.
 
     Raises:
-        QueryError: a line has other fields than these six, or a score is no number.
+        QueryError: a line has other fields than these six, a score is no number, a product stands
+            twice for a query, or there is no line.
     """
-    scored: dict[str, list[tuple[float, str]]] = {}
+    scores: dict[str, dict[str, float]] = {}
     for number, fields in _read_fields(path, "`runs`", 6):
-        try:
-            score = float(fields[4])
-        except ValueError as error:
+        query, _, product, _, score, _ = fields
+        found = scores.setdefault(query, {})
+        if product in found:
             raise QueryError(
-                f"`runs` {path}: line {number}: the score {fields[4]!r} is no number."
-            ) from error
-        scored.setdefault(fields[0], []).append((-score, fields[2]))
-    return {query: [product for _, product in sorted(rows)] for query, rows in scored.items()}
+                f"`runs` {path}: line {number}: {product!r} stands twice for {query!r}. Keep one."
+            )
+        found[product] = _read_score(score, f"`runs` {path}: line {number}")
+    if not scores:
+        raise QueryError(f"`runs` {path}: has no lines.")
+    return {
+        query: sorted(found, key=lambda product: (-found[product], product))
+        for query, found in scores.items()
+    }
+
+
+def _read_score(text: str, place: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if math.isnan(score):
+        raise QueryError(f"{place}: the score {text!r} is no number.")
+    return score
 
 
 def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]]) -> None:

@@ -98,13 +98,19 @@ def evaluate(
             raise click.UsageError("--histories: goes with --events and --half-life alone.")
         _evaluate_histories(store, histories, read_log_settings(events, half_life), form)
         return
-    from prodmatch.evaluate import EvaluateSettings, evaluate_index, search_run
+    from prodmatch.evaluate import (
+        EvaluateSettings,
+        describe_left_out,
+        evaluate_index,
+        search_run,
+    )
 
     settings = EvaluateSettings(
         relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where
     )
     chosen, grades = _read_judged(queries, qrels, clicks)
     systems = {path.stem: read_run(path) for path in runs}
+    left_out = describe_left_out(chosen, grades, systems, relevant)
     if against is not None:
         from prodmatch_cli.inputs.other_index import open_other
 
@@ -114,6 +120,7 @@ def evaluate(
     index = open_index(store)
     _warn_of_missing(index, grades)
     found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
+    print_warnings(left_out)
     if out is not None:
         _write_reports(out, found, f"{(queries or clicks or store).name} on {store}", index)
         if clicks is not None:
