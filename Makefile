@@ -137,7 +137,7 @@ scorer: $(READY) ## train the shipped scorer of pairs on DATA, as build/scorer/s
 terms: $(READY) ## count in DATA which words of a long query tell little
 	@[ -d $(DATA)/catalogue ] || { echo "$(DATA)/catalogue is not there; set DATA"; exit 1; }
 	$(BIN)/python recipes/compact/low_information_terms.py --data $(DATA) \
-		--out pipeline/prodmatch/lexical/low_information_terms.json
+		--out pipeline/prodmatch/lexical/word_lists/low_information_terms.json
 
 sbom: ## write the bill of materials of constraints.txt to build/sbom.json
 	@mkdir -p build

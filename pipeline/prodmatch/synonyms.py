@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.lexical.known_words import level_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Synonyms
 from prodmatch.lexical.terms import STOP_WORDS, split_tokens
+from prodmatch.lexical.word_lists.known_words import level_of
 from prodmatch.products.product_db import Products
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.generations import Generation

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import wordfreq
 
-from prodmatch.lexical.known_words import pack_words
+from prodmatch.lexical.word_lists.known_words import pack_words
 from prodmatch.storage.atomic import new_file
 
 MIN_LETTERS = 4  # shorter words are never corrected

@@ -3,7 +3,8 @@
 A long query is often a description: "elevate", "perfect", "while". Few titles hold such a word, so
 BM25 takes it for rare and informative. Here its share of the words of descriptions is compared
 with its share of the words of titles: of the titles of the same products, or of several shops on
-average, whichever is larger. Words below 1 go to `prodmatch/lexical/low_information_terms.json`.
+average, whichever is larger. Words below 1 go to
+`prodmatch/lexical/word_lists/low_information_terms.json`.
 """
 
 import argparse

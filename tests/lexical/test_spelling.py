@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from small import run
 from tiny import night, save_query_encoders
 
-from prodmatch.lexical.known_words import level_of, pack_words
 from prodmatch.lexical.spelling import Correction, correct_spelling
+from prodmatch.lexical.word_lists.known_words import level_of, pack_words
 from prodmatch.model.description import Model
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index

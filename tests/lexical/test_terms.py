@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import FIRST_TERMS
 from prodmatch.lexical.edits import within_edits
-from prodmatch.lexical.low_information import low_information_weights
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import query_terms, split_terms
+from prodmatch.lexical.word_lists.low_information import low_information_weights
 from prodmatch.products.filters import connect
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.embedding.last_vectors import LastVectors
-from prodmatch.embedding.nights.night_columns import Night
+from prodmatch.embedding.nights.columns.night_columns import Night
 from prodmatch.errors import DamagedError
 from prodmatch.scanning.scan import Scan
 from prodmatch.storage.arrow import as_mask, find_rows

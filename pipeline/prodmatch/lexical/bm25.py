@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.lexical.low_information import low_information_weights
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import (
@@ -31,6 +30,7 @@ from prodmatch.lexical.terms import (
     names_one,
     query_terms,
 )
+from prodmatch.lexical.word_lists.low_information import low_information_weights
 
 K1, B = 1.2, 0.75  # of BM25, the usual ones
 MAX_TERMS = 64  # of a query

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from prodmatch.lexical.edits import edit_cost, within_edits
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.known_words import level_of
 from prodmatch.lexical.terms import STOP_WORDS, is_code, is_spelled, split_terms
+from prodmatch.lexical.word_lists.known_words import level_of
 
 MAX_WORDS = 64  # of a query that are looked at
 LONG_LETTERS = 8  # a word from here on may have two mistakes

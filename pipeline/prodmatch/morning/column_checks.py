@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.nights.number_changes import FAR, POWER_ERROR, Mask, Numbers
+from prodmatch.embedding.nights.columns.number_changes import FAR, POWER_ERROR, Mask, Numbers
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess, thinned
 from prodmatch.morning.snapshot import Rows, Snapshot

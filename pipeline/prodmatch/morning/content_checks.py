@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
-from prodmatch.embedding.nights.number_changes import Mask, Numbers
+from prodmatch.embedding.nights.columns.number_changes import Mask, Numbers
 from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of, thinned

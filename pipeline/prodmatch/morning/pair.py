@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.nights.number_changes import Mask, Numbers
+from prodmatch.embedding.nights.columns.number_changes import Mask, Numbers
 from prodmatch.morning.snapshot import Rows, Snapshot, blocks
 from prodmatch.storage.arrow import as_codes, as_mask, as_rows, find_rows
 

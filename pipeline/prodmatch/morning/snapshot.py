@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.embedding.nights.night_columns import ContentKeys, Night, published_night
+from prodmatch.embedding.nights.columns.night_columns import ContentKeys, Night, published_night
 from prodmatch.errors import DamagedError
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.features import KEY, content_key

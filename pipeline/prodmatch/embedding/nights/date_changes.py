@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.embedding.nights.columns.number_changes import FEWEST, Mask
 from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair
-from prodmatch.embedding.nights.number_changes import FEWEST, Mask
 
 Dates = npt.NDArray[np.int64]  # (n, 3): the numbers as they are written; -1 where there is no date
 WRITTEN = re.compile(r"(\d{1,4})[-./](\d{1,2})[-./](\d{1,4})(?:[T ].*)?")

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prodmatch.catalogue.naming import NAMED, name_some
-from prodmatch.embedding.nights.night_columns import Night
-from prodmatch.embedding.nights.number_changes import Mask
+from prodmatch.embedding.nights.columns.night_columns import Night
+from prodmatch.embedding.nights.columns.number_changes import Mask
 from prodmatch.storage.arrow import as_mask, find_rows
 
 Rows = npt.NDArray[np.int64]

@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.naming import name_some
 from prodmatch.columns.amounts import is_price
 from prodmatch.columns.missing import is_title_name
-from prodmatch.embedding.nights.amount_columns import AmountColumn
+from prodmatch.embedding.nights.columns.amount_columns import AmountColumn
+from prodmatch.embedding.nights.columns.night_columns import Night
+from prodmatch.embedding.nights.columns.number_changes import (
+    FEWEST,
+    Mask,
+    compare_numbers,
+    find_truncated,
+)
 from prodmatch.embedding.nights.copies import find_copies
 from prodmatch.embedding.nights.date_changes import find_date_changes
 from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair, names_of
@@ -23,8 +30,6 @@ from prodmatch.embedding.nights.moved_values import (
     moved_contents,
     new_duplicates,
 )
-from prodmatch.embedding.nights.night_columns import Night
-from prodmatch.embedding.nights.number_changes import FEWEST, Mask, compare_numbers, find_truncated
 from prodmatch.embedding.nights.text_changes import find_text_changes
 from prodmatch.embedding.nights.value_changes import (
     find_recoded,

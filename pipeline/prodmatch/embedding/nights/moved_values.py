@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.nights.number_changes import (
+from prodmatch.embedding.nights.columns.number_changes import (
     FEWEST,
     FEWEST_DISTINCT,
     NumberChange,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
 from prodmatch.embedding.fuse import FuseResult
-from prodmatch.embedding.nights.night_columns import (
+from prodmatch.embedding.nights.columns.night_columns import (
     Night,
     metadata_types,
     null_unless,

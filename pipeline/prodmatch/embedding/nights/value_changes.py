@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.embedding.nights.night_columns import CommonValue
-from prodmatch.embedding.nights.number_changes import FEWEST, Mask
+from prodmatch.embedding.nights.columns.night_columns import CommonValue
+from prodmatch.embedding.nights.columns.number_changes import FEWEST, Mask
 from prodmatch.storage.arrow import as_mask
 
 NEARLY_ALL = 0.9  # of the values are one: the column has one value

@@ -1,0 +1,1 @@
+"""What is kept of a night's columns, by kind, to compare the next night with."""
