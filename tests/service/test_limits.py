@@ -14,6 +14,7 @@ from serving import Service, serving
 
 from prodmatch.service import guard, server, workers
 from prodmatch.service.app import ServiceSettings
+from prodmatch.service.guard import MOST_TEXT, _header_bytes
 
 SEARCH = b"GET /search?q=red+shirt&top=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -159,7 +160,7 @@ def test_clients_that_go_away_cost_nobody_else_an_answer(service: Service) -> No
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET / HTTP/9\r\n\r\n",
         b"GET /\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (server.MOST_HEADER_BYTES + 1000),
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (MOST_TEXT + 1000),
         b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     ],
@@ -170,6 +171,34 @@ def test_bytes_that_are_no_request_are_refused(service: Service, sent: bytes) ->
         reply = read_all(connection)
     assert status_of(reply) == 400
     assert b'"error"' in reply
+
+
+@pytest.mark.parametrize("extra", [{"q": "a" * 70_000}, {"q": "red", "X": "a" * 70_000}])
+def test_a_long_address_or_header_is_refused_though_it_comes_at_once(
+    service: Service, extra: dict[str, str]
+) -> None:
+    headers = f"X: {extra.get('X', '')}\r\n"
+    with connect(service) as connection:
+        connection.sendall(
+            f"GET /search?q={extra['q']} HTTP/1.1\r\nHost: a\r\n{headers}"
+            "Connection: close\r\n\r\n".encode()
+        )
+        reply = read_all(connection)
+    assert status_of(reply) in (400, 431)  # 400 where it came in pieces
+    assert b'"error"' in reply
+
+
+def test_the_guard_counts_address_and_headers() -> None:
+    scope = {"headers": [(b"host", b"a")], "path": "/search", "query_string": b"q=red"}
+    assert _header_bytes(scope) == len("hosta/searchq=red")
+
+
+def test_a_long_text_in_a_body_is_refused(service: Service) -> None:
+    content = {"q": "red " * (MOST_TEXT // 4)}
+    assert service.post_json("/search", content).status == 200
+    content["q"] += "x"
+    reply = service.post_json("/search", content)
+    assert (reply.status, reply.json) == (413, {"error": "`q`: is longer than 64 KiB."})
 
 
 def test_requests_that_waited_too_long_are_not_begun(

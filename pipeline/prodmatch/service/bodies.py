@@ -13,7 +13,7 @@ from starlette.formparsers import FormParser, MultiPartParser
 from starlette.requests import Request
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES
-from prodmatch.service.guard import MOST_BODY, PICTURE
+from prodmatch.service.guard import MOST_BODY, MOST_TEXT, PICTURE
 
 MOST_FIELDS = 100
 
@@ -59,7 +59,7 @@ async def read_request(request: Request, repeated: frozenset[str] = frozenset())
 
     Raises:
         HTTPException: 400, it cannot be read, or a parameter is given twice; 413, the picture
-            is too large; 415, the body is neither a form nor JSON.
+            or a text is too large; 415, the body is neither a form nor JSON.
     """
     pairs: list[tuple[str, object]] = list(request.query_params.multi_items())
     if request.method == "POST":
@@ -68,6 +68,9 @@ async def read_request(request: Request, repeated: frozenset[str] = frozenset())
     if len(pictures) > 1:
         raise HTTPException(400, "`image`: give one picture.")
     rest = [(name, value) for name, value in pairs if name != "image"]
+    for name, value in rest:
+        if not isinstance(value, bytes) and len(str(value).encode(errors="replace")) > MOST_TEXT:
+            raise HTTPException(413, f"`{name[:80]}`: is longer than {MOST_TEXT >> 10} KiB.")
     return Given(_join(rest, repeated), read_picture(pictures[0]) if pictures else None)
 
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.service.metrics import Metrics
 
 MOST_BODY = 2 * MOST_BYTES  # a picture in JSON is a third longer; parameters are small
+MOST_TEXT = 64 << 10  # bytes of address and headers, and of a parameter in a body
 PICTURE = f"{MOST_BYTES >> 20} MiB"
 MOST_DISCARDED = 64 << 20  # of a body that is too large, so that its client reads the refusal
 BODY_SECONDS = 30.0  # for a whole body
@@ -26,6 +28,10 @@ HEADERS = (
         b"default-src 'none'; img-src 'self' data:; style-src 'self'; form-action 'self'; "
         b"base-uri 'none'; frame-ancestors 'none'",
     ),
+)
+
+TOO_LONG = JSONResponse(
+    {"error": f"address and headers are larger than {MOST_TEXT >> 10} KiB."}, 431
 )
 
 logger = logging.getLogger(__name__)
@@ -68,8 +74,9 @@ class Guard:
                 _log(scope, sent.status, seconds)
 
     async def _answer(self, scope: Scope, body: "_Body", sent: "_Sent") -> None:
+        answer = self._app if _header_bytes(scope) <= MOST_TEXT else TOO_LONG
         try:
-            await self._app(scope, body.receive, sent.send)
+            await answer(scope, body.receive, sent.send)
         except TimeoutError:  # the client does not read; the server closes what is left open
             logger.debug("a client left its answer unread")
         except Exception as error:  # noqa: BLE001  # a bug: without the query in the log
@@ -136,6 +143,12 @@ class _Body:
         unbounded = not 0 < self._announced <= MOST_DISCARDED
         text = f"the body is larger than {MOST_BODY >> 20} MiB; a picture may have {PICTURE}."
         return HTTPException(413, text, {"Connection": "close"} if unbounded else None)
+
+
+def _header_bytes(scope: Scope) -> int:
+    """The size of a request without its body, of which the server limits only what waits."""
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope["path"]) + len(scope["query_string"])
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

@@ -63,7 +63,7 @@ ERRORS = {
     400: "Something of the request cannot be used; `error` says what.",
     404: "There is no such product, picture or route.",
     408: "The request came too slowly.",
-    413: "The picture or the body is too large.",
+    413: "The picture, a text or the body is too large.",
     415: "The body is neither a form nor JSON.",
     422: "The picture cannot be decoded.",
     503: "Nothing is published yet, or too many requests at once.",

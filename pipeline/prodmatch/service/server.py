@@ -14,11 +14,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from prodmatch.errors import StoreError
+from prodmatch.service.guard import MOST_TEXT
 
 HEADER_SECONDS = 10.0  # for the first byte of a request, and from it to the end of its header
 KEEP_ALIVE_SECONDS = 5  # between two requests
 MOST_CONNECTIONS = 2000
-MOST_HEADER_BYTES = 64 << 10
 STOP_SECONDS = 7  # for requests under way, after a signal
 BACKLOG = 2048  # connections that the system holds until they are taken
 
@@ -106,7 +106,7 @@ class Server(uvicorn.Server):
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
-            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+            h11_max_incomplete_event_size=MOST_TEXT,
             backlog=BACKLOG,
         )
         super().__init__(config)
