@@ -64,6 +64,11 @@ def test_programs_that_order_equal_scores_their_own_way_read_our_order(tmp_path:
     assert read_run(tmp_path / "ours.run")["q"] == [product for product, _ in found]
 
 
+def test_spaces_in_ids_do_not_break_the_lines_of_a_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "a.run", [("red shirt", [("A 1\r\n\tB", 0.5), ("B", 0.25)])])
+    assert read_run(tmp_path / "a.run") == {"red%20shirt": ["A%201%0D%0A%09B", "B"]}
+
+
 def test_other_runs_stand_beside_ours(evaluated: tuple[Evaluation, Path]) -> None:
     figures = evaluated[0].figures["other"]
     assert figures["RR"].value == pytest.approx(1 / 3)

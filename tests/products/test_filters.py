@@ -130,5 +130,4 @@ def test_words_within_a_filter_find_what_brute_force_finds(opened: Searcher, sha
     expected = expected[: int((scores > 0).sum())][:10]
     options = SearchOptions(f"bucket < {limit}", top=10, weights={"lexical": 1.0})
     found = ask(opened, EncodedQuery("red lamp", unit(1), unit(2)), options)
-    assert [hit.product_id for hit in found][: len(expected)] == expected
-    assert len(found) == min(10, len(within))
+    assert [hit.product_id for hit in found] == expected

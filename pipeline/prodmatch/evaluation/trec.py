@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
@@ -147,7 +148,8 @@ def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]
     """Writes rankings in TREC's form, complete or not at all.
 
     Programs that read it go by the scores, and order equal ones in their own ways: a score that
-    is no less than the one before it is written as the least step below.
+    is no less than the one before it is written as the least step below. The fields are apart by
+    spaces, so those in an id are written as in addresses, `%20`.
 
     Args:
         path: the file to make; its stem is the name of the run.
@@ -158,8 +160,12 @@ def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]
             least = math.inf
             for rank, (product_id, score) in enumerate(ranked, start=1):
                 least = min(round(score, 6), least - 1e-6)
-                line = f"{query_id} Q0 {product_id} {rank} {least:.6f} {path.stem}\n"
-                file.write(line.encode())
+                ids = f"{_without_spaces(query_id)} Q0 {_without_spaces(product_id)}"
+                file.write(f"{ids} {rank} {least:.6f} {path.stem}\n".encode())
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(quote(sign) if sign.isspace() else sign for sign in text)
 
 
 def _read_fields(path: Path, name: str, count: int) -> list[tuple[int, list[str]]]:

@@ -134,7 +134,6 @@ def find_mistake(condition: str, columns: Mapping[str, Column]) -> str | None:
         after = tokens[index + 1] if index + 1 < len(tokens) else None
         mistake = (
             _unknown_name(token, before, columns)
-            or _lone_text(token, before, after, columns)
             or _quoted_column(token, before, after, columns)
             or _wrong_operator(tokens, index)
         )
@@ -322,22 +321,6 @@ def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Colu
         return IN_BRACKETS
     hint = _nearest_columns(token.value, columns)
     return f"there is no column {token.value!r}" + (f"; there is {hint}" if hint else "")
-
-
-def _lone_text(
-    token: Token, before: Token | None, after: Token | None, columns: Mapping[str, Column]
-) -> str | None:
-    """A text that is a condition by itself, as in `colour = 'red' OR 'blue'`: never true."""
-    starts = before is None or before.value in ("or", "not")
-    ends = after is None or after.value in ("and", "or", ")")
-    if not starts or not ends:
-        return None
-    if token.kind == "text":
-        return f"{token.shown} stands alone; repeat the column: colour = {token.shown}"
-    column = columns.get(token.value.lower()) if token.kind == "column" else None
-    if column is not None and column.kind == "text":
-        return f"{token.shown} stands alone; compare it: {token.shown} = {column.sample!r}"
-    return None
 
 
 def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError
-from prodmatch.products.casts import columns_as_numbers, explain_amount
 from prodmatch.products.column_storage import quote_name
 from prodmatch.products.conditions import (
     Column,
@@ -18,6 +17,12 @@ from prodmatch.products.conditions import (
     nearest_values,
 )
 from prodmatch.products.exact_numbers import InexactError, exact_condition
+from prodmatch.products.operands import (
+    columns_as_numbers,
+    explain_amount,
+    explain_lone,
+    find_lone,
+)
 from prodmatch.products.ordering import (
     NumberComparison,
     WrongDateError,
@@ -54,15 +59,7 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
     columns: dict[str, Column] = {}
     try:
         columns = read_columns(connection)
-        mistake = find_mistake(condition, columns) or find_wrong_order(condition, columns)
-        if mistake is not None:
-            raise QueryError(_message(condition, mistake, columns))
-        for column in columns_as_numbers(condition, columns):
-            if (value := _find_amount(connection, column)) is not None:
-                raise QueryError(_message(condition, explain_amount(column, value), columns))
-        for compared in find_number_texts(condition, columns):
-            if (value := _find_other_length(connection, compared)) is not None:
-                raise QueryError(_message(condition, explain_letters(compared, value), columns))
+        _check(condition, columns, connection)
         exact = exact_condition(connection, write_dates(condition, columns), columns)
         connection.set_authorizer(_AllowReading())
         rows = connection.execute(f"SELECT row FROM products WHERE (\n{exact}\n) ORDER BY row")
@@ -78,6 +75,22 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         raise QueryError(_message(condition, reason, columns)) from error
     finally:
         connection.close()
+
+
+def _check(condition: str, columns: Mapping[str, Column], connection: sqlite3.Connection) -> None:
+    """Raise where SQLite would take a condition for another one than is meant."""
+    mistake = find_mistake(condition, columns) or find_wrong_order(condition, columns)
+    if mistake is not None:
+        raise QueryError(_message(condition, mistake, columns))
+    for token in find_lone(condition, columns):
+        if token.kind == "text" or not _is_flag(connection, columns[token.value.lower()]):
+            raise QueryError(_message(condition, explain_lone(token, columns), columns))
+    for column in columns_as_numbers(condition, columns):
+        if (value := _find_amount(connection, column)) is not None:
+            raise QueryError(_message(condition, explain_amount(column, value), columns))
+    for compared in find_number_texts(condition, columns):
+        if (value := _find_other_length(connection, compared)) is not None:
+            raise QueryError(_message(condition, explain_letters(compared, value), columns))
 
 
 def suggest_values(path: Path, condition: str) -> list[str]:
@@ -97,6 +110,13 @@ def suggest_values(path: Path, condition: str) -> list[str]:
         return hints
     finally:
         connection.close()
+
+
+def _is_flag(connection: sqlite3.Connection, column: Column) -> bool:
+    """Whether a column is a condition by itself: it has no values but 0 and 1."""
+    name = quote_name(column.name)
+    found = connection.execute(f"SELECT 1 FROM products WHERE {name} NOT IN (0, 1) LIMIT 1")
+    return column.kind != "text" and found.fetchone() is None
 
 
 def _find_amount(connection: sqlite3.Connection, column: Column) -> str | None:

@@ -1,0 +1,77 @@
+"""Operands that SQLite takes for others without a word: texts as numbers, values as conditions."""
+
+from collections.abc import Mapping, Sequence
+
+from prodmatch.products.conditions import Column, Token, quote_plain, split_condition
+
+CALCULATES = frozenset(["+", "-", "*", "/", "%"])
+TEXTS = frozenset(["text", "char", "varchar", "nvarchar", "blob"])  # no numbers to cast to
+
+
+def columns_as_numbers(condition: str, columns: Mapping[str, Column]) -> list[Column]:
+    """The columns of text that a condition takes for numbers: CAST(price AS REAL), price + 0."""
+    tokens = split_condition(condition, columns)
+    values = ["", "", *(token.value for token in tokens), "", ""]
+    kinds = ["", "", *(token.kind for token in tokens), "", ""]
+    found = []
+    for at, token in enumerate(tokens, start=2):
+        if token.kind != "column" or columns[token.value.lower()].kind != "text":
+            continue
+        is_cast = (
+            values[at - 2] == "cast" and values[at + 1] == "as" and values[at + 2] not in TEXTS
+        )
+        is_rounded = values[at - 2] in ("abs", "round", "max", "min") and values[at - 1] == "("
+        calculates = (values[at + 1] in CALCULATES and kinds[at + 2] == "number") or (
+            values[at - 1] in CALCULATES and kinds[at - 2] == "number"
+        )
+        if is_cast or is_rounded or calculates:
+            found.append(columns[token.value.lower()])
+    return found
+
+
+def explain_amount(column: Column, value: str) -> str:
+    """Why a column of text is not to be taken for numbers, by a value that SQLite reads in part."""
+    return (
+        f"{column.name} is text ({value!r}), of which a number is read only up to the first sign "
+        f"that is no digit; convert the column, or write "
+        f"CAST(REPLACE({quote_plain(column.name)}, ',', '') AS REAL) for it"
+    )
+
+
+def find_lone(condition: str, columns: Mapping[str, Column]) -> list[Token]:
+    """The texts and columns that are conditions by themselves.
+
+    'blue' in `colour = 'red' OR 'blue'` is never true, `price` true of any that is not 0.
+    """
+    tokens = split_condition(condition, columns)
+    words = [token.value if token.kind in ("word", "sign") else "" for token in tokens]
+    return [
+        token
+        for at, token in enumerate(tokens)
+        if token.kind in ("text", "column") and _is_lone(words, at)
+    ]
+
+
+def _is_lone(words: Sequence[str], at: int) -> bool:
+    """Whether nothing is done with the operand at a place, which may stand in brackets."""
+    padded = ["", "", "", *words, ""]
+    left, right = at + 2, at + 4
+    while padded[left] == "(" and padded[right] == ")":
+        left, right = left - 1, right + 1
+    starts = (
+        left < 3
+        or padded[left] == "or"
+        or (padded[left] == "not" and padded[left - 1] != "is")
+        or (padded[left] == "and" and "between" not in padded[left - 3 : left])
+        or (padded[left] == "(" and padded[left - 1] in ("", "and", "or", "not", "("))
+    )
+    return starts and (right >= len(padded) - 1 or padded[right] in ("and", "or", ")"))
+
+
+def explain_lone(token: Token, columns: Mapping[str, Column]) -> str:
+    """What to write instead of a text or a column that is a condition by itself."""
+    if token.kind == "text":
+        return f"{token.shown} stands alone; repeat the column: colour = {token.shown}"
+    column = columns[token.value.lower()]
+    compared = f"= {column.sample!r}" if column.kind == "text" else "> 0"
+    return f"{token.shown} stands alone; compare it: {token.shown} {compared}"
