@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -93,6 +94,7 @@ def compare_generations(
     logger.info("reading generations %d and %d", *(each.number for each in generations))
     pair = pair_snapshots(*map(read_snapshot, generations))
     findings, nights, warnings = _find(pair, store, settings or DriftSettings())
+    warnings += _unpublished(store, generations[1]) if tonight is None else []
     chosen = take_queries(pair) if queries is None else queries
     moved = _compare_queries(pair, generations, chosen)
     gate = compare_nights(pair.last.night, pair.tonight.night, GateLimits())
@@ -218,6 +220,21 @@ def _history(store: Path, last: Snapshot, most: int) -> tuple[list[Counts], list
         found.append(count_signals(pair_snapshots(older, newer)))
         newer = older
     return found, warnings
+
+
+def _unpublished(store: Path, newest: Generation) -> list[str]:
+    """What to warn of where a later run listed its rejects, and published nothing."""
+    kept = [each for each in survey_generations(store) if isinstance(each, Generation)]
+    names = {str(each.manifest["embeddings"]) for each in kept}
+    lists = [path for path in store.glob("rejects/*.parquet") if path.stem not in names]
+    last = max((path.stat().st_mtime for path in lists), default=0.0)
+    when = f"{datetime.fromtimestamp(last, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if when <= newest.published:
+        return []
+    return [
+        f"a run at {when} published nothing, such as a night that was refused: what is compared is "
+        f"generation {newest.number}, of {newest.published}"
+    ]
 
 
 def _compare_queries(

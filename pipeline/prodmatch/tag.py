@@ -183,7 +183,7 @@ def _unknown(decided: Mapping[str, Mapping[str, str]], product_ids: pa.Array) ->
     unknown = [product_id for product_id, there in zip(ids, known, strict=True) if not there]
     if not unknown:
         return []
-    return [f"labels: {len(unknown)} products are not in the index, such as {unknown[0]}."]
+    return [f"labels: {len(unknown)} products are not in the index, such as {unknown[0]!r}."]
 
 
 def _wanted(

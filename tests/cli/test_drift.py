@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,18 @@ def test_what_was_there_and_is_rejected_now_is_an_alarm(shell: Shell, tiny: Mode
     assert report["removed"] == 9
     (alarm,) = (each for each in report["alarms"] if each["name"] == "rejected")
     assert "9 products are rejected now" in alarm["text"]
+
+
+def test_a_refused_night_is_named(shell: Shell, tiny: Model) -> None:
+    publish(shell.store, tiny, products(COUNT))
+    publish(shell.store, tiny, harmed(products(COUNT), 1, in_cents))
+    assert "published nothing" not in shell("drift").err
+    tomorrow = time.time() + 86400
+    refused = shell.store / "rejects" / f"{'0' * 32}.parquet"
+    shutil.copy(next(shell.store.glob("rejects/*.parquet")), refused)
+    os.utime(refused, (tomorrow, tomorrow))
+    assert "published nothing, such as a night that was refused" in shell("drift").err
+    assert "published nothing" not in shell("drift", "--generation", "2").err
 
 
 def test_of_different_models_rows_are_compared_and_that_is_said(

@@ -95,7 +95,7 @@ def test_what_the_texts_leave_open_is_not_the_same(tiny: Model, tmp_path: Path) 
     pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
     (found,) = [p for p in pairs if {p["left"], p["right"]} == {"p004", "z004"}]
     assert (found["relation"], found["probability"]) == ("different", 0.5)
-    assert report.measured_on.startswith("planted duplicates; of 71 pairs of real listings")
+    assert report.measured_on.startswith("planted duplicates; of 53 pairs of real listings")
 
 
 def test_variants_are_named(shop: Path, tmp_path: Path) -> None:
@@ -299,6 +299,17 @@ def test_equal_listings_of_far_prices_are_not_the_same(tiny: Model, tmp_path: Pa
     pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
     same = {(pair["left"], pair["right"]) for pair in pairs if pair["relation"] == "same"}
     assert same == {("p000", "p001")}
+
+
+def test_equal_listings_without_a_picture_are_scored(tiny: Model, tmp_path: Path) -> None:
+    twins = [row("p", 0, product_id=name, image=None, title="red chair") for name in ("a", "b")]
+    store = publish(tmp_path / "shop", tiny, [*twins, *(row("z", n) for n in range(6))])
+    report = run(store, tmp_path / "out")
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    (pair,) = (pair for pair in pairs if (pair["left"], pair["right"]) == ("a", "b"))
+    assert pair["relation"] == "different"
+    assert pair["probability"] < report.threshold
+    assert report.groups == 0
 
 
 def test_an_out_that_cannot_be_written_is_refused_at_once(shop: Path, tmp_path: Path) -> None:

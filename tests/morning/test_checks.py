@@ -5,8 +5,11 @@ import pytest
 from snapshots import COUNT, DIM, Change, Columns, columns, night, snapshot
 
 from prodmatch.drift import find_signals
+from prodmatch.morning.alarms import Findings
 from prodmatch.morning.categories import find_shifts
+from prodmatch.morning.column_checks import FEWEST_FALLS
 from prodmatch.morning.pair import Pair, pair_snapshots
+from prodmatch.morning.thresholds import Limit
 from prodmatch.storage.vectors import Vectors, normalise
 
 ROWS = [3, 50, 100, 102, 200, 260]
@@ -202,6 +205,11 @@ def test_values_that_changed_places_are_one_signal_that_has_both_columns() -> No
     assert names_of(pair) == ["swapped"]
     (signal,) = (each for each in find_signals(pair) if each.name == "swapped")
     assert signal.text.endswith("('colour' and 'type')")
+    limits = {each.name: Limit(0.0, 0) for each in find_signals(pair)}
+    row = Findings(pair, [signal], limits, []).rows()[0]
+    colour, kind = (pair.last.products[name][ROWS[0]].as_py() for name in ("colour", "type"))
+    assert row.before == f"colour: {colour}; type: {kind}"
+    assert row.after == f"colour: {kind}; type: {colour}"
 
 
 def test_a_category_under_other_ids_has_not_vanished() -> None:
@@ -228,6 +236,21 @@ def test_a_stock_that_falls_to_0_from_much_is_told_from_what_sold_out() -> None:
     text, image = night(lambda values, text, image: None).last.vectors.parts(np.arange(COUNT))
     pair = pair_snapshots(snapshot(last, text, image), snapshot(tonight, text, image, 2))
     assert rows_of(pair, "zeroed:stock") == [f"p{row:03d}" for row in full]
+
+
+def test_a_stock_of_0_is_told_by_what_others_fell_by() -> None:
+    last, tonight = columns(), columns()
+    for each in (last, tonight):
+        many_stocks(each)
+    falls = [row for row in range(COUNT) if row % 30 >= 20]  # of 21 to 30, by 1
+    assert len(falls) >= FEWEST_FALLS
+    for row in falls:
+        tonight["stock"][row] -= 1
+    for row in (0, 1, 2):  # of 1, 2 and 3
+        tonight["stock"][row] = 0
+    text, image = night(lambda values, text, image: None).last.vectors.parts(np.arange(COUNT))
+    pair = pair_snapshots(snapshot(last, text, image), snapshot(tonight, text, image, 2))
+    assert rows_of(pair, "zeroed:stock") == ["p001", "p002"]
 
 
 def test_a_rating_of_few_steps_may_fall_to_0() -> None:

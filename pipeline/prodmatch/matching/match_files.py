@@ -63,7 +63,8 @@ def write_pairs(path: Path, matcher: Matcher, scored: ScoredPairs, threshold: fl
                 counts[str(row["relation"])] += 1
             writer.write_table(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA))
         equal = list(describer.equal_rows(scored, threshold))
-        counts["same"] += len(equal)
+        for row in equal:
+            counts[str(row["relation"])] += 1
         writer.write_table(pa.Table.from_pylist(equal, schema=PAIR_SCHEMA))
     return Counts(**counts)
 
@@ -149,20 +150,22 @@ class _Describer:
         """Pairs of listings that are equal to another one."""
         matcher = self._matcher
         left, right = matcher.left.listings.product_ids, matcher.right.listings.product_ids
-        equal = matcher.equal_rows(matcher.left)
         if matcher.is_one:
-            for first, rows in equal.items():
+            for first, rows in matcher.equal_rows(matcher.left, LEAST_PROBABILITY).items():
                 for row, probability in rows:
-                    yield _certain(left[first], left[row], probability)
+                    relation = "same" if probability >= threshold else "different"
+                    yield _plain_row(left[first], left[row], relation, probability)
             return
-        others = matcher.equal_rows(matcher.right)
+        equal, others = (
+            matcher.equal_rows(side, threshold) for side in (matcher.left, matcher.right)
+        )
         for position in np.flatnonzero(scored.probability >= threshold).tolist():
             row, other = int(scored.pairs.rows[position]), int(scored.pairs.others[position])
             probability = float(scored.probability[position])
             for each, _ in equal.get(row, ()):
-                yield _certain(left[each], right[other], probability)
+                yield _plain_row(left[each], right[other], "same", probability)
             for each, _ in others.get(other, ()):
-                yield _certain(left[row], right[each], probability)
+                yield _plain_row(left[row], right[each], "same", probability)
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,8 @@ def _read(products: Products, rows: np.ndarray) -> dict[int, _Product]:
     return found
 
 
-def _certain(left: str, right: str, probability: float) -> dict[str, object]:
-    return {"left": left, "right": right, "relation": "same", "probability": probability}
+def _plain_row(left: str, right: str, relation: str, probability: float) -> dict[str, object]:
+    return {"left": left, "right": right, "relation": relation, "probability": probability}
 
 
 def _join(differences: Sequence[Difference]) -> str | None:

@@ -9,7 +9,13 @@ import numpy as np
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.matching.candidate_pairs import Candidates, PairFinder, join_pairs, order_pairs
+from prodmatch.matching.candidate_pairs import (
+    NO_ROWS,
+    Candidates,
+    PairFinder,
+    join_pairs,
+    order_pairs,
+)
 from prodmatch.matching.competition import Competition
 from prodmatch.matching.duplicate_groups import (
     find_components,
@@ -150,24 +156,28 @@ class Matcher:
             values[wanted] = new
         return replace(known, scored=scored.scored, pictures=scored.pictures)
 
-    def score_equal(self, scorer: PairScorer, threshold: float) -> None:
-        """Finds which of the listings that look equal are one product.
+    def score_equal(self, scorer: PairScorer) -> None:
+        """Finds how likely the listings that look equal are one product.
 
-        They are where all but the id is equal, or where a pair of the first of them and one that
-        differs in what is not compared elsewhere, such as the price, reaches the threshold.
+        They are where all but the id is equal, a picture included. Other ones are scored against
+        the first of them, once for all that are equal to each other.
         """
         for side in self._sides:
-            first = side.first_equal
-            later = np.flatnonzero((side.keys != side.keys[first]).any(axis=1))
-            _, chosen, kind = np.unique(
-                side.keys[later], axis=0, return_index=True, return_inverse=True
-            )
             probability = np.ones(len(side))
-            if self.is_one:
-                rows = later[chosen]
-                likely = self._score(self._likeness(first[rows], rows), scorer).probability
-                probability[later] = likely[kind]
-            self._equal.append(np.where(probability >= threshold, probability, np.nan))
+            rows = self._uncertain(side) if self.is_one else NO_ROWS
+            _, chosen, kind = np.unique(
+                side.keys[rows], axis=0, return_index=True, return_inverse=True
+            )
+            pairs = self._likeness(side.first_equal[rows[chosen]], rows[chosen])
+            probability[rows] = self._score(pairs, scorer).probability[kind]
+            self._equal.append(probability)
+
+    def _uncertain(self, side: IndexedListings) -> Ints:
+        """The listings that look equal to an earlier one, and differ from it or have no picture."""
+        later = np.flatnonzero(side.first_equal != np.arange(len(side)))
+        equal = (side.keys[later] == side.keys[side.first_equal[later]]).all(axis=1)
+        pictures = [side.parts(later[part])[1].any(axis=1) for part in _parts(len(later))]
+        return np.asarray(later[~(equal & np.concatenate([np.zeros(0, np.bool_), *pictures]))])
 
     def _score(self, pairs: Candidates, scorer: PairScorer) -> ScoredPairs:
         found = [
@@ -289,7 +299,7 @@ class Matcher:
             more = self._score(self._pairs(pairs[:, 0], pairs[:, 1]), scorer)
             known |= dict(zip(missing, more.probability.tolist(), strict=True))
         groups = link_completely(components, known, threshold, self._comparable)
-        return self._with_equal([list(each) for each in groups])
+        return self._with_equal([list(each) for each in groups], threshold)
 
     def name(self, member: int) -> tuple[str, str]:
         """The side and the id of a member of a group."""
@@ -298,11 +308,16 @@ class Matcher:
             side, member, listings = "right", member - len(listings), self.right.listings
         return side, listings.product_ids[member]
 
-    def equal_rows(self, side: IndexedListings) -> Mapping[int, list[tuple[int, float]]]:
-        """The later equal listings of a first one, with the probability that they are the same."""
+    def equal_rows(
+        self, side: IndexedListings, least: float
+    ) -> Mapping[int, list[tuple[int, float]]]:
+        """The later equal listings of a first one, with the probability that they are the same.
+
+        Only those of at least a probability.
+        """
         found: dict[int, list[tuple[int, float]]] = {}
         probability = self._equal[0 if side is self.left else 1]
-        later = (side.first_equal != np.arange(len(side))) & ~np.isnan(probability)
+        later = (side.first_equal != np.arange(len(side))) & (probability >= least)
         for row in np.flatnonzero(later).tolist():
             found.setdefault(int(side.first_equal[row]), []).append((row, float(probability[row])))
         return found
@@ -311,12 +326,12 @@ class Matcher:
         """Whether two members can be a pair: two of one side cannot where there are two."""
         return self.is_one or (one < len(self.left)) != (other < len(self.left))
 
-    def _with_equal(self, groups: list[list[int]]) -> list[list[int]]:
+    def _with_equal(self, groups: list[list[int]], threshold: float) -> list[list[int]]:
         """The groups with the listings that are equal to their members."""
         equal = {
             first + shift: [row + shift for row, _ in rows]
             for side, shift in zip(self._sides, (0, len(self.left)), strict=False)
-            for first, rows in self.equal_rows(side).items()
+            for first, rows in self.equal_rows(side, threshold).items()
         }
         found = [
             sorted(m for each in group for m in (each, *equal.get(each, ()))) for group in groups

@@ -14,6 +14,19 @@ from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, spli
 LEAST_SPELLING_RATIO = 0.75  # of two words, from which on one may be the other, inflected
 LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
 LEAST_PRICE_RATIO = 0.5
+AUDIENCES = {  # by the words that `split_words` gives
+    word: name
+    for name, words in {
+        "men": "men man male",
+        "women": "women woman female",
+        "boys": "boy",
+        "girls": "girl",
+        "kids": "kid child children",
+        "infants": "infant baby newborn toddler",
+        "teens": "teen teenager junior",
+    }.items()
+    for word in words.split()
+}
 
 
 @dataclass(frozen=True)
@@ -40,12 +53,13 @@ class ListingText:
 def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
     """Whether what two listings say leaves open, or denies, that they are one product.
 
-    The first name of either title, or the brand, is not the other's; each says a number or a code
-    that the other does not, or one a quantity or plain number; in one place of the titles stands
-    another word; one title has two descriptions; or the prices are far apart.
+    The first name of either title, or the brand, is not the other's; one says a number, a code or a
+    quantity, or whom it is for, and the other does not; in one place of the titles stands another
+    word; one title has two descriptions; or the prices are far apart.
     """
     return (
         _has_other_brand(one, other)
+        or _find_audience(one.title) != _find_audience(other.title)
         or _says_other_numbers(one.parsed, other.parsed)
         or bool(find_exchanges(one.title, other.title))
         or _describes_another(one, other)
@@ -65,7 +79,8 @@ def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
     ).get_opcodes():
         own = [word for word in left[start:end] if word not in right]
         its = [word for word in right[first:last] if word not in left]
-        exchanged = kind == "replace" and 0 < len(own) == len(its) <= LONGEST_EXCHANGE
+        short = own and its and max(len(own), len(its)) <= LONGEST_EXCHANGE
+        exchanged = kind == "replace" and short
         if exchanged and not any(map(_has_digit, own + its)) and not _is_misspelt(own, its):
             found.append((" ".join(own), " ".join(its)))
     return found
@@ -93,7 +108,20 @@ def _has_other_brand(one: ListingText, other: ListingText) -> bool:
 def _says_other_numbers(one: ParsedText, other: ParsedText) -> bool:
     own, its = ({term for term in text.terms if _has_digit(term)} for text in (one, other))
     alone = set(one.quantities) ^ set(other.quantities) or set(one.numbers) ^ set(other.numbers)
-    return bool(alone) or bool(own - its and its - own)
+    return bool(alone) or not (_writes(one, its - own) and _writes(other, own - its))
+
+
+def _writes(text: ParsedText, terms: set[str]) -> bool:
+    """Whether a text has the letters and digits of all these, in a word or over several."""
+    return all("".join(filter(str.isalnum, term)) in text.compact for term in terms)
+
+
+def _find_audience(title: str) -> set[str]:
+    """Whom a title says it is for; what is for men and women is for all."""
+    found = {AUDIENCES[word] for word in split_words(title) if word in AUDIENCES}
+    if {"men", "women"} <= found:
+        return set()
+    return found | {"kids"} if found & {"boys", "girls"} else found
 
 
 def _has_digit(term: str) -> bool:

@@ -84,9 +84,13 @@ class Findings:
     def _rows(self, signal: Signal) -> list[SuspectRow]:
         pair, snapshot = self.pair, self.pair.last if signal.gone else self.pair.tonight
         ids, titles = snapshot.ids(signal.rows), _column(snapshot, "title", signal)
-        column = signal.column if signal.column in pair.columns else "title"
-        after = _column(pair.tonight, column, signal) if not signal.gone else [None] * len(ids)
-        before = _before(pair, column, signal)
+        own = signal.column if signal.column in pair.columns else "title"
+        names = signal.shown or (own,)
+        none: list[str | None] = [None] * len(ids)
+        before = _joined({name: _before(pair, name, signal) for name in names})
+        after = _joined(
+            {name: none if signal.gone else _column(pair.tonight, name, signal) for name in names}
+        )
         return [
             SuspectRow(signal.name, *row)
             for row in zip(ids, [title or "" for title in titles], before, after, strict=True)
@@ -99,6 +103,17 @@ def _column(snapshot: Snapshot, name: str, signal: Signal) -> list[str | None]:
         return [None] * len(signal.rows)
     values = snapshot.products[name].take(pa.array(signal.rows)).to_pylist()
     return [_shown(value) for value in values]
+
+
+def _joined(columns: Mapping[str, list[str | None]]) -> list[str | None]:
+    """The values of a column; of several, each by the name of its column."""
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    rows = zip(*columns.values(), strict=True)
+    return [
+        "; ".join(f"{name}: {value}" for name, value in zip(columns, row, strict=True) if value)
+        for row in rows
+    ]
 
 
 def _before(pair: Pair, name: str, signal: Signal) -> list[str | None]:

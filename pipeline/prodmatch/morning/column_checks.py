@@ -19,6 +19,8 @@ ABOUT = 0.2  # of the logarithm of a power of ten: stock that sold meanwhile
 MOST_NEIGHBOURS = 4000  # products whose neighbours are looked at
 NAMES = 3  # of values or columns, in a message
 FEWEST_AMOUNTS = 10  # different numbers above 0, of a column whose zeros are looked at
+FEWEST_FALLS = 100  # numbers that fell, for the largest usual fall to be known
+LARGE_FALL, FAR_FALL = 0.99, 2.0  # the share of the falls that are smaller; times that one
 
 
 def check_columns(pair: Pair) -> Iterator[Signal]:
@@ -140,7 +142,8 @@ def _swapped(pair: Pair) -> tuple[Signal, dict[str, Rows]]:
     by_column = {name: _union([found[pair] for pair in found if name in pair]) for name in moved}
     columns = ", ".join(f"{one!r} and {other!r}" for one, other in [*found][:NAMES])
     text = f"have the values of two columns in each other's place ({columns})"
-    return Signal("swapped", "", text, _union([*found.values()])), by_column
+    shown = tuple(name for name in by_column if len(by_column[name]))
+    return Signal("swapped", "", text, _union([*found.values()]), shown=shown), by_column
 
 
 def _union(rows: list[Rows]) -> Rows:
@@ -173,7 +176,7 @@ def _numbers(pair: Pair, name: str, before: Numbers, after: Numbers) -> Iterator
         )
         negative = changed & (before >= 0) & (after < 0)
         yield Signal("negative", name, "are below 0 and were not", pair.after[negative])
-        text = "have 0 now, and had the median of the column or more"
+        text = "have 0 now, and had the median of the column, or far more than others fell by"
         yield Signal("zeroed", name, text, pair.after[_zeroed(before, after)])
 
 
@@ -192,11 +195,15 @@ def _one_number(pair: Pair, before: Numbers, after: Numbers) -> tuple[str, Rows]
 
 
 def _zeroed(before: Numbers, after: Numbers) -> Mask:
-    """Large numbers that are 0 now: what sells out had little left the night before."""
+    """Numbers that are 0 now and were far above what others fell by, or above the median."""
     amounts = before[np.isfinite(before) & (before > 0)]
     if len(np.unique(amounts)) < FEWEST_AMOUNTS:
         return np.zeros(len(before), np.bool_)
-    return np.asarray((before >= np.median(amounts)) & (after == 0), np.bool_)
+    falls = (before - after)[(after < before) & (after > 0)]
+    least = float(np.median(amounts))
+    if len(falls) >= FEWEST_FALLS:
+        least = min(least, FAR_FALL * float(np.quantile(falls, LARGE_FALL)))
+    return np.asarray((before >= least) & (after == 0), np.bool_)
 
 
 def _deviation(prices: Numbers) -> float:

@@ -20,6 +20,7 @@ class Signal:
     text: str  # what is wrong with them, behind their number: "prices are 0 or below"
     rows: Rows  # of tonight; of the last night where `gone`
     gone: bool = False
+    shown: tuple[str, ...] = ()  # columns whose values tell what is wrong, where it is not `column`
 
     @property
     def name(self) -> str:
