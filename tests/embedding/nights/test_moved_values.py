@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from prodmatch.embed import EmbedSettings
 from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,
+    find_partly_moved,
     find_scaled,
     moved_contents,
 )
@@ -169,3 +170,69 @@ def test_columns_of_another_type_are_not_compared() -> None:
     assert find_moved({"a": labels}, {"a": numbers}, str) == []
     assert list(find_filled({"a": labels}, {"a": numbers})) == []
     assert find_scaled("run", np.full(9, 2.0), np.full(9, 3.0)) is None
+
+
+def partly(name: str, before: list[object], after: list[object]) -> list[str]:
+    old, new = (pa.array(values) for values in (before, after))
+    return list(find_partly_moved({name: old}, {name: new}, str))
+
+
+@pytest.mark.parametrize("name", ["price", "brand"])
+def test_a_part_of_the_values_on_other_products_is_named(name: str, count_cases: Counting) -> None:
+    for seed in range(20):
+        chance = random.Random(seed)
+        values = {
+            "price": [round(chance.uniform(5, 90), 2) for _ in range(400)],
+            "brand": [chance.choice("abcdefgh") for _ in range(400)],
+        }[name]
+        chosen = chance.sample(range(400), 80)
+        now = list(values)
+        for row, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True):
+            now[row] = values[other]
+        now[chosen[0]] = values[chosen[0]]  # one value too many, and one that is gone
+        (text,) = partly(name, [*values], [*now])
+        assert text.startswith(f"column '{name}' has the values of the night before on other")
+        if name == "price":
+            assert partly("stock", [*values], [*now]) == []
+    count_cases("nights of values moved in part", 20)
+
+
+def test_prices_and_labels_that_change_by_chance_have_not_moved(count_cases: Counting) -> None:
+    points = [4.99, 9.99, 14.99, 19.99, 24.99, 29.99, 39.99, 49.99]
+    for seed in range(60):
+        chance = random.Random(seed)
+        share, count = chance.uniform(0.1, 0.6), chance.choice([200, 600])
+        for name, choices in (("price", [*points]), ("brand", list("abcdefgh"))):
+            before = [chance.choice(choices) for _ in range(count)]
+            after = [
+                chance.choice(choices) if chance.random() < share else value for value in before
+            ]
+            assert partly(name, [*before], [*after]) == []
+        base = [chance.choice(points) for _ in range(count)]
+        sales = [
+            [price * 0.8 if chance.random() < 0.3 else price for price in base] for _ in range(2)
+        ]
+        assert partly("price", [*sales[0]], [*sales[1]]) == []
+    count_cases("honest nights of prices and labels", 180)
+
+
+HOURS = {
+    "an hour later": (3600, "'seen' is 1 h later for 60 of 60 products: another time zone?"),
+    "hours earlier": (-19800, "'seen' is 5.5 h earlier for 60 of 60 products"),
+    "a week later": (7 * 86_400, None),
+    "seconds later": (17, None),
+}
+
+
+@pytest.mark.parametrize("name", HOURS)
+def test_times_of_another_zone_are_named(
+    night: Callable[..., list[str]], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, expected = HOURS[name]
+    first = datetime(2026, 3, 1, 9)
+    times = [first + timedelta(minutes=7 * row) for row in range(COUNT)]
+    monkeypatch.setitem(SHOP, "seen", [*times])
+    found = night(seen=[time + timedelta(seconds=seconds) for time in times])
+    named = [text for text in found if "another time zone?" in text]
+    assert len(named) == (expected is not None)
+    assert not expected or expected in named[0]

@@ -14,11 +14,13 @@ from prodmatch.embedding.nights.columns.number_changes import FEWEST, Mask
 from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair
 
 Dates = npt.NDArray[np.int64]  # (n, 3): the numbers as they are written; -1 where there is no date
+Seconds = npt.NDArray[np.float64]
 WRITTEN = re.compile(r"(\d{1,4})[-./](\d{1,2})[-./](\d{1,4})(?:[T ].*)?")
 SAMPLE = 20
 NEARLY_ALL = 0.9
 FIRST_YEAR, LAST_YEAR = 1971, 2200  # an epoch is 1970; milliseconds as seconds are far ahead
 MOST = 9999
+QUARTER, DAY = 900, 86_400  # seconds
 
 
 def find_date_changes(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
@@ -38,6 +40,9 @@ def find_date_changes(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
         before = _read_dates(name, last(name))[pair.before]
         after = _read_dates(name, tonight(name))[pair.after]
         yield from _compare_dates(name, before, after, pair, least)
+        if pa.types.is_timestamp(kind) and pa.types.is_timestamp(found):
+            times = _read_seconds(name, last(name))[pair.before]
+            yield from _find_hours(name, times, _read_seconds(name, tonight(name))[pair.after])
 
 
 def _compare_dates(
@@ -74,6 +79,35 @@ def _find_shift(name: str, before: Dates, after: Dates) -> Iterator[Finding]:
         count = f"{-middle} day{'s' * (middle < -1)}"
         text = f"column {name!r} is {count} earlier for {(shift == middle).sum()} of {len(shift)}"
         yield Finding(False, f"{text} products: another time zone?")
+
+
+def _find_hours(name: str, before: Seconds, after: Seconds) -> Iterator[Finding]:
+    """Nearly all times earlier or later by as many quarters of an hour, less than a day."""
+    both = np.isfinite(before) & np.isfinite(after)
+    if both.sum() < 2 * FEWEST or len(np.unique(before[both])) < FEWEST:
+        return
+    shift = after[both] - before[both]
+    middle = float(np.median(shift))
+    if not middle or abs(middle) >= DAY or middle % QUARTER:
+        return
+    if (shift == middle).mean() >= NEARLY_ALL:
+        text = f"column {name!r} is {abs(middle) / 3600:g} h {'earlier' if middle < 0 else 'later'}"
+        text += f" for {(shift == middle).sum()} of {len(shift)} products: another time zone?"
+        yield Finding(False, text)
+
+
+def _read_seconds(name: str, batches: Iterable[pa.RecordBatch]) -> Seconds:
+    """Times in seconds, NaN where there is none."""
+    parts = [
+        pc.cast(pc.cast(batch[name], pa.timestamp("us"), safe=False), pa.int64())
+        for batch in batches
+    ]
+    return (
+        np.concatenate(
+            [np.zeros(0), *(part.cast(pa.float64(), safe=False).to_numpy(False) for part in parts)]
+        )
+        / 1e6
+    )
 
 
 def _days(dates: Dates) -> npt.NDArray[np.int64]:

@@ -26,6 +26,7 @@ from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair, 
 from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,
+    find_partly_moved,
     find_scaled,
     moved_contents,
     new_duplicates,
@@ -289,6 +290,8 @@ def _other_values(pair: NightPair) -> Iterator[Finding]:
     after = take_rows({**tonight.labels, **tonight.numbers}, pair.after)
     moved = find_moved(before, after, pair.id_of)
     yield from (Finding(change.refused, change.text) for change in moved)
+    partly = find_partly_moved(before, after, pair.id_of)
+    yield from (Finding(False, text) for text in partly)
     yield from (Finding(False, text) for text in find_filled(before, after))
     if not moved:
         labels = take_rows(last.labels, pair.before), take_rows(tonight.labels, pair.after)

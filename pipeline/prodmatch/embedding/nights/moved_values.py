@@ -21,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, pa.Array]
 MOVED = 0.5  # of the products must have another value, all values together being the same
 OTHERS = 0.001  # so many of the values, or two, may be others nevertheless
+OTHERS_CHANGED = 0.02  # the same of what has changed, where a part has moved
+FEWEST_MOVED = 5  # different values of that part
 SCALED = 0.9  # of the products must be as many times what they were
 NEAR = 0.01  # so near to one ratio
 NOTABLE = 0.1  # of the products: worth a warning
@@ -66,42 +68,79 @@ def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> 
         after: tonight's of the same products.
         id_of: gives the id of one of these products.
     """
-    moved = [name for name in _of_one_type(before, after) if _has_moved(before[name], after[name])]
+    moved = [
+        name
+        for name in _of_one_type(before, after)
+        if _has_moved(before[name], after[name], MOVED, 0.0)
+    ]
     found = []
     for name in moved:
-        differ = as_mask(pc.not_equal(before[name], after[name]))
-        examples = ", ".join(
-            f"{id_of(row)!r} {_shown(before[name][row])} -> {_shown(after[name][row])}"
-            for row in np.flatnonzero(differ)[:SHOWN].tolist()
-        )
-        text = (
-            f"column {name!r} has the values of the night before on other products, for "
-            f"{differ.sum()} of {len(differ)} ({examples}): was it sorted apart from the ids?"
-        )
+        text = _describe_moved(name, before[name], after[name], id_of)
         is_text = not pa.types.is_floating(before[name].type)
-        are_own = is_text and len(before[name].unique()) > MOVED * len(differ)
+        are_own = is_text and len(before[name].unique()) > MOVED * len(before[name])
         found.append(NumberChange(is_price(name) or are_own or len(moved) > 1, text))
     return found
+
+
+def find_partly_moved(
+    before: Columns, after: Columns, id_of: Callable[[int], str]
+) -> Iterator[str]:
+    """What to say of columns of prices and texts of which a part has values of other products.
+
+    Most of what has changed must be there as often as before, on other products.
+    """
+    for name in _of_one_type(before, after):
+        if pa.types.is_floating(before[name].type) and not is_price(name):
+            continue  # stock and places in a list have the same few values every night
+        differ = pc.not_equal(before[name], after[name])
+        if (
+            len(pc.unique(before[name].filter(differ))) >= FEWEST_MOVED
+            and _has_moved(before[name], after[name], NOTABLE, OTHERS_CHANGED)
+            and not _has_moved(before[name], after[name], MOVED, 0.0)
+        ):
+            yield _describe_moved(name, before[name], after[name], id_of)
+
+
+def _describe_moved(
+    name: str, before: pa.Array, after: pa.Array, id_of: Callable[[int], str]
+) -> str:
+    differ = as_mask(pc.not_equal(before, after))
+    examples = ", ".join(
+        f"{id_of(row)!r} {_shown(before[row])} -> {_shown(after[row])}"
+        for row in np.flatnonzero(differ)[:SHOWN].tolist()
+    )
+    return (
+        f"column {name!r} has the values of the night before on other products, for "
+        f"{differ.sum()} of {len(differ)} ({examples}): was it sorted apart from the ids?"
+    )
 
 
 def _of_one_type(before: Columns, after: Columns) -> list[str]:
     return [name for name in before if name in after and before[name].type == after[name].type]
 
 
-def _has_moved(before: pa.Array, after: pa.Array) -> bool:
+def _has_moved(before: pa.Array, after: pa.Array, least: float, others: float) -> bool:
+    """Whether more than so great a part is another one, and all values together are the same.
+
+    Args:
+        before: of the night before.
+        after: tonight's.
+        least: that part.
+        others: the part of what has changed that may be new values nevertheless.
+    """
     differ = as_mask(pc.not_equal(before, after))
     total = len(differ)
-    if total < 2 * FEWEST or differ.mean() <= MOVED:
+    if total < 2 * FEWEST or differ.mean() <= least:
         return False
-    counts, others = (
+    counts, now = (
         dict(zip(*(part.to_pylist() for part in pc.value_counts(column).flatten()), strict=True))
         for column in (before.drop_null(), after.drop_null())
     )
-    same = sum(min(count, others.get(value, 0)) for value, count in counts.items())
+    same = sum(min(count, now.get(value, 0)) for value, count in counts.items())
     filled = max(len(before) - before.null_count, len(after) - after.null_count)
     return (
         len(counts) >= FEWEST_DISTINCT
-        and filled - same <= max(2, OTHERS * filled)
+        and filled - same <= max(2, OTHERS * filled, others * differ.sum())
         and not _are_places(before)
     )
 
