@@ -214,7 +214,8 @@ class PostingsReader:
             terms = [term for term in terms if term.weight == 1] or terms
             rows = [self._rows_of_any(term.forms) for term in terms]
             if rows:
-                found = np.union1d(found, functools.reduce(np.intersect1d, rows))
+                both = functools.partial(np.intersect1d, assume_unique=True)
+                found = np.union1d(found, functools.reduce(both, sorted(rows, key=len)))
         return found
 
     def rows_with_most(

@@ -35,6 +35,15 @@ class ColumnCodes:
         found = self.codes[rows].astype(np.int64)
         return np.where(found == NO_VALUE, len(self.first_rows) + rows, found)
 
+    def others(self, rows: Rows, within: Rows | None) -> Rows:
+        """The rows within, of all if None, in no group of these rows."""
+        taken = np.zeros(len(self.first_rows) + 1, np.bool_)  # the last one is that of no value
+        taken[self.codes[rows]] = True
+        taken[NO_VALUE] = False
+        is_free = ~taken[self.codes]
+        is_free[rows] = False
+        return np.flatnonzero(is_free) if within is None else within[is_free[within]]
+
     def rows_of(self, wanted: npt.NDArray[np.int32], within: Rows | None) -> Rows:
         """The rows within, of all if None, that have one of these values."""
         wanted = wanted[wanted != NO_VALUE]

@@ -221,7 +221,8 @@ class Products:
             return self.says(words[0])
         with self._postings() as postings:
             found = [postings.rows_of(term) for term in split_terms(" ".join(words))]
-        rows = functools.reduce(np.intersect1d, found).astype(np.int64) if found else NO_ROWS
+        both = functools.partial(np.intersect1d, assume_unique=True)
+        rows = functools.reduce(both, sorted(found, key=len)).astype(np.int64) if found else NO_ROWS
         phrase = phrases.phrase_pattern(words)
         return any(
             isinstance(value, str) and phrase.search(value)

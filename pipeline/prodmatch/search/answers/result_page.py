@@ -196,11 +196,11 @@ class PageMaker:
 
     def _others(self, within: Rows | None, rows: Rows, one_per: str | None) -> Rows:
         """The rows without these and without what shares a value with one of them."""
-        within = np.arange(self.products.row_count) if within is None else within
-        groups = self._groups(within, one_per)
-        free = np.ones(int(groups.max(initial=0)) + 1, np.bool_)
-        free[self._groups(rows, one_per)] = False
-        return within[free[groups]]
+        if one_per is not None:
+            return self.products.codes(one_per).others(rows, within)
+        is_free = np.ones(self.products.row_count, np.bool_)
+        is_free[rows] = False
+        return np.flatnonzero(is_free) if within is None else within[is_free[within]]
 
     def _groups(self, rows: Rows, one_per: str | None) -> Rows:
         """The group of each of these rows, by its value of a column; its own if there is none."""
