@@ -6,13 +6,16 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.catalogue.pictures.image_files import read_image_file
 from prodmatch.catalogue.pictures.images import UnusableImage
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
+from prodmatch.columns.missing import is_title_name
 from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
 from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
@@ -83,12 +86,13 @@ def convert_catalogue(
     columns, count = _find_types(feed, source)
     schema = make_schema(columns)
     wide = schema.append(pa.field("image", pictures.type)) if pictures else schema
-    written, encodings = 0, WrongEncodings()
+    written, encodings, untitled = 0, WrongEncodings(), _Untitled(schema.names)
     with new_file(target) as file, pq.ParquetWriter(file, wide) as writer:
         for rows in _batches(feed, pictures):
             _check_at_rest(source, before)  # else a cell may not fit its column's type
             batch = make_batch(rows, columns, schema)
             encodings.add(_row_names(rows, written), batch)
+            untitled.add(_row_names(rows, written), batch)
             if pictures is not None:
                 batch = pa.RecordBatch.from_arrays([*batch, pictures.fetch(rows)], schema=wide)
             writer.write_batch(batch)
@@ -99,7 +103,7 @@ def convert_catalogue(
                 f"{source}: had {count} rows, and then {written}. Convert it when it is at rest."
             )
     warnings = [*feed.warnings, *(f"{c.name}: {c.note}" for c in columns if c.note)]
-    warnings += encodings.warnings()
+    warnings += [*encodings.warnings(), *untitled.warnings()]
     return ConvertReport(
         rows=count,
         catalogue=str(target),
@@ -113,6 +117,35 @@ def convert_catalogue(
         images=pictures.counts() if pictures else None,
         warnings=[*warnings, *(pictures.warnings() if pictures else [])],
     )
+
+
+class _Untitled:
+    """The rows without a title, where others have one: often variants of the product above."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._column = next(filter(is_title_name, ["title"] * ("title" in names) + [*names]), None)
+        self._first: list[str] = []
+        self._count = self._total = 0
+
+    def add(self, row_names: Sequence[str], batch: pa.RecordBatch) -> None:
+        """Adds the rows of a batch."""
+        if self._column is None or not pa.types.is_string(batch[self._column].type):
+            return
+        blank = pc.equal(pc.utf8_trim_whitespace(batch[self._column]).fill_null(""), "")
+        rows = [row_names[at] for at in pc.indices_nonzero(blank).to_pylist()]
+        self._first = [*self._first, *rows][:NAMED]
+        self._count += len(rows)
+        self._total += len(batch)
+
+    def warnings(self) -> list[str]:
+        """What to say of them."""
+        if not 0 < self._count < self._total:
+            return []
+        return [
+            f"{self._column}: {self._count} of {self._total} rows have none "
+            f"({name_some(self._first, self._count)}); if they are variants of the row above, "
+            "give them its cells"
+        ]
 
 
 def _row_names(rows: Sequence[Row], first: int) -> list[str]:

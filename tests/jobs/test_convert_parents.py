@@ -205,3 +205,34 @@ def test_other_exporters_of_woocommerce_call_columns_otherwise(
     assert [(row["product_id"], row["title"]) for row in rows] == [("TEE-R", "Tee")]
     assert [row["description"] for row in rows] == ["Soft"]
     assert [row["image"] for row in rows] == [["https://x/1.jpg"]]
+
+
+WIX = [
+    ["handleId", "fieldType", "name", "description", "productImageUrl", "collection", "sku",
+     "price", "productOptionName1", "productOptionDescription1"],
+    ["p1", "Product", "Tee", "Soft", "a.jpg;b.jpg", "Shirts", "", "20", "Size", "S;L"],
+    ["p1", "Variant", "", "", "", "", "TEE-S", "", "", "S"],
+    ["p1", "Variant", "", "", "", "", "TEE-L", "", "", "L"],
+    ["p2", "Product", "Mug", "", "m.jpg", "Mugs", "MUG", "9.5", "", ""],
+]  # fmt: skip
+
+
+def test_rows_below_a_product_of_wix_are_its_variants(tmp_path: Path) -> None:
+    rows, report = convert(tmp_path, "wix.csv", write_csv(WIX))
+    assert report.read_as.startswith("Wix export")
+    assert [row["product_id"] for row in rows] == ["TEE-S", "TEE-L", "MUG"]
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug"]
+    assert [row["options"] for row in rows] == ["S", "L", None]
+    assert [row["price"] for row in rows] == [20.0, 20.0, 9.5]
+    assert [row["image"] for row in rows] == [["a.jpg", "b.jpg"], ["a.jpg", "b.jpg"], ["m.jpg"]]
+
+
+def test_rows_without_a_title_among_others_are_named(tmp_path: Path) -> None:
+    table = [["SKU", "Title", "Size"], ["1", "Tee", "S"], ["2", "", "M"], ["3", " ", "L"]]
+    _, report = convert(tmp_path, "a.csv", write_csv(table))
+    (warning,) = [text for text in report.warnings if text.startswith("Title")]
+    assert warning.startswith("Title: 2 of 3 rows have none ('row 2', 'row 3'); if they are")
+    for titles in (["Tee", "Mug"], ["", ""]):
+        table = [["SKU", "Title"], *([str(row), title] for row, title in enumerate(titles))]
+        _, report = convert(tmp_path, "b.csv", write_csv(table))
+        assert not [text for text in report.warnings if text.startswith("Title:")]

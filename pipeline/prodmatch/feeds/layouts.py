@@ -78,6 +78,14 @@ BIGCOMMERCE = Layout(
     in_order=True,
     row_kinds={"product": "product", "sku": "variant", "variant": "variant", "image": "picture"},
 )  # fmt: skip
+WIX = Layout(
+    "Wix export",
+    {"name": "title", "collection": "category", "productoptiondescription1": "options"},
+    re.compile("productimageurl"),
+    ("fieldtype",),
+    in_order=True,
+    row_kinds={"product": "product", "variant": "variant"},
+)
 
 
 def find_layout(sample: Sequence[Row]) -> Layout | None:
@@ -93,6 +101,8 @@ def find_layout(sample: Sequence[Row]) -> Layout | None:
         return AMAZON
     if {"item_type", "product_name", "product_code_sku"} <= names:
         return BIGCOMMERCE
+    if {"handleid", "fieldtype", "name"} <= names:
+        return WIX
     if {"item", "id", "name", "sku"} <= names and names & {"options", "image_url_import"}:
         return BIGCOMMERCE
     parents = {"parent_product_id", "post_parent", "parent_id", "parent_sku", "parent"}
