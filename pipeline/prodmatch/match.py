@@ -129,6 +129,11 @@ def find_matches(
     held_out = scorer.held_out_of(is_one=matcher.is_one)
     logger.info("grouping", extra={"phase": "group"})
     groups = matcher.group(scored, scorer, threshold)
+    if lost := matcher.lost_pictures():
+        warnings.append(
+            f"pictures of {len(lost)} products cannot be read, such as that of {lost[0]!r}; these "
+            "are compared by their vectors alone"
+        )
     logger.info("writing", extra={"phase": "write"})
     counts = write_pairs(out / PAIRS, matcher, scored, threshold)
     write_groups(out / GROUPS, matcher, groups, old)

@@ -211,6 +211,19 @@ def test_pictures_are_compared_where_they_can_be_read(shop: Path, tmp_path: Path
     ]
 
 
+def test_pictures_that_are_gone_are_named(tiny: Model, tmp_path: Path) -> None:
+    rows = [row("p", number) for number in range(6)]
+    rows += [row("p", 0, product_id="q000", price=None), row("x", 9, image=None)]
+    store = publish(tmp_path / "shop", tiny, rows)
+    assert run(store, tmp_path / "out").warnings == []
+    for each in rows:
+        each["image"] = None
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), tmp_path / "shop/catalogue.parquet")
+    (warning,) = run(store, tmp_path / "again").warnings
+    assert warning.startswith("pictures of ")
+    assert "products cannot be read, such as that of 'p000'" in warning
+
+
 def test_two_shops_are_matched_by_labels(
     shop: Path, other_shop: Path, labels: Path, tmp_path: Path
 ) -> None:

@@ -223,6 +223,16 @@ class Matcher:
                 found[:, there[part]] = [getattr(compared, each.name) for each in fields(compared)]
         return PictureDifferences(*found)
 
+    def lost_pictures(self) -> list[str]:
+        """The ids of products whose pictures were encoded, and cannot be read now."""
+        found: list[str] = []
+        for side, pictures in zip(self._sides, self._pictures or (), strict=False):
+            rows = pictures.unread()
+            for part in _parts(len(rows)):
+                there = side.parts(rows[part])[1].any(axis=1)
+                found += [side.listings.product_ids[row] for row in rows[part][there].tolist()]
+        return found
+
     def _score_pictures(
         self, pairs: Candidates, pictures: PictureDifferences, scorer: PairScorer
     ) -> Values:

@@ -65,6 +65,10 @@ class PairPictures:
         """Which rows have a picture that is read."""
         return np.asarray(self._position[rows] != NONE)
 
+    def unread(self) -> Ints:
+        """The rows whose pictures were sought, and are not there or cannot be read; ascending."""
+        return np.flatnonzero(self._read & (self._position == NONE))
+
     def take(self, rows: Ints) -> npt.NDArray[np.uint8]:
         """The pictures `(n, SIDE, SIDE, 3)` of rows that have one."""
         if not len(rows):
