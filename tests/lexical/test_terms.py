@@ -337,3 +337,14 @@ def test_damaged_bytes_are_named_whatever_is_asked(tmp_path: Path) -> None:
                 named.append(str(error))
     assert len(named) > 100
     assert all(str(path) in message for message in named)
+
+
+def test_up_to_three_neighbours_may_be_one_code() -> None:
+    first, *_ = query_terms("wh 1000 xm 4b", lambda _: 0)
+    assert "wh1000xm" in first.joined
+    assert "wh1000xm4b" not in first.joined
+
+
+def test_a_letter_is_a_word_of_its_own_where_no_product_joins_it() -> None:
+    terms = query_terms("x phone case", lambda _: 0)
+    assert [term.typed for term in terms] == [("x",), ("phone",), ("case",)]
