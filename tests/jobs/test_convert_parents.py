@@ -227,6 +227,29 @@ def test_rows_below_a_product_of_wix_are_its_variants(tmp_path: Path) -> None:
     assert [row["image"] for row in rows] == [["a.jpg", "b.jpg"], ["a.jpg", "b.jpg"], ["m.jpg"]]
 
 
+EBAY = [
+    ["#INFO", "Version=1.0", "Template= eBay-draft-listings", "", "", "", "", ""],
+    ["#INFO Action and Category ID are required", "", "", "", "", "", "", ""],
+    ["Action(SiteID=US|Currency=USD)", "Custom label (SKU)", "Title", "Relationship",
+     "Relationship details", "Price", "Item photo URL", "Description"],
+    ["Add", "TEE", "Tee", "", "Size=S;L", "", "https://x/a.jpg|https://x/b.jpg", "Soft"],
+    ["", "TEE-S", "", "Variation", "Size=S", "20.5", "", ""],
+    ["", "TEE-L", "", "Variation", "Size=L", "22", "", ""],
+    ["Add", "MUG", "Mug", "", "", "9.5", "https://x/m.jpg", ""],
+]  # fmt: skip
+
+
+def test_variations_of_ebay_have_what_their_listing_has(tmp_path: Path) -> None:
+    rows, report = convert(tmp_path, "ebay.csv", write_csv(EBAY))
+    assert report.read_as.startswith("eBay listing file")
+    assert [row["product_id"] for row in rows] == ["TEE-S", "TEE-L", "MUG"]
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug"]
+    assert [row["options"] for row in rows] == ["Size=S", "Size=L", None]
+    assert [row["price"] for row in rows] == [20.5, 22.0, 9.5]
+    tee = ["https://x/a.jpg", "https://x/b.jpg"]
+    assert [row["image"] for row in rows] == [tee, tee, ["https://x/m.jpg"]]
+
+
 def test_rows_without_a_title_among_others_are_named(tmp_path: Path) -> None:
     table = [["SKU", "Title", "Size"], ["1", "Tee", "S"], ["2", "", "M"], ["3", " ", "L"]]
     _, report = convert(tmp_path, "a.csv", write_csv(table))

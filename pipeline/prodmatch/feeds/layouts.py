@@ -86,6 +86,17 @@ WIX = Layout(
     in_order=True,
     row_kinds={"product": "product", "variant": "variant"},
 )
+EBAY = Layout(
+    "eBay listing file",
+    {
+        "custom_label_sku": "sku", "custom_label": "sku", "customlabel": "sku",
+        "relationship_details": "options", "relationshipdetails": "options",
+    },
+    re.compile("item_photo_url|picurl"),
+    ("relationship",),
+    in_order=True,
+    row_kinds={"": "product", "variation": "variant"},
+)  # fmt: skip
 
 
 def find_layout(sample: Sequence[Row]) -> Layout | None:
@@ -103,6 +114,12 @@ def find_layout(sample: Sequence[Row]) -> Layout | None:
         return BIGCOMMERCE
     if {"handleid", "fieldtype", "name"} <= names:
         return WIX
+    if {"title", "relationship"} <= names and names & {
+        "custom_label_sku",
+        "custom_label",
+        "customlabel",
+    }:
+        return EBAY
     if {"item", "id", "name", "sku"} <= names and names & {"options", "image_url_import"}:
         return BIGCOMMERCE
     parents = {"parent_product_id", "post_parent", "parent_id", "parent_sku", "parent"}
