@@ -50,6 +50,7 @@ def test_the_description_names_every_parameter(service: Service) -> None:
     assert isinstance(paths, dict)
     described = [each["name"] for each in paths["/search"]["get"]["parameters"]]
     assert described == [each.name for each in PARAMETERS]
+    assert "431" in paths["/search"]["get"]["responses"]
     assert set(paths) == {"/search", "/picture/{product_id}", "/health", "/metrics"}
 
 

@@ -66,6 +66,7 @@ ERRORS = {
     413: "The picture, a text or the body is too large.",
     415: "The body is neither a form nor JSON.",
     422: "The picture cannot be decoded.",
+    431: "Address and headers are too large.",
     503: "Nothing is published yet, or too many requests at once.",
 }
 PICTURE = {
@@ -132,7 +133,7 @@ def _search() -> dict[str, object]:
         "get": {
             "summary": "Find products by words, or products like one of the index.",
             "parameters": parameters,
-            "responses": _responses({200: answer}, 400, 503),
+            "responses": _responses({200: answer}, 400, 431, 503),
         },
         "post": {
             "summary": "The same by a picture, with words or without.",
@@ -141,7 +142,7 @@ def _search() -> dict[str, object]:
                     kind: {"schema": body} for kind in ("multipart/form-data", "application/json")
                 }
             },
-            "responses": _responses({200: answer}, 400, 408, 413, 415, 422, 503),
+            "responses": _responses({200: answer}, 400, 408, 413, 415, 422, 431, 503),
         },
     }
 
