@@ -198,7 +198,8 @@ def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedR
     warnings += plan.scan.text_warnings
     warnings += changes or remember_settings(catalogue, model, store, precision)
     if last.night is None:
-        warnings += [*name_misnamed(catalogue), *name_unsearched(catalogue)]
+        empty = tonight.night.empty_columns
+        warnings += [*name_misnamed(catalogue), *name_unsearched(catalogue, empty)]
         warnings += name_left_out(catalogue)
     with stages.measure("write"):
         digest = _write(catalogue, model, store, fused, tonight, made_from)

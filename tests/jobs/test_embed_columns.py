@@ -26,3 +26,11 @@ def test_it_is_named_once_and_only_where_none_were_chosen(
     )
     assert first == ([expected] if named else [])
     assert second == []
+
+
+def test_an_empty_column_is_called_empty_and_not_one_to_search(tmp_path: Path) -> None:
+    model, store = save_tiny_model(tmp_path / "model"), tmp_path / "store"
+    save_query_encoders(store, model)
+    catalogue = write(tmp_path / "c.parquet", [row | {"colour": None} for row in products(6)])
+    warnings = embed_tiny(open_catalogue(catalogue), model, store).warnings
+    assert warnings == ["column 'colour' is empty"]

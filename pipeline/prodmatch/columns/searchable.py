@@ -1,7 +1,7 @@
 """Which columns look as if their text should be searched: by their names, and by what they hold."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -72,10 +72,15 @@ def find_text_columns(catalogue: Catalogue) -> TextColumns:
     )
 
 
-def name_unsearched(catalogue: Catalogue) -> list[str]:
-    """A warning of text columns that by their names are searched, unless some are chosen."""
+def name_unsearched(catalogue: Catalogue, empty: Collection[str] = ()) -> list[str]:
+    """A warning of text columns that by their names are searched, unless some are chosen.
+
+    Args:
+        catalogue: whose columns.
+        empty: columns without a value.
+    """
     columns = find_text_columns(catalogue)
-    found = [name for name in columns.others if is_attribute_name(name)]
+    found = [name for name in columns.others if is_attribute_name(name) and name not in empty]
     if catalogue.options.text_columns or not found:
         return []
     return [f"{advise_searching(columns.searched, found)} (`check` says what is in them)"]

@@ -145,9 +145,8 @@ def _empty_parts(tonight: Night) -> Iterator[Finding]:
     if tonight.has_images and without and not tonight.addresses:
         text = "no product has a picture that can be used, though there is a column of pictures"
         yield Finding(True, text)
-    for name, filled in tonight.filled.items():
-        if not filled.any():
-            yield Finding(False, f"column {name!r} is empty")
+    for name in tonight.empty_columns:
+        yield Finding(False, f"column {name!r} is empty")
 
 
 def _columns(pair: NightPair) -> Iterator[Finding]:

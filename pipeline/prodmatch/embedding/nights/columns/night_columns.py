@@ -53,6 +53,11 @@ class Night:
     def __len__(self) -> int:
         return len(self.product_ids)
 
+    @property
+    def empty_columns(self) -> list[str]:
+        """Columns of metadata in which no product has a value."""
+        return [name for name, filled in self.filled.items() if not filled.any()]
+
 
 @dataclass(frozen=True)
 class ContentKeys:
