@@ -7,12 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch.lexical.folding import fold
+from prodmatch.lexical.folding import fold, write_letters_plainly
 from prodmatch.lexical.quantities import UNIT_NAMES, find_quantities
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
 
+PLAIN = {
+    "caf\u00e9": "caf\u00e9",
+    "\uff13\uff10cm": "30cm",
+    "o\ufb03ce": "office",
+    "1\u00bd m\u00b2\u2122": "1\u00bd m\u00b2\u2122",
+}
 MODELS = ["iphone 13", "galaxy 22", "kindle 11", "hero 9", "pixel 7"]
 SLASHED = ["HX6851/53", "QP2630/70", "CH340/341", "S5587/10", "BHD538/20", "FC6409/01/10"]
 CODES = ["WH-1000XM5", "SM-X205N", "DCD-996B", "EOS-R50", "MX-518", "BT-3203", "UA55AUE65"]
@@ -303,3 +309,8 @@ def test_an_amount_in_other_units_comes_before_other_amounts(tmp_path: Path, typ
     scores = Products(tmp_path / "p.sqlite").match(typed).of(np.arange(6))
     assert int(np.argmax(scores)) == 1
     assert np.delete(scores, 1).max() < scores[1]
+
+
+@pytest.mark.parametrize(("text", "plain"), PLAIN.items())
+def test_letters_and_digits_alone_are_written_plainly(text: str, plain: str) -> None:
+    assert write_letters_plainly(text) == plain

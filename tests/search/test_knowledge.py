@@ -89,6 +89,21 @@ def test_an_unknown_text_has_no_vector_and_finds_nothing_by_likeness(
     assert "the model does not know" in answer.hints[-1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\uff32\uff45\uff44\u3000\uff53\uff48\uff49\uff52\uff54",
+        "\U0001d411\U0001d41e\U0001d41d shirt",
+    ],
+    ids=["full width", "mathematical"],
+)
+def test_letters_in_other_forms_are_known(index: ProductIndex, text: str) -> None:
+    (found,), (plain,) = (index.answer([Query(text=each)]) for each in (text, "Red shirt"))
+    assert found.searched_for == "Red shirt"
+    pairs = zip(found.hits, plain.hits, strict=True)
+    assert all((a.product_id, a.probability) == (b.product_id, b.probability) for a, b in pairs)
+
+
 @pytest.mark.parametrize("min_probability", [0.0, 0.2])
 def test_products_that_contain_unknown_words_have_no_probability_and_it_says_so(
     tiny: Model, tmp_path: Path, min_probability: float

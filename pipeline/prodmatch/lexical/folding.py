@@ -28,6 +28,20 @@ NUMBER_SIGN = re.compile(r"(?<![^\W_])n\s?[\u00b0\u00ba]\s?(?=\d)|\u2116", re.IG
 CPP = re.compile(r"(?<![^\W_])c\+\+(?![^\W_])")
 SHARP = re.compile(r"(?<![^\W_])([cfj])#(?![^\W_])")
 POSSESSIVE = re.compile(r"(?<=[^\W_])'s\b")
+FORMED = ("Ll", "Lu", "Nd")  # categories of letters and digits that have other forms
+
+
+def write_letters_plainly(text: str) -> str:
+    """The text with full-width, mathematical and joined letters and digits as usual ones.
+
+    Encoders of texts have no tokens for them. Signs such as a trade mark or a square stay.
+    """
+    if text.isascii():
+        return text
+    return "".join(
+        unicodedata.normalize("NFKC", each) if unicodedata.category(each) in FORMED else each
+        for each in text
+    )
 
 
 def fold(text: str) -> str:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from prodmatch.catalogue.pictures.images import UnusableImage, decode_image, remedy_of
 from prodmatch.errors import QueryError
+from prodmatch.lexical.folding import write_letters_plainly
 from prodmatch.lexical.prices.limits import Limit
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
@@ -163,6 +164,7 @@ class QueryEncoder:
 
     def _understand(self, query: "_ReadQuery", typed: str) -> "_ReadQuery":
         """The query with its words corrected, and with what its text says besides words."""
+        typed = write_letters_plainly(typed)
         read = understand(typed, self.products.contains_phrase)
         columns = self.products.price_columns
         hints = tuple(_hint_unread(text) for text in read.unread)
