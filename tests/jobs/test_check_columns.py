@@ -113,6 +113,13 @@ def test_pictures_under_another_name_are_named(tmp_path: Path, name: str) -> Non
     assert expected in report.warnings
 
 
+def test_a_root_of_pictures_that_no_column_has_is_named(tmp_path: Path) -> None:
+    named = "`image_root` is not used: no column holds pictures"
+    assert named in check(tmp_path, {"price": [1.0, 2.0]}, image_root=tmp_path).warnings
+    picture = draw((200, 0, 0), 0)
+    assert named not in check(tmp_path, {"image": [picture, picture]}, image_root=tmp_path).warnings
+
+
 @pytest.mark.parametrize(
     ("name", "column", "reason"),
     [

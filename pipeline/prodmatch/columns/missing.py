@@ -39,11 +39,14 @@ def find_misnamed(catalogue: Catalogue) -> dict[str, str]:
 
 
 def name_misnamed(catalogue: Catalogue) -> list[str]:
-    """Warnings of what `find_misnamed` finds."""
-    return [
+    """Warnings of what `find_misnamed` finds, and of a root of pictures that no column has."""
+    warnings = [
         f"no column {ours!r}; {theirs!r} looks as if it held it: give `columns={ours}={theirs}`"
         for ours, theirs in find_misnamed(catalogue).items()
     ]
+    if catalogue.options.image_root is not None and catalogue.mapping.image is None:
+        warnings.append("`image_root` is not used: no column holds pictures")
+    return warnings
 
 
 def name_left_out(catalogue: Catalogue) -> list[str]:
