@@ -1,5 +1,7 @@
 """Candidates: rare words find, thousands of equal rows end, the best of every row are kept."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,14 @@ def test_few_rows_fill_up() -> None:
         lambda rows: parts[rows], np.array([1]), 5
     )
     assert sorted(found[0].tolist()) == [-1, -1, 0, 1, 2]
+
+
+def test_memory_is_that_of_rows_and_not_of_rows_times_lists() -> None:
+    count = EXACT_ROWS + 10_000
+    parts = normalise(np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32))
+    rows = np.arange(count)
+    tracemalloc.start()
+    NearestRows(lambda wanted: parts[wanted], rows).search(lambda wanted: parts[wanted], rows, 5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 700 * count  # 344 a row, and 2,512 where every row keeps all lists

@@ -85,7 +85,8 @@ class NearestRows:
         scores = parts.astype(np.float32) @ self._centroids.T
         if count == len(self._centroids):
             return np.broadcast_to(np.arange(count), (len(parts), count))
-        return np.argpartition(-scores, count - 1, axis=1)[:, :count]
+        # A copy: a view keeps the scores of all lists, which of a million rows are 16 GB.
+        return np.argpartition(-scores, count - 1, axis=1)[:, :count].copy()
 
 
 @dataclass(frozen=True)
