@@ -197,6 +197,14 @@ def test_a_part_of_the_values_on_other_products_is_named(name: str, count_cases:
     count_cases("nights of values moved in part", 20)
 
 
+@pytest.mark.parametrize(("others", "named"), [(3, 1), (9, 0)])
+def test_few_of_the_moved_values_may_be_new(others: int, named: int) -> None:
+    before: list[object] = [row + 0.99 for row in range(400)]
+    after = [*before[190:0:-1], before[0], *before[191:]]
+    after[:others] = [900.5 + row for row in range(others)]
+    assert len(partly("price", before, after)) == named
+
+
 def test_prices_and_labels_that_change_by_chance_have_not_moved(count_cases: Counting) -> None:
     points = [4.99, 9.99, 14.99, 19.99, 24.99, 29.99, 39.99, 49.99]
     for seed in range(60):
@@ -236,3 +244,5 @@ def test_times_of_another_zone_are_named(
     named = [text for text in found if "another time zone?" in text]
     assert len(named) == (expected is not None)
     assert not expected or expected in named[0]
+    some = [time + timedelta(seconds=seconds * (row % 3 > 0)) for row, time in enumerate(times)]
+    assert not [text for text in night(seen=some) if "another time zone?" in text]
