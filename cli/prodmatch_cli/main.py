@@ -108,7 +108,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        cli.main(prog_name="prodmatch", standalone_mode=False)
+        _run()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -137,6 +137,16 @@ def main() -> None:
             f"not. Run \"pip install 'prodmatch[{EXTRAS[error.name]}]'\"."
         )
         sys.exit(1)
+
+
+def _run() -> None:
+    """Runs the command; a signal that stopped the import of native code stays one."""
+    try:
+        cli.main(prog_name="prodmatch", standalone_mode=False)
+    except ImportError as error:
+        if isinstance(error.__cause__, _Stopped):
+            raise error.__cause__ from None
+        raise
 
 
 def _show_warning(

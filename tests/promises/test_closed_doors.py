@@ -16,6 +16,7 @@ import prodmatch
 import prodmatch_cli
 from prodmatch.encoders.networks.text import load_bert
 from prodmatch.errors import ModelError
+from prodmatch_cli import main
 
 ROOTS = [Path(str(module.__file__)).parent for module in (prodmatch, prodmatch_cli)]
 SOURCES = [path for root in ROOTS for path in sorted(root.rglob("*.py"))]
@@ -178,6 +179,15 @@ def test_a_signal_ends_a_command_even_one_that_does_not_listen(command: str, num
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert err == "stopped; run the same command again to go on\n"
+
+
+def test_a_signal_in_the_import_of_native_code_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: object) -> None:
+        raise ImportError("initialization failed") from main._Stopped(143)
+
+    monkeypatch.setattr(main.cli, "main", interrupted)
+    with pytest.raises(main._Stopped):
+        main._run()
 
 
 @pytest.mark.slow  # on a busy machine a signal may come before the first line of ours
