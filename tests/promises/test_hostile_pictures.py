@@ -207,7 +207,7 @@ PATHS: dict[str, str] = {
     "ftp://example.org/a": "address",
     "data:image/png;base64,A": "bad_base64",
     "data:image/png": "bad_base64",
-    "\\\\host\\share\\a.png": "missing",
+    "\\\\host\\share\\a.png": "windows_path",
     "~/a.png": "missing",
     "$HOME/a.png": "missing",
     "|true": "missing",

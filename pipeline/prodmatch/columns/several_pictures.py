@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import Sequence
 
-MARKS = ("|", "\n", ";", ",", " ")
+from prodmatch.catalogue.pictures.names import MARKS
+
 PICTURE = re.compile(
     r"(?:https?://|//)\S+|\S.*\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(?:[?#]\S*)?",
     re.IGNORECASE,

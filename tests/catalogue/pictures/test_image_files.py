@@ -35,7 +35,7 @@ def read(folder: Path, cell: object) -> Batch:
         path = root / unicodedata.normalize(form, f"{form}-é") / "a b.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(RED)
-    (root / "9j").mkdir()
+    (root / "9j").mkdir(exist_ok=True)
     (root / "9j" / "x.jpg").write_bytes(RED)
     (folder / "secret.png").write_bytes(RED)
     columns = {"product_id": ["a"], "title": ["mug"], "image": [cell]}
@@ -96,6 +96,15 @@ FOUND: dict[str, Cell] = {
     "base64 with its name": lambda root: f"base64,{text(RED)}",
     "the version of an address": lambda root: "9j/x.jpg?v=17&w=2",
     "a suffix in capitals": lambda root: "9j/x.JPG",
+    "another case": lambda root: "9J/X.JPG",
+    "another case of a folder, with accents": lambda root: f"nfc-{APART.upper()}/A b.PNG",
+    "another case from the root of a shop": lambda root: "/9J/X.jpg",
+    "another case, escaped": lambda root: quote(f"nfd-{COMPOSED}/A B.png"),
+    "a drive of Windows": lambda root: "C:\\9j\\x.jpg",
+    "a drive of Windows in another case": lambda root: "d:\\9J\\X.jpg",
+    "a drive of Windows with slashes": lambda root: "C:/9j/x.jpg",
+    "a file address of Windows": lambda root: "file:///C:/9j/x.jpg",
+    "a share of Windows": lambda root: "\\\\9j\\x.jpg",
     "escaped, accents apart": lambda root: quote(f"NFC-{APART}/a b.png"),
     "escaped, with backslashes": lambda root: quote(f"NFC-{APART}/a b.png").replace("/", "\\"),
     "from the root of a shop, escaped": lambda root: quote(f"/NFC-{COMPOSED}/a b.png"),
@@ -121,6 +130,19 @@ def test_base64_of_every_format_is_read(form: str, tmp_path: Path, count_cases: 
     count_cases("pictures given", 1)
 
 
+def _link(root: Path, name: str) -> str:
+    (root / "9j").mkdir(parents=True)
+    (root / "9j" / "out.png").symlink_to(root.parent / "secret.png")
+    return name
+
+
+def _both_cases(root: Path, name: str) -> str:
+    (root / "9j").mkdir(parents=True)
+    for other in (name.lower(), name.upper().replace("9J", "9j")):
+        (root / other).write_bytes(RED)
+    return name
+
+
 LOST: dict[str, tuple[Cell, str]] = {
     "https": (lambda root: "https://shop.example/a.png", "address"),
     "http in capitals": (lambda root: "HTTP://shop.example/a.png", "address"),
@@ -144,6 +166,13 @@ LOST: dict[str, tuple[Cell, str]] = {
     "another host": (lambda root: f"file://host{root}/9j/x.jpg", "missing"),
     "nothing there": (lambda root: "9j/y.jpg", "missing"),
     "a folder": (lambda root: "file:9j", "not_a_file"),
+    "a drive of Windows": (lambda root: "C:\\pics\\x.jpg", "windows_path"),
+    "a share of Windows": (lambda root: "\\\\server\\pics\\x.jpg", "windows_path"),
+    "a file address of Windows": (lambda root: "file:///C:/pics/x.jpg", "windows_path"),
+    "a drive of Windows, above the root": (lambda root: "C:\\..\\secret.png", "windows_path"),
+    "another case above the root": (lambda root: "../SECRET.png", "outside_root"),
+    "another case of a link out of the root": (lambda root: _link(root, "9J/OUT.png"), "missing"),
+    "one of two cases": (lambda root: _both_cases(root, "9j/Ab.jpg"), "missing"),
     "a data address without data": (lambda root: "data:image/png;base64", "bad_base64"),
     "a data address of rubbish": (lambda root: "data:image/png;base64,!!!", "bad_base64"),
     "hexadecimal digits cut short": (lambda root: RED.hex()[:99], "bad_hex"),

@@ -1,6 +1,7 @@
 """Titles, codes, dates and copies that no shop means are refused; what shops do passes."""
 
 import random
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ RANDOM = random.Random(4)
 MANY = random.Random(5).sample(range(COUNT), 9)  # 15 in a hundred
 FEW = MANY[:3]
 Table = dict[str, list[object]]
+NO_SIGN = re.compile(r"[^\w\s]")
 KINDS = ("shirt", "mug", "chair", "lamp", "boot")
 DAYS = [date(2023, 1, 1) + timedelta(days=RANDOM.randrange(700)) for _ in range(COUNT)]
 SHOP: Table = {
@@ -43,6 +45,8 @@ SHOP: Table = {
     "updated": [datetime(2024, 1, 1) + timedelta(hours=row * 31) for row in range(COUNT)],
     "place": [str(row + 1) for row in RANDOM.sample(range(COUNT), COUNT)],
     "url": [f"https://shop.example/p/{row}-{KINDS[row % 5]}" for row in range(COUNT)],
+    "size": [f"{row}.5 x {row % 7}.25 cm, 1,{row:03} pieces" for row in range(COUNT)],
+    "width": [f"0.{row + 125} m" for row in range(COUNT)],
 }
 
 
@@ -195,6 +199,15 @@ WARNED: dict[str, tuple[Table, str]] = {
         {**SHOP, "since": [day - timedelta(days=1) for day in DAYS]}, "'since' is 1 day earlier"
     ),
     "some twice": (again(6), "6 new products are others under another id"),
+    **{
+        f"{name}, {how}": (put(name, change, rows), f"'{name}' has lost marks between digits for")
+        for name, rows in (("size", None), ("size", MANY), ("width", None))
+        for how, change in {
+            "points lost": lambda t: t.replace(".", ""),
+            "points as spaces": lambda t: t.replace(".", " "),
+            "signs lost": lambda t: NO_SIGN.sub("", t.upper()),
+        }.items()
+    },
 }  # fmt: skip
 
 
@@ -205,3 +218,26 @@ def test_what_may_be_a_fault_is_a_warning(
     columns, message = WARNED[name]
     assert [text for text in night(columns) if message in text] != []
     count_cases("changes that are named", 1)
+
+
+UNNAMED: dict[str, Table] = {
+    "a part a day early": {
+        **SHOP, "since": [day - timedelta(days=row % 5 > 0) for row, day in enumerate(DAYS)],
+    },
+    "a day later": {**SHOP, "since": [day + timedelta(days=1) for day in DAYS]},
+    "decimal commas": put("size", lambda t: t.translate({46: ",", 44: "."})),
+    "no thousands": put("size", lambda t: t.replace("1,", "1")),
+    "thousands apart": put("size", lambda t: t.replace("1,", "1 ")),
+    "other numbers": put("size", lambda t: f"1{t}".replace(".5", "")),
+    "few points lost": put("size", lambda t: t.replace(".", ""), FEW),
+    "marks with spaces": put("size", lambda t: t.replace(".", " . ")),
+    "other words": put("size", lambda t: t.replace(" x ", " by ")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_what_shops_do_with_dates_and_numbers_is_not_named(
+    name: str, night: Callable[[Table], list[str]], count_cases: Counting
+) -> None:
+    assert not [text for text in night(UNNAMED[name]) if "time zone" in text or "marks" in text]
+    count_cases("honest nights let through", 1)

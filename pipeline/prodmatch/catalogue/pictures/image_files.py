@@ -9,6 +9,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -48,10 +49,12 @@ NO_PICTURE = frozenset([
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s\\-]{40,}={0,2}[\s\\nr]*")  # \\n is a break that was escaped
 
 
+WINDOWS_PATH = re.compile(r"\s*(?:/?[a-z]:[\\/]|\\\\)", re.IGNORECASE)  # C:\a, \\server\a
 SUFFIX = re.compile(r"\.\w{3,4}$")
 # What changes the name of a file on its way into a catalogue.
 SPELLINGS: tuple[Callable[[str], str], ...] = (
     str.strip,
+    lambda name: WINDOWS_PATH.sub("", name, count=1) if WINDOWS_PATH.match(name) else name,
     lambda name: name.replace("\\", "/"),
     lambda name: name.partition("?")[0],
     unquote,
@@ -216,12 +219,12 @@ def read_image_file(path: str, root: Path) -> bytes:
     """The bytes of a picture below `root`, named by a path relative to it or absolute.
 
     Nothing but a regular file below `root` is opened, and links out of it are not followed. Where
-    there is no such file, its other spellings are tried (`list_spellings`); `/a.jpg` is looked for
-    below `root` too.
+    there is no such file, its other spellings are tried (`list_spellings`), in any case of letters
+    at last; paths from the root of a disk are looked for below `root` too.
 
     Raises:
-        UnusableImage: `bad_path`, `outside_root`, `missing`, `not_a_file`, `unreadable` or
-            `too_many_bytes`.
+        UnusableImage: `bad_path`, `outside_root`, `missing`, `windows_path`, `not_a_file`,
+            `unreadable` or `too_many_bytes`.
     """
     try:
         return _read_below(path, root)
@@ -229,19 +232,60 @@ def read_image_file(path: str, root: Path) -> bytes:
         is_absolute = path.startswith("/") and error.reason == "outside_root"
         if error.reason != "missing" and not is_absolute:
             raise
-        spellings = list_spellings(path.lstrip("/")) if is_absolute else list_spellings(path)[1:]
+        spellings = list_spellings(path.lstrip("/") if is_absolute else path)
         for name in spellings:
             with contextlib.suppress(UnusableImage):
                 return _read_below(name, root)
+        for found in filter(None, (find_in_any_case(name, root) for name in spellings)):
+            with contextlib.suppress(UnusableImage):
+                return _read_below(found, root)
+        if WINDOWS_PATH.match(path):
+            detail = f"{path!r} is a path of Windows; give it relative to `image_root`"
+            raise UnusableImage("windows_path", detail) from error
         raise
+
+
+def find_in_any_case(path: str, root: Path) -> str | None:
+    """The only file below a directory whose path differs in the case of letters at most."""
+    found = ""
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if part == ".." or "\0" in part:
+            return None
+        folder = root / found
+        chosen = part
+        if not os.path.lexists(folder / part):
+            with contextlib.suppress(OSError):
+                chosen = _names_by_case(folder, folder.stat().st_mtime_ns).get(fold_name(part), "")
+        if not chosen:
+            return None
+        found = f"{found}/{chosen}" if found else chosen
+    return found or None
+
+
+def fold_name(name: str) -> str:
+    """A file's name without the case of its letters."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+@lru_cache(maxsize=16)
+def _names_by_case(folder: Path, changed: int) -> dict[str, str]:
+    """The names in a directory, as it was at a time, by folded ones; empty for one of several."""
+    names: dict[str, str] = {}
+    for path in folder.iterdir():
+        folded = fold_name(path.name)
+        names[folded] = "" if folded in names else path.name
+    return names
 
 
 def list_spellings(path: str) -> list[str]:
     """The names that a picture's file may have, the path as it is first.
 
-    Without spaces around it, with `/` for a backslash, without the `?v=2` of an address, with
-    `%20` and the like resolved, with accents composed and decomposed, as file systems differ in
-    them, and with its suffix in capitals and in small letters; and with several of these changes.
+    Without spaces around it and the drive of Windows, with `/` for a backslash, without the `?v=2`
+    of an address, with `%20` and the like resolved, with accents composed and decomposed, as file
+    systems differ in them, and with its suffix in capitals and in small letters; and with several
+    of these changes.
     """
     found = [path]
     for change in SPELLINGS:

@@ -15,7 +15,7 @@ from prodmatch.catalogue.mirror import (
     is_safe,
     is_same,
 )
-from prodmatch.catalogue.pictures.image_files import list_spellings
+from prodmatch.catalogue.pictures.image_files import fold_name, list_spellings
 from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.errors import RemoteError
 from prodmatch.storage.atomic import remove_path
@@ -71,7 +71,7 @@ def update_pictures(
     """Fetches the named pictures that are new or changed, and drops the others.
 
     Gives reason and detail for those that cannot be fetched, by the detail that the reader has for
-    what is missing. A name costs some 300 bytes of memory, and so does a file of the listing.
+    what is missing. A name costs some 300 bytes of memory, a file of the listing 500.
 
     Raises:
         RemoteError: the place cannot be listed, or none of the first pictures can be read.
@@ -79,8 +79,13 @@ def update_pictures(
     """
     listing = remote.list_files()
     wanted: dict[str, str] = {}  # names of files, and how the catalogue writes them
+    folded: dict[str, str] = {}  # the only file of each name in any case
+    for place in listing:
+        folded[fold_name(place)] = "" if fold_name(place) in folded else place
     for name in names:
-        found = next((each for each in _places(name) if each in listing), None)
+        places = list(_places(name))
+        found = next((each for each in places if each in listing), None)
+        found = found or next(filter(None, (folded.get(fold_name(each)) for each in places)), None)
         if found is not None:
             wanted.setdefault(found, name)
     drop_others(mirror.folder, wanted)

@@ -96,6 +96,11 @@ def _find_changes(texts: _Texts, pair: NightPair, least: int) -> Iterator[Findin
     if is_code_column(name):
         yield from _find_odd(texts, ODD_CODES, pair, least)
         yield from _find_lost_zeros(texts, pair, least)
+    lost = texts.changed & (texts.before.plain == texts.after.plain)
+    lost &= texts.after.marks < texts.before.marks
+    if lost.sum() >= least:
+        text = f"column {name!r} has lost marks between digits for {lost.sum()} of {len(lost)} "
+        yield Finding(False, f"{text}products ({pair.name(lost)}): is 12.3 now 123?")
     if not texts.names_products:
         return
     if (moved := _moved(texts)).sum() >= least:

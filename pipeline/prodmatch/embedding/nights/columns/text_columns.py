@@ -21,7 +21,13 @@ MISREAD = re.compile(
     "\ufffd|[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|[\x00-\x08]|\\\\u[0-9a-f]{4}"
 )
 ONE_WORD = re.compile(r"[!-~]{2,}")
+NO_SIGN = re.compile(r"[\W_]+")
+# What stands between the digits of a number, but for thousands: 12.3, 1/2, 10-12, 0.125, not 1,299.
+NUMBER_MARK = re.compile(
+    r"(?<=\d)(?!['.,]\d{3}(?!\d))\s?[^\w\s]\s?(?=\d)|(?<=(?<!\d)0)[.,](?=\d{3}(?!\d))"
+)
 MOST_LENGTH = 65535
+MOST_MARKS = 255
 
 
 class Form(IntEnum):
@@ -46,14 +52,21 @@ class TextColumn:
     """
 
     digests: Digests
-    plain: Digests  # of codes without a fraction, a spreadsheet's marks and zeros in front
+    # Of codes without a fraction, a spreadsheet's marks and zeros in front, of others the letters
+    # and digits alone.
+    plain: Digests
+    marks: npt.NDArray[np.uint8]  # between the digits of numbers; 0 of codes
     lengths: npt.NDArray[np.uint16]
     forms: npt.NDArray[np.uint8]  # of titles and codes; else all `Form.USUAL`
 
     def select(self, rows: npt.NDArray[np.int64]) -> "TextColumn":
         """The column of some of the rows."""
         return TextColumn(
-            self.digests[rows], self.plain[rows], self.lengths[rows], self.forms[rows]
+            self.digests[rows],
+            self.plain[rows],
+            self.marks[rows],
+            self.lengths[rows],
+            self.forms[rows],
         )
 
     @property
@@ -72,7 +85,7 @@ class _Describe(Protocol):
 
 
 def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = None) -> TextColumn:
-    """A column of text by its digests; memory is 11 bytes a row and one batch.
+    """A column of text by its digests; memory is 12 bytes a row and one batch.
 
     Args:
         name: of the column.
@@ -80,15 +93,18 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
         most: characters of each text that are read.
     """
     describe = _describe_of(name)
+    most_marks = 0 if is_code_column(name) else MOST_MARKS
     parts: list[TextColumn] = []
     for batch in batches:
         coded = batch[name].dictionary_encode()
         texts = [text.strip()[:most].strip() for text in coded.dictionary.to_pylist()]
         codes = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
         described = [describe(text) for text in texts]
+        marks = (min(len(NUMBER_MARK.findall(text)), most_marks) for text in texts)
         columns = (
             np.array([*map(_digest, texts), 0], np.uint32),
             np.array([*(_digest(plain) for plain, _ in described), 0], np.uint32),
+            np.array([*marks, 0], np.uint8),
             np.array([*(min(len(text), MOST_LENGTH) for text in texts), 0], np.uint16),
             np.array([*(form for _, form in described), 0], np.uint8),
         )
@@ -96,6 +112,7 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
     return TextColumn(
         np.concatenate([np.zeros(0, np.uint32), *(part.digests for part in parts)]),
         np.concatenate([np.zeros(0, np.uint32), *(part.plain for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint8), *(part.marks for part in parts)]),
         np.concatenate([np.zeros(0, np.uint16), *(part.lengths for part in parts)]),
         np.concatenate([np.zeros(0, np.uint8), *(part.forms for part in parts)]),
     )
@@ -113,17 +130,18 @@ def _digest(text: str) -> int:
 def _describe_of(name: str) -> _Describe:
     if is_code_column(name):
         return _describe_code
-    return _describe_title if is_title_name(name) else lambda text: (text, Form.USUAL)
+    form = _form_of_title if is_title_name(name) else lambda text: Form.USUAL
+    return lambda text: (NO_SIGN.sub("", text.casefold()), form(text))
 
 
-def _describe_title(text: str) -> tuple[str, Form]:
+def _form_of_title(text: str) -> Form:
     if not any(map(str.isalpha, text)):
-        return text, Form.NO_LETTERS
+        return Form.NO_LETTERS
     if WRAPPED.fullmatch(text):
-        return text, Form.WRAPPED
+        return Form.WRAPPED
     if MISREAD.search(text):
-        return text, Form.MISREAD
-    return text, Form.ONE_WORD if ONE_WORD.fullmatch(text) else Form.USUAL
+        return Form.MISREAD
+    return Form.ONE_WORD if ONE_WORD.fullmatch(text) else Form.USUAL
 
 
 def _describe_code(text: str) -> tuple[str, Form]:
