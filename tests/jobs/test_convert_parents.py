@@ -250,6 +250,54 @@ def test_variations_of_ebay_have_what_their_listing_has(tmp_path: Path) -> None:
     assert [row["image"] for row in rows] == [tee, tee, ["https://x/m.jpg"]]
 
 
+EBAY_ACTIVE = [
+    ["Item number", "Title", "Variation details", "Custom label (SKU)", "Available quantity",
+     "Currency", "Start price", "Current price", "P:EAN", "Item photo URL"],
+    ["3340001", "Tee", "", "", "8", "GBP", "", "", "", "https://x/t.jpg"],
+    ["3340001", "Tee", "[Colour=Red,Size=M]", "TEE-R", "5", "GBP", "9.99", "9.99", "40063813", ""],
+    ["3340001", "Tee", "[Colour=Blue,Size=M]", "", "3", "GBP", "10.99", "10.99", "", ""],
+    ["3340002", "Mug", "", "MUG", "1", "GBP", "5.00", "4.50", "", "https://x/m.jpg"],
+    ["3340003", "Lamp", "", "", "1", "GBP", "7.00", "7.00", "", ""],
+]  # fmt: skip
+
+
+def test_a_report_of_ebay_has_variations_with_the_number_of_their_listing(tmp_path: Path) -> None:
+    rows, report = convert(tmp_path, "active.csv", write_csv(EBAY_ACTIVE))
+    assert report.read_as.startswith("eBay report of active listings")
+    assert [row["product_id"] for row in rows] == ["TEE-R", "3340001#1", "MUG", "3340003"]
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug", "Lamp"]
+    assert [row["price"] for row in rows] == [9.99, 10.99, 4.5, 7.0]
+    assert [row["p_ean"] for row in rows] == ["40063813", None, None, None]
+    tee = ["https://x/t.jpg"]
+    assert [row["image"] for row in rows] == [tee, tee, ["https://x/m.jpg"], None]
+    assert "1 product with variants" in " ".join(report.warnings)
+
+
+SQUARE = [
+    ["Product ID [Non Editable]", "Variant ID [Non Editable]", "Product Type [Non Editable]",
+     "Product Page", "Title", "Description", "SKU", "Option Name 1", "Option Value 1", "Price",
+     "Sale Price", "On Sale", "Stock", "Categories", "Visible", "Hosted Image URLs"],
+    ["5f1", "v1", "PHYSICAL", "shop", "Tee", "<p>Soft</p>", "SQ-R", "Colour", "Red", "19.00",
+     "15.00", "Yes", "4", "/tees", "Yes", "https://x/1.jpg https://x/2.jpg"],
+    ["", "v2", "", "", "", "", "", "Colour", "Blue", "21.00", "", "No", "0", "", "", ""],
+    ["5f2", "v3", "PHYSICAL", "shop", "Mug", "", "", "", "", "5.00", "", "No", "Unlimited", "/mugs",
+     "Yes", "https://x/m.jpg"],
+]  # fmt: skip
+
+
+def test_the_row_of_a_product_of_squarespace_is_its_first_variant(tmp_path: Path) -> None:
+    rows, report = convert(tmp_path, "products.csv", write_csv(SQUARE))
+    assert report.read_as.startswith("Squarespace export")
+    assert [row["product_id"] for row in rows] == ["SQ-R", "v2", "v3"]
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug"]
+    assert [row["description"] for row in rows] == ["<p>Soft</p>", "<p>Soft</p>", None]
+    assert [row["price"] for row in rows] == [19.0, 21.0, 5.0]
+    assert [row["sale_price"] for row in rows] == [15.0, None, None]
+    assert [row["option_value_1"] for row in rows] == ["Red", "Blue", None]
+    tee = ["https://x/1.jpg", "https://x/2.jpg"]
+    assert [row["image"] for row in rows] == [tee, tee, ["https://x/m.jpg"]]
+
+
 def test_rows_without_a_title_among_others_are_named(tmp_path: Path) -> None:
     table = [["SKU", "Title", "Size"], ["1", "Tee", "S"], ["2", "", "M"], ["3", " ", "L"]]
     _, report = convert(tmp_path, "a.csv", write_csv(table))

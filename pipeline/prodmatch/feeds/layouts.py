@@ -10,6 +10,7 @@ from prodmatch.feeds.rows import Cell, Row
 PRODUCT = re.compile(r"variable|configurable|grouped|parent|^product\b")
 VARIANT = re.compile(r"variation|child|sku|variant")
 KINDS_OF_WOO = re.compile(r"(product_)?(variable|variation|simple|grouped)")
+ANY = "*"
 NUMBERED = r"(?:_?\d+)?"
 
 
@@ -25,6 +26,8 @@ class Layout:
         not_shown: columns that have the same pictures again.
         in_order: whether variants and further pictures stand below their product, naming none.
         row_kinds: in such an export, what the rows are: a product, a variant, a picture.
+        is_variant_too: whether the row of a product is its first variant.
+        in_options: a column that variants alone fill; they have the id of their product.
     """
 
     title: str
@@ -34,6 +37,13 @@ class Layout:
     not_shown: tuple[str, ...] = ()
     in_order: bool = False
     row_kinds: Mapping[str, str] = field(default_factory=dict)
+    is_variant_too: bool = False
+    in_options: str = ""
+
+    @property
+    def has_own_ids(self) -> bool:
+        """Whether the id of a variant's row is its own, not its product's."""
+        return self.is_variant_too or not (self.in_order or self.in_options)
 
 
 WOOCOMMERCE = Layout(
@@ -97,33 +107,76 @@ EBAY = Layout(
     in_order=True,
     row_kinds={"": "product", "variation": "variant"},
 )  # fmt: skip
+EBAY_ACTIVE = Layout(
+    "eBay report of active listings",
+    {
+        "item_number": "id", "custom_label_sku": "sku", "current_price": "price",
+        "variation_details": "options",
+    },
+    EBAY.pictures,
+    (),
+    in_options="options",
+)  # fmt: skip
+SQUARESPACE = Layout(
+    "Squarespace export",
+    {"variant_id_non_editable": "id", "categories": "category"},
+    re.compile("hosted_image_urls"),
+    ("product_id_non_editable",),
+    in_order=True,
+    row_kinds={"": "variant", ANY: "product"},
+    is_variant_too=True,
+)
+
+
+# Each layout with the columns that it has all of, and those that it has one of.
+NAMES: tuple[tuple[Layout, frozenset[str], frozenset[str]], ...] = (
+    (
+        WOOCOMMERCE,
+        frozenset(["type", "name", "parent"]),
+        frozenset(["images", "sku", "regular_price"]),
+    ),
+    (
+        MAGENTO,
+        frozenset(["sku", "product_type", "name"]),
+        frozenset(
+            ["configurable_variations", "base_image", "additional_images", "attribute_set_code"]
+        ),
+    ),
+    (AMAZON, frozenset(["item_name"]), frozenset(["item_sku", "seller_sku", "contribution_sku"])),
+    (
+        BIGCOMMERCE,
+        frozenset(["item_type", "product_name"]),
+        frozenset(["product_code_sku"]),
+    ),
+    (WIX, frozenset(["handleid", "name"]), frozenset(["fieldtype"])),
+    (
+        EBAY,
+        frozenset(["title", "relationship"]),
+        frozenset(["custom_label_sku", "custom_label", "customlabel"]),
+    ),
+    (EBAY_ACTIVE, frozenset(["item_number", "title"]), frozenset(["variation_details"])),
+    (
+        SQUARESPACE,
+        frozenset(["product_id_non_editable", "title"]),
+        frozenset(["variant_id_non_editable"]),
+    ),
+    (
+        BIGCOMMERCE,
+        frozenset(["item", "id", "name", "sku"]),
+        frozenset(["options", "image_url_import"]),
+    ),
+)
+PARENTS = frozenset(["parent_product_id", "post_parent", "parent_id", "parent_sku", "parent"])
+TITLES = frozenset(["title", "post_title", "name"])
 
 
 def find_layout(sample: Sequence[Row]) -> Layout | None:
     """The layout of these first rows of a file, if it is a known one."""
     names = {plain_name(name) for row in sample for name in row}
-    if {"type", "name", "parent"} <= names and names & {"images", "sku", "regular_price"}:
-        return WOOCOMMERCE
-    marks = {"configurable_variations", "base_image", "additional_images", "attribute_set_code"}
-    if {"sku", "product_type", "name"} <= names and names & marks:
-        return MAGENTO
-    codes = {"item_sku", "seller_sku", "contribution_sku"}
-    if "item_name" in names and names & codes and "product_id" not in names:
-        return AMAZON
-    if {"item_type", "product_name", "product_code_sku"} <= names:
-        return BIGCOMMERCE
-    if {"handleid", "fieldtype", "name"} <= names:
-        return WIX
-    if {"title", "relationship"} <= names and names & {
-        "custom_label_sku",
-        "custom_label",
-        "customlabel",
-    }:
-        return EBAY
-    if {"item", "id", "name", "sku"} <= names and names & {"options", "image_url_import"}:
-        return BIGCOMMERCE
-    parents = {"parent_product_id", "post_parent", "parent_id", "parent_sku", "parent"}
-    if "product_id" not in names and names & parents and names & {"title", "post_title", "name"}:
+    for layout, all_of, one_of in NAMES:
+        if all_of <= names and names & one_of and not (layout is AMAZON and "product_id" in names):
+            return layout
+    if "product_id" not in names and names & PARENTS and names & TITLES:
         return WOOCOMMERCE if _has_kinds(sample) else None
     return None
 

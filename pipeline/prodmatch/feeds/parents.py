@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from prodmatch.feeds.columns import PlainNames, filled
-from prodmatch.feeds.layouts import PRODUCT, VARIANT, Layout, text_of
+from prodmatch.feeds.layouts import ANY, PRODUCT, VARIANT, Layout, text_of
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
 
 # Not taken from the product where a variant's own cell is blank.
@@ -18,7 +18,9 @@ OWN = re.compile(
 )
 PRICE = re.compile(r".*price.*")
 VARIATION = re.compile(r"(?:^|[|,;])\s*sku\s*=\s*([^,|;]+)", re.IGNORECASE)
-SEPARATOR = re.compile(r"\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))")
+SEPARATOR = re.compile(
+    r"\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))|\s+(?=https?://)"
+)
 NO_TITLE = re.compile(r"Variation #\d+( of .*)?|(\[\w+\][^=]+=.*)")
 OPTION_MARK = re.compile(r"\[\w+\](?=[^=,\[\]]+=)")
 
@@ -31,6 +33,7 @@ class _Item:
     kind: str  # "product" of variants, "variant", "picture" of the product, "other", or empty
     keys: list[str]  # that variants call it by
     parent: str  # the product's key, or empty
+    takes_prices: bool  # of its product, where it has none
 
     @property
     def key(self) -> str:
@@ -65,6 +68,7 @@ def arrange_parents(feed: Feed, layout: Layout) -> Feed:
     names = PlainNames(dict(layout.renamed), "product_id")
     read = partial(_read_items, feed, names, layout)
     products = _collect(read)
+    listed = replace(products, used=set()) if layout.is_variant_too else products
     warnings = list(feed.warnings)
     if products.used:
         count = count_of(len(products.used), "product")
@@ -76,7 +80,7 @@ def arrange_parents(feed: Feed, layout: Layout) -> Feed:
         warnings.append(f"{count} passed over that are no product, variant or picture")
     return replace(
         feed,
-        rows=partial(_variant_rows, read, products),
+        rows=partial(_variant_rows, read, listed),
         layout="shop export",
         read_as=f"{layout.title}, {feed.read_as}",
         warnings=warnings,
@@ -96,19 +100,24 @@ def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item
         _set_title(row, kind)
         row["image"] = list(dict.fromkeys(pictures))
         sku, own = text_of(row.get("sku")), text_of(row.get("id"))
-        chosen = sku or ("" if kind == "variant" and layout.in_order else own)
+        chosen = sku or (own if kind != "variant" or layout.has_own_ids else "")
         keys = [key for key in (sku.casefold(), f"id:{own}" if own else "") if key]
         parent = text_of(row.get("parent"))
+        if layout.in_options:
+            parent = f"id:{own}" if kind == "variant" else ""
         if layout.in_order:
             product = f"row {number}" if kind == "product" else product
             keys, parent = [product], product if kind in ("variant", "picture") else ""
-        yield _Item({"product_id": chosen or None, **row}, kind, keys, parent)
+        takes_prices = layout.in_order and not layout.is_variant_too
+        yield _Item({"product_id": chosen or None, **row}, kind, keys, parent, takes_prices)
 
 
 def _kind_of(row: Row, layout: Layout) -> str:
     marked = next((text_of(row[name]) for name in layout.kind if name in row), "").lower()
+    if layout.in_options:
+        return "variant" if filled(row.get(layout.in_options)) else "product"
     if layout.in_order:
-        return layout.row_kinds.get(marked, "other")
+        return layout.row_kinds.get(marked, layout.row_kinds.get(ANY, "other"))
     marked = f"{marked},{text_of(row.get('product_type')).lower()}"
     if PRODUCT.search(marked):
         return "product"
@@ -186,9 +195,9 @@ def _variant_rows(read: Callable[[], Iterator[_Item]], products: _Products) -> I
 
 
 def _is_shared(name: str, item: _Item) -> bool:
-    """Whether a variant has the cell of its product; a price where it stands below it."""
+    """Whether a variant has the cell of its product."""
     if PRICE.fullmatch(name):
-        return item.parent.startswith("row ")
+        return item.takes_prices
     return OWN.fullmatch(name) is None
 
 
