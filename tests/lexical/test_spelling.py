@@ -286,6 +286,12 @@ def test_what_stands_in_quotes_stays(text: str) -> None:
     assert correct_spelling(text, Words()) == Correction(text)
 
 
+def test_a_limit_is_no_part_of_a_word() -> None:
+    words = Words({**SAID, "fanless": 9, "fan": 9, "less": 5})
+    assert correct_spelling("fan less laptop", words).text == "fanless laptop"
+    assert correct_spelling("fan less than 40 decibels", words).changed == ()
+
+
 def test_an_inch_sign_is_no_quote() -> None:
     assert correct_spelling('55" sneekers 32"', Words()).text == '55" sneakers 32"'
 

@@ -25,6 +25,7 @@ PHRASES = [
     "over 9000",
     "not rated",
     "long sleeves",
+    "less than",
 ]
 
 
@@ -102,7 +103,29 @@ NEGATIONS = [
     ('shirt -"dark blue"', "shirt", ["dark blue"]),
     ('shirt not "dark blue" cotton', "shirt cotton", ["dark blue"]),
     ("shirt 100% cotton no polyester", "shirt 100% cotton", ["polyester"]),
-    ("everything except shoes in red", "everything in red", ["shoes"]),
+    ("everything except shoes in red", "in red", ["shoes"]),
+    ("shirt anything except blue", "shirt", ["blue"]),
+    ("shirt everything other than blue", "shirt", ["blue"]),
+    ("shirt any colour but red", "shirt", ["red"]),
+    ("shirt in any color except black or white", "shirt", ["black", "white"]),
+    ("shoes any brand besides acme", "shoes", ["acme"]),
+    ("jeans with zero stretch", "jeans", ["stretch"]),
+    ("jeans devoid of pockets", "jeans", ["pockets"]),
+    ("dress, red excluded", "dress", ["red"]),
+    ("dress red is excluded", "dress", ["red"]),
+    ("dress that is neither red or blue", "dress", ["red", "blue"]),
+    ("dress isnt red", "dress", ["red"]),
+    ("shirts which arent blue", "shirts", ["blue"]),
+    ("i don't want red dress", "dress", ["red"]),
+    ("we do not need red dress", "dress", ["red"]),
+    ("shoes {not leather}", "shoes", ["leather"]),
+    ("shoes NOT(leather)", "shoes", ["leather"]),
+    ("shoes exclude: leather", "shoes", ["leather"]),
+    ("shoes exclude=leather", "shoes", ["leather"]),
+    ("shoes -brand:acme", "shoes", ["acme"]),
+    ("dress -'navy blue'", "dress", ["navy blue"]),
+    ("dress -\u00abnavy blue\u00bb", "dress", ["navy blue"]),
+    ("dress not \u2018navy blue\u2019", "dress", ["navy blue"]),
     ("shirt rather than blouse", "shirt", ["blouse"]),
     ("dress apart from red", "dress", ["red"]),
     ("dress aside from red ones", "dress", ["red"]),
@@ -263,6 +286,10 @@ LIMITS = [
     ("shoes fino a 20 \u20ac", ["<= 20"]),
     ("shoes tussen 20 en 30 euro", [">= 20", "<= 30"]),
     ("shoes tra 20 e 30 euro", [">= 20", "<= 30"]),
+    ("shoes max.20\u20ac", ["<= 20"]),
+    ("shoes between 20 & 40 dollars", [">= 20", "<= 40"]),
+    ("shoes 20<price<40", ["> 20", "< 40"]),
+    ("shoes 20 <= price < 40", [">= 20", "< 40"]),
 ]
 UNREAD = [
     ("pencil 0.5mm max", ["0.5mm max"]),
@@ -298,6 +325,14 @@ UNREAD = [
     ("i <3 you mug", []),
     ("dress under armour", []),
     ("seeds from 20", []),
+    ("cable less than 10 inches", ["less than 10 inches"]),
+    ("mug over 9000", ["over 9000"]),
+    ("watch bigger than 40mm", ["bigger than 40mm"]),
+    ("phone lighter than 200 g", ["lighter than 200 g"]),
+    ("light under 3000k", ["under 3000k"]),
+    ("table for over 6", ["over 6"]),
+    ("watch under 40-mm", ["under 40"]),
+    ("watch not between 20 and 40", ["between 20 and 40"]),
 ]
 WORDS_ONLY = [
     "non stick pan", "non-stick pan", "nonslip mat", "non slip mat", "non-slip mat",
@@ -329,7 +364,7 @@ WORDS_ONLY = [
     "comic sans tee", "sans serif poster", "ohne titel print", "minus 33 mask", "minus world tee",
     "less is more tee", "backless dress", "no. 5 perfume", "no5 perfume", "-18c freezer",
     "nickel free earrings", "free of charge shirt",
-    "nothing but nets", "instead tee", "without you tee", "wham! tee",
+    "jeans not 'children's'", "nothing but nets", "instead tee", "without you tee", "wham! tee",
 ]  # fmt: skip
 
 
@@ -380,6 +415,22 @@ def test_a_currency_is_read(text: str, currency: str, code: str) -> None:
     assert limit.currency == currency
     assert may_be(currency, code)
     assert may_be(currency, "THB") == (not currency)
+
+
+def test_what_few_products_say_by_chance_is_no_term() -> None:
+    said = ["dress without sleeves", "dress not in the way", "no show sock", "no charger"]
+
+    def says(words: Sequence[str]) -> bool:
+        return any(" ".join(words) in text for text in said)
+
+    for text, without in (
+        ("dress without sleeves or lace", ("sleeves", "lace")),
+        ("dress not in red", ("red",)),
+        ("phone no charger", ("charger",)),
+        ("sock no show", ()),
+    ):
+        found = understand(text, says, is_term=lambda words: says(words) and "show" in words)
+        assert found.without == without
 
 
 def test_a_text_that_a_product_contains_is_never_understood() -> None:

@@ -1,6 +1,7 @@
 """Products that say that they have none of something stay, and are first where it is unwanted."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from prodmatch import Answer, Query, SearchOptions, open_index
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import ProductIndex
 
+CHANCE = 60  # products, of which one says "free" behind a word by chance
 COUNT = 12  # enough to learn how near products are to what they contain
 
 
@@ -22,12 +24,30 @@ def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
         *(f"red lamp blue free number {number}" for number in range(COUNT)),
         *(f"red lamp green number {number}" for number in range(COUNT)),
     ]
+    with publish(texts, folder, tiny) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def vases(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
+    pink = [f"pink vase number {number}" for number in range(CHANCE)]
+    texts = [
+        *pink,
+        "pink free people vase",
+        "vase not in the way",
+        "green vase",
+        "a blue free vase",
+    ]
+    with publish(texts, tmp_path_factory.mktemp("vases"), tiny) as opened:
+        yield opened
+
+
+def publish(texts: list[str], folder: Path, tiny: Model) -> ProductIndex:
     ids = [f"p{row:02}" for row in range(len(texts))]
     pq.write_table(pa.table({"product_id": ids, "title": texts}), folder / "c.parquet")
     save_query_encoders(folder / "store", tiny)
     night(folder / "c.parquet", tiny, folder / "store")
-    with open_index(folder / "store") as opened:
-        yield opened
+    return open_index(folder / "store")
 
 
 def ask(index: ProductIndex, text: str, *, exact: bool = False) -> Answer:
@@ -61,3 +81,26 @@ def test_what_is_not_free_of_it_is_all_but_what_denies_it(index: ProductIndex) -
     assert (answer.searched_for, answer.understood) == ("red lamp", "without blue free")
     assert 1 not in kinds(answer)
     assert 0 in kinds(answer)
+
+
+def test_a_word_before_free_by_chance_is_no_denial(vases: ProductIndex) -> None:
+    answer = ask(vases, "pink free people vases")
+    assert answer.understood is None
+    assert sum("pink vase" in str(hit.metadata["title"]) for hit in answer.hits) == CHANCE
+    answer = ask(vases, "vase -pink")
+    assert answer.searched_for == "vase"
+    assert answer.hits[0].metadata["title"] != "pink free people vase"
+    assert all("pink vase" not in str(hit.metadata["title"]) for hit in answer.hits)
+
+
+def test_words_behind_not_by_chance_are_a_negation(vases: ProductIndex) -> None:
+    assert ask(vases, "vase not in pink").understood == "without pink"
+
+
+@pytest.mark.parametrize(("text", "hints"), [("vase pink-free", 1), ("vase blue-free", 0)])
+def test_what_nothing_is_said_to_be_free_of_is_hinted_at(
+    vases: ProductIndex, text: str, hints: int
+) -> None:
+    found = [hint for hint in ask(vases, text).hints if "searched for as words" in hint]
+    assert len(found) == hints
+    assert "'-pink' leaves out what contains it" in " ".join(found) or not hints

@@ -53,6 +53,7 @@ def spaced(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     rows = [{**row, "product_id": f"  {row['product_id']} "} for row in products(12)]
     rows[3]["title"] = "headphones WH-1000XM5"
     rows[4]["title"] = "case for WH-1000XM5 headphones"
+    rows[5]["title"], rows[6]["title"] = "cup X8", "mug 5 of 8 pieces"
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "c.parquet")
     night(folder / "c.parquet", tiny, folder / "store")
     with open_index(folder / "store") as opened:
@@ -79,3 +80,9 @@ def test_what_says_a_model_number_and_all_else_is_certain(spaced: ProductIndex) 
     }.items():
         (answer,) = spaced.answer([Query("a", text)], options)
         assert {hit.product_id for hit in answer.hits} == found
+
+
+def test_only_what_contains_the_code_itself_is_named(spaced: ProductIndex) -> None:
+    (answer,) = spaced.answer([Query("a", "mug 5'x8'")])
+    hits = {str(hit.metadata["title"]): hit.probability for hit in answer.hits}
+    assert hits["mug 5 of 8 pieces"] < 1

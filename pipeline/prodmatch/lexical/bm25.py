@@ -271,10 +271,11 @@ class PostingsReader:
         is_name = is_code if len(query.split()) == 1 else names_one
         plain = [term for term in terms if not _alternatives(term, expansions)]
         codes = {form for term in plain for form in term.forms if is_name(form)}
-        rare = any(1 <= self.count_of(code) <= FEW_PRODUCTS for code in codes)
-        named = NO_ROWS
+        few = [code for code in codes if 1 <= self.count_of(code) <= FEW_PRODUCTS]
+        rare, named = bool(few), NO_ROWS
         if rare:
-            named = np.intersect1d(self.rows_with(query), rows, assume_unique=True)
+            named = np.intersect1d(self.rows_with(query), self._rows_of_any(few))
+            named = np.intersect1d(named, rows, assume_unique=True)
         scores[named] += scores.max(
             initial=0.0
         )  # before those that say pieces of the code in shorter texts

@@ -16,6 +16,7 @@ DENYING = frozenset(["no", "without", "zero"])
 AND = frozenset(["and", "or", "&", "+"])
 OF_TWO = frozenset(["acid", "fat", "nut", "nuts", "oil", "oils"])  # "palm oil", "tree nut"
 WORD = re.compile(r"[^\W\d_]+|[&+]")
+HYPHENED = re.compile(r"(?<!\w)([^\W\d_]+)-free(?!\w)", re.IGNORECASE)
 LEAST_LETTERS = 3
 
 
@@ -36,6 +37,12 @@ def find_free_of(text: str, contains: Contains) -> tuple[str, ...]:
         elif word.endswith("free") and contains([word]):  # "glutenfree"
             found += filter(_may_be_left_out, [word.removesuffix("free")])
     return tuple(dict.fromkeys(found))
+
+
+def find_doubtful(text: str, contains: Contains) -> tuple[str, ...]:
+    """What a text names with a hyphen and "free", products contain, and nothing is said free of."""
+    names = (found[1].lower() for found in HYPHENED.finditer(text))
+    return tuple(name for name in names if _may_be_left_out(name) and contains([name]))
 
 
 def _names_before(words: Sequence[str], contains: Contains) -> Iterator[str]:

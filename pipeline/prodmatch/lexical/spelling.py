@@ -105,7 +105,9 @@ def correct_spelling(
     unknown: list[str] = []
     position = 0
     while position < len(terms):
-        pair = [] if quoted & {position, position + 1} else terms[position : position + 2]
+        is_limit = terms[position + 1 : position + 3] == ["less", "than"]
+        is_kept = is_limit or quoted & {position, position + 1}
+        pair = [] if is_kept else terms[position : position + 2]
         if joined := _join(pair, lexicon):
             changed.append((" ".join(words[position : position + 2]), joined))
             corrected.append(joined)

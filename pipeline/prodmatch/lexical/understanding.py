@@ -16,7 +16,7 @@ from prodmatch.lexical.terms import is_code
 
 TRIGGERS = frozenset(
     """not without w/o w/out except excluding exclude excl non no neither isn't aren't isn\u2019t
-    aren\u2019t minus sans ohne nicht kein keine keinen sin senza zonder""".split()  # noqa: SIM905
+    aren\u2019t isnt arent minus sans ohne nicht kein keine keinen sin senza zonder""".split()  # noqa: SIM905
 )
 PHRASE_TRIGGERS = frozenset(
     "without w/o w/out except excluding exclude excl minus sans ohne sin senza zonder".split()  # noqa: SIM905
@@ -24,11 +24,12 @@ PHRASE_TRIGGERS = frozenset(
 BEHIND_WORDS = frozenset(  # at the beginning they are names
     "minus sans ohne nicht kein keine keinen sin senza zonder".split()  # noqa: SIM905
 )
+WITHOUT = frozenset(["without", "w/o", "w/out"])  # what products say behind them, they lack
 FILLERS = frozenset("a an the any for in of made with from".split())  # noqa: SIM905
 MODIFIERS = frozenset("light dark bright pale deep hot navy sky royal neon".split())  # noqa: SIM905
 SIZES = frozenset("long short high low big large small wide thick thin heavy".split())  # noqa: SIM905
 BOUNDARIES = TRIGGERS | frozenset(
-    "and or nor but with for in on under over below above from to".split()  # noqa: SIM905
+    "and or nor but with for in on under over below above between from to".split()  # noqa: SIM905
 )
 NO_NEGATION_BEFORE = frozenset(
     "or why do does is if whether must should can comic open plus".split()  # noqa: SIM905
@@ -46,9 +47,9 @@ IDIOMS = {  # words behind a trigger that make one term of it
         worries""".split()  # noqa: SIM905
     ),
     "not": frozenset(
-        """your my our his her their just only so too yet sure available included guilty today
-        tomorrow another all again alone done dead like enough that this mine yours sale profit
-        working bad""".split()  # noqa: SIM905
+        """your my our his her their just only so too yet sure available included compatible guilty
+        today tomorrow another all again alone done dead like enough that this mine yours sale
+        profit working bad""".split()  # noqa: SIM905
     ),
     "without": frozenset(
         "you me us him her them it borders limits end doubt walls reason fear remorse".split()  # noqa: SIM905
@@ -70,32 +71,42 @@ REWRITTEN = tuple(
     (re.compile(pattern, re.IGNORECASE), written)
     for pattern, written in (
         (
-            r"\b(?:(?:other|rather)\s+than|(?:anything|everything|any|all)\s+but|instead\s+of"
+            r"\b(?:in\s+)?(?:any|every|all)(?:thing|\s+(?:colou?r|brand|size|kind|type|material)s?)?\s+"
+            r"(?:but|except(?:\s+for)?|other\s+than|besides|apart\s+from)(?=\s)",
+            "except",
+        ),
+        (
+            r"\b(?:(?:other|rather)\s+than|instead\s+of"
             r"|(?:apart|aside)\s+from|not\s+including|leaving\s+out|excl\.)(?=\s)",
             "except",
         ),
-        (rf"\b{_HAVE}(?:has|have|having|with)\s+no(?=\s)", "no"),
+        (rf"\b{_HAVE}(?:has|have|having|with)\s+(?:no|zero)(?=\s)", "no"),
         (
             rf"\b{_HAVE}(?:do|does)(?:\s+not|n['\u2019]?t)\s+(?:have|include|contain)(?=\s)",
             "without",
         ),
         (
-            r"(?<=\s)(?:(?:i|we)\s+)?(?:do\s+not|don['\u2019]?t)\s+(?:want|like|need)(?=\s)",
+            r"(?:^(?:i|we)\s+|(?<=\s)(?:(?:i|we)\s+)?)(?:do\s+not|don['\u2019]?t)\s+(?:want|like|need)(?=\s)",
             "not",
         ),
         (r"\bbut\s+never(?=\s)", "not"),
-        (r"(?<=\s)lacking(?=\s)", "without"),
+        (r"(?<=\s)(?:lacking|devoid\s+of)(?=\s)", "without"),
+        (r",?\s+([^\W\d_]+)\s+(?:(?:is|are)\s+)?excluded\b", r" without \1"),
+        (r"\b(?:that|which)\s+(?:is|are)\s+neither(?=\s)", "neither"),
+        (r"\b(not|no|without|except|excluding|exclude)(?:\s*[:=]\s*|\s*(?=[({\[]))", r"\1 "),
         (
             r"\b(?:(?:that|which)\s+(?:is|are)\s+)?free\s+of(?=\s)(?!\s+(?:charge|cost)\b)",
             "without",
         ),
         (r"(?<=\s)(that|which)\s+is\s+not(?=\s)", r"\1 isn't"),
         (rf",(?={SIGN})", ", "),  # -blue,-red
-        (r"[(\[]\s*((?:not|no|without|except|excluding|w/o)\s[^)\]]*)[)\]]", r" \1, "),
+        (r"[(\[{]\s*((?:not|no|without|except|excluding|w/o)\s[^)\]}]*)[)\]}]", r" \1, "),
     )
 )
+OPENING, CLOSING = "\"'\u201c\u201e\u00ab\u2018", "\"'\u201d\u201c\u00bb\u2019"
 NOT_QUOTED = re.compile(
-    rf"(?:^|(?<=\s))(?:{SIGN}|(?:not|without|except|excluding)\s+)[\"\u201c]([^\"\u201c\u201d]+)[\"\u201d]",
+    rf"(?:^|(?<=\s))(?:{SIGN}|(?:not|without|except|excluding)\s+)[{OPENING}]([^{OPENING}{CLOSING}]+)"
+    rf"[{CLOSING}](?!\w)",
     re.IGNORECASE,
 )
 PRIVATE = 0xE000  # characters that no text has
@@ -124,7 +135,9 @@ class Understanding:
     free_of: tuple[str, ...] = ()
 
 
-def understand(text: str, contains: Contains, *, limits: bool = True) -> Understanding:
+def understand(
+    text: str, contains: Contains, *, limits: bool = True, is_term: Contains | None = None
+) -> Understanding:
     """What a query says besides its words.
 
     Nothing is understood of what stands in quotes, nor of a text that a product contains as it
@@ -134,9 +147,11 @@ def understand(text: str, contains: Contains, *, limits: bool = True) -> Underst
         text: on one line.
         contains: tells whether products contain words in this order.
         limits: whether limits of a price are looked for.
+        is_term: tells whether words behind one another are a term of the products, such as "no
+            show"; whether they are contained, if not given.
     """
     masked, quotes = _mask_quotes(NOT_QUOTED.sub(" ", text))
-    read = _understand(text, masked, contains, limits=limits)
+    read = _understand(text, masked, contains, is_term or contains, limits=limits)
     return replace(
         read,
         words=_unmask(read.words, quotes),
@@ -161,7 +176,9 @@ def _unmask(text: str, quotes: Sequence[str]) -> str:
     return text
 
 
-def _understand(text: str, unquoted: str, contains: Contains, *, limits: bool) -> Understanding:
+def _understand(
+    text: str, unquoted: str, contains: Contains, is_term: Contains, *, limits: bool
+) -> Understanding:
     """What a query says besides its words; what it quotes is masked in `unquoted`."""
     is_signed = any(map(SIGNED.match, text.split())) or NOT_QUOTED.search(text) is not None
     if not is_signed and contains(_plain(text).split()):  # a title has the words without signs
@@ -170,7 +187,7 @@ def _understand(text: str, unquoted: str, contains: Contains, *, limits: bool) -
     rewritten = rest
     for pattern, written in REWRITTEN:
         rewritten = pattern.sub(written, rewritten)
-    words, without = _take_negations(rewritten.split(), contains)
+    words, without = _take_negations(rewritten.split(), contains, is_term)
     without += [_plain(phrase) for phrase in NOT_QUOTED.findall(text)]
     is_all_negative = bool(without) and not any(map(str.isalnum, " ".join(words)))
     if is_all_negative:
@@ -190,13 +207,15 @@ def _understand(text: str, unquoted: str, contains: Contains, *, limits: bool) -
     return Understanding(left, tuple(without), tuple(found), unread=unread, free_of=free_of)
 
 
-def _take_negations(tokens: Sequence[str], contains: Contains) -> tuple[list[str], list[str]]:
+def _take_negations(
+    tokens: Sequence[str], contains: Contains, is_term: Contains
+) -> tuple[list[str], list[str]]:
     """The words that are wanted, and the phrases that are not."""
     kept: list[str] = []
     without: list[str] = []
     position = 0
     while position < len(tokens):
-        phrases, end = _read_negation(tokens, position, bool(kept), contains)
+        phrases, end = _read_negation(tokens, position, bool(kept), contains, is_term)
         if phrases:
             without += phrases
             while kept and _plain(kept[-1]) in RELATIVE:
@@ -208,23 +227,24 @@ def _take_negations(tokens: Sequence[str], contains: Contains) -> tuple[list[str
 
 
 def _read_negation(
-    tokens: Sequence[str], position: int, has_words: bool, contains: Contains
+    tokens: Sequence[str], position: int, has_words: bool, contains: Contains, is_term: Contains
 ) -> tuple[list[str], int]:
     """The phrases that a negation at a position leaves out, and where it ends."""
     token, rest = tokens[position], tokens[position + 1 :]
     before = _plain(tokens[position - 1]) if position else ""
     if SIGNED.match(token) and len(before) != 1 and (token[0] != "!" or has_words or rest):
-        return _plain(token).split("/"), position + 1
+        name = _plain(token).rpartition(":")[2]  # -brand:nike
+        return name.split("/"), position + 1
     if re.match(SIGN, token) and (taken := _quantity(tokens[position:], token[1:])):
         return [taken], position + len(taken.split())
     lower = token.lower()
     if lower.startswith("non-") and lower[4:].isalpha():
-        return ([] if _is_term("non", lower[4:], contains) else [lower[4:]]), position + 1
+        return ([] if _is_term("non", [lower[4:]], is_term) else [lower[4:]]), position + 1
     if lower not in TRIGGERS or before in NO_NEGATION_BEFORE or not rest:
         return [], position
     if lower in BEHIND_WORDS and (not has_words or contains([before, lower])):
         return [], position
-    if _is_term(lower, _plain(rest[0]), contains) and not _codes(rest, lower):
+    if _is_term(lower, [*map(_plain, rest[:2])], is_term) and not _codes(rest, lower):
         return [], position
     phrases, end = _read_phrases(rest, lower, has_words, contains)
     return phrases, position + 1 + end if phrases else position
@@ -310,14 +330,18 @@ def _quantity(tokens: Sequence[str], first: str) -> str:
     return ""
 
 
-def _is_term(trigger: str, word: str, contains: Contains) -> bool:
-    """Whether a trigger and the word behind it are one term, such as "non stick"."""
+def _is_term(trigger: str, behind: Sequence[str], is_term: Contains) -> bool:
+    """Whether a trigger and the words behind it are one term, such as "non stick"."""
+    word = behind[0]
     if word in IDIOMS.get(trigger, ()) or not word or word[0].isdigit():
         return True
-    return contains([trigger, word]) or (trigger in ("non", "no") and contains([trigger + word]))
+    if trigger in WITHOUT:
+        return False
+    words = behind if word in FILLERS else [word]
+    return is_term([trigger, *words]) or (trigger in ("non", "no") and is_term([trigger + word]))
 
 
 def _plain(text: str) -> str:
     """Text in small letters without the signs around its words."""
-    words = (word.strip('.,;:!?()[]"-\u2212\u2013*') for word in text.lower().split())
+    words = (word.strip('.,;:!?()[]{}"-\u2212\u2013*') for word in text.lower().split())
     return " ".join(word for word in words if word)

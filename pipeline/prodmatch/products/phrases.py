@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from prodmatch.lexical.bm25 import PostingsReader
 from prodmatch.lexical.folding import fold
 
+Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 DENYING = ("free", "no", "non", "not", "without", "zero")
 BETWEEN = r"[\s\-_./,'\u00b0]{0,3}"  # the letters of a code
@@ -18,6 +20,7 @@ MOST_PARTS = 6  # of it
 MOST_STEPS = 2000  # of the search for them
 MOST_ROWS = 300  # whose texts are read
 MOST_DENYING = 3000
+TERM_SHARE = 0.02  # of the products with a word, that say it behind another: more than by chance
 
 
 def phrase_pattern(words: Sequence[str]) -> re.Pattern[str]:
@@ -33,6 +36,22 @@ def denial_pattern(words: str) -> re.Pattern[str]:
         rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+{in_order}|{in_order}[\s-]?free)(?!\w)",
         re.IGNORECASE,
     )
+
+
+def contained(pattern: re.Pattern[str], texts: Iterable[Mapping[str, object]]) -> Flags:
+    """For each product's values whether a text of them matches."""
+    found = [
+        any(isinstance(value, str) and pattern.search(value) for value in values.values())
+        for values in texts
+    ]
+    return np.array(found, np.bool_)
+
+
+def rows_of_all(terms: Iterable[str], postings: PostingsReader) -> Rows:
+    """The rows that contain all these terms, ascending; none where there is none."""
+    found = sorted((postings.rows_of(term) for term in terms), key=len)
+    both = partial(np.intersect1d, assume_unique=True)
+    return reduce(both, found).astype(np.int64) if found else np.zeros(0, np.int64)
 
 
 def may_be_apart(word: str) -> bool:

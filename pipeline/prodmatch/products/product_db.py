@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
@@ -23,6 +22,7 @@ from prodmatch.products.codes import list_names, rows_of_codes
 from prodmatch.products.column_storage import quote_name, restorer
 from prodmatch.products.conditions import nearest_values
 from prodmatch.products.filters import OWN, connect, find_rows, suggest_values
+from prodmatch.products.phrases import Rows
 from prodmatch.products.prices import PriceColumn, read_price_columns
 from prodmatch.storage.generations import advise_instead_of
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prodmatch.products.column_codes import ColumnCodes
 
 NO_ROWS = np.zeros(0, np.int64)
+DECLARED = "SELECT name, type FROM pragma_table_info('products')"
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COLUMNS = 16  # remembered, each with four bytes a product
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
@@ -93,8 +94,7 @@ class Products:
     def _declared(self) -> dict[str, str]:
         """The types of the catalogue's columns in SQLite."""
         with self._connection() as connection:
-            query = "SELECT name, type FROM pragma_table_info('products')"
-            declared = dict(connection.execute(query))
+            declared = dict(connection.execute(DECLARED))
         return {name: declared[name] for name in self.columns}
 
     @cached_property
@@ -104,10 +104,7 @@ class Products:
         return {name: restore for name, restore in found.items() if restore is not None}
 
     def match(
-        self,
-        query: str,
-        within: npt.NDArray[np.int64] | None = None,
-        expansions: Sequence[Expansion] = (),
+        self, query: str, within: Rows | None = None, expansions: Sequence[Expansion] = ()
     ) -> Matches:
         """The rows that contain a word of the query, above them those whose id it has in it.
 
@@ -123,15 +120,13 @@ class Products:
             named = np.intersect1d(named, within, assume_unique=True)
         return matches.with_named(named)
 
-    def rows_with_most(
-        self, query: str, expansions: Sequence[Expansion] = ()
-    ) -> npt.NDArray[np.int64]:
+    def rows_with_most(self, query: str, expansions: Sequence[Expansion] = ()) -> Rows:
         """The rows that contain most of a query, or whose id it has in it; ascending."""
         with self._postings() as postings:
             rows = postings.rows_with_most(query, expansions)
         return np.union1d(rows, self.rows_named(query))
 
-    def rows_named(self, text: str) -> npt.NDArray[np.int64]:
+    def rows_named(self, text: str) -> Rows:
         """The rows whose id, or another code, is this text or one in it, in any case; ascending."""
         ids = list_names(text)
         forms = {form for each in ids for form in (each, each.upper(), each.lower())}
@@ -139,7 +134,7 @@ class Products:
         with self._connection() as connection:
             return np.union1d(np.array([*rows], np.int64), rows_of_codes(connection, ids))
 
-    def _rows_where(self, condition: str) -> npt.NDArray[np.int64]:
+    def _rows_where(self, condition: str) -> Rows:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending.
 
         Raises:
@@ -149,7 +144,7 @@ class Products:
         rows = find_rows(self.path, condition)
         if np.any((rows < 0) | (rows >= self.row_count)):
             raise self._damage("holds rows beyond its own count")
-        rows.flags.writeable = False  # it is shared
+        rows.flags.writeable = False  # as it is shared
         return rows
 
     @cached_property
@@ -172,11 +167,9 @@ class Products:
         if name in self.columns:
             return
         near = " or ".join(nearest_values(name, self.columns))
-        suggestion = f"; did you mean {near}?" if near else "."
+        remedy = f"; did you mean {near}?" if near else "."
         names = ", ".join(self.columns)[:300]
-        raise QueryError(
-            f"`{parameter}`: there is no column {name!r}{suggestion} There are {names}."
-        )
+        raise QueryError(f"`{parameter}`: there is no column {name!r}{remedy} There are {names}.")
 
     def _codes(self, name: str) -> "ColumnCodes":
         """A column as codes, which are read from the generation's Parquet file.
@@ -192,7 +185,7 @@ class Products:
             raise self._damage(f"has {self.row_count} products, products.parquet {count}")
         return found
 
-    def rows_with(self, words: str) -> npt.NDArray[np.int64]:
+    def rows_with(self, words: str) -> Rows:
         """The rows that contain all these words in any form, ascending.
 
         What says that it has none of it does not contain it: "alcohol-free", "no alcohol".
@@ -201,34 +194,38 @@ class Products:
             rows = postings.rows_with(words)
         return np.setdiff1d(rows, self.rows_denying(words), assume_unique=True)
 
-    def rows_denying(self, words: str) -> npt.NDArray[np.int64]:
+    def rows_denying(self, words: str) -> Rows:
         """The rows that say that they have none of something, ascending: "alcohol-free"."""
         with self._postings() as postings:
             rows = postings.rows_with(words)
             glued = postings.rows_of(f"{words.replace(' ', '')}free")
             denying = [postings.rows_of(word) for word in phrases.DENYING]
         doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_DENYING]
-        denied = phrases.denial_pattern(words)
-        found = [
-            any(isinstance(value, str) and denied.search(value) for value in values.values())
-            for values in self.metadata(doubtful)
-        ]
-        return np.union1d(doubtful[np.array(found, np.bool_)], glued.astype(np.int64))
+        denied = phrases.contained(phrases.denial_pattern(words), self.metadata(doubtful))
+        return np.union1d(doubtful[denied], glued.astype(np.int64))
+
+    def may_lack(self, words: str) -> bool:
+        """Whether so many products say that they have none of something as is no chance."""
+        denying = len(self.rows_denying(words))
+        return denying > 0 and denying >= phrases.TERM_SHARE * len(self.rows_with(words))
+
+    def contains_term(self, words: Sequence[str]) -> bool:
+        """Whether so many products with the last word contain them in order as is no chance."""
+        with self._postings() as postings:
+            least = phrases.TERM_SHARE * postings.count_of(words[-1])
+        return self._count_in_order(words) > least
 
     def contains_phrase(self, words: Sequence[str]) -> bool:
         """Whether a product contains these words one behind the other, as they are typed."""
-        if len(words) == 1:
-            return self.says(words[0])
+        return self.says(words[0]) if len(words) == 1 else self._count_in_order(words) > 0
+
+    def _count_in_order(self, words: Sequence[str]) -> float:
+        """How many products contain these words in order, about, where all are in many."""
         with self._postings() as postings:
-            found = [postings.rows_of(term) for term in split_terms(" ".join(words))]
-        both = functools.partial(np.intersect1d, assume_unique=True)
-        rows = functools.reduce(both, sorted(found, key=len)).astype(np.int64) if found else NO_ROWS
-        phrase = phrases.phrase_pattern(words)
-        return any(
-            isinstance(value, str) and phrase.search(value)
-            for values in self.metadata(rows[: phrases.MOST_ROWS])
-            for value in values.values()
-        )
+            rows = phrases.rows_of_all(split_terms(" ".join(words)), postings)
+        texts = self.metadata(rows[: phrases.MOST_ROWS])
+        found = phrases.contained(phrases.phrase_pattern(words), texts)
+        return float(found.sum()) / max(len(found), 1) * len(rows)
 
     def written_apart(self, word: str) -> str:
         """How products write a word that none contains, with signs in it: "gsr 12v-15"."""
@@ -243,7 +240,7 @@ class Products:
         """For each text that a condition wants and no product has, the values that may be meant."""
         return suggest_values(self.path, condition)
 
-    def metadata(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, object]]:
+    def metadata(self, rows: Sequence[int] | Rows) -> list[dict[str, object]]:
         """The catalogue's columns of these rows, in their order."""
         names = ", ".join(quote_name(name) for name in self.columns)
         restorers = self._restorers
@@ -266,7 +263,7 @@ class Products:
                             found[row][name] = restore(found[row][name], exact.get((row, name)))
             return [found[int(row)] for row in rows]
 
-    def ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
+    def ids(self, rows: Rows) -> list[str]:
         """The ids of these rows, in their order."""
         found: dict[int, str] = {}
         with self._connection() as connection:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from prodmatch.catalogue.pictures.images import UnusableImage, decode_image, remedy_of
 from prodmatch.errors import QueryError
 from prodmatch.lexical.folding import write_letters_plainly
+from prodmatch.lexical.free_of import find_doubtful
 from prodmatch.lexical.prices.limits import Limit
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
@@ -165,16 +166,21 @@ class QueryEncoder:
     def _understand(self, query: "_ReadQuery", typed: str) -> "_ReadQuery":
         """The query with its words corrected, and with what its text says besides words."""
         typed = write_letters_plainly(typed)
-        read = understand(typed, self.products.contains_phrase)
+        read = self._read_text(typed)
         columns = self.products.price_columns
         hints = tuple(_hint_unread(text) for text in read.unread)
         if read.limits and (reason := say_why_not(read.limits, columns)):
             limits = " and ".join(limit.condition("price") for limit in read.limits)
             hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
-            read = understand(typed, self.products.contains_phrase, limits=False)
+            read = self._read_text(typed, limits=False)
         correction = self._correct(read.words)
         without = [self._correct(phrase).text for phrase in read.without]
         hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
+        hints += tuple(
+            f"'{name}-free': searched for as words; '-{name}' leaves out what contains it"
+            for name in find_doubtful(read.words, self.products.contains_phrase)
+            if name not in read.free_of
+        )
         if read.is_all_negative:
             hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
         where = tuple(_conditions(read.limits, columns))
@@ -182,9 +188,16 @@ class QueryEncoder:
         apart = self._with_denials(correction.text, correction.apart, read.without)
         return replace(query, understanding=read, where=where, hints=hints, apart=apart)
 
+    def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
+        products = self.products
+        read = understand(
+            typed, products.contains_phrase, limits=limits, is_term=products.contains_term
+        )
+        return replace(read, free_of=tuple(filter(products.may_lack, read.free_of)))
+
     def _with_denials(self, text: str, apart: str | None, without: Sequence[str]) -> str | None:
         """The text for words alone: what says that it has none of something is before others."""
-        denied = [f"{name} free" for name in without if len(self.products.rows_denying(name))]
+        denied = [f"{name} free" for name in without if self.products.may_lack(name)]
         return " ".join([apart or text, *denied]) if denied else apart
 
     def _expand(self, read: "_ReadQuery") -> "_ReadQuery":

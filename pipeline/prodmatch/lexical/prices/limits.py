@@ -77,12 +77,12 @@ _NAMES = "|".join(
 )
 COMPARED = re.compile(
     rf"(?<![\w<>=-]){DENIED}{PRICE_WORD}(?P<operator>{_NAMES})"
-    rf"(?:\s+|(?<=[<>=\u2264\u2265])|-?(?={SIGNS})){FIRST}(?![\w%])",
+    rf"(?:\s+|(?<=[<>=\u2264\u2265.])|-?(?={SIGNS})){FIRST}(?![\w%])",
     re.IGNORECASE,
 )
 BETWEEN = re.compile(
     rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre|tussen|tra|fra)\s+)?{FIRST}"
-    rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y|en|e)\b))"
+    rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y|en|e)\b|&))"
     rf"\s*{SECOND}(?![\w%])",
     re.IGNORECASE,
 )
@@ -109,13 +109,18 @@ INCHES = frozenset("inch inches screen tv monitor display".split())  # noqa: SIM
 COUNTED = frozenset("pack packs pcs piece pieces star stars percent pairs pair".split())  # noqa: SIM905
 # Behind a number without a currency only these leave it a price.
 PRICE_BEHIND = re.compile(
-    rf"\s*(?:$|[,;.!?)<>\u2264\u2265]|(?:for|in|with|without|but|not|please)\b|-(?=[\s\w])"
+    rf"\s*(?:$|[,;.!?)<>\u2264\u2265]|(?:for|in|with|without|but|not|please)\b|-(?=[\s\w])(?!(?:{'|'.join(UNITS)})\b)"
     rf"|(?:and\s+)?(?:{_NAMES})\s*(?:{SIGNS})?\d)",
     re.IGNORECASE,
 )
 NAMED_SO = frozenset(["air", "pro", "plus", "ultra"])  # max 90
 MOST_PENCE_DIGITS = 2  # 99p; 144p is none of a price
 LEAST_SPELLED = 10  # of a number in words without a currency: "shoes for under two"
+MOST_THOUSANDS = 3  # digits before a "k": 3000k is a light's colour
+DENIED_BEFORE = re.compile(r"\b(?:not?|isn['\u2019]?t)\s+$", re.IGNORECASE)
+CHAIN = re.compile(  # "20 < price < 40"
+    rf"({DIGITS})\s*(<=?|\u2264)\s*price\s*(?=<|\u2264)", re.IGNORECASE
+)
 HEART = re.compile(r"<3(?![\d.,])")  # "i <3 you"
 
 
@@ -123,7 +128,8 @@ KARATS = frozenset(["14", "18", "22", "24"])
 _BEHIND = r"(?:\s?%|\s?[\"\u2033']|\s?[^\W\d_][\w\u00b0]*)?"  # a unit, or what is counted
 UNREAD = re.compile(
     rf"(?<![\w<>=-])(?:(?:{DENIED}(?P<operator>{_NAMES})\s*|between\s+)"
-    rf"{FIRST}(?:\s*(?:-|and|to)\s*{SECOND})?{_BEHIND}"
+    rf"{FIRST}(?:\s*(?:-|and|to|&)\s*{SECOND})?{_BEHIND}"
+    rf"|[^\W\d_]+er\s+than\s+(?:{DIGITS}){_BEHIND}"
     rf"|prices?d?\s*(?:is|of|at|around|about)?\s*:?\s*(?:{DIGITS})"
     rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|min(?:imum)?|max(?:imum)?)"
     rf"|(?:(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|~|for|at)\s*)?"
@@ -153,6 +159,7 @@ class Limit:
 def take_limits(text: str, contains: Contains) -> tuple[str, list[Limit]]:
     """The text without its limits of a price, and these."""
     taken: list[Limit] = []
+    text = CHAIN.sub(lambda found: f"price {found[2].replace('<', '>')} {found[1]} price ", text)
     for pattern in (BETWEEN, COMPARED, OR_LESS, OR_MORE):
         start = 0
         while match := pattern.search(text, start):
@@ -175,7 +182,8 @@ def find_unread_limits(text: str, contains: Contains) -> list[str]:
         words = _words(match[0])
         is_bare = not match["unit1"] and len(words) < 3
         silent = (NEVER_BARE | {"budget"}).difference(FOREIGN)
-        is_name = contains(words[:2]) or (is_bare and operator in silent)
+        is_name = operator in ("max", "min") and contains(words[:2])
+        is_name |= is_bare and operator in silent
         if (len(words) > 1 and is_name) or HEART.search(match[0]):
             continue
         if before and operator and _is_model(before[0], operator, contains):
@@ -205,6 +213,8 @@ def _read_limits(match: re.Match[str], contains: Contains) -> list[Limit] | None
         return None
     first = _read_limit(groups, 1)
     if match.re is BETWEEN:
+        if DENIED_BEFORE.search(match.string[: match.start()]):
+            return None
         low, high = sorted((first, _read_limit(groups, 2)), key=lambda limit: limit.amount)
         currency = low.currency or high.currency
         return [Limit(">=", low.amount, currency), Limit("<=", high.amount, currency)]
@@ -219,11 +229,13 @@ def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bo
     if not operator or match.re in (OR_LESS, OR_MORE) or operator in NEVER_BARE:
         return False
     number, times = match["number1"], (match["times1"] or "").strip().lower()
-    if times == "m" or (times == "k" and number in KARATS):
+    if times == "m" or (times == "k" and (number in KARATS or len(number) > MOST_THOUSANDS)):
         return False
     if number[0].isalpha() and read_number_words(number) < LEAST_SPELLED:
         return False
     before = _words(match.string[: match.start()])
+    if before[-1:] == ["for"] and OPERATORS[operator].startswith(">"):  # "for over 6"
+        return False
     if before and before[-1] in NO_PRICE_BEFORE and not _is_sized(before[-1], match):
         return False
     if COMPARISON.fullmatch(operator):
