@@ -13,10 +13,13 @@ async function unpacked(id) {
 const points = new Int16Array(bytes("data-positions").buffer), codes = bytes("data-codes"), there = bytes("data-there");
 const count = codes.length, hasPicture = (at) => (there[at >> 3] >> (7 - (at & 7))) & 1;
 let facts, ids = [], titles = [], view = { scale: 1, x: 0, y: 0 }, matching = null, pinned = -1, hidden = new Set();
-let groups = [], cells = [], sheets = [], waiting = false, width = 1, height = 1;
+let groups = [], cells = emptyCells(), sheets = [], waiting = false, width = 1, height = 1;
 
+function emptyCells() {
+  return Array.from({ length: CELLS * CELLS }, () => []);
+}
 function index() {
-  cells = Array.from({ length: CELLS * CELLS }, () => []);
+  cells = emptyCells();
   for (let at = 0; at < count; at++) cells[cell(points[2 * at + 1]) * CELLS + cell(points[2 * at])].push(at);
 }
 const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(((value + FULL) / (2 * FULL + 1)) * CELLS)));
@@ -52,7 +55,7 @@ function picture(context, at, x, y, side) {
 }
 
 function redraw() {
-  if (waiting) return;
+  if (waiting || !facts) return; // a window may change before the texts are unpacked
   waiting = true;
   requestAnimationFrame(() => { waiting = false; draw(); });
 }
