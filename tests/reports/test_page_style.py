@@ -64,6 +64,7 @@ def test_pages_are_well_formed_and_their_pictures_have_texts() -> None:
         tags = Tags(page)
         assert tags.pictures
         assert not tags.without_text
+        assert tags.tags.count("main") == tags.tags.count("h1") == 1
         assert not {"script", "link", "iframe", "object"} & set(tags.tags)
         assert all(source.startswith("data:image/webp;base64,") for source in tags.sources)
 

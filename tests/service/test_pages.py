@@ -75,6 +75,14 @@ def test_hits_facets_and_pages_are_those_of_the_library(service: Service, publis
     assert shown(both) == titles(published, Query(text="shirt"), expected)
 
 
+def test_products_like_another_are_named_so(service: Service, published: Path) -> None:
+    with open_index(published) as index:
+        hit = index.search("shirt", top=1)[0]
+    text = service.get("/", id=hit.product_id).body.decode()
+    assert f"Products like {hit.product_id}, 1 to 24" in text
+    assert "the words" not in text
+
+
 def test_a_card_has_the_price_and_the_page_the_number_of_products_that_match(
     service: Service, published: Path
 ) -> None:
