@@ -147,12 +147,12 @@ def test_refusals_do_not_rest_on_assert(tmp_path: Path, count_cases: Counting) -
 
 
 STARTED = """
-import runpy, signal
+import runpy, signal, sys
 before = signal.signal
 def once(*given):
     signal.signal = before
     found = before(*given)
-    print("ours", flush=True)
+    print("imported" if "prodmatch_cli.main" in sys.modules else "first", flush=True)
     return found
 signal.signal = once
 runpy.run_module("prodmatch_cli", run_name="__main__", alter_sys=True)
@@ -212,7 +212,7 @@ def test_a_signal_while_modules_are_imported_leaves_no_traceback(
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
-        assert process.stdout.readline()
+        assert process.stdout.readline() == "first\n"
         time.sleep(0.03 * turn)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
