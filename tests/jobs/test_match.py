@@ -122,12 +122,13 @@ def test_one_photograph_in_two_colours_is_a_variant(tiny: Model, tmp_path: Path)
         assert run(tmp_path / "shop/store", tmp_path / "out").scored == 0
 
 
-def test_what_a_column_tells_apart_is_no_match(
+def test_what_a_column_or_a_title_tells_apart_is_no_match(
     tiny: Model, labels: Path, other_shop: Path, tmp_path: Path
 ) -> None:
-    """The scorer learns that these match; one of them has another colour in its column."""
+    """The scorer learns that these match; one has another colour in its column, one is used."""
     rows = [row("p", number) for number in range(COUNT)]
     rows[4]["colour"] = "purple"
+    rows[6]["title"] = f"{rows[6]['title']} (refurbished)"
     store = publish(tmp_path / "shop", tiny, rows)
     with open_index(store) as index, open_index(other_shop) as other:
         find_matches(index, tmp_path / "out", MatchSettings(pairs=labels), against=other)
@@ -137,6 +138,8 @@ def test_what_a_column_tells_apart_is_no_match(
     assert found["p004", "r004"]["relation"] == "variant"
     assert found["p004", "r004"]["differences"] == "colour purple / blue"
     assert found["p004", "r004"]["probability"] <= 0.02
+    assert found["p006", "r006"]["relation"] == "variant"
+    assert found["p006", "r006"]["differences"] == "condition refurbished / new"
     groups = pq.read_table(tmp_path / "out/groups.parquet").to_pylist()
     assert not {"p004", "r004"} & {group["product_id"] for group in groups}
 

@@ -31,6 +31,26 @@ def differences(one: str, other: str) -> list[str]:
         ("Suite Pro for students", "Suite for students, Pro", []),
         ("Tee red", "Tee", []),
         ("Disk 1 TB", "Disk 1000 GB", []),
+        ("Tea tin red", "Tea tin rot", []),
+        ("Tea tin noir", "Tea tin blanc", ["colour black / white"]),
+        ("Ale 330 ml pack of 12", "Ale 12 x 330ml", []),
+        ("Ale 6 x 330 ml", "Ale 12x330 ml", ["pack 6 / 12"]),
+        ("Shelf 80 x 28 cm", "Shelf 80x28 cm", []),
+        ("Shelf 80 x 28 cm", "Shelf 40 x 28 cm", ["length 80 cm / 40 cm"]),
+        ("Cable 6 ft", "Cable 1.8 m", []),
+        ("Screen 33 cm", "Screen 33.5 cm", ["length 33 cm / 33.5 cm"]),
+        ("Lotion 12 fl. oz", "Lotion 354 ml", []),
+        ("Laptop i5 8 GB", "Laptop i7 8 GB", ["number i5 / i7"]),
+        ("Saga volume 1", "Saga volume 2", ["number 1 / 2"]),
+        ("Atlas 3rd edition", "Atlas edition 4", ["number 3 / 4"]),
+        ("Lamp left", "Lamp right", ["side left / right"]),
+        ("Phone 12", "Phone 12 (renewed)", ["condition new / refurbished"]),
+        ("Phone 12 - used", "Phone 12 used for calls", ["condition refurbished / new"]),
+        ("Headset with mic", "Headset without mic", ["extras with / without"]),
+        ("Scent EDT", "Scent eau de parfum", ["fragrance toilette / parfum"]),
+        ("Film DVD", "Film Blu-ray", ["format dvd / bluray"]),
+        ("Trainers for men", "Trainers for women", ["gender men / women"]),
+        ("Cells AA", "Cells AAA", ["size aa / aaa"]),
     ],
 )
 def test_differences_are_named(one: str, other: str, expected: list[str]) -> None:
@@ -49,3 +69,4 @@ def test_variants_say_much_the_same() -> None:
     assert not share_words(parse_text("Acme runner shoe"), parse_text("Zeta hiking boot"))
     codes = parse_text("Acme cordless drill X100A"), parse_text("Acme hammer drill X200B")
     assert not share_words(*codes)
+    assert share_words(parse_text("Film DVD"), parse_text("Film Blu-ray"))

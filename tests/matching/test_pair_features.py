@@ -175,15 +175,3 @@ def test_a_text_is_taken_apart() -> None:
 )
 def test_an_extra_large_one_is_not_large(text: str, sizes: tuple[str, ...]) -> None:
     assert parse_text(text).sizes == sizes
-
-
-def test_editions_tell_products_apart_and_between_catalogues_only_where_both_name_one() -> None:
-    vocabulary = Vocabulary()
-    texts = ["Acme phone 12", "Acme phone 12 Pro", "Acme phone 12 Pro Max", "Acme phone 12 Lite"]
-    catalogues = [build(texts, vocabulary) for _ in range(2)]
-    weights = term_weights(vocabulary, catalogues)
-    rows, others = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 2, 3])
-    own = PairFeatures(catalogues[0], catalogues[0], weights).conflicts(rows, others)
-    assert (own > 0).tolist() == [False, True, False, True, True]
-    between = PairFeatures(*catalogues, weights).conflicts(rows, others)
-    assert (between > 0).tolist() == [False, False, False, False, True]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prodmatch.matching.text_doubts import ListingText, find_exchanges, is_doubtful_text
+from prodmatch.matching.text_doubts import ListingText, denies, find_exchanges, is_doubtful_text
 
 
 def doubtful(one: ListingText | str, other: ListingText | str) -> bool:
@@ -27,6 +27,8 @@ def doubtful(one: ListingText | str, other: ListingText | str) -> bool:
         ("Acme play suit king", "Acme infant play suit king"),
         ("Acme slippers basic", "Acme ladies slippers basic"),
         ("Acme men shirt check", "Acme shirt check kids"),
+        ("Acme lamp left", "Acme lamp"),
+        ("Acme soap smooth", "Acme soap booth"),  # spelt alike, and begin with other letters
         (ListingText("Top red", brand="acme"), ListingText("Top red", brand="zeta")),
         (ListingText("Top red", price=10.0), ListingText("Top red", price=4.9)),
         (
@@ -73,3 +75,27 @@ def test_exchanges_are_words_in_the_same_place() -> None:
         ("active lifestyle", "high street")
     ]
     assert find_exchanges(left, "Acme men copper lifestyle active sunglasses") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "in_one", "between"),
+    [
+        ("Acme phone 12", "Acme phone 12 Pro", True, False),  # a shop may leave it out
+        ("Acme phone 12 Pro Max", "Acme phone 12 Pro", True, False),
+        ("Acme phone 12 Pro", "Acme phone 12 Lite", True, True),
+        ("Acme lamp left", "Acme lamp right", True, True),
+        ("Acme lamp left", "Acme lamp", False, False),
+        ("Acme phone 12", "Acme phone 12 refurbished", True, True),
+        ("Acme vacuum V11", "Filter for Acme vacuum V11", True, True),
+        ("Acme vacuum V11 filter", "Filter for Acme vacuum V11", False, False),
+        ("Acme kurta for women", "Acme kurta", False, False),
+        ("Acme vacuum V11", "Cover for a sofa", False, False),
+    ],
+)
+def test_named_values_and_parts_deny_a_match(
+    one: str, other: str, *, in_one: bool, between: bool
+) -> None:
+    for pair in ((one, other), (other, one)):
+        left, right = map(ListingText, pair)
+        assert denies(left, right, is_one=True) == in_one
+        assert denies(left, right, is_one=False) == between

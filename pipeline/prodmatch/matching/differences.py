@@ -1,17 +1,21 @@
 """What tells two variants of a product apart, by name: colour, size, pack, quantity."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prodmatch.matching.listings.attributes import read_attributes
-from prodmatch.matching.listings.parsed_text import COLOURS, ParsedText, split_quantity
+from prodmatch.matching.listings.named_values import DEFAULTS, KIND_OF
+from prodmatch.matching.listings.parsed_text import LETTER_SIZES, ParsedText, split_quantity
 
 SHARED = 0.65  # of the words of two variants, shared: twice over both counts
 # They name what differs, or stand in any title.
 SAY_LITTLE = frozenset(
-    "blk wht pack size set colour color free shipping buy online new original best price".split()  # noqa: SIM905
+    "pack size set colour color free shipping buy online new original best price".split()  # noqa: SIM905
 )
-NO_EDITION = "plain"
+ALWAYS_NAMED = frozenset(["condition"])  # in any shop
+CONVERSION_TOLERANCE = 0.02  # of an amount, between two that are written in other units
+DIGITS = re.compile(r"\d+(?:\.\d+)?")
 CONTAINED = 0.75  # of the words of the shorter one, shared
 SHARED_WITH_OTHER_CODES = 0.8  # likewise, where their model numbers differ
 
@@ -51,22 +55,20 @@ def find_differences(
     """The attributes in which two listings conflict, each by both values.
 
     A listing that does not say an attribute conflicts with none; but without a number of pieces
-    it is one piece, and without an edition the plain one.
+    it is one piece, and without an edition the plain one, and so on.
 
     Args:
         left: the text of the one.
         right: the text of the other.
         columns: the other columns of the two, which say more than texts.
     """
-    texts = (left, right)
-    named = {value for text in texts for value in (*text.sizes, *text.packs)}
     found = {
         "colour": _conflict(left.colours, right.colours),
-        "size": _conflict(left.sizes, right.sizes),
+        **{kind: _compare_named(kind, left, right) for kind in {**left.named, **right.named}},
+        "size": _conflict(*((*text.sizes, *text.named.get("size", ())) for text in (left, right))),
         "pack": _compare_packs(left.packs, right.packs),
-        "edition": _compare_editions(left.editions, right.editions),
         **_quantities(left, right),
-        "number": _conflict(*([n for n in text.numbers if n not in named] for text in texts)),
+        "number": _compare_numbers(left, right),
     }
     own, other = map(read_attributes, columns)
     for name in sorted(own.keys() & other.keys()):
@@ -86,7 +88,7 @@ def _quantities(left: ParsedText, right: ParsedText) -> dict[str, tuple[str, str
             for text in (left, right)
         ]
         conflict = _conflict(*sides)
-        if conflict is not None:
+        if conflict is not None and not _is_converted(left, right, sides):
             values = [" + ".join(map(_spaced, side.split(" + "))) for side in conflict]
             found.setdefault(UNIT_KINDS.get(unit, unit), (values[0], values[1]))
     return found
@@ -107,16 +109,77 @@ def _compare_packs(left: Sequence[str], right: Sequence[str]) -> tuple[str, str]
     return (" + ".join(left), " + ".join(right)) if set(left) != set(right) else None
 
 
-def _compare_editions(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
-    if set(left) == set(right):
+def _compare_named(kind: str, left: ParsedText, right: ParsedText) -> tuple[str, str] | None:
+    own, other = (text.named.get(kind, ()) for text in (left, right))
+    if kind not in DEFAULTS:
+        return _conflict(own, other)
+    if set(own) == set(other):
         return None
-    return " ".join(left) or NO_EDITION, " ".join(right) or NO_EDITION
+    return " ".join(own) or DEFAULTS[kind], " ".join(other) or DEFAULTS[kind]
+
+
+def _compare_numbers(left: ParsedText, right: ParsedText) -> tuple[str, str] | None:
+    """Other numbers, or other ones in the same letters: "i5" and "i7"."""
+    own, other = (_numbers_of(text) for text in (left, right))
+    shapes = [{DIGITS.sub("0", each) for each in alone} for alone in (own - other, other - own)]
+    shared = {"0"} | (shapes[0] & shapes[1])
+    values = [
+        [each for each in text.terms if each in numbers and DIGITS.sub("0", each) in shared]
+        for text, numbers in ((left, own), (right, other))
+    ]
+    return _conflict(*values)
+
+
+def _numbers_of(text: ParsedText) -> set[str]:
+    """The terms with digits that are no quantity, size or number of pieces."""
+    named = {*text.quantities, *text.sizes, *(text.packs if text.says_pack else ())}
+    return {
+        term
+        for term in text.terms
+        if DIGITS.search(term) and f"{term}l" not in LETTER_SIZES and term not in named
+    }
+
+
+def _is_converted(left: ParsedText, right: ParsedText, sides: Sequence[Sequence[str]]) -> bool:
+    """Whether two amounts are one in other units, which is rounded: "6 ft" and "1.8 m"."""
+    own, other = (
+        [each for each in side if each not in sides[1 - n]] for n, side in enumerate(sides)
+    )
+    if len(own) != 1 or len(other) != 1:
+        return False
+    if left.units_written[own[0]] == right.units_written[other[0]]:
+        return False
+    amounts = [float(split_quantity(each)[0]) for each in (own[0], other[0])]
+    return max(amounts) - min(amounts) <= CONVERSION_TOLERANCE * max(amounts)
+
+
+def names_another(left: ParsedText, right: ParsedText, *, is_one: bool) -> bool:
+    """Whether two texts name other values of an attribute, such as left and right.
+
+    Args:
+        left: the text of the one.
+        right: the text of the other.
+        is_one: whether they are of one catalogue, where "12 Pro" is no "12"; another shop may
+            leave it out.
+    """
+    for kind in {**left.named, **right.named}:
+        own, other = (text.named.get(kind, ()) for text in (left, right))
+        if _conflict(own, other) or (
+            (is_one or kind in ALWAYS_NAMED) and (_compare_named(kind, left, right))
+        ):
+            return True
+    return False
 
 
 def share_words(left: ParsedText, right: ParsedText) -> bool:
     """Whether two listings say much the same besides what variants differ in."""
+    differ = {"colour", *(left.named.keys() & right.named.keys())}
     own, other = (
-        {word.rstrip("s") for word in text.words if word not in COLOURS | SAY_LITTLE}
+        {
+            word.rstrip("s")
+            for word in text.words
+            if word not in SAY_LITTLE and KIND_OF.get(word) not in differ
+        }
         for text in (left, right)
     )
     shared = len(own & other)

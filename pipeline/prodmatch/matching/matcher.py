@@ -43,7 +43,7 @@ from prodmatch.matching.picture_registration import compare_pictures
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
 from prodmatch.matching.scoring.scorer_training import Labels
-from prodmatch.matching.text_doubts import ListingText, is_doubtful_text, read_text
+from prodmatch.matching.text_doubts import ListingText, denies, is_doubtful_text, read_text
 from prodmatch.progress import bars_off
 from prodmatch.search.searcher import Searcher
 
@@ -195,7 +195,7 @@ class Matcher:
         compared = ~np.isnan(pictures.apart)
         looks = self._score_pictures(pairs.take(likely), pictures, scorer)
         probability[likely] = np.where(compared, looks, probability[likely])
-        probability = self._doubt_texts(pairs, probability, scorer)
+        probability = self._judge_texts(pairs, probability, scorer)
         recoloured = np.zeros(len(probability), np.bool_)
         recoloured[likely] = pictures.recoloured
         return ScoredPairs(
@@ -253,26 +253,27 @@ class Matcher:
         """Whether there are pairs in doubt: with a scorer of two catalogues there are none."""
         return self.is_one and scorer.held_out_inside is not None
 
-    def _doubt_texts(self, pairs: Candidates, probability: Values, scorer: PairScorer) -> Values:
-        """The probability; of likely pairs whose texts leave it in doubt no more than that."""
-        if not self._doubts(scorer):
-            return probability
+    def _judge_texts(self, pairs: Candidates, probability: Values, scorer: PairScorer) -> Values:
+        """The probability; of likely pairs whose texts deny it, or leave it in doubt, no more."""
         likely = np.flatnonzero(probability > DOUBT)
         found = probability.copy()
         for part in _parts(len(likely), TEXT_PAIRS):
             block = pairs.take(likely[part])
-            texts = self._read_texts(np.unique(np.append(block.rows, block.others)))
-            doubtful = [
-                is_doubtful_text(texts[row], texts[other])
-                for row, other in zip(block.rows.tolist(), block.others.tolist(), strict=True)
-            ]
-            found[likely[part][doubtful]] = DOUBT
+            left, right = self._read_texts(0, block.rows), self._read_texts(1, block.others)
+            for place, row, other in zip(
+                likely[part].tolist(), block.rows.tolist(), block.others.tolist(), strict=True
+            ):
+                if denies(left[row], right[other], is_one=self.is_one):
+                    found[place] = CONFLICT_PROBABILITY
+                elif self._doubts(scorer) and is_doubtful_text(left[row], right[other]):
+                    found[place] = DOUBT
         return found
 
-    def _read_texts(self, rows: Ints) -> dict[int, ListingText]:
-        """What listings of the left side say."""
-        columns = self.searchers[0].products.metadata(rows)
-        prices = self.left.listings.price[rows]
+    def _read_texts(self, side: int, rows: Ints) -> dict[int, ListingText]:
+        """What listings of a side say."""
+        rows = np.unique(rows)
+        columns = self.searchers[side].products.metadata(rows)
+        prices = (self.left, self.right)[side].listings.price[rows]
         return {
             row: read_text(each, read_brand(each), None if np.isnan(price) else float(price))
             for row, each, price in zip(rows.tolist(), columns, prices, strict=True)

@@ -295,14 +295,8 @@ class PairFeatures:
         return columns | {"numbers_alone": numbers.most_alone}
 
     def conflicts(self, rows: Ints, others: Ints) -> Values:
-        """How much tells two apart whatever else they share: other values in columns, editions.
-
-        In one catalogue "Pro" is not what does not say it; another catalogue may leave it out.
-        """
-        editions = self.overlap("editions", rows, others, None)
-        one = self._left is self._right
-        apart = editions.most_alone if one else editions.least_alone
-        return np.nan_to_num(self._columns(rows, others)["columns_conflict"]) + apart
+        """In how many columns the two have other values, whatever else they share."""
+        return np.nan_to_num(self._columns(rows, others)["columns_conflict"])
 
     def _columns(self, rows: Ints, others: Ints) -> dict[str, Values]:
         shared, conflict, known = (np.zeros(len(rows)) for _ in range(3))

@@ -8,25 +8,14 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from prodmatch.lexical.terms import STOP_WORDS
-from prodmatch.matching.differences import SAY_LITTLE
+from prodmatch.matching.differences import SAY_LITTLE, names_another
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, split_words
 
 LEAST_SPELLING_RATIO = 0.75  # of two words, from which on one may be the other, inflected
 LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
 LEAST_PRICE_RATIO = 0.5
-AUDIENCES = {  # by the words that `split_words` gives
-    word: name
-    for name, words in {
-        "men": "men man male",
-        "women": "women woman female",
-        "boys": "boy",
-        "girls": "girl",
-        "kids": "kid child children",
-        "infants": "infant baby newborn toddler",
-        "teens": "teen teenager junior",
-    }.items()
-    for word in words.split()
-}
+# In titles of one catalogue, of all products that have one: whom it is for, and so on.
+NAMED_BY_BOTH = "gender", "side", "format", "fragrance"
 
 
 @dataclass(frozen=True)
@@ -59,12 +48,36 @@ def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
     """
     return (
         _has_other_brand(one, other)
-        or _find_audience(one.title) != _find_audience(other.title)
+        or _values_of(one.parsed) != _values_of(other.parsed)
         or _says_other_numbers(one.parsed, other.parsed)
         or bool(find_exchanges(one.title, other.title))
         or _describes_another(one, other)
         or _costs_another(one.price, other.price)
     )
+
+
+def denies(one: ListingText, other: ListingText, *, is_one: bool) -> bool:
+    """Whether two listings name other values of an attribute, or one is a part for the other.
+
+    Args:
+        one: a listing.
+        other: the other one.
+        is_one: whether they are of one catalogue.
+    """
+    return (
+        names_another(one.parsed, other.parsed, is_one=is_one)
+        or _is_part_for(one.title, other.title)
+        or _is_part_for(other.title, one.title)
+    )
+
+
+def _is_part_for(one: str, other: str) -> bool:
+    """Whether a title is of something for what the other is: nothing before "for" is in both."""
+    words, its = split_words(one), split_words(other)
+    if "for" not in words or "for" in its:
+        return False
+    head, tail = words[: words.index("for")], words[words.index("for") + 1 :]
+    return bool(head and set(tail) & set(its)) and not set(head) & set(its)
 
 
 def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
@@ -88,12 +101,15 @@ def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
 
 def _is_misspelt(left: Sequence[str], right: Sequence[str]) -> bool:
     return "".join(left) == "".join(right) or any(
-        one.startswith(other)
-        or other.startswith(one)
-        or SequenceMatcher(None, one, other).ratio() >= LEAST_SPELLING_RATIO
+        one.startswith(other) or other.startswith(one) or _is_other_spelling(one, other)
         for one in left
         for other in right
     )
+
+
+def _is_other_spelling(one: str, other: str) -> bool:
+    ratio = SequenceMatcher(None, one, other).ratio()
+    return one[0] == other[0] and ratio >= LEAST_SPELLING_RATIO
 
 
 def _has_other_brand(one: ListingText, other: ListingText) -> bool:
@@ -116,12 +132,8 @@ def _writes(text: ParsedText, terms: set[str]) -> bool:
     return all("".join(filter(str.isalnum, term)) in text.compact for term in terms)
 
 
-def _find_audience(title: str) -> set[str]:
-    """Whom a title says it is for; what is for men and women is for all."""
-    found = {AUDIENCES[word] for word in split_words(title) if word in AUDIENCES}
-    if {"men", "women"} <= found:
-        return set()
-    return found | {"kids"} if found & {"boys", "girls"} else found
+def _values_of(text: ParsedText) -> list[set[str]]:
+    return [set(text.named.get(kind, ())) for kind in NAMED_BY_BOTH]
 
 
 def _has_digit(term: str) -> bool:

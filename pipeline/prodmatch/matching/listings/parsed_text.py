@@ -1,36 +1,19 @@
 """Texts of products to what pairs are compared by: terms, codes, quantities, colours, sizes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.quantities import BASE_UNITS, find_quantities
+from prodmatch.lexical.quantities import BASE_UNITS, UNITS, find_quantities
 from prodmatch.lexical.terms import JOINT, STOP_WORDS
+from prodmatch.matching.listings.named_values import COLOURS, add_value, close_audience
 
 COMPOUND = re.compile(r"[^\W_]+(?:[-_./'+][^\W_]+)*")
 PART = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 CODE_LENGTH = 4  # of letters and digits, from which on they may be a model number
 LONG_NUMBER = 5  # digits, from which on a number names one thing
-COLOURS = frozenset(
-    """aqua beige black blue bronze brown burgundy camel charcoal chrome copper coral cream
-    cyan gold golden graphite gray green grey indigo ivory khaki lavender lilac lime magenta
-    maroon mauve melange mint multi multicolor multicolour multicoloured mustard navy nude
-    off-white olive orange peach pink platinum purple red rose rust sand silver skin tan
-    taupe teal titanium transparent turquoise violet white yellow schwarz weiss rot blau
-    grun gelb grau braun rosa noir blanc bleu rouge vert jaune gris marron negro blanco azul
-    rojo verde amarillo""".split()  # noqa: SIM905
-)
-EQUAL_COLOURS = {
-    "blk": "black",
-    "wht": "white",
-    "gray": "grey",
-    "golden": "gold",
-    "multicolor": "multi",
-    "multicolour": "multi",
-    "multicoloured": "multi",
-}
 LETTER_SIZES = {
     name: short
     for short, names in {
@@ -48,18 +31,6 @@ LETTER_SIZES = {
     }.items()
     for name in names.split()
 }
-# What tells models of one name apart, and what software is sold as, by the ways to write it.
-EDITIONS = {
-    name: names[0]
-    for names in (
-        *(("pro", "professional"), ("max",), ("plus",), ("mini",), ("lite",), ("ultra",)),
-        *(("se",), ("fe",), ("prime",), ("neo",), ("elite",), ("ii",), ("iii",), ("iv",)),
-        *(("wifi",), ("lte",), ("cellular",), ("basic",), ("student",), ("express",)),
-        *(("deluxe", "dlx"), ("premium", "prem"), ("standard", "std")),
-        ("upgrade", "upg", "upgrd"),
-    )
-    for name in names
-}
 SIZE = re.compile(r"\b(?:size|sz|uk|eu|us|eur|groesse|grosse|taille|talla)[\s:.-]*(\d+(?:\.5)?)\b")
 PLUS_SIZE = re.compile(r"(?<=\bplus )[1-6]x\b|(?<=\bsize )[1-6]x\b|(?<=\s)[1-6]x\b(?!\s+\w)")
 EXTRA_SIZE = re.compile(r"\b(x{1,3}|[2-6]x|extra)[\s-]?(large|small)\b")
@@ -76,11 +47,19 @@ OTHER_NAMES = {
     "stunden": "hours",
     **dict.fromkeys(("tee", "tees", "tshirt", "tshirts"), "t-shirt"),
     **dict.fromkeys(("ladies", "lady"), "women"),
-    "gents": "men",
     "bt": "bluetooth",
     "pk": "pack",
+    **{"edt": "eau de toilette", "edp": "eau de parfum", "blu-ray": "bluray", "blu ray": "bluray"},
 }
 OTHER_NAME = re.compile(rf"\b(?:{'|'.join(OTHER_NAMES)})\b")
+ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
+FLUID_OUNCES = re.compile(r"\b(\d+(?:\.\d+)?)[\s-]?(?:fl\.?|fluid)\s?(?:oz|ounces?)\b")
+CENTILITRES = 2.957  # of a fluid ounce
+USED = re.compile(r"\bused(?=\s*(?:[)\],|-]|$))")  # not "used for"
+# "80 x 28 x 202 cm", "12 x 330 ml"
+MULTIPLIED = re.compile(
+    rf"(?<![\w.])((?:\d+(?:\.\d+)?\s?[x\u00d7]\s?)+)(\d+(?:\.\d+)?)[\s-]?({'|'.join(UNITS)})\b"
+)
 
 
 @dataclass(frozen=True)
@@ -94,20 +73,25 @@ class ParsedText:
     units: tuple[str, ...]  # of the quantities
     numbers: tuple[str, ...]  # without a unit
     colours: tuple[str, ...]
-    editions: tuple[str, ...]  # "pro", "deluxe"
     sizes: tuple[str, ...]
     packs: tuple[str, ...]  # how many pieces; one where it does not say
     compact: str  # letters and digits without spaces
+    named: Mapping[str, tuple[str, ...]]  # the values of attributes of `named_values`
+    units_written: Mapping[str, str]  # of the quantities, before they were converted
+    says_pack: bool
 
 
 def parse_text(text: str) -> ParsedText:
     """What a text says."""
-    folded = OTHER_NAME.sub(lambda name: OTHER_NAMES[name[0]], fold(text))
-    found: dict[str, dict[str, None]] = {name: {} for name in ParsedText.__annotations__}
+    folded = _write_one_way(text)
+    found: dict[str, dict[str, None]] = {name: {} for name in KINDS}
+    named: dict[str, dict[str, None]] = {}
+    written: dict[str, str] = {}
     for size in SIZE.finditer(folded):
         found["sizes"][size[1]] = None
     for pack in PACK.finditer(folded):
         found["packs"][next(filter(None, pack.groups())).lstrip("0") or "0"] = None
+    says_pack = bool(found["packs"])
     found["packs"] = found["packs"] or {"1": None}
     rest = list(folded)
     for extra in EXTRA_SIZE.finditer(folded):
@@ -120,18 +104,49 @@ def parse_text(text: str) -> ParsedText:
         number, unit = _in_base_unit(quantity.number, quantity.unit)
         found["quantities"][number + unit] = found["terms"][number + unit] = None
         found["units"][unit] = None
+        written[number + unit] = quantity.unit
         rest[quantity.start : quantity.end] = " " * (quantity.end - quantity.start)
     for compound in COMPOUND.findall("".join(rest)):
-        _read_compound(compound, found)
-    compact = "".join(character for character in folded if character.isalnum())
-    kinds = {name: tuple(values) for name, values in found.items() if name != "compact"}
-    return ParsedText(**kinds, compact=compact)
+        _read_compound(compound, found, named)
+    close_audience(named)
+    found["colours"] = named.pop("colour", {})
+    return ParsedText(
+        **{name: tuple(values) for name, values in found.items()},
+        compact="".join(character for character in folded if character.isalnum()),
+        named={kind: tuple(values) for kind, values in named.items()},
+        units_written=written,
+        says_pack=says_pack,
+    )
 
 
 def split_words(text: str) -> list[str]:
     """Its words and numbers in order, by the names that terms have."""
+    return [name_word(part) for part in PART.findall(_write_one_way(text))]
+
+
+def name_word(word: str) -> str:
+    """The name that a word has whatever its number and language: "shirt", "black"."""
+    return COLOURS.get(word) or _singular(word)
+
+
+def _write_one_way(text: str) -> str:
+    """The folded text with one name, and one way to write packs and sizes, for several."""
     folded = OTHER_NAME.sub(lambda name: OTHER_NAMES[name[0]], fold(text))
-    return [EQUAL_COLOURS.get(part) or _singular(part) for part in PART.findall(folded)]
+    folded = FLUID_OUNCES.sub(
+        lambda found: f"{float(found[1]) * CENTILITRES:.3g} cl", USED.sub("preowned", folded)
+    )
+    return MULTIPLIED.sub(_write_apart, ORDINAL.sub(r"\1", folded))
+
+
+def _write_apart(found: re.Match[str]) -> str:
+    """The sides of a thing each with its unit; or how many pieces, and what is in each."""
+    numbers, unit = [*NUMBER.findall(found[1]), found[2]], found[3]
+    base = _in_base_unit(found[2], UNITS[unit])[1]
+    if base == "cm":
+        return " ".join(f"{number} {unit}" for number in numbers)
+    if base in ("g", "ml") and len(numbers) == 2:
+        return f"pack {numbers[0]} {numbers[1]} {unit}"
+    return found[0]
 
 
 def _name_size(extra: str, size: str) -> str:
@@ -140,27 +155,25 @@ def _name_size(extra: str, size: str) -> str:
     return (f"{count}x" if count > 3 else "x" * count) + size[0]
 
 
-def _read_compound(compound: str, found: dict[str, dict[str, None]]) -> None:
+def _read_compound(
+    compound: str, found: dict[str, dict[str, None]], named: dict[str, dict[str, None]]
+) -> None:
     whole = JOINT.sub("", compound).replace("+", "")
     if is_model_code(whole):
         found["codes"][whole] = found["terms"][whole] = None
-    if whole in EDITIONS:
-        found["editions"][EDITIONS[whole]] = None  # "wi-fi"
+    add_value(named, whole)  # "wi-fi"
     for part in PART.findall(compound):
         if NUMBER.fullmatch(part) and not is_model_code(part):
             found["numbers"][_plain(part)] = found["terms"][_plain(part)] = None
             continue
-        found["terms"][EQUAL_COLOURS.get(part) or _singular(part)] = None
+        found["terms"][name_word(part)] = None
         if is_model_code(part):
             found["codes"][part] = None
         elif part in LETTER_SIZES:
             found["sizes"][LETTER_SIZES[part]] = None
         elif part.isalpha() and part not in STOP_WORDS:
             found["words"][part] = None
-        if part in EDITIONS:
-            found["editions"][EDITIONS[part]] = None
-        if part in COLOURS or part in EQUAL_COLOURS:
-            found["colours"][EQUAL_COLOURS.get(part, part)] = None
+        add_value(named, part)
 
 
 def _singular(word: str) -> str:
@@ -205,4 +218,5 @@ def iterate_kinds(parsed: ParsedText) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield name, getattr(parsed, name)
 
 
-KINDS = tuple(name for name in ParsedText.__annotations__ if name != "compact")
+NO_KINDS = "compact", "named", "units_written", "says_pack"
+KINDS = tuple(name for name in ParsedText.__annotations__ if name not in NO_KINDS)
