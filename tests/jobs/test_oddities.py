@@ -39,7 +39,24 @@ def test_ids_in_two_forms_of_unicode_are_named(tmp_path: Path) -> None:
     assert [text.split(" (")[1] for text in found] == ["'cafe\u0301')"]
 
 
-@pytest.mark.parametrize("name", ["nan", "None", "NULL", "N/A", "#N/A", "-", "undefined", "#REF!"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nan",
+        "None",
+        "NULL",
+        "N/A",
+        "#N/A",
+        "-",
+        "undefined",
+        "#REF!",
+        "#DIV/0!",
+        "#VALUE!",
+        "#NUM!",
+        "#NV",
+        "#WERT!",
+    ],
+)
 def test_ids_that_stand_for_none_are_named(name: str, tmp_path: Path) -> None:
     found = warnings(tmp_path, {"product_id": [name, "nana", "x-1", "0", "no", "A-1"]})
     assert found == [f"product_id: 1 x an id that stands for none ({name!r})"]
@@ -153,3 +170,22 @@ def test_convert_names_wrong_encodings(
     (found,) = [line for line in done.err.splitlines() if line.startswith("warning: title: 1 text")]
     assert cause in found
     assert name in found
+
+
+SPOILT = ["3-Apr", "10-Dec", "Mar-12", "8.71E+12", "8,71E+12", "4.00638E+12", "4E+12"]
+INTACT = ["3-4", "MAR12", "3-april", "XS-12", "1E+5", "8.71", "May-5", "E+12", "12-XII"]
+
+
+@pytest.mark.parametrize("value", SPOILT)
+def test_what_a_spreadsheet_made_of_a_value_is_named(value: str, tmp_path: Path) -> None:
+    what = "rounded" if "E+" in value else "made of a size or a code"
+    for name in ("size", "ean", "product_id"):
+        found = warnings(tmp_path, {name: [value, *INTACT[:5]]})
+        assert [text for text in found if what in text and text.startswith(f"{name}: 1 x")] != []
+
+
+def test_what_no_spreadsheet_made_is_not_named(tmp_path: Path) -> None:
+    for rows in (INTACT[:6], INTACT[3:]):
+        assert not [text for text in warnings(tmp_path, {"size": rows}) if "spreadsheet" in text]
+    dates = {"release_date": SPOILT[:3] * 2}
+    assert not [text for text in warnings(tmp_path, {**dates}) if "spreadsheet" in text]

@@ -152,10 +152,11 @@ class ColumnProfile:
         """Adds cells of a column of pictures or of identifiers."""
         if is_image_name(self.name):
             self.marks.add(texts)
-        elif is_id_name(self.name) and not self.typed:
+        elif is_id_name(self.name):
             self.artefacts["all"] += len(texts)
+            numbers = [text for text in texts if not self.typed or isinstance(text, Number)]
             for name, pattern in ARTEFACTS.items():
-                self.artefacts[name] += sum(map(bool, map(pattern.fullmatch, texts)))
+                self.artefacts[name] += sum(map(bool, map(pattern.fullmatch, numbers)))
 
     def _add_list(self, cell: list[str]) -> None:
         self.lists += 1

@@ -1,6 +1,7 @@
 """Ids that differ in nothing that a person sees, and numbers that are none."""
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,11 +9,22 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.catalogue.text import strip_invisible
 from prodmatch.columns.amounts import is_price
 from prodmatch.columns.placeholders import is_placeholder
+from prodmatch.lexical.prices.column_names import name_words
 
+MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+# What spreadsheets make of sizes and codes: 3-4, MAR-12, a GTIN.
+AS_DATE = rf"^(\d{{1,2}}-{MONTH}|{MONTH}-\d{{2}})$"
+ROUNDED = r"^\d([.,]\d+)?E\+\d\d$"
+DATED = re.compile("dates?|day|month|created|updated|released?|since|until|season")
+SPOILT = {
+    "a date that a spreadsheet may have made of a size or a code": AS_DATE,
+    "a number that a spreadsheet may have rounded": ROUNDED,
+}
 EQUAL_IDS = "an id that differs from another's in case, spaces or the form of its characters only"
 NO_ID = "an id that stands for none"
 
@@ -48,8 +60,12 @@ class Oddities:
             self.known.add(digest)
             if is_placeholder(name):
                 self._note("product_id", NO_ID, [name])
+        self._find_spoilt("product_id", pa.array(product_ids, pa.string()), product_ids)
         for place, column in enumerate(metadata.schema):
             values, kind = metadata.column(place), column.type
+            if is_text(kind):
+                self._find_spoilt(column.name, values, product_ids)
+                continue
             is_float = pa.types.is_floating(kind)
             checks = {"a value that is no finite number": pc.invert(pc.is_finite(values))
                       } if is_float else {}  # fmt: skip
@@ -61,6 +77,15 @@ class Oddities:
                 rows = pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()
                 if rows:
                     self._note(column.name, what, [product_ids[row] for row in rows])
+
+    def _find_spoilt(self, name: str, texts: pa.Array, product_ids: Sequence[str]) -> None:
+        if any(map(DATED.fullmatch, name_words(name))):
+            return
+        for what, pattern in SPOILT.items():
+            mask = pc.match_substring_regex(texts.cast(pa.string()), pattern)
+            rows = pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()
+            if rows:
+                self._note(name, what, [product_ids[row] for row in rows])
 
     def _note(self, column: str, what: str, ids: Sequence[str]) -> None:
         self.found.setdefault((column, what), _Found()).add(ids)

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 PLACEHOLDER = re.compile(
     r"\W*(nan|none|null|nil|n/?a|#n/a|tbd|tba|tbc|to be (defined|determined|confirmed)|undefined|"
     r"unknown|untitled|no (title|name|description)|placeholder|dummy|x{3,}|todo|"
-    r"\[?object object\]?|#(ref|value|name)[!?]|lorem ipsum.*)\W*|[-_.?\s\u2013\u2014/]+",
+    r"\[?object object\]?|#(ref|value|name|div/0|null|num|nv|wert|bezug|zahl)[!?]?|lorem ipsum.*)"
+    r"\W*|[-_.?\s\u2013\u2014/]+",
     re.IGNORECASE,
 )
 FEWEST = 5  # products, for one thing under many

@@ -31,6 +31,9 @@ JOINED_LINES = 100  # of a quoted field, in a file whose quotes are not in order
 
 
 FORMULA = re.compile(r'="([^"]*)"')
+RULE = re.compile(r"(?=.*(?:--|==))[\s|:+=-]*")  # a line that is drawn below the header
+ORDER_MARK = "\ufeff"  # within a file where it was joined to another
+Record = tuple[int, list[str], bool]  # line, fields, whether its quotes are in order
 
 
 class _QuotesError(Exception):
@@ -48,6 +51,8 @@ class _Structure:
     first_uneven: int | None  # line
     loose: int  # lines whose quotes are not in order
     formulas: int  # cells that are written as ="text"
+    shifted: bool  # whether all records are one field longer than the header
+    no_products: int  # records that are the header again, or a line that is drawn
 
 
 def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
@@ -139,13 +144,11 @@ def _lines(source: Source) -> Iterator[str]:
                     "characters, so it is no table. Export it again."
                 )
             if line.strip() != END_OF_FILE:
-                yield source.repair(line)
+                yield source.repair(line.removeprefix(ORDER_MARK))
 
 
-def _read_records(
-    source: Source, delimiter: str, quoting: str, skip: int
-) -> Iterator[tuple[int, list[str], bool]]:
-    """(line, fields, whether its quotes are in order) of every record that is not blank."""
+def _read_records(source: Source, delimiter: str, quoting: str, skip: int) -> Iterator[Record]:
+    """Every record that is not blank."""
     lines = _lines(source)
     for _ in range(skip):
         next(lines)
@@ -162,7 +165,7 @@ def _read_records(
         raise _QuotesError(str(error)) from error
 
 
-def _read_loosely(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str], bool]]:
+def _read_loosely(lines: Iterator[str], delimiter: str) -> Iterator[Record]:
     """Records of a file in which some quotes are letters: inches, or words quoted in a field."""
     ahead: deque[str] = deque()
     mark = re.escape(delimiter)
@@ -210,9 +213,7 @@ def _join_quoted(
         return None
 
 
-def _scan(
-    records: Callable[[], Iterator[tuple[int, list[str], bool]]], path: Path, examples: int = 0
-) -> _Structure:
+def _scan(records: Callable[[], Iterator[Record]], path: Path, examples: int = 0) -> _Structure:
     """The structure of all records but a template's examples.
 
     Raises:
@@ -220,7 +221,7 @@ def _scan(
         _QuotesError: the quotes are not in order, read like this.
     """
     source = records()
-    header = next(source, None)
+    header, no_products = next(source, None), 0
     if header is None:
         raise CatalogueError(f"{path}: has no rows. Export it again.")
     names = header[1]
@@ -229,6 +230,9 @@ def _scan(
     width, count, short, long, loose, formulas = len(names), 0, 0, 0, 0, 0
     first_uneven = None
     for line, record, in_order in islice(source, examples, None):
+        if _is_no_product(record, header[1]):
+            no_products += 1
+            continue
         count += 1
         loose += not in_order
         formulas += sum(FORMULA.fullmatch(cell) is not None for cell in record if cell[:1] == "=")
@@ -248,15 +252,27 @@ def _scan(
         raise CatalogueError(
             f"{path}: has {width} columns, at most {MOST_COLUMNS}. Give its `delimiter`."
         )
-    return _Structure(names, width, short, long, first_uneven, loose, formulas)
+    shifted = long == count > 1 and width == len(names) + 1
+    return _Structure(
+        names, width, short, long, first_uneven, loose, formulas, shifted, no_products
+    )
+
+
+def _is_no_product(record: list[str], header: list[str]) -> bool:
+    """Whether a record is the header again, or a line that is drawn with dashes."""
+    return record == header or RULE.fullmatch("|".join(record)) is not None
 
 
 def _read_rows(
-    records: Callable[[], Iterator[tuple[int, list[str], bool]]],
+    records: Callable[[], Iterator[Record]],
     names: Sequence[str],
     examples: int,
 ) -> Iterator[Row]:
-    for _, record, _ in islice(records(), 1 + examples, None):
+    source = records()
+    header = next(source)[1]
+    for _, record, _ in islice(source, examples, None):
+        if _is_no_product(record, header):
+            continue
         cells = (_unwrap(cell) if cell[:1] == "=" else cell for cell in record)
         yield dict(zip(names, cells, strict=False))
 
@@ -276,11 +292,19 @@ def _describe(structure: _Structure) -> list[str]:
             f"{count_of(structure.short, 'row')} with fewer fields than the header's {width} "
             f"({where}); the missing ones are empty"
         )
-    if structure.long:
+    if structure.shifted:
+        warnings.append(
+            f"every row has one field more than the header's {width}: if the first is a row's "
+            "name, write a name for it into the header; if a field holds the delimiter, quote it"
+        )
+    elif structure.long:
         warnings.append(
             f"{count_of(structure.long, 'row')} with more fields than the header's {width} "
             f"({where}), kept in further columns; is a delimiter inside a field without quotes?"
         )
+    if structure.no_products:
+        count = count_of(structure.no_products, "line")
+        warnings.append(f"{count} passed over that repeat the header or draw a rule below it")
     if structure.formulas:
         count = count_of(structure.formulas, "cell")
         warnings.append(f'{count} written as ="text" by a spreadsheet, read as the text')

@@ -28,10 +28,10 @@ def count_lines_above(head: str, delimiters: Sequence[str]) -> int:
         return template.names
     lines = head.splitlines()[:MOST_LINES]
     for number, line in enumerate(lines):
-        if line.startswith("#INFO"):  # a template of eBay's
-            continue
         names = max((_names(line, delimiter) for delimiter in delimiters), key=len)
         known = sum(KNOWN.fullmatch(name) is not None for name in names)
+        if line.startswith("#INFO") or (line[:1] == "#" and not known):  # of a template, a comment
+            continue
         if known and len(names) > 1 and not any(map(NUMBER.fullmatch, names)):
             return number
         if known or len(names) > 2:  # a table of other names, or a product

@@ -28,6 +28,7 @@ class Layout:
         row_kinds: in such an export, what the rows are: a product, a variant, a picture.
         is_variant_too: whether the row of a product is its first variant.
         in_options: a column that variants alone fill; they have the id of their product.
+        translated: a column that rows with a product's texts for another view of the shop fill.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Layout:
     row_kinds: Mapping[str, str] = field(default_factory=dict)
     is_variant_too: bool = False
     in_options: str = ""
+    translated: str = ""
 
     @property
     def has_own_ids(self) -> bool:
@@ -63,6 +65,7 @@ MAGENTO = Layout(
     re.compile("base_image|image|additional_images"),
     ("product_type",),
     ("small_image", "thumbnail_image", "swatch_image"),
+    translated="store_view_code",
 )
 AMAZON = Layout(
     "Amazon flat file",

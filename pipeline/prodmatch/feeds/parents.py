@@ -77,7 +77,10 @@ def arrange_parents(feed: Feed, layout: Layout) -> Feed:
         warnings.append(f"{count_of(products.orphans, 'variant')} of products that are not there")
     if products.passed_over:
         count = count_of(products.passed_over, "row")
-        warnings.append(f"{count} passed over that are no product, variant or picture")
+        warnings.append(
+            f"{count} passed over that are no product, variant or picture, or texts of a product "
+            "for another view of the shop"
+        )
     return replace(
         feed,
         rows=partial(_variant_rows, read, listed),
@@ -89,6 +92,7 @@ def arrange_parents(feed: Feed, layout: Layout) -> Feed:
 
 def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item]:
     product = ""  # the last one
+    listed: set[str] = set()  # SKUs, where rows may give other texts of one
     for number, written in enumerate(feed.rows(), 1):
         row = {names[name]: cell for name, cell in written.items()}
         pictures: list[str] = []
@@ -97,6 +101,11 @@ def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item
         for name in layout.not_shown:
             row.pop(name, None)
         kind = _kind_of(row, layout)
+        if layout.translated:
+            key = text_of(row.get("sku"))
+            if filled(row.get(layout.translated)) and key in listed:
+                kind = "other"
+            listed.add(key)
         _set_title(row, kind)
         row["image"] = list(dict.fromkeys(pictures))
         sku, own = text_of(row.get("sku")), text_of(row.get("id"))

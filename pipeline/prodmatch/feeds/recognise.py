@@ -13,7 +13,7 @@ from prodmatch.feeds.xml_items import open_xml
 
 JSON = re.compile(r'\s*(\[\s*[\[{\]]|\{\s*["}])')
 XML = re.compile(r"\s*<([?!a-zA-Z])")
-HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE)
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 
 

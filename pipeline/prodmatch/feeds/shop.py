@@ -39,6 +39,15 @@ FEED_NAMES = frozenset(  # that tables of other kinds seldom have two of
 )  # fmt: skip
 SINGLE = ("product_id", "title", "description", "brand", "price", "link", "item_group_id")
 SHARED = ("title", "description", "brand", "image")  # by the variants of a feed's product
+NUMBERED_PICTURE = re.compile(
+    r"((product|item|main|other|more|additional|extra|gallery)_)*"
+    r"(images?|pictures?|photos?|img|bild|bilder|foto|fotos)(_?(url|link|src|path|file))?_?\d*"
+    r"(_(url|link|src|path|file))?"
+)
+FURTHER = re.compile(r".*\d.*|(other|more|additional|extra|gallery)_.*")
+A_PICTURE = re.compile(
+    r"(https?:)?//\S+|.*\.(jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(\?\S*)?", re.IGNORECASE
+)
 ADDRESSES = re.compile(r"[,\s]+(?=https?://)")
 
 
@@ -59,9 +68,39 @@ def arrange_products(feed: Feed) -> Feed:
     marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)
     if {"id", "title"} <= names and "product_id" not in names and marks >= 2:
         return _arrange_feed(feed)
+    pictures = _find_pictures(sample)
+    if pictures:
+        feed, sample = _join_pictures(feed, pictures), [{**row, "image": None} for row in sample]
     return replace(
         feed, warnings=[*feed.warnings, *_name_variations(sample), *_suggest_names(sample)]
     )
+
+
+def _find_pictures(sample: Sequence[Row]) -> list[str]:
+    """The columns of a table that a product's pictures are in, one in each; none of only one."""
+    names = dict.fromkeys(name for row in sample for name in row)
+    found = []
+    for name in names:
+        cells = [cell for row in sample if filled(cell := row.get(name))]
+        if NUMBERED_PICTURE.fullmatch(plain_name(name)) and all(
+            isinstance(cell, str) and A_PICTURE.fullmatch(cell.strip()) for cell in cells
+        ):
+            found.append(name)
+    further = [name for name in found if FURTHER.fullmatch(plain_name(name))]
+    used = "image" in names and "image" not in found
+    return [] if used or len(found) < 2 or not further else found
+
+
+def _join_pictures(feed: Feed, names: Sequence[str]) -> Feed:
+    def rows() -> Iterator[Row]:
+        for row in feed.rows():
+            pictures = [found for name in names for found in _pictures(row.get(name))]
+            others = {name: cell for name, cell in row.items() if name not in names}
+            yield {**others, "image": list(dict.fromkeys(pictures))}
+
+    note = f"image: the pictures of {len(names)} columns ({', '.join(map(repr, names[:3]))}, ...)"
+    return replace(feed, rows=rows, warnings=[*feed.warnings, note.replace(", ...", "")
+                   if len(names) <= 3 else note])  # fmt: skip
 
 
 def _name_variations(sample: Sequence[Row]) -> list[str]:
@@ -85,7 +124,7 @@ def _suggest_names(sample: Sequence[Row]) -> list[str]:
             r"id|(product|item|article)?_?(id|sku)|artikelnummer|(seller|custom|parent)?.*_sku_?|asin|gtin|ean|handle",
         ),
         ("title", r"((product|item|post)_?)?(name|title)|titel|bezeichnung"),
-        ("image", r"(image|picture|photo)(_?(url|link|path|file))?s?|bild"),
+        ("image", r"(.*_)?(image|picture|photo|img)(_?(url|link|path|file|name|src))?s?|bild"),
     ):
         matching = (name for name in names if re.fullmatch(theirs, plain_name(name)))
         if ours not in names and (name := next(matching, None)):

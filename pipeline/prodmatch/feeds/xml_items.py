@@ -9,7 +9,7 @@ from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row
 from prodmatch.feeds.source import Source
 
 BLOCK_BYTES = 1 << 18
-ITEMS = ("item", "entry", "product", "offer", "article", "row", "record")
+ITEMS = ("item", "entry", "product", "offer", "article", "row", "record", "shopitem")  # any case
 DEEPEST = 50
 MOST_CHARACTERS = 64 << 20  # of one item
 MOST_TAG_BYTES = 4 << 20  # expat begins a tag again with every block of it
@@ -24,6 +24,8 @@ class _RefusedError(Exception):
 
 def open_xml(source: Source) -> Feed:
     """An XML feed as rows, without the prefix `g:`; repeated elements are lists.
+
+    An attribute `name` of an element is a part of its column's name.
 
     Raises:
         CatalogueError: it is no XML, declares entities, or has no items.
@@ -101,7 +103,7 @@ class _Items:
                 self.google = name[6:] if value == GOOGLE else self.google
                 self.atom = name[6:] if value == ATOM else self.atom
         if self.item is None:
-            if _local(tag) in ITEMS and self.path:
+            if _local(tag).lower() in ITEMS and self.path:
                 self.item, self.characters = {}, 0
                 for name, value in attributes.items():
                     if not name.startswith("xmlns"):
@@ -109,7 +111,8 @@ class _Items:
             self.path.append(tag)
         else:
             self._close_text()
-            self.inner.append(self._name(tag))
+            kind = attributes.get("name", "").strip()  # <param name="Colour">
+            self.inner.append(f"{self._name(tag)}_{kind}" if kind else self._name(tag))
             for name in LINKS:
                 if attributes.get(name):
                     self._keep("_".join(self.inner), attributes[name])
