@@ -55,7 +55,7 @@ def test_options_hold_for_every_query_of_a_batch(shell: Shell) -> None:
     ids = [(row["query_id"], row.get("rank"), "facets" in row) for row in found[:6]]
     ranks = [("a", 1, False), ("a", 2, False), ("a", 3, False), ("a", None, True)]
     assert ids == [*ranks, ("b", 2, False), ("b", None, True)]
-    assert found[6]["error"] == "--offset -1: must be from 0 to 9990 with --top 10."
+    assert found[6]["error"] == "query 'c': offset -1: must be from 0 to 9990 with top 10."
     assert "offset is '1.5'. Give a whole number." in str(found[7]["error"])
     assert done.code == 1
 

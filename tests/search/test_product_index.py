@@ -126,6 +126,51 @@ def test_a_query_that_cannot_be_used_is_named(
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (["shirt"], "`queries`: 'shirt' is no query. Give Query(text=...)."),
+        ("shirt", "`queries`: 's' is no query"),
+        ([Query(text="shirt"), None], "`queries`: None is no query"),
+    ],
+)
+def test_what_is_no_query_is_named(index: ProductIndex, queries: list[Query], message: str) -> None:
+    for answer in (index.answer, index.search_many):
+        with pytest.raises(QueryError) as raised:
+            answer(queries)
+        assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("text", 5), ("text", b"a"), ("image", "a.jpg"), ("product_id", 5)]
+)
+def test_a_field_of_a_query_of_another_type_is_named(name: str, value: object) -> None:
+    with pytest.raises(QueryError, match=f"`{name}`: is of the type {type(value).__name__}"):
+        Query(**{name: value})
+
+
+def test_queries_may_come_from_an_iterator(index: ProductIndex) -> None:
+    names = ("shirt", "mug")
+    found = index.search_many(Query(name, name) for name in names)
+    assert [hits[0].query_id for hits in found] == [*names]
+
+
+@pytest.mark.parametrize("store", [None, 5, b"store"])
+def test_a_store_that_is_no_path_is_named(store: Path) -> None:
+    with pytest.raises(QueryError, match="`store`: is of the type"):
+        open_index(store)
+
+
+def test_other_options_are_named(index: ProductIndex) -> None:
+    with pytest.raises(QueryError, match=r"`options`: .* are no SearchOptions"):
+        index.answer([], {"top": 3})  # type: ignore[arg-type]
+
+
+def test_a_page_behind_the_last_hit_says_so(index: ProductIndex) -> None:
+    found = index.search("shirt", offset=5000)
+    assert (list(found), found.hints) == ([], ("no hit is behind the first 5000",))
+
+
 def test_products_like_one_are_those_of_a_query_by_its_id(index: ProductIndex) -> None:
     (expected,) = index.search_many([Query(product_id="p0007")], top=5)
     assert index.search(like="p0007", top=5) == expected

@@ -45,16 +45,18 @@ BAD: list[tuple[object, str]] = [
     ({"text": "shirt", "name": "x"}, "a query has no name"),
     ({"text": "shirt", "Top": 3}, "a query has no Top"),
     ({"query": "shirt"}, "a query has no query"),
-    ({"text": "shirt", "top": 0}, "must be from 1 to 10000"),
+    ({"text": float("nan")}, "has neither text nor picture nor id"),
+    ({"text": "shirt", "top": 0}, "query 'bad': top 0: must be from 1 to 10000"),
+    ({"text": "shirt", "offset": -1}, "query 'bad': offset -1: must be from 0"),
     ({"text": "shirt", "top": "3"}, "top is '3'"),
     ({"text": "shirt", "top": 2.5}, "top is '2.5'"),
     ({"text": "shirt", "top": True}, "top is 'True'"),
-    ({"text": "shirt", "filter": "pric < 5"}, "pric"),
+    ({"text": "shirt", "filter": "pric < 5"}, "query 'bad': filter 'pric < 5': no such column"),
     ({"text": "shirt", "filter": ""}, "is empty"),
     ({"text": "shirt", "filter": 5}, "filter is '5'"),
     ("no json", "line 2 is no JSON"),
     ('{"text": "shirt", "top": 1, "top": 2}', "line 2 is no JSON ('top' stands twice)"),
-    ([1], "line 2 is no JSON object"),
+    ([1], "line 2 is no JSON object. Give one a line."),
 ]
 
 
@@ -146,6 +148,7 @@ def test_every_format_gives_the_same_queries(tmp_path: Path, name: str, content:
         (b"query_id,text\n", "has no rows"),
         (b"", "has no rows"),
         (b"query_id,text\n1,a\n1,b\n", "stands twice"),
+        (b"query_id,text, text\n1,a,b\n", "has two columns 'text'. Remove one."),
     ],
 )
 def test_a_table_that_is_none_is_refused_as_one(
@@ -172,6 +175,21 @@ def test_a_bad_row_of_a_table_is_a_line_with_an_error(
     assert [len(answer.hits) for answer in answers] == [3, 0, 3]
     assert reason in str(answers[1].error)
     assert answers[2].query_id == "3"
+
+
+def test_columns_without_a_name_are_left_out_where_they_are_empty(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("query_id,text,,\n1,shirt,,\n2,mug,x,\n")
+    good, bad = read_queries(tmp_path / "q.csv")
+    assert good == Query("1", "shirt")
+    assert isinstance(bad, RejectedQuery)
+    assert "line 3 has a cell without a name" in bad.reason
+
+
+@pytest.mark.parametrize("name", ["q.txt", "q.csv.gz", "q"])
+def test_a_file_of_another_name_says_which_are_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("query_id,text\n1,shirt\n")
+    with pytest.raises(QueryError, match=r"is no JSON .* Name a file of another kind \.csv"):
+        read_queries(tmp_path / name)
 
 
 def test_a_picture_in_a_table_is_a_path_beside_it_and_blank_text_is_none(tmp_path: Path) -> None:

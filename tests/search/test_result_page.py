@@ -305,7 +305,7 @@ def test_a_query_has_an_offset_of_its_own(index: ProductIndex) -> None:
     whole = index.search("red shirt", top=10)
     assert ids(plain.hits) == ids(whole[2:7])
     assert ids(own.hits) == ids(whole[4:9])
-    assert bad.error == "`offset=-1`: must be from 0 to 9995 with `top=5`."
+    assert bad.error == "query 'c': offset -1: must be from 0 to 9995 with top 5."
 
 
 @pytest.mark.parametrize(
@@ -333,6 +333,11 @@ def test_a_query_has_an_offset_of_its_own(index: ProductIndex) -> None:
         (SearchOptions(diverse=float("nan")), "`diverse=nan`: must be 0 to 1"),
         (SearchOptions(offset=-1), "`offset=-1`: must be from 0 to 9990"),
         (SearchOptions(offset=9991), "`offset=9991`: must be from 0 to 9990"),
+        (SearchOptions(exact="no"), "`exact='no'`: must be True or False"),
+        (SearchOptions(count="false"), "`count='false'`: must be True or False"),
+        (SearchOptions(facets=[None]), "`facets`: None is no name of a column"),
+        (SearchOptions(boost={3: 1.0}), "`boost`: 3 is no name. Give text."),
+        (SearchOptions(boost={"price": True}), "`boost`: price=True must be a number"),
     ],
 )
 def test_options_that_cannot_be_used_are_named(

@@ -105,6 +105,12 @@ def test_an_answer_says_what_was_searched_for(service: Service) -> None:
     assert nothing["hints"] == ["no product has colour = 'rad'"]
 
 
+def test_an_address_that_is_not_utf_8_is_refused(service: Service) -> None:
+    reply = service.get("/search?q=caf%e9+mug")
+    assert (reply.status, reply.error) == (400, "the address is not in UTF-8.")
+    assert service.get("/search?q=caf%C3%A9+mug").status == 200
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -14,6 +14,8 @@ MOST_LINES_BYTES = 1 << 30  # of standard input, which may never end
 MOST_CELL_CHARACTERS = 100 << 20  # of CSV; a picture may stand in one
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (".csv", ".tsv")
+OTHER_SUFFIXES = (*TABLE_SUFFIXES, *PARQUET_SUFFIXES)
+LINES_SUFFIXES = (".jsonl", ".json", ".ndjson")
 DELIMITERS = ",;\t|"
 Record = dict[str, object]
 
@@ -96,12 +98,16 @@ def _read_table(path: Path, name: str, numbers: Sequence[str]) -> list[Record | 
             return records
         if header is None:
             header = [cell.strip() for cell in row]
+            if twice := next((key for key in header if key and header.count(key) > 1), ""):
+                raise QueryError(f"{name} {path}: has two columns {twice!r}. Remove one.")
         elif len(row) != len(header) and any(row):
             shown = f"{len(header)}: {', '.join(header)[:200]}. Quote cells with {delimiter!r}."
             reason = f"line {line} has {len(row)} cells, the header has {shown}"
             records.append(QueryError(f"{name} {path}: {reason}"))
+        elif any(cell for key, cell in zip(header, row, strict=True) if not key):
+            records.append(QueryError(f"{name} {path}: line {line} has a cell without a name."))
         elif any(row):
-            cells = zip(header, row, strict=True)
+            cells = ((key, cell) for key, cell in zip(header, row, strict=True) if key)
             records.append(
                 {key: _number(cell) if key in numbers else cell or None for key, cell in cells}
             )
@@ -148,15 +154,19 @@ def _to_record(pairs: list[tuple[str, object]]) -> Record:
 
 def _read_lines(content: bytes, path: Path, name: str) -> list[Record | QueryError]:
     records: list[Record | QueryError] = []
+    is_other = path != STANDARD_INPUT and path.suffix.lower() not in LINES_SUFFIXES
+    remedy = f" Name a file of another kind {', '.join(OTHER_SUFFIXES)}." if is_other else ""
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line, object_pairs_hook=_to_record)
         except (ValueError, RecursionError) as error:
-            records.append(QueryError(f"{name} {path}: line {number} is no JSON ({error})."))
+            records.append(
+                QueryError(f"{name} {path}: line {number} is no JSON ({error}).{remedy}")
+            )
             continue
         if not isinstance(record, dict):
-            record = QueryError(f"{name} {path}: line {number} is no JSON object.")
+            record = QueryError(f"{name} {path}: line {number} is no JSON object. Give one a line.")
         records.append(record)
     return records

@@ -72,6 +72,9 @@ class Column:
     declared: str = ""  # its type in SQLite
 
 
+HIDDEN = frozenset(["row", "rowid", "oid", "_rowid_", "has_text", "has_image"])  # SQLite's, ours
+
+
 @dataclass(frozen=True)
 class Token:
     """A piece of a condition; `value` is a word in small letters, a name or text unquoted."""
@@ -315,7 +318,8 @@ def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Colu
     is_value = before is not None and (
         before.value in COMPARISONS or before.value in ("like", "(", ",", "glob", "and", "between")
     )
-    if token.kind != "name" or is_value:
+    is_hidden = token.kind == "word" and token.value in HIDDEN
+    if not is_hidden and (token.kind != "name" or is_value):
         return None
     if token.shown.startswith("[") and before is not None and before.value == "in":
         return IN_BRACKETS

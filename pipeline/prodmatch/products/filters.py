@@ -83,7 +83,7 @@ def _check(condition: str, columns: Mapping[str, Column], connection: sqlite3.Co
     if mistake is not None:
         raise QueryError(_message(condition, mistake, columns))
     for token in find_lone(condition, columns):
-        if token.kind == "text" or not _is_flag(connection, columns[token.value.lower()]):
+        if token.kind != "column" or not _is_flag(connection, columns[token.value.lower()]):
             raise QueryError(_message(condition, explain_lone(token, columns), columns))
     for column in columns_as_numbers(condition, columns):
         if (value := _find_amount(connection, column)) is not None:

@@ -39,7 +39,7 @@ def explain_amount(column: Column, value: str) -> str:
 
 
 def find_lone(condition: str, columns: Mapping[str, Column]) -> list[Token]:
-    """The texts and columns that are conditions by themselves.
+    """The texts, numbers and columns that are conditions by themselves.
 
     'blue' in `colour = 'red' OR 'blue'` is never true, `price` true of any that is not 0.
     """
@@ -48,7 +48,7 @@ def find_lone(condition: str, columns: Mapping[str, Column]) -> list[Token]:
     return [
         token
         for at, token in enumerate(tokens)
-        if token.kind in ("text", "column") and _is_lone(words, at)
+        if token.kind in ("text", "number", "column") and _is_lone(words, at)
     ]
 
 
@@ -69,9 +69,10 @@ def _is_lone(words: Sequence[str], at: int) -> bool:
 
 
 def explain_lone(token: Token, columns: Mapping[str, Column]) -> str:
-    """What to write instead of a text or a column that is a condition by itself."""
-    if token.kind == "text":
-        return f"{token.shown} stands alone; repeat the column: colour = {token.shown}"
+    """What to write instead of a value or a column that is a condition by itself."""
+    if token.kind != "column":
+        name = "colour" if token.kind == "text" else "price"
+        return f"{token.shown} stands alone; repeat the column: {name} = {token.shown}"
     column = columns[token.value.lower()]
     compared = f"= {column.sample!r}" if column.kind == "text" else "> 0"
     return f"{token.shown} stands alone; compare it: {token.shown} {compared}"

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from types import UnionType
 
+import numpy as np
+
 from prodmatch.errors import QueryError
 from prodmatch.products.product_db import Products
 from prodmatch.search.scoring import check_weights
 
 MOST_HITS = 10_000
+FLAGS = ("exact", "count")
 TYPES: dict[str, tuple[type | UnionType, str]] = {
     **dict.fromkeys(("top", "offset"), (Integral, "a whole number")),
     **dict.fromkeys(("min_probability", "diverse"), (Real, "a number")),
@@ -19,6 +22,7 @@ TYPES: dict[str, tuple[type | UnionType, str]] = {
     "boost": (Mapping, "a weight by column, such as {'stock': 0.1}"),
     "weights": (Mapping | None, "a weight by signal, such as {'text': 1}"),
     "facets": (Sequence, "names of columns"),
+    **dict.fromkeys(FLAGS, (bool | np.bool_, "True or False")),
 }
 
 
@@ -84,11 +88,16 @@ class SearchOptions:
         """Checks what a caller from Python, or a body of JSON, may have given as anything."""
         for name, (kind, text) in TYPES.items():
             value = getattr(self, name)
-            if not isinstance(value, kind) or isinstance(value, bool):
+            is_wrong_flag = isinstance(value, bool) and name not in FLAGS
+            if not isinstance(value, kind) or is_wrong_flag:
                 raise QueryError(f"`{name}={value!r:.40}`: must be {text}.")
+        if wrong := [each for each in self.facets if not isinstance(each, str)]:
+            raise QueryError(f"`facets`: {wrong[0]!r:.40} is no name of a column.")
         for name, weights in (("boost", self.boost), ("weights", self.weights or {})):
             for key, weight in weights.items():
-                if not isinstance(weight, Real):
+                if not isinstance(key, str):
+                    raise QueryError(f"`{name}`: {key!r:.40} is no name. Give text.")
+                if not isinstance(weight, Real) or isinstance(weight, bool):
                     raise QueryError(f"`{name}`: {key}={weight!r:.40} must be a number.")
 
 

@@ -1,7 +1,8 @@
 """The index of a store: answers queries from the generation that is published, and follows it."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ class ProductIndex:
     def __init__(
         self, store: Path | str, model: Model | None = None, *, long_lived: bool = True
     ) -> None:
+        if not isinstance(store, str | PathLike):
+            raise QueryError(f"`store`: is of the type {type(store).__name__}. Give a path.")
         self.store = Path(store)
         self._pictures_store = self.store.absolute()  # a notebook may change its folder
         self._model = model
@@ -182,7 +185,7 @@ class ProductIndex:
 
     def search_many(
         self,
-        queries: Sequence[Query],
+        queries: Iterable[Query],
         *,
         where: str | None = None,
         top: int = 10,
@@ -203,7 +206,7 @@ class ProductIndex:
         return [self._result(answer) for answer in answers]
 
     def answer(
-        self, queries: Sequence[Query | RejectedQuery], options: SearchOptions | None = None
+        self, queries: Iterable[Query | RejectedQuery], options: SearchOptions | None = None
     ) -> list[Answer]:
         """What comes of each query, in order, all from one generation.
 
@@ -212,6 +215,12 @@ class ProductIndex:
         Raises:
             QueryError: the options cannot be used with any query.
         """
+        queries = [*queries]  # an iterator, too
+        for query in queries:
+            if not isinstance(query, Query | RejectedQuery):
+                raise QueryError(f"`queries`: {query!r:.40} is no query. Give Query(text=...).")
+        if not isinstance(options, SearchOptions | None):
+            raise QueryError(f"`options`: {options!r:.40} are no SearchOptions.")
         return self._searcher.answer(queries, options or SearchOptions())
 
     def _result(self, answer: Answer) -> SearchResult:
@@ -238,9 +247,8 @@ def _query(text: str | None, image: PictureInput | None, like: str | None) -> Qu
     Raises:
         QueryError: a part of it is of another type.
     """
-    for name, value in (("text", text), ("like", like)):
-        if not isinstance(value, str | None):
-            raise QueryError(f"`{name}`: is of the type {type(value).__name__} ({value!s:.40}).")
+    if not isinstance(like, str | None):
+        raise QueryError(f"`like`: is of the type {type(like).__name__} ({like!s:.40}). Give str.")
     return Query("q", text, None if image is None else read_image(image), like)
 
 

@@ -44,6 +44,18 @@ class Query:
     top: int | None = None
     offset: int | None = None
 
+    def __post_init__(self) -> None:
+        """Checks what a caller from Python may have given as anything.
+
+        Raises:
+            QueryError: a field is of another type.
+        """
+        for name in ("text", "image", "product_id", "where"):
+            value, kind = getattr(self, name), bytes if name == "image" else str
+            if value is not None and not isinstance(value, kind):
+                found = f"of the type {type(value).__name__} ({value!s:.40})"
+                raise QueryError(f"`{name}`: is {found}. Give {kind.__name__}.")
+
 
 @dataclass(frozen=True)
 class RejectedQuery:
@@ -178,7 +190,7 @@ def _list(names: set[str]) -> str:
 
 def _text(value: object, field: str, place: str) -> str | None:
     """Text without parts of characters, which JSON can hold and nothing can print."""
-    if value is None:
+    if value is None or value != value:  # what NaN alone is not equal to
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not isinstance(value, str) and (not is_number or field == "filter"):

@@ -4,6 +4,7 @@ Read `Searcher.answer` first: the whole road is below it, in order.
 """
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,6 +32,8 @@ from prodmatch.search.ranker import Ranker
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import split_parts
+
+OWN_VALUE = re.compile(r"`(?:where|(top|offset)=([^`]*))`")
 
 
 class Searcher:
@@ -100,7 +103,7 @@ class Searcher:
                 raise encoded
             page = self.find_page(encoded, options, query_id=query.query_id)
         except QueryError as error:
-            return Answer(query.query_id, error=str(error))
+            return Answer(query.query_id, error=_name_own(str(error), query.query_id))
         hints = () if page.hits else self._explain_none(encoded, options)
         if encoded.knowledge < MIN_KNOWLEDGE and not any(hit.probability for hit in page.hits):
             hints += (self._name_unknown(encoded),)
@@ -118,7 +121,10 @@ class Searcher:
     def _explain_none(self, encoded: EncodedQuery, options: SearchOptions) -> tuple[str, ...]:
         """Why no hit is on a page: values that no product has, or probabilities below the least."""
         hints = self.hints([options.where, *encoded.where])
-        if not options.min_probability or options.offset or encoded.offset:
+        offset = options.offset if encoded.offset is None else encoded.offset
+        if offset:
+            hints += (f"no hit is behind the first {offset}",)
+        if not options.min_probability or offset:
             return hints
         unlimited = replace(options, min_probability=0.0, facets=(), top=1)
         for hit in self.find_page(encoded, unlimited).hits[:1]:
@@ -289,3 +295,11 @@ class Searcher:
             )
             for position, (metadata, group_size) in enumerate(found)
         ]
+
+
+def _name_own(message: str, query_id: str) -> str:
+    """A message of a value that a query has itself; those of all queries were checked before."""
+    if not OWN_VALUE.match(message):
+        return message
+    own = OWN_VALUE.sub(lambda found: f"{found[1]} {found[2]}" if found[1] else "filter", message)
+    return f"query {query_id!r}: {own}"

@@ -5,6 +5,7 @@ import json
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
@@ -61,6 +62,10 @@ async def read_request(request: Request, repeated: frozenset[str] = frozenset())
         HTTPException: 400, it cannot be read, or a parameter is given twice; 413, the picture
             or a text is too large; 415, the body is neither a form nor JSON.
     """
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, "the address is not in UTF-8.") from error
     pairs: list[tuple[str, object]] = list(request.query_params.multi_items())
     if request.method == "POST":
         pairs += await _read_body(request)
