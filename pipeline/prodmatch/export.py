@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Literal
@@ -31,6 +31,7 @@ class ExportReport:
     products: int
     dim: int
     generation: int
+    warnings: list[str] = field(default_factory=list)
 
 
 def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportReport:
@@ -53,6 +54,7 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
             "`form=lance`: 'lance' is not installed here. Run \"pip install 'prodmatch[lance]'\"."
         )
     table = VectorTable.open(generation)
+    warnings: list[str] = []
     with new_directory(out) as folder:
         if form == "npy":
             _write_npy(table.index, folder / "vectors.npy")
@@ -71,8 +73,9 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
         elif form == "elasticsearch":
             write_elasticsearch(table, folder)
         else:
-            write_postgres(table, folder)
-    return ExportReport(str(out), table.index.row_count, table.index.dim, generation.number)
+            warnings = write_postgres(table, folder)
+    count, dim = table.index.row_count, table.index.dim
+    return ExportReport(str(out), count, dim, generation.number, warnings)
 
 
 def _write_npy(index: AnnIndex, path: Path) -> None:

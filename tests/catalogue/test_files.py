@@ -82,9 +82,9 @@ CASES = {
     "another ending": Case(
         beside(lambda root: (root / "b.csv").write_text("product_id\n1\n")), ["0"], ("b.csv",)
     ),
-    "no ending": Case(beside(lambda root: save(root / "part-0", "1")), ["0"], ("part-0",)),
+    "no ending": Case(beside(lambda root: save(root / "part-0", "1")), ["0"], ("part-0", "rename")),
     "a file that is being written": Case(
-        beside(lambda root: save(root / "b.parquet.tmp", "1")), ["0"], ("b.parquet.tmp",)
+        beside(lambda root: save(root / "b.parquet.tmp", "1")), ["0"], ("b.parquet.tmp", "rename")
     ),
     "a pipe": Case(beside(lambda root: os.mkfifo(root / "b.parquet")), ["0"], ("b.parquet",)),
     "other files below": Case(

@@ -330,8 +330,9 @@ def test_a_text_column_under_another_name_is_hinted_at(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"ARROW1\0\0x", "an Arrow file. Write it as Parquet"),
+        (b"ARROW1\0\0x", "an Arrow file. Write it as plain Parquet"),
         (b"ORC\x11", "an ORC file"),
+        (b"PARE\0\0\0\0PARE", "an encrypted Parquet file"),
         (b"Obj\x01x", "an Avro file"),
         (b"SQLite format 3\0", "an SQLite file"),
         (b"PK\x03\x04x", "a ZIP archive. Unpack it"),
@@ -352,3 +353,10 @@ def test_an_iceberg_table_and_hidden_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "v1.metadata.json").write_text("{}")
     assert any("is an Iceberg table" in text for text in open_catalogue(tmp_path).warnings)
+
+
+def test_deleted_rows_of_a_table_are_named(tmp_path: Path) -> None:
+    deleted = pa.table({"file_path": ["a.parquet"], "pos": [0]})
+    save(tmp_path, {"product_id": ["p1"], "title": ["mug"]}, deleted)
+    with pytest.raises(CatalogueError, match="lists rows that a table has deleted"):
+        open_catalogue(tmp_path)

@@ -243,9 +243,10 @@ def test_rows_of_postgres_hold_every_value(tmp_path: Path) -> None:
 
 
 def test_a_character_that_postgres_cannot_hold_is_replaced(tmp_path: Path) -> None:
-    columns = {"product_id": pa.array(["a"]), "text": pa.array(["x\0y"])}
-    write_postgres(table(tmp_path, columns), tmp_path / "out")
-    assert "\tx\ufffdy\t[" in (tmp_path / "out" / "products.tsv").read_text()
+    columns = {"product_id": pa.array(["a"]), "text": pa.array(["x\0y"]), "size": pa.array([None])}
+    (warning,) = write_postgres(table(tmp_path, columns), tmp_path / "out")
+    assert warning == "text: U+0000, which PostgreSQL cannot hold, is U+FFFD in 1 values"
+    assert "\tx\ufffdy\t" in (tmp_path / "out" / "products.tsv").read_text()
 
 
 def test_the_script_makes_a_column_of_each_type(tmp_path: Path) -> None:
@@ -303,6 +304,7 @@ ID = {"product_id": pa.array(["a"])}
         (write_elasticsearch, ID, 4098, "a vector has 4098 dimensions; it takes 4096"),
         (write_elasticsearch, ID | {"_id": pa.array([1])}, 8, "fields of its own named _id"),
         (write_postgres, ID, 16002, "16002 dimensions are too long or too many"),
+        (write_postgres, ID | {"": pa.array([1])}, 8, "a column has no name"),
         (write_postgres, ID | {"é" * 32: pa.array([1])}, 8, "'éééé"),
     ],
 )

@@ -345,7 +345,13 @@ def test_a_catalogue_without_pictures_is_told_so_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("names", "example"),
-    [(["price", "sku", "title"], "sku"), (["productId"], "productId"), (["price"], "NAME")],
+    [
+        (["price", "sku", "title"], "sku"),
+        (["productId"], "productId"),
+        (["price"], "NAME"),
+        (["TITLE", "PRODUCT_ID"], "PRODUCT_ID"),
+        (["Product-ID"], "Product-ID"),
+    ],
 )
 def test_the_column_that_may_hold_the_ids_is_proposed(
     names: list[str], example: str, tmp_path: Path

@@ -131,6 +131,29 @@ REFUSED = [
     ("title CONTAINS 'shoe'", "Write LIKE '%word%'"),
     ("title ILIKE '%shoe%'", "Write LIKE '%word%'"),
     ("title ~ 'shoe'", "Write LIKE '%word%'"),
+    ("-listed < 0", READ_IN_PART),
+    ("listed > price", READ_IN_PART),
+    ("price <= listed", READ_IN_PART),
+    ("paid * listed > 5", READ_IN_PART),
+    ("colour + 1 = 1", r"colour is text \('Red'\), of which a number is read only"),
+    ("colour < price", r"colour is text \('Red'\), of which a number is read only"),
+    ("coalesce(listed, 0) > 5", TEXT),
+    ('ifnull("index", 0) > 5', r"index is text \('1'\); compare with quotes"),
+    (
+        "added + 7 > '2025-07-09'",
+        r"added is a date \('2025-07-09'\); write date\(added, '\+7 days'",
+    ),
+    ("price < 5 OR added - 1 < '2026'", "added is a date"),
+    *[
+        (f"added {sign} '{date}'", "added is a date .*write dates like that")
+        for date in ("2025-13-01", "2025-02-30", "09.07.2025", "07/09/2025", "9-7-25")
+        for sign in ("<", ">=", "=", "<>", "!=")
+    ],
+    ("added > '2025-13'", "write dates like that"),
+    ("added IN ('09.07.2025')", "write dates like that"),
+    ("price \u2265 5", "Write <= or >="),
+    ("colour \u2260 'Red'", "Write <>"),
+    ("price = '2e1'", "write price = 2e1, without quotes"),
 ]
 
 
@@ -185,6 +208,14 @@ def test_a_mistaken_condition_is_refused_with_the_remedy(
         ("\"index\" >= '2'", [1, 2]),
         ("price BETWEEN 20 AND 99", [1, 2]),
         ("title = 'don''t 5' OR colour = 'Red'", [0]),
+        ("-price < -50", [2]),
+        ("paid < price AND price - paid > 50", [2]),
+        ('"index" < price', [0, 1, 2]),
+        ("coalesce(price, 0) > 50", [2]),
+        ("coalesce(colour, 'none') = 'Red'", [0]),
+        ("date(added, '+7 days') = '2025-07-16'", [1]),
+        ("added = 'to come' OR added = '20260131'", [2]),
+        ("added <> 'n/a'", [1, 2]),
     ],
 )
 def test_a_right_condition_finds_its_rows(

@@ -1,5 +1,6 @@
 """The files of a catalogue: one, or all below a directory; what is passed over is named."""
 
+import contextlib
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 from prodmatch.errors import CatalogueError
 
 ENDINGS = (".parquet", ".pq")  # in any case
+PARQUET = b"PAR1"  # a file's first bytes
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # as Hive, Spark and Arrow write a null
 TABLE_LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi"}
 ICEBERG = ".metadata.json"
@@ -108,7 +110,7 @@ class _Walk:
         elif not stat.S_ISREG(found.st_mode):
             self._pass_over(path, "no regular files")
         elif not is_parquet(path.name):
-            self._pass_over(path, "files that do not end in .parquet or .pq")
+            self._pass_over(path, _name_other(path))
         elif not found.st_size:
             self._pass_over(path, "empty files")
         elif self._is_new(path, identity):
@@ -156,6 +158,14 @@ def describe_passed_over(
             "it removed count as products. Give a plain copy of its newest version."
         )
     return lines
+
+
+def _name_other(path: Path) -> str:
+    """What a file is whose name does not end as that of a Parquet file."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(len(PARQUET)) == PARQUET:
+            return "Parquet files that do not end in .parquet or .pq (rename them)"
+    return "files that do not end in .parquet or .pq"
 
 
 def _article(name: str) -> str:

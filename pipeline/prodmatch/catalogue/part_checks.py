@@ -12,6 +12,7 @@ from prodmatch.catalogue.pictures.image_files import flatten_cells, needs_root
 from prodmatch.catalogue.schema import SchemaMapping, picture_type
 from prodmatch.errors import CatalogueError
 
+DELETED_ROWS = {"file_path", "pos"}  # columns of such a file of Iceberg's
 PATH_ROWS = 64  # to read at once where pictures are files, whose sizes are not known
 
 
@@ -19,6 +20,11 @@ def check_parts(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]:
     """Warnings of parts that lack a text or picture column; refuses one without ids."""
     for part in parts:
         if mapping.product_id not in part.types:
+            if part.types.keys() >= DELETED_ROWS:
+                raise CatalogueError(
+                    f"{part.name}: lists rows that a table has deleted, which are products in the "
+                    "other files. Give a plain copy of the table's newest version."
+                )
             raise CatalogueError(
                 f"{part.name}: column {mapping.product_id!r} is missing; the other files have it."
             )

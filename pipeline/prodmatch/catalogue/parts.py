@@ -10,14 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.column_types import metadata_type, type_texts, unite_types
-from prodmatch.catalogue.files import FoundFile
+from prodmatch.catalogue.files import PARQUET, FoundFile
 from prodmatch.catalogue.pictures.images import NAMED_BYTES, OTHER
 from prodmatch.catalogue.schema import id_kind, is_picture
 from prodmatch.errors import CatalogueError
 
 READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
 CONVERTED = (".csv", ".tsv", ".json", ".jsonl")
-PARQUET = b"PAR1"
 OTHER_REMEDIES = {
     "git_lfs_pointer": "a Git LFS pointer. Fetch the file itself with 'git lfs pull'.",
     "html_page": "an HTML page. It may be an answer in place of the file: download that again.",
@@ -30,6 +29,7 @@ OTHER_TABLES = {
     b"ORC": "an ORC",
     b"Obj\x01": "an Avro",
     b"SQLite": "an SQLite",
+    b"PARE": "an encrypted Parquet",
 }
 # What pyarrow raises for damaged bytes.
 UNREADABLE = (OSError, ValueError, LookupError, MemoryError, pa.ArrowException)
@@ -161,7 +161,7 @@ def _explain_unreadable(path: Path, error: Exception) -> str:
             return f"is not a readable Parquet file, but {remedy}"
     for start, kind in OTHER_TABLES.items():
         if head.startswith(start):
-            return f"is not a readable Parquet file, but {kind} file. Write it as Parquet."
+            return f"is not a readable Parquet file, but {kind} file. Write it as plain Parquet."
     hint = (
         "Turn it into Parquet with 'prodmatch convert'."
         if path.suffix.lower() in CONVERTED

@@ -36,7 +36,7 @@ RESERVED = frozenset(
     ]
 )
 DEFAULT_TEXTS = ("title", "description")
-ID_NAMES = ("id", "sku", "item_id", "product id", "productid", "asin", "gtin", "ean", "upc")
+ID_NAMES = ("id", "sku", "item_id", "productid", "asin", "gtin", "ean", "upc")
 PICTURE_FIELDS = {"bytes", "path"}
 MOST_SHOWN = 40  # characters of a type
 MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
@@ -240,7 +240,7 @@ def _short_type(kind: pa.DataType) -> str:
 
 def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -> str:
     if name not in ours:
-        near = [other for other in schema.names if strip_invisible(other).lower() in ID_NAMES]
+        near = [other for other in schema.names if _plain_id(other) in (name, *ID_NAMES)]
         near += difflib.get_close_matches(name, schema.names, 1, 0.6)
         example = near[0] if near else "NAME"
         raise CatalogueError(
@@ -248,6 +248,10 @@ def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -
             f"Rename it, or map it with `columns={name}={strip_invisible(example)}`."
         )
     return ours[name]
+
+
+def _plain_id(name: str) -> str:
+    return strip_invisible(name).lower().replace(" ", "_").replace("-", "_")
 
 
 def _find_texts(

@@ -1,5 +1,6 @@
 """A table of PostgreSQL with a column of pgvector: a script that makes it, and its rows."""
 
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,16 +31,21 @@ ANALYZE products;
 """
 
 
-def write_postgres(table: VectorTable, folder: Path) -> None:
+def write_postgres(table: VectorTable, folder: Path) -> list[str]:
     """Writes `load.sql`, a script of psql, and `products.tsv`, the rows that it copies.
 
-    A character U+0000, which PostgreSQL cannot hold, becomes U+FFFD.
+    A character U+0000, which PostgreSQL cannot hold, becomes U+FFFD; a warning counts the values.
 
     Raises:
         StoreError: the vectors, or the columns or their names, are too many or too long for it.
     """
     dim, names = table.index.dim, table.columns.names
     long = [name for name in names if len(name.encode()) > MOST_NAME_BYTES]
+    if "" in names:
+        raise StoreError(
+            "`form=pgvector`: a column has no name, which PostgreSQL does not take. Rename it in "
+            "the catalogue, or leave it out."
+        )
     if dim > MOST_DIMENSIONS or len(names) >= MOST_COLUMNS or long:
         found = f"the name {long[0]!r}" if long else f"{len(names)} columns, {dim} dimensions"
         raise StoreError(
@@ -55,12 +61,21 @@ def write_postgres(table: VectorTable, folder: Path) -> None:
     )
     with new_file(folder / "load.sql") as file:
         file.write(script.encode())
+    replaced: Counter[str] = Counter()  # values by column
     with new_file(folder / ROWS) as file:
         for batch, vectors in table.batches_and_vectors():
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                if pa.types.is_string(column.type):
+                    replaced[name] += pc.sum(pc.match_substring(column, "\0")).as_py() or 0
             columns = [_escape(column) for column in batch.columns]
             columns.append(pa.array(vector_texts(vectors)))
             for line in pc.binary_join_element_wise(*columns, "\t").to_pylist():
                 file.write(line.encode() + b"\n")
+    return [
+        f"{name}: U+0000, which PostgreSQL cannot hold, is U+FFFD in {count} values"
+        for name, count in replaced.items()
+        if count
+    ]
 
 
 def _index(dim: int) -> str:

@@ -44,7 +44,8 @@ AMOUNT = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
 REMEDIES = (  # what is written in conditions of other languages, and what to write instead
     (re.compile("[\u2018\u2019\u201c\u201d]"), "Write straight quotes, 'red'"),
     (re.compile("&&"), "Write AND"),
-    (re.compile(r"=\s*[<>]"), "Write <= or >="),
+    (re.compile(r"=\s*[<>]|[≤≥]"), "Write <= or >="),
+    (re.compile("≠"), "Write <>"),
     (re.compile(r"\d,\d{1,2}\b"), "Write a point before decimals: 20.50"),
     (
         re.compile(r"\b(?:contains|regexp|match|startswith|endswith|ilike)\b|~", re.IGNORECASE),
@@ -138,6 +139,7 @@ def find_mistake(condition: str, columns: Mapping[str, Column]) -> str | None:
         mistake = (
             _unknown_name(token, before, columns)
             or _quoted_column(token, before, after, columns)
+            or _filled_by_number(tokens, index, columns)
             or _wrong_operator(tokens, index)
         )
         if mistake:
@@ -168,7 +170,7 @@ def explain_error(condition: str, message: str, columns: Mapping[str, Column]) -
         condition.count("'") % 2 or "syntax" in message or "unrecognized" in message
     ):
         return f"{message}. Write an apostrophe inside a text twice: '%men''s%'"
-    for column in columns.values():
+    for column in filter(lambda each: each.name.strip(), columns.values()):
         if (quoted := _needs_quotes(column.name)) and _stands_bare(column.name, condition):
             return f"{message}. {_hint_quotes(column.name, quoted)}"
     if number := re.search(r"\d+(?:,\d{3})+\b", condition):
@@ -258,7 +260,8 @@ def _wrong_type(column: Column, operator: str, literal: Token) -> str | None:
         return None
     if column.kind == "boolean":
         return f"{name} is true or false; write {name} = true, without quotes"
-    bare = literal.value if re.fullmatch(r"[+-]?\d+(\.\d+)?", literal.value.strip()) else "50"
+    is_number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", literal.value.strip().lower())
+    bare = literal.value if is_number else "50"
     sign = operator if operator in COMPARISONS else "="
     return (
         f"{name} is a number, {literal.shown} is text; write {name} {sign.upper()} {bare}, "
@@ -325,6 +328,20 @@ def _unknown_name(token: Token, before: Token | None, columns: Mapping[str, Colu
         return IN_BRACKETS
     hint = _nearest_columns(token.value, columns)
     return f"there is no column {token.value!r}" + (f"; there is {hint}" if hint else "")
+
+
+def _filled_by_number(
+    tokens: Sequence[Token], index: int, columns: Mapping[str, Column]
+) -> str | None:
+    """Text with a number in place of null: of no type to SQLite, and above every number."""
+    call = [token.value for token in tokens[max(0, index - 2) : index]]
+    rest = [*tokens[index + 1 : index + 3]]
+    if len(call) < 2 or call[0] not in ("coalesce", "ifnull", "nullif") or len(rest) < 2:
+        return None
+    column = columns.get(tokens[index].value.lower()) if tokens[index].kind == "column" else None
+    if column is None or column.kind != "text" or rest[1].kind != "number":
+        return None
+    return f"{column.name} is text ({column.sample!r}); compare with quotes or convert the column"
 
 
 def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:

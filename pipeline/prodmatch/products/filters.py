@@ -120,12 +120,18 @@ def _is_flag(connection: sqlite3.Connection, column: Column) -> bool:
 
 
 def _find_amount(connection: sqlite3.Connection, column: Column) -> str | None:
-    """A value of a column that SQLite reads as another number: '2,001.87' as 2, '$5' as 0."""
+    """A value of a column that SQLite reads as another number: '2,001.87' as 2, '$5' as 0.
+
+    Any, where none begins with a digit.
+    """
     name = quote_name(column.name)
+    first = f"SELECT {name} FROM products WHERE {name}"
     found = connection.execute(
-        f"SELECT {name} FROM products WHERE {name} GLOB '*[0-9],[0-9]*' "
-        f"OR {name} GLOB '[$€£¥₹]*[0-9]*' LIMIT 1"
+        f"{first} GLOB '*[0-9],[0-9]*' OR {name} GLOB '[$€£¥₹]*[0-9]*' OR {name} GLOB "
+        "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' LIMIT 1"
     ).fetchone()
+    if found is None and not connection.execute(f"{first} GLOB '[-+. 0-9]*' LIMIT 1").fetchone():
+        found = connection.execute(f"{first} <> '' LIMIT 1").fetchone()
     return None if found is None else str(found[0])[:40]
 
 

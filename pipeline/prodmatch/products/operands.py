@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from prodmatch.products.conditions import Column, Token, quote_plain, split_condition
+from prodmatch.products.conditions import (
+    COMPARISONS,
+    DATE,
+    Column,
+    Token,
+    quote_plain,
+    split_condition,
+)
 
 CALCULATES = frozenset(["+", "-", "*", "/", "%"])
 TEXTS = frozenset(["text", "char", "varchar", "nvarchar", "blob"])  # no numbers to cast to
@@ -20,17 +27,27 @@ def columns_as_numbers(condition: str, columns: Mapping[str, Column]) -> list[Co
         is_cast = (
             values[at - 2] == "cast" and values[at + 1] == "as" and values[at + 2] not in TEXTS
         )
+        is_negative = values[at - 1] == "-" and kinds[at - 2] not in ("column", "number")
+        others = [
+            tokens[place - 2].value.lower() if kinds[place] == "column" else ""
+            for place, sign in ((at + 2, values[at + 1]), (at - 2, values[at - 1]))
+            if sign in COMPARISONS or sign in CALCULATES
+        ]
+        meets_number = any(name and columns[name].kind == "number" for name in others)
         is_rounded = values[at - 2] in ("abs", "round", "max", "min") and values[at - 1] == "("
         calculates = (values[at + 1] in CALCULATES and kinds[at + 2] == "number") or (
             values[at - 1] in CALCULATES and kinds[at - 2] == "number"
         )
-        if is_cast or is_rounded or calculates:
+        if is_cast or is_rounded or calculates or is_negative or meets_number:
             found.append(columns[token.value.lower()])
     return found
 
 
 def explain_amount(column: Column, value: str) -> str:
     """Why a column of text is not to be taken for numbers, by a value that SQLite reads in part."""
+    if DATE.fullmatch(value):
+        name = quote_plain(column.name)
+        return f"{column.name} is a date ({value!r}); write date({name}, '+7 days') to move it"
     return (
         f"{column.name} is text ({value!r}), of which a number is read only up to the first sign "
         f"that is no digit; convert the column, or write "

@@ -6,7 +6,7 @@ Pure: knows no file.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from prodmatch.products.conditions import (
     ORDERED,
@@ -20,6 +20,7 @@ from prodmatch.products.conditions import (
 SIGNS = ORDERED - {"between"}
 EQUALS = frozenset(["=", "==", "!=", "<>", "is", "in"])
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+OTHER_DATE = re.compile(r"\d{1,4}[-./ ]\d{1,2}[-./ ]\d{1,4}\D?.*|\d{8}")  # 4.1.2026, 20260104
 PART_OF_DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
 STORED = re.compile(
     r"\d{4}-\d\d-\d\d(?:(?P<mark>[T ])\d\d:\d\d(?P<seconds>:\d\d(?:\.\d+)?)?(?P<zone>Z|\+00:00)?)?"
@@ -112,21 +113,33 @@ def write_dates(condition: str, columns: Mapping[str, Column]) -> str:
         is_compared = operator in ORDERED or operator in EQUALS
         if form is None or literal.kind != "text" or not is_compared or literal.start < end:
             continue
-        date = _as_stored(literal.value.strip(), form)
-        if date is None and operator in ORDERED:
+        stored = _as_stored(literal.value.strip(), form)
+        if stored is None and (operator in ORDERED or OTHER_DATE.fullmatch(literal.value.strip())):
             shown = known.sample
             raise WrongDateError(
                 f"{known.name} is a date ({shown!r}); write dates like that, in quotes"
             )
-        written += [condition[end : literal.start], literal.shown if date is None else f"'{date}'"]
+        written += [
+            condition[end : literal.start],
+            literal.shown if stored is None else f"'{stored}'",
+        ]
         end = literal.start + len(literal.shown)
     return "".join([*written, condition[end:]])
+
+
+def _is_in_calendar(text: str) -> bool:
+    """Whether a date, or the beginning of one, is in the calendar, as 2026-02-30 is not."""
+    try:
+        date.fromisoformat(text + "2026-01-01"[len(text) :])
+    except ValueError:
+        return False
+    return True
 
 
 def _as_stored(text: str, form: re.Match[str]) -> str | None:
     """A date in the form of another; None where it has no such form."""
     if PART_OF_DATE.fullmatch(text) and (form["mark"] is None or len(text) < len("2025-01-01")):
-        return text
+        return text if _is_in_calendar(text) else None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

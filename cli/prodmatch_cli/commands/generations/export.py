@@ -10,6 +10,7 @@ from prodmatch.export import Form, export_embeddings
 from prodmatch.storage.generations import open_generation
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import GENERATION, STORE
+from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json
 
 
@@ -28,4 +29,6 @@ from prodmatch_cli.terminal.output import print_json
 @GENERATION
 def export(out: Path, store: Path, form: Form, number: int | None) -> None:
     """Write every product's embedding to a new directory OUT, for other programs."""
-    print_json(asdict(export_embeddings(open_generation(store, number), form, out)))
+    report = export_embeddings(open_generation(store, number), form, out)
+    print_warnings(report.warnings)
+    print_json(asdict(report))
