@@ -25,7 +25,7 @@ from prodmatch import (
 )
 from prodmatch.embed import EmbedSettings
 from prodmatch.errors import DamagedError, QueryError, StoreError
-from prodmatch.index import index_embeddings
+from prodmatch.index import ShopFiles, index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
@@ -153,7 +153,7 @@ def test_paths_may_be_strings(store: Path, tmp_path: Path, model: Model) -> None
     assert open_catalogue(str(catalogue), options).row_count == 9
     assert open_model(model.folder).fingerprint == open_model(str(model.folder)).fingerprint
     embedding = EmbedSettings(workers=0, accept_changes=True, precision="float32")
-    settings = BuildSettings(embedding, synonyms=str(tmp_path / "words.txt"))
+    settings = BuildSettings(embedding, files=ShopFiles(str(tmp_path / "words.txt")))
     report = prodmatch.build(
         str(catalogue), str(store), model=str(model.folder), options=options, settings=settings
     )

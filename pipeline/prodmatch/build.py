@@ -13,9 +13,9 @@ from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.index import (
     IndexLimits,
     IndexReport,
-    SynonymsChoice,
-    find_synonyms,
+    ShopFiles,
     index_embeddings,
+    read_shop_files,
 )
 from prodmatch.model.description import open_model
 from prodmatch.search.vectors.index_builder import Kind
@@ -29,7 +29,7 @@ class BuildSettings:
     weights: Mapping[str, float] | None = None  # of the signals, for queries that name none
     kind: Kind = "auto"  # of the index over the vectors
     limits: IndexLimits = field(default_factory=IndexLimits)  # of the index
-    synonyms: SynonymsChoice = None  # a file of them; the store's if None, False takes it away
+    files: ShopFiles | None = None  # of the shop's own; the store's if None
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def build(
 ) -> BuildReport:
     """Brings a store up to date with a catalogue and publishes the result.
 
-    1. The catalogue's schema and the synonyms are checked before anything costs time.
+    1. The catalogue's schema, the synonyms and the groups are checked before anything costs time.
     2. Texts and pictures that the store has never held are encoded into features.
     3. Every product's features are fused into its embedding; rejects are listed with reasons.
     4. An index over the embeddings is built, measured, and published complete.
@@ -62,7 +62,7 @@ def build(
     """
     settings, store = settings or BuildSettings(), Path(store)
     opened = open_remembered(store, catalogue, options)
-    find_synonyms(store, settings.synonyms)
+    read_shop_files(store, settings.files)
     chosen = open_model(model or remembered_model(store))
     embedded = embed_catalogue(opened, chosen, store, settings.embed)
     indexed = index_embeddings(
@@ -70,6 +70,6 @@ def build(
         weights=settings.weights,
         kind=settings.kind,
         limits=settings.limits,
-        synonyms=settings.synonyms,
+        files=settings.files,
     )
     return BuildReport(embedded, indexed)

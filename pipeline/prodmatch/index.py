@@ -2,15 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.lexical.synonym_files import read_synonyms
@@ -19,9 +15,12 @@ from prodmatch.lexical.synonyms import Synonyms, write_synonyms
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
-from prodmatch.products.product_db_writer import write_products
-from prodmatch.progress import bars_off
 from prodmatch.search.auto_weights import measure_alignment, weights_for
+from prodmatch.search.generation_products import (
+    GenerationProducts,
+    ProductGroups,
+    read_groups,
+)
 from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.vectors.index_builder import (
@@ -51,7 +50,6 @@ from prodmatch.storage.atomic import (
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import Generation, publish_generation
 from prodmatch.storage.locks import lock_store
-from prodmatch.storage.product_file import PRODUCT_FILE
 from prodmatch.storage.settings import read_settings, write_settings
 from prodmatch.storage.vectors import Vectors
 
@@ -60,9 +58,7 @@ logger = logging.getLogger(__name__)
 NEIGHBOURS = 10
 SPARE = 0.25  # of what an index may miss: it is tuned on other queries than it is measured with
 MOST_NAMED = 20  # words that no product contains
-SynonymsChoice = Path | str | Literal[False] | None
-# Of an embedding's columns, not of the catalogue's.
-LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
+FileChoice = Path | str | Literal[False] | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,20 @@ class IndexLimits:
 
     min_recall: float = 0.95  # share of the ten nearest that queries find
     memory: float | None = None  # GiB that it may take while it answers; None for any
+
+
+@dataclass(frozen=True)
+class ShopFiles:
+    """Files of the shop's own, read and checked at each run.
+
+    Attributes:
+        synonyms: a file of them; the one of the store if None, and none from now on if False.
+        groups: a file of products and their groups, such as `match` writes, which gives them a
+            column `group_id`; else as for the synonyms.
+    """
+
+    synonyms: FileChoice = None
+    groups: FileChoice = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class IndexReport:
     agreement: float | None  # of texts and pictures: how well the model knows the catalogue
     weights: Mapping[str, float]  # of the signals, for queries that name none
     synonyms: int  # rules of the shop's own, by the words they are for
+    grouped: int | None  # products in a group of the shop's own; None where it has no groups
     bytes: int
     seconds: float
     model: str
@@ -101,7 +112,7 @@ def index_embeddings(
     weights: Mapping[str, float] | None = None,
     kind: Kind = "auto",
     limits: IndexLimits | None = None,
-    synonyms: SynonymsChoice = None,
+    files: ShopFiles | None = None,
 ) -> IndexReport:
     """Builds an index over a store's newest embeddings, measures it, and publishes it.
 
@@ -115,11 +126,11 @@ def index_embeddings(
         kind: of the index over the vectors; of `auto` the first that finds enough of those that
             `choose_kinds` names: exact up to 200,000 products.
         limits: what the index must find, and may take; below the recall nothing is published.
-        synonyms: a file of them, read and checked each time; the one of the store if None, and
-            none from now on if False.
+        files: of the shop's own synonyms and groups.
 
     Raises:
         SynonymsError: the file of synonyms cannot be used.
+        CatalogueError: the file of groups cannot be used.
         QueryError: the weights cannot be used.
         StoreError: there are no embeddings, the store cannot be written, or the index finds too
             little; the generation published before stays.
@@ -131,8 +142,9 @@ def index_embeddings(
     chosen = None if weights is None else check_weights(weights)
     with lock_store(store):
         remove_leftovers(store)
-        rules = find_synonyms(store, synonyms)
+        rules, groups = read_shop_files(store, files)
         embeddings = require_embeddings(store)
+        products = GenerationProducts(embeddings, rules, groups)
         encoders = _find_encoders(store, embeddings)
         _check_model(embeddings, model)
         rows, dim = embeddings.row_count, 2 * encoders.dim
@@ -142,10 +154,12 @@ def index_embeddings(
             job = _Job(store, embeddings, encoders, scratch)
             index, measured = _choose(job, kinds, limits.min_recall)
             measured |= {"weights": chosen or measured["weights"], "synonyms": len(rules.rules)}
+            measured |= {"grouped": products.count_grouped()}
             logger.info("writing the generation", extra={"phase": "publish"})
-            fill = partial(_fill, index, embeddings, encoders, rules, measured)
+            fill = partial(_fill, index, products, encoders, measured)
             generation = publish_generation(store, fill)
-        _remember(store, synonyms)
+        if files is not None:
+            _remember(store, files)
     return IndexReport(
         generation=generation.number,
         products=generation.product_count,
@@ -244,24 +258,40 @@ def _build(job: _Job, kind: Kind, wanted: float, earlier: Trained | None) -> _Bu
     return _Built(kind, index, round(recall, 4), milliseconds, lists)
 
 
-def find_synonyms(store: Path, synonyms: SynonymsChoice = None) -> Synonyms:
-    """The rules of the file given, or else of the store's.
+def read_shop_files(
+    store: Path, files: ShopFiles | None = None
+) -> tuple[Synonyms, ProductGroups | None]:
+    """The synonyms and groups of the files given, or else of the store's.
 
     Raises:
-        SynonymsError: the file cannot be used.
+        SynonymsError: the file of synonyms cannot be used.
+        CatalogueError: the file of groups cannot be used.
     """
-    settings = read_settings(store)
-    if synonyms is None and settings is not None:
-        synonyms = settings.synonyms
-    return read_synonyms(Path(synonyms)) if synonyms else Synonyms([])
+    found = _choose_files(store, files or ShopFiles())
+    return (
+        read_synonyms(Path(found.synonyms)) if found.synonyms else Synonyms([]),
+        read_groups(Path(found.groups)) if found.groups else None,
+    )
 
 
-def _remember(store: Path, synonyms: SynonymsChoice) -> None:
-    """Notes where the store's synonyms are, or that it has none any more."""
+def _choose_files(store: Path, files: ShopFiles) -> ShopFiles:
+    """The files given, and the store's where none is."""
+    settings = read_settings(store) or ShopFiles()
+    return ShopFiles(
+        settings.synonyms if files.synonyms is None else files.synonyms,
+        settings.groups if files.groups is None else files.groups,
+    )
+
+
+def _remember(store: Path, files: ShopFiles) -> None:
+    """Notes where the store's files are, or that it has none any more."""
     settings = read_settings(store)
-    if synonyms is not None and settings is not None:
-        path = Path(synonyms).resolve() if synonyms else None
-        write_settings(store, replace(settings, synonyms=path))
+    if settings is not None:
+        found = _choose_files(store, files)
+        synonyms, groups = (
+            Path(file).resolve() if file else None for file in (found.synonyms, found.groups)
+        )
+        write_settings(store, replace(settings, synonyms=synonyms, groups=groups))
 
 
 def _warn_of_unknown(generation: Generation, rules: Synonyms) -> list[str]:
@@ -282,17 +312,17 @@ def _warn_of_unknown(generation: Generation, rules: Synonyms) -> list[str]:
 
 def _fill(
     index: AnnIndex,
-    embeddings: Embeddings,
+    products: GenerationProducts,
     encoders: QueryEncoders,
-    rules: Synonyms,
     measured: Mapping[str, object],
     folder: Path,
 ) -> Mapping[str, object]:
     """Writes the files of a generation; gives the entries of its manifest."""
     index.save(folder / "index.faiss")
-    _write_products(embeddings, rules, folder)
-    if rules:
-        write_synonyms(folder / SYNONYMS, rules)
+    embeddings = products.embeddings
+    products.write(folder)
+    if products.synonyms:
+        write_synonyms(folder / SYNONYMS, products.synonyms)
     for path in sorted(encoders.folder.iterdir()):
         if path.name != "manifest.json":
             link_or_copy(path, folder / "encoders" / path.name)
@@ -350,26 +380,3 @@ def _check_recall(index: AnnIndex, recall: float | None, min_recall: float) -> N
             f"queries that did not tune it, less than `min_recall={min_recall:g}`; nothing is "
             f"published. Use {others}, or lower `min_recall`."
         )
-
-
-def _write_products(embeddings: Embeddings, rules: Synonyms, folder: Path) -> None:
-    columns = [name for name in embeddings.schema.names if name not in LEFT_OUT]
-    schema = pa.schema([embeddings.schema.field(name) for name in columns])
-    with (
-        new_file(folder / PRODUCT_FILE) as file,
-        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        for batch in embeddings.batches(columns):
-            writer.write_batch(batch)
-    rows = embeddings.row_count
-    with tqdm(total=rows, desc="products", unit="product", disable=bars_off()) as progress:
-        batches = _counted(embeddings.batches(columns), progress.update)
-        write_products(folder / "products.sqlite", schema, batches, rules)
-
-
-def _counted(
-    batches: Iterator[pa.RecordBatch], update: Callable[[int], object]
-) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch
-        update(len(batch))

@@ -156,7 +156,7 @@ def test_the_command_reads_the_catalogue_as_the_store_remembers(
     settings = {
         "format": 1, "catalogue": str(catalogue), "columns": {}, "text_columns": ["title"],
         "image_root": None, "leave_out": [], "model": "compact", "precision": "float32",
-        "synonyms": None,
+        "synonyms": None, "groups": None,
     }  # fmt: skip
     (own / "store.json").write_text(json.dumps(settings))
     shell = Shell(own, monkeypatch, capsys)

@@ -8,7 +8,7 @@ import pytest
 from small import run
 from tiny import embed_tiny, save_query_encoders
 
-from prodmatch.index import index_embeddings
+from prodmatch.index import ShopFiles, index_embeddings
 from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import Rule
 from prodmatch.model.description import Model
@@ -69,7 +69,7 @@ def test_the_file_is_one_of_synonyms_and_what_it_has_is_not_suggested_again(
     }
     assert run("synonyms", "--suggest", "--store", store).out == out.read_text()
     assert len(run("synonyms", "--suggest", "--top", "1", "--store", store).out.split("\n")) == 5
-    index_embeddings(store, synonyms=out)
+    index_embeddings(store, files=ShopFiles(out))
     with open_index(store) as index:
         assert suggest_synonyms(index) == []
     done = run("synonyms", "--store", store)
@@ -77,7 +77,7 @@ def test_the_file_is_one_of_synonyms_and_what_it_has_is_not_suggested_again(
     assert len(done.out.splitlines()) == 4
     done = run("synonyms", "--suggest", "--store", store)
     assert (done.code, "no words" in done.err) == (0, True)
-    index_embeddings(store, synonyms=False)
+    index_embeddings(store, files=ShopFiles(False))
     done = run("synonyms", "--store", store)
     assert (done.code, done.out, "no synonyms" in done.err) == (0, "", True)
 

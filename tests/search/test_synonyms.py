@@ -13,7 +13,7 @@ from prodmatch import Answer, Query, SearchOptions, open_index
 from prodmatch.build import BuildSettings, build
 from prodmatch.errors import DamagedError, SynonymsError
 from prodmatch.explain import explain_product
-from prodmatch.index import IndexReport, index_embeddings
+from prodmatch.index import IndexReport, ShopFiles, index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.storage.generations import current_number, open_generation
 from prodmatch.storage.settings import read_settings
@@ -30,7 +30,7 @@ def store(base: Path, tmp_path: Path) -> Path:
 def publish(store: Path, text: str = RULES) -> IndexReport:
     path = store.parent / "synonyms.csv"
     path.write_text(text)
-    return index_embeddings(store, synonyms=path)
+    return index_embeddings(store, files=ShopFiles(path))
 
 
 def ask(store: Path, text: str, *, exact: bool = False) -> Answer:
@@ -139,7 +139,7 @@ def test_the_file_is_remembered_read_each_night_and_taken_away(
     assert index_embeddings(store).synonyms == 2
     assert ask(store, "light").searched_for == "light (or lamp)"
     assert ask(store, "tee").searched_for != "tee (or shirt)"
-    assert index_embeddings(store, synonyms=False).synonyms == 0
+    assert index_embeddings(store, files=ShopFiles(False)).synonyms == 0
     settings = read_settings(store)
     assert settings is not None
     assert settings.synonyms is None
@@ -153,14 +153,14 @@ def test_a_bad_file_publishes_nothing_and_is_not_remembered(store: Path) -> None
     bad = store.parent / "bad.csv"
     bad.write_text("tee, shirt\nred => blue\nblue => red\n")
     with pytest.raises(SynonymsError, match=r"bad\.csv: one-way rules lead in a circle"):
-        index_embeddings(store, synonyms=bad)
+        index_embeddings(store, files=ShopFiles(bad))
     assert current_number(store) == before
     assert ask(store, "tee").searched_for == "tee (or shirt)"
     assert index_embeddings(store).synonyms == 5
 
 
 def test_a_bad_file_stops_a_build_before_it_encodes(store: Path, tmp_path: Path) -> None:
-    settings = BuildSettings(synonyms=tmp_path / "none.csv")
+    settings = BuildSettings(files=ShopFiles(tmp_path / "none.csv"))
     with pytest.raises(SynonymsError, match="there is no such file"):
         build(write(tmp_path / "c.parquet", products(3)), store, settings=settings)
 

@@ -242,18 +242,25 @@ index_options = add_options(
     click.option(
         "--no-synonyms", is_flag=True, help="Take the store's synonyms away, from now on."
     ),
+    click.option(
+        "--groups",
+        type=PATH,
+        help="Products and their groups, such as the groups.parquet of match, read at every run: "
+        "the column group_id, for --one-per.  [default: the store's]",
+    ),
+    click.option("--no-groups", is_flag=True, help="Take the store's groups away, from now on."),
 )
 
 
-def choose_synonyms(synonyms: Path | None, no_synonyms: bool) -> Path | Literal[False] | None:
-    """The file of synonyms, None for that of the store, False for none from now on.
+def choose_file(name: str, file: Path | None, none: bool) -> Path | Literal[False] | None:
+    """The file of an option, None for that of the store, False for none from now on.
 
     Raises:
         click.UsageError: both are given.
     """
-    if synonyms is not None and no_synonyms:
-        raise click.UsageError("give --synonyms or --no-synonyms, not both.")
-    return False if no_synonyms else synonyms
+    if file is not None and none:
+        raise click.UsageError(f"give --{name} or --no-{name}, not both.")
+    return False if none else file
 
 
 def check_target(path: Path | None, option: str) -> None:

@@ -18,7 +18,8 @@ def remember_settings(catalogue: Catalogue, model: Model, store: Path, precision
     except (DamagedError, MismatchError) as error:
         write_settings(store, settings)
         return [f"{error} Written again."]
-    settings = replace(settings, synonyms=before.synonyms if before else None)
+    if before is not None:  # what `index` is given
+        settings = replace(settings, synonyms=before.synonyms, groups=before.groups)
     if before == settings:
         return []
     write_settings(store, settings)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.embedding.nights.columns.night_columns import ContentKeys, Night, published_night
-from prodmatch.errors import DamagedError
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.features import KEY, content_key
-from prodmatch.storage.generations import Generation, advise_instead_of
-from prodmatch.storage.product_file import open_products
+from prodmatch.storage.generations import Generation
+from prodmatch.storage.product_file import read_catalogue_columns
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 Rows = npt.NDArray[np.int64]
@@ -95,9 +93,8 @@ def read_snapshot(generation: Generation) -> Snapshot:
     Raises:
         DamagedError: a file of it cannot be read.
     """
-    folder, count = generation.folder, generation.product_count
-    products = _read_products(folder, count)
-    vectors = ProductVectors(AnnIndex.of(generation), np.arange(count))
+    products = read_catalogue_columns(generation)
+    vectors = ProductVectors(AnnIndex.of(generation), np.arange(products.num_rows))
     model = str(generation.manifest["model_fingerprint"])
     return make_snapshot(generation.number, model, products, vectors)
 
@@ -116,17 +113,6 @@ def make_snapshot(number: int, model: str, products: pa.Table, vectors: ProductV
     keys = ContentKeys(text_keys, image_keys, _row_keys(products, text_keys))
     night = published_night(products, keys)
     return Snapshot(number, model, products, vectors, night)
-
-
-def _read_products(folder: Path, count: int) -> pa.Table:
-    with open_products(folder) as file:
-        table = file.read()
-    if table.num_rows != count:
-        raise DamagedError(
-            f"{folder}: holds {table.num_rows} products; the manifest says {count}. "
-            f"{advise_instead_of(folder)}"
-        )
-    return table
 
 
 def _image_keys(vectors: ProductVectors) -> list[bytes]:

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
-from prodmatch.storage.generations import advise_instead_of
+from prodmatch.storage.generations import Generation, advise_instead_of
 
 PRODUCT_FILE = "products.parquet"
+GROUP_COLUMN = "group_id"  # of the shop's groups
 
 
 @contextlib.contextmanager
@@ -37,3 +38,21 @@ def read_column(folder: Path, name: str) -> pa.ChunkedArray:
     """
     with open_products(folder) as file:
         return file.read(columns=[name])[name]
+
+
+def read_catalogue_columns(generation: Generation) -> pa.Table:
+    """All products, without the column of groups that `index` may have given them.
+
+    Raises:
+        DamagedError: they cannot be read, or are not as many as the manifest says.
+    """
+    folder, count = generation.folder, generation.product_count
+    with open_products(folder) as file:
+        table = file.read()
+    if table.num_rows != count:
+        raise DamagedError(
+            f"{folder}: holds {table.num_rows} products; the manifest says {count}. "
+            f"{advise_instead_of(folder)}"
+        )
+    is_grouped = generation.manifest.get("grouped") is not None
+    return table.drop_columns([GROUP_COLUMN]) if is_grouped else table

@@ -15,7 +15,7 @@ FOLDER = "the catalogue's folder"
 SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
 REMEDY = (
     "Remove the file, and give `model`, `catalogue`, `columns`, `text_columns`, `image_root`, "
-    "`synonyms` and `leave_out` once more."
+    "`synonyms`, `groups` and `leave_out` once more."
 )
 
 
@@ -31,6 +31,7 @@ class StoreSettings:
     precision: str | None = None  # that its features were encoded in
     leave_out: tuple[str, ...] = ()  # columns that are in no file of the store, for good
     synonyms: Path | None = None  # the file that they are read from each time
+    groups: Path | None = None  # of products, the same
 
     def differences(self, other: "StoreSettings") -> list[str]:
         """What is another in `other`, for a person; the catalogue's path may be one every night."""
@@ -73,10 +74,10 @@ def read_settings(store: Path) -> StoreSettings | None:
     content = read_manifest(path, FORMAT, SHAPE, REMEDY)
     columns, texts, root = (content.get(n) for n in ("columns", "text_columns", "image_root"))
     precision, left_out = content.get("precision"), content.get("leave_out", [])
-    synonyms = content.get("synonyms")
+    synonyms, groups = content.get("synonyms"), content.get("groups")
     if not (isinstance(columns, dict) and isinstance(texts, list) and isinstance(left_out, list)):
         raise DamagedError(f"{path}: names no columns. {REMEDY}")
-    optional = (root or "", precision or "", synonyms or "")
+    optional = (root or "", precision or "", synonyms or "", groups or "")
     if not all(isinstance(name, str) for name in [*columns.values(), *texts, *left_out, *optional]):
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
     return StoreSettings(
@@ -88,6 +89,7 @@ def read_settings(store: Path) -> StoreSettings | None:
         precision=str(precision) if precision else None,
         leave_out=tuple(left_out),
         synonyms=Path(str(synonyms)) if synonyms else None,
+        groups=Path(str(groups)) if groups else None,
     )
 
 
@@ -103,6 +105,7 @@ def write_settings(store: Path, settings: StoreSettings) -> None:
         "precision": settings.precision,
         "leave_out": list(settings.leave_out),
         "synonyms": str(settings.synonyms) if settings.synonyms else None,
+        "groups": str(settings.groups) if settings.groups else None,
     }
     write_json(store / NAME, content)
 

@@ -15,7 +15,7 @@ from prodmatch_cli.options.shared import (
     KNOWN_CATALOGUE,
     STORE,
     catalogue_options,
-    choose_synonyms,
+    choose_file,
     index_options,
     read_weights,
 )
@@ -49,6 +49,8 @@ def build(
     kind: "Kind",
     synonyms: Path | None,
     no_synonyms: bool,
+    groups: Path | None,
+    no_groups: bool,
 ) -> None:
     """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
 
@@ -65,7 +67,11 @@ def build(
         allow_empty=allow_empty,
         leave_out=leave_out,
     )
-    chosen, choice = read_weights(weights), choose_synonyms(synonyms, no_synonyms)
+    chosen = read_weights(weights)
+    files = (
+        choose_file("synonyms", synonyms, no_synonyms),
+        choose_file("groups", groups, no_groups),
+    )
     open_remembered(
         store, catalogue, options, fetch="catalogue"
     )  # refused before anything is made or loaded
@@ -73,10 +79,10 @@ def build(
     with embedding.hold(store) as embed_settings:
         from prodmatch.build import BuildSettings
         from prodmatch.build import build as build_store
-        from prodmatch.index import IndexLimits
+        from prodmatch.index import IndexLimits, ShopFiles
 
         limits = IndexLimits(min_recall, memory)
-        settings = BuildSettings(embed_settings, chosen, kind, limits, choice)
+        settings = BuildSettings(embed_settings, chosen, kind, limits, ShopFiles(*files))
         report = build_store(catalogue, store, model=named, options=options, settings=settings)
     warnings = [*report.embed.warnings, *report.index.warnings]
     print_warnings(warnings)

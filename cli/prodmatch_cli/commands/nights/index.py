@@ -8,7 +8,7 @@ import click
 from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.parameter_types import NAME
-from prodmatch_cli.options.shared import STORE, choose_synonyms, index_options, read_weights
+from prodmatch_cli.options.shared import STORE, choose_file, index_options, read_weights
 from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json
 
@@ -26,6 +26,8 @@ def index(
     kind: Kind,
     synonyms: Path | None,
     no_synonyms: bool,
+    groups: Path | None,
+    no_groups: bool,
 ) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
@@ -38,7 +40,7 @@ def index(
     Ends with a line of JSON.
     """
     expected = open_named_model(model) if model else None
-    from prodmatch.index import IndexLimits, index_embeddings
+    from prodmatch.index import IndexLimits, ShopFiles, index_embeddings
 
     chosen = read_weights(weights)
     report = index_embeddings(
@@ -47,7 +49,9 @@ def index(
         weights=chosen,
         kind=kind,
         limits=IndexLimits(min_recall, memory),
-        synonyms=choose_synonyms(synonyms, no_synonyms),
+        files=ShopFiles(
+            choose_file("synonyms", synonyms, no_synonyms), choose_file("groups", groups, no_groups)
+        ),
     )
     print_warnings(report.warnings)
     print_json(asdict(report))

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue, Reject
@@ -24,7 +23,7 @@ from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.scanning.scan import Scan, one_chunk, read_rows
 from prodmatch.storage.embeddings import Embeddings, open_embeddings
 from prodmatch.storage.generations import open_generation
-from prodmatch.storage.product_file import PRODUCT_FILE
+from prodmatch.storage.product_file import read_catalogue_columns
 
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
 
@@ -56,7 +55,7 @@ def read_last_night(store: Path) -> LastNight:
         damage = f"{error} All products count as added"
     try:
         generation = open_generation(store)
-        table = pq.read_table(generation.folder / PRODUCT_FILE)
+        table = read_catalogue_columns(generation)
         compared = f"compared with the published generation {generation.number}"
         return LastNight(published_night(table), [f"{damage}; {compared}."])
     except (DamagedError, MismatchError, StoreError, OSError, pa.ArrowException):

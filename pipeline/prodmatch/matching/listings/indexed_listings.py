@@ -20,13 +20,13 @@ from prodmatch.matching.listings.parsed_text import parse_text
 from prodmatch.products.prices import PriceColumn
 from prodmatch.search.searcher import Searcher
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.product_file import open_products
+from prodmatch.storage.product_file import GROUP_COLUMN, open_products
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 BATCH_ROWS = 8192
 DIGEST_BYTES = 16
 BRANDS = ("brand", "manufacturer", "vendor", "maker")
-UNCOMPARED = ("product_id", "split")  # columns that equal products may differ in
+UNCOMPARED = ("product_id", "split", GROUP_COLUMN)  # columns that equal products may differ in
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,158 @@
+"""The products of a generation: the embedded ones, with the groups that the shop puts them in."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from prodmatch.catalogue.records import read_records
+from prodmatch.errors import CatalogueError, QueryError
+from prodmatch.lexical.synonyms import Synonyms
+from prodmatch.products.product_db_writer import write_products
+from prodmatch.progress import bars_off
+from prodmatch.storage.atomic import new_file
+from prodmatch.storage.embeddings import Embeddings
+from prodmatch.storage.product_file import GROUP_COLUMN, PRODUCT_FILE
+
+# Of an embedding's columns, not of the catalogue's.
+LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
+ID = "product_id"
+OWN_SIDE = "left"  # of two stores that `match` compares
+
+
+@dataclass(frozen=True)
+class ProductGroups:
+    """Which group a product is in; one that is in none has no value.
+
+    Attributes:
+        path: the file.
+        product_ids: of the products that are in a group, text.
+        group_ids: theirs, text.
+    """
+
+    path: Path
+    product_ids: pa.Array
+    group_ids: pa.Array
+
+    def add_to_schema(self, schema: pa.Schema) -> pa.Schema:
+        """A schema of products with the column.
+
+        Raises:
+            CatalogueError: it has a column of this name.
+        """
+        if GROUP_COLUMN in schema.names:
+            raise CatalogueError(
+                f"`groups` {self.path}: the catalogue has a column {GROUP_COLUMN!r} of its own. "
+                "Give it another name there, or leave `groups` away."
+            )
+        return schema.append(pa.field(GROUP_COLUMN, pa.string()))
+
+    def count(self, product_ids: pa.Array) -> int:
+        """How many of these are in a group."""
+        return int(pc.sum(pc.is_in(product_ids, self.product_ids)).as_py() or 0)
+
+    def add_to(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Products with the column, in their order."""
+        places = pc.index_in(batch[ID], self.product_ids)
+        column = self.group_ids.take(places)
+        return pa.record_batch([*batch.columns, column], self.add_to_schema(batch.schema))
+
+
+@dataclass(frozen=True)
+class GenerationProducts:
+    """What a generation says of its products."""
+
+    embeddings: Embeddings
+    synonyms: Synonyms
+    groups: ProductGroups | None
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of the embeddings that are the catalogue's."""
+        return [name for name in self.embeddings.schema.names if name not in LEFT_OUT]
+
+    def schema(self) -> pa.Schema:
+        """Names and types of a product.
+
+        Raises:
+            CatalogueError: the column of the groups is one of the catalogue's.
+        """
+        embedded = self.embeddings.schema
+        schema = pa.schema([embedded.field(name) for name in self.columns])
+        return schema if self.groups is None else self.groups.add_to_schema(schema)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The products in order, some thousands at a time."""
+        for batch in self.embeddings.batches(self.columns):
+            yield batch if self.groups is None else self.groups.add_to(batch)
+
+    def count_grouped(self) -> int | None:
+        """How many are in a group; None where there are none."""
+        if self.groups is None:
+            return None
+        return sum(self.groups.count(batch[ID]) for batch in self.embeddings.batches([ID]))
+
+    def write(self, folder: Path) -> None:
+        """Writes them as Parquet, and as a database of their columns and words."""
+        schema = self.schema()
+        with (
+            new_file(folder / PRODUCT_FILE) as file,
+            pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+        ):
+            for batch in self.batches():
+                writer.write_batch(batch)
+        rows = self.embeddings.row_count
+        with tqdm(total=rows, desc="products", unit="product", disable=bars_off()) as progress:
+            batches = _counted(self.batches(), progress.update)
+            write_products(folder / "products.sqlite", schema, batches, self.synonyms)
+
+
+def _counted(
+    batches: Iterator[pa.RecordBatch], update: Callable[[int], object]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        update(len(batch))
+
+
+def read_groups(path: Path) -> ProductGroups:
+    """The groups of a file with `product_id` and `group_id`; of the left side, where it has sides.
+
+    Args:
+        path: Parquet, CSV or JSON lines, such as the `groups.parquet` of `match`.
+
+    Raises:
+        CatalogueError: the file cannot be read, a row lacks one of the two, or a product is in two
+            groups.
+    """
+    try:
+        records = read_records(path, "`groups`")
+    except QueryError as error:
+        raise CatalogueError(str(error)) from error
+    found: dict[str, str] = {}
+    for number, record in enumerate(records, start=1):
+        place = f"`groups` {path}: row {number}"
+        product_id, group_id = (_text(record.get(name)) for name in (ID, GROUP_COLUMN))
+        if product_id is None or group_id is None:
+            lacking = ID if product_id is None else GROUP_COLUMN
+            raise CatalogueError(
+                f"{place}: has no value of {lacking!r} (its columns are "
+                f"{', '.join(map(repr, record))}). Each row needs a {ID!r} and a "
+                f"{GROUP_COLUMN!r}, as in the groups.parquet of 'prodmatch match'."
+            )
+        if record.get("side", OWN_SIDE) != OWN_SIDE:
+            continue
+        if found.setdefault(product_id, group_id) != group_id:
+            raise CatalogueError(
+                f"{place}: product {product_id!r} is in {group_id!r}, and was in "
+                f"{found[product_id]!r}. A product can be in one group."
+            )
+    return ProductGroups(path, pa.array(found, pa.string()), pa.array(found.values(), pa.string()))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
