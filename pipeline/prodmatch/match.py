@@ -34,7 +34,7 @@ PLANTED = (
     "planted duplicates; of 53 pairs of real listings called the same at .95, by eye, .90 were "
     "right: look at samples of yours (docs/matching.md)"
 )
-RULES = 4  # of what is in doubt; scores by other ones are not kept
+RULES = 5  # of what is in doubt; scores by other ones are not kept
 
 
 @dataclass(frozen=True)

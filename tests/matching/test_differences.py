@@ -45,6 +45,7 @@ def differences(one: str, other: str) -> list[str]:
         ("Atlas 3rd edition", "Atlas edition 4", ["number 3 / 4"]),
         ("Lamp left", "Lamp right", ["side left / right"]),
         ("Phone 12", "Phone 12 (renewed)", ["condition new / refurbished"]),
+        ("Used phone 12", "Phone 12 (used)", []),
         ("Phone 12 - used", "Phone 12 used for calls", ["condition refurbished / new"]),
         ("Headset with mic", "Headset without mic", ["extras with / without"]),
         ("Scent EDT", "Scent eau de parfum", ["fragrance toilette / parfum"]),

@@ -89,17 +89,19 @@ def test_two_photographs_need_more_than_texts_that_are_nearly_equal() -> None:
     unlike, file, unequal, unknown = 0.06, 0.0, 0.01, np.nan
     cases = [(file, 1, 2, 1), (unlike, 0, 0, 1), (unlike, 1, 0, 1), (unequal, 0, 1, 1)]
     cases += [(unequal, 1, 0, 1), (unknown, 1, 1, 1), *[(file, 0, 0, 1)] * 3]
-    cases += [(file, 0, 0, 0.96), (unequal, 0, 0, 0.96), *[(unequal, 0, 0, 1)] * 2]
+    cases += [(file, 0, 0, 0.96), (unequal, 0, 0, 0.96), *[(unequal, 0, 0, 1)] * 3]
     values = np.zeros((len(cases), len(NAMES)), np.float32)
     values[:, NAMES.index("numbers_most")] = 1
     values[:, [NAMES.index(name) for name in names]] = cases
     values[6, NAMES.index("sizes_alone")] = 1
     values[7, NAMES.index("numbers_most")] = 0.5
     values[8, NAMES.index("colours_conflict")] = 1
-    values[11:, NAMES.index("repeats_most")] = 1
-    values[11:, NAMES.index("terms_alone_most")] = (1, 2)
+    values[11:13, NAMES.index("repeats_most")] = 1
+    values[11:13, NAMES.index("terms_alone_most")] = (1, 2)
+    values[:, NAMES.index("terms_least")] = 0.5
+    values[[0, 13], NAMES.index("terms_least")] = 0.4
     doubtful = np.flatnonzero(is_doubtful(values)).tolist()
-    assert doubtful == [2, 3, 6, 7, 8, 9, 11]
+    assert doubtful == [2, 3, 6, 7, 8, 9, 11, 13]
 
 
 def test_a_plural_is_the_same_term() -> None:

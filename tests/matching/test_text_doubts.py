@@ -28,9 +28,11 @@ def doubtful(one: ListingText | str, other: ListingText | str) -> bool:
         ("Acme slippers basic", "Acme ladies slippers basic"),
         ("Acme men shirt check", "Acme shirt check kids"),
         ("Acme lamp left", "Acme lamp"),
+        ("Acme watch W4100013, see WGNM0006", "Acme watch WGNM0006, see W4100013"),
         ("Acme soap smooth", "Acme soap booth"),  # spelt alike, and begin with other letters
         (ListingText("Top red", brand="acme"), ListingText("Top red", brand="zeta")),
         (ListingText("Top red", price=10.0), ListingText("Top red", price=4.9)),
+        (ListingText("Sheet", kind="sheet"), ListingText("Sheet", kind="sheet for cot")),
         (
             ListingText("Kuggis box", description="for crafts and games"),
             ListingText("Kuggis box", description="for paper and media"),
@@ -53,6 +55,7 @@ def test_what_tells_two_apart_is_doubted(one: ListingText | str, other: ListingT
         ("Acme band for men, women and kids", "Acme band"),
         (ListingText("Top red", brand="acme"), ListingText("Top red")),
         (ListingText("Top red", price=10.0), ListingText("Top red", price=5.0)),
+        (ListingText("Sheet", kind="sheet"), ListingText("Sheet")),
         (
             ListingText("Kuggis box", description="for paper"),
             ListingText("Kuggis box", description="for paper and media"),
@@ -87,6 +90,9 @@ def test_exchanges_are_words_in_the_same_place() -> None:
         ("Acme lamp left", "Acme lamp", False, False),
         ("Acme phone 12", "Acme phone 12 refurbished", True, True),
         ("Acme vacuum V11", "Filter for Acme vacuum V11", True, True),
+        ("Acme laptop i5 A2337", "Acme laptop i7 A2337", True, True),
+        ("Acme laptop i5 A2337", "Acme laptop A2179", False, False),
+        ("Acme laptop 15 A2337", "Acme laptop 17 A2179", False, False),  # the scorer sees numbers
         ("Acme vacuum V11 filter", "Filter for Acme vacuum V11", False, False),
         ("Acme kurta for women", "Acme kurta", False, False),
         ("Acme vacuum V11", "Cover for a sofa", False, False),

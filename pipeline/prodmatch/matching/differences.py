@@ -14,7 +14,8 @@ SAY_LITTLE = frozenset(
     "pack size set colour color free shipping buy online new original best price".split()  # noqa: SIM905
 )
 ALWAYS_NAMED = frozenset(["condition"])  # in any shop
-CONVERSION_TOLERANCE = 0.02  # of an amount, between two that are written in other units
+CONVERSION_TOLERANCE = 0.025  # of an amount, between two that are written in other units
+SHORT_CODE = 3  # letters and digits
 DIGITS = re.compile(r"\d+(?:\.\d+)?")
 CONTAINED = 0.75  # of the words of the shorter one, shared
 SHARED_WITH_OTHER_CODES = 0.8  # likewise, where their model numbers differ
@@ -68,7 +69,7 @@ def find_differences(
         "size": _conflict(*((*text.sizes, *text.named.get("size", ())) for text in (left, right))),
         "pack": _compare_packs(left.packs, right.packs),
         **_quantities(left, right),
-        "number": _compare_numbers(left, right),
+        "number": _compare_numbers(_numbers_of(left), _numbers_of(right)),
     }
     own, other = map(read_attributes, columns)
     for name in sorted(own.keys() & other.keys()):
@@ -118,16 +119,13 @@ def _compare_named(kind: str, left: ParsedText, right: ParsedText) -> tuple[str,
     return " ".join(own) or DEFAULTS[kind], " ".join(other) or DEFAULTS[kind]
 
 
-def _compare_numbers(left: ParsedText, right: ParsedText) -> tuple[str, str] | None:
+def _compare_numbers(own: set[str], other: set[str]) -> tuple[str, str] | None:
     """Other numbers, or other ones in the same letters: "i5" and "i7"."""
-    own, other = (_numbers_of(text) for text in (left, right))
-    shapes = [{DIGITS.sub("0", each) for each in alone} for alone in (own - other, other - own)]
+    alone = own - other, other - own
+    shapes = [{DIGITS.sub("0", each) for each in numbers} for numbers in alone]
     shared = {"0"} | (shapes[0] & shapes[1])
-    values = [
-        [each for each in text.terms if each in numbers and DIGITS.sub("0", each) in shared]
-        for text, numbers in ((left, own), (right, other))
-    ]
-    return _conflict(*values)
+    found = [sorted(n for n in numbers if DIGITS.sub("0", n) in shared) for numbers in alone]
+    return _conflict(*found)
 
 
 def _numbers_of(text: ParsedText) -> set[str]:
@@ -137,6 +135,13 @@ def _numbers_of(text: ParsedText) -> set[str]:
         term
         for term in text.terms
         if DIGITS.search(term) and f"{term}l" not in LETTER_SIZES and term not in named
+    }
+
+
+def _short_codes(text: ParsedText) -> set[str]:
+    """Letters with a digit or two, such as a processor or the waist of jeans."""
+    return {term for term in _numbers_of(text) if len(term) <= SHORT_CODE and term.isalnum()} - {
+        *text.numbers
     }
 
 
@@ -154,7 +159,7 @@ def _is_converted(left: ParsedText, right: ParsedText, sides: Sequence[Sequence[
 
 
 def names_another(left: ParsedText, right: ParsedText, *, is_one: bool) -> bool:
-    """Whether two texts name other values of an attribute, such as left and right.
+    """Whether two texts name other values of an attribute, such as left and right, i5 and i7.
 
     Args:
         left: the text of the one.
@@ -168,7 +173,7 @@ def names_another(left: ParsedText, right: ParsedText, *, is_one: bool) -> bool:
             (is_one or kind in ALWAYS_NAMED) and (_compare_named(kind, left, right))
         ):
             return True
-    return False
+    return _compare_numbers(_short_codes(left), _short_codes(right)) is not None
 
 
 def share_words(left: ParsedText, right: ParsedText) -> bool:

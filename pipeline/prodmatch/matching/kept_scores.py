@@ -51,6 +51,11 @@ class KeptScores:
     new_others: Ints
     bereft: tuple[Ints, Ints]
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether any listing came, or went with a candidate."""
+        return any(len(rows) for rows in (self.new_rows, self.new_others, *self.bereft))
+
     def look_up(self, pairs: Candidates) -> ScoredPairs:
         """What is known of pairs; NaN of those that are new."""
         width = 1 + int(max(self.scored.pairs.others.max(initial=0), pairs.others.max(initial=0)))

@@ -136,12 +136,14 @@ class Matcher:
 
         Pictures are compared of the pairs that are likely without, or of one text. Pairs whose
         scores are kept, and whose competition between two stores is what it was, are not scored
-        again.
+        again, unless they are likely: listings that come and go change how rare a word is.
         """
         if kept is None:
             return self._score(pairs, scorer)
         known = kept.look_up(pairs)
         wanted = np.isnan(known.probability)
+        if kept.is_changed:
+            wanted |= known.probability >= DOUBT
         if not self.is_one:
             touched = [np.union1d(kept.bereft[0], pairs.rows[wanted])]
             touched += [np.union1d(kept.bereft[1], pairs.others[wanted])]

@@ -25,6 +25,7 @@ EQUAL_FILES = {"pictures_apart": 0.004, "pictures_most": 5.0}  # likewise, encod
 FITTING, ONE_LOOK = 0.006, 0.97  # pictures_apart at most; the image cosine of one, at least
 # Of one photograph in two colours: the first two at most, the colour at least.
 RECOLOURED = {"apart": 0.12, "worst": 0.3, "colour": 20.0}
+LEAST_IN_BOTH = 0.5  # of what either of two listings says, weighted
 DOUBT = 0.5  # probability at most, of pairs that are in doubt inside one catalogue
 NAMES = (
     *("text_cosine", "image_cosine", "cosine"),
@@ -314,10 +315,11 @@ class PairFeatures:
 def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     """Which pairs of one catalogue are in doubt, whatever else they share.
 
-    Their pictures are two photographs, and either has a word that the other lacks; or several
-    listings say the same, give or take a word, and the two files are not all but equal: plain goods
-    look alike. Or the pictures fit, yet the model sees two: a small part has another colour. Or one
-    says a size that the other does not say, or the two say other numbers, codes, colours or packs.
+    Their pictures are two photographs, and either has a word that the other lacks; or the two files
+    are not all but equal, and one says more alone than both say, or several listings say the same,
+    give or take a word: plain goods look alike. Or the pictures fit, yet the model sees two: a
+    small part has another colour. Or one says a size that the other does not say, or the two say
+    other numbers, codes, colours or packs.
     `(pairs, len(NAMES))` to `(pairs,)`.
     """
     names = ("pictures_apart", "terms_alone_least", "terms_alone_most", "repeats_least")
@@ -328,7 +330,9 @@ def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     known = ~np.isnan(apart)
     two = known & ~has_one_photograph(features)
     generic = (repeats > 0) | ((most_repeats > 0) & (most_alone <= 1))
-    plain = (two & (alone > 0)) | (known & ~_within(features, EQUAL_FILES) & generic)
+    says_more = features[:, NAMES.index("terms_least")] < LEAST_IN_BOTH
+    other_files = known & ~_within(features, EQUAL_FILES)
+    plain = (two & (alone > 0)) | (other_files & (generic | says_more))
     recoloured = (apart < FITTING) & (cosine < ONE_LOOK)
     return np.asarray(plain | recoloured | (sizes > 0) | has_conflict(features))
 

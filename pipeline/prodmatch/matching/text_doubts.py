@@ -14,6 +14,7 @@ from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, spli
 LEAST_SPELLING_RATIO = 0.75  # of two words, from which on one may be the other, inflected
 LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
 LEAST_PRICE_RATIO = 0.5
+KIND_COLUMNS = "type", "product_type"  # the first that there is
 # In titles of one catalogue, of all products that have one: whom it is for, and so on.
 NAMED_BY_BOTH = "gender", "side", "format", "fragrance"
 
@@ -27,12 +28,14 @@ class ListingText:
         brand: letters and digits of its brand; empty where there is none.
         description: empty where there is none, or nothing besides it.
         price: None where it is not known.
+        kind: of product, by its column; empty where there is none.
     """
 
     title: str
     brand: str = ""
     description: str = ""
     price: float | None = None
+    kind: str = ""
     parsed: ParsedText = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,14 +46,17 @@ def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
     """Whether what two listings say leaves open, or denies, that they are one product.
 
     The first name of either title, or the brand, is not the other's; one says a number, a code or a
-    quantity, or whom it is for, and the other does not; in one place of the titles stands another
-    word; one title has two descriptions; or the prices are far apart.
+    quantity, or whom it is for, and the other does not, or names another code first; in one place
+    of the titles stands another word; they are of two kinds; one title has two descriptions; or the
+    prices are far apart.
     """
     return (
         _has_other_brand(one, other)
         or _values_of(one.parsed) != _values_of(other.parsed)
         or _says_other_numbers(one.parsed, other.parsed)
+        or _first_shared(one.parsed, other.parsed) != _first_shared(other.parsed, one.parsed)
         or bool(find_exchanges(one.title, other.title))
+        or bool(one.kind and other.kind and one.kind != other.kind)
         or _describes_another(one, other)
         or _costs_another(one.price, other.price)
     )
@@ -127,6 +133,11 @@ def _says_other_numbers(one: ParsedText, other: ParsedText) -> bool:
     return bool(alone) or not (_writes(one, its - own) and _writes(other, own - its))
 
 
+def _first_shared(one: ParsedText, other: ParsedText) -> str | None:
+    """The first code of a text that the other has, too: what a title that names two is of."""
+    return next((code for code in one.codes if code in other.codes), None)
+
+
 def _writes(text: ParsedText, terms: set[str]) -> bool:
     """Whether a text has the letters and digits of all these, in a word or over several."""
     return all("".join(filter(str.isalnum, term)) in text.compact for term in terms)
@@ -159,6 +170,6 @@ def _costs_another(one: float | None, other: float | None) -> bool:
 def read_text(columns: Mapping[str, object], brand: str | None, price: float | None) -> ListingText:
     """What the columns of a product say."""
     title, description = (str(columns.get(name) or "") for name in ("title", "description"))
-    return ListingText(
-        title or str(columns.get("text") or ""), brand or "", description if title else "", price
-    )
+    kind = next((str(columns[name]) for name in KIND_COLUMNS if columns.get(name)), "")
+    text = title or str(columns.get("text") or "")
+    return ListingText(text, brand or "", description if title else "", price, kind)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 # By attribute: values parted by commas, the names of one by spaces, the first of them its own.
 _WRITTEN = {
     "colour": """aqua, beige, black blk schwarz schwarze noir noire negro negra nero nera,
-        blue blau blaue bleu bleue azul, bronze, brown braun braune brun brune, burgundy, camel,
-        charcoal, chrome, copper, coral, cream, cyan, gold golden, graphite,
+        blue blau blaue bleu bleue azul blu, bronze, brown braun braune brun brune, burgundy, camel,
+        charcoal, chrome, copper, coral, cream, cyan, gold golden dorado oro dore, graphite,
         green grun grune gruen vert verte verde, grey gray grau graue gris grise, indigo, ivory,
         khaki, lavender, lilac, lime, magenta, maroon, marron, mauve, melange, mint,
-        multi multicolor multicolour multicoloured, mustard, navy, nude, off-white, olive, orange,
-        peach, pink rosa, platinum, purple, red rot rote rouge rojo roja rosso rossa, rose, rust,
-        sand, silver silber plata, skin, tan, taupe, teal, titanium, transparent, turquoise,
+        multi multicolor multicolour multicoloured, mustard, navy, nude, off-white, olive,
+        orange naranja arancione, peach, pink rosa, platinum, purple lila morado viola,
+        red rot rote rouge rojo roja rosso rossa, rose, rust, sand, silver silber plata, skin,
+        tan, taupe, teal, titanium, transparent, turquoise,
         violet, white wht weiss weisse blanc blanche blanco blanca bianco bianca,
         yellow gelb gelbe jaune amarillo amarilla giallo""",
     # What tells models of one name apart, and what software is sold as.

@@ -55,7 +55,7 @@ OTHER_NAME = re.compile(rf"\b(?:{'|'.join(OTHER_NAMES)})\b")
 ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 FLUID_OUNCES = re.compile(r"\b(\d+(?:\.\d+)?)[\s-]?(?:fl\.?|fluid)\s?(?:oz|ounces?)\b")
 CENTILITRES = 2.957  # of a fluid ounce
-USED = re.compile(r"\bused(?=\s*(?:[)\],|-]|$))")  # not "used for"
+USED = re.compile(r"^used\b|\bused(?=\s*(?:[)\],|-]|$))")  # not "used for"
 # "80 x 28 x 202 cm", "12 x 330 ml"
 MULTIPLIED = re.compile(
     rf"(?<![\w.])((?:\d+(?:\.\d+)?\s?[x\u00d7]\s?)+)(\d+(?:\.\d+)?)[\s-]?({'|'.join(UNITS)})\b"
