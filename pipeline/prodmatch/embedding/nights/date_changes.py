@@ -82,10 +82,13 @@ def _find_shift(name: str, before: Dates, after: Dates) -> Iterator[Finding]:
 
 
 def _find_hours(name: str, before: Seconds, after: Seconds) -> Iterator[Finding]:
-    """Nearly all times earlier or later by as many quarters of an hour, less than a day."""
+    """Nearly all times at midnight, or off by as many quarters of an hour, less than a day."""
     both = np.isfinite(before) & np.isfinite(after)
     if both.sum() < 2 * FEWEST or len(np.unique(before[both])) < FEWEST:
         return
+    days_only = [(times[both] % DAY == 0).mean() for times in (before, after)]
+    if days_only[0] < 1 - NEARLY_ALL and days_only[1] >= NEARLY_ALL:
+        yield Finding(False, f"column {name!r} has days only, and had times of day")
     shift = after[both] - before[both]
     middle = float(np.median(shift))
     if not middle or abs(middle) >= DAY or middle % QUARTER:

@@ -167,12 +167,12 @@ def find_scaled(
         return None
     ratios = after[both] / before[both]
     middle = float(np.median(ratios))
-    if middle <= 0 or abs(middle - 1) < NEAR:
+    if not middle or abs(middle - 1) < NEAR or (middle < 0 and abs(middle + 1) >= NEAR):
         return None
     near = np.abs(ratios / middle - 1) < NEAR
     if near.mean() < SCALED:
         return None
-    cause = likely_cause(middle)
+    cause = likely_cause(middle) if middle > 0 else "the negative of what it was"
     return f"column {name!r} is {cause} for {near.sum()} of {len(ratios)} products"
 
 

@@ -30,6 +30,7 @@ ODD_CODES = {
     Form.FRACTION: "with a fraction ('.0'): were they read as numbers?",
     Form.SCIENTIFIC: "in scientific notation: were they saved by a spreadsheet?",
     Form.SPREADSHEET: "with a spreadsheet's marks",
+    Form.ROUNDED: "that end in zeros: were they rounded?",
 }
 
 
@@ -96,11 +97,8 @@ def _find_changes(texts: _Texts, pair: NightPair, least: int) -> Iterator[Findin
     if is_code_column(name):
         yield from _find_odd(texts, ODD_CODES, pair, least)
         yield from _find_lost_zeros(texts, pair, least)
-    lost = texts.changed & (texts.before.plain == texts.after.plain)
-    lost &= texts.after.marks < texts.before.marks
-    if lost.sum() >= least:
-        text = f"column {name!r} has lost marks between digits for {lost.sum()} of {len(lost)} "
-        yield Finding(False, f"{text}products ({pair.name(lost)}): is 12.3 now 123?")
+    elif not (name in pair.last.amounts and pair.last.amounts[name].styles):  # compared as numbers
+        yield from _find_lost_signs(texts, pair, least)
     if not texts.names_products:
         return
     if (moved := _moved(texts)).sum() >= least:
@@ -112,6 +110,32 @@ def _find_changes(texts: _Texts, pair: NightPair, least: int) -> Iterator[Findin
         text = f"column {name!r} ends after {length} characters for {cut.sum()} of {len(cut)} "
         yield Finding(True, f"{text}products, and was longer ({pair.name(cut)}): was it cut off?")
     yield from _find_gathered(texts, pair, least)
+
+
+def _find_lost_signs(texts: _Texts, pair: NightPair, least: int) -> Iterator[Finding]:
+    """Texts that are what they were, but for marks and fractions in numbers, or some letters."""
+    before, after = texts.before, texts.after
+    is_other = texts.changed & (before.plain != after.plain)
+    for what, lost, is_refused in (
+        (
+            "marks between digits {}: is 12.3 now 123?",
+            texts.changed & (before.plain == after.plain) & (after.marks < before.marks),
+            False,
+        ),
+        (
+            "the fractions of numbers {}: is 12.3 now 12?",
+            is_other & (before.whole == after.plain),
+            False,
+        ),
+        (
+            "letters that are not ASCII {}",
+            is_other & (before.ascii == after.plain) & (after.plain > 0),
+            texts.is_essential,
+        ),
+    ):
+        if lost.sum() >= least:
+            count = f"for {lost.sum()} of {len(lost)} products ({pair.name(lost)})"
+            yield Finding(is_refused, f"column {texts.name!r} has lost {what.format(count)}")
 
 
 def _moved(texts: _Texts) -> Mask:

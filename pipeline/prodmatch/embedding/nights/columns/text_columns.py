@@ -18,14 +18,17 @@ SPREADSHEET = re.compile(r"""^=?["'](.*?)["']?$""")
 SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d+")
 WRAPPED = re.compile(r"""b(['"]).*\1|\{.*\}|\[.*\]""", re.DOTALL)
 MISREAD = re.compile(
-    "\ufffd|[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|[\x00-\x08]|\\\\u[0-9a-f]{4}"
+    "\ufffd|[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|[\x00-\x08]|"
+    r"\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|[^\W\d_]\?[^\W\d_]"
 )
 ONE_WORD = re.compile(r"[!-~]{2,}")
+ROUNDED_CODE = re.compile(r"[1-9]\d{4,}000")
+FRACTION = re.compile(r"\d(?![.,]\d{3}(?!\d))[.,]\d+|(?<!\d)0[.,]\d+")  # with the digit before it
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 NO_SIGN = re.compile(r"[\W_]+")
+NO_ASCII_SIGN = {code: None for code in range(128) if not chr(code).isalnum()}
 # What stands between the digits of a number, but for thousands: 12.3, 1/2, 10-12, 0.125, not 1,299.
-NUMBER_MARK = re.compile(
-    r"(?<=\d)(?!['.,]\d{3}(?!\d))\s?[^\w\s]\s?(?=\d)|(?<=(?<!\d)0)[.,](?=\d{3}(?!\d))"
-)
+NUMBER_MARK = re.compile(r"\d(?!['.,]\d{3}(?!\d))\s?[^\w\s]\s?(?=\d)|(?<!\d)0[.,](?=\d{3}(?!\d))")
 MOST_LENGTH = 65535
 MOST_MARKS = 255
 
@@ -41,6 +44,7 @@ class Form(IntEnum):
     FRACTION = 5  # a code with a fraction: 4006381333931.0
     SCIENTIFIC = 6  # 4.00638E+12
     SPREADSHEET = 7  # ="0123", '0123
+    ROUNDED = 8  # 4006381333000
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class TextColumn:
     # Of codes without a fraction, a spreadsheet's marks and zeros in front, of others the letters
     # and digits alone.
     plain: Digests
+    whole: Digests  # the same of texts whose numbers have no fractions
+    ascii: Digests  # and of texts without letters that are not ASCII
     marks: npt.NDArray[np.uint8]  # between the digits of numbers; 0 of codes
     lengths: npt.NDArray[np.uint16]
     forms: npt.NDArray[np.uint8]  # of titles and codes; else all `Form.USUAL`
@@ -64,6 +70,8 @@ class TextColumn:
         return TextColumn(
             self.digests[rows],
             self.plain[rows],
+            self.whole[rows],
+            self.ascii[rows],
             self.marks[rows],
             self.lengths[rows],
             self.forms[rows],
@@ -85,7 +93,7 @@ class _Describe(Protocol):
 
 
 def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = None) -> TextColumn:
-    """A column of text by its digests; memory is 12 bytes a row and one batch.
+    """A column of text by its digests; memory is 20 bytes a row and one batch.
 
     Args:
         name: of the column.
@@ -100,10 +108,15 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
         texts = [text.strip()[:most].strip() for text in coded.dictionary.to_pylist()]
         codes = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
         described = [describe(text) for text in texts]
+        plains = [(text, plain) for text, (plain, _) in zip(texts, described, strict=True)]
+        wholes = (_reduce(text, plain, FRACTION, 1) for text, plain in plains)
+        asciis = (p if text.isascii() else _reduce(text, p, NOT_ASCII, 0) for text, p in plains)
         marks = (min(len(NUMBER_MARK.findall(text)), most_marks) for text in texts)
         columns = (
             np.array([*map(_digest, texts), 0], np.uint32),
             np.array([*(_digest(plain) for plain, _ in described), 0], np.uint32),
+            np.array([*(_digest(whole) for whole in wholes), 0], np.uint32),
+            np.array([*(_digest(ascii_only) for ascii_only in asciis), 0], np.uint32),
             np.array([*marks, 0], np.uint8),
             np.array([*(min(len(text), MOST_LENGTH) for text in texts), 0], np.uint16),
             np.array([*(form for _, form in described), 0], np.uint8),
@@ -112,6 +125,8 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
     return TextColumn(
         np.concatenate([np.zeros(0, np.uint32), *(part.digests for part in parts)]),
         np.concatenate([np.zeros(0, np.uint32), *(part.plain for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint32), *(part.whole for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint32), *(part.ascii for part in parts)]),
         np.concatenate([np.zeros(0, np.uint8), *(part.marks for part in parts)]),
         np.concatenate([np.zeros(0, np.uint16), *(part.lengths for part in parts)]),
         np.concatenate([np.zeros(0, np.uint8), *(part.forms for part in parts)]),
@@ -131,7 +146,19 @@ def _describe_of(name: str) -> _Describe:
     if is_code_column(name):
         return _describe_code
     form = _form_of_title if is_title_name(name) else lambda text: Form.USUAL
-    return lambda text: (NO_SIGN.sub("", text.casefold()), form(text))
+    return lambda text: (_plain(text), form(text))
+
+
+def _reduce(text: str, plain: str, removed: re.Pattern[str], kept: int) -> str:
+    """The letters and digits of a text without what a pattern finds, but for its first signs."""
+    if not removed.search(text):
+        return plain
+    return _plain(removed.sub(lambda found: found[0][:kept], text))
+
+
+def _plain(text: str) -> str:
+    plain = text.casefold().translate(NO_ASCII_SIGN)
+    return plain if plain.isascii() else NO_SIGN.sub("", plain)
 
 
 def _form_of_title(text: str) -> Form:
@@ -154,4 +181,6 @@ def _describe_code(text: str) -> tuple[str, Form]:
     whole, point, fraction = bare.partition(".")
     if point and whole.isdigit() and not fraction.strip("0"):
         bare, form = whole, Form.FRACTION
+    if form == Form.USUAL and ROUNDED_CODE.fullmatch(bare):
+        form = Form.ROUNDED
     return bare.lstrip("0"), form
