@@ -11,6 +11,7 @@ from prodmatch.errors import QueryError
 from prodmatch.lexical.folding import write_letters_plainly
 from prodmatch.lexical.free_of import find_doubtful
 from prodmatch.lexical.prices.limits import Limit
+from prodmatch.lexical.regional import expand_regional
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
 from prodmatch.lexical.understanding import Understanding, understand
@@ -201,17 +202,31 @@ class QueryEncoder:
         return " ".join([apart or text, *denied]) if denied else apart
 
     def _expand(self, read: "_ReadQuery") -> "_ReadQuery":
-        """The query with the synonyms of its words."""
+        """The query with the synonyms of its words, and their spellings in other countries."""
         words = read.understanding.words
-        found = self.synonyms.expand(words)
+        rules = self.synonyms.expand(words)
+        found = self._spelled(words, rules)
         if not found or read.understanding.is_all_negative:
             return read
+        apart = read.apart or words
         return replace(
             read,
-            expansions=self.synonyms.expand(read.apart or words),
-            described=describe(words, found),
-            rewritten=rewrite(words, found, self.products.count_of_phrase),
+            expansions=self._spelled(apart, self.synonyms.expand(apart)),
+            described=describe(words, rules) if rules else None,
+            rewritten=self._rewrite(words, rules),
         )
+
+    def _spelled(self, words: str, rules: Sequence[Expansion]) -> tuple[Expansion, ...]:
+        return expand_regional(words, rules, self._count)
+
+    def _rewrite(self, words: str, rules: Sequence[Expansion]) -> str:
+        """The words as the catalogue has them, for the encoder."""
+        words = rewrite(words, rules, self.products.count_of_phrase)
+        return rewrite(words, self._spelled(words, ()), self._count)
+
+    def _count(self, word: str) -> int:
+        """How many products contain a word letter for letter, or with another "s"."""
+        return max(self.products.counts([word, word.removesuffix("s"), f"{word}s"]))
 
     def _correct(self, words: str) -> Correction:
         """The words corrected, but for those that a rule of the shop's has."""

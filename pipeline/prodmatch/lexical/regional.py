@@ -1,0 +1,68 @@
+"""British and American spellings of one word: "grey" and "gray", "organiser" and "organizer"."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.spelling import QUOTED
+from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.lexical.synonyms import Expansion
+from prodmatch.lexical.terms import split_tokens
+
+PAIRS = (  # that no rule makes of one another
+    line.split()
+    for line in """grey gray, jewellery jewelry, aluminium aluminum, pyjama pajama, pyjamas pajamas
+    tyre tire, tyres tires, moustache mustache, mould mold, moulds molds, moulded molded
+    doughnut donut, doughnuts donuts, odour odor, odours odors, fibre fiber, fibres fibers
+    centre center, litre liter, theatre theater, catalogue catalog, analogue analog, woollen woolen
+    jeweller jeweler, jewelled jeweled, traveller traveler, travelling traveling
+    enamelled enameled, licence license, defence defense, axe ax, cosy cozy, plough plow
+    sceptic skeptic, carburettor carburetor""".replace("\n", ",").split(",")
+)
+OTHER = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
+RULES = tuple(
+    (re.compile(pattern), written)
+    for pattern, written in (
+        (r"(?<=[a-z]{3})our(?=(?:s|ed|ing|ful|less|ite|ites|y|block|blocked)?$)", "or"),
+        (r"(?<=[a-z]{3})(?<!ou)or(?=(?:s|ed|ing|ful|less|ite|ites|y|block|blocked)?$)", "our"),
+        (r"(?<=[a-z]{4})is(?=(?:e|es|er|ers|ed|ing|ation)$)", "iz"),
+        (r"(?<=[a-z]{4})iz(?=(?:e|es|er|ers|ed|ing|ation)$)", "is"),
+        (r"(?<=[a-z]{3})ys(?=(?:e|er|ers|ed|ing)$)", "yz"),
+        (r"(?<=[a-z]{3})yz(?=(?:e|er|ers|ed|ing)$)", "ys"),
+    )
+)
+
+
+def other_spellings(word: str) -> Iterator[str]:
+    """The spellings that a folded word may have on the other side of the Atlantic."""
+    if word in OTHER:
+        yield OTHER[word]
+    for pattern, written in RULES:
+        if (changed := pattern.sub(written, word)) != word:
+            yield changed
+
+
+def expand_regional(
+    text: str, known: Sequence[Expansion], count_of: Callable[[str], int]
+) -> tuple[Expansion, ...]:
+    """The known expansions of a query and those of words that products spell the other way too.
+
+    What stands in quotes, or has an expansion, is searched for as it is.
+
+    Args:
+        text: the query.
+        known: its expansions by rules of the shop.
+        count_of: how many products contain a word, letter for letter.
+    """
+    stemmer = Stemmer()
+    taken = [(each.start, each.end) for each in known]
+    taken += [found.span() for found in QUOTED.finditer(fold(text))]
+    found = list(known)
+    for token in split_tokens(text):
+        if any(token.start < end and token.end > start for start, end in taken):
+            continue
+        others = tuple(filter(count_of, other_spellings(token.text)))
+        stems = tuple(stemmer.stems(others))
+        if stems and stemmer.stem(token.text) not in stems:
+            found.append(Expansion(token.start, token.end, token.text, others, stems))
+    return tuple(sorted(found, key=lambda each: each.start))

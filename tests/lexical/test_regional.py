@@ -1,0 +1,81 @@
+"""British and American spellings of one word are found by one another."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Counting
+from tiny import night, save_query_encoders
+
+from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.lexical.regional import OTHER, expand_regional, other_spellings
+from prodmatch.model.description import Model
+
+STEMS = ("col", "flav", "vap", "harb", "fav", "arm")
+ENDINGS = ("", "s", "ed", "ing", "ful", "less", "y")
+VERBS = ("organ", "sanit", "person", "custom", "moistur", "stabil", "equal")
+VERB_ENDINGS = ("e", "er", "ers", "ed", "ing")
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    """A word as the British and as the Americans write it."""
+    for ending in ENDINGS:
+        yield from ((f"{stem}our{ending}", f"{stem}or{ending}") for stem in STEMS)
+    for ending in VERB_ENDINGS:
+        yield from ((f"{stem}is{ending}", f"{stem}iz{ending}") for stem in VERBS)
+    yield from OTHER.items()
+
+
+def test_each_spelling_leads_to_the_other(count_cases: Counting) -> None:
+    for one, other in pairs():
+        assert other in other_spellings(one)
+        assert one in other_spellings(other)
+    count_cases("words with two spellings", len([*pairs()]))
+
+
+@pytest.mark.parametrize("word", ["for", "four", "tour", "hour", "size", "wise", "door", "prize"])
+def test_short_words_have_one(word: str) -> None:
+    assert [*other_spellings(word)] == []
+
+
+def test_what_no_product_spells_so_is_not_searched_for() -> None:
+    assert expand_regional("grey organiser", (), lambda word: word == "organizer")[0].alternatives
+    assert len(expand_regional("grey organiser", (), lambda word: word == "organizer")) == 1
+    assert expand_regional('"grey" mug', (), lambda word: 9) == ()
+
+
+@pytest.fixture(scope="module")
+def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
+    folder = tmp_path_factory.mktemp("regional")
+    titles = ["gray lamp", "blue lamp", "red lamp", "grey mug", "green mug", "pajama set", "hat"]
+    ids = [f"p{row}" for row in range(len(titles))]
+    pq.write_table(pa.table({"product_id": ids, "title": titles}), folder / "c.parquet")
+    save_query_encoders(folder / "store", tiny)
+    night(folder / "c.parquet", tiny, folder / "store")
+    with open_index(folder / "store") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("grey lamp", "gray lamp"),
+        ("Gray mug", "grey mug"),
+        ("pyjamas", "pajama set"),
+        ("pyjama", "pajama set"),
+    ],
+)
+def test_the_other_spelling_is_found(index: ProductIndex, text: str, title: str) -> None:
+    (answer,) = index.answer([Query(text=text)], SearchOptions(top=1))
+    assert answer.hits[0].metadata["title"] == title
+    assert answer.hits[0].lexical > 0
+    assert answer.searched_for is None
+    quoted = index.search(f'"{text}"', weights={"lexical": 1.0}, exact=True)
+    assert title not in [hit.metadata["title"] for hit in quoted if hit.lexical > 0] or " " in text
+
+
+def test_the_vector_is_of_the_spelling_that_the_catalogue_has(index: ProductIndex) -> None:
+    (encoded,) = index.searcher.encode([Query(text="pyjama")])
+    (same,) = index.searcher.encode([Query(text="pajama")])
+    assert encoded.text.tolist() == same.text.tolist()
