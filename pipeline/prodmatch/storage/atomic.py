@@ -210,7 +210,9 @@ def parse_json(content: bytes, place: str, remedy: str) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         raise DamagedError(f"{place}: cannot be read as JSON ({error}). {remedy}") from error
     if not isinstance(found, dict):
-        raise DamagedError(f"{place}: holds a {type(found).__name__}, not an object. {remedy}")
+        kind = {"list": "a list", "int": "a number", "float": "a number", "str": "a text"}
+        shown = kind.get(type(found).__name__, json.dumps(found))
+        raise DamagedError(f"{place}: holds {shown}, not an object. {remedy}")
     return found
 
 

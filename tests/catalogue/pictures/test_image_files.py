@@ -97,6 +97,14 @@ FOUND: dict[str, Cell] = {
     "the version of an address": lambda root: "9j/x.jpg?v=17&w=2",
     "a suffix in capitals": lambda root: "9j/x.JPG",
     "another case": lambda root: "9J/X.JPG",
+    **{
+        f"written as {text}": lambda root, text=text: text  # type: ignore[misc]
+        for text in (
+            "\ufeff9j/x.jpg", "\u200b9j/x.jpg", "`9j/x.jpg`", "<9j/x.jpg>", '="9j/x.jpg"',
+            "'9j/x.jpg", "9j/x.jpg#1", "9j/x.jpg#main?v=2", "9j\\X.jpg?w=3", "NFC-\u00e9/a+b.png",
+            "nfc-%C3%A9/a+b.png",
+        )
+    },
     "another case of a folder, with accents": lambda root: f"nfc-{APART.upper()}/A b.PNG",
     "another case from the root of a shop": lambda root: "/9J/X.jpg",
     "another case, escaped": lambda root: quote(f"nfd-{COMPOSED}/A B.png"),

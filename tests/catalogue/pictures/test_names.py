@@ -23,6 +23,8 @@ FORMS = {
     "semicolon": "{};{}",
     "pipe": "{}|{}",
     "tilde": "{}~{}",
+    "breaks": "{}<br>{}",
+    "closed breaks": "{}<br/>{}",
     "caret": "{}^{}",
     "ampersands": "{} && {}",
     "lines": "{}\n{}",

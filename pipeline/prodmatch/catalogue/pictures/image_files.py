@@ -50,14 +50,16 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_\s\\-]{40,}={0,2}[\s\\nr]*")  # \\n is a brea
 
 
 WINDOWS_PATH = re.compile(r"\s*(?:/?[a-z]:[\\/]|\\\\)", re.IGNORECASE)  # C:\a, \\server\a
+AROUND = " \t\r\n\u00a0\"'`<>=\ufeff\u200b"  # quotes and blanks that programs put around a name
 SUFFIX = re.compile(r"\.\w{3,4}$")
 # What changes the name of a file on its way into a catalogue.
 SPELLINGS: tuple[Callable[[str], str], ...] = (
-    str.strip,
+    lambda name: name.strip(AROUND),
     lambda name: WINDOWS_PATH.sub("", name, count=1) if WINDOWS_PATH.match(name) else name,
     lambda name: name.replace("\\", "/"),
-    lambda name: name.partition("?")[0],
+    lambda name: re.split("[?#]", name)[0],
     unquote,
+    lambda name: name.replace("+", " "),
     lambda name: unicodedata.normalize("NFC", name),
     lambda name: unicodedata.normalize("NFD", name),
     lambda name: SUFFIX.sub(lambda found: found[0].lower(), name),
@@ -282,10 +284,10 @@ def _names_by_case(folder: Path, changed: int) -> dict[str, str]:
 def list_spellings(path: str) -> list[str]:
     """The names that a picture's file may have, the path as it is first.
 
-    Without spaces around it and the drive of Windows, with `/` for a backslash, without the `?v=2`
-    of an address, with `%20` and the like resolved, with accents composed and decomposed, as file
-    systems differ in them, and with its suffix in capitals and in small letters; and with several
-    of these changes.
+    Without spaces and quotes around it and the drive of Windows, with `/` for a backslash, without
+    the `?v=2` or `#1` of an address, with `%20`, `+` and the like resolved, with accents composed
+    and decomposed, as file systems differ in them, and with its suffix in capitals and in small
+    letters; and with several of these changes.
     """
     found = [path]
     for change in SPELLINGS:

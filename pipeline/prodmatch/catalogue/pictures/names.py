@@ -8,7 +8,23 @@ SUFFIX = r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(?:[?#]\S*)?"
 NAME = re.compile(rf"\S.*{SUFFIX}", re.IGNORECASE)
 ADDRESS = re.compile(r"(?:https?://|//)\S+", re.IGNORECASE)
 # Between the names, the likeliest first; those of several characters before their parts.
-MARKS = ("\n", "\r", "\t", "|", ";", ",", "~", "^", "&&", "\x1d", "\x1f", " ")
+MARKS = (
+    "\n",
+    "\r",
+    "\t",
+    "|",
+    ";",
+    ",",
+    "~",
+    "^",
+    "&&",
+    "<br>",
+    "<br/>",
+    "<br />",
+    "\x1d",
+    "\x1f",
+    " ",
+)
 QUOTES = " \r\"'"
 BRACKETS = ("[]", "{}", "()", '""', "''")
 NOTHING = re.compile(r"[\[{(]\s*(?:\"\"|''|null|None)?\s*[\]})]")
