@@ -138,3 +138,42 @@ def test_ids_that_json_writes_as_doubles_are_whole(tmp_path: Path) -> None:
     assert "product_id: every value ends with .0" in str(report.warnings)
     rows, _ = convert(tmp_path, "shop.json", '[{"product_id": "1.0"}, {"product_id": 2.0}]')
     assert [row["product_id"] for row in rows] == ["1.0", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        ('<property name="title" value="Tee"/>', {"property_title": "Tee"}),
+        ('<price value="5.5"/>', {"price": 5.5}),
+        ('<price amount="5.5" currency="EUR"/>', {"price_amount": 5.5, "price_currency": "EUR"}),
+        ('<price currency="EUR">5.5</price>', {"price": 5.5}),
+        ('<a kind="x"><b>Tee</b></a>', {"a_b": "Tee"}),
+        ('<a><b size="M"/></a>', {"a_b_size": "M"}),
+        ('<a><b size="M"/>text</a>', {"a_b_size": "M", "a": "text"}),
+        ('<picture url="a.jpg" width="5"/>', {"picture": "a.jpg"}),
+    ],
+)
+def test_attributes_of_empty_elements_are_kept(
+    inner: str, expected: dict[str, object], tmp_path: Path
+) -> None:
+    rows, _ = convert(tmp_path, "feed.xml", f"<items><item><id>7</id>{inner}</item></items>")
+    assert rows == [{"id": "7", **expected}]
+
+
+def test_a_workbook_in_xml_is_named(tmp_path: Path) -> None:
+    text = '<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>'
+    with pytest.raises(CatalogueError, match="is an Excel workbook in XML"):
+        convert(tmp_path, "shop.xls", text)
+
+
+def test_numbers_that_a_spreadsheet_may_have_rounded_are_named(tmp_path: Path) -> None:
+    rows, report = convert(tmp_path, "shop.csv", "product_id,price\n7,1E+05\n8,20.5\n")
+    assert [row["price"] for row in rows] == [100000.0, 20.5]
+    assert "price: 1 x a number such as '1E+05', which a spreadsheet may" in str(report.warnings)
+    _, report = convert(tmp_path, "shop.csv", "product_id,price\n7,100000\n8,20.5\n")
+    assert report.warnings == []
+
+
+def test_versions_stay_text(tmp_path: Path) -> None:
+    rows, _ = convert(tmp_path, "shop.csv", "product_id,version\n7,1.10\n8,1.9\n")
+    assert [row["version"] for row in rows] == ["1.10", "1.9"]

@@ -25,7 +25,7 @@ from prodmatch.lexical.prices.column_names import name_words
 ID = re.compile(
     r"ids?|skus?|gtins?\d*|ean\d*|upca?|mpn|asin|isbn\d*|barcodes?|plu|u?uid|guid|zip|zipcode|plz|"
     r"postcode|postal|phone|tel|model|modelnumber|part|partn(o|umber)|article|articleno|artnr|"
-    r"artikelnummer|itemno|ref|reference|codes?|number|no|nr|serial|handle|"
+    r"artikelnummer|versions?|firmware|revision|itemno|ref|reference|codes?|number|no|nr|serial|handle|"
     r".*(id|sku|gtin|upc|mpn|asin|isbn|barcode)"
 )
 NO_ID = re.compile(
@@ -114,6 +114,8 @@ class ColumnProfile:
     rounded: list[str] = field(default_factory=list)  # identifiers that have lost digits
     odd: tuple[int, str] | None = None  # row and text of the first value that is no plain number
     marks: PictureMarks = field(default_factory=PictureMarks)  # of a column of pictures
+    powers: int = 0  # numbers that may have lost digits
+    power: str = ""  # the first of them
     artefacts: Counter[str] = field(default_factory=Counter)  # of the values of an identifier
 
     def __post_init__(self) -> None:
@@ -167,6 +169,9 @@ class ColumnProfile:
 
     def _test(self, values: list[str], rows: list[int]) -> None:
         """Drops the types that do not fit these values."""
+        powers = [text for text in values if "E+" in text and ROUNDED.fullmatch(text)]
+        if powers and not self.typed:
+            self.powers, self.power = self.powers + len(powers), self.power or powers[0]
         array = pa.array(values, pa.string())
         for kind in sorted(self.candidates - {"amount"}):
             fits = pc.match_substring_regex(array, PATTERNS[kind])
@@ -219,7 +224,8 @@ class ColumnProfile:
         if not self.values or (plain == [] and "amount" not in self.candidates):
             return ColumnType(self.name, "text", note=self._explain_text())
         if plain and not (plain[0] == "decimal" and ambiguous and doubtful):
-            return ColumnType(self.name, plain[0], note=self._explain_no_values(plain[0]))
+            notes = [self._explain_no_values(plain[0]), self._explain_powers()]
+            return ColumnType(self.name, plain[0], note="; ".join(filter(None, notes)) or None)
         example = f"such as {self.odd[1]!r}" if self.odd else "such as 1.299"
         if ambiguous:
             note = f"text, as its numbers ({example}) may have a decimal point or comma"
@@ -260,6 +266,12 @@ class ColumnProfile:
         if self.numbers and self.numbers == self.values:
             return "text, as its numbers have more digits than a number column keeps"
         return None
+
+    def _explain_powers(self) -> str | None:
+        if not self.powers:
+            return None
+        shown = f"{self.powers} x a number such as {self.power!r}"
+        return f"{shown}, which a spreadsheet may have rounded; export the column as text"
 
     def _explain_no_values(self, kind: str) -> str | None:
         if not self.no_values:

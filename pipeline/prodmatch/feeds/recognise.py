@@ -14,6 +14,7 @@ from prodmatch.feeds.xml_items import open_xml
 JSON = re.compile(r'\s*(\[\s*[\[{\]]|\{\s*["}])')
 XML = re.compile(r"\s*<([?!a-zA-Z])")
 HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE)
+WORKBOOK = "urn:schemas-microsoft-com:office:spreadsheet"
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 
 
@@ -38,6 +39,8 @@ def open_feed(path: Path, *, encoding: str | None = None, delimiter: str | None 
     if delimiter is not None:
         feed = open_delimited(source, delimiter)
     elif XML.match(head):
+        if WORKBOOK in head:
+            raise CatalogueError(f"{path}: is an Excel workbook in XML; save the sheet as CSV.")
         feed = open_xml(source)
     elif JSON.match(head) or any(ending in JSON_ENDINGS for ending in endings):
         feed = open_json(source)

@@ -13,7 +13,7 @@ ITEMS = ("item", "entry", "product", "offer", "article", "row", "record", "shopi
 DEEPEST = 50
 MOST_CHARACTERS = 64 << 20  # of one item
 MOST_TAG_BYTES = 4 << 20  # expat begins a tag again with every block of it
-LINKS = ("href", "url")  # attributes that are an element's content
+LINKS = ("href", "url", "value")  # attributes that are an element's content
 ATOM = "http://www.w3.org/2005/Atom"
 GOOGLE = "http://base.google.com/ns/1.0"
 
@@ -25,7 +25,8 @@ class _RefusedError(Exception):
 def open_xml(source: Source) -> Feed:
     """An XML feed as rows, without the prefix `g:`; repeated elements are lists.
 
-    An attribute `name` of an element is a part of its column's name.
+    An attribute `name` of an element is a part of its column's name; attributes of an element
+    without content are columns.
 
     Raises:
         CatalogueError: it is no XML, declares entities, or has no items.
@@ -80,6 +81,7 @@ class _Items:
         self.path: list[str] = []
         self.item: dict[str, list[str]] | None = None
         self.inner: list[str] = []  # names of the open elements inside the item
+        self.unread: list[dict[str, str]] = []  # their attributes, until they have content
         self.text: list[str] = []
         self.characters = 0
         self.google, self.atom = "g", "atom"
@@ -113,15 +115,20 @@ class _Items:
             self._close_text()
             kind = attributes.get("name", "").strip()  # <param name="Colour">
             self.inner.append(f"{self._name(tag)}_{kind}" if kind else self._name(tag))
-            for name in LINKS:
-                if attributes.get(name):
-                    self._keep("_".join(self.inner), attributes[name])
+            self.unread = [{} for _ in self.unread]
+            links = [attributes[name] for name in LINKS if attributes.get(name)]
+            for link in links:
+                self._keep("_".join(self.inner), link)
+            self.unread.append({} if links else {**attributes})
         if len(self.path) + len(self.inner) > DEEPEST:
             raise _RefusedError("elements nested too deeply")
 
     def _end(self, tag: str) -> None:
         if self.inner:
             self._close_text()
+            for name, value in self.unread.pop().items():  # <price amount="5" currency="EUR"/>
+                if name != "name" and not name.startswith("xmlns"):
+                    self._keep(f"{'_'.join(self.inner)}_{_local(name)}", value)
             self.inner.pop()
             return
         self.path.pop()
@@ -142,6 +149,7 @@ class _Items:
         self.text.clear()
         if text:
             self._keep("_".join(self.inner) or "text", text)
+            self.unread[-1:] = [{}] if self.unread else []
 
     def _keep(self, name: str, value: str) -> None:
         if self.item is not None:
