@@ -56,6 +56,22 @@ def test_other_words_name_none(tmp_path: Path, text: str) -> None:
     assert open_products(tmp_path, columns).rows_named(text).tolist() == []
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 2, 3])
+def test_a_number_is_found_with_other_zeros_before_it(tmp_path: Path, zeros: int) -> None:
+    products = open_products(tmp_path, {"ean": ["0" * zeros + "36000291452", "12345678905"]})
+    for typed in range(4):
+        assert products.rows_named("0" * typed + "36000291452").tolist() == [0]
+    assert products.rows_named("3600029145200").tolist() == []
+
+
+def test_a_number_as_it_is_typed_goes_first(tmp_path: Path) -> None:
+    products = open_products(tmp_path, {"sku": ["0123456", "123456", "AB-0123", "00012"]})
+    assert products.rows_named("123456").tolist() == [1]
+    assert products.rows_named("0123456").tolist() == [0]
+    assert products.rows_named("00123456").tolist() == [1]
+    assert products.rows_named("ab123").tolist() == []
+
+
 def test_a_code_of_many_products_names_none(tmp_path: Path) -> None:
     products = open_products(tmp_path, {"sku": ["AB-1234"] * 11 + ["CD-1234"] * 10})
     assert products.rows_named("ab1234").tolist() == []

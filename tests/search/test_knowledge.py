@@ -1,6 +1,8 @@
 """A text that the encoder does not know has no vector, and no probability comes of it."""
 
+import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +169,28 @@ def test_where_no_hit_is_likely_enough_the_best_one_is_named(index: ProductIndex
     assert answer.hits == []
     best = first.hits[0].probability
     assert answer.hints == (f"the best hit has a probability of {best:.3f}",)
+
+
+SYLLABLES = ["ba", "bu", "da", "fo", "gi", "ka", "ko", "lu", "mi", "no", "pu", "ro", "vo", "zu"]
+NONSENSE = ["".join(random.Random(seed).choices(SYLLABLES, k=5)) for seed in range(40)]
+
+
+def test_words_in_no_vocabulary_are_no_certainty(index: ProductIndex) -> None:
+    queries = [Query(word, word) for word in NONSENSE]
+    for answer in index.answer(queries, SearchOptions(top=60)):
+        assert answer.hints
+        assert all(hit.probability <= 0.25 for hit in answer.hits)
+    for word in NONSENSE[:5]:
+        (encoded,) = index.searcher.encode([Query("a", f"red {word}"), Query("b", "red")])[:1]
+        assert encoded.certainty == pytest.approx(1 - 0.75 * len(word) / (len(word) + 3))
+
+
+def test_the_certainty_is_the_highest_probability(
+    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibration = replace(index.searcher.encoders.description.calibration, scale=0.0, bias=9.0)
+    description = replace(index.searcher.encoders.description, calibration=calibration)
+    monkeypatch.setattr(index.searcher.encoders, "description", description)
+    for text, highest in (("red shirt", 1.0), (NONSENSE[0], 0.25)):
+        (answer,) = index.answer([Query("a", text)], SearchOptions(weights={"text": 1.0}))
+        assert all(hit.probability == pytest.approx(highest, abs=1e-3) for hit in answer.hits)

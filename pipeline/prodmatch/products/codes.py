@@ -18,6 +18,7 @@ COLUMN = re.compile(
 CODE = re.compile(r"(?=.*\d)(?=.*[a-z]).{4,40}|\d{6,40}")  # no "13" and no "4gb"
 NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
 MOST_NAMES = 64  # words of a query that may be ids
+LEAST_DIGITS, MOST_DIGITS = 6, 14  # of a trade item's number, without and with zeros before it
 FEW_PRODUCTS = 10  # a code that more of them have names none
 
 
@@ -55,9 +56,18 @@ def rows_of_codes(connection: sqlite3.Connection, texts: Iterable[str]) -> npt.N
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'codes'").fetchone():
         query = f"SELECT DISTINCT row FROM codes WHERE code = ? LIMIT {FEW_PRODUCTS + 1}"
         for code in {code for text in texts if (code := plain_code(text))}:
-            found = [row for (row,) in connection.execute(query, (code,))]
+            found: list[int] = []
+            for form in (code, *_zero_forms(code)):  # the first that products have
+                found = found or [row for (row,) in connection.execute(query, (form,))]
             rows.update(found if len(found) <= FEW_PRODUCTS else ())
     return np.array(sorted(rows), np.int64)
+
+
+def _zero_forms(code: str) -> list[str]:
+    """A code of digits alone with fewer or more zeros before it, as spreadsheets cut them off."""
+    plain = code.lstrip("0")
+    is_long = code.isdigit() and len(plain) >= LEAST_DIGITS
+    return ["0" * count + plain for count in range(MOST_DIGITS + 1 - len(plain))] if is_long else []
 
 
 def _read_codes(values: Iterable[tuple[object, int]]) -> Iterator[tuple[str, int]]:

@@ -27,9 +27,11 @@ from prodmatch.storage.vectors import Vectors, normalise
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # Of words with a picture ("like this, but blue"): docs/experiments.md.
 TEXT_WEIGHT = 1.2
+UNREAD = "searched for as words; no limit of a price was understood."
 REMEDY = "Give a condition with `where`"
 RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one is corrected
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
+LEAST_CERTAINTY = 0.25  # of a query all of whose words are in no vocabulary and no product
 Rows = npt.NDArray[np.int64]
 
 
@@ -51,6 +53,7 @@ class EncodedQuery:
     weights: Mapping[str, float] | None = None  # of the signals; None to choose them
     without: tuple["Excluded", ...] = ()  # what hits must not contain or show
     knowledge: float = 1.0  # share of the text that the encoder knows
+    certainty: float = 1.0  # the highest probability of a product, as far as its words are known
     familiarity: float = 1.0  # of the text, to a model that learnt from some shops: 0 to 1
     searched_for: str | None = None  # the words, where they are not those typed
     understood: str | None = None  # what the text says besides words
@@ -125,6 +128,7 @@ class QueryEncoder:
             offset=query.offset,
             without=(*map(Excluded, phrases, vectors), *self._contained(read)),
             knowledge=knowledge if read.pixels is None else 1.0,
+            certainty=_certainty(read) if read.pixels is None else 1.0,
             familiarity=float(familiarity),
             searched_for=read.searched_for,
             understood=read.understood,
@@ -169,7 +173,7 @@ class QueryEncoder:
         typed = write_letters_plainly(typed)
         read = self._read_text(typed)
         columns = self.products.price_columns
-        hints = tuple(_hint_unread(text) for text in read.unread)
+        hints = tuple(f"{text!r}: {UNREAD} {REMEDY}" for text in read.unread)
         if read.limits and (reason := say_why_not(read.limits, columns)):
             limits = " and ".join(limit.condition("price") for limit in read.limits)
             hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
@@ -187,7 +191,8 @@ class QueryEncoder:
         where = tuple(_conditions(read.limits, columns))
         read = replace(read, words=correction.text, without=tuple(without))
         apart = self._with_denials(correction.text, correction.apart, read.without)
-        return replace(query, understanding=read, where=where, hints=hints, apart=apart)
+        read_query = replace(query, understanding=read, where=where, hints=hints, apart=apart)
+        return replace(read_query, unknown=correction.unknown)
 
     def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
         products = self.products
@@ -276,6 +281,7 @@ class _ReadQuery:
     hints: tuple[str, ...] = ()
     apart: str | None = None  # its words where products say one of them as two
     expansions: tuple[Expansion, ...] = ()  # of its words
+    unknown: tuple[str, ...] = ()  # words in no vocabulary
     described: str | None = None  # its words with their synonyms, for a person
     rewritten: str | None = None  # its words as products say them
 
@@ -303,8 +309,11 @@ class _ReadQuery:
         return "; ".join([*left_out, *self.where]) or None
 
 
-def _hint_unread(text: str) -> str:
-    return f"{text!r}: searched for as words; no limit of a price was understood. {REMEDY}"
+def _certainty(read: "_ReadQuery") -> float:
+    """The highest probability that a product may have: a quarter where no word is known."""
+    letters = sum(map(str.isalnum, read.words or ""))
+    unknown = sum(map(str.isalnum, "".join(read.unknown)))
+    return 1.0 - (1.0 - LEAST_CERTAINTY) * unknown / max(letters, 1)
 
 
 def _conditions(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> list[str]:
