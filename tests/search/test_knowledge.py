@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.search.encoded_query import EncodedQuery
 
 PIECES = ["[PAD]", "[UNK]", "red", "shirt", "b", "##0", "##7", "##x"]
 PIECES += ["x", "wh", "1000", "##m", "##63"]
@@ -185,12 +186,9 @@ def test_words_in_no_vocabulary_are_no_certainty(index: ProductIndex) -> None:
         assert encoded.certainty == pytest.approx(1 - 0.75 * len(word) / (len(word) + 3))
 
 
-def test_the_certainty_is_the_highest_probability(
-    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calibration = replace(index.searcher.encoders.description.calibration, scale=0.0, bias=9.0)
-    description = replace(index.searcher.encoders.description, calibration=calibration)
-    monkeypatch.setattr(index.searcher.encoders, "description", description)
-    for text, highest in (("red shirt", 1.0), (NONSENSE[0], 0.25)):
-        (answer,) = index.answer([Query("a", text)], SearchOptions(weights={"text": 1.0}))
-        assert all(hit.probability == pytest.approx(highest, abs=1e-3) for hit in answer.hits)
+def test_the_certainty_is_the_highest_probability(index: ProductIndex) -> None:
+    (encoded,) = index.searcher.encode([Query(text="red shirt")])
+    assert isinstance(encoded, EncodedQuery)
+    for certainty in (1.0, 0.01):
+        hits = index.searcher.find_page(replace(encoded, certainty=certainty), SearchOptions()).hits
+        assert (max(hit.probability for hit in hits) <= 0.01) == (certainty < 1)
