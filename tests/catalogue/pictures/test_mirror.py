@@ -152,3 +152,14 @@ def test_an_address_that_cannot_be_listed_ends_the_run(bucket: Bucket, tmp_path:
 def test_pictures_in_the_catalogue_need_no_listing(bucket: Bucket, tmp_path: Path) -> None:
     assert read(tmp_path, b"bytes").images == [b"bytes"]
     assert bucket.listed == 0
+
+
+def test_a_picture_is_fetched_in_another_case_where_one_alone_has_it(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    for name in ("Deep/A.JPG", "b.png", "u/Y.a.png", "u/y.A.png"):
+        put(bucket, name, name.encode())
+    names = ("deep/a.jpg", "B.PNG", "C:\\deep\\a.jpg", "u/y.a.png", "c.png")
+    batch = read(tmp_path, *names)
+    assert batch.images == [b"Deep/A.JPG", b"b.png", b"Deep/A.JPG", None, None]
+    assert fetched(bucket) == ["Deep/A.JPG", "b.png"]
