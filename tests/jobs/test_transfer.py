@@ -313,6 +313,15 @@ def test_credentials_in_an_address_are_refused() -> None:
     with pytest.raises(RemoteError, match="holds credentials") as raised:
         open_folder("s3://key:word@bucket/prefix")
     assert "word" not in str(raised.value)
+    with pytest.raises(RemoteError, match="gs://bucket/x: .* GOOGLE_APPLICATION_CREDENTIALS"):
+        open_folder("gs://key@bucket/x")
+
+
+def test_a_public_bucket_of_google_has_a_user_without_credentials() -> None:
+    found = open_folder("gs://anonymous@bucket/a@b")
+    assert (found.address, found.path) == ("gs://anonymous@bucket/a@b", "bucket/a@b")
+    (options,) = found.system.__reduce__()[1]
+    assert options["anonymous"] is True
 
 
 @pytest.mark.parametrize("address", ["s3://", "s3://bucket/x?endpoint_overide=a", "gs:///x"])

@@ -20,6 +20,9 @@ RETRY_SECONDS = 30  # of Google's client, which tries for 15 minutes by default
 CONNECT_SECONDS = 5
 SILENT_SECONDS = 8  # without a byte, until a request to a store of the S3 protocol is given up
 ATTEMPTS = 3  # of such a request; pyarrow's ten take 100 seconds
+GOOGLE = "GOOGLE_APPLICATION_CREDENTIALS"
+ANONYMOUS = "anonymous"  # the user of Google's public buckets
+MISSING = "No such file or directory"  # as Google's file system says it
 REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "NO_SUCH_BUCKET": "There is no such bucket. Check its name",
     "Bucket '": "There is no such bucket. Check its name",
@@ -29,7 +32,8 @@ REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "SIGNATURE_DOES_NOT_MATCH": "The secret key is another; check AWS_SECRET_ACCESS_KEY",
     "HTTP status 403": "It may not be read or written with these credentials; give others, "
     "or permission",
-    "access token": "Google's credentials are missing; give GOOGLE_APPLICATION_CREDENTIALS",
+    "access token": f"Google's credentials are missing; give {GOOGLE}, or for a public bucket "
+    f"gs://{ANONYMOUS}@BUCKET/PREFIX",
     "PERMISSION_DENIED": "It may not be read or written with these credentials; give permission",
     "Operation too slow": "The server says nothing. Check `endpoint_override` of the address, and "
     "the server",
@@ -39,6 +43,8 @@ REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "curlCode: 56,": "The connection was closed. Run again",
     "curlCode: 35,": "No TLS there. Check `scheme` and `endpoint_override` of the address",
     "NETWORK_CONNECTION": "Nobody answers there. Check the network, and `endpoint_override` of the "
+    "address",
+    "CURL error [": "Nobody answers there. Check the network, and `endpoint_override` of the "
     "address",
     "REQUEST_TIMEOUT": "The answer takes too long. Check the network",
     "timed out": "The answer takes too long. Check the network",
@@ -191,20 +197,21 @@ def open_remote(address: str) -> RemoteFolder:
         RemoteError: it is no address that pyarrow knows, or holds credentials.
     """
     plain, _, query = address.partition("?")
-    bucket = plain.partition("://")[2].partition("/")[0]
-    if "@" in bucket:
-        shown = plain.replace(f"{bucket.rpartition('@')[0]}@", "")
+    user, _, bucket = plain.partition("://")[2].partition("/")[0].rpartition("@")
+    is_google = plain.startswith("g")
+    if user and not (is_google and user == ANONYMOUS):
+        names = GOOGLE if is_google else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         raise RemoteError(
-            f"{shown}: the address holds credentials, which files and messages would keep. Give "
-            "them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            f"{plain.replace(f'{user}@', '')}: the address holds credentials, which files and "
+            f"messages would keep. Give them as {names}."
         )
     if not bucket:
         raise RemoteError(f"{plain}: names no bucket. Write s3://BUCKET/PREFIX.")
-    if plain.lower().startswith("g") and "retry_limit_seconds" not in query:
+    if is_google and "retry_limit_seconds" not in query:
         query = "&".join(filter(None, [query, f"retry_limit_seconds={RETRY_SECONDS}"]))
     plain = plain.rstrip("/")
     try:
-        uri = f"{quote(plain, safe=':/%')}?{query}".rstrip("?")
+        uri = f"{quote(plain, safe=':/%@')}?{query}".rstrip("?")
         system, path = pa_fs.FileSystem.from_uri(uri)
     except FAILURES as error:
         raise RemoteError(f"{plain}: {explain_failure(error)}") from error
@@ -237,11 +244,11 @@ def open_folder(place: Path | str) -> RemoteFolder:
 
 def explain_failure(error: BaseException) -> str:
     """What went wrong, and what to do, in one line."""
-    if isinstance(error, FileNotFoundError):
+    text = " ".join(str(error).split())
+    if isinstance(error, FileNotFoundError) or text.startswith(MISSING):
         return "there is nothing. Check the address; if it was removed meanwhile, run again."
     if isinstance(error, PermissionError):
         return "it may not be read or written. Give other credentials, or permission."
-    text = " ".join(str(error).split())
     remedy = next((each for mark, each in REMEDIES.items() if mark in text), "Run again")
     reason = text if len(text) <= 200 else f"{text[:200]}..."
     return f"cannot be used ({reason}). {remedy}."
