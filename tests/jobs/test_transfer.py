@@ -313,7 +313,7 @@ def test_credentials_in_an_address_are_refused() -> None:
     with pytest.raises(RemoteError, match="holds credentials") as raised:
         open_folder("s3://key:word@bucket/prefix")
     assert "word" not in str(raised.value)
-    with pytest.raises(RemoteError, match="gs://bucket/x: .* GOOGLE_APPLICATION_CREDENTIALS"):
+    with pytest.raises(RemoteError, match=r"gs://bucket/x: .* GOOGLE_APPLICATION_CREDENTIALS"):
         open_folder("gs://key@bucket/x")
 
 
