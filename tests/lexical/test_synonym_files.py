@@ -101,7 +101,7 @@ def test_several_errors_are_named_at_once_and_many_are_counted(tmp_path: Path) -
     [
         ("s.csv", b"couch, sofa\ncaf\xe9, bistro", "line 2 is no text in UTF-8"),
         ("s.toml", b"groups = [", "is no TOML"),
-        ("s.toml", b"group = [['a']]", "has group. Write `groups`"),
+        ("s.toml", b"group = [['a']]", "has group. Write 'groups'"),
         ("s.toml", b"groups = [['couch', 'sofa'], 'lamp']", "group 2 is no list of words"),
         ("s.toml", b"[one_way]\nsneaker = 'shoe'", "one_way.sneaker is no list of words"),
         ("s.toml", b"groups = [['couch', 7]]", "group 1 is no list of words"),
