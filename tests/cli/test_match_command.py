@@ -27,6 +27,44 @@ def test_the_report_is_a_line_of_json(published: Path, tmp_path: Path) -> None:
     assert names == {"pairs.parquet", "groups.parquet", "scores.safetensors"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["match", "--out", "afile"], "--out afile: is no directory."),
+        (["match", "--out", "o", "--html", "afile/x"], "--html afile: is no directory."),
+        (["match", "--out", "o", "--html", "o/groups.parquet"], "is that of --out, too."),
+        (
+            ["match", "--out", "o", "--pairs", "none.csv"],
+            "none.csv: there is no such file.",
+        ),
+        (
+            ["tag", "--out", "o/x", "--labels", "none.csv"],
+            "none.csv: there is no such file.",
+        ),
+        (["tag", "--out", "o/x", "--html", "o/x"], "--html o/x: is that of --out, too."),
+        (["drift", "--out", "afile/o"], "--out afile: is no directory."),
+        (
+            ["evaluate", "--queries", "q.csv", "--qrels", "r.csv", "--out", "afile"],
+            "--out afile: is no directory.",
+        ),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_refused_at_once(
+    published: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("afile", "q.csv", "r.csv"):
+        Path(name).write_text("x\n")
+    done = CliRunner().invoke(cli, [*arguments, "--store", str(published)])
+    assert done.exit_code == (1 if "directory" in message else 2)
+    assert message in done.stderr.splitlines()[-1]
+    assert not Path("o").exists()
+
+
 def test_phases_are_lines_off_a_terminal(published: Path, tmp_path: Path) -> None:
     done = invoke("--store", published, "--out", tmp_path / "out")
     lines = [line.split(" ", 2)[2] for line in done.stderr.splitlines() if line[:2] == "20"]
@@ -43,7 +81,7 @@ def test_phases_are_lines_off_a_terminal(published: Path, tmp_path: Path) -> Non
     [
         ([], 2, "Missing option '--out'"),
         (["--out", "x", "--precision", "0"], 2, "'--precision'"),
-        (["--out", "x", "--pairs", "none.csv"], 2, "--pairs none.csv: there is no such file."),
+        (["--out", "x", "--pairs", "none.csv"], 2, "none.csv: there is no such file."),
         (["--out", "x", "--scorer", "none"], 1, "--scorer none: there is no such file."),
         (
             ["--out", "x", "--against", "none"],

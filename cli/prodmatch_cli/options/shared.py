@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_names
+from prodmatch.errors import StoreError
 from prodmatch_cli.options.parameter_types import NAME, PATH, PLACE, FloatRange
 
 if TYPE_CHECKING:
@@ -263,14 +264,36 @@ def choose_file(name: str, file: Path | None, none: bool) -> Path | Literal[Fals
     return False if none else file
 
 
-def check_target(path: Path | None, option: str) -> None:
-    """A file is replaced: a device, such as /dev/null, would be gone.
+def check_targets(*targets: tuple[Path | None, str]) -> None:
+    """Files that are to be written, each with its option, before the time that it takes.
+
+    A file is replaced: a device, such as /dev/null, would be gone.
 
     Raises:
-        click.UsageError: the path is there, and is no regular file.
+        click.UsageError: a path is there, and is no regular file; or two are one.
+        StoreError: what one is to be in is no directory.
     """
-    if path is not None and path.exists() and not path.is_file():
-        raise click.UsageError(f"{option} {path}: is there, and is no regular file.")
+    options: dict[Path, str] = {}
+    for path, option in targets:
+        if path is None:
+            continue
+        if path.exists() and not path.is_file():
+            raise click.UsageError(f"{option} {path}: is there, and is no regular file.")
+        check_directory(path.parent, option)
+        other = options.setdefault(path.resolve(), option)
+        if other != option:
+            raise click.UsageError(f"{option} {path}: is that of {other}, too. Give another one.")
+
+
+def check_directory(path: Path | None, option: str) -> None:
+    """A directory that files are to be written in, before the time that it takes.
+
+    Raises:
+        StoreError: it or what it is to be in is no directory.
+    """
+    for each in () if path is None else (path, *path.parents):
+        if each.exists() and not each.is_dir():
+            raise StoreError(f"{option} {each}: is no directory.")
 
 
 def read_names(value: str | None) -> tuple[str, ...]:

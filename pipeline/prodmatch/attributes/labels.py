@@ -149,6 +149,8 @@ def read_decisions(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, d
 
 def _read_table(path: Path) -> pa.Table:
     names = ["product_id", "column", "value"]
+    if not path.exists():
+        raise QueryError(f"`labels` {path}: there is no such file.")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = pq.read_table(path)

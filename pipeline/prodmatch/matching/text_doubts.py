@@ -9,12 +9,12 @@ from difflib import SequenceMatcher
 
 from prodmatch.lexical.terms import STOP_WORDS
 from prodmatch.matching.differences import SAY_LITTLE, names_another
+from prodmatch.matching.listings.named_values import KIND_OF
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, split_words
 
 LEAST_SPELLING_RATIO = 0.75  # of two words, from which on one may be the other, inflected
 LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
 LEAST_PRICE_RATIO = 0.5
-KIND_COLUMNS = "type", "product_type"  # the first that there is
 # In titles of one catalogue, of all products that have one: whom it is for, and so on.
 NAMED_BY_BOTH = "gender", "side", "format", "fragrance"
 
@@ -28,14 +28,12 @@ class ListingText:
         brand: letters and digits of its brand; empty where there is none.
         description: empty where there is none, or nothing besides it.
         price: None where it is not known.
-        kind: of product, by its column; empty where there is none.
     """
 
     title: str
     brand: str = ""
     description: str = ""
     price: float | None = None
-    kind: str = ""
     parsed: ParsedText = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,8 +45,8 @@ def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
 
     The first name of either title, or the brand, is not the other's; one says a number, a code or a
     quantity, or whom it is for, and the other does not, or names another code first; in one place
-    of the titles stands another word; they are of two kinds; one title has two descriptions; or the
-    prices are far apart.
+    of the titles stands another word; all that one adds is what it is for; one title has two
+    descriptions; or the prices are far apart.
     """
     return (
         _has_other_brand(one, other)
@@ -56,7 +54,8 @@ def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
         or _says_other_numbers(one.parsed, other.parsed)
         or _first_shared(one.parsed, other.parsed) != _first_shared(other.parsed, one.parsed)
         or bool(find_exchanges(one.title, other.title))
-        or bool(one.kind and other.kind and one.kind != other.kind)
+        or _adds_purpose(one.title, other.title)
+        or _adds_purpose(other.title, one.title)
         or _describes_another(one, other)
         or _costs_another(one.price, other.price)
     )
@@ -151,6 +150,18 @@ def _has_digit(term: str) -> bool:
     return any(map(str.isdigit, term))
 
 
+def _adds_purpose(one: str, other: str) -> bool:
+    """Whether all that a title says besides the other, but whom it is for, is behind "for"."""
+    words, its = split_words(one), split_words(other)
+    if "for" not in words:
+        return False
+    purpose, added = (
+        {word for word in part if word not in STOP_WORDS and KIND_OF.get(word) != "gender"}
+        for part in (words[words.index("for") :], set(words) - set(its))
+    )
+    return bool(added) and added == purpose
+
+
 def _describes_another(one: ListingText, other: ListingText) -> bool:
     """Whether titles of the same words have descriptions of which each says something else."""
     if not (one.description and other.description):
@@ -170,6 +181,6 @@ def _costs_another(one: float | None, other: float | None) -> bool:
 def read_text(columns: Mapping[str, object], brand: str | None, price: float | None) -> ListingText:
     """What the columns of a product say."""
     title, description = (str(columns.get(name) or "") for name in ("title", "description"))
-    kind = next((str(columns[name]) for name in KIND_COLUMNS if columns.get(name)), "")
-    text = title or str(columns.get("text") or "")
-    return ListingText(text, brand or "", description if title else "", price, kind)
+    return ListingText(
+        title or str(columns.get("text") or ""), brand or "", description if title else "", price
+    )

@@ -21,7 +21,7 @@ from prodmatch_cli.options.shared import (
     STORE,
     WORKERS,
     catalogue_options,
-    check_target,
+    check_targets,
 )
 from prodmatch_cli.terminal.messages import print_warnings, translate
 from prodmatch_cli.terminal.output import on_terminal, print_report
@@ -76,8 +76,7 @@ def check(
     """
     if not deep and (html or out or colour_by):
         raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
-    check_target(html, "--html")
-    check_target(out, "--out")
+    check_targets((html, "--html"), (out, "--out"))
     options = read_options(columns, image_root, text_columns=text_columns, leave_out=leave_out)
     opened = (
         open_remembered(store, catalogue, options) if deep else open_catalogue(catalogue, options)

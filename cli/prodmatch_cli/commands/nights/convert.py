@@ -7,7 +7,7 @@ import click
 
 from prodmatch.convert import ConvertSettings, convert_catalogue
 from prodmatch_cli.options.parameter_types import PATH
-from prodmatch_cli.options.shared import check_target
+from prodmatch_cli.options.shared import check_targets
 from prodmatch_cli.terminal.messages import print_note, print_warnings
 from prodmatch_cli.terminal.output import print_json
 
@@ -50,7 +50,7 @@ def convert(
     delimiter = "\t" if delimiter in TAB else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise click.UsageError(f"--delimiter {delimiter!r}: must be one character.")
-    check_target(target, "TARGET")
+    check_targets((target, "TARGET"))
     settings = ConvertSettings(
         encoding=encoding,
         delimiter=delimiter,

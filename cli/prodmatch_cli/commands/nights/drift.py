@@ -12,7 +12,7 @@ from prodmatch.search.queries import read_queries
 from prodmatch.storage.atomic import new_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import PATH, FloatRange
-from prodmatch_cli.options.shared import FORMAT, STORE
+from prodmatch_cli.options.shared import FORMAT, STORE, check_directory
 from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json, print_lines, print_table
 
@@ -67,6 +67,7 @@ def drift(
     vectors moved, and queries whose first ten products are others. An alarm is more of it than
     ordinary nights have: the store's earlier ones, and ones simulated from its products.
     """
+    check_directory(out, "--out")
     settings = DriftSettings(history=history, seed=seed)
     report = compare_generations(
         store,

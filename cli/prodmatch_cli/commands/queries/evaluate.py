@@ -21,6 +21,7 @@ from prodmatch_cli.options.shared import (
     FORMAT,
     HALF_LIFE,
     STORE,
+    check_directory,
     note_other,
     read_log_settings,
     read_weights,
@@ -98,6 +99,7 @@ def evaluate(
             raise click.UsageError("--histories: goes with --events and --half-life alone.")
         _evaluate_histories(store, histories, read_log_settings(events, half_life), form)
         return
+    check_directory(out, "--out")
     from prodmatch.evaluate import (
         EvaluateSettings,
         describe_left_out,

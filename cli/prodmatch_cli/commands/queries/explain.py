@@ -17,7 +17,7 @@ from prodmatch_cli.options.shared import (
     FORMAT,
     STORE,
     WEIGHTS,
-    check_target,
+    check_targets,
     picture_options,
     read_weights,
 )
@@ -59,8 +59,7 @@ def explain(
     catalogue that the store was made from, or in --catalogue. Of a list of pictures the one
     nearest to QUERY is named, and the heat map is of that one.
     """
-    check_target(html, "--html")
-    check_target(png, "--png")
+    check_targets((html, "--html"), (png, "--png"))
     query = Query("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
     reading = read_options(columns, image_root)

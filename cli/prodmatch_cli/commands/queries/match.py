@@ -9,11 +9,12 @@ import click
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.match import MatchReport, MatchSettings, find_matches
+from prodmatch.matching.match_files import GROUPS, PAIRS
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import new_file
 from prodmatch_cli.inputs.catalogues import find_pictures, read_options
 from prodmatch_cli.options.parameter_types import PATH, PLACE, FloatRange
-from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, STORE, check_target, note_other
+from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, STORE, check_targets, note_other
 from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json
 
@@ -81,9 +82,8 @@ def match(
     in doubt, with its probability. In a group of groups.parquet every pair is the same; a group
     keeps its id when the command is run again into the same directory.
     """
-    check_target(html, "--html")
-    if pairs is not None:
-        check_target(scorer, "--scorer")
+    written = (scorer if pairs is not None else None), "--scorer"
+    check_targets((out / PAIRS, "--out"), (out / GROUPS, "--out"), (html, "--html"), written)
     settings = MatchSettings(precision, candidates, pairs, scorer)
     with ExitStack() as stack:
         index = stack.enter_context(open_index(store))

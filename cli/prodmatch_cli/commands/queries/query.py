@@ -22,7 +22,7 @@ from prodmatch_cli.options.shared import (
     TOP,
     WEIGHTS,
     WHERE,
-    check_target,
+    check_targets,
     picture_options,
     read_names,
     read_weights,
@@ -134,7 +134,7 @@ def _check_page(html: Path | None, catalogue: Path | str | None, link: str | Non
         raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
     if link is not None and html is None:
         raise click.UsageError("--link is for the products of --html FILE; give that too.")
-    check_target(html, "--html")
+    check_targets((html, "--html"))
 
 
 def _read_given(

@@ -20,7 +20,7 @@ from prodmatch_cli.options.shared import (
     STORE,
     TOP,
     WHERE,
-    check_target,
+    check_targets,
     read_log_settings,
     read_weights,
 )
@@ -101,7 +101,7 @@ def recommend(
     _refuse(context, OF_ONE, "does not go with --histories")
     if out is None:
         raise click.UsageError("--histories: say where to write with --out.")
-    check_target(out, "--out")
+    check_targets((out, "--out"))
     settings = read_log_settings(events, half_life)
     report = recommend_to_users(
         open_index(store), histories, out, SearchOptions(where, top, one_per=one_per), settings

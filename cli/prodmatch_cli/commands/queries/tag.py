@@ -17,7 +17,7 @@ from prodmatch_cli.options.shared import (
     IMAGE_ROOT,
     KNOWN_CATALOGUE,
     STORE,
-    check_target,
+    check_targets,
     read_names,
 )
 from prodmatch_cli.terminal.messages import print_warnings
@@ -78,8 +78,7 @@ def tag(
     measured on products that were left out. With CATALOGUE only its products are predicted, and
     its pictures are shown; else all of the index.
     """
-    check_target(out, "--out")
-    check_target(html, "--html")
+    check_targets((out, "--out"), (html, "--html"))
     named = {}
     for each in values:
         name, found, given = each.partition("=")
