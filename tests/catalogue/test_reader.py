@@ -101,6 +101,7 @@ def test_other_columns_are_metadata_of_their_type(tmp_path: Path) -> None:
         "tags": [["a", "b"]],
         "Price": [9.0],
         "score": [0.5],
+        "__index_level_0__": [7],
     }
     catalogue = save(tmp_path, columns)
     assert only(catalogue).metadata.to_pylist() == [
@@ -113,7 +114,7 @@ def test_other_columns_are_metadata_of_their_type(tmp_path: Path) -> None:
             "brand": "b",
         }
     ]
-    assert list(catalogue.mapping.left_out) == ["tags", "Price", "score"]
+    assert list(catalogue.mapping.left_out) == ["tags", "Price", "score", "__index_level_0__"]
 
 
 def test_columns_can_be_named_and_chosen(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which column of a catalogue is what: decided once, from the schema alone."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
@@ -40,6 +41,7 @@ ID_NAMES = ("id", "sku", "item_id", "productid", "asin", "gtin", "ean", "upc")
 PICTURE_FIELDS = {"bytes", "path"}
 MOST_SHOWN = 40  # characters of a type
 MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 class TypedPart(Protocol):
@@ -224,6 +226,8 @@ def _find_metadata(
             left_out[source] = f"{_short_type(found)} is no text, number, date or flag"
         elif name.lower() in taken:  # names of SQL know no case
             left_out[source] = taken[name.lower()]
+        elif PANDAS_INDEX.fullmatch(name):
+            left_out[source] = "it numbers the rows, as pandas writes an index without a name"
         elif "\0" in name:
             left_out[source] = "its name holds a NUL"
         elif len(metadata) == MOST_COLUMNS:
