@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 HELD_OUT = "labelled pairs that were held out"
 PLANTED = (
-    "planted duplicates; of 145 pairs of real listings called the same at .95, by eye, 130 were "
+    "planted duplicates; of 146 pairs of real listings called the same at .95, by eye, 131 were "
     "right and 15 cannot be told: look at samples of yours (docs/matching.md)"
 )
 RULES = 6  # of what is in doubt; scores by other ones are not kept

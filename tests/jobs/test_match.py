@@ -95,7 +95,7 @@ def test_what_the_texts_leave_open_is_not_the_same(tiny: Model, tmp_path: Path) 
     pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
     (found,) = [p for p in pairs if {p["left"], p["right"]} == {"p004", "z004"}]
     assert (found["relation"], found["probability"]) == ("different", 0.5)
-    assert report.measured_on.startswith("planted duplicates; of 145 pairs of real listings")
+    assert report.measured_on.startswith("planted duplicates; of 146 pairs of real listings")
 
 
 def test_variants_are_named(shop: Path, tmp_path: Path) -> None:
