@@ -169,8 +169,8 @@ def test_a_text_is_encoded_in_the_words_that_products_say() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ('groups = "mug"', "`groups` is no list"),
-        ('groups = []\none_way = ["mug"]', "`one_way` is no table"),
+        ('groups = "mug"', "'groups' is no list"),
+        ('groups = []\none_way = ["mug"]', "'one_way' is no table"),
         ('groups = [["mug", 3]]', "group 1 is no list of words"),
         ('[one_way]\ntrainer = "sneaker"', "one_way.trainer is no list of words"),
         ('groups = [["mug"]]', "group 1 has only one phrase, 'mug'"),
@@ -184,5 +184,5 @@ def test_a_file_in_toml_is_told_how_to_write_toml(
     with pytest.raises(SynonymsError) as raised:
         read_synonyms(tmp_path / "shop.toml")
     assert problem in str(raised.value)
-    assert "Write `groups`, a list of lists of words" in str(raised.value)
+    assert "Write 'groups', a list of lists of words" in str(raised.value)
     assert "=>" not in str(raised.value)

@@ -25,7 +25,7 @@ MOST_PHRASES = 64  # of a rule; a query looks each of them up
 MOST_SHOWN = 5  # of what is wrong with a file
 FORMS = "`couch, sofa` for words that stand for one another, `sneaker => trainer` for one way"
 TOML_FORMS = (
-    "'groups', a list of lists of words, and a table `one_way`, a list of words for each word"
+    "'groups', a list of lists of words, and a table 'one_way', a list of words for each word"
 )
 
 
@@ -131,7 +131,7 @@ def _read_toml(text: str, path: Path) -> Iterator["_Entry | _Problem"]:
     unknown = sorted(set(content) - {"groups", "one_way"})
     groups, one_way = content.get("groups", []), content.get("one_way", {})
     if unknown or not isinstance(groups, list) or not isinstance(one_way, Mapping):
-        wrong = "`one_way` is no table" if isinstance(groups, list) else "'groups' is no list"
+        wrong = "'one_way' is no table" if isinstance(groups, list) else "'groups' is no list"
         found = f"has {', '.join(unknown)}" if unknown else wrong
         raise SynonymsError(f"`synonyms` {path}: {found}. Write {TOML_FORMS}.")
     for number, group in enumerate(groups, start=1):
