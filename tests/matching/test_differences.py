@@ -1,5 +1,7 @@
 """Variants are named by what differs."""
 
+import time
+
 import pytest
 
 from prodmatch.matching.differences import find_differences, share_words
@@ -71,3 +73,9 @@ def test_variants_say_much_the_same() -> None:
     codes = parse_text("Acme cordless drill X100A"), parse_text("Acme hammer drill X200B")
     assert not share_words(*codes)
     assert share_words(parse_text("Film DVD"), parse_text("Film Blu-ray"))
+
+
+def test_long_products_of_numbers_take_no_time() -> None:
+    start = time.perf_counter()
+    parse_text("1 x " * 5000)
+    assert time.perf_counter() - start < 1

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from prodmatch.errors import CatalogueError
 from prodmatch.index import ShopFiles, index_embeddings
 from prodmatch.match import find_matches
 from prodmatch.model.description import Model
-from prodmatch.search.generation_products import read_groups
+from prodmatch.search.generation_products import ProductGroups, read_groups
 from prodmatch.storage.generations import current_number
 from prodmatch.storage.settings import read_settings
 
@@ -80,7 +81,18 @@ def test_of_groups_of_two_stores_those_of_this_one_count(tmp_path: Path) -> None
     names = ("group_id", "side", "product_id")
     rows = [("a", "left", "p1"), ("a", "right", "p1"), ("b", "right", "p2")]
     found = read_groups(save(tmp_path / "g.parquet", rows, names))
-    assert (found.product_ids.to_pylist(), found.group_ids.to_pylist()) == (["p1"], ["a"])
+    assert found.group_of == {"p1": "a"}
+
+
+def test_many_groups_cost_a_batch_of_products_no_more_than_few(tmp_path: Path) -> None:
+    groups = ProductGroups(tmp_path, {f"p{row}": f"g{row // 2}" for row in range(300_000)})
+    batch = pa.record_batch({"product_id": ["p3", "other"]})
+    start = time.perf_counter()
+    for _ in range(100):
+        added = groups.add_to(batch)
+        count = groups.count(batch["product_id"])
+    assert time.perf_counter() - start < 1
+    assert (added["group_id"].to_pylist(), count) == (["g1", None], 1)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """The products of a generation: the embedded ones, with the groups that the shop puts them in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -30,13 +29,11 @@ class ProductGroups:
 
     Attributes:
         path: the file.
-        product_ids: of the products that are in a group, text.
-        group_ids: theirs, text.
+        group_of: the group of each product that is in one, by their ids.
     """
 
     path: Path
-    product_ids: pa.Array
-    group_ids: pa.Array
+    group_of: Mapping[str, str]
 
     def add_to_schema(self, schema: pa.Schema) -> pa.Schema:
         """A schema of products with the column.
@@ -53,12 +50,11 @@ class ProductGroups:
 
     def count(self, product_ids: pa.Array) -> int:
         """How many of these are in a group."""
-        return int(pc.sum(pc.is_in(product_ids, self.product_ids)).as_py() or 0)
+        return sum(each in self.group_of for each in product_ids.to_pylist())
 
     def add_to(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Products with the column, in their order."""
-        places = pc.index_in(batch[ID], self.product_ids)
-        column = self.group_ids.take(places)
+        column = pa.array(map(self.group_of.get, batch[ID].to_pylist()), pa.string())
         return pa.record_batch([*batch.columns, column], self.add_to_schema(batch.schema))
 
 
@@ -151,7 +147,7 @@ def read_groups(path: Path) -> ProductGroups:
                 f"{place}: product {product_id!r} is in {group_id!r}, and was in "
                 f"{found[product_id]!r}. A product can be in one group."
             )
-    return ProductGroups(path, pa.array(found, pa.string()), pa.array(found.values(), pa.string()))
+    return ProductGroups(path, found)
 
 
 def _text(value: object) -> str | None:

@@ -119,7 +119,7 @@ LEAST_SPELLED = 10  # of a number in words without a currency: "shoes for under 
 MOST_THOUSANDS = 3  # digits before a "k": 3000k is a light's colour
 DENIED_BEFORE = re.compile(r"\b(?:not?|isn['\u2019]?t)\s+$", re.IGNORECASE)
 CHAIN = re.compile(  # "20 < price < 40"
-    rf"({DIGITS})\s*(<=?|\u2264)\s*price\s*(?=<|\u2264)", re.IGNORECASE
+    rf"(?<!\d)(?<!\d[.,])({DIGITS})\s*(<=?|\u2264)\s*price\s*(?=<|\u2264)", re.IGNORECASE
 )
 HEART = re.compile(r"<3(?![\d.,])")  # "i <3 you"
 

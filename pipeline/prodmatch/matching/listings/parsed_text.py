@@ -58,7 +58,7 @@ CENTILITRES = 2.957  # of a fluid ounce
 USED = re.compile(r"^used\b|\bused(?=\s*(?:[)\],|-]|$))")  # not "used for"
 # "80 x 28 x 202 cm", "12 x 330 ml"
 MULTIPLIED = re.compile(
-    rf"(?<![\w.])((?:\d+(?:\.\d+)?\s?[x\u00d7]\s?)+)(\d+(?:\.\d+)?)[\s-]?({'|'.join(UNITS)})\b"
+    rf"(?<![\w.])((?:\d+(?:\.\d+)?\s?[x\u00d7]\s?){{1,3}})(\d+(?:\.\d+)?)[\s-]?({'|'.join(UNITS)})\b"
 )
 
 

@@ -24,8 +24,6 @@ MISREAD = re.compile(
 ONE_WORD = re.compile(r"[!-~]{2,}")
 ROUNDED_CODE = re.compile(r"[1-9]\d{4,}000")
 FRACTION = re.compile(r"\d(?![.,]\d{3}(?!\d))[.,]\d+|(?<!\d)0[.,]\d+")  # with the digit before it
-NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-NO_SIGN = re.compile(r"[\W_]+")
 NO_ASCII_SIGN = {code: None for code in range(128) if not chr(code).isalnum()}
 # What stands between the digits of a number, but for thousands: 12.3, 1/2, 10-12, 0.125, not 1,299.
 NUMBER_MARK = re.compile(r"\d(?!['.,]\d{3}(?!\d))\s?[^\w\s]\s?(?=\d)|(?<!\d)0[.,](?=\d{3}(?!\d))")
@@ -109,8 +107,8 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
         codes = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
         described = [describe(text) for text in texts]
         plains = [(text, plain) for text, (plain, _) in zip(texts, described, strict=True)]
-        wholes = (_reduce(text, plain, FRACTION, 1) for text, plain in plains)
-        asciis = (p if text.isascii() else _reduce(text, p, NOT_ASCII, 0) for text, p in plains)
+        wholes = (_plain_whole(text, plain) for text, plain in plains)
+        asciis = (p if text.isascii() else _plain(_ascii_of(text)) for text, p in plains)
         marks = (min(len(NUMBER_MARK.findall(text)), most_marks) for text in texts)
         columns = (
             np.array([*map(_digest, texts), 0], np.uint32),
@@ -149,16 +147,21 @@ def _describe_of(name: str) -> _Describe:
     return lambda text: (_plain(text), form(text))
 
 
-def _reduce(text: str, plain: str, removed: re.Pattern[str], kept: int) -> str:
-    """The letters and digits of a text without what a pattern finds, but for its first signs."""
-    if not removed.search(text):
+def _plain_whole(text: str, plain: str) -> str:
+    """The letters and digits of a text whose numbers lose their fractions."""
+    if not FRACTION.search(text):
         return plain
-    return _plain(removed.sub(lambda found: found[0][:kept], text))
+    return _plain(FRACTION.sub(lambda found: found[0][:1], text))
+
+
+def _ascii_of(text: str) -> str:
+    return text.encode("ascii", "ignore").decode()
 
 
 def _plain(text: str) -> str:
-    plain = text.casefold().translate(NO_ASCII_SIGN)
-    return plain if plain.isascii() else NO_SIGN.sub("", plain)
+    if text.isascii():  # ten times as fast
+        return text.casefold().translate(NO_ASCII_SIGN)
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _form_of_title(text: str) -> Form:
