@@ -165,7 +165,7 @@ def index_embeddings(
         products=generation.product_count,
         bytes=_bytes_of(generation),
         seconds=round(time.monotonic() - started, 2),
-        warnings=_warn_of_unknown(generation, rules),
+        warnings=[*_warn_of_unknown(generation, rules), *products.warnings()],
         **measured,
     )
 

@@ -84,6 +84,37 @@ def test_of_groups_of_two_stores_those_of_this_one_count(tmp_path: Path) -> None
     assert found.group_of == {"p1": "a"}
 
 
+def test_ids_that_pandas_made_numbers_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "g.parquet"
+    pq.write_table(pa.table({"product_id": [7, 8], "group_id": [1.0, 2.0]}), path)
+    assert read_groups(path).group_of == {"7": "1", "8": "2"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), [1], b"a", True, None])
+def test_what_is_no_id_of_a_group_is_refused(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "g.parquet"
+    pq.write_table(pa.table({"product_id": ["p1"], "group_id": [value]}), path)
+    with pytest.raises(CatalogueError, match=r"row 1: has no text or number as 'group_id'"):
+        read_groups(path)
+
+
+def test_parts_of_characters_are_left_away(tmp_path: Path) -> None:
+    path = tmp_path / "g.jsonl"
+    path.write_text(r'{"product_id": "p1", "group_id": "a\ud800"}')
+    assert read_groups(path).group_of == {"p1": "a"}
+
+
+def test_standard_input_is_no_file_of_groups(store: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"-: there is no such file\..*`no_groups`"):
+        index_embeddings(store, files=ShopFiles(groups=Path("-")))
+
+
+def test_groups_of_other_products_are_warned_of(store: Path, tmp_path: Path) -> None:
+    report = index_embeddings(store, files=ShopFiles(groups=save(tmp_path / "g.csv", ROWS[3:])))
+    assert report.grouped == 0
+    assert "no product has one of the 1 ids there; the first are ['gone']" in report.warnings[-1]
+
+
 def test_many_groups_cost_a_batch_of_products_no_more_than_few(tmp_path: Path) -> None:
     groups = ProductGroups(tmp_path, {f"p{row}": f"g{row // 2}" for row in range(300_000)})
     batch = pa.record_batch({"product_id": ["p3", "other"]})
@@ -98,8 +129,8 @@ def test_many_groups_cost_a_batch_of_products_no_more_than_few(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rows", "names", "message"),
     [
-        ([("p1", "a"), ("", "b")], COLUMNS, r"row 2: has no value of 'product_id'"),
-        ([("p1", "")], COLUMNS, r"row 1: has no value of 'group_id'"),
+        ([("p1", "a"), ("", "b")], COLUMNS, r"row 2: has no text or number as 'product_id'"),
+        ([("p1", "")], COLUMNS, r"row 1: has no text or number as 'group_id'"),
         ([("p1", "a")], ("id", "group_id"), r"'product_id' \(its columns are 'id', 'group_id'\)"),
         ([("p1", "a"), ("p1", "b")], COLUMNS, r"row 2: product 'p1' is in 'b', and was in 'a'"),
         ([], COLUMNS, r"g\.csv: has no rows"),

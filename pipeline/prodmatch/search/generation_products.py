@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -92,6 +93,16 @@ class GenerationProducts:
             return None
         return sum(self.groups.count(batch[ID]) for batch in self.embeddings.batches([ID]))
 
+    def warnings(self) -> list[str]:
+        """Of groups that no product is in."""
+        if self.groups is None or self.count_grouped():
+            return []
+        ids = self.groups.group_of
+        return [
+            f"`groups` {self.groups.path}: no product has one of the {len(ids)} ids there; the "
+            f"first are {[*islice(ids, 3)]}. Give the ids of the catalogue."
+        ]
+
     def write(self, folder: Path) -> None:
         """Writes them as Parquet, and as a database of their columns and words."""
         schema = self.schema()
@@ -125,6 +136,11 @@ def read_groups(path: Path) -> ProductGroups:
         CatalogueError: the file cannot be read, a row lacks one of the two, or a product is in two
             groups.
     """
+    if not path.is_file():
+        what = "is no regular file" if path.exists() else "there is no such file"
+        raise CatalogueError(
+            f"`groups` {path}: {what}. Give one, or take the store's away with `no_groups`."
+        )
     try:
         records = read_records(path, "`groups`")
     except QueryError as error:
@@ -136,7 +152,7 @@ def read_groups(path: Path) -> ProductGroups:
         if product_id is None or group_id is None:
             lacking = ID if product_id is None else GROUP_COLUMN
             raise CatalogueError(
-                f"{place}: has no value of {lacking!r} (its columns are "
+                f"{place}: has no text or number as {lacking!r} (its columns are "
                 f"{', '.join(map(repr, record))}). Each row needs a {ID!r} and a "
                 f"{GROUP_COLUMN!r}, as in the groups.parquet of 'prodmatch match'."
             )
@@ -151,4 +167,10 @@ def read_groups(path: Path) -> ProductGroups:
 
 
 def _text(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    """An id as text; None of what is none. In pandas, a NULL makes 12.0 of 12."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_id = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if not is_id or value != value:  # what NaN alone is not equal to
+        return None
+    return str(value).encode(errors="ignore").decode() or None
