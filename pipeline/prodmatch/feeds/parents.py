@@ -19,7 +19,7 @@ OWN = re.compile(
 PRICE = re.compile(r".*price.*")
 VARIATION = re.compile(r"(?:^|[|,;])\s*sku\s*=\s*([^,|;]+)", re.IGNORECASE)
 SEPARATOR = re.compile(
-    r"\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))|\s+(?=https?://)"
+    r"(?<!\s)(?:\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))|\s+(?=https?://))"
 )
 NO_TITLE = re.compile(r"Variation #\d+( of .*)?|(\[\w+\][^=]+=.*)")
 OPTION_MARK = re.compile(r"\[\w+\](?=[^=,\[\]]+=)")
