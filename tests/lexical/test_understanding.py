@@ -1,6 +1,5 @@
 """What a query says besides words: negations, limits of a price, and what only looks like one."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -605,7 +604,6 @@ def test_a_limit_alone_is_applied_and_not_called_unread(text: str) -> None:
     assert found.unread == ()
 
 
-def test_long_numbers_before_a_sign_take_no_time() -> None:
-    start = time.perf_counter()
-    understand("1" * 9000 + " < price", lambda words: False)
-    assert time.perf_counter() - start < 0.5
+def test_long_numbers_before_a_sign_are_read_in_linear_time() -> None:
+    text = "1" * 200_000 + " < price"  # ten minutes if every digit looked on to the end
+    assert understand(text, lambda words: False).limits == ()

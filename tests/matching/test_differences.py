@@ -1,7 +1,5 @@
 """Variants are named by what differs."""
 
-import time
-
 import pytest
 
 from prodmatch.matching.differences import find_differences, share_words
@@ -75,7 +73,5 @@ def test_variants_say_much_the_same() -> None:
     assert share_words(parse_text("Film DVD"), parse_text("Film Blu-ray"))
 
 
-def test_long_products_of_numbers_take_no_time() -> None:
-    start = time.perf_counter()
-    parse_text("1 x " * 5000)
-    assert time.perf_counter() - start < 1
+def test_long_products_of_numbers_are_read_in_linear_time() -> None:
+    assert parse_text("1 x " * 100_000)  # half an hour if every number looked on to the end
