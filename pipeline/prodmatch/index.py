@@ -145,6 +145,7 @@ def index_embeddings(
         rules, groups = read_shop_files(store, files)
         embeddings = require_embeddings(store)
         products = GenerationProducts(embeddings, rules, groups)
+        products.schema()  # refused before an index is built
         encoders = _find_encoders(store, embeddings)
         _check_model(embeddings, model)
         rows, dim = embeddings.row_count, 2 * encoders.dim
@@ -154,7 +155,7 @@ def index_embeddings(
             job = _Job(store, embeddings, encoders, scratch)
             index, measured = _choose(job, kinds, limits.min_recall)
             measured |= {"weights": chosen or measured["weights"], "synonyms": len(rules.rules)}
-            measured |= {"grouped": products.count_grouped()}
+            measured |= {"grouped": (grouped := products.count_grouped())}
             logger.info("writing the generation", extra={"phase": "publish"})
             fill = partial(_fill, index, products, encoders, measured)
             generation = publish_generation(store, fill)
@@ -165,7 +166,7 @@ def index_embeddings(
         products=generation.product_count,
         bytes=_bytes_of(generation),
         seconds=round(time.monotonic() - started, 2),
-        warnings=[*_warn_of_unknown(generation, rules), *products.warnings()],
+        warnings=[*_warn_of_unknown(generation, rules), *products.warnings(grouped)],
         **measured,
     )
 
@@ -291,7 +292,9 @@ def _remember(store: Path, files: ShopFiles) -> None:
         synonyms, groups = (
             Path(file).resolve() if file else None for file in (found.synonyms, found.groups)
         )
-        write_settings(store, replace(settings, synonyms=synonyms, groups=groups))
+        now = replace(settings, synonyms=synonyms, groups=groups)
+        if now != settings:
+            write_settings(store, now)
 
 
 def _warn_of_unknown(generation: Generation, rules: Synonyms) -> list[str]:

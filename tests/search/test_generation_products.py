@@ -70,6 +70,9 @@ def test_the_file_is_remembered_read_each_night_and_taken_away(
     settings = read_settings(store)
     assert settings is not None
     assert settings.groups == path
+    written = (store / "store.json").stat().st_mtime_ns
+    index_embeddings(store, files=ShopFiles())
+    assert (store / "store.json").stat().st_mtime_ns == written
     assert index_embeddings(store, files=ShopFiles(groups=False)).grouped is None
     assert index_embeddings(store).grouped is None
     with open_index(store) as index:
@@ -149,7 +152,9 @@ def test_a_bad_file_publishes_nothing_and_stops_a_build_before_it_encodes(
     assert not (tmp_path / "other" / "features").exists()
 
 
-def test_a_catalogue_with_the_column_keeps_its_own(tiny: Model, tmp_path: Path) -> None:
+def test_a_catalogue_with_the_column_keeps_its_own(
+    tiny: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = tmp_path / "store"
     save_query_encoders(store, tiny)
     table = pq.read_table(write(tmp_path / "c.parquet", products(4)))
@@ -160,8 +165,10 @@ def test_a_catalogue_with_the_column_keeps_its_own(tiny: Model, tmp_path: Path) 
         found = index.search("shirt", top=4, one_per="group_id")
         assert len(found) == 3
     path = save(tmp_path / "g.csv", ROWS)
+    caplog.set_level("INFO")
     with pytest.raises(CatalogueError, match=r"a column 'group_id' of its own"):
         index_embeddings(store, files=ShopFiles(groups=path))
+    assert "measuring the index" not in caplog.text
 
 
 def test_groups_are_no_change_of_the_catalogue(store: Path, tmp_path: Path) -> None:

@@ -93,9 +93,9 @@ class GenerationProducts:
             return None
         return sum(self.groups.count(batch[ID]) for batch in self.embeddings.batches([ID]))
 
-    def warnings(self) -> list[str]:
-        """Of groups that no product is in."""
-        if self.groups is None or self.count_grouped():
+    def warnings(self, grouped: int | None) -> list[str]:
+        """Of groups that no product is in, by how many are in one."""
+        if self.groups is None or grouped:
             return []
         ids = self.groups.group_of
         return [
