@@ -65,7 +65,6 @@ def check_catalogue(
     """Reads a whole catalogue as `embed` would, without a model.
 
     Args:
-        catalogue: what `open_catalogue` gave, so its schema is known to be usable.
         decode: decode every distinct picture; otherwise only those out of reach are found.
         workers: processes that decode; 0 decodes in this one.
         max_reject: the share of rejected rows above which embed would refuse.

@@ -82,7 +82,6 @@ def map_products(
     """The products of an index as a map: near ones are alike in text and picture.
 
     Args:
-        index: whose current generation is read.
         catalogue: that has the products' pictures.
         colour_by: a column with a colour for each value; a column of categories if None.
 

@@ -80,7 +80,6 @@ def compare_generations(
     its own products. The same generations give the same report.
 
     Args:
-        store: with two generations at least.
         last: the number of the older one; the newest before `tonight` if None.
         tonight: the number of the newer one; the current one if None.
         queries: whose first ten products are compared; some taken from the titles if None.

@@ -145,10 +145,7 @@ def embed_catalogue(
     catalogue and model give the same bytes, whatever was in the store before.
 
     Args:
-        catalogue: an open one.
-        model: its encoders, and its heads.
         store: the directory of features and embeddings, made where there is none.
-        settings: of the run.
         classes: run the model's encoders; those of `prodmatch.encoders` by default.
 
     Raises:

@@ -99,10 +99,7 @@ def evaluate_index(
     Queries without a relevant product are left out: nothing could be found for them.
 
     Args:
-        index: the generation to measure.
-        queries: texts, pictures or items.
         qrels: grades of products; what is not judged counts as no match.
-        settings: measures and weights.
         runs: rankings of other programs, measured in the same table.
         out: a directory for our runs in TREC's form, and `to_judge.csv`: hits without a grade.
 

@@ -39,9 +39,7 @@ def evaluate_histories(
     held-out users had is in no count, and the blend of a user was chosen by others.
 
     Args:
-        index: the generation to measure.
         log: as for `recommend_to_users`.
-        settings: weights of kinds of events, and how fast these fade.
 
     Raises:
         QueryError: the log cannot be used, or nobody in it can be held out.

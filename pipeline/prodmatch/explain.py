@@ -103,9 +103,6 @@ def explain_product(
     its answers.
 
     Args:
-        index: where the product is.
-        query: words, a picture, or both.
-        product_id: the product.
         pictures: the product's own, all of its list; generations keep none.
         heat: measure a heat map of the best picture, which costs two hundred passes.
         options: of a search, whose weights and boost are used.

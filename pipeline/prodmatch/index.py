@@ -126,7 +126,6 @@ def index_embeddings(
         kind: of the index over the vectors; of `auto` the first that finds enough of those that
             `choose_kinds` names: exact up to 200,000 products.
         limits: what the index must find, and may take; below the recall nothing is published.
-        files: of the shop's own synonyms and groups.
 
     Raises:
         SynonymsError: the file of synonyms cannot be used.

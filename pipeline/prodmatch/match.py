@@ -103,8 +103,6 @@ def find_matches(
 
     Args:
         index: what is published; its listings are the left ones.
-        out: a directory.
-        settings: how pairs are sought and told apart.
         against: the other index, of the same model, whose listings are the right ones.
         catalogue: where the pictures of `index` are; what it was made from if None.
 
@@ -182,9 +180,7 @@ def _score(
     """Scores the candidates; those of an earlier run by the same scorer keep their scores.
 
     Args:
-        matcher: of the listings.
         given: the scorer, or the pairs that one is trained on.
-        settings: how pairs are sought and told apart.
         path: of the kept scores.
     """
     sides = matcher.left, matcher.right

@@ -87,7 +87,6 @@ def train_encoders(
             `source` (a shop): negatives of a product are products of the same source.
         out: the model directory to make. Finished epochs are kept in `<out>.work`, where a killed
             run goes on.
-        settings: sizes and learning rates.
         start: the model whose encoders are fine-tuned, and held to what they know; if None, a
             small BERT and a ResNet are trained from scratch.
         pairs: a Parquet file of texts `left` and `right` of the same product, optionally with

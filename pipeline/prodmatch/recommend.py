@@ -34,12 +34,6 @@ def recommend_products(
     A taste is, for text and image apart, the mean of the liked products less a quarter of the mean
     of the disliked ones (Rocchio's rule). Words play no part.
 
-    Args:
-        index: where to look.
-        liked: ids of products, at least one.
-        disliked: ids of products to keep away from.
-        options: how many, among which, by which weights.
-
     Raises:
         QueryError: nothing is liked, an id is unknown or in both lists, or `options` cannot be
             used.
@@ -95,11 +89,8 @@ def recommend_to_users(
     log is read in parts, so that memory is bounded; nothing of it stays in the store.
 
     Args:
-        index: where to look.
         histories: the log: see `prodmatch.histories.log.split_log`.
-        out: the file to write.
         options: `top`, `where` and `one_per` count.
-        settings: weights of kinds of events, and how fast these fade.
 
     Raises:
         QueryError: the log or the options cannot be used.

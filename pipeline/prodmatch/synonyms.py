@@ -72,10 +72,6 @@ def suggest_synonyms(index: ProductIndex, *, top: int = 100) -> list[Suggestion]
     contexts, such as colours and sizes, come through where the encoder finds them near: the list
     is for a person to read.
 
-    Args:
-        index: whose current generation is read.
-        top: pairs at most.
-
     Raises:
         DamagedError: the generation cannot be read.
     """

@@ -88,9 +88,7 @@ def tag_products(index: ProductIndex, out: Path, settings: TagSettings | None = 
     so is a product that is like none of the labelled ones.
 
     Args:
-        index: whose current generation is read.
         out: the file to write: a row for each product without a value, and each doubtful label.
-        settings: columns and precision.
 
     Raises:
         QueryError: a column or a file of decisions cannot be used; says why.
@@ -132,10 +130,6 @@ def _predict(
     """What is predicted of each column.
 
     Args:
-        searcher: of the generation.
-        source: of the same.
-        settings: columns, values and precision.
-        decided: by a person.
         products: their ids, and which of them are wanted.
         warnings: that those of columns not named, which are not suited, are added to.
     """

@@ -79,8 +79,6 @@ def push_generation(
     meanwhile: `gc` may remove its names, not its bytes. Only one store may push to a place.
 
     Args:
-        store: whose generation it is; it is read only.
-        target: the place.
         number: of the generation; the current one if None.
         keep: generations that stay there, with the one that is sent; what no other refers to is
             removed, after everything else.
@@ -124,7 +122,6 @@ def pull_generation(store: Path, source: RemoteFolder) -> PullReport:
 
     Args:
         store: a store that only pulls; made where there is none.
-        source: the place that it was pushed to.
 
     Raises:
         RemoteError: the place cannot be read, or holds nothing; the store's generation stays.

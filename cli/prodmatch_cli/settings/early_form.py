@@ -14,7 +14,6 @@ def find_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
 
     Args:
         arguments: the name of the command and what follows it.
-        environment: the variables.
     """
     given = list(takewhile(lambda argument: argument != "--", arguments))
     command = next((each for each in given if not each.startswith("-")), "")

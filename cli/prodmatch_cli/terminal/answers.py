@@ -37,7 +37,6 @@ def print_answers(
     The first hit of a query says what was searched for, where it is not what was typed.
 
     Args:
-        answers: of each query.
         form: `table`, `json`, `jsonl` or `csv`.
         explain: whether the table shows each signal's share of the score.
         many: whether the queries come from a file; then errors end the program with status 1.

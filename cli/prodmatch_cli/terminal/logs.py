@@ -71,8 +71,6 @@ def configure(
         level: the lowest that is written. If None, the command's own messages are all written, and
             the library's progress where a person sees it: on a terminal, or of long commands.
         form: `text` or `json`; bars would break the lines of the latter.
-        quiet: whether progress is left out.
-        command: the one that runs.
     """
     HANDLER.setFormatter(_Json() if form == "json" else _Text())
     if HANDLER not in logging.root.handlers:

@@ -58,8 +58,6 @@ def predict_column(
     """The missing values of a column, and the labels that the other products contradict.
 
     Args:
-        source: the generation.
-        labels: the column.
         precision: share of the accepted predictions that are to be right.
         wanted: `(products,)`, which ones are predicted.
     """
@@ -136,11 +134,8 @@ def _predict_others(
     """Rows that name no value, from those that do.
 
     Args:
-        source: the generation.
         learnt: from the products that name one.
-        labels: the column.
         named: the values, and the number of each product's.
-        rows: to predict.
     """
     values, codes = named
     found = learnt.predict(source, rows, codes)

@@ -108,10 +108,8 @@ def cross_fit(inputs: Inputs, codes: Codes, value_count: int) -> CrossFitted:
     """Classifiers fitted on all rows but a fifth each; every value is spread over the fifths.
 
     Args:
-        inputs: of the labelled products.
         codes: the number of each one's value, -1 where it is none of those: such a row is
             predicted, and no classifier learns from it.
-        value_count: how many values there are.
     """
     order = np.random.default_rng(0).permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]

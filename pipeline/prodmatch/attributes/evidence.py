@@ -38,8 +38,6 @@ def find_evidence(
     """The nearest labelled products of each row.
 
     Args:
-        ann: the generation's index.
-        rows: of the products that are predicted.
         codes: the number of the value predicted for each.
         labels: `(products,)`, the number of each product's own value, negative for no such value.
         with_text: whether text parts count, or pictures alone.
@@ -74,9 +72,7 @@ def telling_words(
     """The words of each text that speak most for its value, at most three.
 
     Args:
-        words: the vocabulary.
         numbers: `(n, most)` of the words of each text.
-        codes: the number of each one's value.
         weights: `(words, values)`.
     """
     padded = np.concatenate([weights, np.zeros((1, weights.shape[1]), np.float32)])

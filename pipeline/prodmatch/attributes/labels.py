@@ -63,8 +63,6 @@ def read_labels(
     """A column of a generation's products, with what a person decided in place of its values.
 
     Args:
-        folder: of the generation.
-        column: which one.
         product_ids: of the generation, row by row.
         decided: values by product_id; "" for none.
 
@@ -129,7 +127,6 @@ def read_decisions(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, d
     Args:
         paths: CSV, JSON lines or Parquet of `product_id`, `column` and `value`, as the page of
             `tag` saves them; an empty value stands for none.
-        columns: of the catalogue.
 
     Raises:
         QueryError: a file cannot be read, has other columns, or names one that there is not.

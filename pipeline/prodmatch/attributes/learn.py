@@ -87,8 +87,6 @@ class Learnt:
         """What is predicted of rows; of those it was fitted with, what the others tell.
 
         Args:
-            source: the generation.
-            rows: of it.
             labels: `(products,)`, the number of each product's own value, negative where none.
         """
         batches = [
@@ -136,9 +134,7 @@ def learn(
     """Learns a column and measures that on products that were left out.
 
     Args:
-        source: the generation.
         codes: `(products,)`, the number of each one's value, `RARE` or `MISSING`.
-        value_count: how many values there are.
         precision: the share of predictions that are to be right.
         names: words of the values, where the codes are from the texts that name them: these
             words and the text parts are left out, as products without a name have none of them.

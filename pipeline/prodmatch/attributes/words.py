@@ -56,8 +56,6 @@ def choose_words(
 
     Args:
         texts: what `split_words` gives for each product that has a value.
-        codes: the number of each one's value.
-        value_count: how many values there are.
         without: words that no word of the vocabulary may contain.
     """
     frequent = Counter(word for words in texts for word in words)

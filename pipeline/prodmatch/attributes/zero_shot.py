@@ -61,10 +61,7 @@ def name_scores(
     values; they are no probability.
 
     Args:
-        encoders: of the generation.
-        values: their names.
         text: `(n, dim)` text parts of unit length, or zeros.
-        image: the image parts.
     """
     names = encoders.texts(values)
     pictures = np.stack([penalised_image_query(name) for name in names])

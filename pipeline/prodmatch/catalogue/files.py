@@ -38,7 +38,6 @@ def find_files(path: Path, name: str | None = None) -> FoundFiles:
     """The Parquet file at `path`, or all below that directory.
 
     Args:
-        path: of a file or a directory.
         name: what messages call it; the path if None.
 
     Names that begin with `_` or `.` are skipped, `_key=value` folders excepted. Links are followed.
@@ -144,7 +143,6 @@ def describe_passed_over(
     """Warnings of what is passed over in a directory: a line for each reason, with the first names.
 
     Args:
-        name: of the directory.
         passed_over: names by reason.
         table_log: the kind of table whose log it has.
     """

@@ -64,7 +64,6 @@ def locate_catalogue(
     """A catalogue's files on this machine; those of an address are brought up to date first.
 
     Args:
-        place: a path, or an address.
         mirrors: the directory of mirrors; one that lasts as long as the process if None.
         fetch: False takes the mirror as it is.
 

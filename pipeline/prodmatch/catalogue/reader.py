@@ -133,7 +133,6 @@ class Catalogue:
         """The rows of one part, as `batches` gives them.
 
         Args:
-            place: of the part.
             earlier_ids: digests of the ids before, which the new ones are added to; if None, no
                 row is rejected for its id being there already.
         """
@@ -323,7 +322,6 @@ def open_catalogue(
     `gs://`, what is new or changed is fetched first.
 
     Args:
-        options: how it is read.
         mirrors: where files of addresses are kept; a temporary directory if None.
         fetch: all, all but pictures, or nothing: then mirrors are read as they are.
 

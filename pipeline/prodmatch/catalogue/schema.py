@@ -79,11 +79,6 @@ class SchemaMapping:
     ) -> pa.RecordBatch:
         """The metadata columns of some rows of a file, under our names and of our types.
 
-        Args:
-            record: the rows.
-            path: of the file, for messages.
-            parts: all files of the catalogue.
-
         Raises:
             CatalogueError: a value cannot be kept exactly in the type that unites the files.
         """
@@ -114,10 +109,8 @@ def map_schema(
     """The use of each column of a catalogue with this schema.
 
     Args:
-        schema: the file's.
         columns: our names to the file's, where they differ.
         text_columns: our names of the columns that are embedded and searched.
-        path: for messages.
         leave_out: columns that are never read, by our names or the file's.
         left_out_before: others that are not; they may be missing by now.
 

@@ -164,8 +164,6 @@ def fuse(
     """Projects the features that a catalogue needs, and decides about every row.
 
     Args:
-        plan: the catalogue, and the features of its texts and pictures.
-        heads: of the model.
         scratch: takes the projected vectors, and must stay as long as the result.
         last: vectors of last night, which are not made again.
     """
@@ -251,9 +249,7 @@ def project_modality(
     """Projects the features that the rows need, shard by shard, into a memory map at `path`.
 
     Args:
-        store: the features of one encoder.
         project: features to unit parts `(n, dim)`, as the heads of a model do.
-        dim: of a part.
         row_keys: the content key of every row, null where there is none.
         path: a file to make; the map lives as long as the result.
         more_rows: zeros at the end of the map, for the caller.

@@ -101,8 +101,6 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path, cache: ScanCache | None 
     """Reads each file of the catalogue once that has changed, and keeps what later steps need.
 
     Args:
-        catalogue: an open one.
-        scratch: takes the rows of what is read.
         cache: has the rows of unchanged files, and takes those of the others.
 
     Raises:

@@ -15,9 +15,7 @@ def named_precision(name: str, device: str, store: Path) -> Precision:
     """The one of that name; of `auto` the store's, so that machines agree, else one unmeasured.
 
     Args:
-        name: of a precision, or `auto`.
         device: `auto`, `cpu` or `cuda`; looked for only where the precision depends on it.
-        store: remembers its own.
 
     Raises:
         ModelError: there is no such precision, or `cuda` was given and there is none.

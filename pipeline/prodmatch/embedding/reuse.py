@@ -32,8 +32,6 @@ def find_last_vectors(
 
     Args:
         embeddings: of last night; None where there are none to be read.
-        last: what is in them.
-        scan: of tonight.
         made_from: entries of a manifest; embeddings with others are of no use.
     """
     if embeddings is None or last is None or last.row_digests is None:

@@ -48,12 +48,7 @@ def graph_path(root: Path, folder: Path, spec: TextSpec | ImageSpec) -> Path:
 
 
 def is_ready(graph: Path, folder: Path) -> bool:
-    """Whether a graph is there and whole, or is that of a shipped encoder and now written.
-
-    Args:
-        graph: what `graph_path` gives.
-        folder: of the encoder.
-    """
+    """Whether a graph is there and whole, or is that of a shipped encoder and now written."""
     if verify_or_remove(graph.parent):
         if graph.name != TEXT or graph.with_name(TOKENS).exists():
             return True

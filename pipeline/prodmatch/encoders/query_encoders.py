@@ -30,7 +30,6 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
     which says how to use them.
 
     Args:
-        model: whose encoders.
         root: the store's directory of graphs and query encoders.
         precision: that products are encoded in; what it loses is logged when they are made.
 

@@ -35,8 +35,6 @@ class RayPool(Generic[Unit, Result]):
         Args:
             ray: the module, connected to a cluster.
             work: a function at the top of a module, or a `partial` of one.
-            processors: that a unit takes.
-            gpus: that a unit takes.
         """
         self._ray = ray
         self._needs = {"CPU": processors, "GPU": gpus}

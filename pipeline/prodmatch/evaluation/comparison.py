@@ -71,7 +71,6 @@ def gains_over_best(
         values: system -> measure -> `(queries,)`.
         single: the systems that are in `together`.
         together: the system of them all.
-        seed: of the tests.
     """
     gains = {}
     for measure, found in values[together].items():
@@ -92,9 +91,7 @@ def compare(
 
     Args:
         values: of both: measure -> `(queries,)`.
-        runs: the rankings of both.
         queries: query_id -> what a person knows it by, in the order of the values.
-        seed: of the tests.
     """
     measures, (ours, theirs) = {}, values
     for measure in ours:

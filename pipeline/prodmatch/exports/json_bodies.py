@@ -71,7 +71,6 @@ def _write_bodies(
     """Writes entries to files of `BODY_BYTES` or little more.
 
     Args:
-        folder: where to.
         name: of the files, with a place for their number.
         frame: what begins a file, stands between its entries, and ends it.
         entries: one or more a file.

@@ -18,12 +18,7 @@ TEMPLATE_LINES = 2  # above the names, where a template does not tell
 
 
 def count_lines_above(head: str, delimiters: Sequence[str]) -> int:
-    """How many lines stand above the names of the columns: titles, comments, blank ones.
-
-    Args:
-        head: the first lines of the file.
-        delimiters: that may separate its columns.
-    """
+    """How many lines stand above the names of the columns: titles, comments, blank ones."""
     if (template := read_template(head)) is not None:
         return template.names
     lines = head.splitlines()[:MOST_LINES]

@@ -105,7 +105,6 @@ def evaluate_blends(
     The blend is chosen by the even users and measured on the odd ones, and the other way round.
 
     Args:
-        recommender: of the index.
         left_out: histories of users that `co_views` knows nothing of.
         co_views: of all others.
     """

@@ -120,8 +120,6 @@ def split_log(
             `product_id` and, where there are any, `time` (timestamps, ISO 8601, or seconds and
             parts of them) and `event`. Rows without a time are the oldest, in the file's order.
         product_ids: of the index, row by row.
-        scratch: a directory for the parts.
-        settings: how events count.
 
     Raises:
         QueryError: the log cannot be read, has no such columns, or none of its products is in

@@ -48,7 +48,6 @@ class Recommender:
         """Reads once which products have which part.
 
         Args:
-            searcher: of the generation.
             within: ascending rows that may be shown; all if None.
         """
         self.ann, self._within = searcher.ann, within
@@ -183,9 +182,6 @@ def choose(
     """The best `top` of each user, and their scores: content and `blend` times the co-views.
 
     Args:
-        candidates: of some users.
-        blend: weight of the co-views.
-        top: how many of a user.
         groups: `(rows of the index,)`: of equal ones only the best is taken.
     """
     scores = candidates.content + blend * candidates.co_views
@@ -206,7 +202,6 @@ def _best(users: Rows, scores: Floats, top: int) -> Rows:
     Args:
         users: `(candidates,)`, ascending.
         scores: `(candidates,)`.
-        top: how many of a user.
     """
     firsts = np.flatnonzero(np.diff(users, prepend=-1))
     lengths = np.diff(firsts, append=len(users))

@@ -34,7 +34,6 @@ def find_clusters(positions: Vectors, texts: Sequence[str]) -> tuple[list[Cluste
 
     Args:
         positions: `(n, 2)`.
-        texts: of the products.
     """
     words = [_words(text) for text in texts]
     found: list[Cluster] = []

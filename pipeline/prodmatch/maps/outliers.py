@@ -36,7 +36,6 @@ def mismatch(text: Vectors, image: Vectors) -> npt.NDArray[np.float64]:
 
     Args:
         text: `(n, dim)` text parts of unit length, or zeros.
-        image: the image parts.
     """
     both = np.flatnonzero(text.any(axis=1) & image.any(axis=1))
     found = np.full(len(text), np.nan)
@@ -70,7 +69,6 @@ def wrong_categories(
 
     Args:
         codes: `(n,)`, the number of each product's category, -1 where it has none.
-        names: of the categories.
         neighbours: `(n, k)`, places of the nearest products.
         cosines: `(n, k)`, 0 where there is none.
     """

@@ -76,11 +76,8 @@ def collect_pictures(
     """The first picture of each product of a map, small, in sheets of at most so many bytes.
 
     Args:
-        catalogue: that has them.
         place_of: the place of a product in the map; None if it is not on it.
-        count: places.
         most_bytes: of all sheets together; the quality falls until they fit.
-        workers: processes that decode.
     """
     area = ACROSS * ACROSS
     pixels = np.full((math.ceil(count / area) * area, SIDE, SIDE, 3), 255, np.uint8)

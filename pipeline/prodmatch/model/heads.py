@@ -93,7 +93,6 @@ class Projection:
             parts: which features each projection reads, and the projection, of which only the
                 first may have a familiarity.
             shares: of each, which its blocks' shares are multiplied by.
-            features: how many there are in all.
         """
         inner = sum(len(part.bias) for _, part in parts)
         dim = sum(part.rotation.shape[1] for _, part in parts)
@@ -281,8 +280,6 @@ def compact_heads(
     picture, and to those of texts. Variance alone would keep noise (figures: docs/experiments.md).
 
     Args:
-        text: the head of texts as trained.
-        image: the head of pictures as trained.
         parts: unit rows of training texts and their pictures through these heads, row by row.
         dim: of a part; its first number is no direction.
     """

@@ -65,7 +65,6 @@ def find_cached(name: str, patterns: Sequence[str], others: Sequence[str] = ()) 
     """The directory of a repository of a hub in the cache; None where what is wanted is not there.
 
     Args:
-        name: of the repository.
         patterns: of the files that are wanted.
         others: patterns of files that are not.
     """

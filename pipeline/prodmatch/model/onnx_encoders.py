@@ -35,7 +35,6 @@ class QueryEncoders:
         """Opens a directory that `export_encoders` made.
 
         Args:
-            folder: where it is.
             long_lived: whether many queries will follow; for a single one, arranging the
                 weights for speed takes longer than it saves.
         """

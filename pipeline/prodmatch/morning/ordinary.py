@@ -48,14 +48,7 @@ def simulate_nights(
     nights: int,
     seed: int,
 ) -> list[Counts]:
-    """What checks find in ordinary nights that are made of one snapshot.
-
-    Args:
-        snapshot: the products.
-        count: applies the checks.
-        nights: how many.
-        seed: of what happens in them.
-    """
+    """What checks find in ordinary nights that are made of one snapshot."""
     found, snapshot = [], _some_of(snapshot, seed)
     for night in range(nights):
         rng = np.random.default_rng([seed, night])

@@ -41,7 +41,6 @@ def most_in_excess(usual: Rows, new: Rows) -> int:
 
     Args:
         usual: codes of what is usual; negative ones are none.
-        new: codes.
     """
     if not len(new):
         return -1

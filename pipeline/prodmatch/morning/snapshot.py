@@ -103,10 +103,8 @@ def make_snapshot(number: int, model: str, products: pa.Table, vectors: ProductV
     """A snapshot of products and their vectors.
 
     Args:
-        number: of the generation.
         model: the fingerprint.
         products: as `products.parquet` holds them.
-        vectors: of each of them.
     """
     texts = [content_key(text.encode()) if text else None for text in products["text"].to_pylist()]
     text_keys, image_keys = pa.array(texts, KEY), pa.array(_image_keys(vectors), KEY)

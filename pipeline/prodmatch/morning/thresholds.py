@@ -36,11 +36,7 @@ def find_limits(
     below.
 
     Args:
-        names: of the signals.
         rows: products of the night.
-        simulated: what ordinary nights had that were simulated.
-        history: what earlier nights of this catalogue had.
-        seed: of the draws.
     """
     rates = usual_rates(simulated)
     quantile = 1 - BUDGET / max(1, len(names))

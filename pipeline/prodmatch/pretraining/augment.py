@@ -96,7 +96,6 @@ def augment_pictures(pixels: Tensor, side: int) -> Tensor:
 
     Args:
         pixels: `(n, height, width, 3)` in bytes.
-        side: of the crops.
 
     Returns:
         `(n, side, side, 3)` in 0..255.

@@ -109,7 +109,6 @@ class _Objective:
         """Text <-> picture, short <-> long text, anchors, and that of the pairs if there are any.
 
         Args:
-            batch: on the model's device.
             views: `(n, side, side, 3)` in 0..255, of the products' pictures.
         """
         model, settings, count = self.model, self.settings, len(views)
@@ -260,11 +259,7 @@ def train_dual_encoder(
     goes on from there, to the same end.
 
     Args:
-        model: on the device to train on.
-        reader: of the texts.
         data: what is trained on, and what epochs are chosen by: title-to-picture recall@10.
-        settings: rates and weights.
-        work: where checkpoints go.
         anchored: whether the encoders are to stay near to what they are.
 
     Raises:

@@ -75,11 +75,8 @@ def read_training_set(
     """The rows of one split of a training catalogue; a row without a usable picture is left out.
 
     Args:
-        path: the catalogue.
         split: `train` or `val`.
-        spec: of the pictures.
         file: where the pictures go, so that memory holds only those that are trained on.
-        workers: processes that decode pictures.
 
     Raises:
         ModelError: no row of that split has both a title and a usable picture.
@@ -131,7 +128,6 @@ def read_text_rows(
     """Rows of a Parquet file of texts, none where there is no file.
 
     Args:
-        path: the file.
         columns: what a row must have; rows with an empty one are left out.
         optional: columns that are read where the file has them.
 

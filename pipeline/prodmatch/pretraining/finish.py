@@ -42,9 +42,7 @@ def write_encoders(model: DualEncoder, start: EncoderPair, folder: Path) -> Enco
     Where pictures have classes, the vectors of these are made anew by the trained text encoder.
 
     Args:
-        model: the trained encoders.
         start: how inputs are read, the text encoder's other files, and the class names.
-        folder: is made.
     """
     written = EncoderPair(folder / "text", folder / "image", start.text, start.image)
     for path in (folder, written.text_folder, written.image_folder):

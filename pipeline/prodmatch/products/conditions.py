@@ -104,7 +104,6 @@ def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token
     """The pieces of a condition in order.
 
     Args:
-        condition: SQL.
         columns: by their names in small letters.
     """
     tokens = []
@@ -161,8 +160,6 @@ def explain_error(condition: str, message: str, columns: Mapping[str, Column]) -
     """What SQLite says of a condition that it refuses, and what to do about it.
 
     Args:
-        condition: SQL.
-        message: SQLite's.
         columns: by their names in small letters.
     """
     tokens = split_condition(condition, columns)

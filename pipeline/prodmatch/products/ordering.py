@@ -44,7 +44,6 @@ def find_wrong_order(condition: str, columns: Mapping[str, Column]) -> str | Non
     """What is wrong with the limits of a condition: `3 < price < 5`, BETWEEN with the larger first.
 
     Args:
-        condition: SQL.
         columns: by their names in small letters.
     """
     tokens = split_condition(condition, columns)

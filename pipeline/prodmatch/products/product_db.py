@@ -109,7 +109,6 @@ class Products:
         """The rows that contain a word of the query, above them those whose id it has in it.
 
         Args:
-            query: what is searched for.
             within: ascending rows; others are left out.
             expansions: the parts of the query that synonyms are known for.
         """

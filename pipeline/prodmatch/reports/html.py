@@ -45,8 +45,6 @@ def answers_page(
     A picture stands in the page once, however many queries find its product.
 
     Args:
-        queries: texts, pictures or items.
-        found: the answer of each.
         pictures: those of the products that there are, by id; a broken one is left out.
         facts: what else the reader should know, such as the filter; shown under the title.
         columns: of the catalogue, which the cards of the products show first.
@@ -112,10 +110,7 @@ def evaluation_page(
     """An evaluation: its verdict, the measures, the worst queries, comparisons, and curves.
 
     Args:
-        evaluation: the figures.
-        title: what was measured.
         pictures: those of the products of `shown_products` that there are, by id.
-        names: titles of these products, by id.
     """
     return render(
         "evaluation.html",

@@ -66,8 +66,6 @@ def matches_page(
     """The page.
 
     Args:
-        report: of the run.
-        chosen: the pairs of each section.
         left: what is known of their left listings.
         right: of their right ones; inside one store the same.
     """

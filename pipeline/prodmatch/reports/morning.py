@@ -14,7 +14,6 @@ def morning_page(report: DriftReport, pictures: Mapping[str, bytes] | None = Non
     """How one generation differs from another: alarms first, then figures.
 
     Args:
-        report: what was found.
         pictures: those of the products of `shown_products` that there are, by id.
     """
     titles = {row.product_id: row.title for row in report.rows if row.title}

@@ -70,7 +70,6 @@ def make_pictures(pictures: Mapping[str, bytes], shown: Iterable[str]) -> Pictur
     """Small pictures for a page; broken ones are left out.
 
     Args:
-        pictures: by product_id.
         shown: the product_id of each place of a picture in the page.
     """
     side = SHOWN_PIXELS if len(pictures) <= MANY else MANY_PIXELS

@@ -68,8 +68,6 @@ def tags_page(
     """The page.
 
     Args:
-        tagged: what was predicted.
-        chosen: the cases of each column.
         pictures: of their products, by id; those that are not there are left out.
         titles: of their products, and of the nearest.
     """

@@ -20,7 +20,6 @@ def digest_rows(
     """16 bytes a row: of its id, its text, its pictures, and its metadata with names and types.
 
     Args:
-        product_ids: one a row.
         metadata: the other columns; of any length where there are none.
         text_keys: of the text of each row.
         pictures: the keys of the pictures of each row, one after the other.

@@ -143,8 +143,6 @@ def scan_part(
     """Reads a file of the catalogue once, by row groups, and writes its usable rows to `path`.
 
     Args:
-        catalogue: whose file it is.
-        place: of the file.
         path: to make, in a scratch directory.
         update: is called with how many rows were read.
         keep: write the notes into the file too, for `read_part`.

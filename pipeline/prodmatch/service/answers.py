@@ -32,8 +32,6 @@ def json_answer(searcher: Searcher, search: Search, begun: float) -> bytes:
     """The answer of a search as JSON.
 
     Args:
-        searcher: the generation to search.
-        search: what is wanted.
         begun: when the request came, by `time.perf_counter`.
     """
     answer = find_answer(searcher, search)

@@ -55,7 +55,6 @@ async def read_request(request: Request, repeated: frozenset[str] = frozenset())
     """What a request gives in its address and in its body.
 
     Args:
-        request: GET, or POST with a form or JSON.
         repeated: names that may be given several times; their value is a list.
 
     Raises:

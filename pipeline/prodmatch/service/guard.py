@@ -46,8 +46,6 @@ class Guard:
         """Sets it up.
 
         Args:
-            app: what answers.
-            metrics: where requests are counted.
             routes: names of routes, by what answers them.
             access_log: whether each request is logged, with what it searched for.
         """

@@ -172,10 +172,7 @@ def make_search_page(
     """The page of a state; without anything to search for, the form alone.
 
     Args:
-        searcher: the generation to search.
-        state: what is wanted.
         image: a picture to search with, in the size that the encoder sees.
-        facets: columns to count.
 
     Raises:
         QueryError: it cannot be answered.

@@ -61,7 +61,6 @@ def new_file(path: Path, *, before_naming: Callable[[], None] = lambda: None) ->
     """A file open for writing that takes the name `path` when the block ends without error.
 
     Args:
-        path: the name.
         before_naming: called when all is on disk, just before the rename; what it raises stops it.
 
     Raises:
@@ -185,7 +184,6 @@ def read_json(path: Path, remedy: str = "Build it again.") -> dict[str, object]:
     """The JSON object in a file.
 
     Args:
-        path: the file.
         remedy: a sentence for the message: what to do about another file.
 
     Raises:

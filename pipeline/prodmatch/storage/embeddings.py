@@ -122,9 +122,7 @@ def write_embeddings(
 
     Args:
         root: the store's `embeddings` directory.
-        digest: the name of the set.
         tables: one table a shard; consumed only where the set is new.
-        manifest: what the set was made from.
     """
     folder = root / digest
     if verify_or_remove(folder) and read_json(folder / "manifest.json").get("format") != FORMAT:

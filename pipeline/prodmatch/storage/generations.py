@@ -282,12 +282,7 @@ def _read(root: Path, number: int, remedy: str) -> Generation:
 
 
 def _remedy(numbers: Sequence[int], number: int | None) -> str:
-    """What to do about a damaged generation, or, where None, about a damaged pointer.
-
-    Args:
-        numbers: of the generations, ascending.
-        number: of the damaged one.
-    """
+    """What to do about a damaged generation, or, where None, about a damaged pointer."""
     others = [other for other in numbers if other != number]
     if number is None and others:
         return "Go back with 'prodmatch rollback', or publish a new one with 'prodmatch index'."

@@ -23,7 +23,6 @@ def read_manifest(path: Path, version: int, shape: Shape, remedy: str) -> dict[s
     """The JSON object in a file of our own, its format and its fields checked.
 
     Args:
-        path: the file.
         version: what its field `format` must be.
         shape: the type of each field that must be there.
         remedy: a sentence for the message: what to do about another file.

@@ -38,7 +38,6 @@ def info_nce_of(cosines: Tensor, ignored: Tensor, scale: Tensor) -> Tensor:
     """The symmetric InfoNCE loss of `(n, n)` cosines whose diagonal matches, all labels 1.
 
     Args:
-        cosines: of every left row with every right row.
         ignored: `(n, n)`, true for false negatives.
         scale: the inverse temperature.
     """

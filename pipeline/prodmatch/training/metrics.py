@@ -56,8 +56,6 @@ def draw_words(text: str, rng: np.random.Generator, *, ordered: float = 1.0) -> 
     """One to four of a text's first twenty words, as a person would search for it.
 
     Args:
-        text: a title or a description.
-        rng: draws.
         ordered: how often the words keep their order.
     """
     words = text.split()[:20] or [text]

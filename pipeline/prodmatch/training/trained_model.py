@@ -65,11 +65,7 @@ def write_trained(
     """Writes a model and its card; the probability of a match is fitted on held-out products.
 
     Args:
-        out: the model directory to make.
         files: the encoders, and the weights of the signals where they are not the usual ones.
-        heads: over these.
-        fitted: how the heads were fitted.
-        held_out: products that they were not fitted on.
         shown: the number of `pairs` that they were fitted on, and what else the card shows.
     """
     description = ModelDescription(out.name, files.text, files.image)

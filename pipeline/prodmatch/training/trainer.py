@@ -93,8 +93,6 @@ def train_linear(
     Args:
         examples: sets that are trained on in turn; the first gives the standardisation.
         measure: what an epoch is judged by, on products that are in no set.
-        settings: sizes and rates.
-        log_figure: is told the figure of every epoch.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)

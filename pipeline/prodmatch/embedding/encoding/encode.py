@@ -162,11 +162,8 @@ def encode_pictures(
     Workers decode while the encoder runs. The order of rows fixes the order in the store.
 
     Args:
-        source: gives the pictures.
         rows: ascending row numbers, one for each distinct picture.
         keys: the content key of each.
-        encoder: runs the batches.
-        store: takes the features.
         workers: processes that decode; 0 decodes between the batches.
     """
     pictures = PictureBatches(source, rows, keys, encoder.spec, DECODED_ROWS)

@@ -86,8 +86,6 @@ def compare_nights(last: Night | None, tonight: Night, limits: GateLimits) -> Ga
 
     Args:
         last: the products embedded before; None on the first night.
-        tonight: the products to be embedded.
-        limits: what may be lost.
     """
     report = GateReport([], [])
     for finding in _findings(last, tonight, limits):

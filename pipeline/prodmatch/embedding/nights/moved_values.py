@@ -66,7 +66,6 @@ def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> 
     Args:
         before: the columns of the night before, `(n,)` numbers or labels each.
         after: tonight's of the same products.
-        id_of: gives the id of one of these products.
     """
     moved = [
         name
@@ -123,8 +122,6 @@ def _has_moved(before: pa.Array, after: pa.Array, least: float, others: float) -
     """Whether more than so great a part is another one, and all values together are the same.
 
     Args:
-        before: of the night before.
-        after: tonight's.
         least: that part.
         others: the part of what has changed that may be new values nevertheless.
     """

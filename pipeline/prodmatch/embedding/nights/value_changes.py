@@ -78,7 +78,6 @@ def find_recoded(before: Values, after: Values, id_of: Callable[[int], str]) -> 
     Args:
         before: the columns of the night before, `(n,)` texts each.
         after: tonight's of the same products.
-        id_of: gives the id of one of these products.
     """
     for name in before:
         if name not in after:

@@ -186,7 +186,6 @@ def save_lite0(state: Mapping[str, Tensor], class_vectors: Tensor, folder: Path)
     Args:
         state: of the network that is not folded, as `rename_published` names it.
         class_vectors: `(classes, dim)`, the text encoder's vectors of the class names.
-        folder: the model's `image/`.
     """
     tensors = {name: value for name, value in state.items() if value.is_floating_point()}
     tensors[VECTORS] = class_vectors
@@ -198,7 +197,6 @@ def load_lite0(folder: Path, *, folded: bool = True) -> Lite0Features:
     """The network of an image folder, in float32.
 
     Args:
-        folder: a model's `image/`.
         folded: whether batch normalisation is folded into the convolutions, which is quicker. Not
             for training: channels of folded weights differ in size by far, and a step of one size
             for all of them would move the small ones a long way.

@@ -68,8 +68,6 @@ def load_network(folder: Path, spec: ImageSpec, *, folded: bool = True) -> Image
     """The network of an image folder, bytes to features.
 
     Args:
-        folder: a model's `image/`.
-        spec: of its pictures.
         folded: as of `load_lite0`.
 
     Raises:

@@ -150,11 +150,6 @@ def _compare(name: str, exact: Vectors, found: Vectors) -> None:
 def check_quick_features(model: Model, exported: QueryEncoders, precision: Precision) -> None:
     """Compares what products are encoded in with what queries are, and logs what is lost.
 
-    Args:
-        model: whose products.
-        exported: its query encoders, in float32.
-        precision: that products are encoded in.
-
     Raises:
         ModelError: nearly everything is lost.
     """

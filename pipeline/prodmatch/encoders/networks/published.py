@@ -42,7 +42,6 @@ def find_image_weights(architecture: str, *, download: bool = False) -> Path:
     """The file of the weights that torchvision publishes for an architecture.
 
     Args:
-        architecture: a ResNet of torchvision.
         download: fetch it, checked by its digest, where it is not in the cache, which
             `TORCH_HOME` names.
 

@@ -24,7 +24,6 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     about its centre as in a normal distribution.
 
     Args:
-        heads: as trained.
         text: `(n, text features)` of products that were trained on.
         image: `(m, image features)` of these or others.
     """

@@ -26,8 +26,6 @@ def leave_where_it_pays(
     """Heads of both, and the share of the fitted ones in texts like the shop's.
 
     Args:
-        start: the heads of the model.
-        fitted: heads over the same features.
         measure: a figure on products that neither was fitted on.
         text: `(n, text features)` of the products that `fitted` was fitted on.
         slack: by how much a figure must be above that of `start`, as chance lets it.

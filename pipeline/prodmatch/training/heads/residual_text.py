@@ -17,9 +17,6 @@ def keep_texts(
     """The heads with a query bank, and with residual text features unless these find less.
 
     Args:
-        heads: as fitted.
-        fitted: how they were.
-        pairs: that they were fitted on.
         measures: what decided over the heads, and that of words.
         slack: how far a figure may fall, as chance lets it.
     """

@@ -66,7 +66,6 @@ class AmountReader:
         """Reads texts.
 
         Args:
-            texts: strings.
             filled: which of them are texts at all, neither null nor empty.
         """
         coded = texts.dictionary_encode()

@@ -72,7 +72,6 @@ def published_night(products: pa.Table, keys: ContentKeys | None = None) -> Nigh
     """What a generation tells of a night.
 
     Args:
-        products: its `products.parquet`.
         keys: of the contents; without them texts and pictures are there or not, and no more is
             known of them.
     """

@@ -51,10 +51,8 @@ def compare_numbers(
     """Whether a column's numbers are another kind of numbers tonight; None where they are not.
 
     Args:
-        name: of the column.
         before: `(n,)` numbers of the night before, NaN where a product has none.
         after: `(n,)` tonight's of the same products.
-        id_of: gives the id of one of these products.
     """
     rows = np.flatnonzero(np.isfinite(before) & np.isfinite(after) & (before != 0))
     if len(rows) < FEWEST:

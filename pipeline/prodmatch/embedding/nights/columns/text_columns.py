@@ -94,8 +94,6 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
     """A column of text by its digests; memory is 20 bytes a row and one batch.
 
     Args:
-        name: of the column.
-        batches: that have it.
         most: characters of each text that are read.
     """
     describe = _describe_of(name)
