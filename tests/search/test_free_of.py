@@ -107,3 +107,28 @@ def test_what_nothing_is_said_to_be_free_of_is_hinted_at(
     found = [hint for hint in ask(vases, text).hints if "searched for as words" in hint]
     assert len(found) == hints
     assert "'-pink' leaves out what contains it" in " ".join(found) or not hints
+
+
+DENIALS = [
+    ("beer without alcohol", "non-alcoholic beer", "beer with alcohol"),
+    ("jam without sugar", "jam no added sugar", "jam with sugar"),
+    ("soap without scent", "unscented soap", "soap of rose"),
+    ("dress without sleeves", "sleeveless dress", "long dress"),
+    ("eggs not organic", "eggs", "organic free range eggs"),
+    ("drill no battery", "drill", "battery free tester"),
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
+    texts = [title for _, *titles in DENIALS for title in titles[::-1]]
+    with publish(texts, tmp_path_factory.mktemp("shop"), tiny) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("text", "first", "other"), DENIALS)
+def test_other_forms_deny_too(shop: ProductIndex, text: str, first: str, other: str) -> None:
+    titles = [str(hit.metadata["title"]) for hit in ask(shop, text).hits]
+    assert titles[0] == first
+    if "organic" in other or "with" in other:
+        assert other not in titles

@@ -10,10 +10,13 @@ import numpy.typing as npt
 
 from prodmatch.lexical.bm25 import PostingsReader
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.stemmer import Stemmer
 
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 DENYING = ("free", "no", "non", "not", "without", "zero")
+FREE_THINGS = "range|standing|size|people|spirit|shipping|delivery|gift|run|flow|form|trade|wheel"
+LEAST_DENIED = 3  # letters of a word that one with "un" or "less" denies
 BETWEEN = r"[\s\-_./,'\u00b0]{0,3}"  # the letters of a code
 LEAST_LETTERS, LEAST_DIGITS, MOST_LETTERS = 5, 5, 40  # of a word that may be written apart
 MOST_PARTS = 6  # of it
@@ -30,12 +33,27 @@ def phrase_pattern(words: Sequence[str]) -> re.Pattern[str]:
 
 
 def denial_pattern(words: str) -> re.Pattern[str]:
-    """Matches texts that say that they have none of something: "no alcohol", "alcohol-free"."""
-    in_order = r"\W+".join(rf"{re.escape(word.rstrip('s'))}s?" for word in words.split())
+    """Matches texts that say that they have none of something: "no alcohol", "alcohol-free".
+
+    Other forms of the words count: "non-alcoholic", "no added sugar"; "free range" is no denial.
+    """
+    stems = map(Stemmer().stem, words.lower().split())
+    roots = (re.escape(stem.removesuffix("i")) for stem in stems)  # "batteri" of batteries
+    in_order = r"\W+".join(rf"{root}\w{{0,4}}" for root in roots)
     return re.compile(
-        rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+{in_order}|{in_order}[\s-]?free)(?!\w)",
+        rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+(?:(?:added|artificial|an?|any)\W+)?{in_order}"
+        rf"|{in_order}[\s-]?free(?!\s+(?:{FREE_THINGS})))(?!\w)",
         re.IGNORECASE,
     )
+
+
+def denying_words(words: str) -> list[str]:
+    """Words that say the same in one: "unscented", "sleeveless", "sugarfree"."""
+    word = words.replace(" ", "").lower()
+    plain = word if word.endswith("ss") else word.removesuffix("s")
+    if len(plain) < LEAST_DENIED:
+        return [f"{word}free"]
+    return [f"{plain}free", f"{plain}less", f"un{plain}", f"non{plain}"]
 
 
 def contained(pattern: re.Pattern[str], texts: Iterable[Mapping[str, object]]) -> Flags:

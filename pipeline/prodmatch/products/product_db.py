@@ -197,11 +197,11 @@ class Products:
         """The rows that say that they have none of something, ascending: "alcohol-free"."""
         with self._postings() as postings:
             rows = postings.rows_with(words)
-            glued = postings.rows_of(f"{words.replace(' ', '')}free")
+            glued = [postings.rows_of(word) for word in phrases.denying_words(words)]
             denying = [postings.rows_of(word) for word in phrases.DENYING]
         doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_DENYING]
         denied = phrases.contained(phrases.denial_pattern(words), self.metadata(doubtful))
-        return np.union1d(doubtful[denied], glued.astype(np.int64))
+        return np.unique(np.concatenate([doubtful[denied], *glued]).astype(np.int64))
 
     def may_lack(self, words: str) -> bool:
         """Whether so many products say that they have none of something as is no chance."""

@@ -190,9 +190,8 @@ class QueryEncoder:
             hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
         where = tuple(_conditions(read.limits, columns))
         read = replace(read, words=correction.text, without=tuple(without))
-        apart = self._with_denials(correction.text, correction.apart, read.without)
-        read_query = replace(query, understanding=read, where=where, hints=hints, apart=apart)
-        return replace(read_query, unknown=correction.unknown)
+        found = replace(query, understanding=read, where=where, hints=hints)
+        return replace(found, apart=correction.apart, unknown=correction.unknown)
 
     def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
         products = self.products
@@ -200,11 +199,6 @@ class QueryEncoder:
             typed, products.contains_phrase, limits=limits, is_term=products.contains_term
         )
         return replace(read, free_of=tuple(filter(products.may_lack, read.free_of)))
-
-    def _with_denials(self, text: str, apart: str | None, without: Sequence[str]) -> str | None:
-        """The text for words alone: what says that it has none of something is before others."""
-        denied = [f"{name} free" for name in without if self.products.may_lack(name)]
-        return " ".join([apart or text, *denied]) if denied else apart
 
     def _expand(self, read: "_ReadQuery") -> "_ReadQuery":
         """The query with the synonyms of its words, and their spellings in other countries."""

@@ -73,6 +73,7 @@ class Ranker:
         matches = None
         if encoded.words:
             matches = self.products.match(encoded.words, within, encoded.expansions)
+            matches = matches.raised(self._denying)
         found = [near.rows for near in self._search.nearest(count, within)] if self._search else []
         if matches is not None:
             found.append(matches.best(count))
