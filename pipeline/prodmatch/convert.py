@@ -25,6 +25,7 @@ from prodmatch.feeds.shop import arrange_products, find_column
 from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import new_file
 
+IMAGE = "image"  # the column of pictures
 BATCH_ROWS = 4096
 BATCH_BYTES = 32 << 20  # about, of long texts and pictures
 
@@ -84,8 +85,12 @@ def convert_catalogue(
     if pictures is not None:
         feed = replace(feed, rows=partial(_set_images_aside, feed))
     columns, count = _find_types(feed, source)
+    warnings = [*feed.warnings, *(f"{c.name}: {c.note}" for c in columns if c.note)]
+    if pictures is None and any(c.name == IMAGE and c.is_blank for c in columns):
+        columns = [column for column in columns if column.name != IMAGE]
+        warnings.append(f"{IMAGE}: no row names a picture; the column is left out")
     schema = make_schema(columns)
-    wide = schema.append(pa.field("image", pictures.type)) if pictures else schema
+    wide = schema.append(pa.field(IMAGE, pictures.type)) if pictures else schema
     written, encodings, untitled = 0, WrongEncodings(), _Untitled(schema.names)
     with new_file(target) as file, pq.ParquetWriter(file, wide) as writer:
         for rows in _batches(feed, pictures):
@@ -102,7 +107,6 @@ def convert_catalogue(
             raise CatalogueError(
                 f"{source}: had {count} rows, and then {written}. Convert it when it is at rest."
             )
-    warnings = [*feed.warnings, *(f"{c.name}: {c.note}" for c in columns if c.note)]
     warnings += [*encodings.warnings(), *untitled.warnings()]
     return ConvertReport(
         rows=count,

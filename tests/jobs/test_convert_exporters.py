@@ -177,3 +177,26 @@ def test_numbers_that_a_spreadsheet_may_have_rounded_are_named(tmp_path: Path) -
 def test_versions_stay_text(tmp_path: Path) -> None:
     rows, _ = convert(tmp_path, "shop.csv", "product_id,version\n7,1.10\n8,1.9\n")
     assert [row["version"] for row in rows] == ["1.10", "1.9"]
+
+
+BLANK = "image: no row names a picture; the column is left out"
+EXPORT = "Handle,Title,Vendor,Option1 Value,Variant SKU,Image Src\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left_out"),
+    [
+        ("shop.csv", EXPORT + "tee,Tee,Own,S,t-1,\ntee,,,M,t-2,\n", True),
+        ("shop.csv", EXPORT + "tee,Tee,Own,S,t-1,\ntee,,,M,t-2,https://x/1.jpg\n", False),
+        ("table.csv", "product_id,title,image\n1,Tee, \n2,Mug,\n", True),
+        ("table.csv", "product_id,title,image\n1,Tee, \n2,Mug,m.png\n", False),
+        ("table.json", '[{"product_id": 1, "image": ""}, {"product_id": 2, "image": []}]', True),
+        ("table.json", '[{"product_id": 1, "image": ""}, {"product_id": 2, "image": "m"}]', False),
+    ],
+)  # fmt: skip
+def test_a_column_without_a_picture_is_left_out(
+    name: str, text: str, left_out: bool, tmp_path: Path
+) -> None:
+    rows, report = convert(tmp_path, name, text)
+    assert ("image" not in rows[0]) == left_out == (BLANK in report.warnings)
+    assert len(rows) == 2

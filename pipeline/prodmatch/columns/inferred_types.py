@@ -83,6 +83,7 @@ class ColumnType:
     separator: str | None = None  # of a list as text; None is JSON
     artefact: re.Pattern[str] | None = None  # what is taken from every value
     note: str | None = None  # for the user, where it is not plain
+    is_blank: bool = False  # no row names a picture in it
 
     @property
     def type(self) -> pa.DataType:
@@ -114,6 +115,7 @@ class ColumnProfile:
     rounded: list[str] = field(default_factory=list)  # identifiers that have lost digits
     odd: tuple[int, str] | None = None  # row and text of the first value that is no plain number
     marks: PictureMarks = field(default_factory=PictureMarks)  # of a column of pictures
+    pictures: int = 0  # cells that name some
     powers: int = 0  # numbers that may have lost digits
     power: str = ""  # the first of them
     artefacts: Counter[str] = field(default_factory=Counter)  # of the values of an identifier
@@ -154,6 +156,7 @@ class ColumnProfile:
         """Adds cells of a column of pictures or of identifiers."""
         if is_image_name(self.name):
             self.marks.add(texts)
+            self.pictures += len(texts)
         elif is_id_name(self.name):
             self.artefacts["all"] += len(texts)
             numbers = [text for text in texts if not self.typed or isinstance(text, Number)]
@@ -162,6 +165,7 @@ class ColumnProfile:
 
     def _add_list(self, cell: list[str]) -> None:
         self.lists += 1
+        self.pictures += any(map(str.strip, cell))
         self.candidates.clear()
         self.separators = [
             mark for mark in self.separators if not any(mark.strip() in part for part in cell)
@@ -222,7 +226,8 @@ class ColumnProfile:
         # A file with semicolons comes from where 1.299 is more than a thousand.
         doubtful = is_price(self.name) or (is_measure(self.name) and self.delimiter == ";")
         if not self.values or (plain == [] and "amount" not in self.candidates):
-            return ColumnType(self.name, "text", note=self._explain_text())
+            is_blank = is_image_name(self.name) and not self.pictures
+            return ColumnType(self.name, "text", note=self._explain_text(), is_blank=is_blank)
         if plain and not (plain[0] == "decimal" and ambiguous and doubtful):
             notes = [self._explain_no_values(plain[0]), self._explain_powers()]
             return ColumnType(self.name, plain[0], note="; ".join(filter(None, notes)) or None)
@@ -245,7 +250,7 @@ class ColumnProfile:
 
     def _decide_list(self) -> ColumnType:
         if is_image_name(self.name):
-            return ColumnType(self.name, "list")
+            return ColumnType(self.name, "list", is_blank=not self.pictures)
         separator = self.separators[0] if self.separators else None
         how = f"joined by {separator!r}" if separator else "as JSON"
         return ColumnType(self.name, "joined", separator=separator, note=f"lists, {how}")
