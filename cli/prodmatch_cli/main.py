@@ -81,7 +81,11 @@ def _load(name: str) -> click.Command:
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
 )
 @click.version_option(prodmatch.__version__, prog_name="prodmatch")
 def cli() -> None:

@@ -75,14 +75,12 @@ def embed_options(command: Command) -> Command:
             "--max-removed",
             type=FloatRange(0, 1),
             default=0.2,
-            show_default=True,
             help="Share of the products that may be gone.",
         ),
         click.option(
             "--max-lost",
             type=FloatRange(0, 1),
             default=0.1,
-            show_default=True,
             help="Share of the products that stay that may be without the text or picture they "
             "had.",
         ),

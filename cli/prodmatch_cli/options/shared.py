@@ -49,7 +49,6 @@ STORE = click.option(
     type=PATH,
     callback=_note_store,
     default=Path("store"),
-    show_default=True,
     help="Where features, embeddings and generations are kept.",
 )
 IMAGE_ROOT = click.option(
@@ -82,14 +81,12 @@ DEVICE = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    show_default=True,
     help="Where the encoders run.",
 )
 PRECISION = click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bf16", "int8"]),
     default="auto",
-    show_default=True,
     help="That the encoders run in; auto is the store's; of a new one the quickest that holds.",
 )
 
@@ -110,24 +107,21 @@ ENGINE = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
-    show_default=True,
     help="Where encoding runs; ray is the cluster at RAY_ADDRESS (docs/scaling.md).",
 )
 MAX_REJECT = click.option(
     "--max-reject",
     type=FloatRange(0, 1),
     default=0.01,
-    show_default=True,
     help="Share of rows that may be rejected; above it no embeddings are written.",
 )
 MAX_LOST = click.option(
     "--max-lost",
     type=FloatRange(0, 1),
     default=0.1,
-    show_default=True,
     help="Share of the pictures that may be unusable.",
 )
-TOP = click.option("--top", type=int, default=10, show_default=True, help="Hits of a query.")
+TOP = click.option("--top", type=int, default=10, help="Hits of a query.")
 WHERE = click.option(
     "--filter", "where", help="SQL condition, such as \"price < 50 AND colour = 'red'\"."
 )
@@ -135,15 +129,12 @@ WEIGHTS = click.option("--weights", help="Of the signals, such as lexical=0.5,te
 EXPLAIN = click.option(
     "--explain", is_flag=True, help="Show each signal's share of the score in the table."
 )
-FORMAT = click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 HIT_FORMAT = click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "jsonl", "csv"]),
     default="table",
-    show_default=True,
 )
 EVENT_WEIGHTS = click.option(
     "--events",
@@ -155,7 +146,6 @@ HALF_LIFE = click.option(
     "--half-life",
     type=FloatRange(0, min_open=True),
     default=30.0,
-    show_default=True,
     help="Days in which an event's weight falls by a half.",
 )
 GENERATION = click.option(
@@ -188,10 +178,8 @@ picture_options = add_options(
 # Of both kinds of training.
 training_options = add_options(
     click.option("--out", type=PATH, required=True, help="Directory to make."),
-    click.option(
-        "--dim", type=click.IntRange(2), default=256, show_default=True, help="Of one part."
-    ),
-    click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--dim", type=click.IntRange(2), default=256, help="Of one part."),
+    click.option("--seed", type=int, default=0),
     click.option("--log-dir", type=PATH, help="Figures for TensorBoard."),
 )
 
@@ -222,7 +210,6 @@ index_options = add_options(
         "--min-recall",
         type=FloatRange(0, 1),
         default=0.95,
-        show_default=True,
         help="Of the ten nearest products; below it nothing is published.",
     ),
     click.option(
@@ -230,7 +217,6 @@ index_options = add_options(
         "kind",
         type=click.Choice(["auto", "flat", "codes", "hnsw", "sq8"]),
         default="auto",
-        show_default=True,
         help="Compare all rows (flat), the nearest lists by two bits a number and the best "
         "again (codes), linked ones (hnsw), or all by bytes (sq8).",
     ),

@@ -54,7 +54,6 @@ def _common_options() -> list[click.Option]:
             ["--log-format"],
             type=click.Choice(logs.FORMS),
             default="text",
-            show_default=True,
             help="Of stderr: lines for people, or JSON lines.",
         ),
         option(["--quiet"], is_flag=True, help="No progress."),

@@ -22,7 +22,6 @@ from prodmatch_cli.terminal.output import print_json
     "form",
     type=click.Choice(get_args(Form)),
     default="parquet",
-    show_default=True,
     help="Arrays, a table of Parquet, of Hugging Face's datasets or of LanceDB, or files that load "
     "Qdrant, Elasticsearch or PostgreSQL with pgvector.",
 )

@@ -12,12 +12,11 @@ from prodmatch_cli.terminal.output import print_json
 
 @click.command()
 @STORE
-@click.option("--keep", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--keep", type=click.IntRange(1), default=3)
 @click.option(
     "--minutes",
     type=FloatRange(0),
     default=60,
-    show_default=True,
     help="What is younger stays: a query or a training may use it.",
 )
 def gc(store: Path, keep: int, minutes: float) -> None:

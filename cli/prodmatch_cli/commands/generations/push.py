@@ -16,13 +16,7 @@ from prodmatch_cli.terminal.output import print_json
 @click.argument("target", type=PLACE)
 @STORE
 @GENERATION
-@click.option(
-    "--keep",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Generations that TARGET keeps.",
-)
+@click.option("--keep", type=click.IntRange(1), default=3, help="Generations that TARGET keeps.")
 def push(target: Path | str, store: Path, number: int | None, keep: int) -> None:
     """Send a generation to TARGET, from which 'prodmatch pull' takes it.
 

@@ -18,13 +18,7 @@ from prodmatch_cli.terminal.output import print_json
 )
 @click.option("--pairs", type=PATH, help="Parquet of texts left, right of one product (source).")
 @click.option("--texts", type=PATH, help="Parquet of further text, of any kind.")
-@click.option(
-    "--epochs",
-    type=click.IntRange(1),
-    default=14,
-    show_default=True,
-    help="Passes over DATA.",
-)
+@click.option("--epochs", type=click.IntRange(1), default=14, help="Passes over DATA.")
 @click.option(
     "--batch-rows",
     type=click.IntRange(2),
@@ -34,7 +28,6 @@ from prodmatch_cli.terminal.output import print_json
     "--runs",
     type=click.IntRange(1),
     default=1,
-    show_default=True,
     help="With --model: of seeds that follow --seed; the mean of their weights is kept.",
 )
 @training_options

@@ -40,10 +40,9 @@ OF_ENCODERS = ("pairs", "texts")
     "--encoders",
     type=click.Choice(["frozen", "scratch", "finetune"]),
     default="frozen",
-    show_default=True,
     help="scratch and finetune train encoders, as 'prodmatch pretrain' does.",
 )
-@click.option("--model", default="compact", show_default=True, help="Whose encoders to use.")
+@click.option("--model", default="compact", help="Whose encoders to use.")
 @click.option(
     "--text-encoder",
     type=NAME,
@@ -67,7 +66,6 @@ OF_ENCODERS = ("pairs", "texts")
     "--loss",
     type=click.Choice(["infonce", "siglip", "bce", "cosine", "mse"]),
     default="infonce",
-    show_default=True,
     help="Of the heads.",
 )
 @click.option(

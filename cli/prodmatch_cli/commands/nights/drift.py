@@ -42,10 +42,9 @@ from prodmatch_cli.terminal.output import print_json, print_lines, print_table
     "--history",
     type=click.IntRange(0),
     default=5,
-    show_default=True,
     help="Earlier nights in the store, at most, that say what is usual.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the simulated nights.")
+@click.option("--seed", type=int, default=0, help="Of the simulated nights.")
 @click.option("--out", type=PATH, help="Directory for drift.html, drift.json and rows.parquet.")
 @FORMAT
 def drift(

@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 @click.option("--histories", type=PATH, help="Log as for recommend, instead of judged queries.")
 @EVENT_WEIGHTS
 @HALF_LIFE
-@click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade of a match.")
-@click.option("--threshold", type=FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--relevant", type=int, default=1, help="Lowest grade of a match.")
+@click.option("--threshold", type=FloatRange(0, 1), default=0.5)
 @click.option("--filter", "where", help="SQL condition, as for query.")
 @click.option("--weights", help="Of the hybrid, as for query.")
 @click.option("--run", "runs", type=PATH, multiple=True, help="Another program's run, TREC's form.")

@@ -34,7 +34,6 @@ from prodmatch_cli.terminal.output import print_json
     "--precision",
     type=FloatRange(0, 1, min_open=True),
     default=0.95,
-    show_default=True,
     help="Of the pairs that are called the same, measured on held-out labelled pairs.",
 )
 @click.option(
@@ -52,7 +51,6 @@ from prodmatch_cli.terminal.output import print_json
     "--candidates",
     type=click.IntRange(1, 100),
     default=10,
-    show_default=True,
     help="Pairs of every listing that are scored.",
 )
 @click.option("--html", type=PATH, help="Page to decide on pairs with pictures, side by side.")

@@ -22,9 +22,7 @@ HEADER = (
 @click.command()
 @STORE
 @click.option("--suggest", is_flag=True, help="Learn pairs of words from the published index.")
-@click.option(
-    "--top", type=click.IntRange(1), default=100, show_default=True, help="Pairs at most."
-)
+@click.option("--top", type=click.IntRange(1), default=100, help="Pairs at most.")
 @click.option("--out", type=PATH, help="Write the suggestions to this file.  [default: stdout]")
 def synonyms(store: Path, suggest: bool, top: int, out: Path | None) -> None:
     """Show the rules of the published index, or suggest more, to be reviewed.

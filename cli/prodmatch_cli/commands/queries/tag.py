@@ -38,7 +38,6 @@ from prodmatch_cli.terminal.output import print_json
     "--precision",
     type=FloatRange(0.5, 1, max_open=True),
     default=0.95,
-    show_default=True,
     help="Share of the predictions that are to be right; what stays below it is abstained from.",
 )
 @click.option(
