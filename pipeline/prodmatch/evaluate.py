@@ -33,7 +33,7 @@ from prodmatch.search.answers.hits import Hit
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 
 DEPTH = 100  # hits of a query
 HYBRID = "hybrid"
@@ -195,8 +195,7 @@ def _write_unjudged(
     writer.writerow(["query_id", "query", "product_id", "title", "relevance"])
     for query_id, product in pairs:
         writer.writerow([query_id, names[query_id], product, titles.get(product, ""), ""])
-    with new_file(path) as file:
-        file.write(text.getvalue().encode())
+    write_file(path, text.getvalue())
 
 
 def _judged_queries(

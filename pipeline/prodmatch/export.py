@@ -16,7 +16,7 @@ from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import BATCH_ROWS, VectorTable
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.atomic import new_directory, new_file
+from prodmatch.storage.atomic import new_directory, new_file, write_file
 from prodmatch.storage.generations import Generation
 
 Form = Literal["npy", "parquet", "hf", "lance", "qdrant", "elasticsearch", "pgvector"]
@@ -104,8 +104,7 @@ def _write_card(generation: Generation, path: Path) -> None:
         dim=generation.dim,
         part=generation.dim // 2,
     )
-    with new_file(path) as file:
-        file.write(card.encode())
+    write_file(path, card)
 
 
 def _write_lance(table: VectorTable, path: Path) -> None:

@@ -42,10 +42,10 @@ from prodmatch.search.vectors.vector_index import (
 from prodmatch.storage.atomic import (
     check_files,
     link_or_copy,
-    new_file,
     read_json,
     remove_leftovers,
     scratch_directory,
+    write_file,
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
 from prodmatch.storage.generations import Generation, publish_generation
@@ -335,8 +335,7 @@ def _fill(
         "embeddings": embeddings.digest,
         "features": embeddings.features,
     }
-    with new_file(folder / "README.md") as file:
-        file.write(generation_readme(entries).encode())
+    write_file(folder / "README.md", generation_readme(entries))
     return entries
 
 

@@ -16,6 +16,7 @@ from prodmatch.storage.atomic import (
     link_or_copy,
     new_file,
     remove_path,
+    write_file,
 )
 from prodmatch.storage.generations import (
     adopt_generation,
@@ -266,8 +267,7 @@ class _Pull:
                 link_or_copy(old, target)
                 continue
             self._fetch(listed, target)
-        with new_file(folder / "manifest.json") as file:
-            file.write(self.pushed.content)
+        write_file(folder / "manifest.json", self.pushed.content)
         return {
             each.name: {"bytes": each.size, "sha256": each.sha256} for each in self.pushed.files
         }

@@ -9,13 +9,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from prodmatch.catalogue.naming import show_column
 from prodmatch.search.answers.json_text import to_json
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.terminal.logs import PULSE
+from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.text import CONTROL, cut, harmless, unbroken, width
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HIT_COLUMNS = ("rank", "product_id", "title", "score", "probability")
 IDS = ("query_id", "product_id")  # never cut
@@ -29,6 +35,13 @@ def print_json(content: object) -> None:
     if on_terminal():  # what json leaves as it is
         text = CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     _write(text + "\n")
+
+
+def print_outcome(report: "DataclassInstance") -> None:
+    """What a job reports: its warnings on stderr, and all of it as a line of JSON on stdout."""
+    content = asdict(report)
+    print_warnings(content.get("warnings", ()))
+    print_json(content)
 
 
 def print_report(report: Row, form: str) -> None:

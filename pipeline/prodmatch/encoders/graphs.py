@@ -22,10 +22,10 @@ from prodmatch.storage.atomic import (
     digest_bytes,
     list_files,
     new_directory,
-    new_file,
     read_json,
     remove_path,
     verify_or_remove,
+    write_file,
     write_json,
 )
 
@@ -88,8 +88,7 @@ def _write_shipped(shipped: Path, graph: Path, folder: Path) -> bool:
         for path in shipped.iterdir():
             if path.name != DESCRIBED:
                 copy_file(path, temporary / path.name)
-        with new_file(weights_path(temporary / graph.name)) as file:
-            file.write(content)
+        write_file(weights_path(temporary / graph.name), content)
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
     return True
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from prodmatch.errors import StoreError
 from prodmatch.exports.table import VectorTable, vector_texts
 from prodmatch.products.column_storage import quote_name
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import new_file, write_file
 
 ROWS = "products.tsv"
 MOST_DIMENSIONS = 16_000  # of a vector of pgvector
@@ -59,8 +59,7 @@ def write_postgres(table: VectorTable, folder: Path) -> list[str]:
         rows=ROWS,
         index=_index(dim),
     )
-    with new_file(folder / "load.sql") as file:
-        file.write(script.encode())
+    write_file(folder / "load.sql", script)
     replaced: Counter[str] = Counter()  # values by column
     with new_file(folder / ROWS) as file:
         for batch, vectors in table.batches_and_vectors():

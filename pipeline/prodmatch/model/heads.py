@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from prodmatch.errors import ModelError
 from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.hubness import QueryBank
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch.storage.vectors import Vectors
 
 PARTS = ("weight", "bias", "centre", "rotation")
@@ -212,8 +212,7 @@ class Heads:
                     arrays[tensor] = getattr(known, name)
         if self.bank is not None:
             arrays |= {f"bank.{part}": getattr(self.bank, part) for part in BANK_TENSORS}
-        with new_file(path) as file:
-            file.write(save(arrays))
+        write_file(path, save(arrays))
 
     @classmethod
     def open(cls, path: Path) -> Self:

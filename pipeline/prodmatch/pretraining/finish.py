@@ -23,7 +23,7 @@ from prodmatch.model.description import EncoderPair
 from prodmatch.model.heads import Heads, compact_heads
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.heads.block_heads import block_heads
 from prodmatch.training.heads.query_bank import add_query_bank
@@ -54,8 +54,7 @@ def write_encoders(model: DualEncoder, start: EncoderPair, folder: Path) -> Enco
         names = read_class_names(start.image_folder)
         vectors = TextEncoder(written.text_folder, start.text).encode(names)[:, : model.text.own]
         save_lite0(state, torch.from_numpy(normalise(vectors)), written.image_folder)
-        with new_file(written.image_folder / CLASS_NAMES) as file:
-            file.write("".join(f"{name}\n" for name in names).encode())
+        write_file(written.image_folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
     else:
         _save_halved(state, written.image_folder / WEIGHTS)
     return written
@@ -66,8 +65,7 @@ def _save_halved(state: Mapping[str, Tensor], path: Path) -> None:
         name: value.half().contiguous() if value.is_floating_point() else value
         for name, value in state.items()
     }
-    with new_file(path) as file:
-        file.write(save(halved, metadata={"format": "pt"}))
+    write_file(path, save(halved, metadata={"format": "pt"}))
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,12 @@ def new_file(path: Path, *, before_naming: Callable[[], None] = lambda: None) ->
         _sync_directory(path.parent)
 
 
+def write_file(path: Path, content: bytes | str) -> None:
+    """Writes a file, a text in UTF-8, complete or not at all."""
+    with new_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
 def publish_file(path: Path, content: bytes) -> bool:
     """Gives a file of this content the name `path`, never one that is taken; whether it did so.
 

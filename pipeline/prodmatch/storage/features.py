@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
 from prodmatch.storage.arrow import find_rows
-from prodmatch.storage.atomic import new_file, publish_file
+from prodmatch.storage.atomic import publish_file, write_file
 from prodmatch.storage.locks import first_shard_number
 from prodmatch.storage.vectors import Vectors
 
@@ -139,8 +139,7 @@ class FeatureStore:
         """
         content = _shard_bytes(keys, vectors, errors)
         name = _shard_name(self.next_number(), content)
-        with new_file(self.folder / name) as file:
-            file.write(content)
+        write_file(self.folder / name, content)
         return name
 
     def publish(

@@ -1,6 +1,5 @@
 """The command `export`."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -10,8 +9,7 @@ from prodmatch.export import Form, export_embeddings
 from prodmatch.storage.generations import open_generation
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import GENERATION, STORE
-from prodmatch_cli.terminal.messages import print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -28,6 +26,4 @@ from prodmatch_cli.terminal.output import print_json
 @GENERATION
 def export(out: Path, store: Path, form: Form, number: int | None) -> None:
     """Write every product's embedding to a new directory OUT, for other programs."""
-    report = export_embeddings(open_generation(store, number), form, out)
-    print_warnings(report.warnings)
-    print_json(asdict(report))
+    print_outcome(export_embeddings(open_generation(store, number), form, out))

@@ -1,6 +1,5 @@
 """The command `pull`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ from prodmatch.storage.places.remote import open_folder
 from prodmatch.transfer import pull_generation
 from prodmatch_cli.options.parameter_types import PLACE
 from prodmatch_cli.options.shared import STORE
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -22,4 +21,4 @@ def pull(source: Path | str, store: Path) -> None:
     are fetched, and every digest is compared before the generation is published, under the number
     that it has there. Where nothing is new, nothing is done, and the status is 0.
     """
-    print_json(asdict(pull_generation(store, open_folder(source))))
+    print_outcome(pull_generation(store, open_folder(source)))

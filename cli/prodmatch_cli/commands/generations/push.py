@@ -1,6 +1,5 @@
 """The command `push`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ from prodmatch.storage.places.remote import open_folder
 from prodmatch.transfer import push_generation
 from prodmatch_cli.options.parameter_types import PLACE
 from prodmatch_cli.options.shared import GENERATION, STORE
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -23,4 +22,4 @@ def push(target: Path | str, store: Path, number: int | None, keep: int) -> None
     TARGET is a directory, or s3://BUCKET/PREFIX or gs://BUCKET/PREFIX. Files that it has are not
     sent again; whoever pulls gets the old generation until the new one is there as a whole.
     """
-    print_json(asdict(push_generation(store, open_folder(target), number=number, keep=keep)))
+    print_outcome(push_generation(store, open_folder(target), number=number, keep=keep))

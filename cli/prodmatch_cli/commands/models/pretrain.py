@@ -1,6 +1,6 @@
 """The command `pretrain`."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -8,7 +8,7 @@ import click
 from prodmatch.model.description import open_model
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.shared import DEVICE, training_options
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -60,4 +60,4 @@ def pretrain(
         epochs=epochs, seed=seed, device=device, batch_rows=batch_rows, scratch=start is None
     )
     settings = replace(settings, dim=dim, runs=runs, log_dir=log_dir)
-    print_json(asdict(train_encoders(data, out, settings, start=start, pairs=pairs, texts=texts)))
+    print_outcome(train_encoders(data, out, settings, start=start, pairs=pairs, texts=texts))

@@ -1,7 +1,6 @@
 """The command `train`."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from prodmatch_cli.options.shared import (
     catalogue_options,
     training_options,
 )
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 if TYPE_CHECKING:
     from prodmatch.encoders.networks.model_writer import EncoderFiles  # loads torch
@@ -154,7 +153,7 @@ def train(
         workers=workers,
         log_dir=log_dir,
     )
-    print_json(asdict(fit_heads(opened, files, out, store, settings, labels)))
+    print_outcome(fit_heads(opened, files, out, store, settings, labels))
 
 
 def _find_encoders(

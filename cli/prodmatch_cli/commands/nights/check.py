@@ -9,7 +9,7 @@ from prodmatch.catalogue.reader import Catalogue, open_catalogue
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.catalogues import read_options
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.shared import (
@@ -117,9 +117,7 @@ def _look_deep(
     with open_index(store) as index:
         found = map_products(index, catalogue, colour_by=colour_by, workers=workers)
     if html is not None:
-        page = map_page(found)
-        with new_file(html) as file:
-            file.write(page.encode())
+        write_file(html, map_page(found))
     if out is not None:
         write_map(found, out)
     print_warnings(found.report.warnings)

@@ -1,6 +1,5 @@
 """The command `convert`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,8 +7,8 @@ import click
 from prodmatch.convert import ConvertSettings, convert_catalogue
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import check_targets
-from prodmatch_cli.terminal.messages import print_note, print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.messages import print_note
+from prodmatch_cli.terminal.output import print_outcome
 
 TAB = ("\\t", "tab")  # as a shell passes it on
 
@@ -60,5 +59,4 @@ def convert(
     )
     report = convert_catalogue(source, target, settings)
     print_note(f"{source}: read as {report.read_as}")
-    print_warnings(report.warnings)
-    print_json(asdict(report))
+    print_outcome(report)

@@ -9,7 +9,7 @@ from prodmatch.drift import DriftSettings, check_drift, compare_generations, wri
 from prodmatch.evaluation.over_time import read_evaluations
 from prodmatch.morning.report import DriftReport
 from prodmatch.search.queries import read_queries
-from prodmatch.storage.atomic import new_file, write_json
+from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import PATH, FloatRange
 from prodmatch_cli.options.shared import FORMAT, STORE, check_directory
@@ -90,11 +90,8 @@ def drift(
 def _write(out: Path, report: DriftReport, store: Path) -> None:
     from prodmatch.reports.morning import morning_page, shown_products
 
-    page = morning_page(
-        report, find_pictures(store, None, CatalogueOptions(), set(shown_products(report)))
-    )
-    with new_file(out / "drift.html") as file:
-        file.write(page.encode())
+    pictures = find_pictures(store, None, CatalogueOptions(), set(shown_products(report)))
+    write_file(out / "drift.html", morning_page(report, pictures))
     write_json(out / "drift.json", report.as_dict())
     write_rows(out / "rows.parquet", report)
 

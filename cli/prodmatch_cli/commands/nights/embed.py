@@ -1,6 +1,5 @@
 """The command `embed`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,8 +10,8 @@ from prodmatch_cli.inputs.catalogues import read_options
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.encoding import EmbedOptions, embed_options
 from prodmatch_cli.options.shared import KNOWN_CATALOGUE, STORE, catalogue_options
-from prodmatch_cli.terminal.messages import print_progress, print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.messages import print_progress
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -55,8 +54,7 @@ def embed(
         from prodmatch.embed import embed_catalogue, plan_embedding
 
         if dry_run:
-            print_json(asdict(plan_embedding(opened, chosen, store, settings)))
+            print_outcome(plan_embedding(opened, chosen, store, settings))
             return
         report = embed_catalogue(opened, chosen, store, settings)
-    print_warnings(report.warnings)
-    print_json(asdict(report))
+    print_outcome(report)

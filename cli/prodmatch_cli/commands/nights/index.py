@@ -1,6 +1,5 @@
 """The command `index`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,8 +8,7 @@ from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.parameter_types import NAME
 from prodmatch_cli.options.shared import STORE, choose_file, index_options, read_weights
-from prodmatch_cli.terminal.messages import print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -42,16 +40,14 @@ def index(
     expected = open_named_model(model) if model else None
     from prodmatch.index import IndexLimits, ShopFiles, index_embeddings
 
-    chosen = read_weights(weights)
     report = index_embeddings(
         store,
         model=expected,
-        weights=chosen,
+        weights=read_weights(weights),
         kind=kind,
         limits=IndexLimits(min_recall, memory),
         files=ShopFiles(
             choose_file("synonyms", synonyms, no_synonyms), choose_file("groups", groups, no_groups)
         ),
     )
-    print_warnings(report.warnings)
-    print_json(asdict(report))
+    print_outcome(report)

@@ -12,7 +12,7 @@ from prodmatch.evaluation.clicks import read_clicks
 from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, write_qrels
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries
-from prodmatch.storage.atomic import new_file, write_json
+from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
 from prodmatch_cli.options.shared import (
@@ -172,8 +172,7 @@ def _write_reports(out: Path, found: "Evaluation", title: str, index: ProductInd
         pictures=find_pictures(index.store, None, CatalogueOptions(), shown),
         names=index.searcher.products.titles(shown),
     )
-    with new_file(out / "evaluation.html") as file:
-        file.write(page.encode())
+    write_file(out / "evaluation.html", page)
 
 
 def _print_comparison(name: str, comparison: "Comparison") -> None:

@@ -9,7 +9,7 @@ from prodmatch.explain import explain_product, paint
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import new_file, write_file
 from prodmatch_cli.inputs.catalogues import find_all_pictures, find_listed_pictures, read_options
 from prodmatch_cli.options.pages import BOOST, read_boost
 from prodmatch_cli.options.parameter_types import PATH
@@ -83,8 +83,7 @@ def explain(
     if html is not None:
         from prodmatch.reports.html import explanation_page
 
-        with new_file(html) as file:
-            file.write(explanation_page(found).encode())
+        write_file(html, explanation_page(found))
     if png is not None and found.heat_map is not None:
         with new_file(png) as file:
             paint(found.heat_map, HEAT_PIXELS).save(file, "PNG")

@@ -1,7 +1,6 @@
 """The command `match`."""
 
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,12 +10,11 @@ from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.match import MatchReport, MatchSettings, find_matches
 from prodmatch.matching.match_files import GROUPS, PAIRS
 from prodmatch.search.product_index import ProductIndex, open_index
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.catalogues import find_pictures, read_options
 from prodmatch_cli.options.parameter_types import PATH, PLACE, FloatRange
 from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, STORE, check_targets, note_other
-from prodmatch_cli.terminal.messages import print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -91,11 +89,8 @@ def match(
         pictures = open_remembered(store, catalogue, reading) if given else None
         report = find_matches(index, out, settings, against=other, catalogue=pictures)
         if html is not None:
-            page = _make_page(report, index, other, (catalogue, reading))
-            with new_file(html) as file:
-                file.write(page.encode())
-    print_warnings(report.warnings)
-    print_json(asdict(report))
+            write_file(html, _make_page(report, index, other, (catalogue, reading)))
+    print_outcome(report)
 
 
 def _make_page(

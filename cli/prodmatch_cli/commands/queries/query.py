@@ -11,7 +11,7 @@ from prodmatch.search.answers.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.pages import COUNT, FACETS, page_options, read_boost
 from prodmatch_cli.options.parameter_types import NAME, PATH
@@ -124,8 +124,7 @@ def query(
         facts = {"filter": where, "weights": weights, "one per": one_per, "boost": boost}
         facts["generation"] = str(index.generation.number)
         cards = CardColumns(choose_price(index.searcher.products.price_columns), link)
-        with new_file(html) as file:
-            file.write(_make_page(given, answers, pictures, facts, cards).encode())
+        write_file(html, _make_page(given, answers, pictures, facts, cards))
     print_answers(answers, form, explain=explain, many=queries is not None)
 
 

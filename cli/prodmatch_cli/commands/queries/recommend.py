@@ -1,6 +1,5 @@
 """The command `recommend`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -25,8 +24,7 @@ from prodmatch_cli.options.shared import (
     read_weights,
 )
 from prodmatch_cli.terminal.answers import print_answers
-from prodmatch_cli.terminal.messages import print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 OF_LOGS = ("out", "events", "half_life")
 OF_ONE = (
@@ -106,8 +104,7 @@ def recommend(
     report = recommend_to_users(
         open_index(store), histories, out, SearchOptions(where, top, one_per=one_per), settings
     )
-    print_warnings(report.warnings)
-    print_json(asdict(report))
+    print_outcome(report)
 
 
 def _refuse(context: click.Context, names: tuple[str, ...], reason: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from prodmatch.search.product_index import open_index
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch.synonyms import suggest_synonyms
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import STORE, check_targets
@@ -47,5 +47,4 @@ def synonyms(store: Path, suggest: bool, top: int, out: Path | None) -> None:
     if out is None:
         print_lines(lines)
         return
-    with new_file(out) as file:
-        file.write("".join(f"{line}\n" for line in lines).encode())
+    write_file(out, "".join(f"{line}\n" for line in lines))

@@ -1,6 +1,5 @@
 """The command `tag`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,7 +7,7 @@ import click
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.search.product_index import ProductIndex, open_index
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 from prodmatch.tag import Tagged, TagSettings, tag_products
 from prodmatch_cli.inputs.catalogues import find_pictures, read_options
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
@@ -20,8 +19,7 @@ from prodmatch_cli.options.shared import (
     check_targets,
     read_names,
 )
-from prodmatch_cli.terminal.messages import print_warnings
-from prodmatch_cli.terminal.output import print_json
+from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
@@ -93,11 +91,8 @@ def tag(
     with open_index(store) as index:
         tagged = tag_products(index, out, settings)
         if html is not None:
-            page = _make_page(index, tagged, store, catalogue, reading)
-            with new_file(html) as file:
-                file.write(page.encode())
-    print_warnings(tagged.report.warnings)
-    print_json(asdict(tagged.report))
+            write_file(html, _make_page(index, tagged, store, catalogue, reading))
+    print_outcome(tagged.report)
 
 
 def _make_page(

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from prodmatch.errors import ModelError
-from prodmatch.storage.atomic import new_file
+from prodmatch.storage.atomic import write_file
 
 LITE0 = "efficientnet_lite0"
 WEIGHTS = "model.safetensors"
@@ -189,8 +189,9 @@ def save_lite0(state: Mapping[str, Tensor], class_vectors: Tensor, folder: Path)
     """
     tensors = {name: value for name, value in state.items() if value.is_floating_point()}
     tensors[VECTORS] = class_vectors
-    with new_file(folder / WEIGHTS) as file:
-        file.write(save({name: value.half().contiguous() for name, value in tensors.items()}))
+    write_file(
+        folder / WEIGHTS, save({name: value.half().contiguous() for name, value in tensors.items()})
+    )
 
 
 def load_lite0(folder: Path, *, folded: bool = True) -> Lite0Features:

@@ -20,7 +20,7 @@ from prodmatch.model.description import (
 )
 from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.storage.atomic import copy_file, new_directory, new_file
+from prodmatch.storage.atomic import copy_file, new_directory, write_file
 
 __all__ = [
     "EncoderFiles",
@@ -80,8 +80,7 @@ class EncoderFiles:
         state = read_image_weights(weights)
 
         def write_image(target: Path) -> None:
-            with new_file(target / "model.safetensors") as file:
-                file.write(save(dict(state)))
+            write_file(target / "model.safetensors", save(dict(state)))
 
         return cls(
             find_text_spec(text),
@@ -184,8 +183,7 @@ def write_model(
         encoders.write(temporary)
         heads.save(temporary / "heads.safetensors")
         write_description(temporary, description)
-        with new_file(temporary / "README.md") as file:
-            file.write(card.encode())
+        write_file(temporary / "README.md", card)
     return open_model(str(out))
 
 
