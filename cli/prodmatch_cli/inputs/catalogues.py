@@ -7,28 +7,9 @@ from pathlib import Path
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import find_product_pictures, open_remembered
 from prodmatch.errors import ProdmatchError
-from prodmatch_cli.options.shared import read_names, read_pairs
 from prodmatch_cli.terminal.messages import print_warnings
 
 logger = logging.getLogger(__name__)
-
-
-def read_options(
-    columns: str | None,
-    image_root: Path | str | None,
-    *,
-    text_columns: str | None = None,
-    allow_empty: bool = False,
-    leave_out: tuple[str, ...] = (),
-) -> CatalogueOptions:
-    """How a catalogue is read, from the values of `catalogue_options`."""
-    return CatalogueOptions(
-        columns=read_pairs(columns, "--columns"),
-        text_columns=read_names(text_columns),
-        image_root=image_root,
-        allow_empty=allow_empty,
-        leave_out=leave_out,
-    )
 
 
 def find_pictures(

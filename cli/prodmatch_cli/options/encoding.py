@@ -3,9 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,12 +19,17 @@ from prodmatch_cli.options.shared import (
     MODEL,
     PRECISION,
     WORKERS,
-    Command,
     add_options,
+    gather,
 )
 
 if TYPE_CHECKING:
     from prodmatch.embed import EmbedSettings  # loads torch
+
+OF_SETTINGS = (
+    "device", "precision", "engine", "workers", "max_reject", "max_removed", "max_lost",
+    "accept_changes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,49 +54,37 @@ class EmbedOptions:
             yield EmbedSettings(**self.values)
 
 
-def embed_options(command: Command) -> Command:
-    """Adds the options of `embed` that `build` has too; `embedding` is the `EmbedOptions`."""
-    names = (
-        "device", "precision", "engine", "workers", "max_reject", "max_removed", "max_lost",
-        "accept_changes",
-    )  # fmt: skip
-
-    @wraps(command)
-    def gathered(**values: Any) -> None:
-        embedding = EmbedOptions({name: values.pop(name) for name in names})
-        command(**values, embedding=embedding)
-
-    add = add_options(
-        MODEL,
-        DOWNLOAD,
-        DEVICE,
-        PRECISION,
-        ENGINE,
-        WORKERS,
-        LEAVE_OUT,
-        MAX_REJECT,
-        click.option(
-            "--max-removed",
-            type=FloatRange(0, 1),
-            default=0.2,
-            help="Share of the products that may be gone.",
-        ),
-        click.option(
-            "--max-lost",
-            type=FloatRange(0, 1),
-            default=0.1,
-            help="Share of the products that stay that may be without the text or picture they "
-            "had.",
-        ),
-        click.option(
-            "--accept-changes",
-            is_flag=True,
-            help="Let this night through, whatever it lost of what the night before had.",
-        ),
-        click.option(
-            "--allow-empty",
-            is_flag=True,
-            help="Take a catalogue without rows: every product is gone.",
-        ),
-    )
-    return add(cast(Command, gathered))
+# Of `embed`, that `build` has too; `embedding` is the `EmbedOptions`.
+embed_options = add_options(
+    MODEL,
+    DOWNLOAD,
+    DEVICE,
+    PRECISION,
+    ENGINE,
+    WORKERS,
+    LEAVE_OUT,
+    MAX_REJECT,
+    click.option(
+        "--max-removed",
+        type=FloatRange(0, 1),
+        default=0.2,
+        help="Share of the products that may be gone.",
+    ),
+    click.option(
+        "--max-lost",
+        type=FloatRange(0, 1),
+        default=0.1,
+        help="Share of the products that stay that may be without the text or picture they had.",
+    ),
+    click.option(
+        "--accept-changes",
+        is_flag=True,
+        help="Let this night through, whatever it lost of what the night before had.",
+    ),
+    click.option(
+        "--allow-empty",
+        is_flag=True,
+        help="Take a catalogue without rows: every product is gone.",
+    ),
+    gather("embedding", lambda **values: EmbedOptions(values), OF_SETTINGS),
+)

@@ -1,9 +1,10 @@
 """Options that several commands share, and how their values are read."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -164,6 +165,22 @@ def add_options(*options: Callable[[Command], Command]) -> Callable[[Command], C
     return decorate
 
 
+def gather(
+    parameter: str, make: Callable[..., object], names: Collection[str]
+) -> Callable[[Command], Command]:
+    """A decorator that gives a command one parameter, made of the values of these options."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def gathered(*context: click.Context, **values: Any) -> None:
+            own = {name: values.pop(name) for name in names if name in values}
+            command(*context, **values, **{parameter: make(**own)})
+
+        return cast(Command, gathered)
+
+    return decorate
+
+
 # Where products' pictures are; generations keep none.
 picture_options = add_options(
     click.option(
@@ -182,18 +199,6 @@ training_options = add_options(
     click.option("--seed", type=int, default=0),
     click.option("--log-dir", type=PATH, help="Figures for TensorBoard."),
 )
-
-# How a catalogue is read.
-catalogue_options = add_options(
-    COLUMNS,
-    click.option(
-        "--text-columns",
-        metavar="NAME,...",
-        help="Embedded and searched as text.  [default: the store's, else title,description]",
-    ),
-    IMAGE_ROOT,
-)
-
 
 # Of `index`, that `build` has too.
 index_options = add_options(

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.model.description import open_model
 from prodmatch_cli.commands.models.pretrain import pretrain
-from prodmatch_cli.inputs.catalogues import read_options
 from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
     CATALOGUE,
     DEVICE,
     PRECISION,
     STORE,
     WORKERS,
-    catalogue_options,
     training_options,
 )
 from prodmatch_cli.terminal.output import print_outcome
@@ -97,9 +96,7 @@ def train(
     dim: int,
     seed: int,
     log_dir: Path | None,
-    columns: str | None,
-    text_columns: str | None,
-    image_root: Path | str | None,
+    reading: CatalogueOptions,
     store: Path,
     device: str,
     precision: str,
@@ -141,7 +138,7 @@ def train(
         os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
     from prodmatch.train import HeadSettings, fit_heads
 
-    opened = open_catalogue(catalogue, read_options(columns, image_root, text_columns=text_columns))
+    opened = open_catalogue(catalogue, reading)
     files = _find_encoders(text_encoder, image_encoder, image_weights, download, model)
     settings = HeadSettings(
         dim=dim,

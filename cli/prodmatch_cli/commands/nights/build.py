@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.storage.locks import ensure_unlocked
-from prodmatch_cli.inputs.catalogues import read_options
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.encoding import EmbedOptions, embed_options
+from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
     KNOWN_CATALOGUE,
     STORE,
-    catalogue_options,
     choose_file,
     index_options,
     read_weights,
@@ -34,14 +34,10 @@ if TYPE_CHECKING:
 @index_options
 def build(
     catalogue: Path | str | None,
-    columns: str | None,
-    text_columns: str | None,
-    image_root: Path | str | None,
+    reading: CatalogueOptions,
     store: Path,
     model: str | None,
     download: bool,
-    leave_out: tuple[str, ...],
-    allow_empty: bool,
     embedding: EmbedOptions,
     weights: str | None,
     min_recall: float,
@@ -60,21 +56,13 @@ def build(
     """
     print_progress("opening the catalogue")
     ensure_unlocked(store)
-    options = read_options(
-        columns,
-        image_root,
-        text_columns=text_columns,
-        allow_empty=allow_empty,
-        leave_out=leave_out,
-    )
     chosen = read_weights(weights)
     files = (
         choose_file("synonyms", synonyms, no_synonyms),
         choose_file("groups", groups, no_groups),
     )
-    open_remembered(
-        store, catalogue, options, fetch="catalogue"
-    )  # refused before anything is made or loaded
+    # Refused before anything is made or loaded.
+    open_remembered(store, catalogue, reading, fetch="catalogue")
     named = None if model is None else open_named_model(model, download=download).reference
     with embedding.hold(store) as embed_settings:
         from prodmatch.build import BuildSettings
@@ -83,7 +71,7 @@ def build(
 
         limits = IndexLimits(min_recall, memory)
         settings = BuildSettings(embed_settings, chosen, kind, limits, ShopFiles(*files))
-        report = build_store(catalogue, store, model=named, options=options, settings=settings)
+        report = build_store(catalogue, store, model=named, options=reading, settings=settings)
     warnings = [*report.embed.warnings, *report.index.warnings]
     print_warnings(warnings)
     seconds = round(report.embed.seconds + report.index.seconds, 2)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from prodmatch.catalogue.reader import Catalogue, open_catalogue
+from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import write_file
-from prodmatch_cli.inputs.catalogues import read_options
 from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
     CATALOGUE,
     FORMAT,
@@ -20,7 +20,6 @@ from prodmatch_cli.options.shared import (
     MAX_REJECT,
     STORE,
     WORKERS,
-    catalogue_options,
     check_targets,
 )
 from prodmatch_cli.terminal.messages import print_warnings, translate
@@ -52,10 +51,7 @@ from prodmatch_cli.terminal.output import on_terminal, print_report
 @FORMAT
 def check(
     catalogue: Path | str,
-    columns: str | None,
-    text_columns: str | None,
-    image_root: Path | str | None,
-    leave_out: tuple[str, ...],
+    reading: CatalogueOptions,
     workers: int,
     no_decode: bool,
     max_reject: float,
@@ -77,9 +73,8 @@ def check(
     if not deep and (html or out or colour_by):
         raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
     check_targets((html, "--html"), (out, "--out"))
-    options = read_options(columns, image_root, text_columns=text_columns, leave_out=leave_out)
     opened = (
-        open_remembered(store, catalogue, options) if deep else open_catalogue(catalogue, options)
+        open_remembered(store, catalogue, reading) if deep else open_catalogue(catalogue, reading)
     )
     report = check_catalogue(
         opened,

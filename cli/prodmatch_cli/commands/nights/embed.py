@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.storage.locks import ensure_unlocked
-from prodmatch_cli.inputs.catalogues import read_options
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.encoding import EmbedOptions, embed_options
-from prodmatch_cli.options.shared import KNOWN_CATALOGUE, STORE, catalogue_options
+from prodmatch_cli.options.reading import catalogue_options
+from prodmatch_cli.options.shared import KNOWN_CATALOGUE, STORE
 from prodmatch_cli.terminal.messages import print_progress
 from prodmatch_cli.terminal.output import print_outcome
 
@@ -22,14 +23,10 @@ from prodmatch_cli.terminal.output import print_outcome
 @click.option("--dry-run", is_flag=True, help="Say what would be encoded, and encode nothing.")
 def embed(
     catalogue: Path | str | None,
-    columns: str | None,
-    text_columns: str | None,
-    image_root: Path | str | None,
+    reading: CatalogueOptions,
     store: Path,
     model: str | None,
     download: bool,
-    leave_out: tuple[str, ...],
-    allow_empty: bool,
     embedding: EmbedOptions,
     dry_run: bool,
 ) -> None:
@@ -41,14 +38,7 @@ def embed(
     """
     print_progress("opening the catalogue")
     ensure_unlocked(store)
-    options = read_options(
-        columns,
-        image_root,
-        text_columns=text_columns,
-        allow_empty=allow_empty,
-        leave_out=leave_out,
-    )
-    opened = open_remembered(store, catalogue, options)
+    opened = open_remembered(store, catalogue, reading)
     chosen = open_named_model(model or remembered_model(store), download=download)
     with embedding.hold(store) as settings:
         from prodmatch.embed import embed_catalogue, plan_embedding

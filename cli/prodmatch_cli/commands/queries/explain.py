@@ -4,15 +4,17 @@ from pathlib import Path
 
 import click
 
+from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.errors import QueryError
 from prodmatch.explain import explain_product, paint
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
 from prodmatch.storage.atomic import new_file, write_file
-from prodmatch_cli.inputs.catalogues import find_all_pictures, find_listed_pictures, read_options
+from prodmatch_cli.inputs.catalogues import find_all_pictures, find_listed_pictures
 from prodmatch_cli.options.pages import BOOST, read_boost
 from prodmatch_cli.options.parameter_types import PATH
+from prodmatch_cli.options.reading import gather_reading
 from prodmatch_cli.options.shared import (
     FORMAT,
     STORE,
@@ -39,6 +41,7 @@ HEAT_PIXELS = 320  # of a side of the heat map's picture
 @click.option("--html", type=PATH, help="Write a page, too.")
 @click.option("--png", type=PATH, help="Write the heat map over the product's picture.")
 @picture_options
+@gather_reading
 def explain(
     text: str,
     product_id: str,
@@ -50,8 +53,7 @@ def explain(
     html: Path | None,
     png: Path | None,
     catalogue: Path | str | None,
-    columns: str | None,
-    image_root: Path | str | None,
+    reading: CatalogueOptions,
 ) -> None:
     """Say why the product PRODUCT_ID answers QUERY: the score's parts, words, a heat map.
 
@@ -62,7 +64,6 @@ def explain(
     check_targets((html, "--html"), (png, "--png"))
     query = Query("q", text or None, read_picture(image, "--image") if image else None)
     index = open_index(store)
-    reading = read_options(columns, image_root)
     if catalogue is None and html is None and png is None:
         pictures = find_listed_pictures(store, reading, product_id)
     else:

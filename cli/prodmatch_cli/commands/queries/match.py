@@ -11,8 +11,9 @@ from prodmatch.match import MatchReport, MatchSettings, find_matches
 from prodmatch.matching.match_files import GROUPS, PAIRS
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import write_file
-from prodmatch_cli.inputs.catalogues import find_pictures, read_options
+from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import PATH, PLACE, FloatRange
+from prodmatch_cli.options.reading import gather_reading
 from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, STORE, check_targets, note_other
 from prodmatch_cli.terminal.output import print_outcome
 
@@ -59,6 +60,7 @@ from prodmatch_cli.terminal.output import print_outcome
     type=PLACE,
     help="Where the pictures are that are compared.  [default: what the store was made from]",
 )
+@gather_reading
 def match(
     store: Path,
     against: Path | None,
@@ -69,8 +71,7 @@ def match(
     candidates: int,
     html: Path | None,
     catalogue: Path | str | None,
-    columns: str | None,
-    image_root: Path | str | None,
+    reading: CatalogueOptions,
 ) -> None:
     """Find listings that are one product, inside a store or in two; groups of duplicates.
 
@@ -84,8 +85,7 @@ def match(
     with ExitStack() as stack:
         index = stack.enter_context(open_index(store))
         other = None if against is None else stack.enter_context(open_index(against))
-        reading = read_options(columns, image_root)
-        given = catalogue or columns or image_root
+        given = catalogue or reading.columns or reading.image_root
         pictures = open_remembered(store, catalogue, reading) if given else None
         report = find_matches(index, out, settings, against=other, catalogue=pictures)
         if html is not None:

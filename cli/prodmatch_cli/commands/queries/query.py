@@ -116,7 +116,8 @@ def query(
     if queries is None:
         report_answer(answers[0])
     if html is not None:
-        from prodmatch_cli.inputs.catalogues import find_pictures, read_options
+        from prodmatch_cli.inputs.catalogues import find_pictures
+        from prodmatch_cli.options.reading import read_options
 
         shown = {hit.product_id for answer in answers for hit in answer.hits}
         reading = read_options(columns, image_root)

@@ -57,7 +57,7 @@ def serve(
     from prodmatch.service.app import ServiceSettings, make_app
     from prodmatch.service.server import open_socket
     from prodmatch.service.server import serve as run_server
-    from prodmatch_cli.inputs.catalogues import read_options
+    from prodmatch_cli.options.reading import read_options
 
     options = read_options(columns, image_root)
     if catalogue is not None:

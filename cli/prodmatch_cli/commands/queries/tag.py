@@ -9,8 +9,9 @@ from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import write_file
 from prodmatch.tag import Tagged, TagSettings, tag_products
-from prodmatch_cli.inputs.catalogues import find_pictures, read_options
+from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
+from prodmatch_cli.options.reading import gather_reading
 from prodmatch_cli.options.shared import (
     COLUMNS,
     IMAGE_ROOT,
@@ -57,6 +58,7 @@ from prodmatch_cli.terminal.output import print_outcome
 @click.option("--html", type=PATH, help="Page to decide on the predictions with pictures.")
 @IMAGE_ROOT
 @COLUMNS
+@gather_reading
 def tag(
     catalogue: Path | str | None,
     store: Path,
@@ -66,8 +68,7 @@ def tag(
     labels: tuple[Path, ...],
     out: Path,
     html: Path | None,
-    image_root: Path | str | None,
-    columns: str | None,
+    reading: CatalogueOptions,
 ) -> None:
     """Predict the values that products of the published index lack, and name doubtful labels.
 
@@ -82,7 +83,6 @@ def tag(
         if not found or not name.strip():
             raise click.UsageError(f"--values: {each!r} is not of the form COLUMN=VALUE,...")
         named[name.strip()] = read_names(given)
-    reading = read_options(columns, image_root)
     product_ids = None
     if catalogue is not None:
         opened = open_remembered(store, catalogue, reading)
