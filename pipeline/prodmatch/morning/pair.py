@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.nights.columns.number_changes import Mask, Numbers
 from prodmatch.morning.snapshot import Rows, Snapshot, blocks
-from prodmatch.storage.arrow import as_codes, as_mask, as_rows, find_rows
+from prodmatch.storage.arrow import Mask, Numbers, as_codes, as_mask, as_rows, find_rows
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with

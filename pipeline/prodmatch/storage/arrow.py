@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float64]
 
 
 def as_mask(column: pa.BooleanArray) -> Mask:

@@ -14,7 +14,8 @@ from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings
-from prodmatch.embedding.nights.columns.number_changes import NumberChange, compare_numbers
+from prodmatch.embedding.nights.findings import Finding
+from prodmatch.embedding.nights.number_changes import compare_numbers
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import Model
 
@@ -22,9 +23,7 @@ COUNT = 60
 Change = Callable[[float, random.Random], float]
 
 
-def compare(
-    change: Change, seed: int, name: str = "price", share: float = 1
-) -> NumberChange | None:
+def compare(change: Change, seed: int, name: str = "price", share: float = 1) -> Finding | None:
     """The finding where this share of random prices is changed."""
     rng = random.Random(seed)
     before = [round(10 ** rng.uniform(0, 3), 2) for _ in range(COUNT)]

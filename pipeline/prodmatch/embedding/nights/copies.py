@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.embedding.nights.columns.night_columns import Night
-from prodmatch.embedding.nights.columns.number_changes import FEWEST
 from prodmatch.embedding.nights.columns.text_columns import read_texts
-from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair
+from prodmatch.embedding.nights.findings import FEWEST, Finding, GateLimits, NightPair
 from prodmatch.products.codes import is_code_column
 from prodmatch.storage.arrow import as_codes
 

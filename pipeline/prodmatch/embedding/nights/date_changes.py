@@ -10,11 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.nights.columns.number_changes import FEWEST, Mask
-from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair
+from prodmatch.embedding.nights.findings import (
+    FEWEST,
+    Finding,
+    GateLimits,
+    NightPair,
+    show_changes,
+)
+from prodmatch.storage.arrow import Mask, Numbers
 
 Dates = npt.NDArray[np.int64]  # (n, 3): the numbers as they are written; -1 where there is no date
-Seconds = npt.NDArray[np.float64]
 WRITTEN = re.compile(r"(\d{1,4})[-./](\d{1,2})[-./](\d{1,4})(?:[T ].*)?")
 SAMPLE = 20
 NEARLY_ALL = 0.9
@@ -53,16 +58,18 @@ def _compare_dates(
     swapped = changed & (_exchange(before) == after).all(axis=1)
     if swapped.sum() >= least and swapped.sum() >= NEARLY_ALL * changed.sum():
         text = f"column {name!r} has day and month exchanged for {swapped.sum()} of {both.sum()}"
-        yield Finding(True, f"{text} products ({_examples(before, after, swapped, pair)})")
+        yield Finding(True, f"{text} products ({show_changes(swapped, before, after, pair.id_of)})")
     odd = changed & _is_odd(after) & ~_is_odd(before)
     if odd.sum() >= least:
         text = f"column {name!r} has years that no product has for {odd.sum()} of {both.sum()}"
-        text += f" products ({_examples(before, after, odd, pair)}): seconds for milliseconds?"
+        text += (
+            f" products ({show_changes(odd, before, after, pair.id_of)}): seconds for milliseconds?"
+        )
         yield Finding(True, text)
     rewritten = changed & (before[:, ::-1] == after).all(axis=1)
     if rewritten.sum() >= NEARLY_ALL * both.sum() and rewritten.sum() >= least:
         text = f"column {name!r} has its dates in another order for {rewritten.sum()} of"
-        text += f" {both.sum()} products ({_examples(before, after, rewritten, pair)})"
+        text += f" {both.sum()} products ({show_changes(rewritten, before, after, pair.id_of)})"
         yield Finding(False, text)
     yield from _find_shift(name, before[both], after[both])
 
@@ -81,7 +88,7 @@ def _find_shift(name: str, before: Dates, after: Dates) -> Iterator[Finding]:
         yield Finding(False, f"{text} products: another time zone?")
 
 
-def _find_hours(name: str, before: Seconds, after: Seconds) -> Iterator[Finding]:
+def _find_hours(name: str, before: Numbers, after: Numbers) -> Iterator[Finding]:
     """Nearly all times at midnight, or off by as many quarters of an hour, less than a day."""
     both = np.isfinite(before) & np.isfinite(after)
     if both.sum() < 2 * FEWEST or len(np.unique(before[both])) < FEWEST:
@@ -99,18 +106,13 @@ def _find_hours(name: str, before: Seconds, after: Seconds) -> Iterator[Finding]
         yield Finding(False, text)
 
 
-def _read_seconds(name: str, batches: Iterable[pa.RecordBatch]) -> Seconds:
+def _read_seconds(name: str, batches: Iterable[pa.RecordBatch]) -> Numbers:
     """Times in seconds, NaN where there is none."""
-    parts = [
-        pc.cast(pc.cast(batch[name], pa.timestamp("us"), safe=False), pa.int64())
-        for batch in batches
-    ]
-    return (
-        np.concatenate(
-            [np.zeros(0), *(part.cast(pa.float64(), safe=False).to_numpy(False) for part in parts)]
-        )
-        / 1e6
-    )
+    parts = [np.zeros(0)]
+    for batch in batches:
+        micros = batch[name].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+        parts.append(micros.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    return np.concatenate(parts) / 1e6
 
 
 def _days(dates: Dates) -> npt.NDArray[np.int64]:
@@ -129,18 +131,6 @@ def _exchange(dates: Dates) -> Dates:
 def _is_odd(dates: Dates) -> Mask:
     years = dates.max(axis=1)
     return np.asarray((dates[:, 1] >= 0) & ((years < FIRST_YEAR) | (years > LAST_YEAR)), np.bool_)
-
-
-def _examples(before: Dates, after: Dates, chosen: Mask, pair: NightPair) -> str:
-    shown = (
-        f"{pair.id_of(row)!r} {_written(before[row])} -> {_written(after[row])}"
-        for row in np.flatnonzero(chosen)[:3].tolist()
-    )
-    return ", ".join(shown) + (", ..." if chosen.sum() > 3 else "")
-
-
-def _written(date: npt.NDArray[np.int64]) -> str:
-    return "-".join(f"{number:02}" for number in date.tolist())
 
 
 def _is_date(kind: pa.DataType) -> bool:

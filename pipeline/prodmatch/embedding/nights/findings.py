@@ -1,6 +1,6 @@
 """Two nights with the products of both, and what is found in comparing them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.embedding.nights.columns.night_columns import Night
-from prodmatch.embedding.nights.columns.number_changes import Mask
-from prodmatch.storage.arrow import as_mask, find_rows
+from prodmatch.storage.arrow import Mask, Rows, as_mask, find_rows
 
-Rows = npt.NDArray[np.int64]
+FEWEST = 3  # products, to tell anything from
+SHOWN = 3  # of those that changed
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,39 @@ class NightPair:
         """The id of one of the products that stay."""
         return str(self.tonight.product_ids[int(self.after[stayed])])
 
-    def ids(self, stayed: Mask) -> list[str]:
-        """The first ids of some of the products that stay."""
-        rows = self.after[np.flatnonzero(stayed)[:NAMED]]
-        return names_of(self.tonight.product_ids.take(pa.array(rows)))
-
     def name(self, stayed: Mask) -> str:
         """Up to five ids of some of the products that stay."""
-        return name_some(self.ids(stayed), int(stayed.sum()))
+        rows = self.after[np.flatnonzero(stayed)[:NAMED]]
+        ids = names_of(self.tonight.product_ids.take(pa.array(rows)))
+        return name_some(ids, int(stayed.sum()))
 
     def shared(self, chosen: Sequence[str]) -> Iterator[str]:
         """Which of some columns both nights have."""
         return (name for name in chosen if name in self.tonight.types)
+
+
+def show_changes(
+    changed: Mask,
+    before: npt.NDArray[np.generic] | pa.Array,
+    after: npt.NDArray[np.generic] | pa.Array,
+    id_of: Callable[[int], str],
+    most: int = SHOWN,
+) -> str:
+    """The first products that changed, with what they had and what they have."""
+    rows = np.flatnonzero(changed)
+    shown = (
+        f"{id_of(row)!r} {show_value(before[row])} -> {show_value(after[row])}"
+        for row in rows[:most].tolist()
+    )
+    return ", ".join(shown) + (", ..." if len(rows) > most else "")
+
+
+def show_value(value: object) -> str:
+    """A value of a column as messages show it; an array holds the parts of a date."""
+    found = value.as_py() if isinstance(value, pa.Scalar) else value
+    if isinstance(found, np.ndarray):
+        return "-".join(f"{number:02}" for number in found.tolist())
+    return f"{found:.10g}" if isinstance(found, float) else repr(found)
 
 
 def names_of(ids: pa.Array) -> list[str]:

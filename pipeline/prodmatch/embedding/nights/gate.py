@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +15,15 @@ from prodmatch.columns.amounts import is_price
 from prodmatch.columns.missing import is_title_name
 from prodmatch.embedding.nights.columns.amount_columns import AmountColumn
 from prodmatch.embedding.nights.columns.night_columns import Night
-from prodmatch.embedding.nights.columns.number_changes import (
-    FEWEST,
-    Mask,
-    compare_numbers,
-    find_truncated,
-)
 from prodmatch.embedding.nights.copies import find_copies
 from prodmatch.embedding.nights.date_changes import find_date_changes
-from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair, names_of
+from prodmatch.embedding.nights.findings import (
+    FEWEST,
+    Finding,
+    GateLimits,
+    NightPair,
+    names_of,
+)
 from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,
@@ -31,6 +32,7 @@ from prodmatch.embedding.nights.moved_values import (
     moved_contents,
     new_duplicates,
 )
+from prodmatch.embedding.nights.number_changes import compare_numbers, find_truncated
 from prodmatch.embedding.nights.text_changes import find_text_changes
 from prodmatch.embedding.nights.value_changes import (
     find_recoded,
@@ -40,7 +42,7 @@ from prodmatch.embedding.nights.value_changes import (
 )
 from prodmatch.lexical.prices.currencies import may_be
 from prodmatch.products.codes import is_code_column
-from prodmatch.storage.arrow import as_mask
+from prodmatch.storage.arrow import Mask, Numbers, as_mask
 
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
 HALF = 0.5  # one that so many fill may not be empty
@@ -70,11 +72,9 @@ def count_changes(last: Night | None, tonight: Night) -> Changes:
     if last is None or last.row_digests is None or tonight.row_digests is None:
         return Changes(len(tonight), 0, 0)
     pair = NightPair.match(last, tonight)
-    before = last.row_digests.take(pa.array(pair.before))
-    after = tonight.row_digests.take(pa.array(pair.after))
     return Changes(
         added=len(tonight) - len(pair.after),
-        changed=int(pc.sum(pc.not_equal(before, after)).as_py() or 0),
+        changed=int(pair.changed.sum()),
         removed=len(last) - len(pair.before),
     )
 
@@ -206,7 +206,7 @@ def _values(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
             continue
         empty = not pair.tonight.filled[name].any()
         state = "is empty" if empty else f"has lost {lost.sum()} of {had.sum()} values"
-        text = f"column {name!r} {state} ({name_some(pair.ids(lost), int(lost.sum()))})"
+        text = f"column {name!r} {state} ({pair.name(lost)})"
         yield Finding(bool(filled >= FULL or (empty and filled >= HALF)), text)
 
 
@@ -216,12 +216,9 @@ def _numbers(pair: NightPair) -> Iterator[Finding]:
         if name in pair.tonight.numbers:
             before, after = last[pair.before], pair.tonight.numbers[name][pair.after]
             found = compare_numbers(name, before, after, pair.id_of)
+            found = found or find_truncated(name, before, after) or find_scaled(name, before, after)
             if found is not None:
-                yield Finding(found.refused, found.text)
-            elif is_price(name) and (cut := find_truncated(name, before, after)) is not None:
-                yield Finding(True, cut)
-            elif (scaled := find_scaled(name, before, after)) is not None:
-                yield Finding(False, scaled)
+                yield found
 
 
 def _amounts(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
@@ -237,29 +234,28 @@ def _amounts(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
         had = int(before.readable.sum())
         if had and lost.sum() / had > limits.max_lost:
             text = f"column {name!r} has {lost.sum()} of {had} values that are no numbers any more"
-            yield Finding(True, f"{text} ({name_some(pair.ids(lost), int(lost.sum()))})")
+            yield Finding(True, f"{text} ({pair.name(lost)})")
             continue
-        found = [
-            compare_numbers(name, before.numbers[one], after.numbers[other], pair.id_of)
-            for one in before.styles
-            for other in after.styles
-        ]  # '1.299' may be read in two styles: the night passes where it does in one
-        changes = [change for change in found if change is not None]
-        if changes and len(changes) == len(found):
-            change = min(changes, key=lambda change: change.refused)
-            yield Finding(change.refused, change.text)
-        elif is_price(name) and (cut := _truncated(name, before, after)) is not None:
-            yield Finding(True, cut)
+        found = _however_read(partial(compare_numbers, name, id_of=pair.id_of), before, after)
+        found = found or _however_read(partial(find_truncated, name), before, after)
+        if found is not None:
+            yield found
 
 
-def _truncated(name: str, before: AmountColumn, after: AmountColumn) -> str | None:
-    """What to say of prices as text that have lost their fractions, however they are read."""
+def _however_read(
+    compare: Callable[[Numbers, Numbers], Finding | None],
+    before: AmountColumn,
+    after: AmountColumn,
+) -> Finding | None:
+    """What is found of amounts in every style, as '1.299' may be read in two; the mildest of it."""
     found = [
-        find_truncated(name, before.numbers[one], after.numbers[other])
+        compare(before.numbers[one], after.numbers[other])
         for one in before.styles
         for other in after.styles
     ]
-    return found[0] if found and all(found) else None
+    certain = [each for each in found if each is not None]
+    is_certain = certain and len(certain) == len(found)
+    return min(certain, key=lambda each: each.refused) if is_certain else None
 
 
 def _one_value(pair: NightPair) -> Iterator[Finding]:
@@ -276,23 +272,20 @@ def _one_value(pair: NightPair) -> Iterator[Finding]:
 
 def _other_values(pair: NightPair) -> Iterator[Finding]:
     """Columns that have changed places, or whose labels are other ones."""
-    swaps: list[str] = []
     last, tonight = pair.last, pair.tonight
-    for old, new in ((last.labels, tonight.labels), (last.numbers, tonight.numbers)):
-        swaps += find_swaps(take_rows(old, pair.before), take_rows(new, pair.after))
-    yield from (Finding(True, text) for text in swaps)
+    labels = take_rows(last.labels, pair.before), take_rows(tonight.labels, pair.after)
+    numbers = take_rows(last.numbers, pair.before), take_rows(tonight.numbers, pair.after)
+    swaps = [*find_swaps(*labels), *find_swaps(*numbers)]
+    yield from swaps
     if swaps:
         return
-    before = take_rows({**last.labels, **last.numbers}, pair.before)
-    after = take_rows({**tonight.labels, **tonight.numbers}, pair.after)
+    before, after = {**labels[0], **numbers[0]}, {**labels[1], **numbers[1]}
     moved = find_moved(before, after, pair.id_of)
-    yield from (Finding(change.refused, change.text) for change in moved)
-    partly = find_partly_moved(before, after, pair.id_of)
-    yield from (Finding(False, text) for text in partly)
-    yield from (Finding(False, text) for text in find_filled(before, after))
+    yield from moved
+    yield from find_partly_moved(before, after, pair.id_of)
+    yield from find_filled(before, after)
     if not moved:
-        labels = take_rows(last.labels, pair.before), take_rows(tonight.labels, pair.after)
-        yield from (Finding(False, text) for text in find_recoded(*labels, pair.id_of))
+        yield from find_recoded(*labels, pair.id_of)
 
 
 def _removed(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
@@ -369,7 +362,7 @@ def _lost_parts(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
         return
     text = (
         f"{lost.sum()} of the {total} products that stay have lost their text or picture "
-        f"({', '.join(parts)}: {name_some(pair.ids(lost), int(lost.sum()))})"
+        f"({', '.join(parts)}: {pair.name(lost)})"
     )
     refused = bool(lost.sum() / total > limits.max_lost)
     limit = f", more than `max_lost={limits.max_lost:g}` allows" if refused else ""

@@ -3,21 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.nights.columns.number_changes import (
-    FEWEST,
-    FEWEST_DISTINCT,
-    NumberChange,
-    likely_cause,
-)
-from prodmatch.storage.arrow import as_codes, as_mask, as_rows, find_rows
+from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes, show_value
+from prodmatch.embedding.nights.number_changes import FEWEST_DISTINCT, likely_cause
+from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows, find_rows
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, pa.Array]
 MOVED = 0.5  # of the products must have another value, all values together being the same
 OTHERS = 0.001  # so many of the values, or two, may be others nevertheless
@@ -27,7 +20,6 @@ SCALED = 0.9  # of the products must be as many times what they were
 NEAR = 0.01  # so near to one ratio
 NOTABLE = 0.1  # of the products: worth a warning
 ONE = 0.9  # of the values that are new must be one
-SHOWN = 3
 WHOLE = r"^[0-9]{1,9}$"  # a number in a column of text
 
 
@@ -57,7 +49,7 @@ def new_duplicates(old: pa.Array, new: pa.Array) -> Mask:
     return duplicates
 
 
-def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> list[NumberChange]:
+def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> list[Finding]:
     """Columns that have the values of the night before, but on other products.
 
     That of a price is refused, one of texts that are mostly different too, and where there are
@@ -77,14 +69,14 @@ def find_moved(before: Columns, after: Columns, id_of: Callable[[int], str]) -> 
         text = _describe_moved(name, before[name], after[name], id_of)
         is_text = not pa.types.is_floating(before[name].type)
         are_own = is_text and len(before[name].unique()) > MOVED * len(before[name])
-        found.append(NumberChange(is_price(name) or are_own or len(moved) > 1, text))
+        found.append(Finding(is_price(name) or are_own or len(moved) > 1, text))
     return found
 
 
 def find_partly_moved(
     before: Columns, after: Columns, id_of: Callable[[int], str]
-) -> Iterator[str]:
-    """What to say of columns of prices and texts of which a part has values of other products.
+) -> Iterator[Finding]:
+    """Columns of prices and texts of which a part has values of other products.
 
     Most of what has changed must be there as often as before, on other products.
     """
@@ -97,17 +89,14 @@ def find_partly_moved(
             and _has_moved(before[name], after[name], NOTABLE, OTHERS_CHANGED)
             and not _has_moved(before[name], after[name], MOVED, 0.0)
         ):
-            yield _describe_moved(name, before[name], after[name], id_of)
+            yield Finding(False, _describe_moved(name, before[name], after[name], id_of))
 
 
 def _describe_moved(
     name: str, before: pa.Array, after: pa.Array, id_of: Callable[[int], str]
 ) -> str:
     differ = as_mask(pc.not_equal(before, after))
-    examples = ", ".join(
-        f"{id_of(row)!r} {_shown(before[row])} -> {_shown(after[row])}"
-        for row in np.flatnonzero(differ)[:SHOWN].tolist()
-    )
+    examples = show_changes(differ, before, after, id_of)
     return (
         f"column {name!r} has the values of the night before on other products, for "
         f"{differ.sum()} of {len(differ)} ({examples}): was it sorted apart from the ids?"
@@ -155,10 +144,8 @@ def _are_places(column: pa.Array) -> bool:
     return bool(dense and (values == np.rint(values)).all())
 
 
-def find_scaled(
-    name: str, before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
-) -> str | None:
-    """What to say of a column whose numbers are nearly all as many times what they were."""
+def find_scaled(name: str, before: Numbers, after: Numbers) -> Finding | None:
+    """Whether a column's numbers are nearly all as many times what they were."""
     both = np.isfinite(before) & np.isfinite(after) & (before != 0)
     if both.sum() < 2 * FEWEST or len(np.unique(before[both])) < FEWEST_DISTINCT:
         return None
@@ -170,10 +157,10 @@ def find_scaled(
     if near.mean() < SCALED:
         return None
     cause = likely_cause(middle) if middle > 0 else "the negative of what it was"
-    return f"column {name!r} is {cause} for {near.sum()} of {len(ratios)} products"
+    return Finding(False, f"column {name!r} is {cause} for {near.sum()} of {len(ratios)} products")
 
 
-def find_filled(before: Columns, after: Columns) -> Iterator[str]:
+def find_filled(before: Columns, after: Columns) -> Iterator[Finding]:
     """Columns that have one value for many products that had none: 0 for what is not known."""
     for name in _of_one_type(before, after):
         new = after[name].filter(pc.and_(before[name].is_null(), after[name].is_valid()))
@@ -184,12 +171,5 @@ def find_filled(before: Columns, after: Columns) -> Iterator[str]:
         if most < ONE * len(new):
             continue
         value = counts.field(0)[pc.index(counts.field(1), pc.max(counts.field(1))).as_py()]
-        yield (
-            f"column {name!r} is {_shown(value)} for {most} of {len(new)} products that had no "
-            "value: does it stand for none?"
-        )
-
-
-def _shown(value: pa.Scalar) -> str:
-    shown = value.as_py()
-    return f"{shown:.10g}" if isinstance(shown, float) else repr(shown)
+        text = f"column {name!r} is {show_value(value)} for {most} of {len(new)} products"
+        yield Finding(False, f"{text} that had no value: does it stand for none?")

@@ -10,10 +10,10 @@ import pyarrow as pa
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.columns.amounts import is_measure
 from prodmatch.columns.missing import is_title_name
-from prodmatch.embedding.nights.columns.number_changes import FEWEST, Mask
 from prodmatch.embedding.nights.columns.text_columns import Form, TextColumn, digest_ids, read_texts
-from prodmatch.embedding.nights.findings import Finding, GateLimits, NightPair
+from prodmatch.embedding.nights.findings import FEWEST, Finding, GateLimits, NightPair
 from prodmatch.products.codes import is_code_column
+from prodmatch.storage.arrow import Mask
 
 OWN = 0.5  # of the texts must be different: they name products
 COPIED = 0.5  # of the products must have another column's text

@@ -4,21 +4,18 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.embedding.nights.columns.night_columns import CommonValue
-from prodmatch.embedding.nights.columns.number_changes import FEWEST, Mask
-from prodmatch.storage.arrow import as_mask
+from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes
+from prodmatch.storage.arrow import Mask, Rows, as_mask
 
 NEARLY_ALL = 0.9  # of the values are one: the column has one value
 MANY = 0.5  # where the commonest is in no more, there are many
 SWAPPED = 0.5  # of the products must have the other column's value
 RECODED = 0.9  # of the products must have another value
 LABELS = 0.5  # of the products: more different texts are no labels
-SHOWN = 3  # values
 Values = Mapping[str, pa.Array]
 
 
@@ -45,7 +42,7 @@ def name_one_value(
     return f"column {name!r} is {now} in {after.share:.0%} of its values; {common}"
 
 
-def take_rows(columns: Mapping[str, object], rows: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+def take_rows(columns: Mapping[str, object], rows: Rows) -> dict[str, pa.Array]:
     """Rows of columns of numbers, null for NaN, or of labels; these become texts."""
     arrays = {name: pa.array(column, from_pandas=True) for name, column in columns.items()}
     chosen = {name: column.take(pa.array(rows)) for name, column in arrays.items()}
@@ -55,7 +52,7 @@ def take_rows(columns: Mapping[str, object], rows: npt.NDArray[np.int64]) -> dic
     }
 
 
-def find_swaps(before: Values, after: Values) -> Iterator[str]:
+def find_swaps(before: Values, after: Values) -> Iterator[Finding]:
     """Columns of one kind that have changed places.
 
     Args:
@@ -66,13 +63,15 @@ def find_swaps(before: Values, after: Values) -> Iterator[str]:
     moved = [name for name in names if _differ(before[name], after[name]).mean() > SWAPPED]
     for one, other in combinations(moved, 2):
         if all(
-            (_same(before[old], after[new]) & _differ(before[old], before[new])).mean() > SWAPPED
+            (as_mask(pc.equal(before[old], after[new])) & _differ(before[old], before[new])).mean()
+            > SWAPPED
             for old, new in ((one, other), (other, one))
         ):
-            yield f"columns {one!r} and {other!r} have changed places: each has the other's values"
+            text = f"columns {one!r} and {other!r} have changed places: each has the other's values"
+            yield Finding(True, text)
 
 
-def find_recoded(before: Values, after: Values, id_of: Callable[[int], str]) -> Iterator[str]:
+def find_recoded(before: Values, after: Values, id_of: Callable[[int], str]) -> Iterator[Finding]:
     """Columns of labels that have another value for nearly all products.
 
     Args:
@@ -82,31 +81,19 @@ def find_recoded(before: Values, after: Values, id_of: Callable[[int], str]) -> 
     for name in before:
         if name not in after:
             continue
-        both = _both(before[name], after[name])
+        both = as_mask(pc.and_(before[name].is_valid(), after[name].is_valid()))
         changed = _differ(before[name], after[name])
         if both.sum() < FEWEST or changed.sum() < RECODED * both.sum():
             continue
         labels = len(pc.unique(before[name].filter(pa.array(both))))
         if not 2 <= labels <= LABELS * both.sum():
             continue  # a state that all are in, or texts of their own
-        rows = np.flatnonzero(changed)[:SHOWN].tolist()
-        examples = ", ".join(
-            f"{id_of(row)!r} {before[name][row].as_py()!r} -> {after[name][row].as_py()!r}"
-            for row in rows
-        )
-        yield (
-            f"column {name!r} has other values for {changed.sum()} of {both.sum()} products "
-            f"({examples}): other codes, another language? Filters by the old ones find nothing"
-        )
-
-
-def _both(one: pa.Array, other: pa.Array) -> Mask:
-    return as_mask(pc.and_(one.is_valid(), other.is_valid()))
-
-
-def _same(one: pa.Array, other: pa.Array) -> Mask:
-    return as_mask(pc.equal(one, other))
+        examples = show_changes(changed, before[name], after[name], id_of)
+        text = f"column {name!r} has other values for {changed.sum()} of {both.sum()} products"
+        advice = "other codes, another language? Filters by the old ones find nothing"
+        yield Finding(False, f"{text} ({examples}): {advice}")
 
 
 def _differ(one: pa.Array, other: pa.Array) -> Mask:
-    return _both(one, other) & ~_same(one, other)
+    """Which rows have a value in both, and another one."""
+    return as_mask(pc.not_equal(one, other))

@@ -11,7 +11,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.columns.amounts import NO_VALUE, is_measure
 from prodmatch.embedding.nights.columns.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.nights.columns.labels import LabelReader
-from prodmatch.embedding.nights.columns.number_changes import Mask, Numbers
+from prodmatch.storage.arrow import Mask, Numbers
 from prodmatch.storage.features import KEY, content_key
 
 ColumnReader = Callable[[str], Iterator[pa.RecordBatch]]

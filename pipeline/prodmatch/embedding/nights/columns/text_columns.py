@@ -1,7 +1,7 @@
 """Columns of text that are compared by digests: titles, codes, addresses, descriptions."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -65,15 +65,7 @@ class TextColumn:
 
     def select(self, rows: npt.NDArray[np.int64]) -> "TextColumn":
         """The column of some of the rows."""
-        return TextColumn(
-            self.digests[rows],
-            self.plain[rows],
-            self.whole[rows],
-            self.ascii[rows],
-            self.marks[rows],
-            self.lengths[rows],
-            self.forms[rows],
-        )
+        return TextColumn(*(column[rows] for column in vars(self).values()))
 
     @property
     def distinct(self) -> int:
@@ -96,36 +88,31 @@ def read_texts(name: str, batches: Iterable[pa.RecordBatch], most: int | None = 
     Args:
         most: characters of each text that are read.
     """
-    describe = _describe_of(name)
-    most_marks = 0 if is_code_column(name) else MOST_MARKS
-    parts: list[TextColumn] = []
+    parts = [_describe_all(name, [])]
     for batch in batches:
         coded = batch[name].dictionary_encode()
         texts = [text.strip()[:most].strip() for text in coded.dictionary.to_pylist()]
         codes = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-        described = [describe(text) for text in texts]
-        plains = [(text, plain) for text, (plain, _) in zip(texts, described, strict=True)]
-        wholes = (_plain_whole(text, plain) for text, plain in plains)
-        asciis = (p if text.isascii() else _plain(_ascii_of(text)) for text, p in plains)
-        marks = (min(len(NUMBER_MARK.findall(text)), most_marks) for text in texts)
-        columns = (
-            np.array([*map(_digest, texts), 0], np.uint32),
-            np.array([*(_digest(plain) for plain, _ in described), 0], np.uint32),
-            np.array([*(_digest(whole) for whole in wholes), 0], np.uint32),
-            np.array([*(_digest(ascii_only) for ascii_only in asciis), 0], np.uint32),
-            np.array([*marks, 0], np.uint8),
-            np.array([*(min(len(text), MOST_LENGTH) for text in texts), 0], np.uint16),
-            np.array([*(form for _, form in described), 0], np.uint8),
-        )
-        parts.append(TextColumn(*(column[codes] for column in columns)))
+        parts.append(_describe_all(name, [*texts, ""]).select(codes))  # null is no text
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return TextColumn(*map(np.concatenate, columns))
+
+
+def _describe_all(name: str, texts: Sequence[str]) -> TextColumn:
+    describe = _describe_of(name)
+    described = [(text, *describe(text)) for text in texts]
+    most_marks = 0 if is_code_column(name) else MOST_MARKS
+    whole = (_plain_whole(text, plain) for text, plain, _ in described)
+    ascii_only = (p if text.isascii() else _plain(_ascii_of(text)) for text, p, _ in described)
+    marks = [min(len(NUMBER_MARK.findall(text)), most_marks) for text in texts]
     return TextColumn(
-        np.concatenate([np.zeros(0, np.uint32), *(part.digests for part in parts)]),
-        np.concatenate([np.zeros(0, np.uint32), *(part.plain for part in parts)]),
-        np.concatenate([np.zeros(0, np.uint32), *(part.whole for part in parts)]),
-        np.concatenate([np.zeros(0, np.uint32), *(part.ascii for part in parts)]),
-        np.concatenate([np.zeros(0, np.uint8), *(part.marks for part in parts)]),
-        np.concatenate([np.zeros(0, np.uint16), *(part.lengths for part in parts)]),
-        np.concatenate([np.zeros(0, np.uint8), *(part.forms for part in parts)]),
+        np.array([*map(_digest, texts)], np.uint32),
+        np.array([_digest(plain) for _, plain, _ in described], np.uint32),
+        np.array([*map(_digest, whole)], np.uint32),
+        np.array([*map(_digest, ascii_only)], np.uint32),
+        np.array(marks, np.uint8),
+        np.array([min(len(text), MOST_LENGTH) for text in texts], np.uint16),
+        np.array([form if text else Form.USUAL for text, _, form in described], np.uint8),
     )
 
 

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.catalogue.naming import NAMED
 from prodmatch.columns.amounts import is_price
+from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes
+from prodmatch.storage.arrow import Mask, Numbers, Rows
 
-Numbers = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-FEWEST = 3  # products, to tell anything from
 FAR = 4.99  # five times as much, rounded, or as little: no sale, and few currencies' rate
 MOST = 0.5  # of the products must have changed
 SAME_SIDE = 0.75  # of those that changed must be as far off
@@ -23,18 +21,10 @@ NOTABLE = 0.1  # of the products: worth a warning
 
 
 @dataclass(frozen=True)
-class NumberChange:
-    """What has become of a column."""
-
-    refused: bool
-    text: str
-
-
-@dataclass(frozen=True)
 class _Ratios:
     """Of the products with a number before and after that is not zero before."""
 
-    rows: npt.NDArray[np.int64]
+    rows: Rows
     values: Numbers  # after / before
     changed: Mask
 
@@ -47,7 +37,7 @@ class _Ratios:
 
 def compare_numbers(
     name: str, before: Numbers, after: Numbers, id_of: Callable[[int], str]
-) -> NumberChange | None:
+) -> Finding | None:
     """Whether a column's numbers are another kind of numbers tonight; None where they are not.
 
     Args:
@@ -64,16 +54,18 @@ def compare_numbers(
     share = count / total if is_price(name) else _share_of_a_power(values)
     if not refused and share <= NOTABLE:
         return None
-    first = ratios.rows[ratios.far][:NAMED].tolist()
-    shown = (f"{id_of(row)!r} {before[row]:.10g} -> {after[row]:.10g}" for row in first)
-    examples = ", ".join(shown) + (", ..." if count > NAMED else "")
+    far = np.zeros(len(before), np.bool_)
+    far[ratios.rows[ratios.far]] = True
+    examples = show_changes(far, before, after, id_of, NAMED)
     cause = likely_cause(float(np.median(ratios.values[ratios.far])))
     text = f"column {name!r} is {cause} for {count} of {total} products ({examples})"
-    return NumberChange(refused, text)
+    return Finding(refused, text)
 
 
-def find_truncated(name: str, before: Numbers, after: Numbers) -> str | None:
-    """What to say of prices that have lost their fractions, which no shop rounds down alike."""
+def find_truncated(name: str, before: Numbers, after: Numbers) -> Finding | None:
+    """Whether prices have lost their fractions, which no shop rounds down alike."""
+    if not is_price(name):
+        return None
     both = np.isfinite(before) & np.isfinite(after)
     fractions = both & (before != np.floor(before))
     rounded = np.abs(after - before) <= 0.5
@@ -82,10 +74,8 @@ def find_truncated(name: str, before: Numbers, after: Numbers) -> str | None:
         return None
     if fractions.sum() <= MOST * both.sum() or (floored & ~rounded).sum() < FEWEST:
         return None
-    return (
-        f"column {name!r} has lost the fractions of {floored.sum()} of {both.sum()} prices: were "
-        "they read as whole numbers?"
-    )
+    text = f"column {name!r} has lost the fractions of {floored.sum()} of {both.sum()} prices"
+    return Finding(True, f"{text}: were they read as whole numbers?")
 
 
 def _is_other_kind(name: str, before: Numbers, ratios: _Ratios) -> bool:
