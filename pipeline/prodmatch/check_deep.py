@@ -50,25 +50,17 @@ class DeepReport:
 
 @dataclass(frozen=True)
 class ProductMap:
-    """Products in two dimensions; all arrays are `(n,)` or `(n, 2)`, in the order of the index.
-
-    Attributes:
-        positions: from -1 to 1, a little beyond for a few.
-        categories: the values of `coloured_by`.
-        codes: the number of each product's value, -1 where it has none.
-        regions: the number of each product's coarse cluster.
-        outliers: by kind, the worst first.
-    """
+    """Products in two dimensions; all arrays are `(n,)` or `(n, 2)`, in the order of the index."""
 
     report: DeepReport
     product_ids: list[str]
     titles: list[str]
-    positions: npt.NDArray[np.float32]
-    categories: tuple[str, ...]
-    codes: Rows
-    regions: Rows
+    positions: npt.NDArray[np.float32]  # from -1 to 1, a little beyond for a few
+    categories: tuple[str, ...]  # the values of `coloured_by`
+    codes: Rows  # the number of each product's value, -1 where it has none
+    regions: Rows  # the number of each product's coarse cluster
     clusters: list[Cluster]
-    outliers: dict[str, list[Outlier]]
+    outliers: dict[str, list[Outlier]]  # by kind, the worst first
     pictures: Pictures
 
 

@@ -45,15 +45,12 @@ class MatchSettings:
 
     Attributes:
         precision: of the pairs that are called the same, measured on held-out labelled pairs.
-        candidates: of every listing.
-        pairs: a file of labelled pairs to train a scorer on.
-        scorer: a file of a scorer; with `pairs` it is written, else read.
     """
 
     precision: float = 0.95
-    candidates: int = 10
-    pairs: Path | None = None
-    scorer: Path | None = None
+    candidates: int = 10  # of every listing
+    pairs: Path | None = None  # a file of labelled pairs to train a scorer on
+    scorer: Path | None = None  # a file of a scorer; with `pairs` it is written, else read
 
     def __post_init__(self) -> None:
         if not 0 < self.precision <= 1:

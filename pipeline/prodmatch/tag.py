@@ -41,18 +41,14 @@ class TagSettings:
     """What is predicted, and how surely.
 
     Attributes:
-        columns: which ones; all that are suited if none is named.
-        precision: share of the accepted predictions that are to be right.
         values: of columns that no product has a value of, by column.
-        labels: files of decisions, see `read_decisions`.
-        product_ids: the products that rows are written of; all if None.
     """
 
-    columns: Sequence[str] = ()
-    precision: float = 0.95
+    columns: Sequence[str] = ()  # which ones; all that are suited if none is named
+    precision: float = 0.95  # share of the accepted predictions that are to be right
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    labels: Sequence[Path] = ()
-    product_ids: Collection[str] | None = None
+    labels: Sequence[Path] = ()  # files of decisions, see `read_decisions`
+    product_ids: Collection[str] | None = None  # the products that rows are written of; all if None
 
 
 @dataclass(frozen=True)

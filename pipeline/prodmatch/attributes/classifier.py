@@ -21,17 +21,11 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is known of some products.
+    """What is known of some products."""
 
-    Attributes:
-        vectors: `(n, dim)`, the text part and the image part, each of unit length or zeros.
-        words: `(n, most)`, numbers of words, filled up with `word_count`.
-        word_count: words in the vocabulary.
-    """
-
-    vectors: Vectors
-    words: Numbers
-    word_count: int
+    vectors: Vectors  # `(n, dim)`, the text part and the image part, each of unit length or zeros
+    words: Numbers  # `(n, most)`, numbers of words, filled up with `word_count`
+    word_count: int  # words in the vocabulary
 
     @property
     def width(self) -> int:
@@ -79,15 +73,10 @@ class Classifier:
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Classifiers that were each fitted without one part of the rows.
+    """Classifiers that were each fitted without one part of the rows."""
 
-    Attributes:
-        classifiers: one a part.
-        own: `(n, values)`, log probabilities of each row by the classifier that never saw it.
-    """
-
-    classifiers: tuple[Classifier, ...]
-    own: Vectors
+    classifiers: tuple[Classifier, ...]  # one a part
+    own: Vectors  # `(n, values)`, log probabilities of each row by the classifier that never saw it
 
     def predict(self, block: Vectors) -> Vectors:
         """Log probabilities `(n, values)` of rows that no classifier was fitted with."""

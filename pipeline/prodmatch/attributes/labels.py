@@ -33,17 +33,13 @@ class Labels:
     """A column's values.
 
     Attributes:
-        column: its name.
-        values: those of enough products, in alphabetical order.
-        codes: `(products,)`, the number of each one's value, `RARE` or `MISSING`.
-        decided: `(products,)`, whether a person decided on it.
         given: `(products,)`, the value as the catalogue has it, None where there is none.
     """
 
-    column: str
-    values: tuple[str, ...]
-    codes: Codes
-    decided: npt.NDArray[np.bool_]
+    column: str  # its name
+    values: tuple[str, ...]  # those of enough products, in alphabetical order
+    codes: Codes  # `(products,)`, the number of each one's value, `RARE` or `MISSING`
+    decided: npt.NDArray[np.bool_]  # `(products,)`, whether a person decided on it
     given: npt.NDArray[np.object_]
 
     @property

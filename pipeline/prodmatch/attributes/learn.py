@@ -41,47 +41,31 @@ class Predictions:
     """What is predicted of some rows; all arrays are `(n,)`.
 
     Attributes:
-        rows: of the generation.
-        codes: the likeliest value.
-        second: the next one.
-        probability: that `codes` is right, calibrated.
         label_probability: of the value that the product has, uncalibrated; NaN where it has none.
         sure: whether the probability is above the threshold of the stated precision.
     """
 
-    rows: Rows
-    codes: Rows
-    second: Rows
-    probability: Numbers
+    rows: Rows  # of the generation
+    codes: Rows  # the likeliest value
+    second: Rows  # the next one
+    probability: Numbers  # that `codes` is right, calibrated
     label_probability: Numbers
     sure: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """A column's classifier with what was measured of it on products it was not fitted with.
+    """A column's classifier with what was measured of it on products it was not fitted with."""
 
-    Attributes:
-        vocabulary: of the words that it reads.
-        fitted: the classifiers.
-        with_text: whether they read text parts.
-        rows: the labelled rows that they were fitted with.
-        calibration: of their probabilities.
-        threshold: of the stated precision; None where no probability reaches it.
-        accuracy: share of all labelled products whose value is predicted.
-        precision: the same of those above the threshold.
-        coverage: the share of the labelled products above the threshold.
-    """
-
-    vocabulary: Vocabulary
-    fitted: CrossFitted
-    with_text: bool
-    rows: Rows
-    calibration: Calibration
-    threshold: float | None
-    accuracy: float
-    precision: float | None
-    coverage: float
+    vocabulary: Vocabulary  # of the words that it reads
+    fitted: CrossFitted  # the classifiers
+    with_text: bool  # whether they read text parts
+    rows: Rows  # the labelled rows that they were fitted with
+    calibration: Calibration  # of their probabilities
+    threshold: float | None  # of the stated precision; None where no probability reaches it
+    accuracy: float  # share of all labelled products whose value is predicted
+    precision: float | None  # the same of those above the threshold
+    coverage: float  # the share of the labelled products above the threshold
 
     def predict(self, source: Source, rows: Rows, labels: Rows) -> Predictions:
         """What is predicted of rows; of those it was fitted with, what the others tell.

@@ -24,17 +24,14 @@ class LastVectors:
     """Vectors of last night's embeddings.
 
     Attributes:
-        embeddings: that hold them.
         rows: `(products of tonight,)`, where the vector of each lies in them; -1 where there is
             none of which a part can be kept.
-        texts: `(products of tonight,)`, whose text parts are kept.
-        images: `(products of tonight,)`, whose image parts are.
     """
 
-    embeddings: Embeddings
+    embeddings: Embeddings  # that hold them
     rows: Rows
-    texts: Mask
-    images: Mask
+    texts: Mask  # `(products of tonight,)`, whose text parts are kept
+    images: Mask  # `(products of tonight,)`, whose image parts are
     _shards: OrderedDict[int, Vectors] = field(default_factory=OrderedDict)
 
     @functools.cached_property

@@ -19,27 +19,21 @@ class Layout:
     """An export whose variants stand in rows of their own.
 
     Attributes:
-        title: what messages call it.
-        renamed: our names of its columns, by their plain ones.
-        pictures: matches the names of columns of pictures.
         kind: columns that tell products from variants; the first that is there counts.
-        not_shown: columns that have the same pictures again.
         in_order: whether variants and further pictures stand below their product, naming none.
         row_kinds: in such an export, what the rows are: a product, a variant, a picture.
-        is_variant_too: whether the row of a product is its first variant.
-        in_options: a column that variants alone fill; they have the id of their product.
         translated: a column that rows with a product's texts for another view of the shop fill.
     """
 
-    title: str
-    renamed: Mapping[str, str]
-    pictures: re.Pattern[str]
+    title: str  # what messages call it
+    renamed: Mapping[str, str]  # our names of its columns, by their plain ones
+    pictures: re.Pattern[str]  # matches the names of columns of pictures
     kind: tuple[str, ...]
-    not_shown: tuple[str, ...] = ()
+    not_shown: tuple[str, ...] = ()  # columns that have the same pictures again
     in_order: bool = False
     row_kinds: Mapping[str, str] = field(default_factory=dict)
-    is_variant_too: bool = False
-    in_options: str = ""
+    is_variant_too: bool = False  # whether the row of a product is its first variant
+    in_options: str = ""  # a column that variants alone fill; they have the id of their product
     translated: str = ""
 
     @property

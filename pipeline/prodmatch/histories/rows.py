@@ -27,25 +27,15 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes rows of a table of `SCHEMA`.
+    """Makes rows of a table of `SCHEMA`."""
 
-    Attributes:
-        recommender: of the index.
-        co_views: of all users.
-        blend: weight of the co-views.
-        product_ids: of the index, row by row.
-        popular: rows that may be shown, those of most users first.
-        top: how many a user gets.
-        groups: `(rows of the index,)`: of equal ones a user gets the best.
-    """
-
-    recommender: Recommender
-    co_views: CoViews
-    blend: float
-    product_ids: pa.Array
-    popular: Rows
-    top: int
-    groups: Rows | None = None
+    recommender: Recommender  # of the index
+    co_views: CoViews  # of all users
+    blend: float  # weight of the co-views
+    product_ids: pa.Array  # of the index, row by row
+    popular: Rows  # rows that may be shown, those of most users first
+    top: int  # how many a user gets
+    groups: Rows | None = None  # `(rows of the index,)`: of equal ones a user gets the best
 
     def make(self, histories: Histories, users: range) -> pa.Table:
         """The rows of some users, best first; filled up with what most users have."""

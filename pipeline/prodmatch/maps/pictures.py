@@ -38,15 +38,12 @@ class Pictures:
 
     Attributes:
         sheets: large pictures as WebP, each of `ACROSS * ACROSS` small ones in the order of rows.
-        there: `(n,)`, whether a product has a usable picture.
-        deviation: `(n,)` of brightness, of 255; NaN where there is none.
-        sharpness: `(n,)`, logarithms; NaN where there is none.
     """
 
     sheets: list[bytes]
-    there: npt.NDArray[np.bool_]
-    deviation: npt.NDArray[np.float64]
-    sharpness: npt.NDArray[np.float64]
+    there: npt.NDArray[np.bool_]  # `(n,)`, whether a product has a usable picture
+    deviation: npt.NDArray[np.float64]  # `(n,)` of brightness, of 255; NaN where there is none
+    sharpness: npt.NDArray[np.float64]  # `(n,)`, logarithms; NaN where there is none
 
     def empty(self) -> npt.NDArray[np.int64]:
         """Products whose picture is one colour all over, the emptiest first."""

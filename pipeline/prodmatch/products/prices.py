@@ -17,19 +17,12 @@ CENTS = frozenset(["cents", "cent", "pence", "minor"])
 
 @dataclass(frozen=True)
 class PriceColumn:
-    """A column of prices.
+    """A column of prices."""
 
-    Attributes:
-        name: of the column.
-        sample: one of its values, where they are text.
-        currency: as `read_currency` gives it; empty where nothing tells it.
-        units: how many of its units make one of the currency: 100 of cents.
-    """
-
-    name: str
-    sample: str = ""
-    currency: str = ""
-    units: int = 1
+    name: str  # of the column
+    sample: str = ""  # one of its values, where they are text
+    currency: str = ""  # as `read_currency` gives it; empty where nothing tells it
+    units: int = 1  # how many of its units make one of the currency: 100 of cents
 
 
 def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:

@@ -53,16 +53,13 @@ class ServiceSettings:
     """How a service answers.
 
     Attributes:
-        threads: searches at once; as many as there are processors if 0.
         open_catalogue: gives the catalogue that has the pictures; the store's if None.
-        facets: columns that the search page counts; chosen if None.
-        access_log: whether requests are logged, with what they search for.
     """
 
-    threads: int = 0
+    threads: int = 0  # searches at once; as many as there are processors if 0
     open_catalogue: Callable[[], Catalogue] | None = None
-    facets: tuple[str, ...] | None = None
-    access_log: bool = False
+    facets: tuple[str, ...] | None = None  # columns that the search page counts; chosen if None
+    access_log: bool = False  # whether requests are logged, with what they search for
 
 
 def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
