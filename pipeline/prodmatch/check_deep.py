@@ -19,6 +19,7 @@ from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
 from prodmatch.maps.outliers import Outlier, near_duplicates, wrong_categories, wrong_pictures
 from prodmatch.maps.pictures import Pictures, collect_pictures
 from prodmatch.search.product_index import ProductIndex
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.product_file import open_products
 from prodmatch.storage.vectors import split_parts
@@ -29,7 +30,6 @@ MOST_PRODUCTS = 100_000  # on a map; of more those evenly spaced
 MOST_BYTES = 9_800_000  # of all small pictures; the page holds them in four thirds of that
 CATEGORIES = ("category", "product_type", "type", "department")
 EXAMPLES = 3
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

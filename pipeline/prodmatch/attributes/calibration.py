@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.storage.arrow import Numbers
+
 SURENESS = 1.645  # standard deviations below what was measured: 95 % one-sided
 MIN_PROBABILITY = 0.5  # of a value that is predicted, whatever the precision
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.attributes.words import Numbers
 from prodmatch.search.vectors.vector_index import AnnIndex
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.vectors import Vectors
 
 NEAREST = 50  # that are looked at
@@ -14,7 +14,6 @@ SHOWN = 3
 SAMPLE = 1_000  # labelled products that say how near a product usually is to another
 FARTHEST = 0.005  # of the labelled ones are farther from all others than a familiar product may be
 BATCH_ROWS = 1024
-Rows = npt.NDArray[np.int64]
 NOTHING = -1.0
 
 

@@ -17,11 +17,10 @@ from prodmatch.attributes.classifier import CrossFitted, Inputs, cross_fit, unit
 from prodmatch.attributes.labels import MISSING
 from prodmatch.attributes.words import Vocabulary, choose_words, split_words
 from prodmatch.search.vectors.vector_index import AnnIndex
+from prodmatch.storage.arrow import Numbers, Rows
 
 MOST_TRAINING = 60_000  # labelled products, evenly spaced among all
 BATCH_ROWS = 4096
-Rows = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

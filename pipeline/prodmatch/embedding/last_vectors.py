@@ -5,16 +5,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
+from prodmatch.storage.arrow import Mask, Rows
 from prodmatch.storage.embeddings import READ_ROWS, Embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 SHARDS = 2  # in memory at once
 MOST_READS = 3  # of a shard, on average; in another order all features are projected again
 

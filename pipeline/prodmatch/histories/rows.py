@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
 from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.search.vectors.vector_index import AnnIndex
+from prodmatch.storage.arrow import Rows
 
 SCHEMA = pa.schema(
     [
@@ -22,7 +22,6 @@ SCHEMA = pa.schema(
         ("because", pa.string()),  # the product of the history that is most like it
     ]
 )
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

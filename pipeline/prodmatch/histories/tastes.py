@@ -10,6 +10,7 @@ from prodmatch.histories.log import Histories
 from prodmatch.search.encoded_query import item_parts
 from prodmatch.search.scoring import SIGNALS
 from prodmatch.search.searcher import Searcher
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 CANDIDATES = 200  # of a user, by content and by co-views
@@ -21,7 +22,6 @@ DENSE_ROWS = 8192  # of an index all of which are compared, without a search
 # kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
 # share of 0, 7.6 and 0.1 at a quarter, 6.7 and 0.05 at a half, 2.7 and none at the whole.
 DISLIKED_SHARE = 0.25
-Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 

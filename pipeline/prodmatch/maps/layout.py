@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.search.vectors.index_builder import Kind, build_index
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ BATCH_ROWS = 1024
 EXAGGERATED_STEPS, STEPS = 250, 350
 FEWEST = 50  # products, for neighbours to say something
 SEED = 0
-Rows = npt.NDArray[np.int64]
 
 
 def find_neighbours(vectors: Vectors) -> tuple[Rows, Vectors]:

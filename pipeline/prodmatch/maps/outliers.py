@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.vectors import Vectors
 
 REFERENCES = 1_000  # texts, and pictures, that a product's own are compared with
@@ -14,7 +15,6 @@ MIN_NEIGHBOURS = 8
 DUPLICATE = 0.985  # cosine from which on two products are nearly the same
 BLOCK_ROWS = 4096
 SEED = 0
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def wrong_pictures(text: Vectors, image: Vectors) -> list[Outlier]:
 
 
 def wrong_categories(
-    codes: npt.NDArray[np.int64], names: tuple[str, ...], neighbours: Rows, cosines: Vectors
+    codes: Rows, names: tuple[str, ...], neighbours: Rows, cosines: Vectors
 ) -> list[Outlier]:
     """Products none of whose neighbours has their category, and nearly all have one other.
 

@@ -8,8 +8,8 @@ from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.nights.number_changes import FAR, POWER_ERROR
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess, thinned
-from prodmatch.morning.snapshot import Rows, Snapshot
-from prodmatch.storage.arrow import Mask, Numbers
+from prodmatch.morning.snapshot import Snapshot
+from prodmatch.storage.arrow import Mask, Numbers, Rows
 
 NEIGHBOURS = 10
 LIKELY = 0.3  # of the neighbours have the old label, and none the new one

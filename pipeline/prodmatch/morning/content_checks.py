@@ -12,8 +12,7 @@ from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
 from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of, thinned
-from prodmatch.morning.snapshot import Rows
-from prodmatch.storage.arrow import Mask, Numbers, as_codes, as_mask
+from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask
 from prodmatch.storage.vectors import Vectors
 
 SAME_PICTURE = 0.98  # cosine of pictures that show the same

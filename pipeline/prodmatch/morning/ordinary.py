@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from prodmatch.columns.amounts import is_price
 from prodmatch.morning.pair import TEXT, Pair, is_label, pair_snapshots
-from prodmatch.morning.snapshot import ProductVectors, Rows, Snapshot, make_snapshot
+from prodmatch.morning.snapshot import ProductVectors, Snapshot, make_snapshot
 from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.vectors import Vectors, join_parts, normalise
 
 MOST_ROWS = 10_000  # of a simulated night

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.morning.snapshot import Rows, Snapshot, blocks
-from prodmatch.storage.arrow import Mask, Numbers, as_codes, as_mask, as_rows, find_rows
+from prodmatch.morning.snapshot import Snapshot, blocks
+from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows, find_rows
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Rows = npt.NDArray[np.int64]
+from prodmatch.storage.arrow import Rows
+
 BLOCK_ROWS = 1 << 16
 WEIGHTS = np.random.default_rng(0).integers(1, 1 << 63, 4096, dtype=np.uint64) * 2 + 1
 

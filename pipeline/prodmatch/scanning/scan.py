@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,14 +17,13 @@ from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.scanning.picture_lists import OtherPictures
 from prodmatch.scanning.repeated_ids import find_repeated
 from prodmatch.scanning.row_digests import digest_rows
+from prodmatch.storage.arrow import Mask, Rows
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
 from prodmatch.storage.features import KEY, content_key
 
 logger = logging.getLogger(__name__)
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 OTHERS = pa.schema(
     [("other_image_keys", pa.list_(KEY)), ("other_image_positions", pa.list_(pa.int64()))]

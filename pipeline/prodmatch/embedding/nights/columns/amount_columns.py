@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from prodmatch.columns.amounts import AmountStyle, read_amount
 from prodmatch.lexical.prices.currencies import read_currency
+from prodmatch.storage.arrow import Numbers
 
-Numbers = npt.NDArray[np.float64]
 NEARLY_ALL = 0.9  # of the texts must be amounts
 
 
