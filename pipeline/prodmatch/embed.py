@@ -12,9 +12,9 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.missing import name_left_out, name_misnamed
 from prodmatch.columns.searchable import name_unsearched
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
-from prodmatch.embedding.encoding.encode import EncoderClasses
+from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.encoding.quickest_precision import choose_quickest
-from prodmatch.embedding.encoding.units import UnitOptions, encode_plan
+from prodmatch.embedding.encoding.units import UnitOptions, encode_by_units
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.nights.findings import GateLimits
 from prodmatch.embedding.nights.gate import compare_nights, count_changes
@@ -179,7 +179,8 @@ def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedR
     warnings = run.check(plan, scanned)  # before hours of encoding
     changes: list[str] = []  # of what the store is made with
     if is_worth_measuring(plan, run.settings.precision, store):
-        precision = _measure_precisions(run, plan, classes)
+        device = choose_device(run.settings.device)
+        precision = choose_quickest(catalogue, model, plan, device, classes=classes)
         changes = remember_settings(catalogue, model, store, precision)  # even if it is killed
         plan = plan_scanned(plan.scan, model.encoders, store, precision)
         warnings = run.check(plan, scanned)
@@ -220,20 +221,18 @@ def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedR
     )
 
 
-def _measure_precisions(
-    run: "_Run", plan: FeaturePlan, classes: EncoderClasses | None
-) -> Precision:
-    device = choose_device(run.settings.device)
-    return choose_quickest(run.catalogue, run.model, plan, device, classes=classes)
-
-
 def _encode(
     run: "_Run", plan: FeaturePlan, scratch: Path, classes: EncoderClasses | None
 ) -> EncodeResult:
-    settings = run.settings
-    device = choose_device(settings.device)
-    options = UnitOptions(scratch / "units", device, settings.workers, classes)
-    return encode_plan(run.catalogue, run.model.encoders, plan, options, settings.engine)
+    """Encodes what the store lacks, in this process or on the machines of a cluster."""
+    device, workers = choose_device(run.settings.device), run.settings.workers
+    encoders = run.model.encoders
+    if run.settings.engine == "ray":
+        options = UnitOptions(scratch / "units", device, workers, classes)
+        return encode_by_units(run.catalogue, encoders, plan, options)
+    return encode_missing(
+        run.catalogue, encoders, plan, device=device, workers=workers, classes=classes
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from prodmatch.catalogue.column_types import is_text
 from prodmatch.columns.placeholders import is_placeholder
 from prodmatch.errors import QueryError
 from prodmatch.storage.product_file import open_products
@@ -167,7 +168,7 @@ def _read_texts(folder: Path, column: str) -> npt.NDArray[np.object_]:
     """The values of a column as texts, None for what is none."""
     with open_products(folder) as file:
         kind = file.schema_arrow.field(column).type
-        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind) or _is_text(kind)):
+        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind) or is_text(kind)):
             raise UnsuitableColumn(
                 f"`column={column}`: is of the type {kind}; values are predicted of columns of "
                 "texts and of booleans. Write it as texts into the catalogue if it names kinds."
@@ -177,8 +178,3 @@ def _read_texts(folder: Path, column: str) -> npt.NDArray[np.object_]:
     for cell in set(cells) - {None}:
         cleaned[cell] = None if is_placeholder(cell) or not cell.strip() else cell.strip()
     return np.array([cleaned[cell] for cell in cells], np.object_)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

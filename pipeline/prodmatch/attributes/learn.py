@@ -92,7 +92,7 @@ class Learnt:
         )
 
     def _predict(self, source: Source, rows: Rows, labels: Rows) -> tuple[Numbers, ...]:
-        inputs = make_inputs(source, rows, self.vocabulary, with_text=self.with_text)
+        inputs = _inputs(source, rows, source.words(rows), self.vocabulary, self.with_text)
         block = inputs.block(np.arange(len(rows)))
         logs = self.fitted.predict(block)
         at = np.searchsorted(self.rows, rows)  # where a row is among those it was fitted with
@@ -155,11 +155,6 @@ def learn(
         precision=float(right[above].mean()) if above.any() else None,
         coverage=float(above.mean()),
     )
-
-
-def make_inputs(source: Source, rows: Rows, vocabulary: Vocabulary, *, with_text: bool) -> Inputs:
-    """What a classifier reads of these rows."""
-    return _inputs(source, rows, source.words(rows), vocabulary, with_text)
 
 
 def _inputs(

@@ -66,7 +66,7 @@ def unite_types(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     kinds = (one, other)
     if all(map(pa.types.is_integer, kinds)):
         return _unite_integers(one, other)
-    if all(map(_is_number, kinds)):
+    if all(map(is_number, kinds)):
         if any(map(pa.types.is_floating, kinds)):
             return pa.float64()
         scale = max(map(_scale, kinds))
@@ -78,7 +78,8 @@ def unite_types(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     return times[0] if len(dates) == len(times) == 1 else None
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds numbers."""
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     )

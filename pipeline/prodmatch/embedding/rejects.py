@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,16 @@ from prodmatch.embedding.nights.tonight import Tonight
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file
 
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("product_id", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("embedded", pa.bool_()),
+    ]
+)
+
 
 def write_rejects(path: Path, tonight: Tonight) -> None:
     """Writes the rejects of a night, and the pictures that products do without, by their rows."""
@@ -19,15 +30,8 @@ def write_rejects(path: Path, tonight: Tonight) -> None:
     unusable = [*tonight.images_unusable, *tonight.listed_unusable]
     listed += [(reject, True) for reject in unusable]
     listed.sort(key=lambda pair: pair[0].row)
-    table = pa.table(
-        {
-            "row": pa.array([reject.row for reject, _ in listed], pa.int64()),
-            "product_id": pa.array([reject.product_id for reject, _ in listed], pa.string()),
-            "reason": pa.array([reject.reason for reject, _ in listed], pa.string()),
-            "detail": pa.array([reject.detail for reject, _ in listed], pa.string()),
-            "embedded": pa.array([embedded for _, embedded in listed], pa.bool_()),
-        }
-    )
+    rows = [{**asdict(reject), "embedded": embedded} for reject, embedded in listed]
+    table = pa.Table.from_pylist(rows, SCHEMA)
     with new_file(path) as file:
         pq.write_table(table, file)
 

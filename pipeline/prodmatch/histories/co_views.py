@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from prodmatch.histories.log import Histories
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.atomic import new_scratch_file
 
 MOST_PRODUCTS = 50  # of a user that are counted together, the newest
@@ -16,21 +18,21 @@ FEWEST_USERS = 2  # that two products must have in common
 SHRINK = 3.0  # users that a pair must have more of before its similarity counts by more than half
 PAIRS = 2_000_000  # that are summed at a time
 MOST_CUTS = 4096  # between products, where they may be cut
-Counts = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class CoViews:
     """The nearest products of each by the users that they share; `starts` bounds each one's."""
 
-    starts: npt.NDArray[np.int64]  # (products + 1,)
-    rows: npt.NDArray[np.int64]  # (neighbours,)
+    starts: Rows  # (products + 1,)
+    rows: Rows  # (neighbours,)
     similarities: npt.NDArray[np.float32]  # (neighbours,) in 0..1
-    users: npt.NDArray[np.int64]  # (products,): how many have each
+    users: Rows  # (products,): how many have each
 
 
 class CoViewCounter:
-    """Counts pairs of products, in files of a scratch directory."""
+    """Rows pairs of products, in files of a scratch directory."""
 
     def __init__(self, scratch: Path, product_count: int) -> None:
         self._scratch = scratch
@@ -39,7 +41,7 @@ class CoViewCounter:
         self._users = np.zeros(product_count, np.int64)
 
     def add(self, histories: Histories) -> None:
-        """Counts the users of some histories; each must be added once."""
+        """Rows the users of some histories; each must be added once."""
         users, rows = _liked_products(histories)
         self._users += np.bincount(rows, minlength=self._product_count)
         pairs = np.stack(_count_pairs(users, rows, self._product_count))
@@ -60,7 +62,7 @@ class CoViewCounter:
             self._users.copy(),
         )
 
-    def _spans(self, files: Sequence[Counts]) -> Iterator[tuple[int, int]]:
+    def _spans(self, files: Sequence[Rows]) -> Iterator[tuple[int, int]]:
         """Spans of products whose pairs are few enough to be summed in memory."""
         cuts = np.unique(np.linspace(0, self._product_count, MOST_CUTS + 1).astype(np.int64))
         found = [np.searchsorted(pairs[0], cuts * self._product_count) for pairs in files]
@@ -73,14 +75,14 @@ class CoViewCounter:
             start = stop
 
     def _nearest(
-        self, files: Sequence[Counts], start: int, stop: int
-    ) -> tuple[Counts, npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        self, files: Sequence[Rows], start: int, stop: int
+    ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
         """Of a span of products: how many neighbours each has, and these."""
         found = [np.zeros((2, 0), np.int64)]
         for pairs in files:
             bounds = np.searchsorted(pairs[0], np.array([start, stop]) * self._product_count)
             found.append(pairs[:, slice(*bounds)])
-        keys, counts = _sum_counts(*np.concatenate(found, axis=1))
+        keys, counts = sum_by_key(*np.concatenate(found, axis=1))
         keys, counts = keys[counts >= FEWEST_USERS], counts[counts >= FEWEST_USERS]
         own, other = keys // self._product_count, keys % self._product_count
         cosines = counts / np.sqrt(self._users[own].astype(np.float64) * self._users[other])
@@ -93,11 +95,7 @@ class CoViewCounter:
         return lengths, other[kept], similarities[kept].astype(np.float32)
 
 
-def _none() -> Counts:
-    return np.zeros(0, np.int64)
-
-
-def _liked_products(histories: Histories) -> tuple[Counts, Counts]:
+def _liked_products(histories: Histories) -> tuple[Rows, Rows]:
     """Users and rows of the events that count for a product, each pair once, oldest first."""
     users = np.repeat(np.arange(len(histories)), np.diff(histories.starts))
     liked = histories.weights > 0
@@ -111,21 +109,21 @@ def _liked_products(histories: Histories) -> tuple[Counts, Counts]:
     return users[newest], rows[newest]
 
 
-def _count_pairs(users: Counts, rows: Counts, product_count: int) -> tuple[Counts, Counts]:
+def _count_pairs(users: Rows, rows: Rows, product_count: int) -> tuple[Rows, Rows]:
     """The pairs of products as `row * product_count + other`, ascending, and their users."""
-    found: list[tuple[Counts, Counts]] = []
+    found: list[tuple[Rows, Rows]] = []
     for pairs in _pairs(users, rows):
         keys = np.concatenate(
             [pairs[0] * product_count + pairs[1], pairs[1] * product_count + pairs[0]]
         )
-        found.append(_sum_counts(keys, np.ones(len(keys), np.int64)))
+        found.append(sum_by_key(keys, np.ones(len(keys), np.int64)))
     if not found:
-        return _none(), _none()
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     keys, counts = (np.concatenate(each) for each in zip(*found, strict=True))
-    return _sum_counts(keys, counts)
+    return sum_by_key(keys, counts)
 
 
-def _pairs(users: Counts, rows: Counts) -> Iterator[tuple[Counts, Counts]]:
+def _pairs(users: Rows, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
     """All pairs of rows of one user, by how far apart they stand."""
     for distance in range(1, MOST_PRODUCTS):
         same = users[distance:] == users[:-distance]
@@ -134,9 +132,9 @@ def _pairs(users: Counts, rows: Counts) -> Iterator[tuple[Counts, Counts]]:
         yield rows[:-distance][same], rows[distance:][same]
 
 
-def _sum_counts(keys: Counts, counts: Counts) -> tuple[Counts, Counts]:
-    """Each key once, ascending, with the sum of its counts."""
+def sum_by_key(keys: Rows, values: npt.NDArray[Number]) -> tuple[Rows, npt.NDArray[Number]]:
+    """Each key once, ascending, with the sum of its values."""
     order = np.argsort(keys, kind="stable")
-    keys, counts = keys[order], counts[order]
+    keys, values = keys[order], values[order]
     firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts
+    return keys[firsts], np.add.reduceat(values, firsts) if len(firsts) else values

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.histories.co_views import CoViews
+from prodmatch.histories.co_views import CoViews, sum_by_key
 from prodmatch.histories.log import Histories
 from prodmatch.search.encoded_query import item_parts
 from prodmatch.search.scoring import SIGNALS
@@ -250,7 +250,4 @@ def _co_view_scores(histories: Histories, users: range, co_views: CoViews) -> tu
         sums = np.bincount(keys, scores)
         keys = np.flatnonzero(sums).astype(np.int64)
         return keys, sums[keys]
-    order = np.argsort(keys, kind="stable")
-    keys, scores = keys[order], scores[order]
-    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[firsts], np.add.reduceat(scores, firsts) if len(firsts) else scores
+    return sum_by_key(keys, scores)

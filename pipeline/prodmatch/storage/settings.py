@@ -13,6 +13,7 @@ NAME = "store.json"
 FORMAT = 1
 FOLDER = "the catalogue's folder"
 SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
+OPTIONAL = ("image_root", "precision", "synonyms", "groups")
 REMEDY = (
     "Remove the file, and give `model`, `catalogue`, `columns`, `text_columns`, `image_root`, "
     "`synonyms`, `groups` and `leave_out` once more."
@@ -72,42 +73,34 @@ def read_settings(store: Path) -> StoreSettings | None:
     if not path.exists():
         return None
     content = read_manifest(path, FORMAT, SHAPE, REMEDY)
-    columns, texts, root = (content.get(n) for n in ("columns", "text_columns", "image_root"))
-    precision, left_out = content.get("precision"), content.get("leave_out", [])
-    synonyms, groups = content.get("synonyms"), content.get("groups")
+    columns, texts, left_out = (content.get(n) for n in ("columns", "text_columns", "leave_out"))
+    left_out = [] if left_out is None else left_out
     if not (isinstance(columns, dict) and isinstance(texts, list) and isinstance(left_out, list)):
         raise DamagedError(f"{path}: names no columns. {REMEDY}")
-    optional = (root or "", precision or "", synonyms or "", groups or "")
+    optional = [content.get(name) or "" for name in OPTIONAL]
     if not all(isinstance(name, str) for name in [*columns.values(), *texts, *left_out, *optional]):
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
+    root, precision, synonyms, groups = map(str, optional)
     return StoreSettings(
         model=str(content["model"]),
         catalogue=read_place(str(content["catalogue"])),
         columns=columns,
         text_columns=tuple(texts),
-        image_root=read_place(str(root)) if root else None,
-        precision=str(precision) if precision else None,
+        image_root=read_place(root) if root else None,
+        precision=precision or None,
         leave_out=tuple(left_out),
-        synonyms=Path(str(synonyms)) if synonyms else None,
-        groups=Path(str(groups)) if groups else None,
+        synonyms=Path(synonyms) if synonyms else None,
+        groups=Path(groups) if groups else None,
     )
 
 
 def write_settings(store: Path, settings: StoreSettings) -> None:
     """Remembers what the store is made with; complete or not at all."""
     content = {
-        "format": FORMAT,
-        "model": settings.model,
-        "catalogue": str(settings.catalogue),
-        "columns": dict(settings.columns),
-        "text_columns": list(settings.text_columns),
-        "image_root": str(settings.image_root) if settings.image_root else None,
-        "precision": settings.precision,
-        "leave_out": list(settings.leave_out),
-        "synonyms": str(settings.synonyms) if settings.synonyms else None,
-        "groups": str(settings.groups) if settings.groups else None,
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(settings).items()
     }
-    write_json(store / NAME, content)
+    write_json(store / NAME, {**content, "columns": {**settings.columns}, "format": FORMAT})
 
 
 def _root(settings: StoreSettings) -> tuple[str]:

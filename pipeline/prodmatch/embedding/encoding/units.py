@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,10 @@ from prodmatch.embedding.encoding import encode
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.encoders.batches import ImageBatches, TextBatches
-from prodmatch.encoders.device import Compute
 from prodmatch.engines.ray import open_ray_pool
 from prodmatch.engines.units import CRASHED, Poison, Pool, run_units
 from prodmatch.errors import ProdmatchError, StoreError
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.scanning.picture_lists import OtherPictures
 from prodmatch.scanning.scan import RowsFile
 from prodmatch.storage.atomic import new_file
@@ -42,6 +39,7 @@ from prodmatch.storage.vectors import Vectors
 logger = logging.getLogger(__name__)
 
 Kind = Literal["texts", "pictures", "others"]
+Loaded = TypeVar("Loaded")
 TEXTS = pa.schema([("text_key", KEY), ("text", pa.string())])
 PICTURES = pa.schema([("number", pa.int64()), ("key", KEY)])
 
@@ -103,10 +101,7 @@ class UnitWork:
             self._narrow(unit, store),
             device=self.options.device,
             workers=self.options.workers,
-            classes=EncoderClasses(
-                functools.partial(_open_text, classes.text),
-                functools.partial(_open_image, classes.image),
-            ),
+            classes=EncoderClasses(_loaded_once(classes.text), _loaded_once(classes.image)),
         )
         return UnitResult(store.written, store.dims[0], encoded.texts + encoded.images)
 
@@ -144,48 +139,12 @@ class _UnitStore(FeatureStore):
         return name
 
 
-@functools.cache  # loading takes as long as thousands of texts
-def _open_text(
-    load: Callable[[Path, TextSpec, Compute, Path], TextBatches],
-    folder: Path, spec: TextSpec, compute: Compute, graphs: Path,
-) -> TextBatches:  # fmt: skip
-    return load(folder, spec, compute, graphs)
-
-
-@functools.cache
-def _open_image(
-    load: Callable[[Path, ImageSpec, Compute, Path], ImageBatches],
-    folder: Path, spec: ImageSpec, compute: Compute, graphs: Path,
-) -> ImageBatches:  # fmt: skip
-    return load(folder, spec, compute, graphs)
+@functools.cache  # in a process: loading takes as long as thousands of texts
+def _loaded_once(load: Callable[..., Loaded]) -> Callable[..., Loaded]:
+    return functools.cache(load)
 
 
 OpenPool = Callable[..., AbstractContextManager[Pool[EncodingUnit, UnitResult]]]
-
-
-def encode_plan(
-    catalogue: Catalogue,
-    encoders: EncoderPair,
-    plan: FeaturePlan,
-    options: UnitOptions,
-    engine: str = "local",
-) -> EncodeResult:
-    """Encodes what the store lacks, in this process or, by `ray`, on the machines of a cluster.
-
-    Raises:
-        StoreError: what is in the store afterwards is not what the plan counts.
-        ProdmatchError: a worker met it, or no content could be encoded.
-    """
-    if engine == "ray":
-        return encode_by_units(catalogue, encoders, plan, options)
-    return encode_missing(
-        catalogue,
-        encoders,
-        plan,
-        device=options.device,
-        workers=options.workers,
-        classes=options.classes,
-    )
 
 
 def encode_by_units(

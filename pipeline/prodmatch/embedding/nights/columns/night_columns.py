@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.catalogue.column_types import is_text
+from prodmatch.catalogue.column_types import is_number, is_text
 from prodmatch.columns.amounts import NO_VALUE, is_measure
 from prodmatch.embedding.nights.columns.amount_columns import AmountColumn, AmountReader
 from prodmatch.embedding.nights.columns.labels import LabelReader
@@ -141,7 +141,7 @@ def read_values(
     """What the columns of metadata hold; a text such as "null" is no value, nor is NaN."""
     masks: dict[str, list[Mask]] = {name: [np.zeros(0, np.bool_)] for name in types}
     numbers: dict[str, list[Numbers]] = {
-        name: [np.zeros(0)] for name, kind in types.items() if _is_number(kind)
+        name: [np.zeros(0)] for name, kind in types.items() if is_number(kind)
     }
     texts = [name for name, kind in types.items() if is_text(kind)]
     amounts = {name: AmountReader() for name in texts if is_measure(name)}
@@ -172,10 +172,4 @@ def read_values(
         {name: reader.finish() for name, reader in amounts.items()},
         {name: counter.finish() for name, counter in common.items()},
         {name: found for name, each in labels.items() if (found := each.finish()) is not None},
-    )
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     )
