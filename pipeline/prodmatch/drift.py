@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -178,12 +178,9 @@ def simulate(snapshot: Snapshot, seed: int) -> list[Counts]:
 
 def write_rows(path: Path, report: DriftReport) -> None:
     """Writes the products that alarms name as Parquet."""
-    names = ("alarm", "product_id", "title", "before", "after")
-    columns = {
-        name: pa.array([getattr(row, name) for row in report.rows], pa.string()) for name in names
-    }
+    schema = pa.schema([(field.name, pa.string()) for field in fields(SuspectRow)])
     with new_file(path) as file:
-        pq.write_table(pa.table(columns), file)
+        pq.write_table(pa.Table.from_pylist([vars(row) for row in report.rows], schema), file)
 
 
 def _choose(store: Path, last: int | None, tonight: int | None) -> tuple[Generation, Generation]:

@@ -108,44 +108,28 @@ def train_encoders(
         data, held_out = _read_data(catalogue, settings, start, (pairs, texts), scratch)
         pair = start.encoders if start else _fresh_pair(data, settings.shape, scratch / "fresh")
         stage = Work(work, log_figure, WORKERS[settings.device])
-        trained = _train(pair, (data, held_out), settings, stage, fresh=start is None)
-        written = write_encoders(trained.model, pair, scratch / "trained")
+        model, report = _train(pair, (data, held_out), settings, stage, fresh=start is None)
+        written = write_encoders(model, pair, scratch / "trained")
         encoders = WrittenEncoders.open(written, settings.device)
-        return _finish(out, trained, encoders, (data, held_out), settings, start)
+        heads = encoders.finish(model, data, settings.dim)
+        judged = encoders.hold_out(held_out)
+        figures = [row["val_recall_at_10"] for row in report]
+        before = _recall_before(held_out, settings, start)
+        fitted = Fitted("encoders", "infonce", before, judged.recall(heads), figures)
+        files = EncoderFiles.of_pair(encoders.pair)
+        if start is not None:
+            files = replace(files, weights=start.description.weights)
+        shown: dict[str, object] = {"start": start, "settings": settings.shown()}
+        shown |= {"report": report, "pairs": len(data.products)}
+        return write_trained(out, files, heads, fitted, judged, shown)
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """The mean of all runs, and a row for every epoch of each."""
-
-    model: DualEncoder
-    report: list[dict[str, float]]
-
-
-def _finish(
-    out: Path,
-    trained: _Trained,
-    encoders: WrittenEncoders,
-    sets: tuple[TrainingSet, TrainingSet],
-    settings: EncoderSettings,
-    start: Model | None,
-) -> TrainReport:
-    """Heads over the written encoders, the figures and the calibration of all: a model."""
-    data, held_out = sets
-    heads = encoders.finish(trained.model, data, settings.dim)
-    judged = encoders.hold_out(held_out)
-    before = round(min(1.0, 10 / len(held_out.titles)), 4)  # by chance
-    if start is not None:
-        known = WrittenEncoders.open(start.encoders, settings.device)
-        before = known.hold_out(held_out).recall(start.heads)
-    figures = [row["val_recall_at_10"] for row in trained.report]
-    fitted = Fitted("encoders", "infonce", before, judged.recall(heads), figures)
-    files = EncoderFiles.of_pair(encoders.pair)
-    if start is not None:
-        files = replace(files, weights=start.description.weights)
-    shown: dict[str, object] = {"start": start, "settings": settings.shown()}
-    shown |= {"report": trained.report, "pairs": len(data.products)}
-    return write_trained(out, files, heads, fitted, judged, shown)
+def _recall_before(held_out: TrainingSet, settings: EncoderSettings, start: Model | None) -> float:
+    """What the model that is fine-tuned finds of the held-out products, or chance."""
+    if start is None:
+        return round(min(1.0, 10 / len(held_out.titles)), 4)
+    known = WrittenEncoders.open(start.encoders, settings.device)
+    return known.hold_out(held_out).recall(start.heads)
 
 
 def _read_data(
@@ -191,8 +175,8 @@ def _train(
     stage: Work,
     *,
     fresh: bool,
-) -> _Trained:
-    """Runs of seeds that follow each other, from the same weights, to their mean."""
+) -> tuple[DualEncoder, list[dict[str, float]]]:
+    """The mean of runs of seeds that follow each other, and a row for every epoch of each."""
     contrast = settings.contrast
     reader = TextReader(load_tokenizer(pair.text_folder), pair.text, contrast.max_tokens)
 
@@ -212,4 +196,4 @@ def _train(
     ]
     model = begin()
     model.load_state_dict(mean_weights([run.state for run in runs]))
-    return _Trained(model.cpu().eval(), [row for run in runs for row in run.report])
+    return model.cpu().eval(), [row for run in runs for row in run.report]

@@ -244,6 +244,18 @@ index_options = add_options(
 )
 
 
+def refuse_given(context: click.Context, names: Collection[str], reason: str) -> None:
+    """Refuses options that were given on the command line and would be ignored.
+
+    Raises:
+        click.UsageError: names the first of them.
+    """
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if parameter.name in names and is_given:
+            raise click.UsageError(f"{parameter.opts[-1]} {reason}.")
+
+
 def choose_file(name: str, file: Path | None, none: bool) -> Path | Literal[False] | None:
     """The file of an option, None for that of the store, False for none from now on.
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
+from prodmatch.embedding.nights.findings import NightPair
 from prodmatch.morning.snapshot import Snapshot, blocks
-from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows, find_rows
+from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with
@@ -155,12 +156,10 @@ class Pair:
     @cached_property
     def changed(self) -> Mask:
         """`(stayed,)`: those of which anything changed."""
-        old, new = self.last.night.row_digests, self.tonight.night.row_digests
-        if old is None or new is None:
+        if self.last.night.row_digests is None or self.tonight.night.row_digests is None:
             return self.new_texts | self.new_pictures
-        differ = pc.not_equal(old.take(pa.array(self.before)), new.take(pa.array(self.after)))
-        mask = as_mask(differ)
-        return mask | self.new_pictures if self.same_model else mask
+        nights = NightPair(self.last.night, self.tonight.night, self.before, self.after)
+        return nights.changed | self.new_pictures if self.same_model else nights.changed
 
     @cached_property
     def new_pictures(self) -> Mask:
@@ -182,9 +181,8 @@ class Pair:
 
 def pair_snapshots(last: Snapshot, tonight: Snapshot) -> Pair:
     """The products of both, found by their ids."""
-    rows = find_rows(tonight.night.product_ids, last.night.product_ids)
-    after = np.flatnonzero(rows >= 0)
-    before = rows[after]
+    nights = NightPair.match(last.night, tonight.night)
+    before, after = nights.before, nights.after
     pair = Pair(last, tonight, before, after)
     same = ~pair.new_pictures if pair.same_model else np.ones(len(after), np.bool_)
     keys = _unified(last.night.image_keys, tonight.night.image_keys, before[same], after[same])

@@ -239,23 +239,13 @@ class _Service:
         """`/metrics`: counts in the text format of Prometheus."""
         searcher = self._published.searcher
         generation = None if searcher is None else searcher.generation
-        gauges = {
-            "generation": (
-                "Number of the open generation.",
-                0 if generation is None else generation.number,
-            ),
-            "products": (
-                "Products of the open generation.",
-                0 if generation is None else generation.product_count,
-            ),
-            "searches_running_or_waiting": (
-                "Searches that run or wait for a thread.",
-                self._searching.busy,
-            ),
-            "newest_generation_failed": (
-                "1 where the newest generation cannot be opened.",
-                int(self._published.failed),
-            ),
+        number, products = (generation.number, generation.product_count) if generation else (0, 0)
+        busy, failed = self._searching.busy, int(self._published.failed)
+        gauges: dict[str, tuple[str, float]] = {
+            "generation": ("Number of the open generation.", number),
+            "products": ("Products of the open generation.", products),
+            "searches_running_or_waiting": ("Searches that run or wait for a thread.", busy),
+            "newest_generation_failed": ("1 where the newest generation cannot be opened.", failed),
         }
         return PlainTextResponse(
             self.metrics.render(gauges), media_type="text/plain; version=0.0.4"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.model.description import open_model
@@ -18,6 +17,7 @@ from prodmatch_cli.options.shared import (
     PRECISION,
     STORE,
     WORKERS,
+    refuse_given,
     training_options,
 )
 from prodmatch_cli.terminal.output import print_outcome
@@ -108,9 +108,10 @@ def train(
     without --download; what was fetched once is used without it. Labels are Parquet, CSV or JSON
     lines of query, product_id and label (a grade, or bought or not).
     """
-    _refuse(context, encoders, OF_ENCODERS if encoders == "frozen" else OF_HEADS)
+    reason = f"has no use here (--encoders {encoders})"
+    refuse_given(context, OF_ENCODERS if encoders == "frozen" else OF_HEADS, reason)
     if encoders != "frozen":
-        _refuse(context, encoders, ("model",) if encoders == "scratch" else ())
+        refuse_given(context, ("model",) if encoders == "scratch" else (), reason)
         if isinstance(catalogue, str):
             raise click.UsageError(f"--encoders {encoders} reads files of this machine only.")
         context.invoke(
@@ -128,7 +129,7 @@ def train(
         )
         return
     if text_encoder and image_encoder:
-        _refuse(context, "frozen", ("model",))
+        refuse_given(context, ("model",), reason)
     elif text_encoder or image_encoder or image_weights or download:
         raise click.UsageError(
             "--text-encoder and --image-encoder go together; --image-weights and --download are "
@@ -169,11 +170,3 @@ def _find_encoders(
     text = find_text_encoder(text_encoder, download=download)
     weights = image_weights or find_image_weights(image_encoder, download=download)
     return EncoderFiles.of_files(text, image_encoder, weights)
-
-
-def _refuse(context: click.Context, encoders: str, names: tuple[str, ...]) -> None:
-    """Refuses options that were given on the command line and would be ignored."""
-    for name in names:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = "--" + name.replace("_", "-")
-            raise click.UsageError(f"{option} has no use here (--encoders {encoders}).")

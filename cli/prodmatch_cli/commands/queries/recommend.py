@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.answers.hits import Answer
@@ -22,6 +21,7 @@ from prodmatch_cli.options.shared import (
     check_targets,
     read_log_settings,
     read_weights,
+    refuse_given,
 )
 from prodmatch_cli.terminal.answers import print_answers
 from prodmatch_cli.terminal.output import print_outcome
@@ -78,7 +78,7 @@ def recommend(
     users had with these, in the proportion that finds most; see docs/recommendations.md.
     """
     if histories is None:
-        _refuse(context, OF_LOGS, "goes with --histories")
+        refuse_given(context, OF_LOGS, "goes with --histories")
         if not liked:
             raise click.UsageError("Give --liked, or --histories with --out.")
         options = SearchOptions(
@@ -96,7 +96,7 @@ def recommend(
         hints = () if found else index.searcher.hints([where])
         print_answers([Answer("q", found, hints=hints)], form, explain=explain)
         return
-    _refuse(context, OF_ONE, "does not go with --histories")
+    refuse_given(context, OF_ONE, "does not go with --histories")
     if out is None:
         raise click.UsageError("--histories: say where to write with --out.")
     check_targets((out, "--out"))
@@ -105,11 +105,3 @@ def recommend(
         open_index(store), histories, out, SearchOptions(where, top, one_per=one_per), settings
     )
     print_outcome(report)
-
-
-def _refuse(context: click.Context, names: tuple[str, ...], reason: str) -> None:
-    """Refuses options that were given."""
-    for name in names:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = {"form": "format"}.get(name, name.replace("_", "-"))
-            raise click.UsageError(f"--{option} {reason}.")

@@ -24,8 +24,7 @@ GOOGLE = "GOOGLE_APPLICATION_CREDENTIALS"
 ANONYMOUS = "anonymous"  # the user of Google's public buckets
 MISSING = "No such file or directory"  # as Google's file system says it
 REMEDIES = {  # by what the messages of pyarrow's file systems hold
-    "NO_SUCH_BUCKET": "There is no such bucket. Check its name",
-    "Bucket '": "There is no such bucket. Check its name",
+    **dict.fromkeys(["NO_SUCH_BUCKET", "Bucket '"], "There is no such bucket. Check its name"),
     "ACCESS_DENIED": "It may not be read or written with these credentials; give others "
     "(AWS_ACCESS_KEY_ID, AWS_PROFILE), or permission",
     "INVALID_ACCESS_KEY": "The credentials are not valid; check AWS_ACCESS_KEY_ID",
@@ -38,16 +37,17 @@ REMEDIES = {  # by what the messages of pyarrow's file systems hold
     "Operation too slow": "The server says nothing. Check `endpoint_override` of the address, and "
     "the server",
     "curlCode: 18,": "The answer was cut off. Run again",
-    "curlCode: 52,": "The connection was closed. Run again",
-    "curlCode: 55,": "The connection was closed. Run again",
-    "curlCode: 56,": "The connection was closed. Run again",
+    **dict.fromkeys(
+        [f"curlCode: {n}," for n in (52, 55, 56)], "The connection was closed. Run again"
+    ),
     "curlCode: 35,": "No TLS there. Check `scheme` and `endpoint_override` of the address",
-    "NETWORK_CONNECTION": "Nobody answers there. Check the network, and `endpoint_override` of the "
-    "address",
-    "CURL error [": "Nobody answers there. Check the network, and `endpoint_override` of the "
-    "address",
-    "REQUEST_TIMEOUT": "The answer takes too long. Check the network",
-    "timed out": "The answer takes too long. Check the network",
+    **dict.fromkeys(
+        ["NETWORK_CONNECTION", "CURL error ["],
+        "Nobody answers there. Check the network, and `endpoint_override` of the address",
+    ),
+    **dict.fromkeys(
+        ["REQUEST_TIMEOUT", "timed out"], "The answer takes too long. Check the network"
+    ),
     "query parameter": "Check the options behind the `?` of the address",
 }
 FAILURES = (OSError, pa.ArrowException, NotImplementedError)
