@@ -210,11 +210,7 @@ def _open_catalogue(index: ProductIndex, warnings: list[str]) -> Catalogue | Non
 def _read_labels(
     searchers: tuple[Searcher, Searcher | None], path: Path | None, warnings: list[str]
 ) -> LabelledPairs | None:
-    """The labelled pairs to train on; None where there is no file of them.
-
-    Raises:
-        QueryError: they cannot be used, or are too few.
-    """
+    """The labelled pairs to train on; None where there is no file of them."""
     if path is None:
         return None
     own, other = searchers
@@ -248,11 +244,7 @@ def _left_out(path: Path, pairs: LabelledPairs) -> list[str]:
 
 
 def _check_out(out: Path) -> None:
-    """Checks that files can be written there, before the time that matching takes.
-
-    Raises:
-        StoreError: they cannot.
-    """
+    """Checks that files can be written there, before the time that matching takes."""
     for path in (out, *out.parents):
         if path.exists() and not path.is_dir():
             raise StoreError(f"`out` {path}: is no directory.")
@@ -262,12 +254,7 @@ def _check_out(out: Path) -> None:
 
 
 def _compare(index: ProductIndex, against: ProductIndex) -> list[str]:
-    """What to warn of where two stores are compared.
-
-    Raises:
-        QueryError: they are one.
-        MismatchError: they were made with different models.
-    """
+    """What to warn of where two stores are compared."""
     if index.store.resolve() == against.store.resolve():
         raise QueryError(
             f"`against` {against.store}: is the store itself, where every product is its own match."

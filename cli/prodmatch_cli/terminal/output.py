@@ -111,11 +111,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def _write(text: str) -> None:
-    """Text on stdout; ends the program well where nobody reads on, as in `| head`.
-
-    Raises:
-        OSError: names stdout; the disk that it goes to is full.
-    """
+    """Text on stdout; ends the program well where nobody reads on, as in `| head`."""
     if sys.stdout is None:  # it was closed from the start
         return
     PULSE.begin("")

@@ -214,12 +214,7 @@ def _join_quoted(
 
 
 def _scan(records: Callable[[], Iterator[Record]], path: Path, examples: int = 0) -> _Structure:
-    """The structure of all records but a template's examples.
-
-    Raises:
-        CatalogueError: there is no row below the header.
-        _QuotesError: the quotes are not in order, read like this.
-    """
+    """The structure of all records but a template's examples."""
     source = records()
     header, no_products = next(source, None), 0
     if header is None:

@@ -207,11 +207,7 @@ def _number(digits: str) -> Number:
 
 
 def _read_values(text: TextIO, source: Source, *, in_array: bool) -> Iterator[object]:
-    """The values of a file, one after the other or in one array.
-
-    Raises:
-        CatalogueError: names the line at which the file is no JSON, or that it ends too early.
-    """
+    """The values of a file, one after the other or in one array."""
     reader = _ValueReader(text, source)
     if in_array and reader.peek():
         reader.position += 1

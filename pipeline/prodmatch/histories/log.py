@@ -168,11 +168,7 @@ def read_part(path: Path, settings: LogSettings) -> Histories:
 
 
 def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
-    """How many rows a log has, and its batches; the report counts lines that are no record.
-
-    Raises:
-        QueryError: as `split_log`, or half of the lines are no records.
-    """
+    """How many rows a log has, and its batches; the report counts lines that are no record."""
     if not path.is_dir() and path.suffix.lower() not in PARQUET_SUFFIXES:
         parsed = parse_records(path, "`histories`")
         records = [record for record in parsed if not isinstance(record, QueryError)]

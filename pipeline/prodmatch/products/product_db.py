@@ -134,12 +134,7 @@ class Products:
             return np.union1d(np.array([*rows], np.int64), rows_of_codes(connection, ids))
 
     def _rows_where(self, condition: str) -> Rows:
-        """The rows that an SQL condition over the catalogue's columns holds for, ascending.
-
-        Raises:
-            QueryError: the condition is no such condition, or names an unknown column.
-            DamagedError: the file cannot be read.
-        """
+        """The rows that an SQL condition over the catalogue's columns holds for, ascending."""
         rows = find_rows(self.path, condition)
         if np.any((rows < 0) | (rows >= self.row_count)):
             raise self._damage("holds rows beyond its own count")
@@ -171,11 +166,7 @@ class Products:
         raise QueryError(f"`{parameter}`: there is no column {name!r}{remedy} There are {names}.")
 
     def _codes(self, name: str) -> "ColumnCodes":
-        """A column as codes, which are read from the generation's Parquet file.
-
-        Raises:
-            DamagedError: the file cannot be read, or has other products.
-        """
+        """A column as codes, which are read from the generation's Parquet file."""
         from prodmatch.products.column_codes import read_codes  # it loads Arrow
 
         found = read_codes(self.path.parent, name)

@@ -137,11 +137,7 @@ class _Service:
                 await self._watching.run(self._pictures.forget)
 
     def _searcher(self) -> Searcher:
-        """The generation that this request is answered from.
-
-        Raises:
-            HTTPException: 503, there is none.
-        """
+        """The generation that this request is answered from."""
         searcher = self._published.searcher
         if searcher is None:
             raise HTTPException(503, "nothing is published yet.", {"Retry-After": "5"})

@@ -126,11 +126,7 @@ class _Pairs(list[tuple[str, object]]):
 
 
 def _to_dict(pairs: _Pairs, name: str) -> dict[str, object]:
-    """A JSON object in another.
-
-    Raises:
-        HTTPException: 400, a name is given twice.
-    """
+    """A JSON object in another."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise HTTPException(400, f"`{name[:80]}`: a name in it is given twice.")

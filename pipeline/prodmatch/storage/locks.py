@@ -149,11 +149,7 @@ def _beat(tenure: _Tenure, stop: threading.Event) -> None:
 
 
 def _claim_after_others(store: Path) -> int:
-    """Claims the token after the newest, whose holder must have ended or be taken for dead.
-
-    Raises:
-        LockedError: it is alive, or another run claimed the token first.
-    """
+    """Claims the token after the newest, whose holder must have ended or be taken for dead."""
     newest = newest_token(store)
     if newest:
         path = _token_path(store, newest)

@@ -138,11 +138,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 @contextlib.contextmanager
 def _loading(folder: Path) -> Iterator[None]:
-    """Keeps transformers from drawing bars and telling of weights that are not used.
-
-    Raises:
-        ModelError: something cannot be loaded; names the folder.
-    """
+    """Keeps transformers from drawing bars and telling of weights that are not used."""
     verbosity, bars = (
         transformers_logging.get_verbosity(),
         transformers_logging.is_progress_bar_enabled(),
