@@ -143,11 +143,7 @@ def _find(
 
 
 def check_drift(report: DriftReport, max_drift: float) -> None:
-    """Raise where alarms name more products than that share of them.
-
-    Raises:
-        CatalogueError: names the alarms.
-    """
+    """Raise where alarms name more products than that share of them."""
     if report.alarms and report.drift > max_drift:
         raise CatalogueError(
             f"generation {report.tonight} against {report.last}: alarms name {report.drift:.2%} of "

@@ -246,11 +246,7 @@ def describe_left_out(
 
 
 def find_missing(index: ProductIndex, qrels: Qrels) -> list[str]:
-    """The products judged that are not in an index, and so cannot be found.
-
-    Raises:
-        QueryError: it has none of them.
-    """
+    """The products judged that are not in an index, and so cannot be found."""
     named = list(dict.fromkeys(product for grades in qrels.values() for product in grades))
     missing = [product for product in named if product not in index]
     if len(missing) == len(named):

@@ -245,11 +245,7 @@ index_options = add_options(
 
 
 def refuse_given(context: click.Context, names: Collection[str], reason: str) -> None:
-    """Refuses options that were given on the command line and would be ignored.
-
-    Raises:
-        click.UsageError: names the first of them.
-    """
+    """Refuses options that were given on the command line and would be ignored."""
     for parameter in context.command.params:
         is_given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
         if parameter.name in names and is_given:
@@ -257,11 +253,7 @@ def refuse_given(context: click.Context, names: Collection[str], reason: str) ->
 
 
 def choose_file(name: str, file: Path | None, none: bool) -> Path | Literal[False] | None:
-    """The file of an option, None for that of the store, False for none from now on.
-
-    Raises:
-        click.UsageError: both are given.
-    """
+    """The file of an option, None for that of the store, False for none from now on."""
     if file is not None and none:
         raise click.UsageError(f"give --{name} or --no-{name}, not both.")
     return False if none else file
@@ -289,11 +281,7 @@ def check_targets(*targets: tuple[Path | None, str]) -> None:
 
 
 def check_directory(path: Path | None, option: str) -> None:
-    """A directory that files are to be written in, before the time that it takes.
-
-    Raises:
-        StoreError: it or what it is to be in is no directory.
-    """
+    """A directory that files are to be written in, before the time that it takes."""
     for each in () if path is None else (path, *path.parents):
         if each.exists() and not each.is_dir():
             raise StoreError(f"{option} {each}: is no directory.")

@@ -75,11 +75,7 @@ class Part:
             ) from error
 
     def check_count(self, read: int) -> None:
-        """Refuses a file whose footer claims other rows than were read.
-
-        Raises:
-            CatalogueError: names both counts.
-        """
+        """Refuses a file whose footer claims other rows than were read."""
         if read != self.row_count:
             raise CatalogueError(
                 f"{self.name}: is damaged: its footer claims {self.row_count} rows, {read} can be "

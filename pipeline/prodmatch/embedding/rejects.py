@@ -37,11 +37,7 @@ def write_rejects(path: Path, tonight: Tonight) -> None:
 
 
 def check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> None:
-    """Refuses a night that has no product, or too many rejects.
-
-    Raises:
-        CatalogueError: names the reasons, and where all are listed.
-    """
+    """Refuses a night that has no product, or too many rejects."""
     rows, rejects = catalogue.row_count, tonight.rejects
     if len(rejects) < rows and len(rejects) / rows <= limit:
         return

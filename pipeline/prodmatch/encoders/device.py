@@ -94,11 +94,7 @@ def has_torch() -> bool:
 
 
 def prepare_torch() -> None:
-    """Says in the log that torch is loaded next, which takes seconds.
-
-    Raises:
-        NotInstalledError: it is not installed.
-    """
+    """Says in the log that torch is loaded next, which takes seconds."""
     if not has_torch():
         raise NotInstalledError(
             "'torch' is not installed here; the shipped model in float32 on a CPU works without "

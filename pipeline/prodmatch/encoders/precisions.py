@@ -9,11 +9,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
 
 
 def precision_of_name(name: str) -> Precision:
-    """The precision of that name.
-
-    Raises:
-        ModelError: there is no such precision.
-    """
+    """The precision of that name."""
     for precision in PRECISIONS:
         if name == precision:
             return precision

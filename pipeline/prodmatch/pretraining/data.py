@@ -155,11 +155,7 @@ def read_text_rows(
 
 
 def check_splits(catalogue: Path) -> None:
-    """Raise unless every row of a training catalogue is marked `train` or `val`.
-
-    Raises:
-        ModelError: names the splits found, so that no test row gets into any training stage.
-    """
+    """Raise unless every row of a training catalogue is marked `train` or `val`."""
     try:
         splits = set(pq.read_table(catalogue, columns=["split"])["split"].unique().to_pylist())
     except (OSError, KeyError, pa.ArrowInvalid) as error:

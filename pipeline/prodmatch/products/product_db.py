@@ -153,11 +153,7 @@ class Products:
         return [name for name, kind in self._declared.items() if kind != "TEXT"]
 
     def check_column(self, name: str, parameter: str) -> None:
-        """Checks that there is such a column.
-
-        Raises:
-            QueryError: there is none; says which may be meant.
-        """
+        """Checks that there is such a column."""
         if name in self.columns:
             return
         near = " or ".join(nearest_values(name, self.columns))

@@ -201,11 +201,7 @@ def _finish_removals(store: Path) -> None:
 
 
 def require_newest(store: Path) -> None:
-    """Raise where another run has followed this one; in a store that is not shared, none can.
-
-    Raises:
-        LockedError: nothing that this run writes counts any more.
-    """
+    """Raise where another run has followed this one; in a store that is not shared, none can."""
     tenure = _tenure_of(store)
     if tenure is not None and newest_token(store) != tenure.number:
         raise LockedError(

@@ -40,11 +40,7 @@ def read_manifest(path: Path, version: int, shape: Shape, remedy: str) -> dict[s
 def check_format(
     path: Path | str, content: Mapping[str, object], version: int, remedy: str
 ) -> None:
-    """Raise unless the field `format` is of this version.
-
-    Raises:
-        MismatchError: another version of prodmatch wrote it, or another program.
-    """
+    """Raise unless the field `format` is of this version."""
     found = content.get("format")
     if found != version or isinstance(found, bool):
         raise MismatchError(
@@ -54,11 +50,7 @@ def check_format(
 
 
 def check_shape(path: Path | str, content: Mapping[str, object], shape: Shape, remedy: str) -> None:
-    """Raise unless every field is there and of its type; whole numbers are never negative.
-
-    Raises:
-        DamagedError: names the file, the first field that is wrong, and what was found.
-    """
+    """Raise unless every field is there and of its type; whole numbers are never negative."""
     for name, kind in shape.items():
         value = content.get(name)
         fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
@@ -119,11 +111,7 @@ class Pointer:
             raise
 
     def check(self, named: Named, folder: Path, remedy: str) -> None:
-        """Raise unless the directory's manifest is the one that was named.
-
-        Raises:
-            DamagedError: its bytes are others.
-        """
+        """Raise unless the directory's manifest is the one that was named."""
         manifest = folder / "manifest.json"
         if manifest.is_file() and digest_file(manifest) != named.manifest_sha256:
             raise DamagedError(f"{manifest}: is not the one that {self.path} names. {remedy}")

@@ -50,11 +50,7 @@ class StoreSettings:
 
 
 def ensure_exists(store: Path) -> None:
-    """Raise where there is no store: what only reads one, or removes of it, makes none.
-
-    Raises:
-        StoreError: there is no such directory.
-    """
+    """Raise where there is no store: what only reads one, or removes of it, makes none."""
     if not store.is_dir():
         raise StoreError(
             f"{store}: is no directory. Give the store's with `store`, or make one with "

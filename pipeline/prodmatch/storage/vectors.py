@@ -45,11 +45,7 @@ def blank_missing_parts(vectors: Vectors) -> Vectors:
 
 
 def check_unit(vectors: Vectors) -> None:
-    """Raise unless every row of embeddings `(n, dim)` is finite and of unit length within 1e-3.
-
-    Raises:
-        ProdmatchError: names the first row that is wrong.
-    """
+    """Raise unless every row of embeddings `(n, dim)` is finite and of unit length within 1e-3."""
     norms = np.linalg.norm(vectors, axis=-1)
     wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= 1e-3))  # NaN compares false, so it is caught
     if wrong.size:

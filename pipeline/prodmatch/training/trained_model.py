@@ -45,11 +45,7 @@ class Fitted:
 
 
 def check_new(out: Path) -> None:
-    """Refuses a model directory that exists.
-
-    Raises:
-        StoreError: it does.
-    """
+    """Refuses a model directory that exists."""
     if out.exists():
         raise StoreError(f"`out={out}`: exists already; models are never overwritten.")
 

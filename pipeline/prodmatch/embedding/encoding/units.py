@@ -287,11 +287,7 @@ class _Record:
             self.counts[unit.kind] += EncodeCount(1, 1)
 
     def check(self, units: Sequence[EncodingUnit]) -> None:
-        """Compares the sums with the plan's, and looks that every shard is there.
-
-        Raises:
-            StoreError: nothing may be made of this.
-        """
+        """Compares the sums with the plan's, and looks that every shard is there."""
         wanted = sum(unit.count for unit in units)
         found = sum(count.encoded for count in self.counts.values())
         gone = [name for store, name in self.written if not (store.folder / name).is_file()]

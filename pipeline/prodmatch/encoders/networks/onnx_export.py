@@ -173,11 +173,7 @@ def _quick_cosines(model: Model, exported: QueryEncoders, precision: Precision) 
 
 
 def check_precision(model: Model, cosines: dict[str, float], precision: Precision) -> None:
-    """Logs what products' features lose in a precision, while queries are encoded in float32.
-
-    Raises:
-        ModelError: they lose nearly everything.
-    """
+    """Logs what products' features lose in a precision, while queries are encoded in float32."""
     for name, lowest in cosines.items():
         found = f"{model.folder}: in {precision} the {name} encoder agrees with float32 to a cosine"
         found += " of"

@@ -60,11 +60,7 @@ def pool_states(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
 
 
 def check_layers(folder: Path, spec: TextSpec, count: int) -> None:
-    """Refuses a spec whose layers an encoder of `count` layers does not have.
-
-    Raises:
-        ModelError: names the folder, and the layers that there are.
-    """
+    """Refuses a spec whose layers an encoder of `count` layers does not have."""
     layers = spec.layers
     if layers is not None and not (layers and all(0 <= layer <= count for layer in layers)):
         raise ModelError(
