@@ -17,8 +17,7 @@ from prodmatch.storage.locks import lock_store
 from prodmatch.training.dataset import read_labelled_dataset, read_pairs_dataset
 from prodmatch.training.examples import Examples
 from prodmatch.training.heads.query_bank import add_query_bank
-from prodmatch.training.heads.residual import leave_where_it_pays
-from prodmatch.training.heads.residual_text import keep_texts
+from prodmatch.training.heads.residual import keep_texts, leave_where_it_pays
 from prodmatch.training.held_out import HeldOut, Measure, split_labelled
 from prodmatch.training.labels import read_labels
 from prodmatch.training.metrics import MOST_QUERIES, draw_queries

@@ -18,7 +18,7 @@ from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, best_heads, fit_heads
 from prodmatch.training.examples import Examples
-from prodmatch.training.heads.residual_text import keep_texts
+from prodmatch.training.heads.residual import keep_texts
 from prodmatch.training.held_out import split_labelled
 from prodmatch.training.labels import read_labels
 from prodmatch.training.losses import LOSSES, Similarities

@@ -10,8 +10,7 @@ import numpy as np
 
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.heads.familiar_texts import find_familiarity
-from prodmatch.training.heads.query_bank import add_query_bank
+from prodmatch.training.heads.query_bank import add_query_bank, find_familiarity
 
 OWN_SHARES = (0.05, 0.95)  # of the encoder's own block, in a familiar text and in a strange one
 PICTURE_SHARE = 0.2  # of the same in a picture

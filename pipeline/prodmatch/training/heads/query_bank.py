@@ -1,13 +1,14 @@
-"""The query bank against hubness: k-means centres of training texts."""
+"""Groups of training texts: the query bank against hubness, and how familiar a text is."""
 
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.model.heads import Heads
+from prodmatch.model.familiarity import Familiarity
+from prodmatch.model.heads import Heads, Projection
 from prodmatch.model.hubness import SHARPNESS, QueryBank
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_TEXTS = 1024
 TEXTS_PER_CENTRE = 20  # that a centre represents, at least
@@ -15,6 +16,8 @@ MOST_GROUPED = 100 * MOST_TEXTS
 ROUNDS = 12
 BLOCK = 8192
 STEPS = 127  # of a code, on either side of 0
+CENTRES = 256  # of groups that texts are familiar by
+LEAST_FAMILIAR = 0.05  # share of the training texts that lie beyond the threshold
 
 
 def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
@@ -39,6 +42,24 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     bank = QueryBank(*parts, np.zeros(1, np.float32))
     mean = bank.similarity(heads.image(image)).mean(keepdims=True)
     return replace(heads, bank=replace(bank, usual=mean.astype(np.float32)))
+
+
+def find_familiarity(texts: Projection, text: Vectors, block: int, shares: Vectors) -> Familiarity:
+    """How familiar a text is, from the training texts.
+
+    Args:
+        texts: the projection that the texts are told apart in.
+        text: `(n, text features)` of training products.
+        block: the block of it in which they are.
+        shares: `(blocks,)` of a text that is like none of these.
+    """
+    rows = texts.block(text, block).astype(np.float32)
+    centres, _ = group_rows(rows, min(CENTRES, max(1, len(rows) // 20)))
+    centres = normalise(centres)
+    codes, scales = code_rows(centres)
+    nearest = (rows @ (codes * scales[:, None]).T).max(axis=1)
+    threshold = np.quantile(nearest, [LEAST_FAMILIAR]).astype(np.float32)
+    return Familiarity(codes, scales.astype(np.float32), threshold, np.array([block]), shares)
 
 
 def code_rows(rows: Vectors) -> tuple[npt.NDArray[np.int8], Vectors]:

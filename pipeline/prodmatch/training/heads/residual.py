@@ -9,15 +9,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.heads import Heads, Projection, add_residual_texts
 from prodmatch.model.hubness import QueryBank
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.heads.familiar_texts import find_familiarity
+from prodmatch.training.examples import Examples
+from prodmatch.training.heads.query_bank import add_query_bank, find_familiarity
 from prodmatch.training.held_out import Measure
+from prodmatch.training.trained_model import Fitted
 
 SHARES = (0.0, 0.5, 0.75, 0.95)  # of the fitted directions, in a text like the shop's
 PICTURE_SHARE = 0.5  # of the same in a picture
 ADDED = 128  # directions of the fitted heads, where both are kept
+MOST_CENTRED = 20_000  # products that the centre and the rotation of residual texts are taken from
 
 
 def leave_where_it_pays(
@@ -65,3 +68,22 @@ def _widen(bank: QueryBank, dim: int) -> QueryBank:
     codes = np.pad(bank.codes, ((0, 0), (0, dim - bank.codes.shape[1])))
     scales = bank.scales / np.float32(np.sqrt(1 - PICTURE_SHARE))
     return replace(bank, codes=codes, scales=scales)
+
+
+def keep_texts(
+    heads: Heads, fitted: Fitted, pairs: Examples, measures: tuple[Measure, Measure], slack: float
+) -> tuple[Heads, Fitted]:
+    """The heads with a query bank, and with residual text features unless these find less.
+
+    Args:
+        measures: what decided over the heads, and that of words.
+        slack: how far a figure may fall, as chance lets it.
+    """
+    chosen = slice(None, None, -(-len(pairs.text) // MOST_CENTRED))
+    residual = add_residual_texts(heads, pairs.text[chosen], pairs.image[chosen])
+    heads, residual = (add_query_bank(each, pairs.text, pairs.image) for each in (heads, residual))
+    without, with_them = ([measure(each) for measure in measures] for each in (heads, residual))
+    worse = any(now < was - slack for was, now in zip(without, with_them, strict=True))
+    if worse or with_them[0] < fitted.before:
+        return heads, fitted
+    return residual, replace(fitted, after=with_them[0], residual_texts=(without[1], with_them[1]))
