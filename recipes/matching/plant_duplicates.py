@@ -27,6 +27,10 @@ SIZES = [*map(str, range(36, 46, 2)), "S", "M", "L", "XL", "Small", "Medium", "X
 LEAST_CHANGE = 12.0  # of 255, by another hue
 ONE_IN = 3  # bases, of a title that several products have
 SUFFIXES = ["II", "2", "3", "S", "X", "U", "Plus", "Mini", "Pro", "R", "E", "XL", "Neo", "Ultra"]
+NOTE = re.compile(r"(,? ?(?:\(Pack of \d+\)|Size \S+|\[\S+\]))?$")  # what `vary` adds
+NUMBER = re.compile(r"\d\W*$")
+LETTERS = {"small": "s", "medium": "m", "x-large": "xl", "xx-large": "xxl"}  # of sizes
+LEAST_HUES = 40  # steps between the hues of two variants of a product
 COLUMNS = ["product_id", "title", "image"]
 PAIR_COLUMNS = ["left", "right", "match", "differs"]
 NOISE = ["", "", " - Buy Online", " | New", " (Original)", " with Free Shipping", " Best Price"]
@@ -42,21 +46,29 @@ def retitle(title: str, chance: random.Random) -> str:
     """The title as another shop may write it; what tells variants apart stays."""
     if chance.random() < 0.5:
         title = CAPACITY.sub(lambda found: _rewrite_quantity(found, chance), title)
-    words = title.split()
+    note = NOTE.search(title)[0]
+    words = title.removesuffix(note).split()
+    plain = [place for place in range(1, len(words)) if _is_plain(words, place)]
     for position, word in enumerate(words):
         other = WORDS.get(word.lower())
         if other is not None and chance.random() < 0.4:
             words[position] = other
-    plain = [p for p in range(1, len(words)) if words[p].isalpha() and not COLOUR.search(words[p])]
     for position in chance.sample(plain, min(len(plain), chance.choice([0, 1, 1, 2]))):
         if len(plain) > 3:
             words[position] = ""
     words = [word for word in words if word]
     if len(words) > 3 and chance.random() < 0.4:
         position = chance.randrange(1, len(words) - 1)
-        words[position : position + 2] = words[position : position + 2][::-1]
-    changed = " ".join(words) + chance.choice(NOISE)
+        if not NUMBER.search(words[position]):  # its unit is behind it
+            words[position : position + 2] = words[position : position + 2][::-1]
+    changed = " ".join(words) + note + chance.choice(NOISE)
     return chance.choice([str, str, str.lower, str.upper])(changed)
+
+
+def _is_plain(words: list[str], place: int) -> bool:
+    """Whether a word tells no variants apart: no colour, and no unit of the number before it."""
+    word = words[place]
+    return word.isalpha() and not COLOUR.search(word) and not NUMBER.search(words[place - 1])
 
 
 def _rewrite_quantity(found: re.Match[str], chance: random.Random) -> str:
@@ -68,7 +80,7 @@ def _rewrite_quantity(found: re.Match[str], chance: random.Random) -> str:
 
 
 def vary(title: str, chance: random.Random) -> tuple[str, str]:
-    """The title of a variant, and what differs: colour, size, capacity or pack."""
+    """The title of a variant, and what differs, such as "size:42": colour, capacity or pack."""
     kinds = ["pack", "size"]
     if COLOUR.search(title):
         kinds += ["colour"] * 4
@@ -78,16 +90,18 @@ def vary(title: str, chance: random.Random) -> tuple[str, str]:
     if kind == "colour":
         own = COLOUR.search(title)[1].lower()
         other = chance.choice([each for each in COLOURS if each != own]).title()
-        return COLOUR.sub(other, title), kind
+        return COLOUR.sub(other, title), f"{kind}:{other}"
     if kind == "capacity":
         found = CAPACITY.search(title)
         number = found[1]
         other = int(number) * 2 if chance.random() < 0.5 or int(number) < 4 else int(number) // 2
-        return f"{title[: found.start(1)]}{other}{title[found.end(1) :]}", kind
+        return f"{title[: found.start(1)]}{other}{title[found.end(1) :]}", f"{kind}:{other}"
     if kind == "size":
         size = chance.choice(SIZES)
-        return chance.choice([f"{title}, Size {size}", f"{title} [{size}]"]), kind
-    return f"{title} (Pack of {chance.choice([2, 3, 4, 6])})", kind
+        note = chance.choice([f", Size {size}", f" [{size}]"])
+        return title + note, f"{kind}:{LETTERS.get(size.lower(), size.lower())}"
+    count = chance.choice([2, 3, 4, 6])
+    return f"{title} (Pack of {count})", f"{kind}:{count}"
 
 
 def has_hue(data: bytes) -> bool:
@@ -104,11 +118,11 @@ def shift_hue(picture: Image.Image, steps: int) -> Image.Image:
     return Image.fromarray(pixels, "HSV").convert("RGB")
 
 
-def change_picture(data: bytes, chance: random.Random, *, other_hue: bool = False) -> bytes:
+def change_picture(data: bytes, chance: random.Random, hue: int = 0) -> bytes:
     """The picture scaled, cropped and encoded anew; for a variant of another hue too."""
     picture = Image.open(io.BytesIO(data)).convert("RGB")
-    if other_hue:
-        picture = shift_hue(picture, chance.randrange(50, 200))
+    if hue:
+        picture = shift_hue(picture, hue)
     width, height = picture.size
     cut = [chance.uniform(0, 0.06) for _ in range(4)]
     box = (cut[0] * width, cut[1] * height, (1 - cut[2]) * width, (1 - cut[3]) * height)
@@ -133,25 +147,27 @@ def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, 
     )
     rows, pairs = [], []
     for base in bases.itertuples():
-        family = [(base.product_id, "")]
+        family = [(base.product_id, "", True)]
+        hues = chance.sample(range(50, 201, LEAST_HUES), 2)
         for number in range(chance.choice([1, 1, 2])):
             name = f"{base.product_id}-dup{number}"
             picture = change_picture(base.image, chance) if chance.random() < 0.9 else None
             rows.append((name, retitle(base.title, chance), picture))
-            family.append((name, ""))
+            family.append((name, "", picture is not None))
         for number in range(chance.choice([0, 1, 2])):
             name = f"{base.product_id}-var{number}"
             title, kind = vary(base.title, chance)
-            hue = kind == "colour" and chance.random() < 0.7
+            hue = kind.startswith("colour") and chance.random() < 0.7
             if chance.random() < 0.25 and has_hue(base.image):
-                title, kind, hue = base.title, f"picture {number}", True
+                title, kind, hue = base.title, f"picture:{number}", True
             written = retitle(title, chance) if chance.random() < 0.5 else title
-            rows.append((name, written, change_picture(base.image, chance, other_hue=hue)))
-            family.append((name, f"{kind}:{title}"))
-        for place, (one, kind) in enumerate(family):
-            for other, its in family[place + 1 :]:
-                if kind == its or _says_size(kind) == _says_size(its):
-                    pairs.append((one, other, kind == its, _differs(kind, its)))
+            rows.append((name, written, change_picture(base.image, chance, hues[number] * hue)))
+            family.append((name, kind, True))
+        for (one, kind, pictured), (other, its, has_picture) in itertools.combinations(family, 2):
+            differs = _differs(kind, its)
+            known = (pictured and has_picture) or differs != "picture"
+            if known and (kind == its or _size_of(kind) == _size_of(its)):
+                pairs.append((one, other, kind == its, differs))
     planted = pd.DataFrame(rows, columns=COLUMNS)
     together = pd.concat([products[COLUMNS], planted])
     known = pd.DataFrame(pairs, columns=PAIR_COLUMNS)
@@ -219,14 +235,15 @@ def _stem(word: str) -> str:
     return plain.rstrip("s") or plain
 
 
-def _says_size(kind: str) -> bool:
-    """Whether a variant says a size; of one that does not nobody knows whether it is another."""
-    return kind.startswith("size:")
+def _size_of(kind: str) -> str:
+    """How a variant says a size; of "42" and "M", or of none, nobody knows whether it is one."""
+    name, _, value = kind.partition(":")
+    return f"digits {value.isdigit()}" if name == "size" else ""
 
 
 def _differs(*variants: str) -> str:
     """The kinds of difference of two variants of a product."""
-    return "|".join(sorted({each.split(":")[0].split()[0] for each in variants if each}))
+    return "|".join(sorted({each.split(":")[0] for each in variants if each}))
 
 
 def sample_titles(products: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:

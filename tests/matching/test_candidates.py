@@ -1,11 +1,13 @@
 """Candidates: rare words find, thousands of equal rows end, the best of every row are kept."""
 
 import tracemalloc
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from prodmatch.matching.candidate_pairs import Candidates
+from prodmatch.matching.candidate_pairs import Candidates, PairFinder
 from prodmatch.matching.competition import Competition
 from prodmatch.matching.lexical_candidates import MOST_POSTINGS, LexicalIndex
 from prodmatch.matching.listings.numbered_listings import Sets
@@ -27,6 +29,37 @@ def test_rows_that_are_all_alike_end() -> None:
     terms = Sets(np.arange(count + 1), np.zeros(count, np.int32))
     index = LexicalIndex(terms, np.array([1.0], np.float32))
     assert len(set(index.search(terms, np.array([0]), 5)[0].tolist()) - {-1}) == 5
+
+
+@dataclass
+class Indexed:
+    """What candidates are chosen by: words, and vectors of texts and pictures."""
+
+    listings: SimpleNamespace
+    vectors: tuple[np.ndarray, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.vectors[0])
+
+    @property
+    def different(self) -> np.ndarray:
+        return np.arange(len(self))
+
+    first_equal = different
+
+    def parts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.vectors[0][rows], self.vectors[1][rows]
+
+
+def test_the_nearest_by_picture_is_a_candidate_behind_any_number_of_one_text() -> None:
+    texts = np.array([[1, 0], *[[1, 0]] * 4, [0, 1]], np.float32)
+    pictures = np.array([[1, 0], *[[0.8, 0.6]] * 4, [1, 0]], np.float32)
+    sets = {"terms": Sets(np.arange(7), np.array([0, 0, 0, 0, 0, 1], np.int32))}
+    side = Indexed(SimpleNamespace(sets=sets), (texts, pictures))
+    finder = PairFinder(side, side, np.ones(2, np.float32))  # type: ignore[arg-type]
+    found = finder.find(3, np.array([0]))
+    assert 5 in found.others
+    assert len(found.rows) == 4
 
 
 def test_a_better_candidate_speaks_against_a_pair() -> None:

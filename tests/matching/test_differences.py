@@ -52,6 +52,10 @@ def differences(one: str, other: str) -> list[str]:
         ("Film DVD", "Film Blu-ray", ["format dvd / bluray"]),
         ("Trainers for men", "Trainers for women", ["gender men / women"]),
         ("Cells AA", "Cells AAA", ["size aa / aaa"]),
+        ("Cable black/white", "Cable white/white", ["colour black / white"]),
+        ("Pad 11 inch, fits 11 in", "Pad 5 inch, fits 11 in", ["length 27.9 cm / 12.7 cm"]),
+        ("Screen 27 inch (68.58 cm)", "Screen 27 inch, cable 1.5 m", []),
+        ("Red shoe, red sole", "Red shoe, blue or white sole", []),
     ],
 )
 def test_differences_are_named(one: str, other: str, expected: list[str]) -> None:

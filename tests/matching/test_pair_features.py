@@ -10,7 +10,13 @@ from prodmatch.matching.listings.numbered_listings import (
     term_weights,
 )
 from prodmatch.matching.listings.parsed_text import parse_text
-from prodmatch.matching.pair_features import NAMES, PairCosines, PairFeatures, is_doubtful
+from prodmatch.matching.pair_features import (
+    NAMES,
+    PairCosines,
+    PairFeatures,
+    is_doubtful,
+    says_the_same,
+)
 
 TEXTS = [
     "Acme AB-123X Drill 18 V, 2 kg, black",
@@ -102,6 +108,11 @@ def test_two_photographs_need_more_than_texts_that_are_nearly_equal() -> None:
     values[[0, 13], NAMES.index("terms_least")] = 0.4
     doubtful = np.flatnonzero(is_doubtful(values)).tolist()
     assert doubtful == [2, 3, 6, 7, 8, 9, 11, 13]
+
+
+def test_what_tells_variants_apart_is_not_the_same() -> None:
+    pairs = [(0, 1), (0, 3), (3, 4)]  # in other units, of other words, of another size
+    assert says_the_same(features(pairs)).tolist() == [True, False, False]
 
 
 def test_a_plural_is_the_same_term() -> None:

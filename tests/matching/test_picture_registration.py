@@ -75,6 +75,11 @@ def test_another_product_does_not_fit(other: Image.Image, recoloured: bool) -> N
     assert found.recoloured[0] == recoloured
 
 
+def test_a_part_of_another_brightness_is_still_one_photograph_in_two_colours() -> None:
+    found = PictureDifferences(*(np.array([each]) for each in (0.02, 0.6, 34.0, 50.0)))
+    assert found.recoloured.tolist() == [True]
+
+
 def test_a_small_print_elsewhere_does_not_fit() -> None:
     other = draw("navy")
     ImageDraw.Draw(other).rectangle((70, 170, 95, 190), "white")

@@ -16,6 +16,7 @@ from prodmatch.progress import bars_off
 from prodmatch.storage.vectors import Vectors
 
 BLOCK_ROWS = 512
+BY_PICTURE = 3  # for so many candidates, one more that is nearest by picture, whatever it says
 PARTS = (0, 1)  # of text, of pictures
 NO_ROWS = np.zeros(0, np.int64)
 
@@ -120,14 +121,19 @@ class PairFinder:
     def _best(
         self, own: IndexedListings, among: IndexedListings, rows: Ints, others: Ints, count: int
     ) -> Candidates:
-        """The most alike of each row, which are ascending."""
+        """The most alike of each row, which are ascending, and the nearest by picture."""
         sets = own.listings.sets["terms"], among.listings.sets["terms"]
         shared = overlap_of_terms(sets, (rows, others), self._weights)
-        likeness = self._likeness(shared, pair_cosines(own, among, rows, others))
-        order = np.lexsort((others, -likeness, rows))
+        cosines = pair_cosines(own, among, rows, others)
+        likeness = self._likeness(shared, cosines)
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        kept = order[rank < count]
-        return Candidates(rows[kept], others[kept], likeness[kept])
+        kept = np.zeros(len(rows), np.bool_)
+        for values, most in (
+            (likeness, count),
+            (np.nan_to_num(cosines.image), count // BY_PICTURE),
+        ):
+            kept[np.lexsort((others, -values, rows))[rank < most]] = True
+        return Candidates(rows, others, likeness).take(np.flatnonzero(kept))
 
 
 def pair_cosines(

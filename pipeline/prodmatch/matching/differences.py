@@ -1,6 +1,7 @@
 """What tells two variants of a product apart, by name: colour, size, pack, quantity."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ def find_differences(
         columns: the other columns of the two, which say more than texts.
     """
     found = {
-        "colour": _conflict(left.colours, right.colours),
+        "colour": _conflict(*_each_time(left, right, left.colours, right.colours)),
         **{kind: _compare_named(kind, left, right) for kind in {**left.named, **right.named}},
         "size": _conflict(*((*text.sizes, *text.named.get("size", ())) for text in (left, right))),
         "pack": _compare_packs(left.packs, right.packs),
@@ -84,10 +85,14 @@ def _quantities(left: ParsedText, right: ParsedText) -> dict[str, tuple[str, str
     for unit in left.units:
         if unit not in right.units:
             continue
-        sides = [
-            tuple(each for each in text.quantities if split_quantity(each)[1] == unit)
-            for text in (left, right)
-        ]
+        sides = _each_time(
+            left,
+            right,
+            *(
+                [each for each in text.quantities if split_quantity(each)[1] == unit]
+                for text in (left, right)
+            ),
+        )
         conflict = _conflict(*sides)
         if conflict is not None and not _is_converted(left, right, sides):
             values = [" + ".join(map(_spaced, side.split(" + "))) for side in conflict]
@@ -99,11 +104,22 @@ def _spaced(quantity: str) -> str:
     return " ".join(split_quantity(quantity))
 
 
+def _each_time(
+    left: ParsedText, right: ParsedText, own: Sequence[str], other: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Values of both, each as often as it is there; once where one names more than the other."""
+    found = [
+        [*values, *(each for each in values if each in text.twice)]
+        for text, values in ((left, own), (right, other))
+    ]
+    return (found[0], found[1]) if len(found[0]) == len(found[1]) else (own, other)
+
+
 def _conflict(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
-    """What each has alone, where both have something alone."""
-    own = [each for each in left if each not in right]
-    other = [each for each in right if each not in left]
-    return (" + ".join(own), " + ".join(other)) if own and other else None
+    """What each has alone, or more often, where both have something."""
+    own, other = Counter(left), Counter(right)
+    alone = own - other, other - own
+    return (" + ".join(alone[0]), " + ".join(alone[1])) if all(alone) else None
 
 
 def _compare_packs(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:

@@ -37,6 +37,7 @@ from prodmatch.matching.pair_features import (
     PictureDifferences,
     Values,
     is_doubtful,
+    says_the_same,
 )
 from prodmatch.matching.pair_pictures import PairPictures
 from prodmatch.matching.picture_registration import compare_pictures
@@ -51,7 +52,6 @@ BLOCK_PAIRS = 16_384
 PICTURE_PAIRS = 1024
 TEXT_PAIRS = 4096
 LIKELY = 0.05  # probability by texts and vectors, from which on the pictures are compared
-ONE_TEXT, NEAR_PICTURE = 0.98, 0.6  # cosines, from which on they are compared whatever that is
 CONFLICT_PROBABILITY = 0.02  # at most, of pairs whose columns say another colour or size
 
 
@@ -134,9 +134,9 @@ class Matcher:
     ) -> ScoredPairs:
         """The probability of every pair, in blocks; of those whose columns conflict nearly 0.
 
-        Pictures are compared of the pairs that are likely without, or of one text. Pairs whose
-        scores are kept, and whose competition between two stores is what it was, are not scored
-        again, unless they are likely: listings that come and go change how rare a word is.
+        Pictures are compared of the pairs that are likely without, or say much the same. Pairs
+        whose scores are kept, and whose competition between two stores is what it was, are not
+        scored again, unless they are likely: listings that come and go change how rare a word is.
         """
         if kept is None:
             return self._score(pairs, scorer)
@@ -183,15 +183,16 @@ class Matcher:
 
     def _score(self, pairs: Candidates, scorer: PairScorer) -> ScoredPairs:
         found = [
-            (scorer.probabilities(features), cosines) for features, cosines in self._blocks(pairs)
+            (scorer.probabilities(features), cosines, says_the_same(features))
+            for features, cosines in self._blocks(pairs)
         ]
         nothing = np.zeros(0)
-        probability = np.concatenate([nothing, *(probability for probability, _ in found)])
-        texts = np.concatenate([nothing, *(cosines.text for _, cosines in found)])
-        images = np.concatenate([nothing, *(cosines.image for _, cosines in found)])
+        probability = np.concatenate([nothing, *(probability for probability, *_ in found)])
+        texts = np.concatenate([nothing, *(cosines.text for _, cosines, _ in found)])
+        images = np.concatenate([nothing, *(cosines.image for _, cosines, _ in found)])
+        one_text = np.concatenate([np.zeros(0, np.bool_), *(same for *_, same in found)])
         conflicts = [self._features.conflicts(p.rows, p.others) for p in _split(pairs)]
         conflict = np.concatenate([nothing, *conflicts]) > 0
-        one_text = (texts >= ONE_TEXT) & (images >= NEAR_PICTURE)
         likely = np.flatnonzero(((probability >= LIKELY) | one_text) & ~conflict)
         pictures = self.compare_pictures(pairs.take(likely))
         compared = ~np.isnan(pictures.apart)

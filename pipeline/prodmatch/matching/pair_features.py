@@ -23,8 +23,8 @@ ONE_PHOTOGRAPH = {
 }
 EQUAL_FILES = {"pictures_apart": 0.004, "pictures_most": 5.0}  # likewise, encoded alike
 FITTING, ONE_LOOK = 0.006, 0.97  # pictures_apart at most; the image cosine of one, at least
-# Of one photograph in two colours: the first two at most, the colour at least.
-RECOLOURED = {"apart": 0.12, "worst": 0.3, "colour": 20.0}
+RECOLOURED = {"apart": 0.12, "colour": 20.0}  # of one photograph in two: at most, at least
+LEAST_SHARED = 0.54  # of the words of two that say much the same, weighted
 LEAST_IN_BOTH = 0.5  # of what either of two listings says, weighted
 DOUBT = 0.5  # probability at most, of pairs that are in doubt inside one catalogue
 NAMES = (
@@ -129,11 +129,7 @@ class PictureDifferences:
     @property
     def recoloured(self) -> npt.NDArray[np.bool_]:
         """Which pairs have one photograph in two colours."""
-        return np.asarray(
-            (self.apart <= RECOLOURED["apart"])
-            & (self.worst <= RECOLOURED["worst"])
-            & (self.colour >= RECOLOURED["colour"])
-        )
+        return (self.apart <= RECOLOURED["apart"]) & (self.colour >= RECOLOURED["colour"])
 
     def take(self, part: slice) -> "PictureDifferences":
         """Those of a run of pairs."""
@@ -335,6 +331,12 @@ def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     plain = (two & (alone > 0)) | (other_files & (generic | says_more))
     recoloured = (apart < FITTING) & (cosine < ONE_LOOK)
     return np.asarray(plain | recoloured | (sizes > 0) | has_conflict(features))
+
+
+def says_the_same(features: Floats) -> npt.NDArray[np.bool_]:
+    """Which pairs share most of their words, and say nothing that tells variants apart."""
+    shared = features[:, NAMES.index("terms_weighted")] >= LEAST_SHARED
+    return np.asarray(shared & ~has_conflict(features))
 
 
 def has_conflict(features: Floats) -> npt.NDArray[np.bool_]:

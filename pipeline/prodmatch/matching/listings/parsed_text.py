@@ -1,6 +1,7 @@
 """Texts of products to what pairs are compared by: terms, codes, quantities, colours, sizes."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -79,6 +80,7 @@ class ParsedText:
     named: Mapping[str, tuple[str, ...]]  # the values of attributes of `named_values`
     units_written: Mapping[str, str]  # of the quantities, before they were converted
     says_pack: bool
+    twice: frozenset[str]  # quantities and colours that it names more than once
 
 
 def parse_text(text: str) -> ParsedText:
@@ -87,6 +89,7 @@ def parse_text(text: str) -> ParsedText:
     found: dict[str, dict[str, None]] = {name: {} for name in KINDS}
     named: dict[str, dict[str, None]] = {}
     written: dict[str, str] = {}
+    mentions = Counter[tuple[str, str]]()  # in a unit: "27 inch (68.6 cm)" is one of each
     for size in SIZE.finditer(folded):
         found["sizes"][size[1]] = None
     for pack in PACK.finditer(folded):
@@ -105,9 +108,12 @@ def parse_text(text: str) -> ParsedText:
         found["quantities"][number + unit] = found["terms"][number + unit] = None
         found["units"][unit] = None
         written[number + unit] = quantity.unit
+        mentions[number + unit, quantity.unit] += 1
         rest[quantity.start : quantity.end] = " " * (quantity.end - quantity.start)
     for compound in COMPOUND.findall("".join(rest)):
         _read_compound(compound, found, named)
+        parts = PART.findall(compound)
+        mentions.update((COLOURS[part], "") for part in parts if part in COLOURS)
     close_audience(named)
     found["colours"] = named.pop("colour", {})
     return ParsedText(
@@ -116,6 +122,7 @@ def parse_text(text: str) -> ParsedText:
         named={kind: tuple(values) for kind, values in named.items()},
         units_written=written,
         says_pack=says_pack,
+        twice=frozenset(value for (value, _), count in mentions.items() if count > 1),
     )
 
 
@@ -218,5 +225,5 @@ def iterate_kinds(parsed: ParsedText) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield name, getattr(parsed, name)
 
 
-NO_KINDS = "compact", "named", "units_written", "says_pack"
+NO_KINDS = "compact", "named", "units_written", "says_pack", "twice"
 KINDS = tuple(name for name in ParsedText.__annotations__ if name not in NO_KINDS)
