@@ -30,7 +30,7 @@ from prodmatch.search.vectors.index_builder import (
     build_index,
     choose_kinds,
 )
-from prodmatch.search.vectors.index_queries import QUERIES, TUNING_QUERIES, make_queries
+from prodmatch.search.vectors.index_queries import make_queries
 from prodmatch.search.vectors.part_lists import PARTS
 from prodmatch.search.vectors.trained_lists import find_trained, is_drifted
 from prodmatch.search.vectors.vector_index import (
@@ -238,8 +238,7 @@ def _build(job: _Job, kind: Kind, wanted: float, earlier: Trained | None) -> _Bu
         lambda: _vectors(embeddings), embeddings.row_count, dim, kind, earlier, job.scratch
     )
     logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
-    count = TUNING_QUERIES if index.breadths else QUERIES
-    queries = make_queries(embeddings, encoders, dim, count)
+    queries = make_queries(embeddings, encoders, dim, tuned=bool(index.breadths))
     if not len(queries.measuring):
         return _Built(kind, index, None, None, None)
     recall = tune_index(

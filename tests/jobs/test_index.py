@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,6 @@ from tiny import save_query_encoders
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.vectors import code_lists, part_lists
 from prodmatch.search.vectors import index_builder as builder
 from prodmatch.search.vectors.code_lists import CodeLists
@@ -26,7 +26,7 @@ from prodmatch.search.vectors.index_queries import (
 )
 from prodmatch.search.vectors.vector_index import HALF_ERROR, AnnIndex, exact_neighbours, recall_at
 from prodmatch.storage.atomic import list_files, write_json
-from prodmatch.storage.embeddings import Embeddings, vector_array, write_embeddings
+from prodmatch.storage.embeddings import vector_array, write_embeddings
 from prodmatch.storage.generations import open_generation
 from prodmatch.storage.vectors import Vectors, join_parts, normalise, split_parts
 
@@ -123,20 +123,30 @@ def test_lists_are_tuned_to_more_than_the_recall_below_which_they_are_refused(
     assert breadths[0] < breadths[1]
 
 
-@pytest.mark.parametrize(("kind", "count"), [("flat", QUERIES), ("codes", TUNING_QUERIES)])
-def test_an_index_of_lists_is_tuned_on_more_queries(
-    tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch, kind: Kind, count: int
+@pytest.mark.parametrize(
+    ("kind", "tuning", "measuring"),
+    [("flat", 0, QUERIES), ("sq8", 0, QUERIES), ("codes", TUNING_QUERIES, TUNING_QUERIES)],
+)
+def test_only_an_index_that_can_look_at_more_is_tuned(
+    tmp_path: Path,
+    tiny: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Kind,
+    tuning: int,
+    measuring: int,
 ) -> None:
     save_embeddings(tmp_path / "store", tiny, random_parts(ROWS, 0))
-    tuning: list[int] = []
+    made: list[IndexQueries] = []
 
-    def note(embeddings: Embeddings, encoders: QueryEncoders, dim: int, count: int) -> IndexQueries:
-        tuning.append(count)
-        return make_queries(embeddings, encoders, dim, 10)
+    def note(*arguments: Any, **options: Any) -> IndexQueries:
+        made.append(make_queries(*arguments, **options))
+        return made[0]
 
     monkeypatch.setattr("prodmatch.index.make_queries", note)
     index_embeddings(tmp_path / "store", kind=kind, limits=IndexLimits(min_recall=0.5))
-    assert tuning == [count]
+    assert [len(made[0].tuning), len(made[0].measuring)] == [tuning, measuring]
+    together = np.concatenate([made[0].tuning, made[0].measuring])
+    assert len(np.unique(together, axis=0)) == tuning + measuring
 
 
 def test_an_index_that_looks_at_two_lists_alone_is_refused(

@@ -129,19 +129,20 @@ class FuseResult:
 
     def _vectors(self, rows: npt.NDArray[np.int64]) -> Vectors:
         """The embeddings `(n, dim)` of these rows; what is as it was comes from last night's."""
-        text, image = self.text.take(rows), self.image.take(rows)
         if self.last is None:
-            return join_parts(text, image)
-        before = self.last.rows[rows]
-        texts, images = self.last.texts[rows], self.last.images[rows]
-        known = np.flatnonzero(before >= 0)
-        kept = self.last.take(before[known])
-        old_text, old_image = (normalise(part) for part in split_parts(kept))
-        text[known] = np.where(texts[known, None], old_text, text[known])
-        image[known] = np.where(images[known, None], old_image, image[known])
-        vectors = join_parts(text, image)
-        same = texts[known] & images[known]
-        vectors[known[same]] = kept[same]
+            return join_parts(self.text.take(rows), self.image.take(rows))
+        before, texts, images = (
+            array[rows] for array in (self.last.rows, self.last.texts, self.last.images)
+        )
+        known = before >= 0
+        vectors = np.zeros((len(rows), self.last.dim), np.float32)
+        vectors[known] = self.last.take(before[known])
+        new = np.flatnonzero(~(texts & images))  # a part at least
+        old_text, old_image = (normalise(part) for part in split_parts(vectors[new]))
+        vectors[new] = join_parts(
+            np.where(texts[new, None], old_text, self.text.take(rows[new])),
+            np.where(images[new, None], old_image, self.image.take(rows[new])),
+        )
         return vectors
 
     def _errors(self, among: npt.NDArray[np.bool_]) -> list[Reject]:

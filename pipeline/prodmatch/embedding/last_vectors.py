@@ -32,6 +32,11 @@ class LastVectors:
     images: Mask  # `(products of tonight,)`, whose image parts are
     _shards: OrderedDict[int, Vectors] = field(default_factory=OrderedDict)
 
+    @property
+    def dim(self) -> int:
+        """Of a vector."""
+        return int(str(self.embeddings.manifest["dim"]))
+
     @functools.cached_property
     def starts(self) -> Rows:
         """`(shards + 1,)`: the first row of each shard, and the end."""
@@ -56,7 +61,7 @@ class LastVectors:
 
     def take(self, rows: Rows) -> Vectors:
         """`(n, dim)` vectors of some rows of last night's embeddings."""
-        found = np.zeros((len(rows), int(str(self.embeddings.manifest["dim"]))), np.float32)
+        found = np.zeros((len(rows), self.dim), np.float32)
         for shard in self._shards_of(rows):
             first, end = self.starts[shard : shard + 2]
             inside = (rows >= first) & (rows < end)

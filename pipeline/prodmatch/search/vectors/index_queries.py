@@ -11,8 +11,8 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.embeddings import Embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
-QUERIES = 100  # that measure an index of which all is looked at, and as many that would tune it
-TUNING_QUERIES = 300  # of any other: too few tune it to their own chance
+QUERIES = 100  # that measure an index of which all is looked at
+TUNING_QUERIES = 300  # that tune any other, and as many that measure it: few tune it to chance
 NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
 
 
@@ -25,23 +25,27 @@ class IndexQueries:
 
 
 def make_queries(
-    embeddings: Embeddings, encoders: QueryEncoders, dim: int, count: int = TUNING_QUERIES
+    embeddings: Embeddings, encoders: QueryEncoders, dim: int, *, tuned: bool = True
 ) -> IndexQueries:
-    """Texts of the catalogue, and pictures of it where there are too few; none is in both.
+    """Texts of the catalogue, and pictures where half of them are missing; none is in both.
 
     Args:
         embeddings: of the catalogue.
         encoders: of the queries.
         dim: of a query.
-        count: how many tune, and how many measure.
+        tuned: whether the index can look at more; where not, none tune it.
     """
-    texts = _sample_texts(embeddings, 2 * count)
-    pictures = _picture_queries(embeddings, 2 * count - len(texts), dim)
-    tuning, measuring = (
-        np.concatenate([_text_queries(texts[first::2], encoders), pictures[first::2]])
-        for first in (0, 1)
-    )
-    return IndexQueries(tuning, measuring)
+    count = 2 * TUNING_QUERIES if tuned else QUERIES
+    texts = _sample_texts(embeddings, count)
+    missing = count - len(texts) if 2 * len(texts) < count else 0  # the pictures are read for them
+    pictures = _picture_queries(embeddings, missing, dim)
+
+    def take(chosen: slice) -> Vectors:
+        return np.concatenate([_text_queries(texts[chosen], encoders), pictures[chosen]])
+
+    if not tuned:
+        return IndexQueries(np.zeros((0, dim), np.float32), take(slice(None)))
+    return IndexQueries(take(slice(0, None, 2)), take(slice(1, None, 2)))
 
 
 def _text_queries(texts: Sequence[str], encoders: QueryEncoders) -> Vectors:

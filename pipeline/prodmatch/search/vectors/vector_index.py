@@ -225,7 +225,7 @@ def tune_index(
 
     Args:
         index: the one to tune.
-        tuning: queries `(n, dim)` that decide how much of it is looked at.
+        tuning: queries `(n, dim)` that decide how much of it is looked at, if any.
         measuring: other queries `(m, dim)`, which the recall is measured with.
         read: gives the indexed vectors in row order, in blocks; called once, or twice for codes.
         count: of neighbours.
@@ -238,7 +238,7 @@ def tune_index(
             Neighbours(near.rows[near.scores > 0], near.scores[near.scores > 0]) for near in truth
         ]
     error = HALF_ERROR if index.is_coded else 0.0
-    for ours, lists in index.tunings(tuning):
+    for ours, lists in index.tunings(tuning) if len(tuning) else ():
         those, near = tuning[ours], list(itertools.compress(truth, ours))
 
         def recall(those: Vectors = those, near: list[Neighbours] = near) -> float:
