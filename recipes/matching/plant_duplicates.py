@@ -165,8 +165,8 @@ def plant(products: pd.DataFrame, count: int, seed: int) -> tuple[pd.DataFrame, 
             family.append((name, kind, True))
         for (one, kind, pictured), (other, its, has_picture) in itertools.combinations(family, 2):
             differs = _differs(kind, its)
-            known = (pictured and has_picture) or differs != "picture"
-            if known and (kind == its or _size_of(kind) == _size_of(its)):
+            visible = (pictured and has_picture) or differs != "picture"
+            if visible and (kind == its or _size_of(kind) == _size_of(its)):
                 pairs.append((one, other, kind == its, differs))
     planted = pd.DataFrame(rows, columns=COLUMNS)
     together = pd.concat([products[COLUMNS], planted])

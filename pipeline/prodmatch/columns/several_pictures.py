@@ -1,16 +1,11 @@
 """Several pictures that are named in one cell of text: a.jpg|b.jpg, or a list as JSON."""
 
 import json
-import re
 from collections.abc import Sequence
 
 from prodmatch.catalogue.pictures.names import MARKS
+from prodmatch.storage.places.picture_names import are_names
 
-PICTURE = re.compile(
-    r"(?:https?://|//)\S+|\S.*\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(?:[?#]\S*)?",
-    re.IGNORECASE,
-)
-ADDRESS = re.compile(r"https?://|//", re.IGNORECASE)
 NO_LIST = "data:"
 
 
@@ -35,8 +30,8 @@ def _read_list(text: str) -> list[str]:
         found = json.loads(text)
     except ValueError:
         return []
-    are_names = isinstance(found, list) and all(isinstance(each, str) for each in found)
-    return [each for each in found if each] if are_names else []
+    is_list = isinstance(found, list) and all(isinstance(each, str) for each in found)
+    return [each for each in found if each] if is_list else []
 
 
 class PictureMarks:
@@ -53,7 +48,7 @@ class PictureMarks:
                 parts = split_pictures(cell, mark)
                 if len(parts) < 2:
                     continue
-                if not _are_pictures(parts) or any(map(_has_several, parts)):
+                if not are_names(parts) or any(map(_has_several, parts)):
                     del self._counts[mark]
                     break
                 self._counts[mark] += 1
@@ -67,12 +62,4 @@ class PictureMarks:
 
 def _has_several(part: str) -> bool:
     """Whether a part is itself several pictures, apart by another mark."""
-    return any(
-        len(parts := split_pictures(part, mark)) > 1 and _are_pictures(parts) for mark in MARKS
-    )
-
-
-def _are_pictures(parts: Sequence[str]) -> bool:
-    """Whether all parts name pictures, either all by addresses, which have commas too, or none."""
-    addresses = {ADDRESS.match(part) is not None for part in parts}
-    return len(addresses) == 1 and all(map(PICTURE.fullmatch, parts))
+    return any(len(parts := split_pictures(part, mark)) > 1 and are_names(parts) for mark in MARKS)

@@ -14,6 +14,7 @@ from prodmatch.feeds.columns import PlainNames, filled, plain_name
 from prodmatch.feeds.layouts import find_layout
 from prodmatch.feeds.parents import arrange_parents
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
+from prodmatch.storage.places.picture_names import are_names
 
 SAMPLE_ROWS = 100
 # Columns of an export that are a variant's own: not taken from the product where they are blank.
@@ -45,9 +46,6 @@ NUMBERED_PICTURE = re.compile(
     r"(_(url|link|src|path|file))?"
 )
 FURTHER = re.compile(r".*\d.*|(other|more|additional|extra|gallery)_.*")
-A_PICTURE = re.compile(
-    r"(https?:)?//\S+|.*\.(jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(\?\S*)?", re.IGNORECASE
-)
 ADDRESSES = re.compile(r"[,\s]+(?=https?://)")
 
 
@@ -83,7 +81,7 @@ def _find_pictures(sample: Sequence[Row]) -> list[str]:
     for name in names:
         cells = [cell for row in sample if filled(cell := row.get(name))]
         if NUMBERED_PICTURE.fullmatch(plain_name(name)) and all(
-            isinstance(cell, str) and A_PICTURE.fullmatch(cell.strip()) for cell in cells
+            isinstance(cell, str) and are_names([cell.strip()]) for cell in cells
         ):
             found.append(name)
     further = [name for name in found if FURTHER.fullmatch(plain_name(name))]

@@ -40,7 +40,8 @@ FORMS = {
 }
 ALONE = [
     "mug, red.jpg", "a b.jpg", "photo (1).jpg", "[1] photo.jpg", "shoe;left.png", "nan", "a.jpg, b",
-    "https://cdn.example/w_200,h_300/a.jpg", "https://shop.example/?id=1;size=2", "x.jpg?v=1,2",
+    "https://cdn.example/a.jpg,b.jpg", "https://cdn.example/w_200,h_300/a.jpg",
+    "https://shop.example/?id=1;size=2", "x.jpg?v=1,2",
     "(a).jpg", "PROGRA~1.jpg", "a~b", "x&y.jpg", "a^2.png", "a,b", "one|two",
     "data:image/png;base64,iVBORw0KGgo=",
 ]  # fmt: skip

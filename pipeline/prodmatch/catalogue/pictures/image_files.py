@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES, UnusableImage
-from prodmatch.catalogue.pictures.names import are_names, names_none, split_names
+from prodmatch.catalogue.pictures.names import names_none, split_names
+from prodmatch.storage.places.picture_names import are_names
 
 MOST_TEXT = 2 * MOST_BYTES  # of a picture written as text
 DATA_URI = re.compile(r"(?:data:[^,]{0,200}|[\w/+.;-]{0,50}base64),", re.IGNORECASE)

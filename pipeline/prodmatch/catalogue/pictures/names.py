@@ -4,26 +4,12 @@ import json
 import re
 from collections.abc import Iterator
 
-SUFFIX = r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?|heic)(?:[?#]\S*)?"
-NAME = re.compile(rf"\S.*{SUFFIX}", re.IGNORECASE)
-ADDRESS = re.compile(r"(?:https?://|//)\S+", re.IGNORECASE)
+from prodmatch.storage.places.picture_names import are_names
+
 # Between the names, the likeliest first; those of several characters before their parts.
 MARKS = (
-    "\n",
-    "\r",
-    "\t",
-    "|",
-    ";",
-    ",",
-    "~",
-    "^",
-    "&&",
-    "<br>",
-    "<br/>",
-    "<br />",
-    "\x1d",
-    "\x1f",
-    " ",
+    *("\n", "\r", "\t", "|", ";", ",", "~", "^", "&&"),
+    *("<br>", "<br/>", "<br />", "\x1d", "\x1f", " "),
 )
 QUOTES = " \r\"'"
 BRACKETS = ("[]", "{}", "()", '""', "''")
@@ -68,11 +54,6 @@ def _split(text: str, depth: int) -> list[str]:
         if mark in text and are_names(parts):
             return [name for part in parts for name in _split(part, depth - 1) or [part]]
     return []
-
-
-def are_names(parts: list[str]) -> bool:
-    """Whether all are names of pictures: by how they end, or by being addresses all of them."""
-    return bool(parts) and (all(map(NAME.fullmatch, parts)) or all(map(ADDRESS.fullmatch, parts)))
 
 
 def _read_json(text: str) -> list[str]:
