@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from conftest import Counting
 
-from prodmatch.lexical.free_of import find_free_of
-from prodmatch.lexical.understanding import understand
+from prodmatch.lexical.free_of import find_free_of, find_wanted
+from prodmatch.lexical.understanding import Phrases, understand
 
 NAMES = (
     "gluten", "sugar", "alcohol", "caffeine", "lactose", "fragrance", "paraben", "sulfate",
@@ -26,6 +26,7 @@ TITLES += [
     "a bread gluten free",
     "a glutenfree bar",
     "bread without gluten",
+    "an envelope without window",
     "carefree pads",
     "risk free free trial",
 ]
@@ -33,6 +34,9 @@ TITLES += [
 
 def contains(words: Sequence[str]) -> bool:
     return any(f" {' '.join(words)} " in f" {title} " for title in TITLES)
+
+
+KNOWN = Phrases(contains, contains, lambda words: False)
 
 
 FORMS = ("{0} free bread", "{0}-free bread", "bread {0} free", "no {0} bread", "bread without {0}",
@@ -67,6 +71,9 @@ def test_what_products_are_free_of_is_found(form: str, count_cases: Counting) ->
         ("no show sock", set()),
         ("no sugar free cola", {"sugar"}),
         ("free", set()),
+        ("envelope without window", {"window"}),
+        ("envelope without stamp", set()),  # as no product has it
+        ("envelope not without window", set()),
         ("", set()),
     ],
 )
@@ -74,12 +81,27 @@ def test_only_what_is_left_out_is_found(text: str, found: set[str]) -> None:
     assert set(find_free_of(text, contains)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("coat with hood", ("hood",)),
+        ("Coat with a Hood in red", ("hood",)),
+        ("drill with 2 batteries and with case", ("batteries", "case")),
+        ("coat with or without hood", ()),
+        ("coat withhood", ()),
+    ],
+)
+def test_what_products_are_wanted_with_is_found(text: str, found: tuple[str, ...]) -> None:
+    assert find_wanted(text) == found
+    assert understand(text, KNOWN).wanted == found
+
+
 def test_the_words_stay() -> None:
-    found = understand("gluten free bread", contains)
+    found = understand("gluten free bread", KNOWN)
     assert (found.words, found.without, found.free_of) == ("gluten free bread", (), ("gluten",))
-    found = understand("bread without gluten", contains)  # as a product has it
+    found = understand("bread without gluten", KNOWN)  # as a product has it
     assert (found.words, found.without, found.free_of) == ("bread without gluten", (), ("gluten",))
-    assert understand('"gluten free" bread', contains).free_of == ()
+    assert understand('"gluten free" bread', KNOWN).free_of == ()
 
 
 @pytest.mark.parametrize(
@@ -93,5 +115,5 @@ def test_the_words_stay() -> None:
     ],
 )
 def test_what_is_not_free_of_it_is_wanted(text: str, words: str, without: str) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert (found.words, found.without, found.free_of) == (words, (without,), ())

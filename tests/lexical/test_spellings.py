@@ -99,6 +99,7 @@ def decimals() -> Iterator[tuple[str, str]]:
         "wifi 6.2",
         "thunderbolt 4.1",
         "dolby 7.1",
+        "1.6 tdi",
     ):
         joined = name.replace(" ", "")
         yield from ((name, joined), (joined, name), (name.upper(), joined), (joined, joined))
@@ -148,6 +149,8 @@ def equal_amounts() -> Iterator[tuple[str, str]]:
         ("2tb", "2000 GB", "2,000 gb"),
         ("1.2 m", "120 cm", "1200mm", "1,20 m"),
         ("2 kw", "2000 watts"),
+        ("1200 lm", "1200lm", "1,200 lumens"),
+        ("5 gal", "5 gallons"),
         ("2.4 ghz", "2400 mhz"),
         ("2 lb", "32 oz"),
         ("6 ft", "72 inches"),
@@ -263,7 +266,7 @@ APART = [
     "GSR 12V-15", "GSB 18V-55", "0601 9H5 2J0", "87 01 250", "87 01 300", "W 712/95", "HU 719/7 x",
     "RX 6600 XT", "Archer C6", "MX Master 3S", "W32 L34", "205/55 R16", "901/58", "Air Max 90",
     "Galaxy S21", "4,0 x 40", "SDS-plus 6 x 160", "12 345 678", "Dr. Martens",
-    "La Roche-Posay", "Dr Pepper", "Ray Ban", "Vitamin B 12", "KF 432 C16",
+    "4 x 20", "La Roche-Posay", "Dr Pepper", "Ray Ban", "Vitamin B 12", "KF 432 C16",
 ]  # fmt: skip
 
 

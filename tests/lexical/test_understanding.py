@@ -11,7 +11,8 @@ from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.lexical.prices.currencies import may_be
-from prodmatch.lexical.understanding import understand
+from prodmatch.lexical.prices.limits import Contains
+from prodmatch.lexical.understanding import Phrases, understand
 from prodmatch.model.description import Model
 from prodmatch.products.conditions import is_price
 
@@ -26,11 +27,23 @@ PHRASES = [
     "not rated",
     "long sleeves",
     "less than",
+    "nothing tee",
 ]
 
 
 def contains(words: Sequence[str]) -> bool:
     return " ".join(words) in PHRASES
+
+
+def nothing(words: Sequence[str]) -> bool:
+    return False
+
+
+def known(contains: Contains) -> Phrases:
+    return Phrases(contains, contains, nothing)
+
+
+KNOWN = known(contains)
 
 
 NEGATIONS = [
@@ -42,6 +55,28 @@ NEGATIONS = [
     ("not blue shirt", "shirt", ["blue"]),
     ("Shirt NOT Blue", "Shirt", ["blue"]),
     ("shirt not blue or red", "shirt", ["blue", "red"]),
+    ("shirt not (red, blue)", "shirt", ["red", "blue"]),
+    ("shirt without (red, blue & pink) stripes", "shirt stripes", ["red", "blue", "pink"]),
+    ("shirt [-blue]", "shirt", ["blue"]),
+    ("shirt != blue", "shirt", ["blue"]),
+    ("shirt \u2260 blue", "shirt", ["blue"]),
+    ("shirt -red,blue", "shirt", ["red", "blue"]),
+    ("avoid leather shoes", "shoes", ["leather"]),
+    ("shoes avoiding leather", "shoes", ["leather"]),
+    ("shirt nothing with stripes", "shirt", ["stripes"]),
+    ("bread free from gluten", "bread", ["gluten"]),
+    ("bread free-from gluten", "bread", ["gluten"]),
+    ("bread containing no gluten", "bread", ["gluten"]),
+    ("bread that contains no gluten", "bread", ["gluten"]),
+    ("jam no added sugar", "jam", ["added sugar"]),
+    ("jam no sugar added", "jam", ["added sugar"]),
+    ("puzzle not 1000", "puzzle", ["1000"]),
+    ("orwell -1984", "orwell", ["1984"]),
+    ("air not 90", "air", ["90"]),
+    ("white shirt not off white", "white shirt", ["off white"]),
+    ("lamp not lamp shade", "lamp", ["lamp shade"]),
+    ("phone 13 case not phone 13 pro", "phone 13 case", ["phone 13 pro"]),
+    ("bread under $5, not rye", "bread", ["rye"]),
     ("shirt not blue, cotton", "shirt cotton", ["blue"]),
     ("shirt, not blue", "shirt,", ["blue"]),
     ("shirt but not blue", "shirt", ["blue"]),
@@ -292,6 +327,12 @@ LIMITS = [
     ("shoes 20 <= price < 40", [">= 20", "< 40"]),
 ]
 UNREAD = [
+    ("mug twenty euros", ["twenty euros"]),
+    ("book after 2000", ["after 2000"]),
+    ("books between 1990 and 2000", ["between 1990 and 2000"]),
+    ("lamp at least 500 lumens", ["at least 500 lumens"]),
+    ("bank at least 20,000mAh", ["at least 20,000mAh"]),
+    ("bank 10,000-20,000mAh max", []),
     ("pencil 0.5mm max", ["0.5mm max"]),
     ("shelf 30 cm min", ["30 cm min"]),
     ("mug under 20 inches", ["under 20 inches"]),
@@ -370,30 +411,72 @@ WORDS_ONLY = [
 
 @pytest.mark.parametrize(("text", "words", "without"), NEGATIONS)
 def test_a_negation_is_understood(text: str, words: str, without: list[str]) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert (found.words.replace(",", ""), list(found.without)) == (words.replace(",", ""), without)
 
 
 @pytest.mark.parametrize(("text", "limits"), LIMITS)
 def test_a_limit_of_a_price_is_understood(text: str, limits: list[str]) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert [limit.condition("price") for limit in found.limits] == [f"price {x}" for x in limits]
     kept = [word for word in text.split() if word in ("shoes", "for", "women") and found.words]
     assert found.unread == ()
     assert found.words.split()[0] == "shoes"
     assert set(found.words.split()) <= set(kept)
-    assert understand(text, contains, limits=False).limits == ()
+    assert understand(text, KNOWN, limits=False).limits == ()
+
+
+NAMED = ["animal farm", "royal canin", "red", "blue", "hood", "shoulder strap", "shoulder"]
+RARELY = ["red blue"]  # said by some products
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "without"),
+    [
+        ("orwell not animal farm", "orwell", ["animal farm"]),
+        ("food not royal canin or acme", "food", ["royal canin", "acme"]),
+        ("not animal farm", "not animal farm", []),
+        ("shirt -red-blue", "shirt", ["red", "blue"]),
+        ("shirt not red-blue", "shirt", ["red", "blue"]),
+        ("shirt -red-pink", "shirt", ["red-pink"]),  # no product says "pink"
+        ("coat without hood blue", "coat blue", ["hood"]),
+        ("bag without shoulder strap", "bag", ["shoulder strap"]),
+        ("shirt without red blue", "shirt blue", ["red"]),  # which some product says so
+        ("coat nothing red", "coat", ["red"]),  # of no shop that says "nothing"
+    ],
+)
+def test_names_that_products_contain_are_unwanted_whole(
+    text: str, words: str, without: list[str]
+) -> None:
+    def is_name(words: Sequence[str]) -> bool:
+        return " ".join(words) in NAMED
+
+    def contains(words: Sequence[str]) -> bool:
+        return " ".join(words) in NAMED + RARELY
+
+    found = understand(text, Phrases(contains, is_name, is_name))
+    assert (found.words, list(found.without)) == (words, without)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["drill not without battery", "toner tn -2420", "set 20 -300"],
+)
+def test_no_negation_and_no_price(text: str) -> None:
+    says = Phrases(lambda words: words == ["tn", "2420"], nothing, nothing)
+    found = understand(text, says)
+    assert (found.words, found.without, found.limits, found.free_of) == (text, (), (), ())
 
 
 @pytest.mark.parametrize("text", WORDS_ONLY)
 def test_what_only_looks_like_one_stays_words(text: str) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert (found.words, found.without, found.limits) == (text, (), ())
 
 
 @pytest.mark.parametrize(("text", "unread"), UNREAD)
 def test_a_limit_that_is_of_no_price_is_named(text: str, unread: list[str]) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert (found.words, found.limits, list(found.unread)) == (text, (), unread)
 
 
@@ -411,7 +494,7 @@ def test_a_limit_that_is_of_no_price_is_named(text: str, unread: list[str]) -> N
     ],
 )
 def test_a_currency_is_read(text: str, currency: str, code: str) -> None:
-    (limit,) = understand(text, contains).limits
+    (limit,) = understand(text, KNOWN).limits
     assert limit.currency == currency
     assert may_be(currency, code)
     assert may_be(currency, "THB") == (not currency)
@@ -431,12 +514,17 @@ def test_what_few_products_say_by_chance_is_no_term() -> None:
         ("phone no charger", ("charger",)),
         ("sock no show", ()),
     ):
-        found = understand(text, says, is_term=lambda words: says(words) and words[-1] in term)
+        found = understand(
+            text, Phrases(says, lambda words: says(words) and words[-1] in term, nothing)
+        )
         assert found.without == without
 
 
 def test_a_text_that_a_product_contains_is_never_understood() -> None:
-    assert understand("Tee Not Blue", lambda words: words == ["tee", "not", "blue"]).without == ()
+    assert (
+        understand("Tee Not Blue", known(lambda words: words == ["tee", "not", "blue"])).without
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -475,9 +563,11 @@ def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 def test_a_sign_is_a_negation_though_a_product_has_the_words_without_it() -> None:
     for text in ("shirt -striped", "-striped shirt", "shirt !striped"):
-        understood = understand(text, lambda words: words in (["shirt", "striped"], ["striped"]))
+        understood = understand(
+            text, known(lambda words: words in (["shirt", "striped"], ["striped"]))
+        )
         assert (understood.words, understood.without) == ("shirt", ("striped",))
-    assert understand("-striped", lambda words: words == ["striped"]).is_all_negative
+    assert understand("-striped", known(lambda words: words == ["striped"])).is_all_negative
 
 
 def test_what_is_near_to_the_query_may_be_excluded(index: ProductIndex) -> None:
@@ -592,13 +682,13 @@ def test_a_limit_that_is_not_understood_is_hinted_at(index: ProductIndex) -> Non
     ],
 )
 def test_a_screen_whose_size_is_said_has_a_price(text: str, words: str) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert (found.words, len(found.limits), found.unread) == (words, 1, ())
 
 
 @pytest.mark.parametrize("text", ["between $20 and $40", "under 30 euros", "cheaper than $30"])
 def test_a_limit_alone_is_applied_and_not_called_unread(text: str) -> None:
-    found = understand(text, contains)
+    found = understand(text, KNOWN)
     assert found.words == text
     assert found.limits
     assert found.unread == ()
@@ -606,4 +696,4 @@ def test_a_limit_alone_is_applied_and_not_called_unread(text: str) -> None:
 
 def test_long_numbers_before_a_sign_are_read_in_linear_time() -> None:
     text = "1" * 200_000 + " < price"  # ten minutes if every digit looked on to the end
-    assert understand(text, lambda words: False).limits == ()
+    assert understand(text, known(nothing)).limits == ()

@@ -121,7 +121,7 @@ DENIALS = [
 
 @pytest.fixture(scope="module")
 def shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
-    texts = [title for _, *titles in DENIALS for title in titles[::-1]]
+    texts = [title for _, *titles in DENIALS for title in titles[::-1]] + ["grey mug"]
     with publish(texts, tmp_path_factory.mktemp("shop"), tiny) as opened:
         yield opened
 
@@ -132,3 +132,18 @@ def test_other_forms_deny_too(shop: ProductIndex, text: str, first: str, other: 
     assert titles[0] == first
     if "organic" in other or "with" in other:
         assert other not in titles
+
+
+@pytest.mark.parametrize("text", ["beer with alcohol", "dress with sleeves"])
+def test_what_denies_what_is_wanted_is_left_out(shop: ProductIndex, text: str) -> None:
+    answer = ask(shop, text)
+    titles = {str(hit.metadata["title"]) for hit in answer.hits}
+    assert answer.understood == f"with {text.split()[-1]}"
+    assert not titles & {"non-alcoholic beer", "sleeveless dress"}
+    assert titles
+
+
+def test_a_negation_is_of_the_other_spelling_too(shop: ProductIndex) -> None:
+    answer = ask(shop, "mug not gray")
+    assert answer.understood == "without gray; without grey"
+    assert "grey mug" not in {str(hit.metadata["title"]) for hit in answer.hits}

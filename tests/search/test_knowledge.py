@@ -186,9 +186,12 @@ def test_words_in_no_vocabulary_are_no_certainty(index: ProductIndex) -> None:
         assert encoded.certainty == pytest.approx(1 - 0.75 * len(word) / (len(word) + 3))
 
 
-def test_the_certainty_is_the_highest_probability(index: ProductIndex) -> None:
+def test_probabilities_are_times_the_certainty(index: ProductIndex) -> None:
     (encoded,) = index.searcher.encode([Query(text="red shirt")])
     assert isinstance(encoded, EncodedQuery)
-    for certainty in (1.0, 0.01):
-        hits = index.searcher.find_page(replace(encoded, certainty=certainty), SearchOptions()).hits
-        assert (max(hit.probability for hit in hits) <= 0.01) == (certainty < 1)
+    certain, half = (
+        index.searcher.find_page(replace(encoded, certainty=certainty), SearchOptions()).hits
+        for certainty in (1.0, 0.5)
+    )
+    expected = [hit.probability / 2 for hit in certain]
+    assert [hit.probability for hit in half] == pytest.approx(expected, abs=1e-6)

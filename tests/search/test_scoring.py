@@ -109,6 +109,15 @@ def test_a_rare_code_is_before_what_only_has_its_pieces(query: str, tmp_path: Pa
     assert matches.rows[np.argmax(matches.scores)] == 2
 
 
+def test_a_name_that_few_write_in_one_word_names_none_of_them(tmp_path: Path) -> None:
+    titles = [f"iphone 13 {row}th" for row in range(12)] + ["iphone13 cable"]
+    table = pa.table({"product_id": titles, "text": titles})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    found = Products(tmp_path / "p.sqlite").match("iphone 13")
+    assert not found.has_rare_code
+    assert found.named.tolist() == []
+
+
 def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
     texts = ["MX-518 mouse", *["GT-730 card"] * 11, "galaxy 22", "red mouse", *["cable"] * 9]
     table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})

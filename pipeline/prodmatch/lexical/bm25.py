@@ -276,9 +276,12 @@ class PostingsReader:
         plain = [term for term in terms if not _alternatives(term, expansions)]
         codes = {form for term in plain for form in term.forms if is_name(form)}
         few = [code for code in codes if 1 <= self.count_of(code) <= FEW_PRODUCTS]
+        whole = self.rows_with(query) if few else NO_ROWS
+        if len(whole) > FEW_PRODUCTS:  # "iphone 13", which some write in one
+            few = [code for code in few if any(code in term.typed for term in plain)]
         rare, named = bool(few), NO_ROWS
         if rare:
-            named = np.intersect1d(self.rows_with(query), self._rows_of_any(few))
+            named = np.intersect1d(whole, self._rows_of_any(few))
             named = np.intersect1d(named, rows, assume_unique=True)
         scores[named] += scores.max(
             initial=0.0

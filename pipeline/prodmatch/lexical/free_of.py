@@ -17,6 +17,7 @@ AND = frozenset(["and", "or", "&", "+"])
 OF_TWO = frozenset(["acid", "fat", "nut", "nuts", "oil", "oils"])  # "palm oil", "tree nut"
 WORD = re.compile(r"[^\W\d_]+|[&+]")
 HYPHENED = re.compile(r"(?<!\w)([^\W\d_]+)-free(?!\w)", re.IGNORECASE)
+WANTED = re.compile(r"\bwith\s+(?:(?:an?|the|\d+)\s+)?([^\W\d_]+)")
 LEAST_LETTERS = 3
 
 
@@ -32,11 +33,16 @@ def find_free_of(text: str, contains: Contains) -> tuple[str, ...]:
     for position, word in enumerate(words):
         if word == "free":
             found += _names_before(words[:position], contains)
-        elif word in DENYING:
-            found += _names_behind(words[position + 1 :], contains)
+        elif word in DENYING and words[max(0, position - 1)] != "not":
+            found += _names_behind(word, words[position + 1 :], contains)
         elif word.endswith("free") and contains([word]):  # "glutenfree"
             found += filter(_may_be_left_out, [word.removesuffix("free")])
     return tuple(dict.fromkeys(found))
+
+
+def find_wanted(text: str) -> tuple[str, ...]:
+    """What a text wants products to have: "hood" of "coat with a hood"."""
+    return tuple(word for word in WANTED.findall(text.lower()) if _may_be_left_out(word))
 
 
 def find_doubtful(text: str, contains: Contains) -> tuple[str, ...]:
@@ -62,14 +68,14 @@ def _names_before(words: Sequence[str], contains: Contains) -> Iterator[str]:
         end -= 1
 
 
-def _names_behind(words: Sequence[str], contains: Contains) -> Iterator[str]:
-    """The name that a "no" before the words is of."""
+def _names_behind(denial: str, words: Sequence[str], contains: Contains) -> Iterator[str]:
+    """The name that a "no" before the words is of, or a "without" that products have so."""
     for length in (2, 1):
         name = words[:length]
         if (
             _is_name(name, length)
             and words[length : length + 1] != ["free"]
-            and contains([*name, "free"])
+            and (contains([*name, "free"]) or (denial == "without" and contains([denial, *name])))
         ):
             yield " ".join(name)
             return

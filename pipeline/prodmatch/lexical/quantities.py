@@ -35,6 +35,8 @@ UNIT_NAMES = {
     "mbps": "mbps",
     "gbps": "gbps",
     "rpm": "rpm",
+    "lm": "lm lumen lumens",
+    "gal": "gal gallon gallons",
 }
 UNITS = {spelling: unit for unit, names in UNIT_NAMES.items() for spelling in names.split()}
 # One unit for each kind of thing, so that "1.5 l" is "1500 ml".

@@ -17,6 +17,7 @@ PAIRS = (  # that no rule makes of one another
     centre center, litre liter, theatre theater, catalogue catalog, analogue analog, woollen woolen
     jeweller jeweler, jewelled jeweled, traveller traveler, travelling traveling
     enamelled enameled, licence license, defence defense, axe ax, cosy cozy, plough plow
+    sulphate sulfate, sulphates sulfates, sulphur sulfur
     sceptic skeptic, carburettor carburetor""".replace("\n", ",").split(",")
 )
 OTHER = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
@@ -40,6 +41,14 @@ def other_spellings(word: str) -> Iterator[str]:
     for pattern, written in RULES:
         if (changed := pattern.sub(written, word)) != word:
             yield changed
+
+
+def respell(text: str, count_of: Callable[[str], int]) -> list[str]:
+    """A text, and it with each word that products spell the other way too spelled so."""
+    folded = fold(text)
+    found = expand_regional(text, (), count_of)
+    others = ((each, other) for each in found for other in each.alternatives)
+    return [text, *(folded[: at.start] + other + folded[at.end :] for at, other in others)]
 
 
 def expand_regional(

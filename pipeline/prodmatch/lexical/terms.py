@@ -31,7 +31,7 @@ _UNSPACED_LETTER = (
 UNSPACED = re.compile(f"{_UNSPACED_LETTER}+")
 # One of them may be a word: "\u8336", tea.
 IDEOGRAPH = re.compile(r"[\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
-LETTERS_OR_DIGITS = re.compile(r"[a-z]+|\d+")
+LETTERS_OR_DIGITS = re.compile(r"[a-z]+|\d+(?:\.\d+)*")
 PIECE = re.compile(
     rf"\d+(?:\.\d+)*|{_UNSPACED_LETTER}|(?:(?!{_UNSPACED_LETTER})(?:[^\W\d_]|[{MARKS}]))+"
 )

@@ -5,34 +5,37 @@ outside. What products contain is never understood as anything but words.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.free_of import find_free_of
+from prodmatch.lexical.free_of import find_free_of, find_wanted
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.quantities import QUANTITY
 from prodmatch.lexical.terms import is_code
 
-TRIGGERS = frozenset(
-    """not without w/o w/out except excluding exclude excl non no neither isn't aren't isn\u2019t
-    aren\u2019t isnt arent minus sans ohne nicht kein keine keinen sin senza zonder""".split()  # noqa: SIM905
+FOREIGN = frozenset("minus sans ohne sin senza zonder".split())  # noqa: SIM905
+PHRASE_TRIGGERS = FOREIGN | frozenset(
+    "without w/o w/out except excluding exclude excl avoid avoiding".split()  # noqa: SIM905
 )
-PHRASE_TRIGGERS = frozenset(
-    "without w/o w/out except excluding exclude excl minus sans ohne sin senza zonder".split()  # noqa: SIM905
+BEHIND_WORDS = FOREIGN | frozenset(  # at the beginning they are names
+    "nicht kein keine keinen nothing".split()  # noqa: SIM905
 )
-BEHIND_WORDS = frozenset(  # at the beginning they are names
-    "minus sans ohne nicht kein keine keinen sin senza zonder".split()  # noqa: SIM905
+TRIGGERS = PHRASE_TRIGGERS | BEHIND_WORDS
+TRIGGERS |= frozenset(
+    "not no non neither isn't aren't isn\u2019t aren\u2019t isnt arent".split()  # noqa: SIM905
 )
 WITHOUT = frozenset(["without", "w/o", "w/out"])  # what products say behind them, they lack
 FILLERS = frozenset("a an the any for in of made with from".split())  # noqa: SIM905
-MODIFIERS = frozenset("light dark bright pale deep hot navy sky royal neon".split())  # noqa: SIM905
+MODIFIERS = frozenset(
+    "light dark bright pale deep hot navy sky royal neon off added artificial".split()  # noqa: SIM905
+)
 SIZES = frozenset("long short high low big large small wide thick thin heavy".split())  # noqa: SIM905
 BOUNDARIES = TRIGGERS | frozenset(
     "and or nor but with for in on under over below above between from to".split()  # noqa: SIM905
 )
 NO_NEGATION_BEFORE = frozenset(
-    "or why do does is if whether must should can comic open plus".split()  # noqa: SIM905
+    "or not why do does is if whether must should can comic open plus".split()  # noqa: SIM905
 )
 IDIOMS = {  # words behind a trigger that make one term of it
     "non": frozenset(
@@ -56,7 +59,7 @@ IDIOMS = {  # words behind a trigger that make one term of it
     ),
     "except": frozenset("you me us him her them it".split()),  # noqa: SIM905
 }
-DANGLING = frozenset(
+DANGLING = frozenset(  # and signs alone
     """for and but price priced cost costs costing with in at budget or a an the my is that that's
     which who whose only please spend spending it its""".split()  # noqa: SIM905
 )
@@ -64,12 +67,24 @@ STAND_INS = frozenset(["one", "ones"])  # for what the query names: "except the 
 RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blue"
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019/-][^\W\d_]+)*")
 MOST_PHRASE_WORDS = 3
+MANY_DIGITS = 3  # of a number that may be unwanted: "orwell -1984"
 SIGN = r"[-\u2212\u2013!]"
-SIGNED = re.compile(rf"{SIGN}(?:[^\W\d_](?:[^\W\d_]|-[^\W\d_])|\([^\W\d_]+\)$)")
+SIGNED = re.compile(rf"[(\[{{]?{SIGN}(?:[^\W\d_](?:[^\W\d_]|-[^\W\d_])|\([^\W\d_]+\)$)")
+YEAR_OR_SO = re.compile(rf"{SIGN}\d{{{MANY_DIGITS},}}")
 _HAVE = r"(?:(?:that|which|who)\s+)?"
-REWRITTEN = tuple(
+_NOT = "not|no|without|except|excluding|exclude|w/o"
+
+
+def _as_choice(found: re.Match[str]) -> str:
+    """A list in brackets behind a negation, joined by "or"."""
+    words = re.sub(r"(?:\s*(?:[,;|&]|\b(?:and|or|nor)\b)\s*)+", " or ", found[2])
+    return f" {found[1]} {words}, "
+
+
+REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), written)
     for pattern, written in (
+        (rf"(?<!\S)({_NOT})\s*[:=]?\s*[(\[{{]([^)\]}}]*)[)\]}}]", _as_choice),
         (
             r"\b(?:in\s+)?(?:any|every|all)(?:thing|\s+(?:colou?r|brand|size|kind|type|material)s?)?\s+"
             r"(?:but|except(?:\s+for)?|other\s+than|besides|apart\s+from)(?=\s)",
@@ -80,7 +95,10 @@ REWRITTEN = tuple(
             r"|(?:apart|aside)\s+from|not\s+including|leaving\s+out|excl\.)(?=\s)",
             "except",
         ),
-        (rf"\b{_HAVE}(?:has|have|having|with)\s+(?:no|zero)(?=\s)", "no"),
+        (rf"\b{_HAVE}(?:has|have|having|with|contain(?:s|ing)?)\s+(?:no|zero)(?=\s)", "no"),
+        (r"\bno\s+(\w+)\s+added\b", r"no added \1"),
+        (r"\bnothing\s+(?:with|in|containing|made\s+of)(?=\s)", "not"),
+        (r"!=|\u2260|<>", " not "),
         (
             rf"\b{_HAVE}(?:do|does)(?:\s+not|n['\u2019]?t)\s+(?:have|include|contain)(?=\s)",
             "without",
@@ -93,16 +111,17 @@ REWRITTEN = tuple(
         (r"(?<=\s)(?:lacking|devoid\s+of)(?=\s)", "without"),
         (r",?\s+([^\W\d_]+)\s+(?:(?:is|are)\s+)?excluded\b", r" without \1"),
         (r"\b(?:that|which)\s+(?:is|are)\s+neither(?=\s)", "neither"),
-        (r"\b(not|no|without|except|excluding|exclude)(?:\s*[:=]\s*|\s*(?=[({\[]))", r"\1 "),
+        (rf"\b({_NOT})\s*[:=]\s*", r"\1 "),
         (
             r"\b(?:(?:that|which)\s+(?:is|are)\s+)?free\s+of(?=\s)(?!\s+(?:charge|cost)\b)",
             "without",
         ),
         (r"(?<=\s)(that|which)\s+is\s+not(?=\s)", r"\1 isn't"),
         (rf",(?={SIGN})", ", "),  # -blue,-red
-        (r"[(\[{]\s*((?:not|no|without|except|excluding|w/o)\s[^)\]}]*)[)\]}]", r" \1, "),
+        (rf"[(\[{{]\s*((?:{_NOT})\s[^)\]}}]*)[)\]}}]", r" \1, "),
     )
 )
+FREE_FROM = re.compile(r"(?<=\s)free[\s-]from(?=\s)", re.IGNORECASE)
 OPENING, CLOSING = "\"'\u201c\u201e\u00ab\u2018", "\"'\u201d\u201c\u00bb\u2019"
 NOT_QUOTED = re.compile(
     rf"(?:^|(?<=\s))(?:{SIGN}|(?:not|without|except|excluding)\s+)[{OPENING}]([^{OPENING}{CLOSING}]+)"
@@ -123,6 +142,7 @@ class Understanding:
         limits: of the price.
         free_of: what the words say that products are free of, as in "gluten free bread"; the words
             stay, and hits must not contain it otherwise.
+        wanted: what hits must not say that they have none of: "with hood".
         unread: what looks like a limit or a price, and is searched for as words.
         is_all_negative: whether the text names only what is not wanted, and stays as it is.
     """
@@ -133,11 +153,19 @@ class Understanding:
     is_all_negative: bool = False
     unread: tuple[str, ...] = ()
     free_of: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
 
 
-def understand(
-    text: str, contains: Contains, *, limits: bool = True, is_term: Contains | None = None
-) -> Understanding:
+@dataclass(frozen=True)
+class Phrases:
+    """What products contain: each tells it of words that stand in this order."""
+
+    contains: Contains
+    is_term: Contains  # such as "no show"
+    is_name: Contains  # that most products with its last word say: "animal farm"
+
+
+def understand(text: str, known: Phrases, *, limits: bool = True) -> Understanding:
     """What a query says besides its words.
 
     Nothing is understood of what stands in quotes, nor of a text that a product contains as it
@@ -145,13 +173,11 @@ def understand(
 
     Args:
         text: on one line.
-        contains: tells whether products contain words in this order.
+        known: what products contain.
         limits: whether limits of a price are looked for.
-        is_term: tells whether words behind one another are a term of the products, such as "no
-            show"; whether they are contained, if not given.
     """
     masked, quotes = _mask_quotes(NOT_QUOTED.sub(" ", text))
-    read = _understand(text, masked, contains, is_term or contains, limits=limits)
+    read = _understand(text, masked, known, limits=limits)
     return replace(
         read,
         words=_unmask(read.words, quotes),
@@ -176,18 +202,18 @@ def _unmask(text: str, quotes: Sequence[str]) -> str:
     return text
 
 
-def _understand(
-    text: str, unquoted: str, contains: Contains, is_term: Contains, *, limits: bool
-) -> Understanding:
+def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Understanding:
     """What a query says besides its words; what it quotes is masked in `unquoted`."""
+    contains = known.contains
     is_signed = any(map(SIGNED.match, text.split())) or NOT_QUOTED.search(text) is not None
     if not is_signed and contains(_plain(text).split()):  # a title has the words without signs
-        return Understanding(unquoted, free_of=find_free_of(unquoted, contains))
+        free_of, wanted = find_free_of(unquoted, contains), find_wanted(unquoted)
+        return Understanding(unquoted, free_of=free_of, wanted=wanted)
     rest, found = take_limits(unquoted, contains) if limits else (unquoted, [])
-    rewritten = rest
+    rewritten = rest if contains(["free", "from"]) else FREE_FROM.sub("without", rest)
     for pattern, written in REWRITTEN:
         rewritten = pattern.sub(written, rewritten)
-    words, without = _take_negations(rewritten.split(), contains, is_term)
+    words, without = _take_negations(rewritten.split(), known)
     without += [_plain(phrase) for phrase in NOT_QUOTED.findall(text)]
     is_all_negative = bool(without) and not any(map(str.isalnum, " ".join(words)))
     if is_all_negative:
@@ -196,7 +222,7 @@ def _understand(
         )
     if not without:
         words = rest.split()
-    while words and (found or without) and _plain(words[-1]) in DANGLING:
+    while words and (found or without) and (_plain(words[-1]) or "a") in DANGLING:
         words = words[:-1]
     left = " ".join(words)
     is_limit_alone = not any(map(str.isalnum, left))
@@ -204,18 +230,18 @@ def _understand(
     unread = () if is_limit_alone or not limits else tuple(find_unread_limits(left, contains))
     without = list(dict.fromkeys(without))
     free_of = tuple(name for name in find_free_of(left, contains) if name not in without)
-    return Understanding(left, tuple(without), tuple(found), unread=unread, free_of=free_of)
+    return Understanding(
+        left, tuple(without), tuple(found), False, unread, free_of, find_wanted(left)
+    )
 
 
-def _take_negations(
-    tokens: Sequence[str], contains: Contains, is_term: Contains
-) -> tuple[list[str], list[str]]:
+def _take_negations(tokens: Sequence[str], known: Phrases) -> tuple[list[str], list[str]]:
     """The words that are wanted, and the phrases that are not."""
     kept: list[str] = []
     without: list[str] = []
     position = 0
     while position < len(tokens):
-        phrases, end = _read_negation(tokens, position, bool(kept), contains, is_term)
+        phrases, end = _read_negation(tokens, position, [*map(_plain, kept)], known)
         if phrases:
             without += phrases
             while kept and _plain(kept[-1]) in RELATIVE:
@@ -227,31 +253,36 @@ def _take_negations(
 
 
 def _read_negation(
-    tokens: Sequence[str], position: int, has_words: bool, contains: Contains, is_term: Contains
+    tokens: Sequence[str], position: int, kept: Sequence[str], known: Phrases
 ) -> tuple[list[str], int]:
     """The phrases that a negation at a position leaves out, and where it ends."""
+    contains = known.contains
     token, rest = tokens[position], tokens[position + 1 :]
     before = _plain(tokens[position - 1]) if position else ""
-    if SIGNED.match(token) and len(before) != 1 and (token[0] != "!" or has_words or rest):
+    if SIGNED.match(token) and len(before) != 1 and (token[0] != "!" or kept or rest):
         name = _plain(token).rpartition(":")[2]  # -brand:nike
-        return name.split("/"), position + 1
+        return _names(name, known), position + 1
     if re.match(SIGN, token) and (taken := _quantity(tokens[position:], token[1:])):
         return [taken], position + len(taken.split())
+    if YEAR_OR_SO.fullmatch(token) and not (before.isdigit() or contains([before, token[1:]])):
+        return [token[1:]], position + 1
     lower = token.lower()
     if lower.startswith("non-") and lower[4:].isalpha():
-        return ([] if _is_term("non", [lower[4:]], is_term) else [lower[4:]]), position + 1
+        return ([] if _is_term("non", [lower[4:]], known.is_term) else [lower[4:]]), position + 1
     if lower not in TRIGGERS or before in NO_NEGATION_BEFORE or not rest:
         return [], position
-    if lower in BEHIND_WORDS and (not has_words or contains([before, lower])):
+    if lower in BEHIND_WORDS and (not kept or contains([before, lower])):
         return [], position
-    if _is_term(lower, [*map(_plain, rest[:2])], is_term) and not _codes(rest, lower):
+    if lower == "nothing" and contains([lower, _plain(rest[0])]):  # the brand
         return [], position
-    phrases, end = _read_phrases(rest, lower, has_words, contains)
+    if _is_term(lower, [*map(_plain, rest[:2])], known.is_term) and not _codes(rest, lower):
+        return [], position
+    phrases, end = _read_phrases(rest, lower, kept, known)
     return phrases, position + 1 + end if phrases else position
 
 
 def _read_phrases(
-    tokens: Sequence[str], trigger: str, has_words: bool, contains: Contains
+    tokens: Sequence[str], trigger: str, kept: Sequence[str], known: Phrases
 ) -> tuple[list[str], int]:
     """The phrases behind a trigger, joined by "or" and the like, and how many words they take."""
     phrases: list[str] = []
@@ -263,10 +294,10 @@ def _read_phrases(
             start += 1
         rest = tokens[start:]
         codes = _codes(rest, trigger)
-        phrase = codes or _read_phrase(rest, is_long, has_words, contains)
+        phrase = codes or _read_phrase(rest, is_long, kept, known)
         if not phrase or _plain(phrase[0]) in IDIOMS.get(trigger, ()):
             break
-        phrases += [codes[0]] if codes else " ".join(map(_plain, phrase)).split("/")
+        phrases += [codes[0]] if codes else _names(" ".join(map(_plain, phrase)), known)
         start += len(phrase[0].split()) if codes else len(phrase)
         start += _plain("".join(tokens[start : start + 1])) in STAND_INS
         ends = tokens[start - 1].endswith((",", ";"))
@@ -290,21 +321,22 @@ def _goes_on(tokens: Sequence[str], chain: set[str], is_list: bool) -> bool:
 
 
 def _read_phrase(
-    tokens: Sequence[str], is_long: bool, has_words: bool, contains: Contains
+    tokens: Sequence[str], is_long: bool, kept: Sequence[str], known: Phrases
 ) -> list[str]:
     """The words that a negation is about: one, or all up to the next that ends it."""
     phrase: list[str] = []
-    most = MOST_PHRASE_WORDS if is_long and has_words else 1
+    most = MOST_PHRASE_WORDS if is_long and kept else 1
     for position, token in enumerate(tokens):
         word = _plain(token)
-        if word in BOUNDARIES | STAND_INS or WORD.fullmatch(word) is None:
+        if word in BOUNDARIES | STAND_INS or not (WORD.fullmatch(word) or word in kept):
             break
         phrase.append(token)
         pair = [word, *map(_plain, tokens[position + 1 : position + 2])]
-        is_size = word in SIZES and (has_words or len(tokens) > 2) and contains(pair)
+        is_size = word in SIZES and (kept or len(tokens) > 2) and known.contains(pair)
         is_free = pair[1:] == ["free"]  # "not sugar free"
-        full = len(phrase) >= most and word not in MODIFIERS and not is_size and not is_free
-        if full or token != token.rstrip(",;.!?"):
+        goes_on = len(phrase) < most and (known.is_term(pair) or not known.contains([word]))
+        goes_on |= word in {*MODIFIERS, *kept} or is_size or is_free or known.is_name(pair)
+        if not goes_on or token != token.rstrip(",;.!?"):
             break
     return phrase
 
@@ -317,8 +349,18 @@ def _codes(tokens: Sequence[str], trigger: str) -> list[str]:
         return [taken]
     word = fold(_plain(tokens[0]))
     if word.isdigit():
-        return [word] if trigger.startswith("exc") else []
+        return [word] if trigger.startswith("exc") or len(word) > 1 else []
     return [word] if is_code(word) and word.isalnum() else []
+
+
+def _names(text: str, known: Phrases) -> list[str]:
+    """What a negation names: "red/blue" is two, and "red-blue" where it is no term."""
+    found: list[str] = []
+    for name in re.split("[/,|]", text):
+        parts = [part for part in name.split("-") if len(part) > 1 and known.contains([part])]
+        is_one = "-".join(parts) != name or known.is_term(parts)
+        found += [name] if is_one else parts
+    return found
 
 
 def _quantity(tokens: Sequence[str], first: str) -> str:
@@ -337,7 +379,7 @@ def _is_term(trigger: str, behind: Sequence[str], is_term: Contains) -> bool:
         return True
     if trigger in WITHOUT:
         return False
-    words = behind if word in FILLERS else [word]
+    words = behind if word in FILLERS | MODIFIERS else [word]
     return is_term([trigger, *words]) or (trigger in ("non", "no") and is_term([trigger + word]))
 
 

@@ -14,11 +14,11 @@ from prodmatch.lexical.stemmer import Stemmer
 
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-DENYING = ("free", "no", "non", "not", "without", "zero")
+DENYING = ("free", "no", "non", "not", "without", "zero", "proof")
 FREE_THINGS = "range|standing|size|people|spirit|shipping|delivery|gift|run|flow|form|trade|wheel"
-LEAST_DENIED = 3  # letters of a word that one with "un" or "less" denies
 BETWEEN = r"[\s\-_./,'\u00b0]{0,3}"  # the letters of a code
 LEAST_LETTERS, LEAST_DIGITS, MOST_LETTERS = 5, 5, 40  # of a word that may be written apart
+SIZE = re.compile(r"\d+x\d+")  # "4x20", however short
 MOST_PARTS = 6  # of it
 MOST_STEPS = 2000  # of the search for them
 MOST_ROWS = 300  # whose texts are read
@@ -42,7 +42,7 @@ def denial_pattern(words: str) -> re.Pattern[str]:
     in_order = r"\W+".join(rf"{root}\w{{0,4}}" for root in roots)
     return re.compile(
         rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+(?:(?:added|artificial|an?|any)\W+)?{in_order}"
-        rf"|{in_order}[\s-]?free(?!\s+(?:{FREE_THINGS})))(?!\w)",
+        rf"|{in_order}[\s-]?(?:proof|free)(?!\s+(?:{FREE_THINGS})))(?!\w)",
         re.IGNORECASE,
     )
 
@@ -51,8 +51,6 @@ def denying_words(words: str) -> list[str]:
     """Words that say the same in one: "unscented", "sleeveless", "sugarfree"."""
     word = words.replace(" ", "").lower()
     plain = word if word.endswith("ss") else word.removesuffix("s")
-    if len(plain) < LEAST_DENIED:
-        return [f"{word}free"]
     return [f"{plain}free", f"{plain}less", f"un{plain}", f"non{plain}"]
 
 
@@ -79,7 +77,9 @@ def may_be_apart(word: str) -> bool:
         len(word) <= MOST_LETTERS
         and word.isalnum()
         and word.isascii()
-        and (len(word) >= (LEAST_LETTERS if letters else LEAST_DIGITS))
+        and (
+            len(word) >= (LEAST_LETTERS if letters else LEAST_DIGITS) or bool(SIZE.fullmatch(word))
+        )
     )
 
 

@@ -195,11 +195,11 @@ class Products:
         denying = len(self.rows_denying(words))
         return denying > 0 and denying >= phrases.TERM_SHARE * len(self.rows_with(words))
 
-    def contains_term(self, words: Sequence[str]) -> bool:
+    def contains_term(self, words: Sequence[str], *, share: float = phrases.TERM_SHARE) -> bool:
         """Whether so many products with the last word contain them in order as is no chance."""
         with self._postings() as postings:
-            least = phrases.TERM_SHARE * postings.count_of(words[-1])
-        return self._count_in_order(words) > least
+            least = share * postings.count_of(words[-1])
+        return len(words) > 1 and self._count_in_order(words) > least
 
     def contains_phrase(self, words: Sequence[str]) -> bool:
         """Whether a product contains these words one behind the other, as they are typed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,10 @@ from prodmatch.errors import QueryError
 from prodmatch.lexical.folding import write_letters_plainly
 from prodmatch.lexical.free_of import find_doubtful
 from prodmatch.lexical.prices.limits import Limit
-from prodmatch.lexical.regional import expand_regional
+from prodmatch.lexical.regional import expand_regional, respell
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
-from prodmatch.lexical.understanding import Understanding, understand
+from prodmatch.lexical.understanding import Phrases, Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
@@ -30,6 +31,7 @@ TEXT_WEIGHT = 1.2
 UNREAD = "searched for as words; no limit of a price was understood."
 REMEDY = "Give a condition with `where`"
 RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one is corrected
+NAME_SHARE = 0.5  # of the products with its last word say a name whole: "animal farm"
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 LEAST_CERTAINTY = 0.25  # of a query all of whose words are in no vocabulary and no product
 Rows = npt.NDArray[np.int64]
@@ -52,8 +54,9 @@ class EncodedQuery:
     offset: int | None = None  # hits on earlier pages; None for those of the search
     weights: Mapping[str, float] | None = None  # of the signals; None to choose them
     without: tuple["Excluded", ...] = ()  # what hits must not contain or show
+    wanted: tuple[str, ...] = ()  # what hits must not say that they have none of
     knowledge: float = 1.0  # share of the text that the encoder knows
-    certainty: float = 1.0  # the highest probability of a product, as far as its words are known
+    certainty: float = 1.0  # that probabilities are times, as far as its words are known
     familiarity: float = 1.0  # of the text, to a model that learnt from some shops: 0 to 1
     searched_for: str | None = None  # the words, where they are not those typed
     understood: str | None = None  # what the text says besides words
@@ -127,6 +130,7 @@ class QueryEncoder:
             top=query.top,
             offset=query.offset,
             without=(*map(Excluded, phrases, vectors), *self._contained(read)),
+            wanted=read.understanding.wanted,
             knowledge=knowledge if read.pixels is None else 1.0,
             certainty=_certainty(read) if read.pixels is None else 1.0,
             familiarity=float(familiarity),
@@ -179,7 +183,8 @@ class QueryEncoder:
             hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
             read = self._read_text(typed, limits=False)
         correction = self._correct(read.words)
-        without = [self._correct(phrase).text for phrase in read.without]
+        right = (self._correct(phrase).text for phrase in read.without)
+        without = [each for phrase in right for each in respell(phrase, self._count)]
         hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
         hints += tuple(
             f"'{name}-free': searched for as words; '-{name}' leaves out what contains it"
@@ -195,10 +200,11 @@ class QueryEncoder:
 
     def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
         products = self.products
-        read = understand(
-            typed, products.contains_phrase, limits=limits, is_term=products.contains_term
-        )
-        return replace(read, free_of=tuple(filter(products.may_lack, read.free_of)))
+        is_name = partial(products.contains_term, share=NAME_SHARE)
+        known = Phrases(products.contains_phrase, products.contains_term, is_name)
+        read = understand(typed, known, limits=limits)
+        free_of, wanted = (filter(products.may_lack, each) for each in (read.free_of, read.wanted))
+        return replace(read, free_of=tuple(free_of), wanted=tuple(wanted))
 
     def _expand(self, read: "_ReadQuery") -> "_ReadQuery":
         """The query with the synonyms of its words, and their spellings in other countries."""
@@ -300,11 +306,12 @@ class _ReadQuery:
         """What its text says besides words, for a person."""
         understanding = self.understanding
         left_out = [f"without {name}" for name in (*understanding.without, *understanding.free_of)]
-        return "; ".join([*left_out, *self.where]) or None
+        wanted = [f"with {name}" for name in understanding.wanted]
+        return "; ".join([*left_out, *wanted, *self.where]) or None
 
 
 def _certainty(read: "_ReadQuery") -> float:
-    """The highest probability that a product may have: a quarter where no word is known."""
+    """What probabilities are multiplied by: a quarter where no word is known."""
     letters = sum(map(str.isalnum, read.words or ""))
     unknown = sum(map(str.isalnum, "".join(read.unknown)))
     return 1.0 - (1.0 - LEAST_CERTAINTY) * unknown / max(letters, 1)

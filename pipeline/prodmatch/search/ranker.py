@@ -89,7 +89,8 @@ class Ranker:
         if learnt is None:
             learnt = learn(signals, self._query_weights(signals), limits)
         ranked = rank(rows, signals, learnt, self.calibration)
-        probability = np.minimum(ranked.probability, min(encoded.knowledge, encoded.certainty))
+        probability = np.minimum(ranked.probability, encoded.knowledge)
+        probability *= np.float32(encoded.certainty)
         if matches is not None:  # what is named is no matter of likeness
             probability[np.isin(ranked.rows, matches.named)] = 1.0
         return replace(ranked, probability=probability)

@@ -241,13 +241,16 @@ class Searcher:
         return functools.reduce(both, found) if found else None
 
     def _without(self, within: Rows | None, encoded: EncodedQuery) -> Rows | None:
-        """The rows of these, or of all, that contain nothing that the query excludes."""
-        if not encoded.without:
+        """The rows of these, or of all, that contain nothing that the query excludes.
+
+        Nor do they say that they have none of what it wants.
+        """
+        found = [self.products.rows_with(excluded.words) for excluded in encoded.without]
+        found += map(self.products.rows_denying, encoded.wanted)
+        if not found:
             return within
         rows = np.arange(self.generation.product_count) if within is None else within
-        for excluded in encoded.without:
-            rows = np.setdiff1d(rows, self.products.rows_with(excluded.words), assume_unique=True)
-        return rows
+        return np.setdiff1d(rows, np.concatenate(found))
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:

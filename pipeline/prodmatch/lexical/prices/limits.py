@@ -77,13 +77,13 @@ _NAMES = "|".join(
 )
 COMPARED = re.compile(
     rf"(?<![\w<>=-]){DENIED}{PRICE_WORD}(?P<operator>{_NAMES})"
-    rf"(?:\s+|(?<=[<>=\u2264\u2265.])|-?(?={SIGNS})){FIRST}(?![\w%])",
+    rf"(?:\s+|(?<=[<>=\u2264\u2265.])|-?(?={SIGNS})){FIRST}(?![\w%]|[.,]\d)",
     re.IGNORECASE,
 )
 BETWEEN = re.compile(
     rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre|tussen|tra|fra)\s+)?{FIRST}"
     rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y|en|e)\b|&))"
-    rf"\s*{SECOND}(?![\w%])",
+    rf"\s*{SECOND}(?![\w%]|[.,]\d)",
     re.IGNORECASE,
 )
 OR_LESS = re.compile(
@@ -121,19 +121,21 @@ DENIED_BEFORE = re.compile(r"\b(?:not?|isn['\u2019]?t)\s+$", re.IGNORECASE)
 CHAIN = re.compile(  # "20 < price < 40"
     rf"(?<!\d)(?<!\d[.,])({DIGITS})\s*(<=?|\u2264)\s*price\s*(?=<|\u2264)", re.IGNORECASE
 )
+YEAR = re.compile(r"(?:19|20)\d\d")
 HEART = re.compile(r"<3(?![\d.,])")  # "i <3 you"
 
 
 KARATS = frozenset(["14", "18", "22", "24"])
 _BEHIND = r"(?:\s?%|\s?[\"\u2033']|\s?[^\W\d_][\w\u00b0]*)?"  # a unit, or what is counted
 UNREAD = re.compile(
-    rf"(?<![\w<>=-])(?:(?:{DENIED}(?P<operator>{_NAMES})\s*|between\s+)"
+    rf"(?<![\w<>=-])(?<!\d[.,])(?:(?:{DENIED}(?P<operator>{_NAMES})\s*|between\s+)"
     rf"{FIRST}(?:\s*(?:-|and|to|&)\s*{SECOND})?{_BEHIND}"
     rf"|[^\W\d_]+er\s+than\s+(?:{DIGITS}){_BEHIND}"
     rf"|prices?d?\s*(?:is|of|at|around|about)?\s*:?\s*(?:{DIGITS})"
     rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|min(?:imum)?|max(?:imum)?)"
     rf"|(?:(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|~|for|at)\s*)?"
-    rf"(?:(?:{CURRENCY})\s*(?:{DIGITS})|(?:{DIGITS})\s*(?:{CURRENCY})))(?!\w)",
+    rf"(?:(?:{CURRENCY})\s*(?:{DIGITS})|(?:{DIGITS}|{NUMBER_WORDS})\s*(?:{CURRENCY}))"
+    rf"|(?:before|after|since|until)\s+{YEAR.pattern})(?!\w)",
     re.IGNORECASE,
 )
 
@@ -227,6 +229,12 @@ def _read_limits(match: re.Match[str], contains: Contains) -> list[Limit] | None
 def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bool:
     """Whether a number without a currency is a price: of no size, age or count."""
     if not operator or match.re in (OR_LESS, OR_MORE) or operator in NEVER_BARE:
+        return False
+    if (
+        match.re is BETWEEN
+        and YEAR.fullmatch(match["number1"])
+        and YEAR.fullmatch(match["number2"])
+    ):
         return False
     number, times = match["number1"], (match["times1"] or "").strip().lower()
     if times == "m" or (times == "k" and (number in KARATS or len(number) > MOST_THOUSANDS)):
