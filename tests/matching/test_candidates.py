@@ -60,6 +60,8 @@ def test_the_nearest_by_picture_is_a_candidate_behind_any_number_of_one_text() -
     found = finder.find(3, np.array([0]))
     assert 5 in found.others
     assert len(found.rows) == 4
+    side.vectors[1][:] = 0
+    assert len(finder.find(3, np.array([0])).rows) == 3  # none has a picture
 
 
 def test_a_better_candidate_speaks_against_a_pair() -> None:

@@ -29,6 +29,7 @@ def doubtful(one: ListingText | str, other: ListingText | str) -> bool:
         ("Acme men shirt check", "Acme shirt check kids"),
         ("Acme lamp left", "Acme lamp"),
         ("Acme watch W4100013, see WGNM0006", "Acme watch WGNM0006, see W4100013"),
+        ("Acme cable black/white", "Acme cable white/white"),
         ("Acme soap smooth", "Acme soap booth"),  # spelt alike, and begin with other letters
         (ListingText("Top red", brand="acme"), ListingText("Top red", brand="zeta")),
         (ListingText("Top red", price=10.0), ListingText("Top red", price=4.9)),

@@ -128,11 +128,9 @@ class PairFinder:
         likeness = self._likeness(shared, cosines)
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
         kept = np.zeros(len(rows), np.bool_)
-        for values, most in (
-            (likeness, count),
-            (np.nan_to_num(cosines.image), count // BY_PICTURE),
-        ):
-            kept[np.lexsort((others, -values, rows))[rank < most]] = True
+        kept[np.lexsort((others, -likeness, rows))[rank < count]] = True
+        nearest = np.lexsort((others, -cosines.image, rows))  # those without a picture are last
+        kept[nearest[(rank < count // BY_PICTURE) & ~np.isnan(cosines.image[nearest])]] = True
         return Candidates(rows, others, likeness).take(np.flatnonzero(kept))
 
 

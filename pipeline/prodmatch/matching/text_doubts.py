@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from prodmatch.lexical.terms import STOP_WORDS
-from prodmatch.matching.differences import SAY_LITTLE, names_another
+from prodmatch.matching.differences import SAY_LITTLE, find_differences, names_another
 from prodmatch.matching.listings.named_values import KIND_OF
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, split_words
 
@@ -44,13 +44,15 @@ def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
     """Whether what two listings say leaves open, or denies, that they are one product.
 
     The first name of either title, or the brand, is not the other's; one says a number, a code or a
-    quantity, or whom it is for, and the other does not, or names another code first; in one place
-    of the titles stands another word; all that one adds is what it is for; one title has two
+    quantity, or whom it is for, and the other does not, or names another code first; they differ as
+    variants do; in one place of the titles stands another word; all that one adds is what it is
+    for; one title has two
     descriptions; or the prices are far apart.
     """
     return (
         _has_other_brand(one, other)
         or _values_of(one.parsed) != _values_of(other.parsed)
+        or bool(find_differences(one.parsed, other.parsed))
         or _says_other_numbers(one.parsed, other.parsed)
         or _first_shared(one.parsed, other.parsed) != _first_shared(other.parsed, one.parsed)
         or bool(find_exchanges(one.title, other.title))
