@@ -19,6 +19,7 @@ COLUMNS: dict[str, list[object]] = {
     "sku": ["MK-DHP453Z", "B.GSR/12", "red"],
     "Variant SKU": ["MK DHP453Z", "B GSR 12", "s"],
     "mpn": ["GSR 12V-15", "W 712/95", "x"],
+    "oe_number": ["06A 115 561 B", "34 11 6 794 300", None],
     "part_no": ["002.638.50", "802.758.87", None],
     "modelNumber": ["WH-1000XM5", "WF-1000XM4", None],
     "barcode": ["00012345678905", "4006381333931", "n/a"],
@@ -43,6 +44,9 @@ def test_a_code_finds_its_product_in_any_spelling(tmp_path: Path, name: str) -> 
             assert products.rows_named(typed).tolist() == [row]
             assert products.match(typed).named.tolist() == [row]
         assert products.rows_named(f"a case for {plain}").tolist() == [row]
+        if sum(map(str.isdigit, code)) >= 5:
+            for typed in (f"filter {code} new", f"part no. {code} oil", f"{name}:{plain} mug"):
+                assert products.rows_named(typed).tolist() == [row]
         assert products.rows_named(plain[:-1]).tolist() == []
 
 

@@ -9,14 +9,18 @@ import numpy.typing as npt
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.lexical.quantities import DIGIT
 from prodmatch.products.column_storage import quote_name
 
 COLUMN = re.compile(
     r"skus?|gtins?\d*|eans?\d*|upc[ae]?s?|mpns?|asins?|isbns?\d*|barcodes?|partn(?:o|umber)|"
-    r"modeln(?:o|umber)|artn(?:o|r)|artikeln(?:r|ummer)|articlen(?:o|umber)|itemn(?:o|umber)"
+    r"modeln(?:o|umber)|artn(?:o|r)|artikeln(?:r|ummer)|articlen(?:o|umber)|itemn(?:o|umber)|"
+    r"oem?(?:n(?:o|r|umber))?|refs?|references?|(?:product|item|article)codes?|stylen(?:o|umber)|pzns?"
 )
 CODE = re.compile(r"(?=.*\d)(?=.*[a-z]).{4,40}|\d{6,40}")  # no "13" and no "4gb"
 NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
+PIECE = re.compile(r"(?=\S*\d)\S{1,20}|[^\W\d]{1,3}")  # of a code of several words
+MOST_PIECES, LEAST_PIECED = 6, 5  # of it, and its digits
 MOST_NAMES = 64  # words of a query that may be ids
 LEAST_DIGITS, MOST_DIGITS = 6, 14  # of a trade item's number, without and with zeros before it
 FEW_PRODUCTS = 10  # a code that more of them have names none
@@ -32,6 +36,18 @@ def list_names(text: str) -> list[str]:
     """The text and the words in it that may be ids or codes."""
     words = text.strip().split(maxsplit=MOST_NAMES)[:MOST_NAMES]
     return [text.strip(), *filter(NAMES_ONE.fullmatch, words)]
+
+
+def list_codes(text: str) -> list[str]:
+    """The same and what may be a code of several words, or stands behind a name: "ean:4006"."""
+    words = re.split(r"[\s:#=]+", text.strip())[:MOST_NAMES]
+    runs = (
+        words[start:end]
+        for start in range(len(words))
+        for end in range(start + 1, min(start + MOST_PIECES, len(words)) + 1)
+    )
+    found = (" ".join(run) for run in runs if all(map(PIECE.fullmatch, run)))
+    return list_names(text) + [code for code in found if len(DIGIT.findall(code)) >= LEAST_PIECED]
 
 
 def plain_code(text: str) -> str:

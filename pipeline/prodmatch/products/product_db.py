@@ -18,7 +18,7 @@ from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products import phrases
-from prodmatch.products.codes import list_names, rows_of_codes
+from prodmatch.products.codes import list_codes, list_names, rows_of_codes
 from prodmatch.products.column_storage import quote_name, restorer
 from prodmatch.products.conditions import nearest_values
 from prodmatch.products.filters import OWN, connect, find_rows, suggest_values
@@ -131,7 +131,9 @@ class Products:
         forms = {form for each in ids for form in (each, each.upper(), each.lower())}
         rows = {row for form in forms if (row := self.row_of(form)) is not None}
         with self._connection() as connection:
-            return np.union1d(np.array([*rows], np.int64), rows_of_codes(connection, ids))
+            return np.union1d(
+                np.array([*rows], np.int64), rows_of_codes(connection, list_codes(text))
+            )
 
     def _rows_where(self, condition: str) -> Rows:
         """The rows that an SQL condition over the catalogue's columns holds for, ascending."""
