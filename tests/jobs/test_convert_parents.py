@@ -1,4 +1,4 @@
-"""Exports of WooCommerce and Magento: variants with the title and the pictures of their product."""
+"""Shop exports: variants have the title and the pictures of their product."""
 
 from pathlib import Path
 
@@ -307,3 +307,44 @@ def test_rows_without_a_title_among_others_are_named(tmp_path: Path) -> None:
         table = [["SKU", "Title"], *([str(row), title] for row, title in enumerate(titles))]
         _, report = convert(tmp_path, "b.csv", write_csv(table))
         assert not [text for text in report.warnings if text.startswith("Title:")]
+
+
+TABLE = [
+    ["id", "parent_id", "product_number", "name", "price_gross", "cover_media_url", "options"],
+    ["a1", "", "TEE", "Tee", "9.5", "https://x/1.jpg", ""],
+    ["a2", "a1", "TEE-S", "", "", "", "S"],
+    ["a3", "a1", "TEE-M", "", "10.5", "https://x/m.jpg", "M"],
+    ["a4", "", "MUG", "Mug", "5.5", "", ""],
+    ["a5", "zz", "LOST", "", "1.5", "", "L"],
+]
+
+
+@pytest.mark.parametrize("parent", ["parent_id", "Parent SKU", "parent"])
+def test_rows_without_a_title_that_name_a_product_are_its_variants(
+    tmp_path: Path, parent: str
+) -> None:
+    by = "TEE" if parent == "Parent SKU" else "a1"
+    table = [[parent if cell == "parent_id" else cell for cell in row] for row in TABLE]
+    table = [[*row[:1], by if row[1] == "a1" else row[1], *row[2:]] for row in table]
+    rows, report = convert(tmp_path, "shop.csv", write_csv(table, delimiter=";"))
+    assert report.read_as.startswith("table of products and variants")
+    assert [row["product_id"] for row in rows] == ["TEE-S", "TEE-M", "MUG", "LOST"]
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug", None]
+    assert [row["price"] for row in rows] == [9.5, 10.5, 5.5, 1.5]
+    tee = "https://x/1.jpg"
+    assert [row["image"] for row in rows] == [[tee], ["https://x/m.jpg", tee], None, None]
+    assert "1 variant of products that are not there" in report.warnings
+
+
+@pytest.mark.parametrize("cell", ["title", "parent", "ids"])
+def test_other_tables_with_a_parent_stay_tables(tmp_path: Path, cell: str) -> None:
+    table = [list(row) for row in TABLE]
+    for row in table[1:]:
+        if cell == "title":
+            row[3] = row[3] or "Tee"
+        elif cell == "parent":
+            row[1] = ""
+    if cell == "ids":
+        table[0][0], table[0][2] = "number", "code"
+    _, report = convert(tmp_path, "shop.csv", write_csv(table, delimiter=";"))
+    assert report.layout == "table"

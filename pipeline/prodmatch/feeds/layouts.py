@@ -22,6 +22,7 @@ class Layout:
         kind: columns that tell products from variants; the first that is there counts.
         in_order: whether variants and further pictures stand below their product, naming none.
         row_kinds: in such an export, what the rows are: a product, a variant, a picture.
+        by_parent: whether a row that names a product is a variant, and any other a product.
         translated: a column that rows with a product's texts for another view of the shop fill.
     """
 
@@ -34,6 +35,7 @@ class Layout:
     row_kinds: Mapping[str, str] = field(default_factory=dict)
     is_variant_too: bool = False  # whether the row of a product is its first variant
     in_options: str = ""  # a column that variants alone fill; they have the id of their product
+    by_parent: bool = False
     translated: str = ""
 
     @property
@@ -124,6 +126,18 @@ SQUARESPACE = Layout(
     is_variant_too=True,
 )
 
+OTHER = Layout(  # as of Shopware, and of tables that a shop makes itself
+    "table of products and variants",
+    {
+        "name": "title", "product_name": "title", "product_number": "sku", "price_gross": "price",
+        "manufacturer_name": "brand", "categories": "category", "parent_product_id": "parent",
+        "parent_id": "parent", "parent_sku": "parent", "parent_product_number": "parent",
+    },
+    re.compile(rf"(cover_)?(media|image|picture|photo)s?(_urls?)?{NUMBERED}"),
+    (),
+    by_parent=True,
+)  # fmt: skip
+
 
 # Each layout with the columns that it has all of, and those that it has one of.
 NAMES: tuple[tuple[Layout, frozenset[str], frozenset[str]], ...] = (
@@ -163,8 +177,10 @@ NAMES: tuple[tuple[Layout, frozenset[str], frozenset[str]], ...] = (
         frozenset(["options", "image_url_import"]),
     ),
 )
-PARENTS = frozenset(["parent_product_id", "post_parent", "parent_id", "parent_sku", "parent"])
-TITLES = frozenset(["title", "post_title", "name"])
+PARENTS = frozenset(["parent_product_id", "post_parent", "parent_id", "parent_sku", "parent",
+                     "parent_product_number"])  # fmt: skip
+IDS = frozenset(["id", "sku", "product_number"])
+TITLES = frozenset(["title", "post_title", "name", "product_name"])
 
 
 def find_layout(sample: Sequence[Row]) -> Layout | None:
@@ -174,8 +190,16 @@ def find_layout(sample: Sequence[Row]) -> Layout | None:
         if all_of <= names and names & one_of and not (layout is AMAZON and "product_id" in names):
             return layout
     if "product_id" not in names and names & PARENTS and names & TITLES:
-        return WOOCOMMERCE if _has_kinds(sample) else None
+        if _has_kinds(sample):
+            return WOOCOMMERCE
+        return OTHER if names & IDS and any(map(_is_untitled_variant, sample)) else None
     return None
+
+
+def _is_untitled_variant(row: Row) -> bool:
+    """Whether a row names a product, and has no title of its own."""
+    names = {plain_name(name) for name, cell in row.items() if text_of(cell)}
+    return bool(names & PARENTS) and not names & TITLES
 
 
 def _has_kinds(sample: Sequence[Row]) -> bool:

@@ -117,14 +117,15 @@ def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item
         if layout.in_order:
             product = f"row {number}" if kind == "product" else product
             keys, parent = [product], product if kind in ("variant", "picture") else ""
-        takes_prices = layout.in_order and not layout.is_variant_too
+        takes_prices = layout.by_parent or (layout.in_order and not layout.is_variant_too)
         yield _Item({"product_id": chosen or None, **row}, kind, keys, parent, takes_prices)
 
 
 def _kind_of(row: Row, layout: Layout) -> str:
     marked = next((text_of(row[name]) for name in layout.kind if name in row), "").lower()
-    if layout.in_options:
-        return "variant" if filled(row.get(layout.in_options)) else "product"
+    if layout.in_options or layout.by_parent:
+        named = row.get("parent" if layout.by_parent else layout.in_options)
+        return "variant" if filled(named) else "product"
     if layout.in_order:
         return layout.row_kinds.get(marked, layout.row_kinds.get(ANY, "other"))
     marked = f"{marked},{text_of(row.get('product_type')).lower()}"
