@@ -1,9 +1,19 @@
 """Options that say which of the hits make a page, and in what order."""
 
+from dataclasses import fields
+from typing import Any
+
 import click
 
+from prodmatch.search.options import SearchOptions
 from prodmatch_cli.options.parameter_types import FloatRange
-from prodmatch_cli.options.shared import add_options, read_numbers
+from prodmatch_cli.options.shared import (
+    add_options,
+    gather,
+    read_names,
+    read_numbers,
+    read_weights,
+)
 
 MIN_PROBABILITY = click.option(
     "--min-probability",
@@ -52,6 +62,16 @@ page_options = add_options(
 )
 
 
-def read_boost(value: str | None) -> dict[str, float]:
-    """The weights of columns in `popularity=.1,stock=.05`."""
-    return read_numbers(value, "--boost")
+def _read_search(
+    *, weights: str | None, boost: str | None, facets: str | None = None, **values: Any
+) -> SearchOptions:
+    return SearchOptions(
+        weights=read_weights(weights),
+        boost=read_numbers(boost, "--boost"),
+        facets=read_names(facets),
+        **values,
+    )
+
+
+# Of commands that search: `search` is made of those of these options that a command has.
+gather_search = gather("search", _read_search, [field.name for field in fields(SearchOptions)])

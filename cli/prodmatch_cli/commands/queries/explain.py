@@ -12,7 +12,7 @@ from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
 from prodmatch.storage.atomic import new_file, write_file
 from prodmatch_cli.inputs.catalogues import find_all_pictures, find_listed_pictures
-from prodmatch_cli.options.pages import BOOST, read_boost
+from prodmatch_cli.options.pages import BOOST, gather_search
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.reading import gather_reading
 from prodmatch_cli.options.shared import (
@@ -21,7 +21,6 @@ from prodmatch_cli.options.shared import (
     WEIGHTS,
     check_targets,
     picture_options,
-    read_weights,
 )
 from prodmatch_cli.terminal.output import print_explanation
 
@@ -42,13 +41,13 @@ HEAT_PIXELS = 320  # of a side of the heat map's picture
 @click.option("--png", type=PATH, help="Write the heat map over the product's picture.")
 @picture_options
 @gather_reading
+@gather_search
 def explain(
     text: str,
     product_id: str,
     store: Path,
     image: Path | None,
-    weights: str | None,
-    boost: str | None,
+    search: SearchOptions,
     form: str,
     html: Path | None,
     png: Path | None,
@@ -79,7 +78,7 @@ def explain(
         product_id,
         pictures=pictures,
         heat=not (html is None and png is None),
-        options=SearchOptions(weights=read_weights(weights), boost=read_boost(boost)),
+        options=search,
     )
     if html is not None:
         from prodmatch.reports.html import explanation_page

@@ -13,7 +13,7 @@ from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
 from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.named_models import open_named_model
-from prodmatch_cli.options.pages import COUNT, FACETS, page_options, read_boost
+from prodmatch_cli.options.pages import COUNT, FACETS, gather_search, page_options
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.shared import (
     EXPLAIN,
@@ -24,8 +24,6 @@ from prodmatch_cli.options.shared import (
     WHERE,
     check_targets,
     picture_options,
-    read_names,
-    read_weights,
 )
 from prodmatch_cli.terminal.answers import print_answers, report_answer
 from prodmatch_cli.terminal.messages import translate
@@ -63,23 +61,16 @@ from prodmatch_cli.terminal.messages import translate
 )
 @picture_options
 @click.option("--model", type=NAME, help="Refuse unless the index was made with this model.")
+@click.pass_context
+@gather_search
 def query(
+    context: click.Context,
     text: str | None,
     store: Path,
     image: Path | None,
     product_id: str | None,
     queries: Path | None,
-    top: int,
-    where: str | None,
-    weights: str | None,
-    min_probability: float,
-    offset: int,
-    one_per: str | None,
-    diverse: float,
-    boost: str | None,
-    facets: str | None,
-    count: bool,
-    exact: bool,
+    search: SearchOptions,
     form: str,
     explain: bool,
     html: Path | None,
@@ -91,28 +82,15 @@ def query(
 ) -> None:
     """Find the products that match TEXT, a picture, or another product."""
     _check_page(html, catalogue, link)
-    if (facets is not None or count) and form == "csv":
-        named = "--count" if facets is None else "--facets"
+    if (search.facets or search.count) and form == "csv":
+        named = "--facets" if search.facets else "--count"
         raise click.UsageError(f"{named} has no place in CSV; give --format json or jsonl.")
     given = _read_given(text, image, product_id, queries)
     expected = open_named_model(model) if model else None
     index = open_index(store, model=expected, long_lived=queries is not None)
     if link is not None:
         index.searcher.products.check_column(link, "link")
-    options = SearchOptions(
-        where,
-        top,
-        read_weights(weights),
-        exact=exact,
-        min_probability=min_probability,
-        offset=offset,
-        one_per=one_per,
-        diverse=diverse,
-        boost=read_boost(boost),
-        facets=read_names(facets),
-        count=count,
-    )
-    answers = index.answer(given, options)
+    answers = index.answer(given, search)
     if queries is None:
         report_answer(answers[0])
     if html is not None:
@@ -122,7 +100,8 @@ def query(
         shown = {hit.product_id for answer in answers for hit in answer.hits}
         reading = read_options(columns, image_root)
         pictures = find_pictures(store, catalogue, reading, shown)
-        facts = {"filter": where, "weights": weights, "one per": one_per, "boost": boost}
+        names = {"filter": "where", "weights": "weights", "one per": "one_per", "boost": "boost"}
+        facts = {title: context.params[name] for title, name in names.items()}
         facts["generation"] = str(index.generation.number)
         cards = CardColumns(choose_price(index.searcher.products.price_columns), link)
         write_file(html, _make_page(given, answers, pictures, facts, cards))

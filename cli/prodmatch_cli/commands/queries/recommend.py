@@ -8,7 +8,7 @@ from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.answers.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
-from prodmatch_cli.options.pages import page_options, read_boost
+from prodmatch_cli.options.pages import gather_search, page_options
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import (
     EVENT_WEIGHTS,
@@ -20,7 +20,6 @@ from prodmatch_cli.options.shared import (
     WHERE,
     check_targets,
     read_log_settings,
-    read_weights,
     refuse_given,
 )
 from prodmatch_cli.terminal.answers import print_answers
@@ -52,6 +51,7 @@ OF_ONE = (
 @HIT_FORMAT
 @EXPLAIN
 @click.pass_context
+@gather_search
 def recommend(
     context: click.Context,
     store: Path,
@@ -61,14 +61,7 @@ def recommend(
     out: Path | None,
     events: str | None,
     half_life: float,
-    top: int,
-    where: str | None,
-    weights: str | None,
-    min_probability: float,
-    offset: int,
-    one_per: str | None,
-    diverse: float,
-    boost: str | None,
+    search: SearchOptions,
     form: str,
     explain: bool,
 ) -> None:
@@ -81,19 +74,9 @@ def recommend(
         refuse_given(context, OF_LOGS, "goes with --histories")
         if not liked:
             raise click.UsageError("Give --liked, or --histories with --out.")
-        options = SearchOptions(
-            where,
-            top,
-            read_weights(weights),
-            min_probability=min_probability,
-            offset=offset,
-            one_per=one_per,
-            diverse=diverse,
-            boost=read_boost(boost),
-        )
         index = open_index(store)
-        found = recommend_products(index, liked, disliked, options)
-        hints = () if found else index.searcher.hints([where])
+        found = recommend_products(index, liked, disliked, search)
+        hints = () if found else index.searcher.hints([search.where])
         print_answers([Answer("q", found, hints=hints)], form, explain=explain)
         return
     refuse_given(context, OF_ONE, "does not go with --histories")
@@ -101,7 +84,6 @@ def recommend(
         raise click.UsageError("--histories: say where to write with --out.")
     check_targets((out, "--out"))
     settings = read_log_settings(events, half_life)
-    report = recommend_to_users(
-        open_index(store), histories, out, SearchOptions(where, top, one_per=one_per), settings
-    )
+    options = SearchOptions(search.where, search.top, one_per=search.one_per)
+    report = recommend_to_users(open_index(store), histories, out, options, settings)
     print_outcome(report)
