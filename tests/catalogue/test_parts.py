@@ -293,7 +293,7 @@ def test_pictures_of_every_kind_in_one_catalogue(tmp_path: Path, count_cases: Co
     images = [image for batch in catalogue.batches() for image in batch.images]
     assert images == [RED, RED, RED, RED, BLUE, None, None]
     assert dict(catalogue.pictures(np.array([1, 4, 6]))) == {1: RED, 4: BLUE, 6: None}
-    assert catalogue.find_pictures(["p4", "p6", "p0"]) == {"p0": RED, "p4": BLUE}
+    assert catalogue.find_all_pictures(["p4", "p6", "p0"]) == {"p0": [RED], "p4": [BLUE]}
     count_cases("parts united", len(kinds))
 
 

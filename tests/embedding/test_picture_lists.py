@@ -102,7 +102,7 @@ def test_a_list_of_every_kind_is_read(kind: str, tmp_path: Path, count_cases: Co
     (batch,) = catalogue.batches()
     assert (batch.images, batch.more_images, batch.image_rejects) == ([RED], {0: [BLUE]}, [None])
     assert dict(catalogue.pictures(np.array([0]))) == {0: RED}
-    assert catalogue.find_pictures(["p0"]) == {"p0": RED}
+    assert catalogue.find_all_pictures(["p0"]) == {"p0": [RED, BLUE]}
     count_cases("pictures given", 1)
 
 

@@ -240,9 +240,9 @@ def test_pictures_are_found_by_id_wherever_they_lie(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", rows[:70])
     write(tmp_path / "b.parquet", [*rows[70:], {**rows[0], "image": draw((1, 2, 3), 4)}])
     asked = {"p0099", "p0000", "p0041", "p0050", "nobody"}
-    found = open_catalogue(tmp_path).find_pictures(asked)
+    found = open_catalogue(tmp_path).find_all_pictures(asked)
     assert found == {
-        f"p{row:04d}": rows[row]["image"] for row in (0, 41, 99)
+        f"p{row:04d}": [rows[row]["image"]] for row in (0, 41, 99)
     }  # the first of a repeated id
 
 
@@ -254,5 +254,5 @@ def test_pictures_named_by_paths_stay_below_the_root(tmp_path: Path) -> None:
     paths = ["a.png", "../out.png"]
     pq.write_table(table.append_column("image", [paths]), tmp_path / "c.parquet")
     options = CatalogueOptions(image_root=tmp_path / "root")
-    found = open_catalogue(tmp_path / "c.parquet", options).find_pictures({"p0000", "p0001"})
-    assert found == {"p0000": draw((1, 2, 3), 1)}
+    found = open_catalogue(tmp_path / "c.parquet", options).find_all_pictures({"p0000", "p0001"})
+    assert found == {"p0000": [draw((1, 2, 3), 1)]}

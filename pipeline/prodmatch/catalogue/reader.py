@@ -170,10 +170,6 @@ class Catalogue:
                 for record in self._records(part, columns):
                     yield from list_paths(record[0].to_pylist())
 
-    def find_pictures(self, product_ids: Collection[str]) -> dict[str, bytes]:
-        """The first usable picture of each of these products by id, where there is one."""
-        return {name: found[0] for name, found in self.find_all_pictures(product_ids).items()}
-
     def find_all_pictures(
         self, product_ids: Collection[str], groups: Collection[GroupPlace] | None = None
     ) -> dict[str, list[bytes]]:

@@ -2,7 +2,7 @@
 
 import re
 
-from prodmatch.feeds.rows import Cell
+from prodmatch.feeds.rows import Cell, number_name
 
 
 def plain_name(name: str) -> str:
@@ -27,10 +27,6 @@ class PlainNames:
     def __getitem__(self, name: str) -> str:
         if name not in self.names:
             plain = plain_name(name)
-            base = chosen = self.special.get(plain, plain)
-            count = 1
-            while chosen in self.names.values():
-                count += 1
-                chosen = f"{base}_{count}"
-            self.names[name] = chosen
+            chosen, taken = self.special.get(plain, plain), self.names.values()
+            self.names[name] = number_name(chosen, taken) if chosen in taken else chosen
         return self.names[name]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prodmatch.feeds.columns import plain_name
+from prodmatch.feeds.rows import count_of
 
 KNOWN = re.compile(
     r"(product|item|article|variant)?_?(id|sku|name|title|price|type)s?|handle|title|name|titel|"
@@ -73,7 +74,7 @@ def describe_lines_above(lines: Sequence[str]) -> list[str]:
     if not lines:
         return []
     shown = next((line.strip() for line in lines if line.strip()), "")[:SHOWN]
-    count = f"{len(lines)} line" + "s" * (len(lines) > 1)
+    count = count_of(len(lines), "line")
     return [f"{count} above the names of the columns passed over ({shown!r})"]
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TextIO
 
 from prodmatch.errors import CatalogueError
-from prodmatch.feeds.rows import MOST_COLUMNS, Cell, Feed, Number, Row
+from prodmatch.feeds.rows import MOST_COLUMNS, Cell, Feed, Number, Row, number_name
 from prodmatch.feeds.source import Source
 
 BLOCK_CHARACTERS = 1 << 20
@@ -158,12 +158,7 @@ def _flatten(name: str, value: object, row: Row) -> None:
         cell = value if isinstance(value, str | bool) else None
         if isinstance(cell, str) and not cell.isascii() and SURROGATE.search(cell):
             cell = SURROGATE.sub("\ufffd", cell)  # half a character, which no UTF-8 holds
-    if name in row and row[name] is not None:
-        count = 2
-        while f"{name}_{count}" in row:
-            count += 1
-        name = f"{name}_{count}"
-    row[name] = cell
+    row[name if row.get(name) is None else number_name(name, row)] = cell
     if len(row) > MOST_COLUMNS:
         raise CatalogueError(
             f"an object has more than {MOST_COLUMNS} keys, so it is no product. "
@@ -180,11 +175,8 @@ def _dump(value: object) -> str:
     if isinstance(value, dict):
         pairs = (f"{json.dumps(key)}: {_dump(inner)}" for key, inner in value.items())
         return f"{{{', '.join(pairs)}}}"
-    return json.dumps(value, ensure_ascii=not _is_clean(value))
-
-
-def _is_clean(value: object) -> bool:
-    return not (isinstance(value, str) and SURROGATE.search(value))
+    has_half = isinstance(value, str) and SURROGATE.search(value) is not None
+    return json.dumps(value, ensure_ascii=has_half)
 
 
 def _keep_all(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -193,11 +185,7 @@ def _keep_all(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         found = {}
         for key, value in pairs:
-            name, count = key, 1
-            while name in found:
-                count += 1
-                name = f"{key}_{count}"
-            found[name] = value
+            found[number_name(key, found) if key in found else key] = value
     return found
 
 

@@ -1,7 +1,8 @@
 """What every product file is read as: rows of named cells."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 MOST_COLUMNS = 5000
 
@@ -37,11 +38,8 @@ def name_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
     taken = {name.strip() for name in names}
     used: set[str] = set()
     for number, written in enumerate(names, 1):
-        name = written.strip() or f"column_{number}"
-        base, count = name, 1
-        while name in used or (count > 1 and name in taken):
-            count += 1
-            name = f"{base}_{count}"
+        base = written.strip() or f"column_{number}"
+        name = number_name(base, used | taken) if base in used else base
         if not written.strip():
             changes.append(f"column {number} has no name; it is called {name!r}")
         elif name != base:
@@ -51,6 +49,12 @@ def name_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return named, changes
 
 
-def count_of(count: int, noun: str) -> str:
+def number_name(name: str, taken: Container[str]) -> str:
+    """A name with the least number behind it, from 2 on, with which it is not taken."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(each for each in numbered if each not in taken)
+
+
+def count_of(number: int, noun: str) -> str:
     """A count with its noun, as `1 row` or `2 rows`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
