@@ -18,6 +18,7 @@ from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
 from prodmatch.columns.missing import is_title_name
 from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
+from prodmatch.feeds.layouts import text_of
 from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
 from prodmatch.feeds.recognise import open_feed
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of
@@ -216,19 +217,19 @@ class _Pictures:
             CatalogueError: there is no such folder or column.
         """
         column = find_column(feed, settings.match, source)
-        values = {_as_key(row, column) for row in feed.rows()} - {""}
+        values = {text_of(row.get(column)) for row in feed.rows()} - {""}
         return cls(settings, column, match_pictures(settings.images or Path(), sorted(values)))
 
     def weigh(self, row: Row) -> int:
         """The bytes of a row's pictures."""
-        return 0 if self.as_paths else self.matches.sizes.get(_as_key(row, self.column), 0)
+        return 0 if self.as_paths else self.matches.sizes.get(text_of(row.get(self.column)), 0)
 
     def fetch(self, rows: Sequence[Row]) -> pa.Array:
         """The pictures of some rows, or their paths."""
         return pa.array([self._fetch(row) for row in rows], self.type)
 
     def _fetch(self, row: Row) -> list[str] | list[bytes] | None:
-        paths = self.matches.files.get(_as_key(row, self.column), [])
+        paths = self.matches.files.get(text_of(row.get(self.column)), [])
         found: list[str] | list[bytes] = paths if self.as_paths else list(self._read(paths))
         self.with_image += bool(found)
         self.without_image += not found
@@ -273,11 +274,6 @@ class _Pictures:
             shown = ", ".join(f"{n} x {name}" for name, n in self.matches.other_endings.items())
             warnings.append(f"files that are no pictures passed over: {shown}")
         return warnings
-
-
-def _as_key(row: Row, column: str) -> str:
-    cell = row.get(column)
-    return cell.strip() if isinstance(cell, str) else ""
 
 
 def _set_images_aside(feed: Feed) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial, reduce
 
 import numpy as np
@@ -114,11 +114,6 @@ def rows_of_parts(word: str, postings: PostingsReader) -> Rows:
 def find_writing(word: str, texts: Iterable[str]) -> str:
     """How most texts write a word with signs in it, folded; empty where none does."""
     pattern = re.compile(rf"(?<![^\W_]){BETWEEN.join(map(re.escape, word))}(?![^\W_])")
-    found = Counter(match.group() for text in texts for match in _first(pattern, fold(text)))
+    matches = filter(None, (pattern.search(fold(text)) for text in texts))
+    found = Counter(match.group() for match in matches)
     return min(found, key=lambda writing: (-found[writing], writing), default="")
-
-
-def _first(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    match = pattern.search(text)
-    if match is not None:
-        yield match

@@ -81,21 +81,19 @@ class Products:
         return 0 if found is None else int(found) + 1
 
     @cached_property
-    def columns(self) -> list[str]:
-        """The names of the catalogue's columns, `product_id` first."""
-        with self._connection() as connection:
-            found = connection.execute("SELECT name FROM pragma_table_info('products')")
-            names = [name for (name,) in found if name not in OWN]
-            if not names:
-                raise LookupError("it has no table of products")
-            return names
-
-    @cached_property
     def _declared(self) -> dict[str, str]:
         """The types of the catalogue's columns in SQLite."""
         with self._connection() as connection:
-            declared = dict(connection.execute(DECLARED))
-        return {name: declared[name] for name in self.columns}
+            found = connection.execute(DECLARED)
+            declared = {name: kind for name, kind in found if name not in OWN}
+            if not declared:
+                raise LookupError("it has no table of products")
+            return declared
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The names of the catalogue's columns, `product_id` first."""
+        return list(self._declared)
 
     @cached_property
     def _restorers(self) -> dict[str, Callable[[object, str | None], object]]:
