@@ -1,7 +1,9 @@
 """What every command has: its log, a file of options, and a variable for each option."""
 
+import difflib
 import logging
 import os
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import click
 
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.settings.config import DEFAULT_FILE, SHARED, option_name, read_defaults
-from prodmatch_cli.settings.unknown_variables import find_slips
 from prodmatch_cli.terminal import logs
 
 logger = logging.getLogger(__name__)
+PREFIX = "PRODMATCH_"
+NEAR = 0.8  # likeness of a name to a variable's, from which it is taken for a slip
 VALUES = "prodmatch.common"  # in the context's `meta`: the values of these options so far
 
 
@@ -80,6 +83,35 @@ def _begin(context: click.Context, option: click.Parameter, value: object) -> ob
         )
         if values["config"] is not None and not quiet:
             logger.info("options are read from %s", values["config"])
-        for line in find_slips(context, os.environ):
+        for line in _find_slips(context, os.environ):
             logger.warning("%s", line)
     return value
+
+
+def _find_slips(context: click.Context, names: Iterable[str]) -> list[str]:
+    """A line for each name that looks like an option's variable, and is of none.
+
+    The other commands are imported only where a name is none of this one's variables.
+    """
+    shared = {PREFIX + option.upper().replace("-", "_") for option in SHARED}
+    known = {*_variables(context.command), *shared}
+    unknown = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
+    root = context.find_root()
+    if not unknown or not isinstance(root.command, click.Group):
+        return []
+    for command in root.command.list_commands(root):
+        known.update(_variables(root.command.get_command(root, command)))
+    lines = []
+    for name in (each for each in unknown if each not in known):
+        same = sorted(other for other in known if other.endswith(name.removeprefix(PREFIX[:-1])))
+        own = [other for other in same if other in _variables(context.command)]
+        near = [*own, *same] or difflib.get_close_matches(name, known, 1, NEAR)
+        if near:
+            lines.append(f"{name} is the variable of no option. Did you mean {near[0]}?")
+    return lines
+
+
+def _variables(command: click.Command | None) -> Iterator[str]:
+    for option in command.params if command else []:
+        if isinstance(option.envvar, list):
+            yield from option.envvar
