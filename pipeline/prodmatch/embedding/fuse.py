@@ -131,9 +131,7 @@ class FuseResult:
         """The embeddings `(n, dim)` of these rows; what is as it was comes from last night's."""
         if self.last is None:
             return join_parts(self.text.take(rows), self.image.take(rows))
-        before, texts, images = (
-            array[rows] for array in (self.last.rows, self.last.texts, self.last.images)
-        )
+        before, texts, images = self.last.rows[rows], self.last.texts[rows], self.last.images[rows]
         known = before >= 0
         vectors = np.zeros((len(rows), self.last.dim), np.float32)
         vectors[known] = self.last.take(before[known])

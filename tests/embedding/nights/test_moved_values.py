@@ -116,6 +116,10 @@ NAMED: dict[str, tuple[dict[str, list[object]], str]] = {
         {"rating": [value or 0.0 for value in SHOP["rating"]]},
         "'rating' is 0 for 40 of 40 products that had no value",
     ),
+    "9999 for unknown": (
+        {"weight": [9999.0 if row % 3 else value for row, value in enumerate(SHOP["weight"])]},
+        "'weight' is 9999 for 40 of 40 products that had other values",
+    ),
 }
 
 
@@ -134,6 +138,12 @@ HONEST: dict[str, dict[str, list[object]]] = {
     "two prices": {"price": [1.0, 2.0, *SHOP["price"][2:]]},
     "two pictures changed places": {"image": [*SHOP["image"][1::-1], *SHOP["image"][2:]]},
     "first ratings": {"rating": [2.0 + row % 3 for row in range(COUNT)]},
+    "some at one price": {
+        "price": [price if row % 12 else 9.99 for row, price in enumerate(SHOP["price"])]
+    },
+    "a new brand": {
+        "brand": [brand if row % 3 else "Umbra" for row, brand in enumerate(SHOP["brand"])]
+    },
     "some inactive": {"is_active": [row % 4 > 0 for row in range(COUNT)]},
     "other prices": {
         "price": [

@@ -1,5 +1,6 @@
 """Values that are another product's overnight, scaled by one factor, or one value for none."""
 
+import collections
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -20,6 +21,8 @@ SCALED = 0.9  # of the products must be as many times what they were
 NEAR = 0.01  # so near to one ratio
 NOTABLE = 0.1  # of the products: worth a warning
 ONE = 0.9  # of the values that are new must be one
+RARE = 0.01  # of the products may have had it, where they had others
+FEWEST_OTHERS = 20  # different values of these: a label or a flag may well change
 WHOLE = r"^[0-9]{1,9}$"  # a number in a column of text
 
 
@@ -161,15 +164,21 @@ def find_scaled(name: str, before: Numbers, after: Numbers) -> Finding | None:
 
 
 def find_filled(before: Columns, after: Columns) -> Iterator[Finding]:
-    """Columns that have one value for many products that had none: 0 for what is not known."""
+    """Columns with one value for many products that had none, or that had others: 0, 9999.
+
+    Of products that had others it must be a value that hardly any had; a common one is honest.
+    """
     for name in _of_one_type(before, after):
-        new = after[name].filter(pc.and_(before[name].is_null(), after[name].is_valid()))
-        if len(new) < FEWEST or len(new) <= NOTABLE * len(after[name]):
-            continue
-        counts = pc.value_counts(new)
-        most = pc.max(counts.field(1)).as_py()
-        if most < ONE * len(new):
-            continue
-        value = counts.field(0)[pc.index(counts.field(1), pc.max(counts.field(1))).as_py()]
-        text = f"column {name!r} is {show_value(value)} for {most} of {len(new)} products"
-        yield Finding(False, f"{text} that had no value: does it stand for none?")
+        old, new = before[name], after[name]
+        had_others = pc.fill_null(pc.not_equal(old, new), False)
+        for products, had in ((old.is_null(), "no value"), (had_others, "other values")):
+            values = new.filter(pc.and_(products, new.is_valid()))
+            if len(values) < FEWEST or len(values) <= NOTABLE * len(new):
+                continue
+            value, count = collections.Counter(values.to_pylist()).most_common(1)[0]
+            usual = pc.sum(pc.equal(old, value)).as_py() or 0
+            is_usual = usual > RARE * len(old) or len(old.unique()) < FEWEST_OTHERS
+            if count < ONE * len(values) or (products is had_others and is_usual):
+                continue
+            text = f"column {name!r} is {show_value(value)} for {count} of {len(values)} products"
+            yield Finding(False, f"{text} that had {had}: does it stand for none?")
