@@ -1,7 +1,7 @@
 """Candidate pairs: for every listing those that share its words, or are near by text or picture."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from prodmatch.matching.lexical_candidates import LexicalIndex
 from prodmatch.matching.listings.indexed_listings import IndexedListings
-from prodmatch.matching.listings.numbered_listings import Floats, Ints, Sets
+from prodmatch.matching.listings.numbered_listings import Floats, Ints
 from prodmatch.matching.nearest_rows import NearestRows
 from prodmatch.matching.pair_features import PairCosines, Values, overlap
 from prodmatch.progress import bars_off
@@ -74,17 +74,11 @@ class PairFinder:
 
         Text and terms count alike, from 0 to 1 each; pictures add their own.
         """
-        terms = self.left.listings.sets["terms"], self.right.listings.sets["terms"]
-        return self._likeness(overlap_of_terms(terms, (rows, others), self._weights), cosines)
+        return _likeness(self.left, self.right, (rows, others), cosines, self._weights)
 
     def cosines(self, rows: Ints, others: Ints) -> PairCosines:
         """The cosines of pairs."""
         return pair_cosines(self.left, self.right, rows, others)
-
-    def _likeness(self, shared: Values, cosines: PairCosines) -> Values:
-        text = np.where(np.isnan(cosines.text), 0.5, cosines.text)
-        image = np.where(np.isnan(cosines.image), 0.5, cosines.image)
-        return shared + text + image
 
     def _search(
         self, own: IndexedListings, among: IndexedListings, count: int, rows: Ints
@@ -122,10 +116,8 @@ class PairFinder:
         self, own: IndexedListings, among: IndexedListings, rows: Ints, others: Ints, count: int
     ) -> Candidates:
         """The most alike of each row, which are ascending, and the nearest by picture."""
-        sets = own.listings.sets["terms"], among.listings.sets["terms"]
-        shared = overlap_of_terms(sets, (rows, others), self._weights)
         cosines = pair_cosines(own, among, rows, others)
-        likeness = self._likeness(shared, cosines)
+        likeness = _likeness(own, among, (rows, others), cosines, self._weights)
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
         kept = np.zeros(len(rows), np.bool_)
         kept[np.lexsort((others, -likeness, rows))[rank < count]] = True
@@ -148,12 +140,18 @@ def pair_cosines(
     return PairCosines(*found)
 
 
-def overlap_of_terms(sets: tuple[Sets, Sets], pairs: tuple[Ints, Ints], weights: Floats) -> Values:
-    """The weighted share of their terms that pairs have alike: Dice's coefficient."""
-    found = overlap(sets[0], sets[1], pairs, weights)
-    return np.asarray(
-        2 * found.shared / np.maximum(2 * found.shared + found.left + found.right, 1e-9)
-    )
+def _likeness(
+    left: IndexedListings,
+    right: IndexedListings,
+    pairs: tuple[Ints, Ints],
+    cosines: PairCosines,
+    weights: Floats,
+) -> Values:
+    """Dice's coefficient of the terms, weighted, and the cosines; what is not known is .5."""
+    found = overlap(left.listings.sets["terms"], right.listings.sets["terms"], pairs, weights)
+    total = 2 * found.shared + found.left + found.right
+    known = (np.nan_to_num(each, nan=0.5) for each in (cosines.text, cosines.image))
+    return np.asarray(sum(known, 2 * found.shared / np.maximum(total, 1e-9)))
 
 
 def _read_part(listings: IndexedListings, part: int, rows: Ints) -> Vectors:
@@ -162,13 +160,9 @@ def _read_part(listings: IndexedListings, part: int, rows: Ints) -> Vectors:
 
 def join_pairs(blocks: Iterable[Candidates]) -> Candidates:
     """All pairs of blocks, in order."""
-    empty = Candidates(NO_ROWS, NO_ROWS, np.zeros(0))
-    found = [empty, *blocks]
-    return Candidates(
-        np.concatenate([each.rows for each in found]),
-        np.concatenate([each.others for each in found]),
-        np.concatenate([each.likeness for each in found]),
-    )
+    found = [Candidates(NO_ROWS, NO_ROWS, np.zeros(0)), *blocks]
+    names = (each.name for each in fields(Candidates))
+    return Candidates(*(np.concatenate([getattr(b, name) for b in found]) for name in names))
 
 
 def order_pairs(pairs: Candidates) -> Candidates:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prodmatch.matching.listings.attributes import read_attributes
@@ -21,15 +21,13 @@ DIGITS = re.compile(r"\d+(?:\.\d+)?")
 CONTAINED = 0.75  # of the words of the shorter one, shared
 SHARED_WITH_OTHER_CODES = 0.8  # likewise, where their model numbers differ
 
+Values = tuple[str, str]
+
 UNIT_KINDS = {
     **dict.fromkeys(("gb", "mb", "kb"), "capacity"),
-    **dict.fromkeys(("ml",), "volume"),
     **dict.fromkeys(("g", "mg"), "weight"),
-    **dict.fromkeys(("cm",), "length"),
     **dict.fromkeys(("w", "kw"), "power"),
-    "v": "voltage",
-    "amp": "current",
-    "mah": "charge",
+    **{"ml": "volume", "cm": "length", "v": "voltage", "amp": "current", "mah": "charge"},
     "mp": "resolution",
 }
 
@@ -68,7 +66,7 @@ def find_differences(
         "colour": _conflict(*_each_time(left, right, left.colours, right.colours)),
         **{kind: _compare_named(kind, left, right) for kind in {**left.named, **right.named}},
         "size": _conflict(*((*text.sizes, *text.named.get("size", ())) for text in (left, right))),
-        "pack": _compare_packs(left.packs, right.packs),
+        "pack": _compare_all(left.packs, right.packs),
         **_quantities(left, right),
         "number": _compare_numbers(_numbers_of(left), _numbers_of(right)),
     }
@@ -79,29 +77,19 @@ def find_differences(
     return [Difference(name, *values) for name, values in found.items() if values is not None]
 
 
-def _quantities(left: ParsedText, right: ParsedText) -> dict[str, tuple[str, str] | None]:
+def _quantities(left: ParsedText, right: ParsedText) -> dict[str, Values | None]:
     """Conflicts of the quantities of one unit, by what they measure."""
-    found: dict[str, tuple[str, str] | None] = {}
+    found: dict[str, Values | None] = {}
     for unit in left.units:
-        if unit not in right.units:
-            continue
-        sides = _each_time(
-            left,
-            right,
-            *(
-                [each for each in text.quantities if split_quantity(each)[1] == unit]
-                for text in (left, right)
-            ),
-        )
-        conflict = _conflict(*sides)
-        if conflict is not None and not _is_converted(left, right, sides):
-            values = [" + ".join(map(_spaced, side.split(" + "))) for side in conflict]
-            found.setdefault(UNIT_KINDS.get(unit, unit), (values[0], values[1]))
+        sides = ([each for each in text.quantities if split_quantity(each)[1] == unit]
+                 for text in (left, right))  # fmt: skip
+        own, other = _alone(*_each_time(left, right, *sides))
+        if own and other and not _is_converted(left, right, own, other):
+            values = (
+                " + ".join(" ".join(split_quantity(q)) for q in side) for side in (own, other)
+            )
+            found.setdefault(UNIT_KINDS.get(unit, unit), (next(values), next(values)))
     return found
-
-
-def _spaced(quantity: str) -> str:
-    return " ".join(split_quantity(quantity))
 
 
 def _each_time(
@@ -115,33 +103,37 @@ def _each_time(
     return (found[0], found[1]) if len(found[0]) == len(found[1]) else (own, other)
 
 
-def _conflict(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
-    """What each has alone, or more often, where both have something."""
+def _alone(left: Iterable[str], right: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What each has that the other lacks, or has less often."""
     own, other = Counter(left), Counter(right)
-    alone = own - other, other - own
-    return (" + ".join(alone[0]), " + ".join(alone[1])) if all(alone) else None
+    return [*(own - other)], [*(other - own)]
 
 
-def _compare_packs(left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
-    return (" + ".join(left), " + ".join(right)) if set(left) != set(right) else None
+def _conflict(left: Iterable[str], right: Iterable[str]) -> Values | None:
+    """What each has alone, where both have something."""
+    own, other = _alone(left, right)
+    return (" + ".join(own), " + ".join(other)) if own and other else None
 
 
-def _compare_named(kind: str, left: ParsedText, right: ParsedText) -> tuple[str, str] | None:
+def _compare_all(left: Sequence[str], right: Sequence[str], mark: str = " + ") -> Values | None:
+    return (mark.join(left), mark.join(right)) if set(left) != set(right) else None
+
+
+def _compare_named(kind: str, left: ParsedText, right: ParsedText) -> Values | None:
     own, other = (text.named.get(kind, ()) for text in (left, right))
     if kind not in DEFAULTS:
         return _conflict(own, other)
-    if set(own) == set(other):
-        return None
-    return " ".join(own) or DEFAULTS[kind], " ".join(other) or DEFAULTS[kind]
+    return _compare_all(own or (DEFAULTS[kind],), other or (DEFAULTS[kind],), " ")
 
 
-def _compare_numbers(own: set[str], other: set[str]) -> tuple[str, str] | None:
+def _compare_numbers(own: set[str], other: set[str]) -> Values | None:
     """Other numbers, or other ones in the same letters: "i5" and "i7"."""
     alone = own - other, other - own
     shapes = [{DIGITS.sub("0", each) for each in numbers} for numbers in alone]
     shared = {"0"} | (shapes[0] & shapes[1])
-    found = [sorted(n for n in numbers if DIGITS.sub("0", n) in shared) for numbers in alone]
-    return _conflict(*found)
+    return _conflict(
+        *(sorted(n for n in numbers if DIGITS.sub("0", n) in shared) for numbers in alone)
+    )
 
 
 def _numbers_of(text: ParsedText) -> set[str]:
@@ -161,11 +153,10 @@ def _short_codes(text: ParsedText) -> set[str]:
     }
 
 
-def _is_converted(left: ParsedText, right: ParsedText, sides: Sequence[Sequence[str]]) -> bool:
+def _is_converted(
+    left: ParsedText, right: ParsedText, own: Sequence[str], other: Sequence[str]
+) -> bool:
     """Whether two amounts are one in other units, which is rounded: "6 ft" and "1.8 m"."""
-    own, other = (
-        [each for each in side if each not in sides[1 - n]] for n, side in enumerate(sides)
-    )
     if len(own) != 1 or len(other) != 1:
         return False
     if left.units_written[own[0]] == right.units_written[other[0]]:
@@ -177,19 +168,16 @@ def _is_converted(left: ParsedText, right: ParsedText, sides: Sequence[Sequence[
 def names_another(left: ParsedText, right: ParsedText, *, is_one: bool) -> bool:
     """Whether two texts name other values of an attribute, such as left and right, i5 and i7.
 
-    Args:
-        left: the text of the one.
-        right: the text of the other.
-        is_one: whether they are of one catalogue, where "12 Pro" is no "12"; another shop may
-            leave it out.
+    `is_one`: whether they are of one catalogue, where "12 Pro" is no "12"; another shop may leave
+    it out.
     """
-    for kind in {**left.named, **right.named}:
-        own, other = (text.named.get(kind, ()) for text in (left, right))
-        if _conflict(own, other) or (
-            (is_one or kind in ALWAYS_NAMED) and (_compare_named(kind, left, right))
-        ):
-            return True
-    return _compare_numbers(_short_codes(left), _short_codes(right)) is not None
+    if _compare_numbers(_short_codes(left), _short_codes(right)):
+        return True
+    return any(
+        _conflict(left.named.get(kind, ()), right.named.get(kind, ()))
+        or ((is_one or kind in ALWAYS_NAMED) and _compare_named(kind, left, right))
+        for kind in {**left.named, **right.named}
+    )
 
 
 def share_words(left: ParsedText, right: ParsedText) -> bool:

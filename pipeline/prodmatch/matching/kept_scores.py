@@ -17,9 +17,10 @@ from prodmatch.matching.pair_features import Values
 from prodmatch.storage.atomic import new_file
 
 SCORES = "scores.safetensors"
-FORMAT = 2
+FORMAT = 3
 NO_ROW = -1
 Sides = tuple[IndexedListings, IndexedListings]
+MEASURED = ("probability", "text_cosine", "image_cosine", "recoloured")  # of `ScoredPairs`
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ScoredPairs:
     probability: Values  # NaN where it is not known yet
     text_cosine: Values
     image_cosine: Values
-    recoloured: npt.NDArray[np.bool_]  # one photograph in two colours
+    recoloured: Values  # 1 of one photograph in two colours, 0 of any other
     scored: int = 0  # by this run
     pictures: int = 0  # pairs of these whose pictures were compared
 
@@ -64,29 +65,17 @@ class KeptScores:
         places = np.minimum(np.searchsorted(kept, wanted), max(len(kept) - 1, 0))
         there = kept[places] == wanted if len(kept) else np.zeros(len(wanted), np.bool_)
 
-        def scatter(values: Values) -> Values:
+        def scatter(name: str) -> Values:
             own = np.full(len(wanted), np.nan)
-            own[there] = values[places[there]]
+            own[there] = getattr(self.scored, name)[places[there]]
             return own
 
-        scored = self.scored
-        return ScoredPairs(
-            pairs,
-            scatter(scored.probability),
-            scatter(scored.text_cosine),
-            scatter(scored.image_cosine),
-            scatter(scored.recoloured.astype(np.float64)) > 0,
-        )
+        probability, text, image, recoloured = map(scatter, MEASURED)
+        return ScoredPairs(pairs, probability, text, image, recoloured)
 
 
 def read_scores(path: Path, name: str, sides: Sides) -> KeptScores | None:
-    """The scores of an earlier run; None where there are none of this name.
-
-    Args:
-        path: of the file.
-        name: of all that scores depend on besides the listings.
-        sides: the listings of now.
-    """
+    """The scores of an earlier run of the listings of now; None where there are none of a name."""
     if not path.is_file():
         return None
     try:
@@ -116,9 +105,9 @@ def write_scores(path: Path, name: str, sides: Sides, scored: ScoredPairs) -> No
     arrays |= {
         "likeness": scored.pairs.likeness,
         "probability": scored.probability,
-        "text": scored.text_cosine.astype(np.float32),
-        "image": scored.image_cosine.astype(np.float32),
-        "recoloured": scored.recoloured,
+        "text_cosine": scored.text_cosine.astype(np.float32),
+        "image_cosine": scored.image_cosine.astype(np.float32),
+        "recoloured": scored.recoloured > 0,
     }
     with new_file(path) as file:
         whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
@@ -140,13 +129,10 @@ def _keep(
     there = (rows != NO_ROW) & (others != NO_ROW)
     order = np.flatnonzero(there)
     order = order[np.lexsort((others[order], rows[order]))]
-    likeness, probability, text, image = (
-        np.asarray(arrays[key], np.float64)[order]
-        for key in ("likeness", "probability", "text", "image")
+    likeness, probability, text, image, recoloured = (
+        np.asarray(arrays[key], np.float64)[order] for key in ("likeness", *MEASURED)
     )
-    bereft = tuple(np.unique(each[(each != NO_ROW) & ~there]) for each in (rows, others))
+    bereft = [np.unique(each[(each != NO_ROW) & ~there]) for each in (rows, others)]
     pairs = Candidates(rows[order], others[order], likeness)
-    scored = ScoredPairs(
-        pairs, probability, text, image, arrays["recoloured"][order].astype(np.bool_)
-    )
+    scored = ScoredPairs(pairs, probability, text, image, recoloured)
     return KeptScores(scored, *new, (bereft[0], bereft[1]))

@@ -1,11 +1,12 @@
 """Two catalogues, or one, with all that is needed to score pairs of their listings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
@@ -23,7 +24,7 @@ from prodmatch.matching.duplicate_groups import (
     missing_pairs,
     probabilities_by_pair,
 )
-from prodmatch.matching.kept_scores import KeptScores, ScoredPairs
+from prodmatch.matching.kept_scores import MEASURED, KeptScores, ScoredPairs
 from prodmatch.matching.listings.indexed_listings import (
     IndexedListings,
     read_brand,
@@ -149,13 +150,8 @@ class Matcher:
             touched += [np.union1d(kept.bereft[1], pairs.others[wanted])]
             wanted |= np.isin(pairs.rows, touched[0]) | np.isin(pairs.others, touched[1])
         scored = self._score(pairs.take(np.flatnonzero(wanted)), scorer)
-        for values, new in (
-            (known.probability, scored.probability),
-            (known.text_cosine, scored.text_cosine),
-            (known.image_cosine, scored.image_cosine),
-            (known.recoloured, scored.recoloured),
-        ):
-            values[wanted] = new
+        for name in MEASURED:
+            getattr(known, name)[wanted] = getattr(scored, name)
         return replace(known, scored=scored.scored, pictures=scored.pictures)
 
     def score_equal(self, scorer: PairScorer) -> None:
@@ -178,28 +174,29 @@ class Matcher:
         """The listings that look equal to an earlier one, and differ from it or have no picture."""
         later = np.flatnonzero(side.first_equal != np.arange(len(side)))
         equal = (side.keys[later] == side.keys[side.first_equal[later]]).all(axis=1)
-        pictures = [side.parts(later[part])[1].any(axis=1) for part in _parts(len(later))]
-        return np.asarray(later[~(equal & np.concatenate([np.zeros(0, np.bool_), *pictures]))])
+        pictures = _join(np.any(side.parts(later[p])[1], axis=1) for p in _parts(len(later)))
+        return np.asarray(later[~(equal & (pictures > 0))])
 
     def _score(self, pairs: Candidates, scorer: PairScorer) -> ScoredPairs:
         found = [
             (scorer.probabilities(features), cosines, says_the_same(features))
             for features, cosines in self._blocks(pairs)
         ]
-        nothing = np.zeros(0)
-        probability = np.concatenate([nothing, *(probability for probability, *_ in found)])
-        texts = np.concatenate([nothing, *(cosines.text for _, cosines, _ in found)])
-        images = np.concatenate([nothing, *(cosines.image for _, cosines, _ in found)])
-        one_text = np.concatenate([np.zeros(0, np.bool_), *(same for *_, same in found)])
-        conflicts = [self._features.conflicts(p.rows, p.others) for p in _split(pairs)]
-        conflict = np.concatenate([nothing, *conflicts]) > 0
+        probability = _join(probability for probability, *_ in found)
+        texts = _join(cosines.text for _, cosines, _ in found)
+        images = _join(cosines.image for _, cosines, _ in found)
+        one_text = _join(same for *_, same in found) > 0
+        parts = _parts(len(pairs.rows))
+        conflict = (
+            _join(self._features.conflicts(pairs.rows[p], pairs.others[p]) for p in parts) > 0
+        )
         likely = np.flatnonzero(((probability >= LIKELY) | one_text) & ~conflict)
         pictures = self.compare_pictures(pairs.take(likely))
         compared = ~np.isnan(pictures.apart)
         looks = self._score_pictures(pairs.take(likely), pictures, scorer)
         probability[likely] = np.where(compared, looks, probability[likely])
         probability = self._judge_texts(pairs, probability, scorer)
-        recoloured = np.zeros(len(probability), np.bool_)
+        recoloured = np.zeros(len(probability))
         recoloured[likely] = pictures.recoloured
         return ScoredPairs(
             pairs,
@@ -242,8 +239,8 @@ class Matcher:
         """The probability of pairs whose pictures are compared."""
         if self._pictures is None:
             return np.zeros(len(pairs.rows))
-        blocks = (self._judge(features, scorer) for features, _ in self._blocks(pairs, pictures))
-        return np.concatenate([np.zeros(0), *blocks])
+        blocks = self._blocks(pairs, pictures)
+        return _join(self._judge(features, scorer) for features, _ in blocks)
 
     def _judge(self, features: Floats, scorer: PairScorer) -> Values:
         """The probability; of what is in doubt inside one catalogue no more than that."""
@@ -361,13 +358,9 @@ class Matcher:
 
     def _likeness(self, rows: Ints, others: Ints) -> Candidates:
         """Pairs of these very rows, with their likeness."""
-        blocks = [
-            self._finder.likeness(
-                rows[part], others[part], self._finder.cosines(rows[part], others[part])
-            )
-            for part in _parts(len(rows))
-        ]
-        return Candidates(rows, others, np.concatenate([np.zeros(0), *blocks]))
+        pairs = [(rows[part], others[part]) for part in _parts(len(rows))]
+        likeness = (self._finder.likeness(*each, self._finder.cosines(*each)) for each in pairs)
+        return Candidates(rows, others, _join(likeness))
 
     def _blocks(
         self, pairs: Candidates, pictures: PictureDifferences | None = None
@@ -383,9 +376,8 @@ class Matcher:
             yield self._features.compute(*own, cosines, margins, looks), cosines
 
 
-def _split(pairs: Candidates) -> Iterator[Candidates]:
-    for part in _parts(len(pairs.rows)):
-        yield pairs.take(np.arange(part.start, part.stop))
+def _join(blocks: Iterable[npt.NDArray[np.generic]]) -> Values:
+    return np.concatenate([np.zeros(0), *blocks])
 
 
 def _parts(count: int, most: int = BLOCK_PAIRS) -> list[slice]:

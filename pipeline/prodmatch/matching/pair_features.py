@@ -4,7 +4,7 @@ A feature is NaN where one of the two lacks what it compares.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -63,14 +63,9 @@ class Overlap:
     right: Values
 
     @property
-    def least_alone(self) -> Values:
-        """What the one with less has alone."""
-        return np.minimum(self.left, self.right)
-
-    @property
-    def most_alone(self) -> Values:
-        """What the one with more has alone."""
-        return np.maximum(self.left, self.right)
+    def alone(self) -> tuple[Values, Values]:
+        """What either has alone: the lower and the higher."""
+        return _least_and_most(self.left, self.right)
 
     @property
     def both(self) -> npt.NDArray[np.bool_]:
@@ -85,13 +80,11 @@ class Overlap:
 
     def contained(self) -> tuple[Values, Values]:
         """Shared of what the one has, and of what the other has: the lower and the higher."""
-        shares = [
+        shares = (
             self.shared / np.maximum(self.shared + alone, 1e-9) for alone in (self.left, self.right)
-        ]
-        return (
-            _where(self.both, np.minimum(*shares)),
-            _where(self.both, np.maximum(*shares)),
         )
+        least, most = _least_and_most(*shares)
+        return _where(self.both, least), _where(self.both, most)
 
 
 @dataclass(frozen=True)
@@ -133,9 +126,7 @@ class PictureDifferences:
 
     def take(self, part: slice) -> "PictureDifferences":
         """Those of a run of pairs."""
-        return PictureDifferences(
-            self.apart[part], self.worst[part], self.colour[part], self.most[part]
-        )
+        return PictureDifferences(*(getattr(self, each.name)[part] for each in fields(self)))
 
 
 class PairFeatures:
@@ -160,16 +151,9 @@ class PairFeatures:
         pictures: PictureDifferences | None = None,
     ) -> Floats:
         """The features `(pairs, len(NAMES))` of pairs of rows."""
-        unknown = np.full(len(rows), np.nan)
-        margins = margins or Margins(unknown, unknown)
-        pictures = pictures or PictureDifferences(unknown, unknown, unknown, unknown)
         columns = {
-            "pictures_apart": pictures.apart,
-            "pictures_worst": pictures.worst,
-            "pictures_colour": pictures.colour,
-            "pictures_most": pictures.most,
-            "margin_least": margins.least,
-            "margin_most": margins.most,
+            **_by_name("pictures", PictureDifferences, pictures, len(rows)),
+            **_by_name("margin", Margins, margins, len(rows)),
             **self._vectors(cosines),
             **self._terms(rows, others),
             **self._grams(rows, others),
@@ -195,25 +179,19 @@ class PairFeatures:
         plain = self.overlap("terms", rows, others, None)
         weighted = self.overlap("terms", rows, others, self._weights)
         words = self.overlap("words", rows, others, self._weights)
-        least, most = weighted.contained()
-        rarest = self._rarest_alone(rows, others)
-        counts = plain.shared + plain.left, plain.shared + plain.right
+        shortest, longest = _least_and_most(plain.shared + plain.left, plain.shared + plain.right)
         return {
             "terms_jaccard": plain.jaccard,
             "terms_weighted": weighted.jaccard,
-            "terms_least": least,
-            "terms_most": most,
-            "rarest_least": np.minimum(*rarest),
-            "rarest_most": np.maximum(*rarest),
-            "apart_least": weighted.least_alone,
-            "apart_most": weighted.most_alone,
+            **_pair("terms", weighted.contained()),
+            **_pair("rarest", self._rarest_alone(rows, others)),
+            **_pair("apart", weighted.alone),
             "weight_shared": weighted.shared,
-            "terms_alone_least": plain.least_alone,
-            "terms_alone_most": plain.most_alone,
+            **_pair("terms_alone", plain.alone),
             "words_jaccard": words.jaccard,
             "words_most": words.contained()[1],
-            "length_ratio": np.minimum(*counts) / np.maximum(np.maximum(*counts), 1),
-            "length_least": np.minimum(*counts),
+            "length_ratio": shortest / np.maximum(longest, 1),
+            "length_least": shortest,
         }
 
     def _rarest_alone(self, rows: Ints, others: Ints) -> tuple[Values, Values]:
@@ -226,17 +204,15 @@ class PairFeatures:
             weights = self._weights[merged.numbers[alone]]
             np.maximum.at(most, merged.positions[alone], weights)
             found.append(most)
-        return found[0], found[1]
+        return _least_and_most(found[0], found[1])
 
     def _grams(self, rows: Ints, others: Ints) -> dict[str, Values]:
         grams = self.overlap("grams", rows, others, None)
-        least, most = grams.contained()
-        return {"grams_jaccard": grams.jaccard, "grams_least": least, "grams_most": most}
+        return {"grams_jaccard": grams.jaccard, **_pair("grams", grams.contained())}
 
     def _named(self, rows: Ints, others: Ints) -> dict[str, Values]:
         codes = self.overlap("codes", rows, others, self._weights)
         count = self.overlap("codes", rows, others, None)
-        first = self._first_shared(rows, others)
         brands = self._left.brand[rows], self._right.brand[others]
         known = (brands[0] >= 0) & (brands[1] >= 0)
         prices = np.stack([self._left.price[rows], self._right.price[others]])
@@ -244,18 +220,18 @@ class PairFeatures:
             ratio = prices.min(axis=0) / prices.max(axis=0)
         return {
             "codes_shared": _where(codes.both, codes.shared),
-            "codes_apart": _where(codes.both, count.least_alone),
+            "codes_apart": _where(codes.both, count.alone[0]),
             "codes_jaccard": codes.jaccard,
             "codes_in_other": codes.contained()[1],
-            "first_shared": first,
+            "first_shared": self._first_shared(rows, others),
             "brand_equal": _where(known, (brands[0] == brands[1]).astype(np.float64)),
             "price_ratio": _where((prices > 0).all(axis=0), ratio),
         }
 
     def _repeats(self, rows: Ints, others: Ints) -> dict[str, Values]:
         """How many listings of the two catalogues say the same as each: as a logarithm."""
-        repeats = np.log2(self._left.repeats[rows]), np.log2(self._right.repeats[others])
-        return {"repeats_least": np.minimum(*repeats), "repeats_most": np.maximum(*repeats)}
+        sides = (self._left, rows), (self._right, others)
+        return _pair("repeats", _least_and_most(*(np.log2(s.repeats[own]) for s, own in sides)))
 
     def _first_shared(self, rows: Ints, others: Ints) -> Values:
         """Whether the first word of each is in the other: 0, 0.5 or 1."""
@@ -271,25 +247,23 @@ class PairFeatures:
 
     def _attributes(self, rows: Ints, others: Ints) -> dict[str, Values]:
         numbers = self.overlap("numbers", rows, others, None)
-        least, most = numbers.contained()
         quantities = self.overlap("quantities", rows, others, None)
         units = self.overlap("units", rows, others, None)
         columns = {
             "numbers_shared": _where(numbers.both, numbers.shared),
-            "numbers_least": least,
-            "numbers_most": most,
+            **_pair("numbers", numbers.contained()),
             "quantities_shared": _where(units.shared > 0, quantities.shared),
             "quantities_conflict": _where(
-                units.shared > 0, np.minimum(quantities.least_alone, units.shared)
+                units.shared > 0, np.minimum(quantities.alone[0], units.shared)
             ),
         }
         for kind in ("colours", "sizes", "packs"):
             found = self.overlap(kind, rows, others, None)
             columns[f"{kind}_shared"] = _where(found.both, found.shared)
-            columns[f"{kind}_conflict"] = _where(found.both, found.least_alone)
-            columns[f"{kind}_alone"] = found.most_alone
+            columns[f"{kind}_conflict"] = _where(found.both, found.alone[0])
+            columns[f"{kind}_alone"] = found.alone[1]
         columns["packs_conflict"] = columns.pop("packs_alone")  # each says how many pieces, or one
-        return columns | {"numbers_alone": numbers.most_alone}
+        return columns | {"numbers_alone": numbers.alone[1]}
 
     def conflicts(self, rows: Ints, others: Ints) -> Values:
         """In how many columns the two have other values, whatever else they share."""
@@ -306,6 +280,14 @@ class PairFeatures:
             "columns_shared": _where(known > 0, shared),
             "columns_conflict": _where(known > 0, conflict),
         }
+
+
+def _by_name(
+    prefix: str, kind: type[PictureDifferences | Margins], found: object, count: int
+) -> dict[str, Values]:
+    """The fields of what was measured of pairs, by the names of features; NaN where nothing was."""
+    nothing = np.full(count, np.nan)
+    return {f"{prefix}_{each.name}": getattr(found, each.name, nothing) for each in fields(kind)}
 
 
 def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
@@ -394,6 +376,14 @@ def _merge(left: Sets, right: Sets, pairs: tuple[Ints, Ints]) -> _Merged:
     shared[1:] |= same
     shared[:-1] |= same
     return _Merged(keys % GRAM_SPACE, keys // GRAM_SPACE, second, shared)
+
+
+def _least_and_most(one: Values, other: Values) -> tuple[Values, Values]:
+    return np.minimum(one, other), np.maximum(one, other)
+
+
+def _pair(name: str, values: tuple[Values, Values]) -> dict[str, Values]:
+    return {f"{name}_least": values[0], f"{name}_most": values[1]}
 
 
 def _where(there: npt.NDArray[np.bool_] | np.bool_, values: Values) -> Values:

@@ -6,6 +6,8 @@ Scores are of sets of words; here the words count in their order, and what one l
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import product
+from typing import TypeVar
 
 from prodmatch.lexical.terms import STOP_WORDS
 from prodmatch.matching.differences import SAY_LITTLE, find_differences, names_another
@@ -15,6 +17,7 @@ from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, spli
 LEAST_SPELLING_RATIO = 0.75  # of two words, from which on one may be the other, inflected
 LONGEST_EXCHANGE = 2  # words; more of them are another way to say it
 LEAST_PRICE_RATIO = 0.5
+T = TypeVar("T")
 # In titles of one catalogue, of all products that have one: whom it is for, and so on.
 NAMED_BY_BOTH = "gender", "side", "format", "fragrance"
 
@@ -46,36 +49,37 @@ def is_doubtful_text(one: ListingText, other: ListingText) -> bool:
     The first name of either title, or the brand, is not the other's; one says a number, a code or a
     quantity, or whom it is for, and the other does not, or names another code first; they differ as
     variants do; in one place of the titles stands another word; all that one adds is what it is
-    for; one title has two
-    descriptions; or the prices are far apart.
+    for; one title has two descriptions; or the prices are far apart.
     """
+    left, right = one.parsed, other.parsed
     return (
-        _has_other_brand(one, other)
-        or _values_of(one.parsed) != _values_of(other.parsed)
-        or bool(find_differences(one.parsed, other.parsed))
-        or _says_other_numbers(one.parsed, other.parsed)
-        or _first_shared(one.parsed, other.parsed) != _first_shared(other.parsed, one.parsed)
+        bool(one.brand and other.brand and one.brand != other.brand)
+        or any(
+            text.words and text.words[0] not in its.words for text, its in _both_ways(left, right)
+        )
+        or any(set(left.named.get(k, ())) != set(right.named.get(k, ())) for k in NAMED_BY_BOTH)
+        or bool(find_differences(left, right))
+        or _says_other_numbers(left, right)
+        or _first_shared(left, right) != _first_shared(right, left)
         or bool(find_exchanges(one.title, other.title))
-        or _adds_purpose(one.title, other.title)
-        or _adds_purpose(other.title, one.title)
+        or any(_adds_purpose(title, its) for title, its in _both_ways(one.title, other.title))
         or _describes_another(one, other)
-        or _costs_another(one.price, other.price)
+        or _costs_another(one.price or 0, other.price or 0)
     )
 
 
 def denies(one: ListingText, other: ListingText, *, is_one: bool) -> bool:
     """Whether two listings name other values of an attribute, or one is a part for the other.
 
-    Args:
-        one: a listing.
-        other: the other one.
-        is_one: whether they are of one catalogue.
+    `is_one`: whether they are of one catalogue.
     """
-    return (
-        names_another(one.parsed, other.parsed, is_one=is_one)
-        or _is_part_for(one.title, other.title)
-        or _is_part_for(other.title, one.title)
+    return names_another(one.parsed, other.parsed, is_one=is_one) or any(
+        _is_part_for(title, its) for title, its in _both_ways(one.title, other.title)
     )
+
+
+def _both_ways(one: T, other: T) -> tuple[tuple[T, T], tuple[T, T]]:
+    return (one, other), (other, one)
 
 
 def _is_part_for(one: str, other: str) -> bool:
@@ -94,14 +98,12 @@ def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
         for title in (one, other)
     )
     found = []
-    for kind, start, end, first, last in SequenceMatcher(
-        None, left, right, autojunk=False
-    ).get_opcodes():
+    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    for _, start, end, first, last in matcher.get_opcodes():
         own = [word for word in left[start:end] if word not in right]
         its = [word for word in right[first:last] if word not in left]
         short = own and its and max(len(own), len(its)) <= LONGEST_EXCHANGE
-        exchanged = kind == "replace" and short
-        if exchanged and not any(map(_has_digit, own + its)) and not _is_misspelt(own, its):
+        if short and not any(map(_has_digit, own + its)) and not _is_misspelt(own, its):
             found.append((" ".join(own), " ".join(its)))
     return found
 
@@ -109,23 +111,13 @@ def find_exchanges(one: str, other: str) -> list[tuple[str, str]]:
 def _is_misspelt(left: Sequence[str], right: Sequence[str]) -> bool:
     return "".join(left) == "".join(right) or any(
         one.startswith(other) or other.startswith(one) or _is_other_spelling(one, other)
-        for one in left
-        for other in right
+        for one, other in product(left, right)
     )
 
 
 def _is_other_spelling(one: str, other: str) -> bool:
     ratio = SequenceMatcher(None, one, other).ratio()
     return one[0] == other[0] and ratio >= LEAST_SPELLING_RATIO
-
-
-def _has_other_brand(one: ListingText, other: ListingText) -> bool:
-    if one.brand and other.brand and one.brand != other.brand:
-        return True
-    return any(
-        text.words and text.words[0] not in its.words
-        for text, its in ((one.parsed, other.parsed), (other.parsed, one.parsed))
-    )
 
 
 def _says_other_numbers(one: ParsedText, other: ParsedText) -> bool:
@@ -142,10 +134,6 @@ def _first_shared(one: ParsedText, other: ParsedText) -> str | None:
 def _writes(text: ParsedText, terms: set[str]) -> bool:
     """Whether a text has the letters and digits of all these, in a word or over several."""
     return all("".join(filter(str.isalnum, term)) in text.compact for term in terms)
-
-
-def _values_of(text: ParsedText) -> list[set[str]]:
-    return [set(text.named.get(kind, ())) for kind in NAMED_BY_BOTH]
 
 
 def _has_digit(term: str) -> bool:
@@ -174,10 +162,8 @@ def _describes_another(one: ListingText, other: ListingText) -> bool:
     return bool(own - its) and bool(its - own)
 
 
-def _costs_another(one: float | None, other: float | None) -> bool:
-    return bool(one and other) and min(one or 0, other or 0) < LEAST_PRICE_RATIO * max(
-        one or 0, other or 0
-    )
+def _costs_another(one: float, other: float) -> bool:
+    return 0 < min(one, other) < LEAST_PRICE_RATIO * max(one, other)
 
 
 def read_text(columns: Mapping[str, object], brand: str | None, price: float | None) -> ListingText:
