@@ -18,20 +18,20 @@ def test_a_chain_joins_no_strangers() -> None:
     assert components == [[0, 1, 2, 3], [7, 8]]
     known = probabilities_by_pair(rows, others, chances)
     assert missing_pairs(components, known) == [(0, 2), (0, 3), (1, 3)]
-    found = link_completely(components, known, 0.95, lambda one, other: True)
+    found = link_completely(known, 0.95, lambda one, other: True)
     assert found == [(0, 1), (2, 3), (7, 8)]
 
 
 def test_all_pairs_of_a_group_reach_the_threshold() -> None:
     known = {(0, 1): 0.99, (1, 2): 0.98, (0, 2): 0.96, (2, 3): 0.97, (0, 3): 0.5, (1, 3): 0.99}
-    found = link_completely([[0, 1, 2, 3]], known, 0.95, lambda one, other: True)
+    found = link_completely(known, 0.95, lambda one, other: True)
     assert found == [(0, 1, 2)] or found == [(0, 1), (2, 3)]
     assert all(known[pair] >= 0.95 for group in found for pair in known if set(pair) <= set(group))
 
 
 def test_only_what_can_be_a_pair_must_reach_it() -> None:
     known = {(0, 10): 0.99, (1, 10): 0.97}
-    found = link_completely([[0, 1, 10]], known, 0.95, lambda one, other: (one < 9) != (other < 9))
+    found = link_completely(known, 0.95, lambda one, other: (one < 9) != (other < 9))
     assert found == [(0, 1, 10)]
 
 

@@ -55,10 +55,7 @@ class PairFinder:
         Each signal finds `count` for a listing; the most alike of these are kept. Of equal
         listings only the first is paired.
 
-        Args:
-            count: of candidates.
-            rows: listings of the left side whose candidates are sought; all if None.
-            others: likewise of the right side.
+        `rows` and `others`: listings of either side whose candidates are sought; all if None.
         """
         rows = self.left.different if rows is None else rows
         found = join_pairs(self._search(self.left, self.right, count, rows))

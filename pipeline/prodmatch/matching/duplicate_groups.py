@@ -48,7 +48,6 @@ def missing_pairs(
 
 
 def link_completely(
-    components: Sequence[Sequence[int]],
     probability: Mapping[tuple[int, int], float],
     threshold: float,
     is_pair: Callable[[int, int], bool],
@@ -56,42 +55,22 @@ def link_completely(
     """Groups in which every pair reaches the threshold, the likeliest pairs joined first.
 
     Args:
-        components: members that pairs connect.
         probability: of pairs, the lower member first; a pair that is not here is none.
         threshold: of the probability.
         is_pair: whether two members can be a pair at all; only such must reach the threshold.
     """
-    groups: list[Group] = []
-    for members, pairs in zip(
-        components, _likely_pairs(components, probability, threshold), strict=True
-    ):
-        own = {member: [member] for member in members}
-        for _, (one, other) in sorted(pairs):
-            first, second = own[one], own[other]
-            if first is second:
-                continue
-            cross = ((min(a, b), max(a, b)) for a in first for b in second if is_pair(a, b))
-            if all(probability.get(pair, 0.0) >= threshold for pair in cross):
-                first += second
-                own.update(dict.fromkeys(second, first))
-        unique = {id(each): each for each in own.values() if len(each) > 1}
-        groups += sorted(tuple(sorted(each)) for each in unique.values())
-    return sorted(groups)
-
-
-def _likely_pairs(
-    components: Sequence[Sequence[int]],
-    probability: Mapping[tuple[int, int], float],
-    threshold: float,
-) -> list[list[tuple[float, tuple[int, int]]]]:
-    """The pairs of each component that reach the threshold, with their negated probability."""
-    number = {member: place for place, members in enumerate(components) for member in members}
-    found: list[list[tuple[float, tuple[int, int]]]] = [[] for _ in components]
-    for pair, value in probability.items():
-        place = number.get(pair[0])
-        if value >= threshold and place is not None and place == number.get(pair[1]):
-            found[place].append((-value, pair))
-    return found
+    likely = sorted((-value, pair) for pair, value in probability.items() if value >= threshold)
+    own = {member: [member] for _, pair in likely for member in pair}
+    for _, (one, other) in likely:
+        first, second = own[one], own[other]
+        if first is second:
+            continue
+        cross = ((min(a, b), max(a, b)) for a in first for b in second if is_pair(a, b))
+        if all(probability.get(pair, 0.0) >= threshold for pair in cross):
+            first += second
+            own.update(dict.fromkeys(second, first))
+    unique = {id(each): each for each in own.values() if len(each) > 1}
+    return sorted(tuple(sorted(each)) for each in unique.values())
 
 
 def name_groups(groups: Sequence[Sequence[Member]], old: Mapping[Member, str]) -> list[str]:

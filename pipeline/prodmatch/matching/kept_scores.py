@@ -1,7 +1,6 @@
 """Scores of pairs kept from one run for the next, which scores only what is new or changed."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def read_scores(path: Path, name: str, sides: Sides) -> KeptScores | None:
         return None
     try:
         with safe_open(path, "numpy") as file:
-            if (file.metadata() or {}).get("scores") != _describe(name):
+            if (file.metadata() or {}).get("scores") != name:
                 return None
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError):  # it is but a help
@@ -111,16 +110,12 @@ def write_scores(path: Path, name: str, sides: Sides, scored: ScoredPairs) -> No
     }
     with new_file(path) as file:
         whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
-        file.write(save(whole, {"scores": _describe(name)}))
+        file.write(save(whole, {"scores": name}))
 
 
 def name_scores(*parts: object) -> str:
     """A name of all that scores depend on."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _describe(name: str) -> str:
-    return json.dumps([FORMAT, name])
+    return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()
 
 
 def _keep(

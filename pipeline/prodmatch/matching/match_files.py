@@ -1,5 +1,6 @@
 """The files of matches: pairs with their relation, and groups whose ids stay."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,7 @@ from prodmatch.matching.differences import (
 )
 from prodmatch.matching.duplicate_groups import name_groups
 from prodmatch.matching.kept_scores import ScoredPairs
-from prodmatch.matching.listings.parsed_text import ParsedText, parse_text
 from prodmatch.matching.matcher import Matcher
-from prodmatch.products.product_db import Products
 from prodmatch.storage.atomic import new_file
 
 PAIRS, GROUPS = "pairs.parquet", "groups.parquet"
@@ -51,22 +50,19 @@ def write_pairs(path: Path, matcher: Matcher, scored: ScoredPairs, threshold: fl
 
     Equal listings are the same as the first of them, and as whatever that is the same as.
     """
-    counts = dict.fromkeys(("same", "variant", "different"), 0)
+    counts = Counter[str]()
     wanted = np.flatnonzero(
         (scored.probability >= LEAST_PROBABILITY) | (scored.pairs.likeness >= LEAST_LIKENESS)
     )
     describer = _Describer(matcher)
     with new_file(path) as file, pq.ParquetWriter(file, PAIR_SCHEMA, compression="zstd") as writer:
-        for start in range(0, len(wanted), BLOCK_PAIRS):
-            rows = list(describer.rows(scored, wanted[start : start + BLOCK_PAIRS], threshold))
-            for row in rows:
-                counts[str(row["relation"])] += 1
+        starts = range(0, len(wanted), BLOCK_PAIRS)
+        blocks = (describer.rows(scored, wanted[s : s + BLOCK_PAIRS], threshold) for s in starts)
+        for block in (*blocks, describer.equal_rows(scored, threshold)):
+            rows = list(block)
+            counts.update(str(row["relation"]) for row in rows)
             writer.write_table(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA))
-        equal = list(describer.equal_rows(scored, threshold))
-        for row in equal:
-            counts[str(row["relation"])] += 1
-        writer.write_table(pa.Table.from_pylist(equal, schema=PAIR_SCHEMA))
-    return Counts(**counts)
+    return Counts(counts["same"], counts["variant"], counts["different"])
 
 
 def read_old_groups(path: Path) -> dict[tuple[str, str], str]:
@@ -116,15 +112,14 @@ class _Describer:
 
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
-        self._left, self._right = (each.products for each in matcher.searchers)
 
     def rows(
         self, scored: ScoredPairs, positions: np.ndarray, threshold: float
     ) -> Iterator[dict[str, object]]:
         """The rows of the file of some of the pairs; those that are plainly different left out."""
         pairs = scored.pairs.take(positions)
-        left = _read(self._left, pairs.rows)
-        right = _read(self._right, pairs.others)
+        left = self._matcher.read_texts(0, pairs.rows)
+        right = self._matcher.read_texts(1, pairs.others)
         for place, position in enumerate(positions.tolist()):
             one, other = left[int(pairs.rows[place])], right[int(pairs.others[place])]
             probability = float(scored.probability[position])
@@ -137,10 +132,9 @@ class _Describer:
             if relation == "different" and probability < LEAST_PROBABILITY:
                 continue
             yield {
-                "left": one.product_id,
-                "right": other.product_id,
-                "relation": relation,
-                "probability": probability,
+                **_plain_row(
+                    one.columns["product_id"], other.columns["product_id"], relation, probability
+                ),
                 "differences": _join(differences),
                 "text_cosine": _number(scored.text_cosine[position]),
                 "image_cosine": _number(scored.image_cosine[position]),
@@ -168,26 +162,9 @@ class _Describer:
                 yield _plain_row(left[row], right[each], "same", probability)
 
 
-@dataclass(frozen=True)
-class _Product:
-    """A product as pairs are described by."""
-
-    product_id: str
-    parsed: ParsedText
-    columns: Mapping[str, object]
-
-
-def _read(products: Products, rows: np.ndarray) -> dict[int, _Product]:
-    different = np.unique(rows)
-    found = {}
-    for row, columns in zip(different.tolist(), products.metadata(different), strict=True):
-        text = columns.get("title") or columns.get("description") or ""
-        found[row] = _Product(str(columns["product_id"]), parse_text(str(text)), columns)
-    return found
-
-
-def _plain_row(left: str, right: str, relation: str, probability: float) -> dict[str, object]:
-    return {"left": left, "right": right, "relation": relation, "probability": probability}
+def _plain_row(left: object, right: object, relation: str, probability: float) -> dict[str, object]:
+    ends = {"left": str(left), "right": str(right)}
+    return {**ends, "relation": relation, "probability": probability}
 
 
 def _join(differences: Sequence[Difference]) -> str | None:

@@ -25,11 +25,7 @@ from prodmatch.matching.duplicate_groups import (
     probabilities_by_pair,
 )
 from prodmatch.matching.kept_scores import MEASURED, KeptScores, ScoredPairs
-from prodmatch.matching.listings.indexed_listings import (
-    IndexedListings,
-    read_brand,
-    read_listings,
-)
+from prodmatch.matching.listings.indexed_listings import IndexedListings, read_listings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Vocabulary, term_weights
 from prodmatch.matching.pair_features import (
     DOUBT,
@@ -245,9 +241,8 @@ class Matcher:
     def _judge(self, features: Floats, scorer: PairScorer) -> Values:
         """The probability; of what is in doubt inside one catalogue no more than that."""
         probability = scorer.probabilities(features)
-        if not self._doubts(scorer):
-            return probability
-        return np.where(is_doubtful(features), np.minimum(probability, DOUBT), probability)
+        doubtful = self._doubts(scorer) & is_doubtful(features)
+        return np.where(doubtful, np.minimum(probability, DOUBT), probability)
 
     def _doubts(self, scorer: PairScorer) -> bool:
         """Whether there are pairs in doubt: with a scorer of two catalogues there are none."""
@@ -259,7 +254,7 @@ class Matcher:
         found = probability.copy()
         for part in _parts(len(likely), TEXT_PAIRS):
             block = pairs.take(likely[part])
-            left, right = self._read_texts(0, block.rows), self._read_texts(1, block.others)
+            left, right = self.read_texts(0, block.rows), self.read_texts(1, block.others)
             for place, row, other in zip(
                 likely[part].tolist(), block.rows.tolist(), block.others.tolist(), strict=True
             ):
@@ -269,25 +264,21 @@ class Matcher:
                     found[place] = DOUBT
         return found
 
-    def _read_texts(self, side: int, rows: Ints) -> dict[int, ListingText]:
-        """What listings of a side say."""
+    def read_texts(self, side: int, rows: Ints) -> dict[int, ListingText]:
+        """What listings of the left side, 0, or the right side, 1, say."""
         rows = np.unique(rows)
         columns = self.searchers[side].products.metadata(rows)
-        prices = (self.left, self.right)[side].listings.price[rows]
-        return {
-            row: read_text(each, read_brand(each), None if np.isnan(price) else float(price))
-            for row, each, price in zip(rows.tolist(), columns, prices, strict=True)
-        }
+        prices = (self.left, self.right)[side].listings.price[rows].tolist()
+        return dict(zip(rows.tolist(), map(read_text, columns, prices), strict=True))
 
     def _open_pictures(
         self, left: Catalogue | None, right: Catalogue | None
     ) -> tuple[PairPictures, PairPictures] | None:
-        if left is None or (right is None and not self.is_one):
+        right = left if self.is_one else right
+        if left is None or right is None:
             return None
         own = PairPictures(left, self.left.listings.product_ids)
-        if right is None or self.is_one:
-            return own, own
-        return own, PairPictures(right, self.right.listings.product_ids)
+        return own, own if self.is_one else PairPictures(right, self.right.listings.product_ids)
 
     def group(self, scored: ScoredPairs, scorer: PairScorer, threshold: float) -> list[list[int]]:
         """The members of every group, in which each pair reaches the threshold; ascending.
@@ -309,7 +300,7 @@ class Matcher:
             pairs = np.array(missing, np.int64)
             more = self._score(self._pairs(pairs[:, 0], pairs[:, 1]), scorer)
             known |= dict(zip(missing, more.probability.tolist(), strict=True))
-        groups = link_completely(components, known, threshold, self._comparable)
+        groups = link_completely(known, threshold, self._comparable)
         return self._with_equal([list(each) for each in groups], threshold)
 
     def name(self, member: int) -> tuple[str, str]:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import product
+from math import isnan
 from typing import TypeVar
 
 from prodmatch.lexical.terms import STOP_WORDS
 from prodmatch.matching.differences import SAY_LITTLE, find_differences, names_another
+from prodmatch.matching.listings.indexed_listings import read_brand
 from prodmatch.matching.listings.named_values import KIND_OF
 from prodmatch.matching.listings.parsed_text import ParsedText, parse_text, split_words
 
@@ -31,12 +33,14 @@ class ListingText:
         brand: letters and digits of its brand; empty where there is none.
         description: empty where there is none, or nothing besides it.
         price: None where it is not known.
+        columns: all that is known of it.
     """
 
     title: str
     brand: str = ""
     description: str = ""
     price: float | None = None
+    columns: Mapping[str, object] = field(default_factory=dict)
     parsed: ParsedText = field(init=False)
 
     def __post_init__(self) -> None:
@@ -166,9 +170,13 @@ def _costs_another(one: float, other: float) -> bool:
     return 0 < min(one, other) < LEAST_PRICE_RATIO * max(one, other)
 
 
-def read_text(columns: Mapping[str, object], brand: str | None, price: float | None) -> ListingText:
-    """What the columns of a product say."""
-    title, description = (str(columns.get(name) or "") for name in ("title", "description"))
+def read_text(columns: Mapping[str, object], price: float) -> ListingText:
+    """What the columns of a product, and its price (NaN: not known), say."""
+    title, text, description = (str(columns.get(k) or "") for k in ("title", "text", "description"))
     return ListingText(
-        title or str(columns.get("text") or ""), brand or "", description if title else "", price
+        title or text or description,
+        read_brand(columns) or "",
+        description if title else "",
+        None if isnan(price) else price,
+        columns,
     )

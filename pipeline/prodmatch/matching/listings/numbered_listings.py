@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.matching.listings.attributes import ATTRIBUTES
-from prodmatch.matching.listings.parsed_text import KINDS, ParsedText, iterate_kinds
+from prodmatch.matching.listings.parsed_text import KINDS, ParsedText
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -92,8 +92,8 @@ class ListingsBuilder:
         """Adds the next row."""
         number = self._vocabulary.number
         self._ids.append(product_id)
-        columns = ((name, attributes.get(name, ())) for name in ATTRIBUTES)
-        for kind, values in (*iterate_kinds(parsed), *columns):
+        for kind in self._numbers:
+            values = getattr(parsed, kind) if kind in KINDS else attributes.get(kind, ())
             self._numbers[kind].extend([number(value) for value in values])
             self._counts[kind].append(len(values))
         self._grams.append(_grams(parsed.compact))

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import fold
@@ -217,12 +217,6 @@ def _plain(number: str) -> str:
     """A number as it is written most simply: "7.0" as "7"."""
     plain = number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
     return plain.lstrip("0") or "0"
-
-
-def iterate_kinds(parsed: ParsedText) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The kinds of things with what a text says of each."""
-    for name in KINDS:
-        yield name, getattr(parsed, name)
 
 
 NO_KINDS = "compact", "named", "units_written", "says_pack", "twice"

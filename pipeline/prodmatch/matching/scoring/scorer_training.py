@@ -1,7 +1,7 @@
 """Training of the scorer: gradient boosting by scikit-learn, cross-fitted and calibrated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from prodmatch.errors import QueryError
 from prodmatch.matching.listings.numbered_listings import Floats, Ints
 from prodmatch.matching.scoring.boosted_trees import BoostedTrees
-from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer, sigmoid
+from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer, Probabilities, sigmoid
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -94,22 +94,23 @@ def train_scorer(
         trees = _fit(features[~held], labels.match[~held], settings, number)
         log_odds[held] = trees.log_odds(features[held])
         fitted.append(trees)
-    scale, bias = fit_calibration(log_odds, labels.match)
-    held_out = HeldOut(sigmoid(scale * log_odds + bias), labels.match)
-    return PairScorer(_join(fitted), scale, bias, held_out, origin)
+    return PairScorer(_join(fitted), *_calibrate(log_odds, labels.match), origin)
 
 
 def recalibrate(scorer: PairScorer, labels: Labels) -> PairScorer:
     """The scorer calibrated, and its thresholds chosen, on other labelled pairs."""
-    log_odds = scorer.trees.log_odds(labels.features)
-    scale, bias = fit_calibration(log_odds, labels.match)
-    held_out = HeldOut(sigmoid(scale * log_odds + bias), labels.match)
-    return replace(scorer, scale=scale, bias=bias, held_out=held_out)
+    calibrated = _calibrate(scorer.trees.log_odds(labels.features), labels.match)
+    return PairScorer(scorer.trees, *calibrated, scorer.origin, scorer.held_out_inside)
 
 
-def fit_calibration(
-    log_odds: npt.NDArray[np.float64], match: npt.NDArray[np.bool_]
-) -> tuple[float, float]:
+def _calibrate(
+    log_odds: Probabilities, match: npt.NDArray[np.bool_]
+) -> tuple[float, float, HeldOut]:
+    scale, bias = fit_calibration(log_odds, match)
+    return scale, bias, HeldOut(sigmoid(scale * log_odds + bias), match)
+
+
+def fit_calibration(log_odds: Probabilities, match: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Platt's scale and bias of log-odds, by Newton's method with a weak prior of 1 and 0."""
     inputs = np.stack([log_odds, np.ones(len(log_odds))], axis=1)
     prior, pull = np.array([1.0, 0.0]), 1.0
