@@ -57,10 +57,7 @@ def find_differences(
     A listing that does not say an attribute conflicts with none; but without a number of pieces
     it is one piece, and without an edition the plain one, and so on.
 
-    Args:
-        left: the text of the one.
-        right: the text of the other.
-        columns: the other columns of the two, which say more than texts.
+    `columns` are the other columns of the two, which say more than texts.
     """
     found = {
         "colour": _conflict(*_each_time(left, right, left.colours, right.colours)),

@@ -54,10 +54,8 @@ def link_completely(
 ) -> list[Group]:
     """Groups in which every pair reaches the threshold, the likeliest pairs joined first.
 
-    Args:
-        probability: of pairs, the lower member first; a pair that is not here is none.
-        threshold: of the probability.
-        is_pair: whether two members can be a pair at all; only such must reach the threshold.
+    Pairs have the lower member first; one that is not there is none. Only members of which
+    `is_pair` says that they can be a pair at all must reach it.
     """
     likely = sorted((-value, pair) for pair, value in probability.items() if value >= threshold)
     own = {member: [member] for _, pair in likely for member in pair}
@@ -76,9 +74,7 @@ def link_completely(
 def name_groups(groups: Sequence[Sequence[Member]], old: Mapping[Member, str]) -> list[str]:
     """An id for each group: that of the old group that most members were in, else a new one.
 
-    Args:
-        groups: the members of each, by side and id.
-        old: the group id of each member of the old groups.
+    `old` has the group id of each member of the old groups.
     """
     wanted: list[tuple[int, int, str]] = []
     for number, members in enumerate(groups):

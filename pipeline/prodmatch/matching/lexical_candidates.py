@@ -14,12 +14,7 @@ class LexicalIndex:
     """The rows of a catalogue by their terms."""
 
     def __init__(self, terms: Sets, weights: Floats) -> None:
-        """Takes the terms of every row.
-
-        Args:
-            terms: of the rows.
-            weights: of the words of the vocabulary.
-        """
+        """Takes the terms of every row, and the weights of the words of the vocabulary."""
         rows = np.repeat(np.arange(len(terms.starts) - 1), np.diff(terms.starts))
         order = np.argsort(terms.numbers, kind="stable")
         self._rows = rows[order].astype(np.int32)
@@ -35,13 +30,8 @@ class LexicalIndex:
         The rarest terms are looked up first, and no more rows than `MOST_POSTINGS` are looked at:
         what thousands of rows say alike ends.
 
-        Args:
-            terms: of the listings that are searched for.
-            rows: of these.
-            count: of rows for each.
-
-        Returns:
-            `(n, count)` in no order; -1 where there are fewer.
+        `terms` are those of the listings whose `rows` are searched for. `(n, count)` in no order;
+        -1 where there are fewer.
         """
         found = np.full((len(rows), count), NONE, np.int32)
         for place, row in enumerate(rows.tolist()):

@@ -61,12 +61,9 @@ class Matcher:
         against: Searcher | None = None,
         catalogues: tuple[Catalogue | None, Catalogue | None] = (None, None),
     ) -> None:
-        """Reads the listings.
+        """Reads the listings of the left side, and those of the right side where it is another.
 
-        Args:
-            searcher: of the left side.
-            against: of the right side; None where pairs are sought inside one catalogue.
-            catalogues: of both, where pictures are compared; those of one that is None are not.
+        Pictures are compared where both sides have a catalogue of them.
         """
         vocabulary = Vocabulary()
         self.left = read_listings(searcher, vocabulary)

@@ -31,12 +31,7 @@ class NearestRows:
     """
 
     def __init__(self, read: ReadParts, rows: Ints) -> None:
-        """Takes what to search among.
-
-        Args:
-            read: gives the parts of rows.
-            rows: ascending; those whose part is zeros are never found.
-        """
+        """Takes rows to search among, ascending; those whose part is zeros are never found."""
         parts = _read_float16(read, rows)
         there = parts.any(axis=1)
         parts, rows = parts[there], rows[there]
@@ -51,13 +46,7 @@ class NearestRows:
         self._starts = np.searchsorted(lists[order], np.arange(len(self._centroids) + 1))
 
     def search(self, read: ReadParts, rows: Ints, count: int) -> npt.NDArray[np.int32]:
-        """The `count` nearest of each row `(n, count)`, in no order; -1 where there are fewer.
-
-        Args:
-            read: gives the parts of the rows that are searched for.
-            rows: of these.
-            count: how many are wanted.
-        """
+        """The `count` nearest of each row `(n, count)`, in no order; -1 where there are fewer."""
         found = np.full((len(rows), count), NONE, np.int32)
         if not len(self._rows) or not len(rows):
             return found

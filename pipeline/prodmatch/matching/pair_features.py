@@ -133,13 +133,7 @@ class PairFeatures:
     """Computes features of pairs of rows of two catalogues, which may be one and the same."""
 
     def __init__(self, left: Listings, right: Listings, weights: Floats) -> None:
-        """Takes the catalogues.
-
-        Args:
-            left: rows of the first of each pair.
-            right: rows of the second.
-            weights: of the words of the vocabulary, `(words,)`.
-        """
+        """Takes the catalogues, and the weights of the words of the vocabulary."""
         self._left, self._right, self._weights = left, right, weights
 
     def compute(

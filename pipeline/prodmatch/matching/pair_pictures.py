@@ -25,12 +25,7 @@ class PairPictures:
     """The small pictures of the rows of one side; each is read from the catalogue once."""
 
     def __init__(self, catalogue: Catalogue, product_ids: Sequence[str]) -> None:
-        """Takes where the pictures are.
-
-        Args:
-            catalogue: that has them.
-            product_ids: of the rows.
-        """
+        """Takes the catalogue that has the pictures, and the ids of the rows."""
         self._catalogue, self._product_ids = catalogue, product_ids
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this
         weakref.finalize(self, self._file.close)

@@ -91,18 +91,14 @@ class PairScorer:
 
     def digest(self) -> str:
         """Of all that its probabilities depend on."""
-        own = [
-            NAMES,
-            self.trees.base,
-            self.trees.ensembles,
-            self.trees.depth,
-            self.scale,
-            self.bias,
-        ]
-        digest = hashlib.sha256(json.dumps(own).encode())
+        digest = hashlib.sha256(json.dumps([*self._settings().values()]).encode())
         for name, values in tree_arrays(self.trees).items():
             digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
+
+    def _settings(self) -> dict[str, object]:
+        trees = {name: getattr(self.trees, name) for name in ("base", "ensembles", "depth")}
+        return {"features": NAMES, **trees, "scale": self.scale, "bias": self.bias}
 
     def save(self, path: Path) -> None:
         """Writes it as one file, complete or not at all."""
@@ -114,16 +110,7 @@ class PairScorer:
         if self.held_out_inside is not None:
             content["held_out_inside"] = self.held_out_inside.probability.astype(np.float32)
             content["matches_inside"] = self.held_out_inside.match
-        own = {
-            "format": FORMAT,
-            "features": NAMES,
-            "base": self.trees.base,
-            "ensembles": self.trees.ensembles,
-            "depth": self.trees.depth,
-            "scale": self.scale,
-            "bias": self.bias,
-            "origin": self.origin,
-        }
+        own = {"format": FORMAT, **self._settings(), "origin": self.origin}
         metadata = {"scorer": json.dumps(own)}  # one entry: several come in any order
         with new_file(path) as file:
             file.write(save({k: np.ascontiguousarray(v) for k, v in content.items()}, metadata))
