@@ -71,15 +71,12 @@ class IndexLimits:
 
 @dataclass(frozen=True)
 class ShopFiles:
-    """Files of the shop's own, read and checked at each run.
+    """Files of the shop's own, read and checked at each run."""
 
-    Attributes:
-        synonyms: a file of them; the one of the store if None, and none from now on if False.
-        groups: a file of products and their groups, such as `match` writes, which gives them a
-            column `group_id`; else as for the synonyms.
-    """
-
+    # A file of them; the one of the store if None, and none from now on if False.
     synonyms: FileChoice = None
+    # A file of products and their groups, such as `match` writes, which gives them a column
+    # `group_id`; else as for the synonyms.
     groups: FileChoice = None
 
 

@@ -41,12 +41,9 @@ RULES = 8  # of what is in doubt; scores by other ones are not kept
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """How pairs are sought and told apart.
+    """How pairs are sought and told apart."""
 
-    Attributes:
-        precision: of the pairs that are called the same, measured on held-out labelled pairs.
-    """
-
+    # Of the pairs that are called the same, measured on held-out labelled pairs.
     precision: float = 0.95
     candidates: int = 10  # of every listing
     pairs: Path | None = None  # a file of labelled pairs to train a scorer on

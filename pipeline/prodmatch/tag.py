@@ -38,14 +38,11 @@ NEVER = ("product_id", "title", "description")  # chosen where no column is name
 
 @dataclass(frozen=True)
 class TagSettings:
-    """What is predicted, and how surely.
-
-    Attributes:
-        values: of columns that no product has a value of, by column.
-    """
+    """What is predicted, and how surely."""
 
     columns: Sequence[str] = ()  # which ones; all that are suited if none is named
     precision: float = 0.95  # share of the accepted predictions that are to be right
+    # Of columns that no product has a value of, by column.
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     labels: Sequence[Path] = ()  # files of decisions, see `read_decisions`
     product_ids: Collection[str] | None = None  # the products that rows are written of; all if None

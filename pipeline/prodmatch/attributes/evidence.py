@@ -19,16 +19,11 @@ NOTHING = -1.0
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The nearest labelled products of some rows.
+    """The nearest labelled products of some rows."""
 
-    Attributes:
-        similarity: `(n,)`, cosine to the nearest of them; -1 where none of the nearest products
-            is labelled.
-        rows: for each row the nearest products of its value, at most three.
-    """
-
+    # `(n,)`, cosine to the nearest of them; -1 where none of the nearest products is labelled.
     similarity: Vectors
-    rows: list[Rows]
+    rows: list[Rows]  # for each row the nearest products of its value, at most three
 
 
 def find_evidence(

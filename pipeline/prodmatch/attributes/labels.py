@@ -31,16 +31,13 @@ class UnsuitableColumn(QueryError):
 
 @dataclass(frozen=True)
 class Labels:
-    """A column's values.
-
-    Attributes:
-        given: `(products,)`, the value as the catalogue has it, None where there is none.
-    """
+    """A column's values."""
 
     column: str  # its name
     values: tuple[str, ...]  # those of enough products, in alphabetical order
     codes: Codes  # `(products,)`, the number of each one's value, `RARE` or `MISSING`
     decided: npt.NDArray[np.bool_]  # `(products,)`, whether a person decided on it
+    # `(products,)`, the value as the catalogue has it, None where there is none.
     given: npt.NDArray[np.object_]
 
     @property

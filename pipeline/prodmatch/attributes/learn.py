@@ -37,18 +37,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What is predicted of some rows; all arrays are `(n,)`.
-
-    Attributes:
-        label_probability: of the value that the product has, uncalibrated; NaN where it has none.
-        sure: whether the probability is above the threshold of the stated precision.
-    """
+    """What is predicted of some rows; all arrays are `(n,)`."""
 
     rows: Rows  # of the generation
     codes: Rows  # the likeliest value
     second: Rows  # the next one
     probability: Numbers  # that `codes` is right, calibrated
+    # Of the value that the product has, uncalibrated; NaN where it has none.
     label_probability: Numbers
+    # Whether the probability is above the threshold of the stated precision.
     sure: npt.NDArray[np.bool_]
 
 

@@ -19,14 +19,11 @@ MOST_READS = 3  # of a shard, on average; in another order all features are proj
 
 @dataclass(frozen=True)
 class LastVectors:
-    """Vectors of last night's embeddings.
-
-    Attributes:
-        rows: `(products of tonight,)`, where the vector of each lies in them; -1 where there is
-            none of which a part can be kept.
-    """
+    """Vectors of last night's embeddings."""
 
     embeddings: Embeddings  # that hold them
+    # `(products of tonight,)`, where the vector of each lies in them; -1 where there is none of
+    # which a part can be kept.
     rows: Rows
     texts: Mask  # `(products of tonight,)`, whose text parts are kept
     images: Mask  # `(products of tonight,)`, whose image parts are

@@ -15,15 +15,11 @@ NAMES = {"read": "reading", "decode": "decoding", MODEL: "the model", WRITING: "
 
 @dataclass
 class Stages:
-    """Seconds of each stage, added up over the processes that work at it.
+    """Seconds of each stage, added up over the processes that work at it."""
 
-    Attributes:
-        seconds: by the names in STAGES; `load` is that of the encoders.
-        waited: what the encoder stood still for, as nothing was decoded yet.
-    """
-
+    # By the names in STAGES; `load` is that of the encoders.
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    waited: float = 0.0
+    waited: float = 0.0  # what the encoder stood still for, as nothing was decoded yet
 
     @contextlib.contextmanager
     def measure(self, stage: str) -> Iterator[None]:

@@ -24,15 +24,11 @@ Result = TypeVar("Result")
 
 
 class ChildFailure(Exception):
-    """A child process did not answer.
-
-    Attributes:
-        reason: `crashed` or `too_slow`.
-    """
+    """A child process did not answer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = reason  # `crashed` or `too_slow`
 
 
 @contextlib.contextmanager

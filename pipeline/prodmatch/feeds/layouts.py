@@ -16,26 +16,23 @@ NUMBERED = r"(?:_?\d+)?"
 
 @dataclass(frozen=True)
 class Layout:
-    """An export whose variants stand in rows of their own.
-
-    Attributes:
-        kind: columns that tell products from variants; the first that is there counts.
-        in_order: whether variants and further pictures stand below their product, naming none.
-        row_kinds: in such an export, what the rows are: a product, a variant, a picture.
-        by_parent: whether a row that names a product is a variant, and any other a product.
-        translated: a column that rows with a product's texts for another view of the shop fill.
-    """
+    """An export whose variants stand in rows of their own."""
 
     title: str  # what messages call it
     renamed: Mapping[str, str]  # our names of its columns, by their plain ones
     pictures: re.Pattern[str]  # matches the names of columns of pictures
+    # Columns that tell products from variants; the first that is there counts.
     kind: tuple[str, ...]
     not_shown: tuple[str, ...] = ()  # columns that have the same pictures again
+    # Whether variants and further pictures stand below their product, naming none.
     in_order: bool = False
+    # In such an export, what the rows are: a product, a variant, a picture.
     row_kinds: Mapping[str, str] = field(default_factory=dict)
     is_variant_too: bool = False  # whether the row of a product is its first variant
     in_options: str = ""  # a column that variants alone fill; they have the id of their product
+    # Whether a row that names a product is a variant, and any other a product.
     by_parent: bool = False
+    # A column that rows with a product's texts for another view of the shop fill.
     translated: str = ""
 
     @property

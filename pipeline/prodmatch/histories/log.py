@@ -36,15 +36,11 @@ PART_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class LogSettings:
-    """How events count.
+    """How events count."""
 
-    Attributes:
-        events: weights of kinds of events; a negative one is of what to keep away from.
-        half_life: days in which an event's weight falls by a half.
-    """
-
+    # Weights of kinds of events; a negative one is of what to keep away from.
     events: Mapping[str, float] = field(default_factory=lambda: dict(EVENTS))
-    half_life: float = 30.0
+    half_life: float = 30.0  # days in which an event's weight falls by a half
 
     def __post_init__(self) -> None:
         for kind, weight in self.events.items():

@@ -34,12 +34,9 @@ class _Looked:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a map.
+    """The pictures of a map."""
 
-    Attributes:
-        sheets: large pictures as WebP, each of `ACROSS * ACROSS` small ones in the order of rows.
-    """
-
+    # Large pictures as WebP, each of `ACROSS * ACROSS` small ones in the order of rows.
     sheets: list[bytes]
     there: npt.NDArray[np.bool_]  # `(n,)`, whether a product has a usable picture
     deviation: npt.NDArray[np.float64]  # `(n,)` of brightness, of 255; NaN where there is none

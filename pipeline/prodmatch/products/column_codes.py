@@ -20,15 +20,11 @@ NO_VALUE = -1
 
 @dataclass(frozen=True)
 class ColumnCodes:
-    """A column whose distinct values are numbered from 0 in ascending order.
+    """A column whose distinct values are numbered from 0 in ascending order."""
 
-    Attributes:
-        codes: `(products,)`, the number of each product's value, -1 where it has none.
-        first_rows: `(values,)`, the first product of each value.
-    """
-
+    # `(products,)`, the number of each product's value, -1 where it has none.
     codes: npt.NDArray[np.int32]
-    first_rows: Rows
+    first_rows: Rows  # `(values,)`, the first product of each value
 
     def groups(self, rows: Rows) -> Rows:
         """The group of each row: that of its value, or one of its own where it has none."""

@@ -50,13 +50,10 @@ MOST_UPLOADS = 16  # requests with a body at once; each may take 40 MiB
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """How a service answers.
-
-    Attributes:
-        open_catalogue: gives the catalogue that has the pictures; the store's if None.
-    """
+    """How a service answers."""
 
     threads: int = 0  # searches at once; as many as there are processors if 0
+    # Gives the catalogue that has the pictures; the store's if None.
     open_catalogue: Callable[[], Catalogue] | None = None
     facets: tuple[str, ...] | None = None  # columns that the search page counts; chosen if None
     access_log: bool = False  # whether requests are logged, with what they search for

@@ -34,15 +34,12 @@ MOST_CHARACTERS = 200  # of a value
 
 @dataclass(frozen=True)
 class State:
-    """What the page shows: all of it stands in its address.
-
-    Attributes:
-        picks: chosen values, each `column=value`; those of one column are alternatives.
-    """
+    """What the page shows: all of it stands in its address."""
 
     q: str = ""
     id: str = ""
     filter: str = ""
+    # Chosen values, each `column=value`; those of one column are alternatives.
     picks: tuple[str, ...] = ()
     offset: int = 0
 

@@ -130,19 +130,14 @@ class EfficientNetLite0(nn.Module):
 
 
 class Lite0Features(nn.Module):
-    """Pictures `(n, side, side, 3)` in bytes to pooled features, grids and class vectors.
-
-    Attributes:
-        learnable: how many features come before the class vector, which is in the text
-            encoder's space.
-        dim: how many there are in all.
-    """
+    """Pictures `(n, side, side, 3)` in bytes to pooled features, grids and class vectors."""
 
     def __init__(self, net: EfficientNetLite0, class_vectors: Tensor) -> None:
         super().__init__()
         self.net = net
         self.class_vectors: Tensor
         self.register_buffer("class_vectors", class_vectors)
+        # How many features come before the class vector, which is in the text encoder's space.
         self.learnable = POOLED + sum(
             STAGES[stage - 1][3] * cells**2 for stage, cells in GRIDS.items()
         )

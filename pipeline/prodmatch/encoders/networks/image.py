@@ -15,17 +15,12 @@ CUDA_IMAGE_ROWS = 256
 
 
 class ResnetFeatures(nn.Module):
-    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out.
-
-    Attributes:
-        learnable: how many features there are; all of them are learnt from.
-        dim: the same.
-    """
+    """A torchvision ResNet without its classifier: `(n, side, side, 3)` bytes in, features out."""
 
     def __init__(self, resnet: nn.Module, spec: ImageSpec, dim: int) -> None:
         super().__init__()
         self.net = resnet
-        self.learnable = self.dim = dim
+        self.learnable = self.dim = dim  # how many features there are; all are learnt from
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255.0)

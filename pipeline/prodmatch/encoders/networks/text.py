@@ -20,18 +20,14 @@ CUDA_TEXT_ROWS = 512
 
 
 class TextFeatures(nn.Module):
-    """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out.
-
-    Attributes:
-        own: how many of the features, the first ones, are of the first layer that the spec names:
-            the encoder's own space, in which texts are compared where there are no heads.
-        dim: how many there are in all.
-    """
+    """A BERT-family encoder and its pooling: padded tokens in, features `(n, dim)` out."""
 
     def __init__(self, encoder: PreTrainedModel, spec: TextSpec) -> None:
         super().__init__()
         self.encoder = encoder
         self.pooling, self.layers = spec.pooling, spec.layers
+        # How many of the features, the first ones, are of the first layer that the spec names: the
+        # encoder's own space, in which texts are compared where there are no heads.
         self.own = int(encoder.config.hidden_size)
         self.dim = self.own * len(spec.layers or (-1,))
 
