@@ -89,6 +89,7 @@ def test_only_what_is_left_out_is_found(text: str, found: set[str]) -> None:
         ("drill with 2 batteries and with case", ("batteries", "case")),
         ("coat with or without hood", ()),
         ("coat withhood", ()),
+        ("coat with hood, jacket with hood", ("hood",)),
     ],
 )
 def test_what_products_are_wanted_with_is_found(text: str, found: tuple[str, ...]) -> None:

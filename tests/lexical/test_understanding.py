@@ -75,6 +75,7 @@ NEGATIONS = [
     ("air not 90", "air", ["90"]),
     ("white shirt not off white", "white shirt", ["off white"]),
     ("lamp not lamp shade", "lamp", ["lamp shade"]),
+    ("desk table not side table", "desk table", ["side table"]),
     ("phone 13 case not phone 13 pro", "phone 13 case", ["phone 13 pro"]),
     ("bread under $5, not rye", "bread", ["rye"]),
     ("shirt not blue, cotton", "shirt cotton", ["blue"]),

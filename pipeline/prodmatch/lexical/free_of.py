@@ -42,7 +42,7 @@ def find_free_of(text: str, contains: Contains) -> tuple[str, ...]:
 
 def find_wanted(text: str) -> tuple[str, ...]:
     """What a text wants products to have: "hood" of "coat with a hood"."""
-    return tuple(word for word in WANTED.findall(text.lower()) if _may_be_left_out(word))
+    return tuple(filter(_may_be_left_out, dict.fromkeys(WANTED.findall(text.lower()))))
 
 
 def find_doubtful(text: str, contains: Contains) -> tuple[str, ...]:

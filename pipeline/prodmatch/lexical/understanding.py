@@ -210,7 +210,7 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
         free_of, wanted = find_free_of(unquoted, contains), find_wanted(unquoted)
         return Understanding(unquoted, free_of=free_of, wanted=wanted)
     rest, found = take_limits(unquoted, contains) if limits else (unquoted, [])
-    rewritten = rest if contains(["free", "from"]) else FREE_FROM.sub("without", rest)
+    rewritten = rest if known.is_term(["free", "from"]) else FREE_FROM.sub("without", rest)
     for pattern, written in REWRITTEN:
         rewritten = pattern.sub(written, rewritten)
     words, without = _take_negations(rewritten.split(), known)
@@ -335,7 +335,8 @@ def _read_phrase(
         is_size = word in SIZES and (kept or len(tokens) > 2) and known.contains(pair)
         is_free = pair[1:] == ["free"]  # "not sugar free"
         goes_on = len(phrase) < most and (known.is_term(pair) or not known.contains([word]))
-        goes_on |= word in {*MODIFIERS, *kept} or is_size or is_free or known.is_name(pair)
+        goes_on |= word in MODIFIERS or is_size or is_free or known.is_name(pair)
+        goes_on |= not {*kept}.isdisjoint(pair)  # "table not side table"
         if not goes_on or token != token.rstrip(",;.!?"):
             break
     return phrase
