@@ -121,7 +121,8 @@ DENIED_BEFORE = re.compile(r"\b(?:not?|isn['\u2019]?t)\s+$", re.IGNORECASE)
 CHAIN = re.compile(  # "20 < price < 40"
     rf"(?<!\d)(?<!\d[.,])({DIGITS})\s*(<=?|\u2264)\s*price\s*(?=<|\u2264)", re.IGNORECASE
 )
-YEAR = re.compile(r"(?:19|20)\d\d")
+YEAR = r"(?:19|20)\d\d"
+YEARS = re.compile(YEAR * 2)
 HEART = re.compile(r"<3(?![\d.,])")  # "i <3 you"
 
 
@@ -135,7 +136,7 @@ UNREAD = re.compile(
     rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|min(?:imum)?|max(?:imum)?)"
     rf"|(?:(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|~|for|at)\s*)?"
     rf"(?:(?:{CURRENCY})\s*(?:{DIGITS})|(?:{DIGITS}|{NUMBER_WORDS})\s*(?:{CURRENCY}))"
-    rf"|(?:before|after|since|until)\s+{YEAR.pattern})(?!\w)",
+    rf"|(?:before|after|since|until)\s+{YEAR})(?!\w)",
     re.IGNORECASE,
 )
 
@@ -230,11 +231,7 @@ def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bo
     """Whether a number without a currency is a price: of no size, age or count."""
     if not operator or match.re in (OR_LESS, OR_MORE) or operator in NEVER_BARE:
         return False
-    if (
-        match.re is BETWEEN
-        and YEAR.fullmatch(match["number1"])
-        and YEAR.fullmatch(match["number2"])
-    ):
+    if match.re is BETWEEN and YEARS.fullmatch(match["number1"] + match["number2"]):
         return False
     number, times = match["number1"], (match["times1"] or "").strip().lower()
     if times == "m" or (times == "k" and (number in KARATS or len(number) > MOST_THOUSANDS)):
