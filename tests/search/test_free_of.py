@@ -121,7 +121,9 @@ DENIALS = [
 
 @pytest.fixture(scope="module")
 def shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
-    texts = [title for _, *titles in DENIALS for title in titles[::-1]] + ["grey mug"]
+    texts = [title for _, *titles in DENIALS for title in titles[::-1]]
+    texts += ["grey mug", "cabinet with 2 doors, also without doors", "cabinet without doors"]
+    texts += ["cabinet with no doors", "stainless pot"]
     with publish(texts, tmp_path_factory.mktemp("shop"), tiny) as opened:
         yield opened
 
@@ -147,3 +149,19 @@ def test_a_negation_is_of_the_other_spelling_too(shop: ProductIndex) -> None:
     answer = ask(shop, "mug not gray")
     assert answer.understood == "without gray; without grey"
     assert "grey mug" not in {str(hit.metadata["title"]) for hit in answer.hits}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("cabinet with doors", {"cabinet with 2 doors, also without doors"}),
+        ("cabinet without doors", {"cabinet without doors", "cabinet with no doors"}),
+    ],
+)
+def test_what_says_both_has_it(shop: ProductIndex, text: str, found: set[str]) -> None:
+    titles = {str(hit.metadata["title"]) for hit in ask(shop, text).hits}
+    assert {title for title in titles if "cabinet" in title} == found
+
+
+def test_stainless_is_no_denial(shop: ProductIndex) -> None:
+    assert ask(shop, "pot with stain").understood is None

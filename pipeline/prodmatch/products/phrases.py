@@ -15,6 +15,7 @@ from prodmatch.lexical.stemmer import Stemmer
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 DENYING = ("free", "no", "non", "not", "without", "zero", "proof")
+NO_DENIALS = frozenset(["stainless", "unlock", "unless", "unit"])
 FREE_THINGS = "range|standing|size|people|spirit|shipping|delivery|gift|run|flow|form|trade|wheel"
 BETWEEN = r"[\s\-_./,'\u00b0]{0,3}"  # the letters of a code
 LEAST_LETTERS, LEAST_DIGITS, MOST_LETTERS = 5, 5, 40  # of a word that may be written apart
@@ -37,9 +38,7 @@ def denial_pattern(words: str) -> re.Pattern[str]:
 
     Other forms of the words count: "non-alcoholic", "no added sugar"; "free range" is no denial.
     """
-    stems = map(Stemmer().stem, words.lower().split())
-    roots = (re.escape(stem.removesuffix("i")) for stem in stems)  # "batteri" of batteries
-    in_order = r"\W+".join(rf"{root}\w{{0,4}}" for root in roots)
+    in_order = _in_any_form(words)
     return re.compile(
         rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+(?:(?:added|artificial|an?|any)\W+)?{in_order}"
         rf"|{in_order}[\s-]?(?:proof|free)(?!\s+(?:{FREE_THINGS})))(?!\w)",
@@ -47,11 +46,24 @@ def denial_pattern(words: str) -> re.Pattern[str]:
     )
 
 
+def having_pattern(words: str) -> re.Pattern[str]:
+    """Matches texts that say that they have something: "with 2 doors"."""
+    between = r"\W+(?!(?:no|zero)\b)(?:\w+\W+)?"
+    return re.compile(rf"(?<!\w)with{between}{_in_any_form(words)}(?!\w)", re.IGNORECASE)
+
+
+def _in_any_form(words: str) -> str:
+    stems = map(Stemmer().stem, words.lower().split())
+    roots = (re.escape(stem.removesuffix("i")) for stem in stems)  # "batteri" of batteries
+    return r"\W+".join(rf"{root}\w{{0,4}}" for root in roots)
+
+
 def denying_words(words: str) -> list[str]:
     """Words that say the same in one: "unscented", "sleeveless", "sugarfree"."""
     word = words.replace(" ", "").lower()
     plain = word if word.endswith("ss") else word.removesuffix("s")
-    return [f"{plain}free", f"{plain}less", f"un{plain}", f"non{plain}"]
+    found = [f"{plain}free", f"{plain}less", f"un{plain}", f"non{plain}"]
+    return [each for each in found if each not in NO_DENIALS]
 
 
 def contained(pattern: re.Pattern[str], texts: Iterable[Mapping[str, object]]) -> Flags:

@@ -187,7 +187,9 @@ class Products:
             glued = [postings.rows_of(word) for word in phrases.denying_words(words)]
             denying = [postings.rows_of(word) for word in phrases.DENYING]
         doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_DENYING]
-        denied = phrases.contained(phrases.denial_pattern(words), self.metadata(doubtful))
+        texts = self.metadata(doubtful)
+        denied = phrases.contained(phrases.denial_pattern(words), texts)
+        denied &= ~phrases.contained(phrases.having_pattern(words), texts)
         return np.unique(np.concatenate([doubtful[denied], *glued]).astype(np.int64))
 
     def may_lack(self, words: str) -> bool:
