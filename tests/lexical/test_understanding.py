@@ -28,6 +28,7 @@ PHRASES = [
     "long sleeves",
     "less than",
     "nothing tee",
+    "no added",
 ]
 
 
@@ -333,6 +334,7 @@ UNREAD = [
     ("books between 1990 and 2000", ["between 1990 and 2000"]),
     ("lamp at least 500 lumens", ["at least 500 lumens"]),
     ("bank at least 20,000mAh", ["at least 20,000mAh"]),
+    ("bank between 10 and 20,000mAh", ["between 10 and 20,000mAh"]),
     ("bank 10,000-20,000mAh max", []),
     ("pencil 0.5mm max", ["0.5mm max"]),
     ("shelf 30 cm min", ["30 cm min"]),
@@ -428,7 +430,7 @@ def test_a_limit_of_a_price_is_understood(text: str, limits: list[str]) -> None:
 
 
 NAMED = ["animal farm", "royal canin", "red", "blue", "hood", "shoulder strap", "shoulder"]
-RARELY = ["red blue"]  # said by some products
+RARELY = ["red blue", "nothing phone"]  # said by some products
 
 
 @pytest.mark.parametrize(
@@ -443,7 +445,8 @@ RARELY = ["red blue"]  # said by some products
         ("coat without hood blue", "coat blue", ["hood"]),
         ("bag without shoulder strap", "bag", ["shoulder strap"]),
         ("shirt without red blue", "shirt blue", ["red"]),  # which some product says so
-        ("coat nothing red", "coat", ["red"]),  # of no shop that says "nothing"
+        ("coat nothing red", "coat", ["red"]),
+        ("case nothing phone", "case nothing phone", []),  # the brand
     ],
 )
 def test_names_that_products_contain_are_unwanted_whole(

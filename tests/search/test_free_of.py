@@ -112,6 +112,8 @@ def test_what_nothing_is_said_to_be_free_of_is_hinted_at(
 DENIALS = [
     ("beer without alcohol", "non-alcoholic beer", "beer with alcohol"),
     ("jam without sugar", "jam no added sugar", "jam with sugar"),
+    ("vase without lilies", "vase no lily", "vase with lilies"),
+    ("watch without dust", "dust-proof watch", "watch with dust"),
     ("soap without scent", "unscented soap", "soap of rose"),
     ("dress without sleeves", "sleeveless dress", "long dress"),
     ("eggs not organic", "eggs", "organic free range eggs"),

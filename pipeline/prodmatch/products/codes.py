@@ -19,8 +19,7 @@ COLUMN = re.compile(
 )
 CODE = re.compile(r"(?=.*\d)(?=.*[a-z]).{4,40}|\d{6,40}")  # no "13" and no "4gb"
 NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
-PIECE = re.compile(r"(?=\S*\d)\S{1,20}|[^\W\d]{1,3}")  # of a code of several words
-MOST_PIECES, LEAST_PIECED = 6, 5  # of it, and its digits
+MOST_PIECES, LEAST_PIECED = 6, 5  # words of a code, and digits of one of several
 MOST_NAMES = 64  # words of a query that may be ids
 LEAST_DIGITS, MOST_DIGITS = 6, 14  # of a trade item's number, without and with zeros before it
 FEW_PRODUCTS = 10  # a code that more of them have names none
@@ -42,12 +41,11 @@ def list_codes(text: str) -> list[str]:
     """The same and what may be a code of several words, or stands behind a name: "ean:4006"."""
     words = re.split(r"[\s:#=]+", text.strip())[:MOST_NAMES]
     runs = (
-        words[start:end]
+        " ".join(words[start:end])
         for start in range(len(words))
         for end in range(start + 1, min(start + MOST_PIECES, len(words)) + 1)
     )
-    found = (" ".join(run) for run in runs if all(map(PIECE.fullmatch, run)))
-    return list_names(text) + [code for code in found if len(DIGIT.findall(code)) >= LEAST_PIECED]
+    return list_names(text) + [run for run in runs if len(DIGIT.findall(run)) >= LEAST_PIECED]
 
 
 def plain_code(text: str) -> str:
