@@ -294,19 +294,15 @@ def is_doubtful(features: Floats) -> npt.NDArray[np.bool_]:
     other numbers, codes, colours or packs.
     `(pairs, len(NAMES))` to `(pairs,)`.
     """
-    names = ("pictures_apart", "terms_alone_least", "terms_alone_most", "repeats_least")
-    apart, alone, most_alone, repeats, most_repeats, sizes, cosine = (
-        features[:, NAMES.index(name)]
-        for name in (*names, "repeats_most", "sizes_alone", "image_cosine")
-    )
-    known = ~np.isnan(apart)
+    of = dict(zip(NAMES, features.T, strict=True))
+    known = ~np.isnan(of["pictures_apart"])
     two = known & ~has_one_photograph(features)
-    generic = (repeats > 0) | ((most_repeats > 0) & (most_alone <= 1))
-    says_more = features[:, NAMES.index("terms_least")] < LEAST_IN_BOTH
+    repeated = (of["repeats_most"] > 0) & (of["terms_alone_most"] <= 1)
+    generic = (of["repeats_least"] > 0) | repeated | (of["terms_least"] < LEAST_IN_BOTH)
     other_files = known & ~_within(features, EQUAL_FILES)
-    plain = (two & (alone > 0)) | (other_files & (generic | says_more))
-    recoloured = (apart < FITTING) & (cosine < ONE_LOOK)
-    return np.asarray(plain | recoloured | (sizes > 0) | has_conflict(features))
+    plain = (two & (of["terms_alone_least"] > 0)) | (other_files & generic)
+    recoloured = (of["pictures_apart"] < FITTING) & (of["image_cosine"] < ONE_LOOK)
+    return np.asarray(plain | recoloured | (of["sizes_alone"] > 0) | has_conflict(features))
 
 
 def says_the_same(features: Floats) -> npt.NDArray[np.bool_]:

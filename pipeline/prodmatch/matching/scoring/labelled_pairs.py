@@ -40,11 +40,8 @@ def read_labelled_pairs(
 ) -> LabelledPairs:
     """The pairs of a CSV, Parquet or JSON-lines file, in order.
 
-    Args:
-        path: with `left`, `right` (ids of products) and `match` (true or false).
-        find_row: gives the row of an id of the left side, None where there is none.
-        find_other: of the right side.
-        is_one: whether the sides are one, so that a pair is the same the other way round.
+    It has `left`, `right` (ids of products) and `match` (true or false). Where `is_one`, a pair is
+    the same the other way round.
 
     Raises:
         QueryError: it cannot be read, an id or a label is none, or no pair is known.
