@@ -3,20 +3,12 @@
 from collections.abc import Mapping
 
 from prodmatch.lexical.folding import fold
+from prodmatch.matching.listings.named_values import read_names
 
-COLUMNS = {
-    column: name
-    for name, columns in {
-        "colour": "colour color farbe couleur",
-        "size": "size groesse taille",
-        "capacity": "capacity storage memory",
-        "pack": "pack pack_size pieces",
-        "gender": "gender",
-        "material": "material",
-        "pattern": "pattern",
-    }.items()
-    for column in columns.split()
-}
+COLUMNS = read_names(
+    "colour color farbe couleur, size groesse taille, capacity storage memory, "
+    "pack pack_size pieces, gender, material, pattern"
+)
 ATTRIBUTES = tuple(dict.fromkeys(COLUMNS.values()))
 NO_VALUE = frozenset(["unisex", "multi", "multicolor", "multicolour", "none", "n", "na", "null"])
 

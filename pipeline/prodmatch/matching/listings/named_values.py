@@ -1,6 +1,5 @@
 """Words that name the value of an attribute, each in all the ways that it is written."""
 
-import re
 from collections.abc import Mapping
 
 # By attribute: values parted by commas, the names of one by spaces, the first of them its own.
@@ -38,14 +37,15 @@ _WRITTEN = {
 }
 # What a listing is that names none.
 DEFAULTS = {"edition": "plain", "condition": "new", "bundle": "alone", "extras": "with"}
-VALUES: Mapping[str, Mapping[str, str]] = {
-    kind: {
-        name: names[0]
-        for names in (re.split(r"\s+", value.strip()) for value in values.split(","))
-        for name in names
-    }
-    for kind, values in _WRITTEN.items()
-}
+
+
+def read_names(written: str) -> dict[str, str]:
+    """Each of several names with the first of those that it stands with, between commas."""
+    values = [value.split() for value in written.split(",")]
+    return {name: names[0] for names in values for name in names}
+
+
+VALUES: Mapping[str, Mapping[str, str]] = {k: read_names(each) for k, each in _WRITTEN.items()}
 KIND_OF = {name: kind for kind, values in VALUES.items() for name in values}
 COLOURS = VALUES["colour"]
 

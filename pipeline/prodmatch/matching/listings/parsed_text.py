@@ -8,30 +8,16 @@ from dataclasses import dataclass
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.quantities import BASE_UNITS, UNITS, find_quantities
 from prodmatch.lexical.terms import JOINT, STOP_WORDS
-from prodmatch.matching.listings.named_values import COLOURS, add_value, close_audience
+from prodmatch.matching.listings.named_values import COLOURS, add_value, close_audience, read_names
 
 COMPOUND = re.compile(r"[^\W_]+(?:[-_./'+][^\W_]+)*")
 PART = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 CODE_LENGTH = 4  # of letters and digits, from which on they may be a model number
 LONG_NUMBER = 5  # digits, from which on a number names one thing
-LETTER_SIZES = {
-    name: short
-    for short, names in {
-        "xxs": "xxs",
-        "xs": "xs",
-        "s": "s small",
-        "m": "m med medium",
-        "l": "l large",
-        "xl": "xl",
-        "xxl": "xxl 2xl",
-        "xxxl": "xxxl 3xl",
-        "4xl": "4xl xxxxl",
-        "5xl": "5xl",
-        "6xl": "6xl",
-    }.items()
-    for name in names.split()
-}
+LETTER_SIZES = read_names(
+    "xxs, xs, s small, m med medium, l large, xl, xxl 2xl, xxxl 3xl, 4xl xxxxl, 5xl, 6xl"
+)
 SIZE = re.compile(r"\b(?:size|sz|uk|eu|us|eur|groesse|grosse|taille|talla)[\s:.-]*(\d+(?:\.5)?)\b")
 PLUS_SIZE = re.compile(r"(?<=\bplus )[1-6]x\b|(?<=\bsize )[1-6]x\b|(?<=\s)[1-6]x\b(?!\s+\w)")
 EXTRA_SIZE = re.compile(r"\b(x{1,3}|[2-6]x|extra)[\s-]?(large|small)\b")
