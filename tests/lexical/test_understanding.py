@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import process_time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -133,6 +134,7 @@ NEGATIONS = [
     ("hemd ohne kragen", "hemd", ["kragen"]),
     ("shirt !blue", "shirt", ["blue"]),
     ("!blue shirt", "shirt", ["blue"]),
+    ("shirt - blue not red - large", "shirt - blue - large", ["red"]),
     ("shirt -blue,-red", "shirt", ["blue", "red"]),
     ("shirt not blue/red", "shirt", ["blue", "red"]),
     ("shirt (not blue)", "shirt", ["blue"]),
@@ -572,6 +574,7 @@ def test_a_sign_is_a_negation_though_a_product_has_the_words_without_it() -> Non
         )
         assert (understood.words, understood.without) == ("shirt", ("striped",))
     assert understand("-striped", known(lambda words: words == ["striped"])).is_all_negative
+    assert understand("the price not striped", KNOWN).is_all_negative
 
 
 def test_what_is_near_to_the_query_may_be_excluded(index: ProductIndex) -> None:
@@ -598,8 +601,9 @@ def test_hits_neither_contain_what_is_not_wanted_nor_pass_the_limit(index: Produ
     assert "understood" not in rows[1]
 
 
-def test_what_is_not_wanted_may_be_mistyped(index: ProductIndex) -> None:
-    (answer,) = index.answer([Query("a", "shirt -gren")], SearchOptions(top=60))
+@pytest.mark.parametrize("text", ["shirt -gren", "shirt -gren/", "shirt | not | nor -green"])
+def test_what_is_not_wanted_may_be_mistyped(index: ProductIndex, text: str) -> None:
+    (answer,) = index.answer([Query("a", text)], SearchOptions(top=60))
     assert answer.understood == "without green"
     assert all(hit.metadata["colour"] != "green" for hit in answer.hits)
 
@@ -701,3 +705,10 @@ def test_a_limit_alone_is_applied_and_not_called_unread(text: str) -> None:
 def test_long_numbers_before_a_sign_are_read_in_linear_time() -> None:
     text = "1" * 200_000 + " < price"  # ten minutes if every digit looked on to the end
     assert understand(text, known(nothing)).limits == ()
+
+
+@pytest.mark.parametrize("part", ["1 ", "a,", "5 min ", "12.5.6.7", "1,", "with a hood ", "<price"])
+def test_a_long_paste_is_understood_at_once(part: str) -> None:
+    text, start = f"lamp not ({part * (16_000 // len(part))})", process_time()
+    understand(text, KNOWN)
+    assert process_time() - start < 3

@@ -215,19 +215,18 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
         rewritten = pattern.sub(written, rewritten)
     words, without = _take_negations(rewritten.split(), known)
     without += [_plain(phrase) for phrase in NOT_QUOTED.findall(text)]
-    is_all_negative = bool(without) and not any(map(str.isalnum, " ".join(words)))
-    if is_all_negative:
-        return Understanding(
-            text if NOT_QUOTED.search(text) else " ".join(rest.split()), (), tuple(found), True
-        )
     if not without:
         words = rest.split()
     while words and (found or without) and (_plain(words[-1]) or "a") in DANGLING:
         words = words[:-1]
     left = " ".join(words)
-    is_limit_alone = not any(map(str.isalnum, left))
-    left = text if is_limit_alone else left
-    unread = () if is_limit_alone or not limits else tuple(find_unread_limits(left, contains))
+    has_words = any(map(str.isalnum, left))
+    if without and not has_words:
+        return Understanding(
+            text if NOT_QUOTED.search(text) else " ".join(rest.split()), (), tuple(found), True
+        )
+    left = left if has_words else text
+    unread = tuple(find_unread_limits(left, contains)) if has_words and limits else ()
     without = list(dict.fromkeys(without))
     free_of = tuple(name for name in find_free_of(left, contains) if name not in without)
     return Understanding(
@@ -237,19 +236,21 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
 
 def _take_negations(tokens: Sequence[str], known: Phrases) -> tuple[list[str], list[str]]:
     """The words that are wanted, and the phrases that are not."""
+    places: list[int] = []  # of the words that are kept
     kept: list[str] = []
     without: list[str] = []
     position = 0
     while position < len(tokens):
-        phrases, end = _read_negation(tokens, position, [*map(_plain, kept)], known)
+        phrases, end = _read_negation(tokens, position, kept, known)
         if phrases:
             without += phrases
-            while kept and _plain(kept[-1]) in RELATIVE:
-                kept.pop()
+            while kept and kept[-1] in RELATIVE:
+                del kept[-1], places[-1]
         else:
-            kept.append(tokens[position])
+            places.append(position)
+            kept.append(_plain(tokens[position]) or tokens[position])
         position = max(end, position + 1)
-    return kept, without
+    return [tokens[place] for place in places], without
 
 
 def _read_negation(
@@ -336,7 +337,7 @@ def _read_phrase(
         is_free = pair[1:] == ["free"]  # "not sugar free"
         goes_on = len(phrase) < most and (known.is_term(pair) or not known.contains([word]))
         goes_on |= word in MODIFIERS or is_size or is_free or known.is_name(pair)
-        goes_on |= not {*kept}.isdisjoint(pair)  # "table not side table"
+        goes_on |= any(each in kept for each in pair)  # "table not side table"
         if not goes_on or token != token.rstrip(",;.!?"):
             break
     return phrase
@@ -357,7 +358,7 @@ def _codes(tokens: Sequence[str], trigger: str) -> list[str]:
 def _names(text: str, known: Phrases) -> list[str]:
     """What a negation names: "red/blue" is two, and "red-blue" where it is no term."""
     found: list[str] = []
-    for name in re.split("[/,|]", text):
+    for name in filter(None, re.split("[/,|]", text)):
         parts = [part for part in name.split("-") if len(part) > 1 and known.contains([part])]
         is_one = "-".join(parts) != name or known.is_term(parts)
         found += [name] if is_one else parts

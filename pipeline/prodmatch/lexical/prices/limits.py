@@ -18,7 +18,8 @@ MULTIPLIERS = {
 NOTES = {"fiver": 5.0, "tenner": 10.0}
 UNIT = rf"(?:{CURRENCY}|{CENTS})"
 DIGITS = (
-    rf"\d{{1,3}}(?:\x20\d{{3}})+(?=\s*{UNIT})|\d{{1,3}}(?:['\u2019]\d{{3}})+|\d+(?:[.,]\d+)*|\.\d+"
+    rf"\d{{1,3}}(?:\x20\d{{3}})+(?=\s*{UNIT})|\d{{1,3}}(?:['\u2019]\d{{3}})+"
+    r"|\d++(?:[.,]\d++)*+|\.\d+"
 )
 PARTS = r"half\s+a(?=\s+(?:dollar|buck|euro|quid))|\ba(?=\s+(?:dollar|buck|euro|quid|grand)\b)"
 FIRST, SECOND = (
@@ -81,18 +82,18 @@ COMPARED = re.compile(
     re.IGNORECASE,
 )
 BETWEEN = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre|tussen|tra|fra)\s+)?{FIRST}"
+    rf"(?<![\w-])(?<!\d[.,]){PRICE_WORD}(?:(?P<operator>between|from|zwischen|entre|tussen|tra|fra)\s+)?{FIRST}"
     rf"\s*(?:-(?!(?<=[a-z]-)[a-z])|\u2013|\u2014|\.\.+|\bto\b|(?P<joint>\b(?:and|und|et|y|en|e)\b|&))"
     rf"\s*{SECOND}(?![\w%]|[.,]\d)",
     re.IGNORECASE,
 )
 OR_LESS = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}{FIRST}\s*"
+    rf"(?<![\w-])(?<!\d[.,]){PRICE_WORD}{FIRST}\s*"
     r"(?P<operator>(?:or|and)\s+(?:less|under|below|cheaper)|max(?:imum)?|tops)\b",
     re.IGNORECASE,
 )
 OR_MORE = re.compile(
-    rf"(?<![\w-]){PRICE_WORD}{FIRST}\s*"
+    rf"(?<![\w-])(?<!\d[.,]){PRICE_WORD}{FIRST}\s*"
     r"(?P<operator>(?:(?:or|and)\s+(?:more|up|over|above)|min(?:imum)?)\b|\+)(?!\w)",
     re.IGNORECASE,
 )
@@ -116,6 +117,7 @@ PRICE_BEHIND = re.compile(
 NAMED_SO = frozenset(["air", "pro", "plus", "ultra"])  # max 90
 MOST_PENCE_DIGITS = 2  # 99p; 144p is none of a price
 LEAST_SPELLED = 10  # of a number in words without a currency: "shoes for under two"
+NEAR = 80  # letters from a match, in which the words around it are
 MOST_THOUSANDS = 3  # digits before a "k": 3000k is a light's colour
 DENIED_BEFORE = re.compile(r"\b(?:not?|isn['\u2019]?t)\s+$", re.IGNORECASE)
 CHAIN = re.compile(  # "20 < price < 40"
@@ -180,7 +182,7 @@ def find_unread_limits(text: str, contains: Contains) -> list[str]:
     """What looks like a limit or a price in a text without its limits: of a size, of a count."""
     found = []
     for match in UNREAD.finditer(text):
-        before = _words(text[: match.start()])[-1:]
+        before = _word_before(match)
         operator = " ".join((match["operator"] or "").lower().split())
         words = _words(match[0])
         is_bare = not match["unit1"] and len(words) < 3
@@ -238,13 +240,13 @@ def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bo
         return False
     if number[0].isalpha() and read_number_words(number) < LEAST_SPELLED:
         return False
-    before = _words(match.string[: match.start()])
-    if before[-1:] == ["for"] and OPERATORS[operator].startswith(">"):  # "for over 6"
+    before = _word_before(match)
+    if before == ["for"] and OPERATORS[operator].startswith(">"):  # "for over 6"
         return False
-    if before and before[-1] in NO_PRICE_BEFORE and not _is_sized(before[-1], match):
+    if before and before[0] in NO_PRICE_BEFORE and not _is_sized(before[0], match):
         return False
     if COMPARISON.fullmatch(operator):
-        behind = "".join(_words(match.string[match.end() :])[:1])
+        behind = "".join(_words(match.string[match.end() :][:NEAR])[:1])
         return behind not in NO_PRICE_BEFORE | COUNTED | UNITS.keys() and not HEART.search(match[0])
     if not before or PRICE_BEHIND.match(match.string, match.end()) is None:
         return False
@@ -263,6 +265,11 @@ def _is_resolution(match: re.Match[str]) -> bool:
         (match[f"unit{n}"] or "").lower() == "p" and len(match[f"number{n}"]) > MOST_PENCE_DIGITS
         for n in ((1, 2) if match.re is BETWEEN else (1,))
     )
+
+
+def _word_before(match: re.Match[str]) -> list[str]:
+    """The word before a match, if there is one."""
+    return _words(match.string[max(0, match.start() - NEAR) : match.start()])[-1:]
 
 
 def _words(text: str) -> list[str]:
