@@ -125,7 +125,7 @@ DENIALS = [
 def shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
     texts = [title for _, *titles in DENIALS for title in titles[::-1]]
     texts += ["grey mug", "cabinet with 2 doors, also without doors", "cabinet without doors"]
-    texts += ["cabinet with no doors", "stainless pot"]
+    texts += ["cabinet with no doors", "stainless pot", "timeless pot", "zip pot to unzip"]
     with publish(texts, tmp_path_factory.mktemp("shop"), tiny) as opened:
         yield opened
 
@@ -165,5 +165,6 @@ def test_what_says_both_has_it(shop: ProductIndex, text: str, found: set[str]) -
     assert {title for title in titles if "cabinet" in title} == found
 
 
-def test_stainless_is_no_denial(shop: ProductIndex) -> None:
-    assert ask(shop, "pot with stain").understood is None
+@pytest.mark.parametrize("name", ["stain", "time", "zip"])
+def test_stainless_is_no_denial(shop: ProductIndex, name: str) -> None:
+    assert ask(shop, f"pot with {name}").understood is None

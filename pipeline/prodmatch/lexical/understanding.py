@@ -262,7 +262,7 @@ def _read_negation(
     before = _plain(tokens[position - 1]) if position else ""
     if SIGNED.match(token) and len(before) != 1 and (token[0] != "!" or kept or rest):
         name = _plain(token).rpartition(":")[2]  # -brand:nike
-        return _names(name, known), position + 1
+        return _names(name), position + 1
     if re.match(SIGN, token) and (taken := _quantity(tokens[position:], token[1:])):
         return [taken], position + len(taken.split())
     if YEAR_OR_SO.fullmatch(token) and not (before.isdigit() or contains([before, token[1:]])):
@@ -298,7 +298,7 @@ def _read_phrases(
         phrase = codes or _read_phrase(rest, is_long, kept, known)
         if not phrase or _plain(phrase[0]) in IDIOMS.get(trigger, ()):
             break
-        phrases += [codes[0]] if codes else _names(" ".join(map(_plain, phrase)), known)
+        phrases += [codes[0]] if codes else _names(" ".join(map(_plain, phrase)))
         start += len(phrase[0].split()) if codes else len(phrase)
         start += _plain("".join(tokens[start : start + 1])) in STAND_INS
         ends = tokens[start - 1].endswith((",", ";"))
@@ -337,7 +337,9 @@ def _read_phrase(
         is_free = pair[1:] == ["free"]  # "not sugar free"
         goes_on = len(phrase) < most and (known.is_term(pair) or not known.contains([word]))
         goes_on |= word in MODIFIERS or is_size or is_free or known.is_name(pair)
-        goes_on |= any(each in kept for each in pair)  # "table not side table"
+        goes_on |= any(
+            each in kept for each in pair if each not in FILLERS
+        )  # "table not side table"
         if not goes_on or token != token.rstrip(",;.!?"):
             break
     return phrase
@@ -355,14 +357,9 @@ def _codes(tokens: Sequence[str], trigger: str) -> list[str]:
     return [word] if is_code(word) and word.isalnum() else []
 
 
-def _names(text: str, known: Phrases) -> list[str]:
-    """What a negation names: "red/blue" is two, and "red-blue" where it is no term."""
-    found: list[str] = []
-    for name in filter(None, re.split("[/,|]", text)):
-        parts = [part for part in name.split("-") if len(part) > 1 and known.contains([part])]
-        is_one = "-".join(parts) != name or known.is_term(parts)
-        found += [name] if is_one else parts
-    return found
+def _names(text: str) -> list[str]:
+    """What a negation names: "red/blue" is two."""
+    return [name for name in re.split("[/,|]", text) if name]
 
 
 def _quantity(tokens: Sequence[str], first: str) -> str:

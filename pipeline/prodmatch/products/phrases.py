@@ -15,7 +15,11 @@ from prodmatch.lexical.stemmer import Stemmer
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 DENYING = ("free", "no", "non", "not", "without", "zero", "proof")
-NO_DENIALS = frozenset(["stainless", "unlock", "unless", "unit"])
+NO_DENIALS = frozenset(
+    """stainless timeless endless countless priceless effortless spotless heartless restless
+    tireless unless unit until union unlock unleash unzip unbutton unbuckle unclip unhook unplug
+    unpack unwrap unbox unfold unroll uncover unscrew unwind untie""".split()  # noqa: SIM905
+)
 FREE_THINGS = "range|standing|size|people|spirit|shipping|delivery|gift|run|flow|form|trade|wheel"
 BETWEEN = r"[\s\-_./,'\u00b0]{0,3}"  # the letters of a code
 LEAST_LETTERS, LEAST_DIGITS, MOST_LETTERS = 5, 5, 40  # of a word that may be written apart

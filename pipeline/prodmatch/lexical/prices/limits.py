@@ -78,7 +78,7 @@ _NAMES = "|".join(
 )
 COMPARED = re.compile(
     rf"(?<![\w<>=-]){DENIED}{PRICE_WORD}(?P<operator>{_NAMES})"
-    rf"(?:\s+|(?<=[<>=\u2264\u2265.])|-?(?={SIGNS})){FIRST}(?![\w%]|[.,]\d)",
+    rf"(?:\s+|(?<=[<>=\u2264\u2265.])|-?(?={SIGNS})){FIRST}(?![\w%]|[.,-]\d)",
     re.IGNORECASE,
 )
 BETWEEN = re.compile(
