@@ -336,14 +336,21 @@ def test_rows_without_a_title_that_name_a_product_are_its_variants(
     assert "1 variant of products that are not there" in report.warnings
 
 
-@pytest.mark.parametrize("cell", ["title", "parent", "ids"])
+@pytest.mark.parametrize("none", ["0", "NULL", "a1", "TEE"])  # the last two are its own
+def test_a_product_may_name_no_product_or_itself(tmp_path: Path, none: str) -> None:
+    table = [TABLE[0], [TABLE[1][0], none, *TABLE[1][2:]], *TABLE[2:]]
+    rows, _ = convert(tmp_path, "shop.csv", write_csv(table, delimiter=";"))
+    assert [row["title"] for row in rows] == ["Tee", "Tee", "Mug", None]
+
+
+@pytest.mark.parametrize("cell", ["title", "parent", "ids", "brand"])
 def test_other_tables_with_a_parent_stay_tables(tmp_path: Path, cell: str) -> None:
     table = [list(row) for row in TABLE]
     for row in table[1:]:
         if cell == "title":
             row[3] = row[3] or "Tee"
-        elif cell == "parent":
-            row[1] = ""
+        elif cell in ("parent", "brand"):
+            row[1] = "Acme" if cell == "brand" else ""
     if cell == "ids":
         table[0][0], table[0][2] = "number", "code"
     _, report = convert(tmp_path, "shop.csv", write_csv(table, delimiter=";"))

@@ -21,6 +21,7 @@ VARIATION = re.compile(r"(?:^|[|,;])\s*sku\s*=\s*([^,|;]+)", re.IGNORECASE)
 SEPARATOR = re.compile(
     r"(?<!\s)(?:\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))|\s+(?=https?://))"
 )
+NO_PARENT = frozenset(["", "0", "null", "none"])  # that a product names
 NO_TITLE = re.compile(r"Variation #\d+( of .*)?|(\[\w+\][^=]+=.*)")
 OPTION_MARK = re.compile(r"\[\w+\](?=[^=,\[\]]+=)")
 
@@ -60,14 +61,17 @@ class _Products:
             self.parents[child.strip()] = item.keys[0] if item.keys else ""
 
 
-def arrange_parents(feed: Feed, layout: Layout) -> Feed:
+def arrange_parents(feed: Feed, layout: Layout) -> Feed | None:
     """The feed with a row for each variant and each product without variants.
 
-    A variant has its product's cells where its own are blank, its own pictures first.
+    A variant has its product's cells where its own are blank, its own pictures first. None where
+    what tells variants names no product that is there: a brand, or another category.
     """
     names = PlainNames(dict(layout.renamed), "product_id")
     read = partial(_read_items, feed, names, layout)
     products = _collect(read)
+    if layout.by_parent and not products.used:
+        return None
     listed = replace(products, used=set()) if layout.is_variant_too else products
     warnings = list(feed.warnings)
     if products.used:
@@ -123,9 +127,12 @@ def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item
 
 def _kind_of(row: Row, layout: Layout) -> str:
     marked = next((text_of(row[name]) for name in layout.kind if name in row), "").lower()
-    if layout.in_options or layout.by_parent:
-        named = row.get("parent" if layout.by_parent else layout.in_options)
-        return "variant" if filled(named) else "product"
+    if layout.in_options:
+        return "variant" if filled(row.get(layout.in_options)) else "product"
+    if layout.by_parent:
+        named = text_of(row.get("parent")).lower()
+        own = [text_of(row.get(name)).lower() for name in ("sku", "id")]
+        return "product" if named in {*NO_PARENT, *own} else "variant"
     if layout.in_order:
         return layout.row_kinds.get(marked, layout.row_kinds.get(ANY, "other"))
     marked = f"{marked},{text_of(row.get('product_type')).lower()}"
@@ -161,7 +168,7 @@ def _collect(read: Callable[[], Iterator[_Item]]) -> _Products:
             products.pictures.setdefault(item.parent, []).extend(_split_pictures(item.row["image"]))
         elif item.kind == "other":
             products.passed_over += 1
-        elif item.parent and item.parent != "0":
+        elif item.parent.lower() not in NO_PARENT:
             named.append(item.parent)
             if last is not None and item.parent == last.keys[0]:
                 products.rows[item.parent] = last.row

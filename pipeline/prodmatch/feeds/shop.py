@@ -60,8 +60,9 @@ def arrange_products(feed: Feed) -> Feed:
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
-    if (layout := find_layout(sample)) is not None:
-        return arrange_parents(feed, layout)
+    layout = find_layout(sample)
+    if layout is not None and (arranged := arrange_parents(feed, layout)) is not None:
+        return arranged
     marks = len(names & FEED_NAMES) + ("additional_image_link" in names)
     marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)
     if {"id", "title"} <= names and "product_id" not in names and marks >= 2:
