@@ -118,6 +118,8 @@ DENIALS = [
     ("dress without sleeves", "sleeveless dress", "long dress"),
     ("eggs not organic", "eggs", "organic free range eggs"),
     ("drill no battery", "drill", "battery free tester"),
+    ("toner without rum", "toner with rum free gel", "toner with rum gel"),
+    ("jelly without rum", "jelly with non rum gel", "jelly with rum gel"),
 ]
 
 

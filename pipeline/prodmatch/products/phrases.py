@@ -51,9 +51,10 @@ def denial_pattern(words: str) -> re.Pattern[str]:
 
 
 def having_pattern(words: str) -> re.Pattern[str]:
-    """Matches texts that say that they have something: "with 2 doors"."""
-    between = r"\W+(?!(?:no|zero)\b)(?:\w+\W+)?"
-    return re.compile(rf"(?<!\w)with{between}{_in_any_form(words)}(?!\w)", re.IGNORECASE)
+    """Matches texts that say that they have something: "with 2 doors", not "with oil-free gel"."""
+    between = r"\W+(?!(?:no|non|not|zero)\b)(?:\w+\W+)?"
+    behind = r"(?!\w|[\s-]?(?:proof|free)\b)"
+    return re.compile(rf"(?<!\w)with{between}{_in_any_form(words)}{behind}", re.IGNORECASE)
 
 
 def _in_any_form(words: str) -> str:
