@@ -63,6 +63,8 @@ class Products:
         self._lock = threading.Lock()
         #: The rows that an SQL condition holds for; the last few conditions are remembered.
         self.rows_where = functools.lru_cache(FILTERS)(self._rows_where)
+        #: The rows that say that they have none of something, ascending: "alcohol-free".
+        self.rows_denying = functools.lru_cache(FILTERS)(self._rows_denying)
         #: A column as codes; the last few columns are remembered.
         self.codes = functools.lru_cache(COLUMNS)(self._codes)
 
@@ -180,8 +182,7 @@ class Products:
             rows = postings.rows_with(words)
         return np.setdiff1d(rows, self.rows_denying(words), assume_unique=True)
 
-    def rows_denying(self, words: str) -> Rows:
-        """The rows that say that they have none of something, ascending: "alcohol-free"."""
+    def _rows_denying(self, words: str) -> Rows:
         with self._postings() as postings:
             rows = postings.rows_with(words)
             glued = [postings.rows_of(word) for word in phrases.denying_words(words)]
@@ -190,7 +191,9 @@ class Products:
         texts = self.metadata(doubtful)
         denied = phrases.contained(phrases.denial_pattern(words), texts)
         denied &= ~phrases.contained(phrases.having_pattern(words), texts)
-        return np.unique(np.concatenate([doubtful[denied], *glued]).astype(np.int64))
+        found = np.unique(np.concatenate([doubtful[denied], *glued]).astype(np.int64))
+        found.flags.writeable = False  # as it is shared
+        return found
 
     def may_lack(self, words: str) -> bool:
         """Whether so many products say that they have none of something as is no chance."""

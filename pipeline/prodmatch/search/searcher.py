@@ -249,8 +249,9 @@ class Searcher:
         found += map(self.products.rows_denying, encoded.wanted)
         if not found:
             return within
-        rows = np.arange(self.generation.product_count) if within is None else within
-        return np.setdiff1d(rows, np.concatenate(found))
+        possible = np.ones(self.generation.product_count, np.bool_)
+        possible[np.concatenate(found)] = False
+        return np.flatnonzero(possible) if within is None else within[possible[within]]
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
