@@ -89,7 +89,7 @@ def convert_catalogue(
     warnings = [*feed.warnings, *(f"{c.name}: {c.note}" for c in columns if c.note)]
     if pictures is None and any(c.name == IMAGE and c.is_blank for c in columns):
         columns = [column for column in columns if column.name != IMAGE]
-        warnings.append(f"{IMAGE}: no row names a picture; the column is left out")
+        warnings.append(f"{IMAGE}: no row names a picture, so there is no such column")
     schema = make_schema(columns)
     wide = schema.append(pa.field(IMAGE, pictures.type)) if pictures else schema
     written, encodings, untitled = 0, WrongEncodings(), _Untitled(schema.names)

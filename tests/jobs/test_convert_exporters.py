@@ -179,7 +179,7 @@ def test_versions_stay_text(tmp_path: Path) -> None:
     assert [row["version"] for row in rows] == ["1.10", "1.9"]
 
 
-BLANK = "image: no row names a picture; the column is left out"
+BLANK = "image: no row names a picture, so there is no such column"
 EXPORT = "Handle,Title,Vendor,Option1 Value,Variant SKU,Image Src\n"
 
 
