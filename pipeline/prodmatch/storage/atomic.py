@@ -26,7 +26,6 @@ import numpy.typing as npt
 from prodmatch.errors import DamagedError, StoreError
 
 logger = logging.getLogger(__name__)
-
 Number = TypeVar("Number", bound=np.generic)
 
 TEMPORARY = "_tmp-"
