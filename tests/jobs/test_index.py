@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from small import run
-from tiny import save_query_encoders
+from small import products, run, write
+from tiny import embed_tiny, save_query_encoders
 
+from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
@@ -213,3 +214,24 @@ def test_the_command_says_in_one_line_what_to_do(tmp_path: Path, tiny: Model) ->
 def test_without_products_no_recall_is_claimed(tmp_path: Path, tiny: Model) -> None:
     save_embeddings(tmp_path / "store", tiny, np.zeros((0, DIM), np.float32))
     assert index_embeddings(tmp_path / "store").recall_at_10 is None
+
+
+@pytest.mark.parametrize(("rows", "pictures"), [(80, False), (20, True)])
+def test_pictures_are_queries_where_half_of_the_texts_are_missing(
+    tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch, rows: int, pictures: bool
+) -> None:
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(rows)))
+    save_query_encoders(tmp_path / "store", tiny)
+    embed_tiny(catalogue, tiny, tmp_path / "store")
+    made: list[IndexQueries] = []
+
+    def note(*arguments: Any, **options: Any) -> IndexQueries:
+        made.append(make_queries(*arguments, **options))
+        return made[0]
+
+    monkeypatch.setattr("prodmatch.index.make_queries", note)
+    index_embeddings(tmp_path / "store")
+    text, image = split_parts(made[0].measuring)
+    texts = int(text.any(axis=1).sum())  # each is a query of the image parts, too
+    assert rows // 2 < texts <= rows
+    assert int(image.any(axis=1).sum()) == texts + (rows if pictures else 0)

@@ -182,6 +182,14 @@ def test_columns_of_another_type_are_not_compared() -> None:
     assert find_scaled("run", np.full(9, 2.0), np.full(9, 3.0)) is None
 
 
+@pytest.mark.parametrize(("value", "usual", "named"), [(9999.0, 0, 1), (0.0, 0, 1), (0.0, 9, 0)])
+def test_a_value_that_many_had_is_an_honest_one(value: float, usual: int, named: int) -> None:
+    stock = [0.0] * usual + [float(count) for count in range(1, 61)]
+    sold = [value if row % 4 == 3 and was else was for row, was in enumerate(stock)]
+    found = list(find_filled({"stock": pa.array(stock)}, {"stock": pa.array(sold)}))
+    assert len(found) == named
+
+
 def partly(name: str, before: list[object], after: list[object]) -> list[str]:
     old, new = (pa.array(values) for values in (before, after))
     return [found.text for found in find_partly_moved({name: old}, {name: new}, str)]
