@@ -12,7 +12,7 @@ from prodmatch.storage.embeddings import Embeddings, vectors_of
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 QUERIES = 100  # that measure an index of which all is looked at
-TUNING_QUERIES = 300  # that tune any other, and as many that measure it: few tune it to chance
+TUNING_QUERIES = 300  # that tune any other, and as many that measure it: fewer fit chance
 NOISE = 0.5  # of a picture's vector of length 1: a cosine of .89, as of another photograph
 
 
