@@ -30,8 +30,13 @@ from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape
 from prodmatch.pretraining.finish import WrittenEncoders, write_encoders
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
-from prodmatch.training.progress import open_log
-from prodmatch.training.trained_model import Fitted, TrainReport, check_new, write_trained
+from prodmatch.training.trained_model import (
+    Fitted,
+    TrainReport,
+    check_new,
+    open_log,
+    write_trained,
+)
 
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
 BATCH_ROWS = {"cuda": 1024, "cpu": 256}  # 1,024 pictures of 128 pixels take 28 GB
@@ -115,13 +120,12 @@ def train_encoders(
         judged = encoders.hold_out(held_out)
         figures = [row["val_recall_at_10"] for row in report]
         before = _recall_before(held_out, settings, start)
-        fitted = Fitted("encoders", "infonce", before, judged.recall(heads), figures)
+        fitted = Fitted(heads, "encoders", "infonce", before, judged.recall(heads), figures)
         files = EncoderFiles.of_pair(encoders.pair)
         if start is not None:
             files = replace(files, weights=start.description.weights)
-        shown: dict[str, object] = {"start": start, "settings": settings.shown()}
-        shown |= {"report": report, "pairs": len(data.products)}
-        return write_trained(out, files, heads, fitted, judged, shown)
+        shown = {"start": start, "settings": settings.shown(), "report": report}
+        return write_trained(out, files, fitted, judged, len(data.products), shown)
 
 
 def _recall_before(held_out: TrainingSet, settings: EncoderSettings, start: Model | None) -> float:
@@ -195,5 +199,5 @@ def _train(
         for seed in range(contrast.seed, contrast.seed + settings.runs)
     ]
     model = begin()
-    model.load_state_dict(mean_weights([run.state for run in runs]))
+    model.load_state_dict(mean_weights([run.best for run in runs]))
     return model.cpu().eval(), [row for run in runs for row in run.report]

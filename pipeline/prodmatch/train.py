@@ -1,6 +1,6 @@
 """Job: a model whose heads are fitted on a catalogue, over frozen encoders."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue
@@ -11,18 +11,30 @@ from prodmatch.encoders.device import Compute, choose_device
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import ModelDescription
-from prodmatch.model.heads import Heads, fit_cca
+from prodmatch.model.heads import fit_cca
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.storage.locks import lock_store
-from prodmatch.training.dataset import read_labelled_dataset, read_pairs_dataset
-from prodmatch.training.examples import Examples
-from prodmatch.training.heads.query_bank import add_query_bank
-from prodmatch.training.heads.residual import keep_texts, leave_where_it_pays
-from prodmatch.training.held_out import HeldOut, Measure, split_labelled
-from prodmatch.training.labels import read_labels
-from prodmatch.training.metrics import MOST_QUERIES, draw_queries
-from prodmatch.training.progress import open_log
-from prodmatch.training.trained_model import Fitted, TrainReport, check_new, write_trained
+from prodmatch.training.dataset import (
+    Examples,
+    read_labelled_dataset,
+    read_labels,
+    read_pairs_dataset,
+)
+from prodmatch.training.heads import keep_texts, leave_where_it_pays
+from prodmatch.training.held_out import (
+    MOST_QUERIES,
+    HeldOut,
+    Measure,
+    draw_queries,
+    split_labelled,
+)
+from prodmatch.training.trained_model import (
+    Fitted,
+    TrainReport,
+    check_new,
+    open_log,
+    write_trained,
+)
 from prodmatch.training.trainer import LinearSettings, train_linear
 
 HELD_OUT = 0.1
@@ -63,17 +75,13 @@ def fit_heads(
     settings = settings or HeadSettings()
     check_new(out)
     data = _read_data(catalogue, files, store, settings, labels)
-    heads, fitted = best_heads(data.train, data.sets, data.measure, settings)
     # Without labels the figures are of one draw of products: a standard error at most is let go.
     slack = 0.0 if labels else 0.5 / len(data.held_out.text) ** 0.5
-    measures = data.measure, data.held_out.words_recall
-    heads, fitted = keep_texts(heads, fitted, data.train, measures, slack)
-    if (start := files.heads) is not None:
-        if start.bank is None:
-            start = add_query_bank(start, data.train.text, data.train.image)
-        heads, share = leave_where_it_pays(start, heads, data.measure, data.train.text, slack)
-        fitted = replace(fitted, after=data.measure(heads), share=share)
-    return write_trained(out, files, heads, fitted, data.held_out, {"pairs": len(data.train)})
+    fitted = best_heads(data.train, data.sets, data.measure, settings)
+    fitted = keep_texts(fitted, data.train, (data.measure, data.held_out.words_recall), slack)
+    if files.heads is not None:
+        fitted = leave_where_it_pays(files.heads, fitted, data.measure, data.train, slack)
+    return write_trained(out, files, fitted, data.held_out, len(data.train))
 
 
 @dataclass(frozen=True)
@@ -120,12 +128,12 @@ def _read_data(
 
 def best_heads(
     kept: Examples, sets: list[Examples], measure: Measure, settings: HeadSettings
-) -> tuple[Heads, Fitted]:
+) -> Fitted:
     """Heads by gradients, or by canonical correlation where gradients end below it."""
     closed = fit_cca(kept.text, kept.image, settings.dim)
     before = measure(closed)
     with open_log(settings.log_dir) as log_figure:
         heads, figures = train_linear(sets, measure, settings, log_figure)
     if max(figures) <= before:
-        return closed, Fitted("cca", settings.loss, before, before, figures)
-    return heads, Fitted("linear", settings.loss, before, max(figures), figures)
+        return Fitted(closed, "cca", settings.loss, before, before, figures)
+    return Fitted(heads, "linear", settings.loss, before, max(figures), figures)

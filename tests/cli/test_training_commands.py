@@ -60,5 +60,5 @@ def test_training_encoders_is_pretrain_under_its_other_name(tmp_path: Path) -> N
     out = ["--out", str(tmp_path / "model")]
     pretrained = CliRunner().invoke(cli, ["pretrain", missing, *out])
     trained = CliRunner().invoke(cli, ["train", missing, "--encoders", "scratch", *out])
-    assert "no readable column 'split'" in pretrained.stderr
+    assert "no Parquet file with split" in pretrained.stderr
     assert (trained.exit_code, trained.stderr) == (pretrained.exit_code, pretrained.stderr)

@@ -14,10 +14,10 @@ from prodmatch.matching.scoring.pair_scorer import HeldOut, open_scorer
 from prodmatch.matching.scoring.scorer_training import (
     Labels,
     _read_trees,
-    fit_calibration,
     recalibrate,
     train_scorer,
 )
+from prodmatch.model.calibration import fit_calibration
 
 
 def labels(count: int = 400, seed: int = 0) -> Labels:
@@ -87,8 +87,8 @@ def test_calibration_finds_the_scale_of_log_odds() -> None:
     rng = np.random.default_rng(0)
     log_odds = rng.normal(scale=3, size=20_000)
     match = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * log_odds - 1)))
-    scale, bias = fit_calibration(log_odds, match)
-    assert (scale, bias) == (pytest.approx(0.5, abs=0.05), pytest.approx(-1, abs=0.1))
+    found = fit_calibration(log_odds, match, prior=(1.0, 0.0), pull=1.0)
+    assert (found.scale, found.bias) == (pytest.approx(0.5, abs=0.05), pytest.approx(-1, abs=0.1))
 
 
 def test_the_threshold_is_the_lowest_that_keeps_the_precision() -> None:

@@ -26,7 +26,8 @@ from prodmatch.encoders.networks.model_writer import (
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, StoreError
 from prodmatch.index import index_embeddings
-from prodmatch.model.description import Calibration, Model, open_model
+from prodmatch.model.calibration import Calibration
+from prodmatch.model.description import Model, open_model
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.search.product_index import open_index
 from prodmatch.search.scoring import Ranked, Signals, learn, rank

@@ -19,8 +19,8 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.queries import Query
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.heads.query_bank import MOST_TEXTS, TEXTS_PER_CENTRE, add_query_bank
-from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.heads import MOST_TEXTS, TEXTS_PER_CENTRE, add_query_bank
+from prodmatch.training.held_out import recall_of_pairs
 
 DIM = 12
 

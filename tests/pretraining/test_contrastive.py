@@ -15,7 +15,7 @@ from prodmatch.model.description import EncoderPair
 from prodmatch.pretraining.batches import TextReader
 from prodmatch.pretraining.contrastive import (
     ContrastSettings,
-    TrainedDualEncoder,
+    Run,
     Work,
     mean_weights,
     train_dual_encoder,
@@ -43,9 +43,7 @@ def begin(pair: EncoderPair) -> DualEncoder:
     return DualEncoder.of_pair(pair, SETTINGS.inner_dim).eval()
 
 
-def train(
-    pair: EncoderPair, work: Work, settings: ContrastSettings = SETTINGS
-) -> TrainedDualEncoder:
+def train(pair: EncoderPair, work: Work, settings: ContrastSettings = SETTINGS) -> Run:
     reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
     data = training_set(32), training_set(20)
     return train_dual_encoder(begin(pair), reader, data, settings, work, anchored=True)
@@ -53,7 +51,7 @@ def train(
 
 def trained(pair: EncoderPair, folder: Path, settings: ContrastSettings) -> DualEncoder:
     model = begin(pair)
-    model.load_state_dict(train(pair, Work(folder), settings).state)
+    model.load_state_dict(train(pair, Work(folder), settings).best)
     return model.eval()
 
 
@@ -108,8 +106,8 @@ def test_a_killed_run_goes_on_to_the_same_end(pair: EncoderPair, tmp_path: Path)
     )
     assert logged == [("loss of seed 0", 2), ("val_recall_at_10 of seed 0", 2)]
     assert [row["epoch"] for row in resumed.report] == [0, 1, 2]
-    for name, value in whole.state.items():
-        torch.testing.assert_close(resumed.state[name], value, rtol=1e-5, atol=1e-6)
+    for name, value in whole.best.items():
+        torch.testing.assert_close(resumed.best[name], value, rtol=1e-5, atol=1e-6)
     again = train(pair, Work(tmp_path / "killed"))  # nothing is left to do
     assert again.report == resumed.report
     other = replace(SETTINGS, text_rate=1e-4)
@@ -146,7 +144,7 @@ def test_the_best_epoch_is_kept(
     monkeypatch.setattr("prodmatch.pretraining.contrastive.title_to_picture", judge)
     found = train(pair, Work(tmp_path))
     assert [row["val_recall_at_10"] for row in found.report] == [0.2, 0.9, 0.5]
-    for name, value in found.state.items():
+    for name, value in found.best.items():
         torch.testing.assert_close(value, seen[1][name], rtol=0, atol=0)
     name = "text_head.linear.weight"
     assert not torch.equal(seen[1][name], seen[2][name])

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch.model.description import Calibration
+from prodmatch.model.calibration import Calibration
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
 from prodmatch.search.scoring import FIRST_HITS, Signals, learn, query_weights, rank

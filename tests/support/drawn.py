@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.model.description import Calibration
+from prodmatch.model.calibration import Calibration
 from prodmatch.products.product_db_writer import write_products
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.searcher import Searcher

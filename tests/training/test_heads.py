@@ -1,264 +1,154 @@
-"""Heads over frozen features: better than the closed form, labels that teach, losses that hold."""
+"""Fitted heads beside those of a model: as far as held-out products pay for it, and no further."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
-from small import COLOURS, KINDS, products, run, save_encoders, write
+from small import products, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders.networks.model_writer import EncoderFiles
-from prodmatch.errors import ModelError
-from prodmatch.model.description import open_model
-from prodmatch.model.heads import Heads, fit_cca
+from prodmatch.model.description import Model, open_model
+from prodmatch.model.heads import Heads, Projection, compact_heads, fit_cca
 from prodmatch.storage.vectors import Vectors
-from prodmatch.train import HeadSettings, best_heads, fit_heads
-from prodmatch.training.examples import Examples
-from prodmatch.training.heads.residual import keep_texts
-from prodmatch.training.held_out import split_labelled
-from prodmatch.training.labels import read_labels
-from prodmatch.training.losses import LOSSES, Similarities
-from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.train import HeadSettings, fit_heads
+from prodmatch.training.dataset import Examples
+from prodmatch.training.heads import (
+    ADDED,
+    PICTURE_SHARE,
+    SHARES,
+    add_query_bank,
+    join_heads,
+    leave_where_it_pays,
+)
+from prodmatch.training.held_out import Measure, recall_of_pairs
 from prodmatch.training.trained_model import Fitted
-from prodmatch.training.trainer import LinearSettings, train_linear
 
-SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)
+WIDTH = 24
 
 
-def world(seed: int, count: int = 1200) -> tuple[Vectors, Vectors]:
-    """Texts and pictures that share eight hidden causes, seen through noise of unequal size."""
-    rng = np.random.default_rng(7)
-    ways = rng.normal(size=(2, 8, 24))
+def drawn(seed: int, *shape: int) -> Vectors:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def heads_of(seed: int, inner: int = 12) -> Heads:
+    """Random heads, centred and rotated."""
+    text, image = (Projection.linear(drawn(seed + n, WIDTH, inner)) for n in (0, 1))
+    parts = text(drawn(8, 200, WIDTH)), image(drawn(9, 200, WIDTH))
+    return compact_heads(text, image, parts, inner)
+
+
+def world(seed: int, count: int, *, turned: bool, noise: float = 0.3) -> tuple[Vectors, Vectors]:
+    """Texts and pictures of the same causes; of a shop, in `turned` directions of its own."""
     rng = np.random.default_rng(seed)
-    causes = rng.laplace(size=(count, 8))
-    noise = rng.normal(size=(2, count, 24)) * np.geomspace(0.1, 4.0, 24)
-    text, image = (np.tanh(causes @ way) + part for way, part in zip(ways, noise, strict=True))
-    return text.astype(np.float32), image.astype(np.float32)
+    causes = rng.normal(size=(count, 8)).astype(np.float32)
+    text, image = (drawn(30 + n + 2 * turned, 8, WIDTH) for n in (0, 1))
+    noises = [noise * rng.normal(size=(count, WIDTH)) for _ in (0, 1)]
+    sides = causes @ text + noises[0], causes @ image + noises[1]
+    return sides[0].astype(np.float32), sides[1].astype(np.float32)
 
 
-def examples(seed: int, *, shuffled: bool = False) -> Examples:
-    text, image = world(seed)
-    numbers = np.arange(len(text))
-    if shuffled:
-        image = image[np.random.default_rng(1).permutation(len(image))]
-    return Examples.of_pairs(text, image, numbers, numbers)
+def recall(heads: Heads, pairs: tuple[Vectors, Vectors]) -> float:
+    numbers = np.arange(len(pairs[0]))
+    return recall_of_pairs(heads.texts(pairs[0]), heads.pictures(pairs[1]), numbers)
 
 
-def recall(heads: Heads) -> float:
-    text, image = world(1, 300)
-    return recall_of_pairs(heads.text(text), heads.image(image), np.arange(300))
+def left(
+    start: Heads, fitted: Heads, measure: Measure, pairs: tuple[Vectors, Vectors], slack: float
+) -> Fitted:
+    numbers = np.arange(len(pairs[0]))
+    examples = Examples.of_pairs(*pairs, numbers, numbers)
+    before = Fitted(fitted, "linear", "infonce", 0.0, 0.0, [])
+    return leave_where_it_pays(start, before, measure, examples, slack)
 
 
-def test_pairs_teach_and_shuffled_pairs_teach_nothing() -> None:
-    learnt, figures = train_linear([examples(0)], recall, SMALL)
-    chance = 10 / 300
-    assert recall(learnt) == max(figures) > 10 * chance
-    _, shuffled = train_linear([examples(0, shuffled=True)], recall, SMALL)
-    assert shuffled[-1] < 2.5 * chance
-
-
-def test_the_closed_form_is_kept_where_gradients_end_below_it() -> None:
-    """In a world of straight lines canonical correlation cannot be beaten by a short training."""
-    text, image = world(0)
-    numbers = np.arange(len(text))
-    pairs = Examples.of_pairs(text, image, numbers, numbers)
-    settings = HeadSettings(dim=16, epochs=2)
-    heads, fitted = best_heads(pairs, [pairs], recall, settings)
-    assert (fitted.heads, fitted.after) == ("cca", fitted.before)
-    assert recall(heads) == recall(fit_cca(text, image, 16)) > max(fitted.figures)
-
-
-def talkative(seed: int, count: int = 1200) -> tuple[Vectors, Vectors, Vectors]:
-    """Texts that also say what no picture shows, their pictures, and other texts of the same."""
-    text, image = world(seed, count)
-    rng = np.random.default_rng(seed + 100)
-    own = rng.normal(size=(count, 8))
-    again = own + rng.normal(scale=0.3, size=own.shape)
-    other = rng.normal(scale=text.std(), size=text.shape)  # and nothing of what pictures show
-    left, right = np.hstack([text, 6 * own]), np.hstack([other, 6 * again])
-    return left.astype(np.float32), image, right.astype(np.float32)
-
-
-def test_what_texts_say_themselves_is_kept_beside_what_pictures_show(tmp_path: Path) -> None:
-    text, image, _ = talkative(0)
-    numbers = np.arange(len(text))
-    pairs = Examples.of_pairs(text, image, numbers, numbers)
-    said, seen, asked = talkative(1, 300)
-
-    def by_picture(heads: Heads) -> float:
-        return recall_of_pairs(heads.texts(said), heads.pictures(seen), np.arange(300))
-
-    def by_words(heads: Heads) -> float:
-        return recall_of_pairs(heads.texts(asked), heads.texts(said), np.arange(300))
-
-    learnt, figures = train_linear([pairs], by_picture, SMALL)
-    fitted = Fitted("linear", "infonce", 0.1, max(figures), figures)
-    whole, told = keep_texts(learnt, fitted, pairs, (by_picture, by_words), 0.05)
-    assert by_words(whole) > by_words(learnt) + 0.2
-    assert by_picture(whole) > by_picture(learnt) - 0.05
-    assert told.residual_texts == (by_words(learnt), by_words(whole))
-    assert told.after == by_picture(whole)
-    assert whole.dim == learnt.dim
-    assert whole.image.weight.shape == learnt.image.weight.shape
-    whole.save(tmp_path / "heads.safetensors")
-    np.testing.assert_array_equal(
-        Heads.open(tmp_path / "heads.safetensors").texts(said), whole.texts(said)
-    )
-
-    for measures, least in (
-        ((by_picture, lambda heads: -by_words(heads)), 0.1),  # where words find less
-        ((lambda heads: -by_words(heads), by_words), -1.0),  # where what decides is less
-        ((by_picture, by_words), 1.0),  # where it is below the closed form
-    ):
-        fitted = Fitted("linear", "infonce", least, max(figures), figures)
-        found, told = keep_texts(learnt, fitted, pairs, measures, 0.05)
-        assert told == fitted
-        assert found.bank is not None
-        np.testing.assert_array_equal(found.text.weight, learnt.text.weight)
-
-
-@pytest.mark.parametrize("loss", sorted(LOSSES))
-def test_every_loss_draws_together_what_belongs_together(loss: str) -> None:
-    settings = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128, loss=loss)
-    _, figures = train_linear([examples(0)], recall, settings)
-    assert max(figures) > 4 * 10 / 300
-
-
-def similarities(cosines: list[list[float]], labels: list[float]) -> Similarities:
-    ignored = torch.zeros(len(labels), len(labels), dtype=torch.bool)
-    return Similarities(
-        torch.tensor(cosines), ignored, torch.tensor(labels), torch.tensor(5.0), torch.tensor(-1.0)
-    )
-
-
-def test_losses_agree_with_their_definitions() -> None:
-    cosines, labels = [[0.9, 0.1], [0.4, 0.5]], [1.0, 0.5]
-    batch = similarities(cosines, labels)
-    logits = 5.0 * np.array(cosines)
-    rows = np.log(np.exp(logits).sum(1)) - np.diag(logits)
-    columns = np.log(np.exp(logits).sum(0)) - np.diag(logits)
-    expected = ((rows + columns) / 2 * labels).sum() / 1.5
-    assert LOSSES["infonce"](batch).item() == pytest.approx(expected, rel=1e-5)
-    sigmoid = 1 / (1 + np.exp(-(logits - 1.0)))
-    target = np.diag(labels)
-    each = -(target * np.log(sigmoid) + (1 - target) * np.log(1 - sigmoid))
-    assert LOSSES["siglip"](batch).item() == pytest.approx(each.sum() / 2, rel=1e-5)
-    said, meant = np.array([0.9, 0.5, 0.1, 0.4]), np.array([1.0, 0.5, 0.0, 0.0])
-    assert LOSSES["mse"](batch).item() == pytest.approx(((said - meant) ** 2).mean(), rel=1e-5)
-    far = np.maximum(said - 0.2, 0)
-    cosine = (meant * (1 - said) + (1 - meant) * far).mean()
-    assert LOSSES["cosine"](batch).item() == pytest.approx(cosine, rel=1e-5)
-    sigmoid = 1 / (1 + np.exp(-(5 * said - 1.0)))
-    entropy = -(meant * np.log(sigmoid) + (1 - meant) * np.log(1 - sigmoid)).mean()
-    assert LOSSES["bce"](batch).item() == pytest.approx(entropy, rel=1e-5)
-
-
-def test_pairs_that_share_a_query_or_a_product_are_no_negatives() -> None:
-    batch = similarities([[0.5, 0.9], [0.9, 0.5]], [1.0, 1.0])
-    ignored = torch.tensor([[False, True], [True, False]])
-    alone = Similarities(batch.cosines, ignored, batch.labels, batch.scale, batch.bias)
-    assert LOSSES["infonce"](alone).item() == pytest.approx(0.0, abs=1e-6)
-    assert LOSSES["infonce"](batch).item() > 1.0
-
-
-def test_labels_teach_what_texts_and_pictures_do_not_say() -> None:
-    """Queries in a tongue of their own: only the labels tell what they mean."""
-    rng = np.random.default_rng(3)
-    text, image = world(0)
-    turned = np.linalg.qr(rng.normal(size=(24, 24)))[0].astype(np.float32)
-    queries = rows = np.arange(1200)
-    asked = text @ turned
-    ones = np.ones(1200, np.float32)
-    labelled = Examples(asked, text, image, ones, queries, rows, text_share=0.5)
-    sets, measure = split_labelled(labelled, examples(0), 0.1)
-    learnt, _ = train_linear(sets, measure, SMALL)
-    before = measure(fit_cca(text, image, 16))
-    assert measure(learnt) > before + 0.1
-    mixed = rng.permutation(1200)
-    shuffled = Examples(asked[mixed], text, image, ones, queries[mixed], rows, text_share=0.5)
-    sets, honest = split_labelled(shuffled, examples(0), 0.1)
-    nothing, _ = train_linear(sets, honest, SMALL)
-    assert honest(nothing) < 0.05
-
-
-def labels(path: Path, rows: list[dict[str, object]]) -> Path:
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
-
-
-def judged(count: int = 120) -> list[dict[str, object]]:
-    return [
-        {
-            "query": f"{list(COLOURS)[number % 3]} {KINDS[number % 5]}",
-            "product_id": f"p{number:04d}",
-            "label": number % 4 != 0,
-        }
-        for number in range(count)
-    ]
-
-
-def test_heads_are_fitted_with_labels_from_the_shell(tmp_path: Path) -> None:
-    encoders = save_encoders(tmp_path)
-    catalogue = write(tmp_path / "c.parquet", products(120))
-    found = run(
-        "train", catalogue, "--out", tmp_path / "m", "--store", tmp_path / "store", "--dim", "8",
-        "--text-encoder", encoders.text, "--image-encoder", encoders.resnet, "--epochs", "2",
-        "--image-weights", encoders.weights, "--labels", labels(tmp_path / "l.parquet", judged()),
-        "--log-dir", tmp_path / "log",
-    )  # fmt: skip
-    assert found.code == 0, found.err
-    (events,) = (tmp_path / "log").iterdir()
-    assert b"heads" in events.read_bytes()
-    assert found.last["after"] >= found.last["before"]  # type: ignore[operator]
-    heads = open_model(str(tmp_path / "m")).heads
-    assert heads.dim == 8
-    assert heads.bank is not None
+def test_both_have_their_directions_and_their_shares() -> None:
+    start, fitted, text = heads_of(1), heads_of(4), drawn(2, 60, WIDTH)
+    assert join_heads(start, fitted, 0.0, text) is start
+    both = join_heads(start, fitted, 0.75, text)
+    assert both.dim == start.dim + fitted.dim - 1
+    assert both.text.shares == pytest.approx((0.25, 0.75))
+    assert both.image.shares == pytest.approx((1 - PICTURE_SHARE, PICTURE_SHARE))
+    assert both.text.familiarity[0].shares.tolist() == [1.0, 0.0]
+    wide = replace(fitted, text=Projection.linear(drawn(5, WIDTH, ADDED + 9)))
+    rotation = join_heads(start, wide, 0.25, text).text.rotation
+    assert rotation.shape[1] == start.text.rotation.shape[1] + ADDED
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("figures", "slack", "share"),
     [
-        ({"label": "yes"}, "row 3: the label is 'yes'; labels are true or false"),
-        ({"label": -1.0}, "row 3: the label is -1.0"),
-        ({"query": " "}, "row 3 needs query, product_id and label"),
-        ({"product_id": None}, "row 3 needs query, product_id and label"),
+        ([0.5, 0.5, 0.5, 0.5], 0.0, 0.0),
+        ([0.5, 0.49, 0.3, 0.2], 0.0, 0.0),
+        ([0.5, 0.6, 0.7, 0.6], 0.0, 0.75),
+        ([0.5, 0.6, 0.6, 0.6], 0.02, 0.5),
+        ([0.69, 0.6, 0.7, 0.71], 0.02, 0.0),
+        ([0.1, 0.2, 0.3, 0.4], 0.05, 0.95),
     ],
 )
-def test_a_bad_label_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    rows = judged()
-    path = tmp_path / "l.jsonl"
-    rows[2] = {**rows[2], **change}
-    path.write_text("\n".join(json.dumps(row) for row in rows))
-    with pytest.raises(ModelError, match=message):
-        read_labels(path)
+def test_the_best_share_is_taken_where_it_pays(
+    figures: list[float], slack: float, share: float
+) -> None:
+    start, fitted, text = heads_of(1), heads_of(4), drawn(2, 60, WIDTH)
+    given = iter(figures)
+    found = left(start, fitted, lambda _: next(given), (text, drawn(3, 60, WIDTH)), slack)
+    assert (found.share, found.after) == (share, figures[SHARES.index(share)])
+    expected = join_heads(start, fitted, share, text)
+    np.testing.assert_array_equal(found.heads.text.weight, expected.text.weight)
+    np.testing.assert_array_equal(found.heads.text.shares, expected.text.shares)
+    assert found.heads.bank is not None
+    assert list(SHARES) == sorted(SHARES)
 
 
-def test_labels_that_are_all_equal_to_nothing_are_refused(tmp_path: Path) -> None:
-    path = labels(tmp_path / "l.parquet", [{**row, "label": False} for row in judged()])
-    with pytest.raises(ModelError, match="0 of 120 labels are above 0"):
-        read_labels(path)
+def test_what_lies_outside_is_not_lost_and_what_pays_is_gained() -> None:
+    known, shop = (world(1, 800, turned=turned) for turned in (False, True))
+    inside, outside = (world(2, 300, turned=turned) for turned in (True, False))
+    start, fitted = (add_query_bank(fit_cca(*pairs, 16), *pairs) for pairs in (known, shop))
+    found = left(start, fitted, lambda each: recall(each, inside), shop, 0.1)
+    heads = found.heads
+    assert found.share > 0
+    assert recall(heads, inside) > recall(start, inside) + 0.3
+    assert recall(heads, outside) > recall(start, outside) - 0.05
+    assert recall(fitted, outside) < 0.1
+    familiar = [np.median(heads.text.familiarities(pairs[0])) for pairs in (inside, outside)]
+    assert familiar[0] > 0.8 > 0.2 > familiar[1]
+    # a shop whose products are as those that the model knows leaves it as it is
+    again = fit_cca(*world(3, 800, turned=False), 16)
+    found = left(start, again, lambda each: recall(each, outside), known, 0.05)
+    assert (found.heads, found.share) == (start, 0.0)
 
 
-def test_labels_of_unknown_products_leave_no_model_behind(tmp_path: Path) -> None:
-    encoders = save_encoders(tmp_path)
-    files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
+def test_the_penalties_of_hubs_are_those_of_the_model_that_was_left() -> None:
+    start, fitted = (add_query_bank(heads_of(n), *world(n, 200, turned=False)) for n in (1, 4))
+    text, image = world(5, 100, turned=False)
+    joined = join_heads(start, fitted, 0.5, text)
+    assert start.bank is not None
+    assert joined.bank is not None
+    expected = start.bank.penalties(start.image(image))
+    found = joined.bank.penalties(joined.image(image))
+    assert np.corrcoef(expected, found)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(("share", "card"), [(0.5, "0.50 of a score"), (0.0, None)])
+def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
+    share: float, card: str | None, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodmatch.training.heads.SHARES", (share,))
     catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
-    path = labels(
-        tmp_path / "l.parquet", [{**row, "product_id": f"x{row['product_id']}"} for row in judged()]
-    )
-    with pytest.raises(ModelError, match="only 0 labels above 0 are of products of the catalogue"):
-        fit_heads(catalogue, files, tmp_path / "m", tmp_path / "s", HeadSettings(workers=0), path)
-    assert not (tmp_path / "m").exists()
-
-
-def test_a_catalogue_without_pictures_cannot_teach_heads(tmp_path: Path) -> None:
-    encoders = save_encoders(tmp_path)
-    files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
-    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90), leave_out=["image"]))
-    with pytest.raises(ModelError, match="only 0 distinct products have both text and picture"):
-        fit_heads(catalogue, files, tmp_path / "m", tmp_path / "s", HeadSettings(workers=0))
-    assert not (tmp_path / "m").exists()
+    settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32")
+    own = replace(model.description, weights={"lexical": 0.1, "text": 0.2, "image": 0.7})
+    model = replace(model, description=own)
+    files = EncoderFiles.of_model(model)
+    fit_heads(catalogue, files, tmp_path / "new", tmp_path / "store", settings)
+    trained, text = open_model(str(tmp_path / "new")), (tmp_path / "new/README.md").read_text()
+    assert trained.heads.bank is not None
+    assert trained.description.weights == model.description.weights
+    inner = len(model.heads.text.bias)
+    if card is None:
+        assert trained.heads.dim == model.heads.dim
+        assert "of a score" not in text
+    else:
+        np.testing.assert_array_equal(trained.heads.text.weight[:, :inner], model.heads.text.weight)
+        assert trained.heads.text.shares == (0.5, 0.5)
+        assert card in text

@@ -41,7 +41,7 @@ def randomisation_test(differences: Values, seed: int) -> float:
     return (1 + extreme) / (1 + PERMUTATIONS)
 
 
-def brier_score(probabilities: Values, matches: Values) -> float:
+def brier_score(probabilities: npt.NDArray[np.floating], matches: Values) -> float:
     """The mean squared error of `(hits,)` probabilities against matches, 0 or 1."""
     return float(np.mean((probabilities - matches) ** 2))
 

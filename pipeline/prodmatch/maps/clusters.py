@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.lexical.terms import STOP_WORDS, split_tokens
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, nearest_centres
 
 LEVELS = (24, 120)  # regions, of the whole map and of a part of it
 FEWEST = 12  # products of a region
@@ -66,10 +66,10 @@ def group(positions: Vectors, count: int) -> Codes:
         chosen = rng.choice(len(sample), p=nearest / total) if total > 0 else 0
         centres = np.concatenate([centres, sample[chosen : chosen + 1]])
     for _ in range(ROUNDS):
-        codes = _closest(sample, centres)
+        codes = nearest_centres(sample, centres)
         for number in np.unique(codes).tolist():
             centres[number] = sample[codes == number].mean(axis=0)
-    return _closest(positions.astype(np.float64), centres)
+    return nearest_centres(positions.astype(np.float64), centres)
 
 
 def name_groups(words: Sequence[Sequence[str]], codes: Codes, count: int) -> list[str]:
@@ -112,14 +112,3 @@ def _words(text: str) -> list[str]:
     tokens = (token.text for token in split_tokens(text)[:MOST_TOKENS])
     found = (each for each in tokens if each not in STOP_WORDS and len(each) > 2)
     return list(dict.fromkeys(each for each in found if each.isalpha()))
-
-
-def _closest(
-    positions: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
-    squares = (centres**2).sum(axis=1)
-    blocks = [
-        (squares - 2 * positions[start : start + 8192] @ centres.T).argmin(axis=1)
-        for start in range(0, len(positions), 8192)
-    ]
-    return np.concatenate([np.zeros(0, np.int64), *blocks])

@@ -7,20 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 from prodmatch.errors import ModelError
+from prodmatch.model.calibration import Calibration
 from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec, read_spec
 from prodmatch.storage.atomic import digest_bytes, file_digests, write_json
 
 FORMAT = 4  # raise it when the same files would give other parts
 SHIPPED = Path(__file__).parent.parent / "models"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Probability of a match = sigmoid(scale * cosine + bias), fitted on held-out pairs."""
-
-    scale: float = 10.0
-    bias: float = -5.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +33,7 @@ class ModelDescription:
     name: str
     text: TextSpec
     image: ImageSpec
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     weights: Mapping[str, float] = field(
         default_factory=lambda: {"lexical": 0.2, "text": 0.4, "image": 0.4}
     )

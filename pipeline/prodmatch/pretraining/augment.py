@@ -1,5 +1,6 @@
 """Augmentation: other texts and pictures of the same product, drawn anew at every step."""
 
+import re
 from dataclasses import dataclass
 from string import ascii_lowercase
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from prodmatch.pretraining.data import TrainingProduct
-from prodmatch.training.metrics import draw_words
+from prodmatch.training.held_out import draw_words
 
 TEMPLATES = (
     "{colour} {type}",
@@ -25,7 +26,7 @@ TEMPLATES = (
     "{brand} {type}",
     "{type}",
 )
-ATTRIBUTES = ("colour", "type", "gender", "pattern", "brand")
+NAME = re.compile(r"{(\w+)}")  # of an attribute, in a template
 SMALLEST_CROP = 0.4  # of a picture's area
 LARGEST_ASPECT = 1.25  # of a crop, in units of the picture's own
 
@@ -38,19 +39,16 @@ class TextAugmentation:
 
     def long(self, product: TrainingProduct) -> str:
         """The title, sometimes with attributes or a description, sometimes a word short."""
-        draw = self.rng.random()
-        text = product.title
+        draw, title = self.rng.random(), product.title
         if draw < 0.25:
             values = [self._choose(value) for value in product.attributes.values()]
-            kept = [value for value in values if self.rng.random() < 0.7]
-            text = " ".join([text, *kept])
-        elif draw < 0.40 and product.description:
-            text = f"{text}. {product.description}"
-        elif draw < 0.55:
-            words = text.split()
-            kept = [word for word in words if self.rng.random() > 0.2]
-            text = " ".join(kept or words)
-        return text
+            return " ".join([title, *(value for value in values if self.rng.random() < 0.7)])
+        if draw < 0.40 and product.description:
+            return f"{title}. {product.description}"
+        if draw < 0.55:
+            kept = [word for word in title.split() if self.rng.random() > 0.2]
+            return " ".join(kept or title.split())
+        return title
 
     def short(self, product: TrainingProduct) -> str:
         """A template over attributes where there are any, or a few words, now and then mistyped."""
@@ -65,14 +63,8 @@ class TextAugmentation:
 
     def _fill_template(self, product: TrainingProduct) -> str:
         values = {name: self._choose(value) for name, value in product.attributes.items()}
-        usable = [
-            template
-            for template in TEMPLATES
-            if all(f"{{{name}}}" not in template or values.get(name) for name in ATTRIBUTES)
-        ]
-        if not usable:
-            return ""
-        return usable[self.rng.integers(len(usable))].format_map(values)
+        usable = [each for each in TEMPLATES if all(map(values.get, NAME.findall(each)))]
+        return usable[self.rng.integers(len(usable))].format_map(values) if usable else ""
 
     def _choose(self, value: str) -> str:
         alternatives = value.split("|")

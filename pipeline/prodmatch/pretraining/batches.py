@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,8 @@ from transformers import PreTrainedTokenizerBase
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.pretraining.augment import TextAugmentation
 from prodmatch.pretraining.data import TrainingProduct, TrainingSet
-from prodmatch.training.examples import Numbers, shared_groups
-from prodmatch.training.metrics import words_of
+from prodmatch.training.dataset import Numbers, shared_groups
+from prodmatch.training.held_out import words_of
 
 PAIRS_EVERY = 2  # batches
 
@@ -46,10 +45,6 @@ class PairBatch:
     tokens: Tensor  # (2, 2 n, tokens): ids and mask of left, then of right texts
     ignored: Tensor  # (n, n), true for false negatives
 
-    def to(self, device: torch.device) -> Self:
-        """The same on a device."""
-        return replace(self, tokens=self.tokens.to(device), ignored=self.ignored.to(device))
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -60,12 +55,6 @@ class Batch:
     same: Tensor  # (n, n), true for other products of equal title or picture
     fitting: Tensor  # (n, n), and for those whose words hold every word of a row's short text
     pairs: PairBatch | None
-
-    def to(self, device: torch.device) -> Self:
-        """The same on a device."""
-        tokens, same, fitting = (each.to(device) for each in (self.tokens, self.same, self.fitting))
-        pairs = None if self.pairs is None else self.pairs.to(device)
-        return replace(self, tokens=tokens, same=same, fitting=fitting, pairs=pairs)
 
 
 class Batches(Dataset[Batch]):
@@ -117,8 +106,8 @@ class Batches(Dataset[Batch]):
         count = min(self.others, len(of_source))
         pairs = [self.data.text_pairs[row] for row in rng.choice(of_source, count, replace=False)]
         left, right = [pair.left for pair in pairs], [pair.right for pair in pairs]
-        words = [[frozenset(words_of(text)) for text in side] for side in (left, right)]
-        equal = np.array([[one == other for other in words[1]] for one in words[0]])
+        words = [words_of(text) for text in right]
+        equal = np.array([[own == other for other in words] for own in map(words_of, left)])
         np.fill_diagonal(equal, False)
         return PairBatch(self.reader.tokens([*left, *right]), torch.from_numpy(equal))
 
@@ -154,6 +143,6 @@ def find_fitting(
 ) -> npt.NDArray[np.bool_]:
     """`(text, product)`: true where another product's words hold every word of a text."""
     words = [product.words() for product in products]
-    found = np.array([[frozenset(words_of(text)) <= other for other in words] for text in texts])
+    found = np.array([[own <= other for other in words] for own in map(words_of, texts)])
     np.fill_diagonal(found, False)
     return found

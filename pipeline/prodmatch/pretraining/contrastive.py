@@ -29,9 +29,9 @@ from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import digest_bytes, new_file
+from prodmatch.training.held_out import recall_of_pairs
 from prodmatch.training.losses import info_nce_of
-from prodmatch.training.metrics import recall_of_pairs
-from prodmatch.training.progress import LogFigure, ignore
+from prodmatch.training.trained_model import LogFigure, ignore
 
 LOG = logging.getLogger(__name__)
 LARGEST_SCALE = 100.0
@@ -77,14 +77,6 @@ class Work:
     workers: int = 0  # processes that draw texts
 
 
-@dataclass(frozen=True)
-class TrainedDualEncoder:
-    """The weights of the best epoch, and a row of figures for every epoch."""
-
-    state: Mapping[str, Tensor]
-    report: list[dict[str, float]]
-
-
 def mean_weights(runs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of several sets of weights; what is no number of them is the first's.
 
@@ -112,17 +104,20 @@ class _Objective:
             views: `(n, side, side, 3)` in 0..255, of the products' pictures.
         """
         model, settings, count = self.model, self.settings, len(views)
+        tokens, same, fitting = (
+            each.to(model.device) for each in (batch.tokens, batch.same, batch.fitting)
+        )
         with autocast(model.device.type):
             features, logits = model.image.learn(views)
-            texts = model.text(*batch.tokens)
+            texts = model.text(*tokens)
         images = model.image_head(features.float())
         short, long = model.text_head(texts[: 2 * count]).split(count)
         scale = model.log_scales[0].exp()
         loss = (
-            info_nce_of(long @ images.T, batch.same, scale)
-            + info_nce_of(short @ images.T, batch.fitting, scale)
-            + settings.short_weight * info_nce_of(short @ long.T, batch.fitting, scale)
-            + settings.text_anchor * self._text_distance(texts, batch.tokens)
+            info_nce_of(long @ images.T, same, scale)
+            + info_nce_of(short @ images.T, fitting, scale)
+            + settings.short_weight * info_nce_of(short @ long.T, fitting, scale)
+            + settings.text_anchor * self._text_distance(texts, tokens)
             + settings.class_anchor * self._class_divergence(logits, views)
         )
         return loss if batch.pairs is None else loss + self._pair_loss(batch.pairs)
@@ -130,14 +125,15 @@ class _Objective:
     def _pair_loss(self, pairs: PairBatch) -> Tensor:
         """Text <-> text of a pair, in the heads' space and in the encoder's own."""
         model, settings, count = self.model, self.settings, len(pairs.ignored)
+        tokens, ignored = pairs.tokens.to(model.device), pairs.ignored.to(model.device)
         with autocast(model.device.type):
-            texts = model.text(*pairs.tokens)
+            texts = model.text(*tokens)
         own = functional.normalize(texts[:, : model.text.own], dim=1)
-        loss = settings.text_anchor * self._text_distance(texts, pairs.tokens)
+        loss = settings.text_anchor * self._text_distance(texts, tokens)
         spaces = model.text_head(texts), own
         for vectors, scale in zip(spaces, model.log_scales.exp(), strict=True):
             left, right = vectors.split(count)
-            loss = loss + info_nce_of(left @ right.T, pairs.ignored, scale)
+            loss = loss + info_nce_of(left @ right.T, ignored, scale)
         return settings.pair_weight * loss
 
     def _text_distance(self, texts: Tensor, tokens: Tensor) -> Tensor:
@@ -164,8 +160,13 @@ class _Objective:
         return TEMPERATURE**2 * divergence
 
 
-class _Run:
-    """A training under way: weights, their moving average, and what it has reached."""
+class Run:
+    """A training: weights, their moving average, and what it has reached.
+
+    Attributes:
+        best: the moving average of the weights after the best epoch.
+        report: a row of figures for every epoch.
+    """
 
     def __init__(self, model: DualEncoder, settings: ContrastSettings, *, anchored: bool) -> None:
         self.model, self.settings = model, settings
@@ -185,7 +186,7 @@ class _Run:
         model.image.train(not settings.frozen_norms)
         side, losses, started = settings.crop_pixels(pictures.shape[1]), [], time.monotonic()
         for number in tqdm(range(steps), desc=f"epoch {epoch}", unit="batch", disable=bars_off()):
-            batch, step = next(batches).to(model.device), epoch * steps + number
+            batch, step = next(batches), epoch * steps + number
             chosen = torch.from_numpy(pictures[batch.rows]).to(model.device)
             loss = self.objective.batch_loss(batch, augment_pictures(chosen, side))
             self._step(loss, step, settings.epochs * steps)
@@ -252,8 +253,8 @@ def train_dual_encoder(
     work: Work,
     *,
     anchored: bool,
-) -> TrainedDualEncoder:
-    """Trains `model` in place; gives the moving average of its weights after the best epoch.
+) -> Run:
+    """Trains `model` in place.
 
     After each epoch a checkpoint goes to the work's folder; a later call with the same arguments
     goes on from there, to the same end.
@@ -267,7 +268,7 @@ def train_dual_encoder(
     """
     train, held_out = data
     identity = _identify(model, train, settings)
-    run = _Run(model, settings, anchored=anchored)
+    run = Run(model, settings, anchored=anchored)
     checkpoint = work.folder / f"seed-{settings.seed}.pt"
     run.load(checkpoint, identity)
     _, counts = np.unique(train.sources, return_counts=True)
@@ -288,7 +289,7 @@ def train_dual_encoder(
         run.save(checkpoint, identity)
         for name in ("loss", "val_recall_at_10"):
             work.log_figure(f"{name} of seed {settings.seed}", run.report[-1][name], epoch)
-    return TrainedDualEncoder(run.best, run.report)
+    return run
 
 
 def _identify(model: DualEncoder, data: TrainingSet, settings: ContrastSettings) -> str:

@@ -16,8 +16,8 @@ from prodmatch.embedding.encoding.image_loader import preprocess_isolated
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
 from prodmatch.storage.atomic import digest_bytes, new_array
-from prodmatch.training.examples import Numbers
-from prodmatch.training.metrics import words_of
+from prodmatch.training.dataset import Numbers
+from prodmatch.training.held_out import words_of
 
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
 
@@ -35,8 +35,7 @@ class TrainingProduct:
 
     def words(self) -> frozenset[str]:
         """Every word of the product: of title, description and attributes."""
-        texts = [self.title, self.description, *self.attributes.values()]
-        return frozenset(word for text in texts for word in words_of(text))
+        return words_of(" ".join([self.title, self.description, *self.attributes.values()]))
 
 
 class TextPair(NamedTuple):
@@ -136,14 +135,7 @@ def read_text_rows(
     """
     if path is None:
         return []
-    try:
-        present = pq.read_schema(path).names
-        chosen = [*columns, *(name for name in optional if name in present)]
-        table = pq.read_table(path, columns=chosen)
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise ModelError(
-            f"{path}: is no Parquet file with {', '.join(columns)} ({error})."
-        ) from error
+    table = _read_columns(path, columns, optional)
     for name in columns:
         kind = table.schema.field(name).type
         if not (is_text(kind) or pa.types.is_null(kind)):
@@ -156,12 +148,20 @@ def read_text_rows(
 
 def check_splits(catalogue: Path) -> None:
     """Raise unless every row of a training catalogue is marked `train` or `val`."""
-    try:
-        splits = set(pq.read_table(catalogue, columns=["split"])["split"].unique().to_pylist())
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise ModelError(f"{catalogue}: has no readable column 'split' ({error}).") from error
+    splits = set(_read_columns(catalogue, ["split"])["split"].unique().to_pylist())
     if not splits <= {"train", "val"}:
         raise ModelError(
             f"{catalogue}: the column 'split' holds {sorted(map(str, splits))}; only 'train' and "
             "'val' may be there, so that nothing held out for testing is trained on."
         )
+
+
+def _read_columns(path: Path, columns: list[str], optional: Sequence[str] = ()) -> pa.Table:
+    try:
+        present = pq.read_schema(path).names
+        chosen = [*columns, *(name for name in optional if name in present)]
+        return pq.read_table(path, columns=chosen)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ModelError(
+            f"{path}: is no Parquet file with {', '.join(columns)} ({error})."
+        ) from error

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
@@ -25,15 +24,12 @@ from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.storage.atomic import write_file
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.heads.block_heads import block_heads
-from prodmatch.training.heads.query_bank import add_query_bank
-from prodmatch.training.held_out import HeldOut
-from prodmatch.training.metrics import MOST_QUERIES, draw_queries
+from prodmatch.training.heads import add_query_bank, block_heads
+from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
 
 WEIGHTS = "model.safetensors"
 MOST_PRODUCTS = 20_000  # that heads are finished on
 MOST_TEXTS = 20_000
-PICTURE_ROWS = 1000
 
 
 def write_encoders(model: DualEncoder, start: EncoderPair, folder: Path) -> EncoderPair:
@@ -89,12 +85,7 @@ class WrittenEncoders:
     def _features(self, data: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
         """Features of the titles and the pictures of `most` products, spread over all."""
         rows = slice(None, None, -(-len(data.titles) // most))
-        pictures = data.pictures[rows]
-        blocks = [
-            self.image.encode(pictures[first : first + PICTURE_ROWS])
-            for first in range(0, len(pictures), PICTURE_ROWS)
-        ]
-        return self.text.encode(data.titles[rows]), np.concatenate(blocks)
+        return self.text.encode(data.titles[rows]), self.image.encode(data.pictures[rows])
 
     def hold_out(self, data: TrainingSet) -> HeldOut:
         """Held-out products, as features, to judge heads over these encoders by."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from prodmatch.errors import QueryError
 from prodmatch.lexical.bm25 import Matches
-from prodmatch.model.description import Calibration
+from prodmatch.model.calibration import Calibration
 from prodmatch.products.product_db import Products
 from prodmatch.search.encoded_query import EncodedQuery, Excluded
 from prodmatch.search.exclusion import Limit, cosines, learn_limits, show_excluded

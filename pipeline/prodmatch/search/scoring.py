@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import QueryError
-from prodmatch.model.description import Calibration
+from prodmatch.model.calibration import Calibration
 from prodmatch.search.exclusion import Limit
 
 SIGNALS = ("lexical", "text", "image")
@@ -236,7 +236,7 @@ def _impute_missing(parts: npt.NDArray[np.float64], signals: Signals, first: Imp
 def _probability(
     signals: Signals, weights: Mapping[str, float], calibration: Calibration
 ) -> Floats:
-    """sigmoid(scale * cosine + bias) of the weighted mean of the cosines a product has.
+    """That of the weighted mean of the cosines a product has.
 
     Where all weight is on the words, both cosines count alike: it is no certainty of no match.
     """
@@ -246,5 +246,4 @@ def _probability(
     text, image = of_text * signals.has_text, of_image * signals.has_image
     total = np.maximum(text + image, 1e-9)
     cosine = (text * signals.text + image * signals.image) / total
-    logits = calibration.scale * cosine + calibration.bias
-    return np.asarray(1.0 / (1.0 + np.exp(-logits)), dtype=np.float32)
+    return np.asarray(calibration.probability(cosine), dtype=np.float32)

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from prodmatch.errors import ProdmatchError
 
+BLOCK_ROWS = 8192  # that are compared with centres at once
 SHORTEST_PART = 0.25  # of a part that is there: it is 0.7 long, or 1 alone
 
 Vectors = npt.NDArray[np.float32]
@@ -42,6 +43,15 @@ def blank_missing_parts(vectors: Vectors) -> Vectors:
     parts = vectors.reshape(len(vectors), 2, -1)
     lengths = np.linalg.norm(parts, axis=-1, keepdims=True)  # (n, 2, 1)
     return np.where(lengths < SHORTEST_PART, np.float32(0), parts).reshape(vectors.shape)
+
+
+def nearest_centres(
+    rows: npt.NDArray[np.floating], centres: npt.NDArray[np.floating]
+) -> npt.NDArray[np.int64]:
+    """The centre `(n,)` that is nearest to each row `(n, dim)`, of centres `(k, dim)`."""
+    lengths = (centres**2).sum(axis=1) / 2
+    blocks = np.split(rows, range(BLOCK_ROWS, len(rows), BLOCK_ROWS))
+    return np.concatenate([(block @ centres.T - lengths).argmax(axis=1) for block in blocks])
 
 
 def check_unit(vectors: Vectors) -> None:

@@ -1,20 +1,115 @@
-"""Features of a catalogue's products, gathered into what heads are trained and measured on."""
+"""What heads are trained on: queries and products that belong together, as frozen features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from prodmatch.catalogue.records import read_records
 from prodmatch.embedding.plan import FeaturePlan
 from prodmatch.encoders.networks.text import TextEncoder
-from prodmatch.errors import ModelError
-from prodmatch.storage.arrow import as_mask, find_rows
-from prodmatch.training.examples import Examples, Numbers
-from prodmatch.training.labels import FEWEST_LABELS, Label
+from prodmatch.errors import ModelError, QueryError
+from prodmatch.storage.arrow import as_mask, as_rows, find_rows
+from prodmatch.storage.vectors import Vectors
 
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
+FEWEST_LABELS = 50  # above 0
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Queries and products that belong together row by row, as frozen features.
+
+    Without labels the query is the product's own text and only the picture answers:
+    `text_share` is 0. Equal numbers in a group mark what must not be each other's negative.
+    """
+
+    query: Vectors  # (n, text features)
+    text: Vectors  # (n, text features)
+    image: Vectors  # (n, image features)
+    labels: npt.NDArray[np.float32]  # (n,) in 0..1
+    query_groups: Numbers  # (n,)
+    product_groups: Numbers  # (n,)
+    text_share: float = 0.0  # of the score; the rest is the picture's
+
+    @classmethod
+    def of_pairs(
+        cls, text: Vectors, image: Vectors, text_groups: Numbers, image_groups: Numbers
+    ) -> "Examples":
+        """Each text as a query for its own picture."""
+        return cls(text, text, image, np.ones(len(text), np.float32), text_groups, image_groups)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Numbers | npt.NDArray[np.bool_]) -> "Examples":
+        """Some of the rows."""
+        text, groups = self.text[rows], (self.query_groups[rows], self.product_groups[rows])
+        query = text if self.query is self.text else self.query[rows]
+        image, labels = self.image[rows], self.labels[rows]
+        return Examples(query, text, image, labels, *groups, self.text_share)
+
+
+def shared_groups(*groups: Numbers) -> npt.NDArray[np.bool_]:
+    """`(n, n)`: pairs of rows, the diagonal apart, equal in one of the groups `(n,)`.
+
+    They are false negatives: each may as well answer for the other.
+    """
+    shared = np.any([group[:, None] == group for group in groups], axis=0)
+    np.fill_diagonal(shared, False)
+    return np.asarray(shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How well a product fits a query."""
+
+    query: str
+    product_id: str
+    label: float  # in 0..1; grades are divided by the highest
+
+
+def read_labels(path: Path) -> list[Label]:
+    """The labels in a Parquet, CSV or JSON lines file with `query`, `product_id` and `label`.
+
+    A label is a truth value or a number from 0 up, higher for a better fit.
+
+    Raises:
+        ModelError: a field is missing or of another kind, or fewer than fifty labels are above 0.
+    """
+    try:
+        rows = read_records(path, "`labels`", numbers=["label"])
+    except QueryError as error:
+        raise ModelError(str(error)) from error
+    found = [_read_row(row, f"`labels` {path}: row {n}") for n, row in enumerate(rows, start=1)]
+    highest = max(label.label for label in found)
+    positive = sum(label.label > 0 for label in found)
+    if positive < FEWEST_LABELS:
+        raise ModelError(
+            f"`labels` {path}: {positive} of {len(found)} labels are above 0; heads need at least "
+            f"{FEWEST_LABELS} products that fit. Give more, or train without labels."
+        )
+    return [Label(label.query, label.product_id, label.label / highest) for label in found]
+
+
+def _read_row(row: Mapping[str, object], name: str) -> Label:
+    query, product_id, label = (row.get(name) for name in ("query", "product_id", "label"))
+    if not isinstance(query, str) or not query.strip() or product_id is None:
+        raise ModelError(
+            f"{name} needs query, product_id and label; "
+            f"found {', '.join(row)} with {query!r} and {product_id!r}."
+        )
+    if not isinstance(label, bool | int | float) or not 0 <= label < np.inf:
+        raise ModelError(
+            f"{name}: the label is {label!r}; labels are true or false, or numbers from 0 up."
+        )
+    return Label(query, str(product_id), float(label))
 
 
 def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]:
@@ -25,22 +120,18 @@ def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]
     """
     scan = plan.scan
     both = np.flatnonzero(as_mask(scan.text_keys.is_valid()) & as_mask(scan.image_keys.is_valid()))
-    positions = both[:: max(1, -(-len(both) // MOST_PAIRS))]
-    text_keys, image_keys = (
-        keys.take(pa.array(positions)) for keys in (scan.text_keys, scan.image_keys)
-    )
-    text, text_fine = plan.texts.take(text_keys)
-    image, image_fine = plan.images.take(image_keys)
+    rows = both[:: max(1, -(-len(both) // MOST_PAIRS))]
+    keys = [column.take(pa.array(rows)) for column in (scan.text_keys, scan.image_keys)]
+    (text, text_fine), (image, image_fine) = plan.texts.take(keys[0]), plan.images.take(keys[1])
+    pairs = Examples.of_pairs(text, image, *map(_groups, keys))
     fine = text_fine & image_fine
-    groups = _groups(text_keys)
-    distinct = len(np.unique(groups[fine]))
+    distinct = len(np.unique(pairs.query_groups[fine]))
     if distinct < FEWEST_PAIRS:
         raise ModelError(
             f"{name}: only {distinct} distinct products have both text and picture; heads need at "
             f"least {FEWEST_PAIRS}. Give a larger catalogue, or one with pictures and texts."
         )
-    pairs = Examples.of_pairs(text, image, groups, _groups(image_keys))
-    return positions[fine], pairs.take(fine)
+    return rows[fine], pairs.take(fine)
 
 
 def read_labelled_dataset(
@@ -48,30 +139,26 @@ def read_labelled_dataset(
 ) -> Examples:
     """Labels with the features of their queries and products.
 
-    Labels of products that the catalogue does not have, or that lack a half, are left out.
+    Labels of products that the catalogue does not have, or that lack a part, are left out.
 
     Raises:
         ModelError: fewer than fifty labels above 0 are left; names the file of labels.
     """
-    scan = plan.scan
-    ids = pa.array([label.product_id for label in labels])
-    products = find_rows(ids, scan.product_ids)
-    found = pa.array(products, mask=products < 0)
-    queries = list(dict.fromkeys(label.query for label in labels))
-    features = encoder.encode(queries, query=True)
-    number = {query: row for row, query in enumerate(queries)}
-    query_rows = np.array([number[label.query] for label in labels])
-    text, text_fine = plan.texts.take(scan.text_keys.take(found))
-    image, image_fine = plan.images.take(scan.image_keys.take(found))
+    products = find_rows(pa.array([label.product_id for label in labels]), plan.scan.product_ids)
+    known = pa.array(products, mask=products < 0)
+    text, text_fine = plan.texts.take(plan.scan.text_keys.take(known))
+    image, image_fine = plan.images.take(plan.scan.image_keys.take(known))
     fine = text_fine & image_fine & (products >= 0)
     values = np.array([label.label for label in labels], np.float32)
-    if (values[fine] > 0).sum() < FEWEST_LABELS:
+    if (positive := int((values[fine] > 0).sum())) < FEWEST_LABELS:
         raise ModelError(
-            f"{path}: only {int((values[fine] > 0).sum())} labels above 0 are of products "
+            f"{path}: only {positive} labels above 0 are of products "
             f"of the catalogue with text and picture; {FEWEST_LABELS} are needed. Compare the ids."
         )
-    examples = Examples(features[query_rows], text, image, values, query_rows, products, text_share)
-    return examples.take(fine)
+    queries = pa.array([label.query for label in labels]).dictionary_encode()
+    groups = as_rows(queries.indices)
+    query = encoder.encode(queries.dictionary.to_pylist(), query=True)[groups]
+    return Examples(query, text, image, values, groups, products, text_share).take(fine)
 
 
 def _groups(keys: pa.FixedSizeBinaryArray) -> Numbers:

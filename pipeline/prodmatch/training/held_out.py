@@ -1,18 +1,35 @@
 """What heads are judged by: products, or queries with labels, that they were not fitted on."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.evaluation.statistics import brier_score, expected_calibration_error
+from prodmatch.model.calibration import Calibration, fit_calibration
 from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.examples import Examples
-from prodmatch.training.metrics import Calibrated, fit_calibration, recall_of_pairs
+from prodmatch.training.dataset import Examples, Numbers
+
+MOST_QUERIES = 2_000  # that a calibration is fitted on
+NEAREST = 20  # candidates of a query that a person would be shown
+RIDGE = 1e-6  # of a calibration: finite where cosines tell all
+WORD = re.compile(r"[^\W_]+")
 
 Measure = Callable[[Heads], float]  # on held-out products, higher is better
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, and how well it does on queries that it was not fitted on."""
+
+    calibration: Calibration
+    brier: float  # mean squared error of the probability
+    ece: float  # expected calibration error, over ten bins
+    base: float  # mean squared error of always saying the share that matches
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,7 @@ class HeldOut:
 
     text: Vectors  # (n, text features)
     image: Vectors  # (n, image features)
-    groups: npt.NDArray[np.int64]  # (n,), equal where texts are equal
+    groups: Numbers  # (n,), equal where texts are equal
     texts: list[str]  # of the first products
     queries: Vectors  # (len(texts), text features): of the `draw_queries` of these texts
 
@@ -40,7 +57,23 @@ class HeldOut:
         """The probability of a match, fitted on the first products."""
         first = slice(len(self.texts))
         parts = heads.texts(self.text[first]), heads.pictures(self.image[first])
-        return fit_calibration(self.texts, parts, heads.texts(self.queries), weights)
+        return calibrate(self.texts, parts, heads.texts(self.queries), weights)
+
+
+def recall_of_pairs(text: Vectors, image: Vectors, groups: Numbers) -> float:
+    """Share of texts with a picture of their own group among the ten nearest; equal texts once.
+
+    Args:
+        text: `(n, dim)` unit rows.
+        image: `(n, dim)` unit rows, of the same products.
+        groups: `(n,)`, equal for products whose texts are equal.
+    """
+    found, count = 0, min(10, len(image))
+    _, firsts = np.unique(groups, return_index=True)
+    for rows in np.split(firsts, range(1024, len(firsts), 1024)):
+        nearest = np.argpartition(-(text[rows] @ image.T), count - 1, axis=1)[:, :count]
+        found += int((groups[nearest] == groups[rows, None]).any(axis=1).sum())
+    return round(found / max(1, len(firsts)), 4)
 
 
 def split_labelled(
@@ -59,22 +92,93 @@ def split_labelled(
 
 def _labelled_measure(labelled: Examples, held: npt.NDArray[np.bool_]) -> Measure:
     products, firsts = np.unique(labelled.product_groups, return_index=True)
-    matching = held & (labelled.labels > 0)
-    queries, query_rows = np.unique(labelled.query_groups[matching], return_index=True)
-    rows = np.flatnonzero(matching)
+    matching = labelled.take(held & (labelled.labels > 0))
+    queries, rows = np.unique(matching.query_groups, return_index=True)
+    relevant = [np.unique(matching.product_groups[matching.query_groups == n]) for n in queries]
 
     def measure(heads: Heads) -> float:
         text, image = heads.texts(labelled.text[firsts]), heads.pictures(labelled.image[firsts])
-        query = heads.texts(labelled.query[rows[query_rows]])
+        query = heads.texts(matching.query[rows])
         by_text, by_image = query @ text.T, penalised_image_query(query) @ image.T
         scores = labelled.text_share * by_text + (1 - labelled.text_share) * by_image
         nearest = products[np.argsort(-scores, axis=1, kind="stable")[:, :10]]
-        shares = []
-        for row, number in enumerate(queries):
-            relevant = labelled.product_groups[matching & (labelled.query_groups == number)]
-            relevant = np.unique(relevant)
-            hit_count = np.isin(nearest[row], relevant).sum()
-            shares.append(hit_count / min(10, len(relevant)))
+        shares = [
+            np.isin(found, own).sum() / min(10, len(own))
+            for found, own in zip(nearest, relevant, strict=True)
+        ]
         return round(float(np.mean(shares)), 4) if shares else 0.0
 
     return measure
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text in lower case, a plural's "s" dropped, so that kurtas is kurta."""
+    words = WORD.findall(text.lower())
+    return frozenset(word[:-1] if len(word) > 3 and word[-1] == "s" else word for word in words)
+
+
+def draw_words(text: str, rng: np.random.Generator, *, ordered: float = 1.0) -> str:
+    """One to four of a text's first twenty words, as a person would search for it.
+
+    Args:
+        ordered: how often the words keep their order.
+    """
+    words = text.split()[:20] or [text]
+    count = min(len(words), int(rng.integers(1, 5)))
+    picked = rng.choice(len(words), count, replace=False)
+    if rng.random() < ordered:
+        picked = np.sort(picked)
+    return " ".join(words[number] for number in picked)
+
+
+def draw_queries(texts: Sequence[str]) -> list[str]:
+    """One to four words of each text, as a person would search for it."""
+    rng = np.random.default_rng(0)
+    return [draw_words(text, rng) for text in texts]
+
+
+def calibrate(
+    texts: Sequence[str],
+    parts: tuple[Vectors, Vectors],
+    vectors: Vectors,
+    weights: Mapping[str, float],
+) -> Calibrated:
+    """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
+
+    Each query meets its twenty nearest products and twenty drawn at random, by the weighted mean
+    of its cosines to text and picture. A product matches whose text says every word of the
+    query. Fitted on every other query, measured on the rest.
+
+    Args:
+        texts: of the products that are searched.
+        parts: their text and image parts, `(n, dim)` unit rows each.
+        vectors: `(n, dim)` unit rows of the queries that `draw_queries` gives.
+        weights: of the signals; those of words do not count.
+    """
+    text, image = parts
+    share = weights["text"] / max(weights["text"] + weights["image"], 1e-9)
+    words = [words_of(each) for each in texts]
+    rng = np.random.default_rng(0)
+    cosines, matches = [], []
+    image_vectors = penalised_image_query(vectors)
+    for row, query in enumerate(draw_queries(texts)):
+        near = share * (text @ vectors[row])
+        near += (1 - share) * (image @ image_vectors[row])
+        count = min(NEAREST, len(near))
+        best = np.argpartition(-near, count - 1)[:count]
+        rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])
+        cosines.append(near[rows])
+        matches.append([words_of(query) <= words[other] for other in rows])
+    fitted, judged = (
+        (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(np.float64))
+        for start in (0, 1)
+    )
+    found = fit_calibration(*fitted, prior=(0.0, 0.0), pull=2 * RIDGE * len(fitted[0]))
+    calibration = Calibration(round(found.scale, 4), round(found.bias, 4))
+    probability, match = calibration.probability(judged[0]), judged[1]
+    return Calibrated(
+        calibration,
+        brier=round(brier_score(probability, match), 4),
+        ece=round(expected_calibration_error(probability, match), 4),
+        base=round(float(match.mean() * (1 - match.mean())), 4),
+    )

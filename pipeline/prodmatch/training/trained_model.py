@@ -1,16 +1,20 @@
-"""A model put together after a training: calibrated, described on a card, written, reported."""
+"""What a training gives: figures on its way, then a model, calibrated, with a card, reported."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
-from prodmatch.errors import StoreError
-from prodmatch.model.description import Calibration, ModelDescription
+from prodmatch.errors import ModelError, StoreError
+from prodmatch.model.calibration import Calibration
+from prodmatch.model.description import ModelDescription
 from prodmatch.model.heads import Heads
 from prodmatch.training.held_out import HeldOut
+
+LogFigure = Callable[[str, float, int], None]  # name, value, step
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Which heads a training ended with, and the figures that decided."""
+    """The heads that a training ended with, and the figures that decided."""
 
-    heads: str
+    heads: Heads
+    kind: str  # as `TrainReport.heads`
     loss: str
     before: float
     after: float
@@ -42,6 +47,31 @@ class Fitted:
     #: Recall@10 of texts by words, without and with residual text features, where these are kept.
     residual_texts: tuple[float, float] | None = None
     share: float = 1.0  # of the fitted heads; the rest is of the model that they started from
+
+
+def ignore(name: str, value: float, step: int) -> None:
+    """Logs no figure."""
+
+
+@contextlib.contextmanager
+def open_log(folder: Path | None) -> Iterator[LogFigure]:
+    """What takes figures while the block runs: event files for TensorBoard, where wanted.
+
+    Raises:
+        ModelError: TensorBoard is not installed.
+    """
+    if folder is None:
+        yield ignore
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ModelError(
+            f"`log_dir={folder}`: TensorBoard is not installed. "
+            "Run \"pip install 'prodmatch[train]'\"."
+        ) from error
+    with SummaryWriter(str(folder)) as writer:
+        yield writer.add_scalar
 
 
 def check_new(out: Path) -> None:
@@ -53,33 +83,34 @@ def check_new(out: Path) -> None:
 def write_trained(
     out: Path,
     files: EncoderFiles,
-    heads: Heads,
     fitted: Fitted,
     held_out: HeldOut,
-    shown: Mapping[str, object],
+    pairs: int,
+    shown: Mapping[str, object] | None = None,
 ) -> TrainReport:
     """Writes a model and its card; the probability of a match is fitted on held-out products.
 
     Args:
         files: the encoders, and the weights of the signals where they are not the usual ones.
-        shown: the number of `pairs` that they were fitted on, and what else the card shows.
+        pairs: how many products it was fitted on.
+        shown: what else the card shows.
     """
     description = ModelDescription(out.name, files.text, files.image)
     if files.weights is not None:
         description = replace(description, weights=files.weights)
-    found = held_out.calibrate(heads, description.weights)
+    found = held_out.calibrate(fitted.heads, description.weights)
     description = replace(description, calibration=found.calibration)
-    recall = held_out.recall(heads)
-    template = "encoders_card.md" if fitted.heads == "encoders" else "heads_card.md"
+    recall = held_out.recall(fitted.heads)
+    template = "encoders_card.md" if fitted.kind == "encoders" else "heads_card.md"
     cards = Environment(loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined)
-    values = {"name": out.name, "fitted": fitted, "recall": recall, "calibrated": found, **shown}
-    card = cards.get_template(template).render(values) + "\n"
-    model = write_model(out, files, heads, description, card)
+    values = {"name": out.name, "fitted": fitted, "recall": recall, "pairs": pairs}
+    card = cards.get_template(template).render(values, calibrated=found, **(shown or {})) + "\n"
+    model = write_model(out, files, fitted.heads, description, card)
     return TrainReport(
         model=str(model.folder),
         fingerprint=model.fingerprint,
-        heads=fitted.heads,
-        pairs=int(str(shown["pairs"])),
+        heads=fitted.kind,
+        pairs=pairs,
         held_out=len(held_out.text),
         val_recall_at_10=recall,
         before=fitted.before,

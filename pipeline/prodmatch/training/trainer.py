@@ -11,14 +11,12 @@ from torch.nn import functional
 
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.examples import Examples, shared_groups
+from prodmatch.training.dataset import Examples, shared_groups
 from prodmatch.training.held_out import Measure
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
-from prodmatch.training.progress import LogFigure, ignore
+from prodmatch.training.trained_model import LogFigure, ignore
 
 LOG = logging.getLogger(__name__)
-
-
 RATE = 2e-3
 WEIGHT_DECAY = 0.1
 PATIENCE = 5  # epochs without a better figure before a training ends

@@ -14,6 +14,7 @@ from prodmatch.errors import MismatchError, ModelError, QueryError
 from prodmatch.matching.listings.numbered_listings import Floats
 from prodmatch.matching.pair_features import NAMES
 from prodmatch.matching.scoring.boosted_trees import BoostedTrees, tree_arrays
+from prodmatch.model.calibration import Calibration
 from prodmatch.storage.atomic import new_file
 
 FORMAT = 1
@@ -87,7 +88,8 @@ class PairScorer:
 
     def probabilities(self, features: Floats) -> Probabilities:
         """The probability `(pairs,)` of rows `(pairs, features)`, calibrated."""
-        return sigmoid(self.scale * self.trees.log_odds(features) + self.bias)
+        calibration = Calibration(self.scale, self.bias)
+        return calibration.probability(self.trees.log_odds(features))
 
     def digest(self) -> str:
         """Of all that its probabilities depend on."""
@@ -151,8 +153,3 @@ def open_scorer(path: Path | None = None) -> PairScorer:
             "`pairs`."
         )
     return scorer
-
-
-def sigmoid(log_odds: Probabilities) -> Probabilities:
-    """Probabilities of log-odds."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -60, 60))))

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from prodmatch.errors import QueryError
 from prodmatch.matching.listings.numbered_listings import Floats, Ints
 from prodmatch.matching.scoring.boosted_trees import BoostedTrees
-from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer, Probabilities, sigmoid
+from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer, Probabilities
+from prodmatch.model.calibration import Calibration, fit_calibration
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FEWEST_PAIRS = 50
 FEWEST_OF_A_CLASS = 10
 FOLDS = 4
-NEWTON_STEPS = 50
+LEAST_SCALE = 1e-3  # of log-odds: a higher one is never less likely to match
 
 
 @dataclass(frozen=True)
@@ -106,31 +107,9 @@ def recalibrate(scorer: PairScorer, labels: Labels) -> PairScorer:
 def _calibrate(
     log_odds: Probabilities, match: npt.NDArray[np.bool_]
 ) -> tuple[float, float, HeldOut]:
-    scale, bias = fit_calibration(log_odds, match)
-    return scale, bias, HeldOut(sigmoid(scale * log_odds + bias), match)
-
-
-def fit_calibration(log_odds: Probabilities, match: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Platt's scale and bias of log-odds, by Newton's method with a weak prior of 1 and 0."""
-    inputs = np.stack([log_odds, np.ones(len(log_odds))], axis=1)
-    prior, pull = np.array([1.0, 0.0]), 1.0
-    weights = prior.copy()
-
-    def loss(weights: npt.NDArray[np.float64]) -> float:
-        margins = np.where(match, 1, -1) * (inputs @ weights)
-        return float(np.logaddexp(0, -margins).sum() + pull / 2 * ((weights - prior) ** 2).sum())
-
-    for _ in range(NEWTON_STEPS):
-        probability = sigmoid(inputs @ weights)
-        gradient = inputs.T @ (probability - match) + pull * (weights - prior)
-        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs
-        step = np.linalg.solve(curvature + pull * np.eye(2), gradient)
-        while loss(weights - step) > loss(weights) and np.abs(step).max() > 1e-8:
-            step /= 2
-        weights = weights - step
-        if np.abs(step).max() < 1e-8:
-            break
-    return float(max(weights[0], 1e-3)), float(weights[1])
+    found = fit_calibration(log_odds, match, prior=(1.0, 0.0), pull=1.0)
+    found = Calibration(max(found.scale, LEAST_SCALE), found.bias)
+    return found.scale, found.bias, HeldOut(found.probability(log_odds), match)
 
 
 def _parts(groups: Ints, seed: int) -> Ints:

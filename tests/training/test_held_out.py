@@ -3,11 +3,7 @@
 import numpy as np
 
 from prodmatch.storage.vectors import normalise
-from prodmatch.training.metrics import (
-    draw_queries,
-    fit_calibration,
-    recall_of_pairs,
-)
+from prodmatch.training.held_out import calibrate, draw_queries, recall_of_pairs
 
 
 def test_a_probability_is_the_share_that_matches() -> None:
@@ -16,10 +12,10 @@ def test_a_probability_is_the_share_that_matches() -> None:
     image = normalise(text + 0.3 * rng.normal(size=text.shape))
     texts = [f"word{number}" for number in range(1000)]
     weights = {"text": 0.5, "image": 0.5}
-    found = fit_calibration(texts, (text, image), text, weights)
+    found = calibrate(texts, (text, image), text, weights)
     assert found.ece < 0.01
     assert found.brier < 0.3 * found.base
-    strangers = fit_calibration(texts, (text, image), np.roll(text, 1, axis=0), weights)
+    strangers = calibrate(texts, (text, image), np.roll(text, 1, axis=0), weights)
     assert strangers.brier > 0.9 * strangers.base  # cosines that say nothing
 
 

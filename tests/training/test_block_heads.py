@@ -4,8 +4,8 @@ import numpy as np
 
 from prodmatch.model.heads import Projection, fit_cca
 from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.heads.block_heads import block_heads
-from prodmatch.training.metrics import recall_of_pairs
+from prodmatch.training.heads import block_heads
+from prodmatch.training.held_out import recall_of_pairs
 
 WIDTH, OTHERS = 24, 16
 RNG = np.random.default_rng(0)

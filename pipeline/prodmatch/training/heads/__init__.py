@@ -1,1 +1,0 @@
-"""Heads, and what they are put together from."""
