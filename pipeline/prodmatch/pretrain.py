@@ -26,8 +26,12 @@ from prodmatch.pretraining.data import (
     read_text_rows,
     read_training_set,
 )
-from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape
-from prodmatch.pretraining.finish import WrittenEncoders, write_encoders
+from prodmatch.pretraining.dual_encoder import (
+    DualEncoder,
+    EncoderShape,
+    WrittenEncoders,
+    write_encoders,
+)
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.training.trained_model import (
@@ -64,14 +68,13 @@ def encoder_settings(
 ) -> EncoderSettings:
     """Settings of a training of encoders; all else is as for the shipped model.
 
-    Encoders from scratch learn at higher rates.
+    Encoders from scratch learn at higher rates, and know nothing that they are held to.
     """
     kind = choose_device(device)
     contrast = ContrastSettings(epochs=epochs, seed=seed, batch_rows=batch_rows or BATCH_ROWS[kind])
     if scratch:
-        contrast = replace(
-            contrast, text_rate=5e-4, image_rate=2e-3, weight_decay=0.05, frozen_norms=False
-        )
+        contrast = replace(contrast, text_rate=5e-4, image_rate=2e-3, weight_decay=0.05)
+        contrast = replace(contrast, frozen_norms=False, text_anchor=0.0, class_anchor=0.0)
     return EncoderSettings(contrast, device=kind)
 
 
@@ -193,9 +196,7 @@ def _train(
         return model.to(settings.device)
 
     runs = [
-        train_dual_encoder(
-            begin(), reader, data, replace(contrast, seed=seed), stage, anchored=not fresh
-        )
+        train_dual_encoder(begin(), reader, data, replace(contrast, seed=seed), stage)
         for seed in range(contrast.seed, contrast.seed + settings.runs)
     ]
     model = begin()

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from prodmatch.pretraining.augment import TextAugmentation, augment_pictures
+from prodmatch.pretraining.batches import TextAugmentation, augment_pictures
 from prodmatch.pretraining.data import TrainingProduct
 
 

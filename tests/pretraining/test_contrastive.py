@@ -46,7 +46,7 @@ def begin(pair: EncoderPair) -> DualEncoder:
 def train(pair: EncoderPair, work: Work, settings: ContrastSettings = SETTINGS) -> Run:
     reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
     data = training_set(32), training_set(20)
-    return train_dual_encoder(begin(pair), reader, data, settings, work, anchored=True)
+    return train_dual_encoder(begin(pair), reader, data, settings, work)
 
 
 def trained(pair: EncoderPair, folder: Path, settings: ContrastSettings) -> DualEncoder:
@@ -119,9 +119,7 @@ def test_a_source_for_every_product_is_refused(pair: EncoderPair, tmp_path: Path
     reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
     data = replace(training_set(8), sources=np.arange(8))
     with pytest.raises(ModelError, match="every product has a `source` of its own"):
-        train_dual_encoder(
-            begin(pair), reader, (data, data), SETTINGS, Work(tmp_path), anchored=True
-        )
+        train_dual_encoder(begin(pair), reader, (data, data), SETTINGS, Work(tmp_path))
 
 
 def test_classes_without_names_are_refused(tmp_path: Path) -> None:

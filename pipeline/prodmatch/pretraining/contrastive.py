@@ -23,8 +23,13 @@ from tqdm import tqdm
 from prodmatch.encoders.device import autocast
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.pretraining.augment import augment_pictures
-from prodmatch.pretraining.batches import Batch, Batches, PairBatch, TextReader
+from prodmatch.pretraining.batches import (
+    Batch,
+    Batches,
+    PairBatch,
+    TextReader,
+    augment_pictures,
+)
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.progress import bars_off
@@ -58,7 +63,7 @@ class ContrastSettings:
     average: float = 0.995  # decay of the moving average that is kept as the model
     short_weight: float = 0.25  # of short text <-> long text, against 1 for text <-> picture
     pair_weight: float = 0.5  # of the texts of pairs: in both spaces, and anchored
-    text_anchor: float = 2.0
+    text_anchor: float = 2.0  # of how far texts and classes are from where they were
     class_anchor: float = 1.0
     frozen_norms: bool = True  # batch normalisation by the statistics that an encoder came with
     seed: int = 0
@@ -94,7 +99,7 @@ def mean_weights(runs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 class _Objective:
     """What a batch costs."""
 
-    def __init__(self, model: DualEncoder, start: DualEncoder | None, settings: ContrastSettings):
+    def __init__(self, model: DualEncoder, start: DualEncoder, settings: ContrastSettings):
         self.model, self.start, self.settings = model, start, settings
 
     def batch_loss(self, batch: Batch, views: Tensor) -> Tensor:
@@ -138,7 +143,7 @@ class _Objective:
 
     def _text_distance(self, texts: Tensor, tokens: Tensor) -> Tensor:
         """How far texts are, in the encoder's own space, from where they were: 1 - cosine."""
-        if self.start is None:
+        if not self.settings.text_anchor:
             return texts.new_zeros(())
         with torch.no_grad(), autocast(texts.device.type):
             were = self.start.text(*tokens)
@@ -147,7 +152,7 @@ class _Objective:
 
     def _class_divergence(self, logits: Tensor | None, views: Tensor) -> Tensor:
         """Kullback-Leibler divergence of the class probabilities from what they were."""
-        if self.start is None or logits is None:
+        if logits is None or not self.settings.class_anchor:
             return views.new_zeros(())
         with torch.no_grad(), autocast(views.device.type):
             _, were = self.start.image.learn(views)
@@ -168,11 +173,10 @@ class Run:
         report: a row of figures for every epoch.
     """
 
-    def __init__(self, model: DualEncoder, settings: ContrastSettings, *, anchored: bool) -> None:
+    def __init__(self, model: DualEncoder, settings: ContrastSettings) -> None:
         self.model, self.settings = model, settings
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
-        start = copy.deepcopy(self.average) if anchored else None
-        self.objective = _Objective(model, start, settings)
+        self.objective = _Objective(model, copy.deepcopy(self.average), settings)
         self.optimizer = _optimizer(model, settings)
         self.report: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
@@ -251,8 +255,6 @@ def train_dual_encoder(
     data: tuple[TrainingSet, TrainingSet],
     settings: ContrastSettings,
     work: Work,
-    *,
-    anchored: bool,
 ) -> Run:
     """Trains `model` in place.
 
@@ -261,14 +263,13 @@ def train_dual_encoder(
 
     Args:
         data: what is trained on, and what epochs are chosen by: title-to-picture recall@10.
-        anchored: whether the encoders are to stay near to what they are.
 
     Raises:
         ModelError: the folder has the checkpoint of another training, or a batch is too large.
     """
     train, held_out = data
     identity = _identify(model, train, settings)
-    run = Run(model, settings, anchored=anchored)
+    run = Run(model, settings)
     checkpoint = work.folder / f"seed-{settings.seed}.pt"
     run.load(checkpoint, identity)
     _, counts = np.unique(train.sources, return_counts=True)

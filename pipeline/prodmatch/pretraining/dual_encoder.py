@@ -1,25 +1,49 @@
-"""A text and an image encoder in training, with a linear head over the features of each."""
+"""A text and an image encoder with a linear head each: in training, and what is written then."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 import torchvision
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import BertConfig, BertModel, PreTrainedModel
+from transformers import BertConfig, BertModel
 
-from prodmatch.encoders.networks.efficientnet import CLASS_NAMES, Lite0Features, read_class_names
-from prodmatch.encoders.networks.image import ImageFeatures, ResnetFeatures, load_network
-from prodmatch.encoders.networks.text import TextFeatures, check_layers, load_bert
+from prodmatch.encoders.device import Compute, torch_precision
+from prodmatch.encoders.networks.efficientnet import (
+    CLASS_NAMES,
+    LITE0,
+    Lite0Features,
+    read_class_names,
+    save_lite0,
+)
+from prodmatch.encoders.networks.image import (
+    ImageEncoder,
+    ImageFeatures,
+    ResnetFeatures,
+    load_network,
+)
+from prodmatch.encoders.networks.model_writer import copy_files
+from prodmatch.encoders.networks.text import TextEncoder, TextFeatures, check_layers, load_bert
 from prodmatch.errors import ModelError
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.heads import Projection
+from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.pretraining.data import TrainingSet
+from prodmatch.storage.atomic import write_file
+from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.training.heads import add_query_bank, block_heads
+from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
 
 FIRST_SCALE = 20.0  # of cosines; learnt
+WEIGHTS = "model.safetensors"
+MOST_PRODUCTS = 20_000  # that heads are finished on
+MOST_TEXTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,8 @@ class DualEncoder(nn.Module):
             ModelError: one of them cannot be read, or its classes have no names.
         """
         bert, _ = load_bert(pair.text_folder)
+        if hasattr(bert, "pooler"):  # of random weights where a model was saved without one
+            setattr(bert, "pooler", None)  # noqa: B010  # as assigned, mypy takes it for a module
         check_layers(pair.text_folder, pair.text, int(bert.config.num_hidden_layers))
         for name, value in bert.named_parameters():
             value.requires_grad_(not name.startswith("embeddings."))
@@ -107,7 +133,7 @@ class DualEncoder(nn.Module):
                 f"{pair.image_folder / CLASS_NAMES}: must name the {classes} classes of the "
                 "picture encoder, one a line."
             )
-        return cls(TextFeatures(_without_pooler(bert), pair.text), image, dim)
+        return cls(TextFeatures(bert, pair.text), image, dim)
 
     @classmethod
     def fresh(cls, shape: EncoderShape, text: TextSpec, image: ImageSpec, dim: int) -> Self:
@@ -124,8 +150,74 @@ class DualEncoder(nn.Module):
         return self.log_scales.device
 
 
-def _without_pooler(bert: PreTrainedModel) -> PreTrainedModel:
-    """Of random weights where a model was saved without one, and used by no features."""
-    if hasattr(bert, "pooler"):
-        setattr(bert, "pooler", None)  # noqa: B010  # as assigned, mypy takes it for a module
-    return bert
+def write_encoders(model: DualEncoder, start: EncoderPair, folder: Path) -> EncoderPair:
+    """Writes `text/` and `image/` into a folder, in half precision.
+
+    Where pictures have classes, the vectors of these are made anew by the trained text encoder.
+
+    Args:
+        start: how inputs are read, the text encoder's other files, and the class names.
+    """
+    written = EncoderPair(folder / "text", folder / "image", start.text, start.image)
+    for path in (folder, written.text_folder, written.image_folder):
+        path.mkdir()
+    copy_files(start.text_folder, written.text_folder, leave_out=WEIGHTS)
+    _save_halved(model.text.encoder.state_dict(), written.text_folder / WEIGHTS)
+    state = model.image.net.state_dict()
+    if start.image.architecture == LITE0:
+        names = read_class_names(start.image_folder)
+        vectors = TextEncoder(written.text_folder, start.text).encode(names)[:, : model.text.own]
+        save_lite0(state, torch.from_numpy(normalise(vectors)), written.image_folder)
+        write_file(written.image_folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
+    else:
+        _save_halved(state, written.image_folder / WEIGHTS)
+    return written
+
+
+def _save_halved(state: Mapping[str, Tensor], path: Path) -> None:
+    floats = {name: value for name, value in state.items() if value.is_floating_point()}
+    halved = {name: value.half().contiguous() for name, value in floats.items()}
+    write_file(path, save({**state, **halved}, metadata={"format": "pt"}))
+
+
+@dataclass(frozen=True)
+class WrittenEncoders:
+    """Encoders as their files give them, to make features."""
+
+    pair: EncoderPair
+    text: TextEncoder
+    image: ImageEncoder
+
+    @classmethod
+    def open(cls, pair: EncoderPair, device: str) -> Self:
+        """The encoders in two folders, on a device."""
+        compute = Compute(device, torch_precision(device))
+        text = TextEncoder(pair.text_folder, pair.text, compute)
+        return cls(pair, text, ImageEncoder(pair.image_folder, pair.image, compute))
+
+    def _features(self, data: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
+        """Features of the titles and the pictures of `most` products, spread over all."""
+        rows = slice(None, None, -(-len(data.titles) // most))
+        return self.text.encode(data.titles[rows]), self.image.encode(data.pictures[rows])
+
+    def hold_out(self, data: TrainingSet) -> HeldOut:
+        """Held-out products, as features, to judge heads over these encoders by."""
+        titles = data.titles[:MOST_QUERIES]
+        queries = self.text.encode(draw_queries(titles), query=True)
+        text, image = self._features(data, len(data.titles))
+        return HeldOut(text, image, data.title_groups, titles, queries)
+
+    def finish(self, model: DualEncoder, data: TrainingSet, dim: int) -> Heads:
+        """The heads that were trained with these encoders, centred and rotated, with a query bank.
+
+        Where pictures have classes, also of what the encoders knew before.
+        """
+        learned = model.text_head.fold(self.text.dim), model.image_head.fold(self.image.dim)
+        text, image = self._features(data, MOST_PRODUCTS)
+        if width := self.image.dim - model.image.learnable:
+            texts = data.texts or data.titles
+            names = read_class_names(self.pair.image_folder)
+            general = self.text.encode([*names, *texts[:: -(-len(texts) // MOST_TEXTS)]])
+            return block_heads(learned, text, image, general, width=width, dim=dim)
+        parts = learned[0](text), learned[1](image)
+        return add_query_bank(compact_heads(*learned, parts, dim), text, image)

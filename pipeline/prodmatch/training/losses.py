@@ -1,6 +1,5 @@
 """Losses over the similarities of a batch: who belongs to whom, and by how much."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,16 +11,12 @@ MARGIN = 0.2  # of the cosine loss: unlike pairs need be no further apart than t
 
 @dataclass(frozen=True)
 class Similarities:
-    """A batch of `n` queries, each with the product of its own row; all tensors on one device.
+    """A batch of `n` queries, each with the product of its own row; all tensors on one device."""
 
-    `cosines` and `ignored` are `(n, n)`: query by product, and which pairs say nothing because
-    they belong together too. `labels` is `(n,)` in 0..1, for the pairs of the diagonal.
-    """
-
-    cosines: Tensor
-    ignored: Tensor
-    labels: Tensor
-    scale: Tensor
+    cosines: Tensor  # (n, n), query by product
+    ignored: Tensor  # (n, n), pairs that say nothing because they belong together too
+    labels: Tensor  # (n,) in 0..1, for the pairs of the diagonal
+    scale: Tensor  # the inverse temperature
     bias: Tensor
 
 
@@ -35,12 +30,7 @@ def info_nce(batch: Similarities) -> Tensor:
 
 
 def info_nce_of(cosines: Tensor, ignored: Tensor, scale: Tensor) -> Tensor:
-    """The symmetric InfoNCE loss of `(n, n)` cosines whose diagonal matches, all labels 1.
-
-    Args:
-        ignored: `(n, n)`, true for false negatives.
-        scale: the inverse temperature.
-    """
+    """As `info_nce`, all labels 1."""
     labels = torch.ones(len(cosines), device=cosines.device)
     return info_nce(Similarities(cosines, ignored, labels, scale, scale))
 
@@ -82,11 +72,5 @@ def _with_negatives(batch: Similarities) -> tuple[Tensor, Tensor]:
     return cosines, torch.cat([batch.labels, torch.zeros(int((~known).sum()), device=rows.device)])
 
 
-LOSSES: dict[str, Callable[[Similarities], Tensor]] = {
-    "infonce": info_nce,
-    "siglip": siglip,
-    "bce": bce,
-    "cosine": cosine,
-    "mse": mse,
-}
+LOSSES = {"infonce": info_nce, "siglip": siglip, "bce": bce, "cosine": cosine, "mse": mse}
 CONTRASTIVE = ("infonce", "siglip")  # all the others of a batch are negatives

@@ -54,16 +54,21 @@ class _LinearHeads(nn.Module):
         labels = torch.from_numpy(batch.labels)
         return Similarities(cosines, ignored, labels, self.log_scale.exp(), self.bias)
 
+    def finish(self, examples: Examples, dim: int) -> Heads:
+        """The heads centred and rotated, the leading components kept."""
+        text, image = self.text.fold(), self.image.fold()
+        sample = slice(None, None, max(1, len(examples) // 20_000))
+        parts = text(examples.text[sample]), image(examples.image[sample])
+        return compact_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))
+
 
 class _Standardised(nn.Module):
     """Features to unit vectors: to mean 0 and standard deviation 1, then a linear map."""
 
     def __init__(self, features: Vectors, dim: int) -> None:
         super().__init__()
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.from_numpy(features.mean(0)))
-        self.register_buffer("deviation", torch.from_numpy(features.std(0)).clamp_min(1e-4))
+        self.mean = torch.from_numpy(features.mean(0))
+        self.deviation = torch.from_numpy(features.std(0)).clamp_min(1e-4)
         self.linear = nn.Linear(features.shape[1], dim)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -72,12 +77,9 @@ class _Standardised(nn.Module):
 
     def fold(self) -> Projection:
         """The same map as a projection of raw features, without centre and rotation."""
-        return Projection.linear(
-            self.linear.weight.detach().numpy().T,
-            self.linear.bias.detach().numpy(),
-            mean=self.mean.numpy(),
-            gain=1 / self.deviation.numpy(),
-        )
+        weight, bias = (value.detach().numpy() for value in self.linear.parameters())
+        mean, gain = self.mean.numpy(), 1 / self.deviation.numpy()
+        return Projection.linear(weight.T, bias, mean=mean, gain=gain)
 
 
 def train_linear(
@@ -99,7 +101,7 @@ def train_linear(
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     figures: list[float] = []
-    best = _finish(model, examples[0], settings.dim)
+    best = model.finish(examples[0], settings.dim)
     for epoch in range(settings.epochs):
         for batch in _batches(sets, settings.batch_rows, rng):
             shared = torch.from_numpy(shared_groups(batch.query_groups, batch.product_groups))
@@ -110,7 +112,7 @@ def train_linear(
             with torch.no_grad():
                 model.log_scale.clamp_(0.0, float(np.log(100.0)))
         schedule.step()
-        heads = _finish(model, examples[0], settings.dim)
+        heads = model.finish(examples[0], settings.dim)
         figures.append(measure(heads))
         LOG.info("epoch %d of heads: %.4f", epoch, figures[-1])
         log_figure("heads", figures[-1], epoch)
@@ -137,11 +139,3 @@ def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> I
     for place in rng.permutation(len(batches)):
         examples, part = batches[place]
         yield examples.take(part)
-
-
-def _finish(model: _LinearHeads, examples: Examples, dim: int) -> Heads:
-    """The heads centred and rotated, the leading components kept."""
-    text, image = model.text.fold(), model.image.fold()
-    sample = slice(None, None, max(1, len(examples) // 20_000))
-    parts = text(examples.text[sample]), image(examples.image[sample])
-    return compact_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))
