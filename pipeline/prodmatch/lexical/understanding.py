@@ -81,45 +81,40 @@ def _as_choice(found: re.Match[str]) -> str:
     return f" {found[1]} {words}, "
 
 
-REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), written)
-    for pattern, written in (
-        (rf"(?<!\S)({_NOT})\s*[:=]?\s*[(\[{{]([^)\]}}]*)[)\]}}]", _as_choice),
-        (
-            r"\b(?:in\s+)?(?:any|every|all)(?:thing|\s+(?:colou?r|brand|size|kind|type|material)s?)?\s+"
-            r"(?:but|except(?:\s+for)?|other\s+than|besides|apart\s+from)(?=\s)",
-            "except",
-        ),
-        (
-            r"\b(?:(?:other|rather)\s+than|instead\s+of"
-            r"|(?:apart|aside)\s+from|not\s+including|leaving\s+out|excl\.)(?=\s)",
-            "except",
-        ),
-        (rf"\b{_HAVE}(?:has|have|having|with|contain(?:s|ing)?)\s+(?:no|zero)(?=\s)", "no"),
-        (r"\bno\s+(\w+)\s+added\b", r"no added \1"),
-        (r"\bnothing\s+(?:with|in|containing|made\s+of)(?=\s)", "not"),
-        (r"!=|\u2260|<>", " not "),
-        (
-            rf"\b{_HAVE}(?:do|does)(?:\s+not|n['\u2019]?t)\s+(?:have|include|contain)(?=\s)",
-            "without",
-        ),
-        (
-            r"(?:^(?:i|we)\s+|(?<=\s)(?:(?:i|we)\s+)?)(?:do\s+not|don['\u2019]?t)\s+(?:want|like|need)(?=\s)",
-            "not",
-        ),
-        (r"\bbut\s+never(?=\s)", "not"),
-        (r"(?<=\s)(?:lacking|devoid\s+of)(?=\s)", "without"),
-        (r",?\s+([^\W\d_]+)\s+(?:(?:is|are)\s+)?excluded\b", r" without \1"),
-        (r"\b(?:that|which)\s+(?:is|are)\s+neither(?=\s)", "neither"),
-        (rf"\b({_NOT})\s*[:=]\s*", r"\1 "),
-        (
-            r"\b(?:(?:that|which)\s+(?:is|are)\s+)?free\s+of(?=\s)(?!\s+(?:charge|cost)\b)",
-            "without",
-        ),
-        (r"(?<=\s)(that|which)\s+is\s+not(?=\s)", r"\1 isn't"),
-        (rf",(?={SIGN})", ", "),  # -blue,-red
-        (rf"[(\[{{]\s*((?:{_NOT})\s[^)\]}}]*)[)\]}}]", r" \1, "),
-    )
+_THAN = r"""(?:other|rather)\s+than|instead\s+of|(?:apart|aside)\s+from|not\s+including
+    |leaving\s+out|excl\."""
+_ALL = r"""(?:in\s+)?(?:any|every|all)(?:thing|\s+(?:colou?r|brand|size|kind|type|material)s?)?"""
+SYNONYMS = {  # of triggers, as verbose patterns
+    "except": rf"{_ALL}\s+(?:but|except(?:\s+for)?|besides|{_THAN}) | {_THAN}",
+    "no": rf"{_HAVE}(?:has|have|having|with|contain(?:s|ing)?)\s+(?:no|zero)",
+    "not": r"""nothing\s+(?:with|in|containing|made\s+of) | but\s+never
+        | (?:(?<!\S)(?:i|we)\s+)?(?<!\S)(?:do\s+not|don['\u2019]?t)\s+(?:want|like|need)""",
+    "without": rf"""{_HAVE}(?:do|does)(?:\s+not|n['\u2019]?t)\s+(?:have|include|contain)
+        | (?<=\s)(?:lacking|devoid\s+of)
+        | (?:(?:that|which)\s+(?:is|are)\s+)?free\s+of(?!\s+(?:charge|cost)\b)""",
+    "neither": r"(?:that|which)\s+(?:is|are)\s+neither",
+}
+REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (
+        re.compile(rf"(?<!\S)({_NOT})\s*[:=]?\s*[(\[{{]([^)\]}}]*)[)\]}}]", re.IGNORECASE),
+        _as_choice,
+    ),
+    *(
+        (re.compile(rf"\b(?:{pattern})(?=\s)", re.IGNORECASE | re.VERBOSE), trigger)
+        for trigger, pattern in SYNONYMS.items()
+    ),
+    *(
+        (re.compile(pattern, re.IGNORECASE), written)
+        for pattern, written in (
+            (r"\bno\s+(\w+)\s+added\b", r"no added \1"),
+            (r"!=|\u2260|<>", " not "),
+            (r",?\s+([^\W\d_]+)\s+(?:(?:is|are)\s+)?excluded\b", r" without \1"),
+            (rf"\b({_NOT})\s*[:=]\s*", r"\1 "),
+            (r"(?<=\s)(that|which)\s+is\s+not(?=\s)", r"\1 isn't"),
+            (rf",(?={SIGN})", ", "),  # -blue,-red
+            (rf"[(\[{{]\s*((?:{_NOT})\s[^)\]}}]*)[)\]}}]", r" \1, "),
+        )
+    ),
 )
 FREE_FROM = re.compile(r"(?<=\s)free[\s-]from(?=\s)", re.IGNORECASE)
 OPENING, CLOSING = "\"'\u201c\u201e\u00ab\u2018", "\"'\u201d\u201c\u00bb\u2019"
@@ -267,9 +262,9 @@ def _read_negation(
         return [taken], position + len(taken.split())
     if YEAR_OR_SO.fullmatch(token) and not (before.isdigit() or contains([before, token[1:]])):
         return [token[1:]], position + 1
-    lower = token.lower()
+    lower, behind = token.lower(), position + 1
     if lower.startswith("non-") and lower[4:].isalpha():
-        return ([] if _is_term("non", [lower[4:]], known.is_term) else [lower[4:]]), position + 1
+        lower, rest, behind = "non", [token[4:], *rest], position
     if lower not in TRIGGERS or before in NO_NEGATION_BEFORE or not rest:
         return [], position
     if lower in BEHIND_WORDS and (not kept or contains([before, lower])):
@@ -279,7 +274,7 @@ def _read_negation(
     if _is_term(lower, [*map(_plain, rest[:2])], known.is_term) and not _codes(rest, lower):
         return [], position
     phrases, end = _read_phrases(rest, lower, kept, known)
-    return phrases, position + 1 + end if phrases else position
+    return phrases, behind + end if phrases else position
 
 
 def _read_phrases(

@@ -87,14 +87,10 @@ BETWEEN = re.compile(
     rf"\s*{SECOND}(?![\w%]|[.,]\d)",
     re.IGNORECASE,
 )
-OR_LESS = re.compile(
-    rf"(?<![\w-])(?<!\d[.,]){PRICE_WORD}{FIRST}\s*"
-    r"(?P<operator>(?:or|and)\s+(?:less|under|below|cheaper)|max(?:imum)?|tops)\b",
-    re.IGNORECASE,
-)
-OR_MORE = re.compile(
-    rf"(?<![\w-])(?<!\d[.,]){PRICE_WORD}{FIRST}\s*"
-    r"(?P<operator>(?:(?:or|and)\s+(?:more|up|over|above)|min(?:imum)?)\b|\+)(?!\w)",
+AT_MOST = r"(?:or|and)\s+(?:less|under|below|cheaper)|max(?:imum)?|tops"  # behind a number
+AT_LEAST = r"(?:or|and)\s+(?:more|up|over|above)|min(?:imum)?"
+BEHIND = re.compile(
+    rf"(?<![\w-])(?<!\d[.,]){PRICE_WORD}{FIRST}\s*(?P<operator>(?P<most>{AT_MOST})|{AT_LEAST}|\+)(?!\w)",
     re.IGNORECASE,
 )
 # Before a number without a currency these tell of a size, an age or a model instead.
@@ -135,7 +131,7 @@ UNREAD = re.compile(
     rf"{FIRST}(?:\s*(?:-|and|to|&)\s*{SECOND})?{_BEHIND}"
     rf"|[^\W\d_]+er\s+than\s+(?:{DIGITS}){_BEHIND}"
     rf"|prices?d?\s*(?:is|of|at|around|about)?\s*:?\s*(?:{DIGITS})"
-    rf"|(?:{DIGITS}){_BEHIND}\s+(?:(?:or|and)\s+(?:less|under|below|more|up|over|above)|min(?:imum)?|max(?:imum)?)"
+    rf"|(?:{DIGITS}){_BEHIND}\s+(?:{AT_MOST}|{AT_LEAST})"
     rf"|(?:(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|~|for|at)\s*)?"
     rf"(?:(?:{CURRENCY})\s*(?:{DIGITS})|(?:{DIGITS}|{NUMBER_WORDS})\s*(?:{CURRENCY}))"
     rf"|(?:before|after|since|until)\s+{YEAR})(?!\w)",
@@ -165,7 +161,7 @@ def take_limits(text: str, contains: Contains) -> tuple[str, list[Limit]]:
     """The text without its limits of a price, and these."""
     taken: list[Limit] = []
     text = CHAIN.sub(lambda found: f"price {found[2].replace('<', '>')} {found[1]} price ", text)
-    for pattern in (BETWEEN, COMPARED, OR_LESS, OR_MORE):
+    for pattern in (BETWEEN, COMPARED, BEHIND):
         start = 0
         while match := pattern.search(text, start):
             limits = _read_limits(match, contains)
@@ -223,15 +219,15 @@ def _read_limits(match: re.Match[str], contains: Contains) -> list[Limit] | None
         low, high = sorted((first, _read_limit(groups, 2)), key=lambda limit: limit.amount)
         currency = low.currency or high.currency
         return [Limit(">=", low.amount, currency), Limit("<=", high.amount, currency)]
-    if match.re in (OR_LESS, OR_MORE):
-        return [replace(first, operator="<=" if match.re is OR_LESS else ">=")]
+    if match.re is BEHIND:
+        return [replace(first, operator="<=" if groups["most"] else ">=")]
     sign = OPERATORS[operator]
     return [replace(first, operator=OPPOSITES.get(sign, sign) if groups["denied"] else sign)]
 
 
 def _may_be_price(match: re.Match[str], operator: str, contains: Contains) -> bool:
     """Whether a number without a currency is a price: of no size, age or count."""
-    if not operator or match.re in (OR_LESS, OR_MORE) or operator in NEVER_BARE:
+    if not operator or match.re is BEHIND or operator in NEVER_BARE:
         return False
     if match.re is BETWEEN and YEARS.fullmatch(match["number1"] + match["number2"]):
         return False
