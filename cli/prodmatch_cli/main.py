@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 import prodmatch
 from prodmatch.errors import ProdmatchError
-from prodmatch_cli.settings.early_form import find_form
+from prodmatch_cli.settings.config import find_form
 from prodmatch_cli.settings.every_command import add_common_options, variables
 from prodmatch_cli.terminal import logs
 from prodmatch_cli.terminal.messages import print_error, print_warnings, translate

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from prodmatch.attributes.calibration import calibrate, choose_threshold, lower_bound
+from prodmatch.attributes.learn import calibrate, choose_threshold, lower_bound
 
 
 def test_a_calibration_pools_neighbours_that_fall() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import FIRST_TERMS
-from prodmatch.lexical.edits import within_edits
+from prodmatch.lexical.spelling import within_edits
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import query_terms, split_terms
 from prodmatch.lexical.word_lists.low_information import low_information_weights

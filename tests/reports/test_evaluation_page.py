@@ -4,8 +4,7 @@ import pytest
 from pages import Tags, evaluation
 from small import draw
 
-from prodmatch.reports.html import evaluation_page, shown_products
-from prodmatch.reports.verdict import say_verdict
+from prodmatch.reports.html import evaluation_page, say_verdict, shown_products
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prodmatch.search.answers.result_page import CANDIDATES, deepest_count
-from prodmatch.search.vectors.deep_search import DeepSearch
+from prodmatch.search.ranker import DeepSearch
 from prodmatch.search.vectors.index_builder import Kind, build_index
 from prodmatch.search.vectors.vector_index import AnnIndex, Neighbours, exact_neighbours
 from prodmatch.storage.vectors import Vectors, normalise

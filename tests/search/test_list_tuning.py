@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from prodmatch.search.vectors.code_lists import CodeLists
-from prodmatch.search.vectors.list_tuning import tune_lists
+from prodmatch.search.vectors.vector_index import tune_lists
 
 LISTS, MOST_ROWS = 50_000, 2_400
 

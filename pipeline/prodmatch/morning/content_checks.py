@@ -1,6 +1,8 @@
 """Checks of texts and pictures: of another product, the same for many, cut, strange, lost."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -9,7 +11,6 @@ import pyarrow.compute as pc
 
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
-from prodmatch.morning.languages import guess_language, known_share
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of, thinned
 from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask
@@ -23,6 +24,30 @@ KNOWN, STRANGE = 0.75, 0.6  # shares of a text's words that the catalogue has
 Z_BEFORE, Z_AFTER, Z_DROP = 1.5, 1.0, 1.5  # text-image alignment, in standard deviations
 TWIN = 0.995  # cosine of vectors of one product
 DAMAGE = "|".join([f"(?:{pattern})" for pattern in (ANY, ENTITIES, ESCAPES)])
+WORD = re.compile(r"[^\W\d_]{3,}")
+SCRIPTS = {
+    "Cyrillic": "[\u0400-\u04ff]",
+    "Greek": "[\u0370-\u03ff]",
+    "Arabic": "[\u0600-\u06ff]",
+    "Hebrew": "[\u0590-\u05ff]",
+    "Chinese or Japanese": "[\u3040-\u30ff\u3400-\u9fff]",
+    "Korean": "[\uac00-\ud7af]",
+    "Thai": "[\u0e00-\u0e7f]",
+    "Hindi": "[\u0900-\u097f]",
+}
+FUNCTION_WORDS = {
+    "English": "the and with for of from women men womens mens your",
+    "German": "und mit für der die das aus von damen herren ohne",
+    "French": "et avec pour de la le les des en sans femme homme",
+    "Spanish": "y con para de la el los las en sin mujer hombre",
+    "Italian": "e con per di la il da in senza donna uomo",
+    "Dutch": "en met voor van de het een uit zonder dames heren",
+    "Portuguese": "e com para de da do em sem mulher homem feminino",
+    "Polish": "i z dla na do w bez damska damskie męska męskie",
+    "Swedish": "och med för av den det utan dam herr",
+}
+WORDS = {name: frozenset(words.split()) for name, words in FUNCTION_WORDS.items()}
+MOST_READ = 500  # texts that a language is guessed from
 
 
 def check_contents(pair: Pair) -> Iterator[Signal]:
@@ -212,3 +237,29 @@ def _foreign(pair: Pair) -> Rows:
     nearest = pair.last.vectors.nearest(pair.tonight.vectors.take(rows), 5)
     cosines = np.array([max(scores, default=-1.0) for _, scores in nearest])
     return rows[cosines < np.quantile(usual, 0.01)]
+
+
+def known_share(vocabulary: Collection[str], text: str) -> float:
+    """Share of a text's words that stand in a vocabulary; 1 where it has no words.
+
+    Words are told apart as the vocabulary's are, by spaces, in small letters.
+    """
+    words = [word for word in text.casefold().split() if WORD.search(word)]
+    return sum(word in vocabulary for word in words) / len(words) if words else 1.0
+
+
+def guess_language(texts: Iterable[str]) -> str:
+    """The script, or the language, that texts look like; empty where nothing tells it."""
+    votes: Counter[str] = Counter()
+    for number, text in enumerate(texts):
+        if number >= MOST_READ:
+            break
+        scripts = {name: len(re.findall(letters, text)) for name, letters in SCRIPTS.items()}
+        name, count = max(scripts.items(), key=lambda pair: pair[1])
+        if count >= 2:
+            votes[name] += 2
+            continue
+        words = text.casefold().split()
+        votes.update({name: sum(word in known for word in words) for name, known in WORDS.items()})
+    (found, first), (_, second) = [*votes.most_common(2), ("", 0), ("", 0)][:2]
+    return found if first > second else ""

@@ -10,7 +10,6 @@ from prodmatch.catalogue.pictures.thumbnails import data_address, save_webp
 from prodmatch.explain import Explanation, paint
 from prodmatch.reports.cards import Card, CardColumns, make_card
 from prodmatch.reports.rendering import make_pictures, query_pictures, render
-from prodmatch.reports.verdict import say_verdict
 from prodmatch.search.answers.hits import Answer, Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
@@ -20,6 +19,9 @@ if TYPE_CHECKING:  # its measures need an extra, the page of answers does not
 
 HEAT_PIXELS = 320
 CHART = {"width": 360, "height": 220}  # of a phone: text in it is scaled with it
+HYBRID = "hybrid"
+MEASURE = "nDCG@10"
+SURE = 0.05  # p below which a difference is called none of chance
 
 
 @dataclass(frozen=True)
@@ -145,3 +147,30 @@ def _which(explanation: Explanation) -> str:
 
 def _cosine(value: float | None) -> str:
     return "not there" if value is None else f"cosine {value:.3f}"
+
+
+def say_verdict(evaluation: "Evaluation") -> list[str]:
+    """How good the hybrid is, and whether it is better than its best signal and than others."""
+    figures = evaluation.figures[HYBRID]
+    success = next(figure for name, figure in figures.items() if name.startswith("Success"))
+    queries = f"{evaluation.queries:,} {'query' if evaluation.queries == 1 else 'queries'}"
+    first = (
+        f"The hybrid finds a relevant product among the first ten for {100 * success.value:.1f} % "
+        f"of {queries} ({MEASURE} {figures[MEASURE].value:.3f})."
+    )
+    gain = evaluation.gains[MEASURE]
+    single = f"the best single signal, {gain.signal},"
+    sentences = [first, _compared(gain.difference, gain.p, single)]
+    for name, comparison in evaluation.comparisons.items():
+        found = comparison.measures[MEASURE]
+        sentences.append(_compared(found.difference, found.p, f"“{name}”"))
+    return sentences
+
+
+def _compared(difference: float, p: float, other: str) -> str:
+    size = f"{abs(difference):.3f}"
+    if float(size) == 0:
+        return f"It is as good as {other.rstrip(',')}."
+    way = "better" if difference > 0 else "worse"
+    sure = "more than chance" if p < SURE else "which may be chance"
+    return f"It is {way} than {other} by {size}, {sure} (p {p:.4f})."

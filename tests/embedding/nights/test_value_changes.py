@@ -11,7 +11,7 @@ from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings
-from prodmatch.embedding.nights.columns.labels import MOST_LABELS, LabelReader
+from prodmatch.embedding.nights.columns.night_columns import MOST_LABELS, LabelReader
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import Model
 

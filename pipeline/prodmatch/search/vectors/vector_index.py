@@ -12,7 +12,6 @@ import numpy.typing as npt
 from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.search.vectors.code_lists import CodeLists
 from prodmatch.search.vectors.half_vectors import is_half
-from prodmatch.search.vectors.list_tuning import tune_lists
 from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours, ordered, recall_at
 from prodmatch.search.vectors.part_lists import PartLists, row_bits
 from prodmatch.storage.atomic import new_file
@@ -30,6 +29,8 @@ LATENCY_QUERIES = 50
 # A file may name classes that open other files: all but these are refused.
 KNOWN = (faiss.IndexFlat, faiss.IndexHNSWFlat, faiss.IndexScalarQuantizer)
 OLD = (faiss.IndexIVF, faiss.IndexRefine)
+GAIN = 0.004  # of the recall: less is not worth as many lists more
+PATIENCE = 2  # times that more lists may gain less: then more rows cost less than so many lists
 
 
 class AnnIndex:
@@ -281,3 +282,31 @@ def _true_scores(
             true[inside] = block[near.rows[inside] - start] @ query
         start += len(block)
     return [ordered(near.rows, true) for near, true in zip(found, scores, strict=True)]
+
+
+def tune_lists(lists: Sequence[CodeLists], recall: Callable[[], float], wanted: float) -> None:
+    """Looks at more lists, or compares more rows where these gain nothing, until enough is found.
+
+    Where it is not to be had, what gained nothing is taken back: it would cost every query.
+
+    Args:
+        lists: of one part, or of both.
+        recall: of queries, as the lists are now.
+        wanted: the recall.
+    """
+    best, kept, idle = recall(), [(each.breadth, each.rescored) for each in lists], 0
+    while best < wanted:
+        if idle == PATIENCE or not any([each.widen() for each in lists]):
+            for each, (breadth, _) in zip(lists, kept, strict=True):
+                each.breadth = breadth
+            if not any([each.rescore_more() for each in lists]):
+                break
+            idle = 0
+        found = recall()
+        if found >= wanted:
+            return
+        idle += 1
+        if found > best + GAIN:
+            best, kept, idle = found, [(each.breadth, each.rescored) for each in lists], 0
+    for each, (breadth, rescored) in zip(lists, kept, strict=True):
+        each.breadth, each.rescored = breadth, rescored
