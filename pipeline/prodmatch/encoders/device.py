@@ -22,6 +22,11 @@ if TYPE_CHECKING:  # it is loaded where something runs by it
 
 logger = logging.getLogger(__name__)
 
+MISSING = (
+    "'{}' is not installed here; the shipped model in float32 on a CPU works without it. "
+    "Run \"pip install 'prodmatch[embed]'\"."
+)
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -86,9 +91,13 @@ def _has_cuda_driver() -> bool:
 
 
 def has_torch() -> bool:
-    """Whether torch is installed, by which all runs but float32 on a CPU."""
+    """Whether torch is installed, by which bf16 and GPUs run, and graphs are exported."""
+    return _is_installed("torch")
+
+
+def _is_installed(module: str) -> bool:
     try:
-        return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+        return module in sys.modules or importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
 
@@ -96,12 +105,15 @@ def has_torch() -> bool:
 def prepare_torch() -> None:
     """Says in the log that torch is loaded next, which takes seconds."""
     if not has_torch():
-        raise NotInstalledError(
-            "'torch' is not installed here; the shipped model in float32 on a CPU works without "
-            "it. Run \"pip install 'prodmatch[embed]'\"."
-        )
+        raise NotInstalledError(MISSING.format("torch"))
     if "torch" not in sys.modules:
         logger.info("loading torch", extra={"phase": "loading torch"})
+
+
+def require_onnx() -> None:
+    """Raises an error where a graph cannot be changed."""
+    if not _is_installed("onnx"):
+        raise NotInstalledError(MISSING.format("onnx"))
 
 
 def release_memory() -> None:
@@ -141,13 +153,13 @@ def warn_of_emulation(precision: Precision, device: str) -> None:
         )
     if precision == "int8" and not has_int8(device):
         logger.warning(
-            "int8 is computed in float32 on this device, and no quicker than `precision=float32`, "
+            "int8 is for processors with VNNI; here it is hardly quicker than `precision=float32`, "
             "which would encode the texts again."
         )
 
 
 def _cpu_has_vnni() -> bool:
-    return "avx512_vnni" in _cpu_flags()
+    return not _cpu_flags().isdisjoint({"avx512_vnni", "avx_vnni"})
 
 
 def _cpu_has_bf16() -> bool:

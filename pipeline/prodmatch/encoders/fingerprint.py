@@ -9,6 +9,7 @@ from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import digest_bytes, file_digests
 
 FORMAT = b"features-3"  # raise it when the same files would give other features
+NAMES = {"int8": "int8-2"}  # of precisions whose features have become others
 OF_QUERIES = ("query_prefix", "query_words")  # fields of a spec that products' texts do not pass
 
 
@@ -23,7 +24,7 @@ def encoder_fingerprint(
         precision = picture_precision(precision)
     parts = [FORMAT, json.dumps(stated, sort_keys=True).encode(), *file_digests(folder)]
     if precision != "float32":  # which had no name of its own before there was another
-        parts.append(precision.encode())
+        parts.append(NAMES.get(precision, precision).encode())
     return digest_bytes(*parts)
 
 

@@ -1,4 +1,4 @@
-"""Encoders by their exported graphs, in float32 on a CPU, without torch."""
+"""Encoders by their exported graphs, in float32 or 8-bit integers on a CPU, without torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from prodmatch.encoders.batches import ImageBatches, TextBatches, Tokens
+from prodmatch.encoders.device import CPU, has_int8
 from prodmatch.encoders.graphs import read_token_limits
 from prodmatch.model.onnx_session import open_session, output_width, run_session
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
@@ -17,7 +18,8 @@ class OnnxTextEncoder(TextBatches):
 
     def __init__(self, folder: Path, spec: TextSpec, graph: Path) -> None:
         """Opens a model directory for its tokenizer, and its graph."""
-        self.session = open_session(graph, long_lived=True, threads=1)
+        wide = not has_int8(CPU.device)
+        self.session = open_session(graph, long_lived=True, threads=1, wide_integers=wide)
         super().__init__(spec, read_token_limits(graph), output_width(self.session))
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from prodmatch.encoders.batches import TokenLimits
 from prodmatch.encoders.fingerprint import feature_name
+from prodmatch.encoders.precisions import Precision
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import (
     copy_file,
@@ -41,10 +42,12 @@ Array = npt.NDArray[np.float32]
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 
-def graph_path(root: Path, folder: Path, spec: TextSpec | ImageSpec) -> Path:
+def graph_path(
+    root: Path, folder: Path, spec: TextSpec | ImageSpec, precision: Precision = "float32"
+) -> Path:
     """Where below `root` the graph of an encoder is, once it is made."""
     name = TEXT if isinstance(spec, TextSpec) else IMAGE
-    return root / feature_name(folder, spec) / name
+    return root / feature_name(folder, spec, precision) / name
 
 
 def is_ready(graph: Path, folder: Path) -> bool:

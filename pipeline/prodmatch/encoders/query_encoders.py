@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from prodmatch.encoders.device import prepare_torch
 from prodmatch.encoders.graphs import read_token_limits, weights_path
+from prodmatch.encoders.precision_loss import check_quick_features
 from prodmatch.encoders.precisions import Precision
 from prodmatch.encoders.quickest import ready_graph
 from prodmatch.model.description import Model
@@ -63,8 +63,5 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
         )
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
         if precision != "float32":
-            prepare_torch()
-            from prodmatch.encoders.networks.onnx_export import check_quick_features
-
-            check_quick_features(model, QueryEncoders(temporary), precision)
+            check_quick_features(model, QueryEncoders(temporary), precision, root)
     return folder

@@ -1,22 +1,28 @@
-"""Encoders by what runs them quickest: onnxruntime on a CPU in float32, else torch.
+"""Encoders by what runs them quickest: onnxruntime on a CPU in float32 and int8, else torch.
 
 Figures: docs/experiments.md, "What runs encoders on a CPU". torch, which takes seconds to load, is
 loaded only where it runs or exports an encoder.
 """
 
+import logging
 from pathlib import Path
 
 from prodmatch.encoders.batches import ImageBatches, TextBatches
-from prodmatch.encoders.device import Compute, prepare_torch
+from prodmatch.encoders.device import Compute, prepare_torch, require_onnx
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
-from prodmatch.encoders.graphs import graph_path, is_ready
+from prodmatch.encoders.graphs import TOKENS, graph_path, is_ready
+from prodmatch.encoders.precisions import Precision
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.storage.atomic import copy_file, list_files, new_directory, write_json
+
+logger = logging.getLogger(__name__)
 
 
 def open_text_encoder(folder: Path, spec: TextSpec, compute: Compute, graphs: Path) -> TextBatches:
     """A text encoder ready to run; its graph is made below `graphs` where it is needed."""
-    if _is_exact_cpu(compute):
-        return OnnxTextEncoder(folder, spec, ready_graph(folder, spec, graphs))
+    if _is_exact_cpu(compute) or compute.precision == "int8":  # which no GPU is needed for
+        graph = ready_graph(folder, spec, graphs, compute.precision)
+        return OnnxTextEncoder(folder, spec, graph)
     prepare_torch()
     from prodmatch.encoders.networks.text import TextEncoder
 
@@ -35,19 +41,37 @@ def open_image_encoder(
     return ImageEncoder(folder, spec, compute)
 
 
-def ready_graph(folder: Path, spec: TextSpec | ImageSpec, root: Path) -> Path:
-    """The graph of an encoder below `root`, exported where it is not there.
+def ready_graph(
+    folder: Path, spec: TextSpec | ImageSpec, root: Path, precision: Precision = "float32"
+) -> Path:
+    """The graph of an encoder below `root`, made where it is not there.
 
     Raises:
         ModelError: the graph does not agree with torch.
+        NotInstalledError: what makes it is not installed.
     """
-    graph = graph_path(root, folder, spec)
-    if not is_ready(graph, folder):
-        prepare_torch()
-        from prodmatch.encoders.networks.onnx_export import export_encoder
+    graph = graph_path(root, folder, spec, precision)
+    if is_ready(graph, folder):
+        return graph
+    if precision == "int8":
+        _write_int8_graph(ready_graph(folder, spec, root), graph)
+        return graph
+    prepare_torch()
+    from prodmatch.encoders.networks.onnx_export import export_encoder
 
-        export_encoder(folder, spec, graph)
+    export_encoder(folder, spec, graph)
     return graph
+
+
+def _write_int8_graph(exact: Path, graph: Path) -> None:
+    require_onnx()
+    from prodmatch.encoders.int8_graphs import quantise_graph
+
+    logger.info("writing %s in int8, once for this store", graph.name)
+    with new_directory(graph.parent) as temporary:
+        quantise_graph(exact, temporary / graph.name)
+        copy_file(exact.with_name(TOKENS), temporary / TOKENS)
+        write_json(temporary / "manifest.json", {"files": list_files(temporary)})
 
 
 def _is_exact_cpu(compute: Compute) -> bool:

@@ -18,10 +18,13 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
+SLOWER = ("SkipLayerNormFusion",)  # a sum and a normalisation are ten times as quick apart
 Session: TypeAlias = onnxruntime.InferenceSession
 
 
-def open_session(path: Path, *, long_lived: bool, threads: int = 0) -> Session:
+def open_session(
+    path: Path, *, long_lived: bool, threads: int = 0, wide_integers: bool = False
+) -> Session:
     """An ONNX file ready to run on the processor.
 
     Args:
@@ -29,6 +32,8 @@ def open_session(path: Path, *, long_lived: bool, threads: int = 0) -> Session:
         long_lived: whether it will run many times; for a single run, arranging the weights for
             speed takes longer than it saves.
         threads: that one run takes, where several run at a time; 0 takes all there are.
+        wide_integers: whether products of 8-bit integers are summed without instructions of their
+            own (VNNI), which is slower: without these, sums in 16 bits would overflow.
 
     Raises:
         DamagedError: the file is no ONNX file that can be run.
@@ -38,10 +43,14 @@ def open_session(path: Path, *, long_lived: bool, threads: int = 0) -> Session:
     options.intra_op_num_threads = threads
     # Idle threads would spin for the next batch, and burn what other processes could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if wide_integers:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if not long_lived:
         options.add_session_config_entry("session.disable_prepacking", "1")
     try:
-        session: Session = Session(path, options, providers=["CPUExecutionProvider"])
+        session: Session = Session(
+            path, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
+        )
     except Exception as error:
         raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error
     return session

@@ -70,7 +70,9 @@ def load_network(folder: Path, spec: ImageSpec, *, folded: bool = True) -> Image
     """
     if spec.architecture == LITE0:
         return load_lite0(folder, folded=folded)
+    from torch.fx.experimental.optimization import fuse
+
     from prodmatch.encoders.networks.resnet import load_resnet  # it loads torchvision: seconds
 
     resnet, dim = load_resnet(folder, spec.architecture)
-    return ResnetFeatures(resnet, spec, dim)
+    return ResnetFeatures(fuse(resnet.eval()) if folded else resnet, spec, dim)

@@ -11,7 +11,6 @@ from transformers.utils import logging as transformers_logging
 
 from prodmatch.encoders.batches import TEXT_ROWS, TextBatches, TokenLimits, Tokens
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.networks.int8 import quantise_linear_layers
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.vectors import Vectors
@@ -73,8 +72,6 @@ class TextEncoder(TextBatches):
         positions = getattr(encoder.config, "max_position_embeddings", None)
         most = min(spec.max_tokens, positions or spec.max_tokens)
         model = TextFeatures(encoder, spec)
-        if compute.precision == "int8":
-            quantise_linear_layers(encoder, compute.device)
         super().__init__(spec, TokenLimits(most, int(tokenizer.pad_token_id or 0)), model.dim)
         self.tokenizer = tokenizer
         self.device = compute.device
