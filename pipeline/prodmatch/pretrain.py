@@ -34,13 +34,7 @@ from prodmatch.pretraining.dual_encoder import (
 )
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
-from prodmatch.training.trained_model import (
-    Fitted,
-    TrainReport,
-    check_new,
-    open_log,
-    write_trained,
-)
+from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
 
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
 BATCH_ROWS = {"cuda": 1024, "cpu": 256}  # 1,024 pictures of 128 pixels take 28 GB
@@ -149,7 +143,7 @@ def _read_data(
     """What is trained on, with pairs and further texts, and what is held out."""
     spec = start.description.image if start else ImageSpec(settings.shape.resnet)
     pairs = [
-        TextPair(row["left"], row["right"], str(row.get("source") or ""))
+        TextPair(row["left"], row["right"], row.get("source") or "")
         for row in read_text_rows(texts[0], ["left", "right"], ["source"])
     ]
     further = [row["text"] for row in read_text_rows(texts[1], ["text"])]

@@ -21,20 +21,8 @@ from prodmatch.training.dataset import (
     read_pairs_dataset,
 )
 from prodmatch.training.heads import keep_texts, leave_where_it_pays
-from prodmatch.training.held_out import (
-    MOST_QUERIES,
-    HeldOut,
-    Measure,
-    draw_queries,
-    split_labelled,
-)
-from prodmatch.training.trained_model import (
-    Fitted,
-    TrainReport,
-    check_new,
-    open_log,
-    write_trained,
-)
+from prodmatch.training.held_out import MOST_QUERIES, HeldOut, Measure, draw_queries, split_labelled
+from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
 from prodmatch.training.trainer import LinearSettings, train_linear
 
 HELD_OUT = 0.1

@@ -1,9 +1,12 @@
 """Figures of held-out products."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from prodmatch.model.heads import Heads, Projection
 from prodmatch.storage.vectors import normalise
-from prodmatch.training.held_out import calibrate, draw_queries, recall_of_pairs
+from prodmatch.training.held_out import HeldOut, draw_queries, recall_of_pairs
 
 
 def test_a_probability_is_the_share_that_matches() -> None:
@@ -12,10 +15,12 @@ def test_a_probability_is_the_share_that_matches() -> None:
     image = normalise(text + 0.3 * rng.normal(size=text.shape))
     texts = [f"word{number}" for number in range(1000)]
     weights = {"text": 0.5, "image": 0.5}
-    found = calibrate(texts, (text, image), text, weights)
+    heads = Heads(*(Projection.linear(np.eye(16, dtype=np.float32)) for _ in ("text", "image")))
+    held_out = HeldOut(text, image, np.arange(1000), texts, text)
+    found = held_out.calibrate(heads, weights)
     assert found.ece < 0.01
     assert found.brier < 0.3 * found.base
-    strangers = calibrate(texts, (text, image), np.roll(text, 1, axis=0), weights)
+    strangers = replace(held_out, queries=np.roll(text, 1, axis=0)).calibrate(heads, weights)
     assert strangers.brier > 0.9 * strangers.base  # cosines that say nothing
 
 

@@ -23,13 +23,7 @@ from tqdm import tqdm
 from prodmatch.encoders.device import autocast
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.pretraining.batches import (
-    Batch,
-    Batches,
-    PairBatch,
-    TextReader,
-    augment_pictures,
-)
+from prodmatch.pretraining.batches import Batch, Batches, PairBatch, TextReader, augment_pictures
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.progress import bars_off
@@ -88,12 +82,9 @@ def mean_weights(runs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     Runs of other seeds that began at the same weights end in one basin, whose middle is better
     than its rims (Wortsman et al. 2022, "Model soups").
     """
-    return {
-        name: torch.stack([run[name] for run in runs]).mean(0)
-        if first.is_floating_point()
-        else first
-        for name, first in runs[0].items()
-    }
+    numbers = [name for name, first in runs[0].items() if first.is_floating_point()]
+    means = {name: torch.stack([run[name] for run in runs]).mean(0) for name in numbers}
+    return {**runs[0], **means}
 
 
 class _Objective:
@@ -103,11 +94,7 @@ class _Objective:
         self.model, self.start, self.settings = model, start, settings
 
     def batch_loss(self, batch: Batch, views: Tensor) -> Tensor:
-        """Text <-> picture, short <-> long text, anchors, and that of the pairs if there are any.
-
-        Args:
-            views: `(n, side, side, 3)` in 0..255, of the products' pictures.
-        """
+        """Text <-> picture (`(n, side, side, 3)`), short <-> long text, anchors, and of pairs."""
         model, settings, count = self.model, self.settings, len(views)
         tokens, same, fitting = (
             each.to(model.device) for each in (batch.tokens, batch.same, batch.fitting)
@@ -166,20 +153,15 @@ class _Objective:
 
 
 class Run:
-    """A training: weights, their moving average, and what it has reached.
-
-    Attributes:
-        best: the moving average of the weights after the best epoch.
-        report: a row of figures for every epoch.
-    """
+    """A training: weights, their moving average, and what it has reached."""
 
     def __init__(self, model: DualEncoder, settings: ContrastSettings) -> None:
         self.model, self.settings = model, settings
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.objective = _Objective(model, copy.deepcopy(self.average), settings)
         self.optimizer = _optimizer(model, settings)
-        self.report: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
+        self.report: list[dict[str, float]] = []  # a row of figures for every epoch
+        self.best: dict[str, Tensor] = {}  # the moving average after the best epoch
 
     def train_epoch(self, batches: Iterator[Batch], steps: int, pictures: Pixels) -> None:
         """Takes the steps of the next epoch, and adds their mean loss to the report."""
@@ -230,11 +212,7 @@ class Run:
             torch.save([identity, *states, self.report, self.best], file)
 
     def load(self, path: Path, identity: str) -> None:
-        """Goes on from a checkpoint, if there is one.
-
-        Raises:
-            ModelError: it is of another training.
-        """
+        """Goes on from a checkpoint, if there is one; one of another training is an error."""
         if not path.exists():
             return
         saved = torch.load(path, weights_only=True, map_location=self.model.device)

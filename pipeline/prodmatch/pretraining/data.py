@@ -20,6 +20,7 @@ from prodmatch.training.dataset import Numbers
 from prodmatch.training.held_out import words_of
 
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
+COLUMNS = ("title", "image", "source", "description", *ATTRIBUTES)
 
 
 @dataclass(frozen=True)
@@ -84,30 +85,27 @@ def read_training_set(
     shape = (max(1, rows), spec.crop_pixels, spec.crop_pixels, 3)
     pictures = new_array(file, shape, np.uint8)
     products: list[TrainingProduct] = []
-    digests: list[bytes] = []
-    sources: list[bytes] = []
+    keys: list[tuple[str, str, str]] = []  # of equal titles, pictures and sources
     waiting: deque[dict[str, object]] = deque()  # rows whose pictures are being decoded
     images = _read_images(path, split, waiting)
     for found in preprocess_isolated(images, spec, workers=workers):
-        row = waiting.popleft()
+        title, image, source, description, *values = map(waiting.popleft().get, COLUMNS)
         if found.pixels is None:
             continue  # a training catalogue is only drawn from
         pictures[len(products)] = found.pixels
-        attributes = {name: str(row[name]) for name in ATTRIBUTES if row.get(name)}
-        description = str(row.get("description") or "")
-        products.append(TrainingProduct(str(row["title"]), description, attributes))
-        digests.append(str(row["image"]).encode())
-        sources.append(str(row.get("source") or "").encode())
+        named = zip(ATTRIBUTES, values, strict=True)
+        attributes = {name: str(value) for name, value in named if value}
+        products.append(TrainingProduct(str(title), str(description or ""), attributes))
+        keys.append((str(title).lower(), str(image), str(source or "")))
     if not products:
         raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
-    titles = [product.title.lower().encode() for product in products]
-    groups = _group_keys(titles), _group_keys(digests), _group_keys(sources)
-    return TrainingSet(products, pictures[: len(products)], *groups)
+    titles, copies, sources = (_group_keys(column) for column in zip(*keys, strict=True))
+    return TrainingSet(products, pictures[: len(products)], titles, copies, sources)
 
 
-def _group_keys(contents: Iterable[bytes]) -> Numbers:
+def _group_keys(contents: Iterable[str]) -> Numbers:
     """One number per content, equal for equal contents."""
-    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
+    digests = [hashlib.blake2b(each.encode(), digest_size=8).digest() for each in contents]
     return np.frombuffer(b"".join(digests), dtype=np.int64)
 
 

@@ -33,12 +33,8 @@ OWN_PICTURE_SHARE = 0.2  # of the same in a picture
 def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     """The heads with a query bank and the mean similarity of pictures to it.
 
-    The bank is of centres of groups of texts, by k-means; a group counts as if its texts lay
-    about its centre as in a normal distribution.
-
-    Args:
-        text: `(n, text features)` of products that were trained on.
-        image: `(m, image features)` of these or others.
+    The bank is of centres of groups of texts `(n, text features)`, by k-means; a group counts as
+    if its texts lay about its centre as in a normal distribution.
     """
     rows = heads.text(text[:: -(-len(text) // MOST_GROUPED)])
     centres, nearest = _group_rows(rows, MOST_TEXTS)
@@ -57,8 +53,7 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
 def _find_familiarity(texts: Projection, text: Vectors, block: int, shares: Vectors) -> Familiarity:
     """How familiar a text is in a block of a projection, from `(n, text features)` of products.
 
-    Args:
-        shares: `(blocks,)` of a text that is like none of these.
+    `shares` `(blocks,)` are those of a text that is like none of these.
     """
     rows = texts.block(text, block).astype(np.float32)
     centres, _ = _group_rows(rows, CENTRES)
@@ -95,9 +90,8 @@ def keep_texts(
 ) -> Fitted:
     """The heads with a query bank, and with residual text features unless these find less.
 
-    Args:
-        measures: what decided over the heads, and that of words.
-        slack: how far a figure may fall, as chance lets it.
+    The measures are what decided over the heads, and that of words; by chance a figure may fall by
+    the slack.
     """
     chosen = slice(None, None, -(-len(pairs.text) // MOST_CENTRED))
     residual = add_residual_texts(fitted.heads, pairs.text[chosen], pairs.image[chosen])
@@ -117,12 +111,12 @@ def leave_where_it_pays(
 
     What lies outside of a shop's own products only the heads before know, and no measure on
     held-out products tells what is lost there. So the fitted directions have their share in texts
-    that are like the shop's own, and next to none in others.
+    that are like the shop's own, and next to none in others. A figure must be above that of
+    `start` by the slack, as chance lets it.
 
     Args:
-        measure: a figure on products that neither was fitted on.
+        measure: of products that neither was fitted on.
         pairs: what `fitted` was fitted on.
-        slack: by how much a figure must be above that of `start`, as chance lets it.
     """
     if start.bank is None:
         start = add_query_bank(start, pairs.text, pairs.image)
@@ -141,19 +135,16 @@ def join_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> Head
     if share == 0.0:
         return start
     own = start.text
-    texts = Projection.stack([own, _leading(fitted.text)], (1 - share, share))
-    images = Projection.stack(
-        [start.image, _leading(fitted.image)], (1 - PICTURE_SHARE, PICTURE_SHARE)
+    text_part, image_part = (
+        replace(part, rotation=part.rotation[:, :ADDED]) for part in (fitted.text, fitted.image)
     )
+    texts = Projection.stack([own, text_part], (1 - share, share))
+    images = Projection.stack([start.image, image_part], (1 - PICTURE_SHARE, PICTURE_SHARE))
     strange = np.pad(np.array(own.shares, np.float32), (0, len(texts.shares) - len(own.shares)))
     block = int(own.familiarity[0].block[0]) if own.familiarity else 0
     known = _find_familiarity(texts, text, block, strange)
     texts = replace(texts, familiarity=(*texts.familiarity, known))
     return Heads(texts, images, start.bank and _widen(start.bank, images.rotation.shape[1]))
-
-
-def _leading(projection: Projection) -> Projection:
-    return replace(projection, rotation=projection.rotation[:, :ADDED])
 
 
 def _widen(bank: QueryBank, dim: int) -> QueryBank:

@@ -54,19 +54,48 @@ class HeldOut:
         return recall_of_pairs(*found, self.groups[first])
 
     def calibrate(self, heads: Heads, weights: Mapping[str, float]) -> Calibrated:
-        """The probability of a match, fitted on the first products."""
+        """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
+
+        Each query meets its twenty nearest of the first products and twenty drawn at random, by
+        the mean of its cosines to text and picture with these weights. A product matches whose
+        text says every word of the query. Fitted on every other query, measured on the rest.
+        """
         first = slice(len(self.texts))
-        parts = heads.texts(self.text[first]), heads.pictures(self.image[first])
-        return calibrate(self.texts, parts, heads.texts(self.queries), weights)
+        text, image = heads.texts(self.text[first]), heads.pictures(self.image[first])
+        share = weights["text"] / max(weights["text"] + weights["image"], 1e-9)
+        words = [words_of(each) for each in self.texts]
+        rng = np.random.default_rng(0)
+        cosines, matches = [], []
+        vectors = heads.texts(self.queries)
+        for query, by_text, by_image in zip(
+            draw_queries(self.texts), vectors, penalised_image_query(vectors), strict=True
+        ):
+            near = share * (text @ by_text)
+            near += (1 - share) * (image @ by_image)
+            count = min(NEAREST, len(near))
+            best = np.argpartition(-near, count - 1)[:count]
+            rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])
+            cosines.append(near[rows])
+            matches.append([words_of(query) <= words[other] for other in rows])
+        fitted, judged = (
+            (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(float))
+            for start in (0, 1)
+        )
+        found = fit_calibration(*fitted, prior=(0.0, 0.0), pull=2 * RIDGE * len(fitted[0]))
+        calibration = Calibration(round(found.scale, 4), round(found.bias, 4))
+        probability, match = calibration.probability(judged[0]), judged[1]
+        return Calibrated(
+            calibration,
+            brier=round(brier_score(probability, match), 4),
+            ece=round(expected_calibration_error(probability, match), 4),
+            base=round(float(match.mean() * (1 - match.mean())), 4),
+        )
 
 
 def recall_of_pairs(text: Vectors, image: Vectors, groups: Numbers) -> float:
     """Share of texts with a picture of their own group among the ten nearest; equal texts once.
 
-    Args:
-        text: `(n, dim)` unit rows.
-        image: `(n, dim)` unit rows, of the same products.
-        groups: `(n,)`, equal for products whose texts are equal.
+    Of unit rows `(n, dim)` of the same products; `groups` `(n,)` are equal where texts are.
     """
     found, count = 0, min(10, len(image))
     _, firsts = np.unique(groups, return_index=True)
@@ -118,11 +147,7 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def draw_words(text: str, rng: np.random.Generator, *, ordered: float = 1.0) -> str:
-    """One to four of a text's first twenty words, as a person would search for it.
-
-    Args:
-        ordered: how often the words keep their order.
-    """
+    """One to four of a text's first twenty words, as a person would search; `ordered` so often."""
     words = text.split()[:20] or [text]
     count = min(len(words), int(rng.integers(1, 5)))
     picked = rng.choice(len(words), count, replace=False)
@@ -132,53 +157,6 @@ def draw_words(text: str, rng: np.random.Generator, *, ordered: float = 1.0) -> 
 
 
 def draw_queries(texts: Sequence[str]) -> list[str]:
-    """One to four words of each text, as a person would search for it."""
+    """A query of words of each text, always the same."""
     rng = np.random.default_rng(0)
     return [draw_words(text, rng) for text in texts]
-
-
-def calibrate(
-    texts: Sequence[str],
-    parts: tuple[Vectors, Vectors],
-    vectors: Vectors,
-    weights: Mapping[str, float],
-) -> Calibrated:
-    """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
-
-    Each query meets its twenty nearest products and twenty drawn at random, by the weighted mean
-    of its cosines to text and picture. A product matches whose text says every word of the
-    query. Fitted on every other query, measured on the rest.
-
-    Args:
-        texts: of the products that are searched.
-        parts: their text and image parts, `(n, dim)` unit rows each.
-        vectors: `(n, dim)` unit rows of the queries that `draw_queries` gives.
-        weights: of the signals; those of words do not count.
-    """
-    text, image = parts
-    share = weights["text"] / max(weights["text"] + weights["image"], 1e-9)
-    words = [words_of(each) for each in texts]
-    rng = np.random.default_rng(0)
-    cosines, matches = [], []
-    image_vectors = penalised_image_query(vectors)
-    for row, query in enumerate(draw_queries(texts)):
-        near = share * (text @ vectors[row])
-        near += (1 - share) * (image @ image_vectors[row])
-        count = min(NEAREST, len(near))
-        best = np.argpartition(-near, count - 1)[:count]
-        rows = np.concatenate([best, rng.integers(0, len(near), NEAREST)])
-        cosines.append(near[rows])
-        matches.append([words_of(query) <= words[other] for other in rows])
-    fitted, judged = (
-        (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(np.float64))
-        for start in (0, 1)
-    )
-    found = fit_calibration(*fitted, prior=(0.0, 0.0), pull=2 * RIDGE * len(fitted[0]))
-    calibration = Calibration(round(found.scale, 4), round(found.bias, 4))
-    probability, match = calibration.probability(judged[0]), judged[1]
-    return Calibrated(
-        calibration,
-        brier=round(brier_score(probability, match), 4),
-        ece=round(expected_calibration_error(probability, match), 4),
-        base=round(float(match.mean() * (1 - match.mean())), 4),
-    )
