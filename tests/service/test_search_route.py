@@ -125,7 +125,7 @@ def test_an_address_that_is_not_utf_8_is_refused(service: Service) -> None:
         ({"q": "red", "boost": "title=1"}, "`boost`: the column 'title' holds text"),
         (
             {"q": "red", "boost": "price"},
-            "`boost=price`: is not understood. Give it as NAME",
+            "`boost`: 'price' is not of the form NAME=VALUE.",
         ),
         ({"q": "red", "diverse": 2}, "`diverse=2`: must be 0 to 1."),
         ({"q": "red", "min_probability": "nan"}, "`min_probability=nan`: must be 0 to 1."),

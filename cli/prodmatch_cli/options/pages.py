@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
+from prodmatch.columns.name_lists import split_names
 from prodmatch.search.options import SearchOptions
 from prodmatch_cli.options.parameter_types import FloatRange
 from prodmatch_cli.options.shared import (
     add_options,
     gather,
-    read_names,
     read_numbers,
     read_weights,
 )
@@ -68,7 +68,7 @@ def _read_search(
     return SearchOptions(
         weights=read_weights(weights),
         boost=read_numbers(boost, "--boost"),
-        facets=read_names(facets),
+        facets=split_names(facets or ""),
         **values,
     )
 

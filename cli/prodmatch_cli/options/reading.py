@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
+from prodmatch.columns.name_lists import split_names
 from prodmatch_cli.options.shared import (
     COLUMNS,
     IMAGE_ROOT,
     add_options,
     gather,
-    read_names,
     read_pairs,
 )
 
@@ -26,7 +26,7 @@ def read_options(
     """How a catalogue is read, from the values of these options."""
     return CatalogueOptions(
         columns=read_pairs(columns, "--columns"),
-        text_columns=read_names(text_columns),
+        text_columns=split_names(text_columns or ""),
         image_root=image_root,
         allow_empty=allow_empty,
         leave_out=leave_out,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from prodmatch.columns.name_lists import split_names
+from prodmatch.columns.name_lists import split_pairs
 from prodmatch.errors import StoreError
 from prodmatch_cli.options.parameter_types import NAME, PATH, PLACE, FloatRange
 
@@ -287,25 +287,16 @@ def check_directory(path: Path | None, option: str) -> None:
             raise StoreError(f"{option} {each}: is no directory.")
 
 
-def read_names(value: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list; one that has a comma stands in double quotes."""
-    return split_names(value or "")
-
-
 def read_pairs(value: str | None, option: str) -> dict[str, str]:
     """The pairs in `name=value,...`.
 
     Raises:
         click.UsageError: a part has no `=`, or a name has two values.
     """
-    pairs: dict[str, str] = {}
-    for part in read_names(value):
-        name, found, other = part.partition("=")
-        if not found or not name.strip() or not other.strip():
-            raise click.UsageError(f"{option}: {part!r} is not of the form NAME=VALUE.")
-        if pairs.setdefault(name.strip(), other.strip()) != other.strip():
-            raise click.UsageError(f"{option}: {name.strip()!r} is given twice.")
-    return pairs
+    try:
+        return split_pairs(value or "")
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from error
 
 
 def read_weights(value: str | None) -> dict[str, float] | None:

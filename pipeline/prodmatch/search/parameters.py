@@ -5,15 +5,13 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Literal
 
-from prodmatch.columns.name_lists import split_names
+from prodmatch.columns.name_lists import MOST_SHOWN, split_names, split_pairs
 from prodmatch.errors import QueryError
 from prodmatch.search.options import MOST_HITS, SearchOptions
 from prodmatch.search.queries import Query
 
 Kind = Literal["text", "integer", "number", "flag", "names", "numbers"]
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
-MOST_SHOWN = 80  # characters of a wrong value
-PAIRS = "Give it as NAME=NUMBER, separated by commas."
 
 
 @dataclass(frozen=True)
@@ -146,25 +144,16 @@ def read_names(value: object, name: str) -> Sequence[str]:
 
 def read_numbers(value: object, name: str) -> Mapping[str, float]:
     """The numbers in `name=1.5,...`, or in an object."""
-    if isinstance(value, str):
-        value = _read_pairs(value, name)
+    try:
+        value = split_pairs(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise QueryError(f"`{name}`: {error}") from error
     if not isinstance(value, dict) or "" in value:
-        raise _wrong(value, name, PAIRS)
+        raise _wrong(value, name, "Give it as NAME=NUMBER, separated by commas.")
     return {
         str(key): _read(number, float, f"{name}={key}", "Give a number.")
         for key, number in value.items()
     }
-
-
-def _read_pairs(text: str, name: str) -> Mapping[str, str]:
-    pairs: dict[str, str] = {}
-    for each in split_names(text):
-        key, _, number = (part.strip() for part in each.partition("="))
-        if not key or not number:
-            raise _wrong(each, name, PAIRS)
-        if pairs.setdefault(key, number) != number:
-            raise QueryError(f"`{name}`: {key[:MOST_SHOWN]!r} is given twice.")
-    return pairs
 
 
 READERS: Mapping[Kind, Callable[[object, str], object]] = {

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from prodmatch_cli.options.shared import STORE, picture_options, read_names
+from prodmatch.columns.name_lists import split_names
+from prodmatch_cli.options.shared import STORE, picture_options
 from prodmatch_cli.terminal.messages import print_warnings
 
 # Read by the libraries that compute when they are loaded.
@@ -65,7 +66,7 @@ def serve(
     settings = ServiceSettings(
         threads=threads,
         open_catalogue=lambda: open_remembered(store, catalogue, options, fetch="nothing"),
-        facets=None if facets is None else read_names(facets),
+        facets=None if facets is None else split_names(facets),
         access_log=access_log,
     )
     listener = open_socket(host, port)

@@ -6,6 +6,7 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.columns.name_lists import split_names
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import write_file
 from prodmatch.tag import Tagged, TagSettings, tag_products
@@ -18,7 +19,6 @@ from prodmatch_cli.options.shared import (
     KNOWN_CATALOGUE,
     STORE,
     check_targets,
-    read_names,
 )
 from prodmatch_cli.terminal.output import print_outcome
 
@@ -82,7 +82,7 @@ def tag(
         name, found, given = each.partition("=")
         if not found or not name.strip():
             raise click.UsageError(f"--values: {each!r} is not of the form COLUMN=VALUE,...")
-        named[name.strip()] = read_names(given)
+        named[name.strip()] = split_names(given)
     product_ids = None
     if catalogue is not None:
         opened = open_remembered(store, catalogue, reading)
