@@ -1,6 +1,7 @@
 """Writes `benchmarks/RESULTS.md` and its plots from the figures that the benchmarks wrote.
 
-`make bench` runs the benchmarks with `--json build/bench/NAME.json`, and then this.
+`make bench` runs the benchmarks with `--json build/bench/NAME.json`, and then this. What no figures
+are there of stays on the page as it was.
 """
 
 import argparse
@@ -154,9 +155,18 @@ def nights_page(content: Row, plots: Path) -> str:
     )
 
 
-PAGES: dict[str, Callable[[Row, Path], str]] = {
-    "encode": encode_page, "index": index_page, "job": job_page, "nights": nights_page,
-}  # fmt: skip
+PAGES: dict[str, tuple[str, Callable[[Row, Path], str]]] = {
+    "encode": ("## Encoding", encode_page),
+    "index": ("## Index", index_page),
+    "job": ("## The main job", job_page),
+    "nights": ("## Nights", nights_page),
+}
+
+
+def former_page(page: str, heading: str) -> str | None:
+    """A part of an earlier page, None where it has none."""
+    parts = (f"## {part}" for part in page.split("\n## ")[1:])
+    return next((part for part in parts if part.startswith(heading)), None)
 
 
 def main() -> None:
@@ -169,10 +179,15 @@ def main() -> None:
     plots.mkdir(parents=True, exist_ok=True)
     found = [json.loads(path.read_text()) for path in sorted(options.figures.glob("*.json"))]
     by_name = {content["benchmark"]: content for content in found}
-    pages = [make(by_name[name], plots) for name, make in PAGES.items() if name in by_name]
-    if not pages:
+    if not found:
         raise SystemExit(f"{options.figures}: holds no figures. Run 'make bench'.")
-    options.out.write_text("\n".join([HEAD, *pages]))
+    former = options.out.read_text() if options.out.exists() else ""
+    pages = [
+        make(by_name[name], plots) if name in by_name else former_page(former, heading)
+        for name, (heading, make) in PAGES.items()
+    ]
+    text = "\n".join(page.rstrip("\n") + "\n" for page in [HEAD, *filter(None, pages)])
+    options.out.write_text(text)
 
 
 if __name__ == "__main__":
