@@ -72,7 +72,7 @@ SIGN = r"[-\u2212\u2013!]"
 SIGNED = re.compile(rf"[(\[{{]?{SIGN}(?:[^\W\d_](?:[^\W\d_]|-[^\W\d_])|\([^\W\d_]+\)$)")
 YEAR_OR_SO = re.compile(rf"{SIGN}\d{{{MANY_DIGITS},}}")
 _HAVE = r"(?:(?:that|which|who)\s+)?"
-_NOT = "not|no|without|except|excluding|exclude|w/o"
+_NOT = "|".join(map(re.escape, sorted(PHRASE_TRIGGERS | {"not", "no"}, reverse=True)))
 
 
 def _as_choice(found: re.Match[str]) -> str:
@@ -119,7 +119,7 @@ REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
 FREE_FROM = re.compile(r"(?<=\s)free[\s-]from(?=\s)", re.IGNORECASE)
 OPENING, CLOSING = "\"'\u201c\u201e\u00ab\u2018", "\"'\u201d\u201c\u00bb\u2019"
 NOT_QUOTED = re.compile(
-    rf"(?:^|(?<=\s))(?:{SIGN}|(?:not|without|except|excluding)\s+)[{OPENING}]([^{OPENING}{CLOSING}]+)"
+    rf"(?:^|(?<=\s))(?:{SIGN}|(?:{_NOT})\s+)[{OPENING}]([^{OPENING}{CLOSING}]+)"
     rf"[{CLOSING}](?!\w)",
     re.IGNORECASE,
 )
