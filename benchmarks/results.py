@@ -17,6 +17,7 @@ Written by `make bench`; edit nothing here. Ratios are of one run, contestants i
 the number of cores says that other programs were at work, which makes every rate too low.
 """
 WIDTH, BAR, NAMES = 760, 22, 270  # of a plot, a bar with its gap, and the names next to it
+EARLIER = "Of an earlier run: "
 Row = Mapping[str, Any]
 
 
@@ -87,6 +88,16 @@ def encode_page(content: Row, plots: Path) -> str:
         )  # fmt: skip
         text += missing_lines(rows)
     return text
+
+
+def former_works(content: Row, former: str) -> str:
+    """What an earlier page says of encoders that were not measured again, and of its run."""
+    measured = {row["work"].split(",")[0] for row in content["rows"]}
+    head, *parts = former.split("\n### ")
+    run = former.split(EARLIER)[1:] or head.split("\n\n")[1:]
+    texts = (part.split(f"\n{EARLIER}")[0].strip("\n") for part in parts)
+    kept = [f"\n### {text}\n" for text in texts if text.split(",")[0] not in measured]
+    return "".join([f"\n{EARLIER}{run[0].splitlines()[0]}\n", *kept]) if kept else ""
 
 
 def encode_cells(row: Row) -> list[str]:
@@ -186,6 +197,8 @@ def main() -> None:
         make(by_name[name], plots) if name in by_name else former_page(former, heading)
         for name, (heading, make) in PAGES.items()
     ]
+    if "encode" in by_name and (earlier := former_page(former, PAGES["encode"][0])):
+        pages[0] = str(pages[0]) + former_works(by_name["encode"], earlier)
     text = "\n".join(page.rstrip("\n") + "\n" for page in [HEAD, *filter(None, pages)])
     options.out.write_text(text)
 

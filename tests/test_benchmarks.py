@@ -97,14 +97,21 @@ def test_the_page_has_the_figures_the_machine_and_who_is_missing(tmp_path: Path)
 def test_what_was_not_measured_again_stays_on_the_page(tmp_path: Path) -> None:
     (tmp_path / "build" / "bench").mkdir(parents=True)
     (tmp_path / "build" / "bench" / "encode.json").write_text(json.dumps(ENCODE))
-    former = "# Results\n\n## Encoding\n\nformer figures\n\n## Nights, 9 products\n\nas they were\n"
+    works = (
+        "### resnet, 5 JPEGs\n\n| 3 |\n\n### "
+        + str(ENCODE["rows"][0]["work"])
+        + "\n\nformer figures\n"
+    )
+    former = (
+        f"# Results\n\n## Encoding\n\nOld CPU.\n\n{works}\n## Nights, 9 products\n\nas they were\n"
+    )
     (tmp_path / "R.md").write_text(former)
     for _ in range(2):
         done = run(BENCHMARKS / "results.py", "--out", "R.md", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         page = (tmp_path / "R.md").read_text()
         assert page.endswith("\n\n## Nights, 9 products\n\nas they were\n")
-        assert page.count("## ") - page.count("### ") == 2
+        assert "\nOf an earlier run: Old CPU.\n\n### resnet, 5 JPEGs\n\n| 3 |\n\n## Nights" in page
         assert "former figures" not in page
 
 
