@@ -29,9 +29,9 @@ from prodmatch.pretraining.data import (
 from prodmatch.pretraining.dual_encoder import (
     DualEncoder,
     EncoderShape,
-    WrittenEncoders,
     write_encoders,
 )
+from prodmatch.pretraining.finish import WrittenEncoders, finish_heads
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
@@ -113,7 +113,9 @@ def train_encoders(
         model, report = _train(pair, (data, held_out), settings, stage, fresh=start is None)
         written = write_encoders(model, pair, scratch / "trained")
         encoders = WrittenEncoders.open(written, settings.device)
-        heads = encoders.finish(model, data, settings.dim)
+        features = encoders.read_features(data, settings.contrast.seed)
+        general, learnable = encoders.general_texts(data), model.image.learnable
+        heads = finish_heads(features, learnable, general, settings.contrast, settings.dim)
         judged = encoders.hold_out(held_out)
         figures = [row["val_recall_at_10"] for row in report]
         before = _recall_before(held_out, settings, start)

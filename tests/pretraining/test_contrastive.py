@@ -158,17 +158,6 @@ def test_runs_are_averaged_number_by_number() -> None:
     assert mean["count"] == 5
 
 
-def test_a_head_is_folded_into_a_projection_of_raw_features(pair: EncoderPair) -> None:
-    head = begin(pair).text_head
-    features = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    head.train()(features)  # takes their statistics
-    head.eval()
-    wide = np.concatenate([features.numpy(), np.ones((64, 5), np.float32)], axis=1)
-    with torch.inference_mode():
-        expected = head(features).numpy()
-    np.testing.assert_allclose(head.fold(69)(wide), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize(("side", "crop"), [(160, 128), (96, 64), (224, 192), (32, 32)])
 def test_crops_are_smaller_than_whole_pictures(side: int, crop: int) -> None:
     assert SETTINGS.crop_pixels(side) == crop

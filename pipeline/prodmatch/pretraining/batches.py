@@ -161,10 +161,19 @@ def find_fitting(
     texts: Sequence[str], products: Sequence[TrainingProduct]
 ) -> npt.NDArray[np.bool_]:
     """`(text, product)`: true where another product's words hold every word of a text."""
-    words = [product.words() for product in products]
-    found = np.array([[own <= other for other in words] for own in map(words_of, texts)])
+    wanted = list(map(words_of, texts))
+    numbers = {word: number for number, word in enumerate(frozenset().union(*wanted))}
+    rows = [
+        [[numbers[word] for word in words if word in numbers] for words in side]
+        for side in (wanted, (product.words() for product in products))
+    ]
+    of_text, of_product = (np.zeros((len(side), len(numbers)), np.float32) for side in rows)
+    for table, side in zip((of_text, of_product), rows, strict=True):
+        for row, columns in zip(table, side, strict=True):
+            row[columns] = 1.0
+    found = of_text @ of_product.T == of_text.sum(axis=1, keepdims=True)  # exact: small integers
     np.fill_diagonal(found, False)
-    return found
+    return np.asarray(found)
 
 
 @dataclass

@@ -55,6 +55,7 @@ class ContrastSettings:
     head_decay: float = 0.1
     warm_up: float = 0.05  # share of all steps
     average: float = 0.995  # decay of the moving average that is kept as the model
+    head_epochs: int = 40  # of heads over the encoders that were trained
     short_weight: float = 0.25  # of short text <-> long text, against 1 for text <-> picture
     pair_weight: float = 0.5  # of the texts of pairs: in both spaces, and anchored
     text_anchor: float = 2.0  # of how far texts and classes are from where they were
@@ -87,6 +88,29 @@ def mean_weights(runs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {**runs[0], **means}
 
 
+def product_loss(
+    short: Tensor,
+    long: Tensor,
+    images: Tensor,
+    ignored: tuple[Tensor, Tensor],
+    scale: Tensor,
+    short_weight: float,
+) -> Tensor:
+    """Texts <-> picture, and short <-> long text, of a batch of products.
+
+    Args:
+        short: `(n, dim)` unit rows, as are `long` and `images`.
+        ignored: `(n, n)` false negatives of long texts, and of short ones.
+        short_weight: of short <-> long text, against 1 for text <-> picture.
+    """
+    same, fitting = ignored
+    return (
+        info_nce_of(long @ images.T, same, scale)
+        + info_nce_of(short @ images.T, fitting, scale)
+        + short_weight * info_nce_of(short @ long.T, fitting, scale)
+    )
+
+
 class _Objective:
     """What a batch costs."""
 
@@ -106,9 +130,7 @@ class _Objective:
         short, long = model.text_head(texts[: 2 * count]).split(count)
         scale = model.log_scales[0].exp()
         loss = (
-            info_nce_of(long @ images.T, same, scale)
-            + info_nce_of(short @ images.T, fitting, scale)
-            + settings.short_weight * info_nce_of(short @ long.T, fitting, scale)
+            product_loss(short, long, images, (same, fitting), scale, settings.short_weight)
             + settings.text_anchor * self._text_distance(texts, tokens)
             + settings.class_anchor * self._class_divergence(logits, views)
         )
@@ -183,7 +205,7 @@ class Run:
     def _step(self, loss: Tensor, step: int, steps: int) -> None:
         model, settings = self.model, self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * _rate(step / steps, (step + 1) / steps, settings.warm_up)
+            group["lr"] = group["peak"] * learning_rate(step, steps, settings.warm_up)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
@@ -296,10 +318,11 @@ def _optimizer(model: DualEncoder, settings: ContrastSettings) -> torch.optim.Ad
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def _rate(progress: float, following: float, warm_up: float) -> float:
+def learning_rate(step: int, steps: int, warm_up: float) -> float:
     """The share of the peak rate: a linear warm-up, then half a cosine down to nearly nothing."""
+    progress = step / steps
     if progress < warm_up:
-        return min(1.0, following / warm_up)
+        return min(1.0, (step + 1) / steps / warm_up)
     return max(1e-3, 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))))
 
 

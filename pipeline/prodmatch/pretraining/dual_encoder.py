@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 import torchvision
 from safetensors.torch import save
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
-from prodmatch.encoders.device import Compute, torch_precision
 from prodmatch.encoders.networks.efficientnet import (
     CLASS_NAMES,
     LITE0,
@@ -23,7 +21,6 @@ from prodmatch.encoders.networks.efficientnet import (
     save_lite0,
 )
 from prodmatch.encoders.networks.image import (
-    ImageEncoder,
     ImageFeatures,
     ResnetFeatures,
     load_network,
@@ -32,13 +29,9 @@ from prodmatch.encoders.networks.model_writer import copy_files
 from prodmatch.encoders.networks.text import TextEncoder, TextFeatures, check_layers, load_bert
 from prodmatch.errors import ModelError
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.pretraining.data import TrainingSet
 from prodmatch.storage.atomic import write_file
-from prodmatch.storage.vectors import Vectors, normalise
-from prodmatch.training.heads import add_query_bank, block_heads
-from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
+from prodmatch.storage.vectors import normalise
 
 FIRST_SCALE = 20.0  # of cosines; learnt
 WEIGHTS = "model.safetensors"
@@ -83,22 +76,6 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Unit rows `(n, dim)`."""
         return functional.normalize(self.linear(self.dropout(self.norm(features))), dim=1)
-
-    def fold(self, width: int) -> Projection:
-        """The same map as a projection of raw features, neither centred nor rotated.
-
-        Args:
-            width: of all features; those after the head's own count for nothing.
-        """
-        own = {name: value.cpu().double().numpy() for name, value in self.state_dict().items()}
-        projection = Projection.linear(
-            own["linear.weight"].T,
-            own["linear.bias"],
-            mean=own["norm.running_mean"],
-            gain=1 / np.sqrt(own["norm.running_var"] + self.norm.eps),
-        )
-        others = width - len(projection.weight)
-        return replace(projection, weight=np.pad(projection.weight, ((0, others), (0, 0))))
 
 
 class DualEncoder(nn.Module):
@@ -178,46 +155,3 @@ def _save_halved(state: Mapping[str, Tensor], path: Path) -> None:
     floats = {name: value for name, value in state.items() if value.is_floating_point()}
     halved = {name: value.half().contiguous() for name, value in floats.items()}
     write_file(path, save({**state, **halved}, metadata={"format": "pt"}))
-
-
-@dataclass(frozen=True)
-class WrittenEncoders:
-    """Encoders as their files give them, to make features."""
-
-    pair: EncoderPair
-    text: TextEncoder
-    image: ImageEncoder
-
-    @classmethod
-    def open(cls, pair: EncoderPair, device: str) -> Self:
-        """The encoders in two folders, on a device."""
-        compute = Compute(device, torch_precision(device))
-        text = TextEncoder(pair.text_folder, pair.text, compute)
-        return cls(pair, text, ImageEncoder(pair.image_folder, pair.image, compute))
-
-    def _features(self, data: TrainingSet, most: int) -> tuple[Vectors, Vectors]:
-        """Features of the titles and the pictures of `most` products, spread over all."""
-        rows = slice(None, None, -(-len(data.titles) // most))
-        return self.text.encode(data.titles[rows]), self.image.encode(data.pictures[rows])
-
-    def hold_out(self, data: TrainingSet) -> HeldOut:
-        """Held-out products, as features, to judge heads over these encoders by."""
-        titles = data.titles[:MOST_QUERIES]
-        queries = self.text.encode(draw_queries(titles), query=True)
-        text, image = self._features(data, len(data.titles))
-        return HeldOut(text, image, data.title_groups, titles, queries)
-
-    def finish(self, model: DualEncoder, data: TrainingSet, dim: int) -> Heads:
-        """The heads that were trained with these encoders, centred and rotated, with a query bank.
-
-        Where pictures have classes, also of what the encoders knew before.
-        """
-        learned = model.text_head.fold(self.text.dim), model.image_head.fold(self.image.dim)
-        text, image = self._features(data, MOST_PRODUCTS)
-        if width := self.image.dim - model.image.learnable:
-            texts = data.texts or data.titles
-            names = read_class_names(self.pair.image_folder)
-            general = self.text.encode([*names, *texts[:: -(-len(texts) // MOST_TEXTS)]])
-            return block_heads(learned, text, image, general, width=width, dim=dim)
-        parts = learned[0](text), learned[1](image)
-        return add_query_bank(compact_heads(*learned, parts, dim), text, image)

@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 RATE = 2e-3
 WEIGHT_DECAY = 0.1
 PATIENCE = 5  # epochs without a better figure before a training ends
+TEXT_DROPOUT, IMAGE_DROPOUT = 0.1, 0.4  # of features: see docs/experiments.md
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class _LinearHeads(nn.Module):
 
     def __init__(self, examples: Examples, inner_dim: int) -> None:
         super().__init__()
-        self.text = _Standardised(examples.text, inner_dim)
-        self.image = _Standardised(examples.image, inner_dim)
+        self.text = StandardisedHead(examples.text, inner_dim, TEXT_DROPOUT)
+        self.image = StandardisedHead(examples.image, inner_dim, IMAGE_DROPOUT)
         self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
         self.bias = nn.Parameter(torch.tensor(-10.0))
 
@@ -62,18 +63,26 @@ class _LinearHeads(nn.Module):
         return compact_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))
 
 
-class _Standardised(nn.Module):
-    """Features to unit vectors: to mean 0 and standard deviation 1, then a linear map."""
+class StandardisedHead(nn.Module):
+    """Features to unit vectors: to mean 0 and standard deviation 1, then a linear map.
 
-    def __init__(self, features: Vectors, dim: int) -> None:
+    Args:
+        features: `(n, features)`, which means and deviations are taken from.
+        dim: of the unit vectors.
+        dropout: share of the features that a training step leaves out.
+    """
+
+    def __init__(self, features: Vectors, dim: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.mean = torch.from_numpy(features.mean(0))
         self.deviation = torch.from_numpy(features.std(0)).clamp_min(1e-4)
         self.linear = nn.Linear(features.shape[1], dim)
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit rows `(n, dim)`."""
-        return functional.normalize(self.linear((features - self.mean) / self.deviation), dim=-1)
+        standard = (features - self.mean) / self.deviation
+        return functional.normalize(self.linear(self.dropout(standard)), dim=-1)
 
     def fold(self) -> Projection:
         """The same map as a projection of raw features, without centre and rotation."""

@@ -1,0 +1,94 @@
+"""Trained encoders as their files give them, and the heads that a model gets over them."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from prodmatch.encoders.device import Compute, torch_precision
+from prodmatch.encoders.networks.efficientnet import read_class_names
+from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.text import TextEncoder
+from prodmatch.model.description import EncoderPair
+from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.pretraining.contrastive import ContrastSettings
+from prodmatch.pretraining.data import TrainingSet
+from prodmatch.pretraining.head_training import ProductFeatures, train_heads
+from prodmatch.storage.vectors import Vectors
+from prodmatch.training.heads import add_query_bank, block_heads
+from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
+
+MOST_PRODUCTS = 20_000  # that a rotation, a query bank and familiar texts are taken from
+MOST_TEXTS = 20_000
+PICTURE_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class WrittenEncoders:
+    """Encoders as their files give them, to make features."""
+
+    pair: EncoderPair
+    text: TextEncoder
+    image: ImageEncoder
+
+    @classmethod
+    def open(cls, pair: EncoderPair, device: str) -> Self:
+        """The encoders in two folders, on a device."""
+        compute = Compute(device, torch_precision(device))
+        text = TextEncoder(pair.text_folder, pair.text, compute)
+        return cls(pair, text, ImageEncoder(pair.image_folder, pair.image, compute))
+
+    def hold_out(self, data: TrainingSet) -> HeldOut:
+        """Held-out products, as features, to judge heads over these encoders by."""
+        titles = data.titles[:MOST_QUERIES]
+        queries = self.text.encode(draw_queries(titles), query=True)
+        text, image = self.text.encode(data.titles), self.image.encode(data.pictures)
+        return HeldOut(text, image, data.title_groups, titles, queries)
+
+    def read_features(self, data: TrainingSet, seed: int) -> ProductFeatures:
+        """Features of the products' pictures, and of texts that are drawn of them."""
+        pictures = [
+            self.image.encode(data.pictures[first : first + PICTURE_ROWS]).astype(np.float16)
+            for first in range(0, len(data.pictures), PICTURE_ROWS)
+        ]
+        return ProductFeatures.read(
+            data,
+            np.concatenate(pictures),
+            lambda texts: self.text.encode(texts, query=True),
+            self.text.encode,
+            seed,
+        )
+
+    def general_texts(self, data: TrainingSet) -> Vectors:
+        """Features of class names and of texts of all kinds; the centre of what texts say."""
+        texts = data.texts or data.titles
+        names = read_class_names(self.pair.image_folder)
+        return self.text.encode([*names, *texts[:: -(-len(texts) // MOST_TEXTS)]])
+
+
+def finish_heads(
+    features: ProductFeatures,
+    learnable: int,
+    general: Vectors,
+    settings: ContrastSettings,
+    dim: int,
+) -> Heads:
+    """Heads trained over encoders that stay as they are, centred and rotated, with a query bank.
+
+    Where pictures have class vectors, also heads of what the encoders knew before.
+
+    Args:
+        learnable: how many features of a picture come before its class vector.
+        general: `(m, text features)`, as of `WrittenEncoders.general_texts`.
+        dim: of a part.
+    """
+    text_head, image_head = train_heads(features, learnable, settings)
+    width = features.images.shape[1] - learnable
+    image_head = replace(image_head, weight=np.pad(image_head.weight, ((0, width), (0, 0))))
+    rows = np.arange(0, len(features.images), -(-len(features.images) // MOST_PRODUCTS))
+    text, image = features.titles(rows), features.images[rows].astype(np.float32)
+    learned = text_head, image_head
+    if width:
+        return block_heads(learned, text, image, general, width=width, dim=dim)
+    parts = text_head(text), image_head(image)
+    return add_query_bank(compact_heads(*learned, parts, dim), text, image)
