@@ -18,7 +18,7 @@ from prodmatch.storage.vectors import Vectors
 from prodmatch.training.heads import add_query_bank, block_heads
 from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
 
-MOST_PRODUCTS = 20_000  # that a rotation, a query bank and familiar texts are taken from
+MOST_PRODUCTS = 100_000  # that a rotation, a query bank and familiar texts are taken from
 MOST_TEXTS = 20_000
 PICTURE_ROWS = 4096
 
@@ -85,7 +85,7 @@ def finish_heads(
     text_head, image_head = train_heads(features, learnable, settings)
     width = features.images.shape[1] - learnable
     image_head = replace(image_head, weight=np.pad(image_head.weight, ((0, width), (0, 0))))
-    rows = np.arange(0, len(features.images), -(-len(features.images) // MOST_PRODUCTS))
+    rows = np.random.default_rng(settings.seed).permutation(len(features.images))[:MOST_PRODUCTS]
     text, image = features.titles(rows), features.images[rows].astype(np.float32)
     learned = text_head, image_head
     if width:
