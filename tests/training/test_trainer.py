@@ -23,7 +23,7 @@ from prodmatch.training.heads import keep_texts
 from prodmatch.training.held_out import recall_of_pairs, split_labelled
 from prodmatch.training.losses import LOSSES, Similarities
 from prodmatch.training.trained_model import Fitted
-from prodmatch.training.trainer import LinearSettings, train_linear
+from prodmatch.training.trainer import LinearSettings, StandardisedHead, train_linear
 
 SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)
 
@@ -262,3 +262,11 @@ def test_a_catalogue_without_pictures_cannot_teach_heads(tmp_path: Path) -> None
     with pytest.raises(ModelError, match="only 0 distinct products have both text and picture"):
         fit_heads(catalogue, files, tmp_path / "m", tmp_path / "s", HeadSettings(workers=0))
     assert not (tmp_path / "m").exists()
+
+
+def test_heads_leave_features_out_only_while_they_are_trained() -> None:
+    features = np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32)
+    head, rows = StandardisedHead(features, 8, 0.4), torch.from_numpy(features)
+    assert not torch.equal(head(rows), head(rows))
+    head.eval()
+    np.testing.assert_allclose(head(rows).detach().numpy(), head.fold()(features), atol=1e-5)
