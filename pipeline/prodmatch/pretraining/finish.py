@@ -15,6 +15,7 @@ from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.head_training import ProductFeatures, train_heads
 from prodmatch.storage.vectors import Vectors
+from prodmatch.training.dataset import draw_rows
 from prodmatch.training.heads import add_query_bank, block_heads
 from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
 
@@ -63,7 +64,8 @@ class WrittenEncoders:
         """Features of class names and of texts of all kinds; the centre of what texts say."""
         texts = data.texts or data.titles
         names = read_class_names(self.pair.image_folder)
-        return self.text.encode([*names, *texts[:: -(-len(texts) // MOST_TEXTS)]])
+        further = [texts[row] for row in draw_rows(len(texts), MOST_TEXTS)]
+        return self.text.encode([*names, *further])
 
 
 def finish_heads(

@@ -33,13 +33,14 @@ from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import FIRST_SCALE
 from prodmatch.progress import bars_off
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.dataset import Numbers, shared_groups
+from prodmatch.training.dataset import Numbers, draw_rows, shared_groups
 from prodmatch.training.losses import info_nce_of
 from prodmatch.training.trainer import IMAGE_DROPOUT, TEXT_DROPOUT, StandardisedHead
 
 SHORT_TEXTS = 4  # drawn of each product
 LONG_TEXTS = 3  # of which the first is the title
 TITLE_SHARE = 0.4  # of a batch, whose long texts are titles in any case
+BATCH_ROWS = 1024  # as a GPU takes for the encoders: more wrong answers to learn from
 RATE = 3e-3
 PAIRS = 256  # of a batch
 BLOCK = 16_384  # texts that are encoded at once
@@ -119,7 +120,7 @@ class _Heads(nn.Module):
     def __init__(self, features: ProductFeatures, learnable: int, dim: int) -> None:
         super().__init__()
         texts, images = (
-            found[:: max(1, len(found) // MOST_STANDARDISED)].astype(np.float32)
+            found[draw_rows(len(found), MOST_STANDARDISED)].astype(np.float32)
             for found in (features.long.features, features.images[:, :learnable])
         )
         self.text = StandardisedHead(texts, dim, TEXT_DROPOUT)
@@ -138,10 +139,11 @@ def train_heads(
     """
     torch.manual_seed(settings.seed)
     rng, sources = np.random.default_rng(settings.seed), features.data.sources
+    size = min(BATCH_ROWS, int(np.unique(sources, return_counts=True)[1].max()))
     model = _Heads(features, learnable, settings.inner_dim)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.head_decay)
-    epochs = (draw_batches(sources, settings.batch_rows, rng) for _ in range(settings.head_epochs))
+    epochs = (draw_batches(sources, size, rng) for _ in range(settings.head_epochs))
     batches = list(chain.from_iterable(epochs))
     for step, rows in enumerate(tqdm(batches, desc="heads", unit="batch", disable=bars_off())):
         for group in optimizer.param_groups:

@@ -56,6 +56,14 @@ class Examples:
         return Examples(query, text, image, labels, *groups, self.text_share)
 
 
+def draw_rows(count: int, most: int) -> Numbers:
+    """`most` of `count` rows at random, the same at every call, in their order; all of fewer.
+
+    Every n-th row would be of one kind in a catalogue whose variants follow each other.
+    """
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
 def shared_groups(*groups: Numbers) -> npt.NDArray[np.bool_]:
     """`(n, n)`: pairs of rows, the diagonal apart, equal in one of the groups `(n,)`.
 
@@ -113,14 +121,14 @@ def _read_row(row: Mapping[str, object], name: str) -> Label:
 
 
 def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]:
-    """Up to 50,000 products with text and picture, spread over the catalogue, and their rows.
+    """Up to 50,000 products with text and picture, drawn from the catalogue, and their rows.
 
     Raises:
         ModelError: fewer than fifty distinct texts have a picture; names the catalogue.
     """
     scan = plan.scan
     both = np.flatnonzero(as_mask(scan.text_keys.is_valid()) & as_mask(scan.image_keys.is_valid()))
-    rows = both[:: max(1, -(-len(both) // MOST_PAIRS))]
+    rows = both[draw_rows(len(both), MOST_PAIRS)]
     keys = [column.take(pa.array(rows)) for column in (scan.text_keys, scan.image_keys)]
     (text, text_fine), (image, image_fine) = plan.texts.take(keys[0]), plan.images.take(keys[1])
     pairs = Examples.of_pairs(text, image, *map(_groups, keys))

@@ -9,7 +9,7 @@ from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.heads import Heads, Projection, add_residual_texts, compact_heads
 from prodmatch.model.hubness import SHARPNESS, QueryBank
 from prodmatch.storage.vectors import Vectors, nearest_centres, normalise
-from prodmatch.training.dataset import Examples
+from prodmatch.training.dataset import Examples, draw_rows
 from prodmatch.training.held_out import Measure
 from prodmatch.training.trained_model import Fitted
 
@@ -36,7 +36,7 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     The bank is of centres of groups of texts `(n, text features)`, by k-means; a group counts as
     if its texts lay about its centre as in a normal distribution.
     """
-    rows = heads.text(text[:: -(-len(text) // MOST_GROUPED)])
+    rows = heads.text(text[draw_rows(len(text), MOST_GROUPED)])
     centres, nearest = _group_rows(rows, MOST_TEXTS)
     sizes = np.bincount(nearest, minlength=len(centres))
     squares = np.bincount(nearest, ((rows - centres[nearest]) ** 2).sum(axis=1), len(centres))
@@ -93,7 +93,7 @@ def keep_texts(
     The measures are what decided over the heads, and that of words; by chance a figure may fall by
     the slack.
     """
-    chosen = slice(None, None, -(-len(pairs.text) // MOST_CENTRED))
+    chosen = draw_rows(len(pairs.text), MOST_CENTRED)
     residual = add_residual_texts(fitted.heads, pairs.text[chosen], pairs.image[chosen])
     both = [add_query_bank(each, pairs.text, pairs.image) for each in (fitted.heads, residual)]
     without, with_them = ([measure(heads) for measure in measures] for heads in both)

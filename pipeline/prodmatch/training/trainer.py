@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.dataset import Examples, shared_groups
+from prodmatch.training.dataset import Examples, draw_rows, shared_groups
 from prodmatch.training.held_out import Measure
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
 from prodmatch.training.trained_model import LogFigure, ignore
@@ -19,6 +19,7 @@ from prodmatch.training.trained_model import LogFigure, ignore
 LOG = logging.getLogger(__name__)
 RATE = 2e-3
 WEIGHT_DECAY = 0.1
+MOST_CENTRED = 20_000  # products that a centre and a rotation are taken from
 PATIENCE = 5  # epochs without a better figure before a training ends
 TEXT_DROPOUT, IMAGE_DROPOUT = 0.1, 0.4  # of features: see docs/experiments.md
 
@@ -58,7 +59,7 @@ class _LinearHeads(nn.Module):
     def finish(self, examples: Examples, dim: int) -> Heads:
         """The heads centred and rotated, the leading components kept."""
         text, image = self.text.fold(), self.image.fold()
-        sample = slice(None, None, max(1, len(examples) // 20_000))
+        sample = draw_rows(len(examples), MOST_CENTRED)
         parts = text(examples.text[sample]), image(examples.image[sample])
         return compact_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))
 
