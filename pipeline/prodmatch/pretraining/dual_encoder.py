@@ -35,8 +35,6 @@ from prodmatch.storage.vectors import normalise
 
 FIRST_SCALE = 20.0  # of cosines; learnt
 WEIGHTS = "model.safetensors"
-MOST_PRODUCTS = 20_000  # that heads are finished on
-MOST_TEXTS = 20_000
 
 
 @dataclass(frozen=True)

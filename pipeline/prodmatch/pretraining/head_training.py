@@ -149,7 +149,7 @@ def train_heads(
         for group in optimizer.param_groups:
             group["lr"] = RATE * learning_rate(step, len(batches), settings.warm_up)
         loss = _batch_loss(model, features, rows, settings, rng)
-        if step % PAIRS_EVERY and len(features.pair_sources):
+        if step % PAIRS_EVERY == 1 and len(features.pair_sources):
             loss = loss + settings.pair_weight * _pair_loss(model, features, rng)
         optimizer.zero_grad()
         loss.backward()
