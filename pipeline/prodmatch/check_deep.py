@@ -22,11 +22,12 @@ from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.arrow import Rows
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.product_file import open_products
+from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import split_parts
 
 logger = logging.getLogger(__name__)
 
-MOST_PRODUCTS = 100_000  # on a map; of more those evenly spaced
+MOST_PRODUCTS = 100_000  # on a map; of more some drawn at random
 MOST_BYTES = 9_800_000  # of all small pictures; the page holds them in four thirds of that
 CATEGORIES = ("category", "product_type", "type", "department")
 EXAMPLES = 3
@@ -87,7 +88,7 @@ def map_products(
     if count < 2:
         raise QueryError(f"a map needs two products; the index has {count}.")
     column = _choose_column(index, colour_by)
-    rows = np.arange(0, count, -(-count // MOST_PRODUCTS))
+    rows = draw_rows(count, MOST_PRODUCTS)
     logger.info("comparing the products", extra={"phase": "compare the products"})
     vectors = searcher.ann.vectors(rows)
     neighbours, cosines = find_neighbours(vectors)
@@ -244,7 +245,7 @@ def _name_missing(catalogue: Catalogue, missing: Sequence[str]) -> list[str]:
 def _warnings(shown: int, count: int, pictures: Pictures) -> list[str]:
     found = []
     if shown < count:
-        found.append(f"the map shows {shown} of {count} products, evenly spaced.")
+        found.append(f"the map shows {shown} of {count} products, drawn at random.")
     if not has_tsne():
         found.append(
             "without the extra `map` products lie on two straight axes, which tell little. Run "

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Synonyms
@@ -17,6 +18,7 @@ from prodmatch.products.product_db import Products
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.generations import Generation
 from prodmatch.storage.product_file import open_products
+from prodmatch.storage.sampling import draw_rows, rows_in_batch
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_TEXTS = 200_000  # of a catalogue; equal ones count once
@@ -101,14 +103,15 @@ def suggest_synonyms(index: ProductIndex, *, top: int = 100) -> list[Suggestion]
 
 
 def _read_texts(generation: Generation) -> list[list[str]]:
-    """The tokens of the texts, each different text once; of many those evenly spaced."""
-    step = max(1, generation.product_count // MOST_TEXTS)
+    """The tokens of the texts, each different text once; of many, some drawn at random."""
+    rows = draw_rows(generation.product_count, MOST_TEXTS)
     known: set[bytes] = set()
     texts: list[list[str]] = []
     with open_products(generation.folder) as file:
         start = 0
         for batch in file.iter_batches(8192, columns=["text"]):
-            for text in batch["text"].to_pylist()[-start % step :: step]:
+            drawn = pa.array(rows_in_batch(rows, start, len(batch)))
+            for text in batch["text"].take(drawn).to_pylist():
                 key = hashlib.blake2b((text or "").encode(), digest_size=8).digest()
                 if text and key not in known:
                     known.add(key)

@@ -12,6 +12,7 @@ from shell import Shell
 from small import COLOURS, KINDS, draw
 from tiny import embed_tiny, save_query_encoders
 
+from prodmatch.attributes import learn
 from prodmatch.errors import QueryError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
@@ -84,6 +85,15 @@ def test_missing_values_are_predicted_and_wrong_labels_named(store: Path, tmp_pa
         product_id: true_colour(product_id) for product_id in WRONG
     }
     assert all(0.9 < row["probability"] < 1 for row in predicted)
+
+
+def test_values_that_take_turns_are_all_learnt_from_some_of_the_labels(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn, "MOST_TRAINING", 402 // 3)
+    tagged = tag(store, tmp_path / "t.parquet", columns=["colour"], precision=0.8)
+    rows = tagged.tables["colour"].to_pylist()
+    assert {row["value"] for row in rows if row["state"] == "predicted"} == set(NAMES)
 
 
 def test_evidence_is_of_products_with_the_value_and_of_words(store: Path, tmp_path: Path) -> None:

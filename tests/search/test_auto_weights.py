@@ -51,6 +51,13 @@ def test_parts_of_other_products_agree_by_chance(tmp_path: Path) -> None:
     assert found == pytest.approx(0.0, abs=0.05)
 
 
+def test_kinds_of_products_that_take_turns_all_count(tmp_path: Path) -> None:
+    text, image = random_parts(6000, 0), random_parts(6000, 1)
+    image[::3] = text[::3]
+    found = measure_alignment(embed(tmp_path, text, image))
+    assert found == pytest.approx(1 / 3, abs=0.05)
+
+
 def test_pictures_that_are_all_one_tell_nothing(tmp_path: Path) -> None:
     image = np.repeat(random_parts(1, 1), 200, axis=0)
     assert measure_alignment(embed(tmp_path, random_parts(200, 0), image)) == pytest.approx(

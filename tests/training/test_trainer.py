@@ -18,7 +18,7 @@ from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, best_heads, fit_heads
-from prodmatch.training.dataset import Examples, draw_rows, read_labels
+from prodmatch.training.dataset import Examples, read_labels
 from prodmatch.training.heads import keep_texts
 from prodmatch.training.held_out import recall_of_pairs, split_labelled
 from prodmatch.training.losses import LOSSES, Similarities
@@ -270,11 +270,3 @@ def test_heads_leave_features_out_only_while_they_are_trained() -> None:
     assert not torch.equal(head(rows), head(rows))
     head.eval()
     np.testing.assert_allclose(head(rows).detach().numpy(), head.fold()(features), atol=1e-5)
-
-
-def test_rows_are_drawn_of_every_kind_where_kinds_take_turns() -> None:
-    drawn = draw_rows(4000, 1000)
-    assert len(set(drawn.tolist())) == 1000
-    assert np.bincount(drawn % 4, minlength=4).min() > 200
-    np.testing.assert_array_equal(drawn, np.sort(draw_rows(4000, 1000)))
-    np.testing.assert_array_equal(draw_rows(7, 10), np.arange(7))

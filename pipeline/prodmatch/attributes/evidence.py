@@ -7,6 +7,7 @@ import numpy as np
 from prodmatch.attributes.words import Numbers
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.arrow import Rows
+from prodmatch.storage.sampling import draw_among
 from prodmatch.storage.vectors import Vectors
 
 NEAREST = 50  # that are looked at
@@ -55,7 +56,7 @@ def find_evidence(
 def least_similarity(ann: AnnIndex, labels: Rows, *, with_text: bool = True) -> float:
     """The cosine to the nearest labelled product below which a product is a strange one."""
     known = np.flatnonzero(labels >= 0)
-    sample = known[:: -(-len(known) // SAMPLE)]
+    sample = draw_among(known, SAMPLE)
     found = find_evidence(ann, sample, labels[sample], labels, with_text=with_text)
     return float(np.quantile(found.similarity, FARTHEST, method="lower"))
 

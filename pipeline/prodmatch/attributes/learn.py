@@ -12,8 +12,9 @@ from prodmatch.attributes.labels import MISSING
 from prodmatch.attributes.words import Vocabulary, choose_words, split_words
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.arrow import Numbers, Rows
+from prodmatch.storage.sampling import draw_among
 
-MOST_TRAINING = 60_000  # labelled products, evenly spaced among all
+MOST_TRAINING = 60_000  # labelled products, drawn of all
 BATCH_ROWS = 4096
 SURENESS = 1.645  # standard deviations below what was measured: 95 % one-sided
 MIN_PROBABILITY = 0.5  # of a value that is predicted, whatever the precision
@@ -167,8 +168,7 @@ def learn(
         names: words of the values, where the codes are from the texts that name them: these
             words and the text parts are left out, as products without a name have none of them.
     """
-    rows = np.flatnonzero(codes != MISSING)
-    rows = rows[:: -(-len(rows) // MOST_TRAINING)]
+    rows = draw_among(np.flatnonzero(codes != MISSING), MOST_TRAINING)
     own = codes[rows]
     words = source.words(rows)
     known = np.flatnonzero(own >= 0)

@@ -35,6 +35,7 @@ from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema,
 from prodmatch.catalogue.text_columns import join_texts
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.places.addresses import describe_place, is_address
+from prodmatch.storage.sampling import rows_in_batch
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 64 << 20
@@ -217,10 +218,9 @@ class Catalogue:
         for record in reader.iter_batches(
             BATCH_ROWS, row_groups=[group], columns=[self.mapping.image]
         ):
-            end = start + len(record)
-            inside = positions[(positions >= start) & (positions < end)] - start
+            inside = rows_in_batch(positions, start, len(record))
             yield from record[0].take(pa.array(inside)).to_pylist()
-            start = end
+            start += len(record)
 
     def _records(self, part: Part, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of a part with these columns, by row groups."""

@@ -21,6 +21,7 @@ from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.scan import Scan, ScannedPart, gather_parts, read_rows, scan_part
 from prodmatch.storage.arrow import as_codes, find_rows
 from prodmatch.storage.features import FeatureStore
+from prodmatch.storage.sampling import rows_in_batch
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ def new_texts(scan: Scan, indices: npt.NDArray[np.int64]) -> Iterator[tuple[byte
     """(key, text) of the usable rows of these ascending indices."""
     start = 0
     for batch in read_rows(scan, ["text_key", "text"]):
-        inside = indices[(indices >= start) & (indices < start + len(batch))] - start
+        inside = rows_in_batch(indices, start, len(batch))
         chosen = batch.take(pa.array(inside))
         yield from zip(chosen["text_key"].to_pylist(), chosen["text"].to_pylist(), strict=True)
         start += len(batch)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from prodmatch.search.vectors.index_builder import Kind, build_index
 from prodmatch.storage.arrow import Rows
+from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def main_axes(vectors: Vectors) -> Vectors:
 
 def _axes(vectors: Vectors, count: int) -> Vectors:
     """The `(dim, count)` directions of the greatest squares, fewer where there are fewer."""
-    sample = vectors[:: max(1, len(vectors) // 20_000)]
+    sample = vectors[draw_rows(len(vectors), 20_000)]
     _, axes = np.linalg.eigh(sample.T @ sample)
     chosen = axes[:, : -count - 1 : -1]
     signs = np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(chosen.shape[1])])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from prodmatch.matching.listings.numbered_listings import Ints
 from prodmatch.search.vectors.list_builder import find_centroids
+from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors
 
 EXACT_ROWS = 10_000  # so few are compared with every row
@@ -36,8 +37,8 @@ class NearestRows:
         there = parts.any(axis=1)
         parts, rows = parts[there], rows[there]
         count = max(1, int(LISTS_PER_ROOT * np.sqrt(len(rows)))) if len(rows) > EXACT_ROWS else 1
-        step = max(1, len(rows) // (TRAINING_ROWS * count))
-        self._centroids = find_centroids(parts[::step].astype(np.float32), count)
+        sample = draw_rows(len(rows), TRAINING_ROWS * count)
+        self._centroids = find_centroids(parts[sample].astype(np.float32), count)
         lists = np.concatenate(
             [np.zeros(0, np.int64), *(self._nearest_lists(b, 1)[:, 0] for b in _blocks(parts))]
         )

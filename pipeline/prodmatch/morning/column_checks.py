@@ -7,9 +7,10 @@ import numpy as np
 from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.nights.number_changes import FAR, POWER_ERROR
 from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess, thinned
+from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess
 from prodmatch.morning.snapshot import Snapshot
 from prodmatch.storage.arrow import Mask, Numbers, Rows
+from prodmatch.storage.sampling import draw_among
 
 NEIGHBOURS = 10
 LIKELY = 0.3  # of the neighbours have the old label, and none the new one
@@ -113,7 +114,7 @@ def _one_value(pair: Pair, values: Values, changed: Rows) -> tuple[str, Rows]:
 
 def _unlikely(pair: Pair, values: Values, changed: Rows) -> Rows:
     """Changed labels that none of a product's neighbours has, while many have the old one."""
-    chosen = thinned(changed, MOST_NEIGHBOURS)
+    chosen = draw_among(changed, MOST_NEIGHBOURS)
     vectors = pair.tonight.vectors.take(pair.after[chosen])
     found = []
     for row, (near, _) in zip(

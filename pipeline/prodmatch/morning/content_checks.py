@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
 from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of, thinned
+from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of
 from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask
+from prodmatch.storage.sampling import draw_among, draw_rows
 from prodmatch.storage.vectors import Vectors
 
 SAME_PICTURE = 0.98  # cosine of pictures that show the same
@@ -152,7 +153,7 @@ def _repeated_pictures(pair: Pair) -> Rows:
     stayed = np.flatnonzero(pair.new_pictures | (np.isnan(pair.shift.image) & there))
     rows = np.concatenate([pair.after[stayed], pair.added])
     old = np.concatenate([pair.before[stayed], np.full(len(pair.added), -1)])
-    rows, old = thinned(rows, MOST_COMPARED), thinned(old, MOST_COMPARED)
+    rows, old = draw_among(rows, MOST_COMPARED), draw_among(old, MOST_COMPARED)
     texts = as_codes(pair.tonight.night.text_keys)[rows]
     now = _repeats(pair.tonight.vectors.parts(rows)[1])
     known = np.flatnonzero(old >= 0)
@@ -190,7 +191,7 @@ def _twins(pair: Pair, rows: Rows) -> Rows:
     """Added products with nearly the vector of one that stays."""
     kept = np.zeros(len(pair.last), np.bool_)
     kept[pair.before] = True
-    rows = thinned(rows, MOST_COMPARED)
+    rows = draw_among(rows, MOST_COMPARED)
     nearest = pair.last.vectors.nearest(pair.tonight.vectors.take(rows), 3)
     found = [bool(np.any(kept[near] & (scores >= TWIN))) for near, scores in nearest]
     return rows[np.array(found, np.bool_)] if found else rows
@@ -222,8 +223,8 @@ def _alignment(pair: Pair, parts: Callable[[], tuple[Vectors, Vectors]]) -> Numb
 
 def _foreign(pair: Pair) -> Rows:
     """Added products whose nearest product is farther than nearly all products' are."""
-    rows = thinned(pair.added, MOST_COMPARED)
-    sample = np.linspace(0, len(pair.last) - 1, min(len(pair.last), 500)).astype(np.int64)
+    rows = draw_among(pair.added, MOST_COMPARED)
+    sample = draw_rows(len(pair.last), 500)
     if len(sample) < 2 or not len(rows):
         return rows[:0]
     usual = [

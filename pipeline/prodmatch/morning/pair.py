@@ -12,6 +12,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.embedding.nights.findings import NightPair
 from prodmatch.morning.snapshot import Snapshot, blocks
 from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows
+from prodmatch.storage.sampling import draw_rows
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with
@@ -174,8 +175,7 @@ class Pair:
     @cached_property
     def references(self) -> npt.NDArray[np.float32]:
         """Pictures of the last night that a text is compared with: `(m, dim / 2)`."""
-        rows = np.linspace(0, len(self.last) - 1, min(len(self.last), REFERENCES)).astype(np.int64)
-        image = self.last.vectors.parts(rows)[1]
+        image = self.last.vectors.parts(draw_rows(len(self.last), REFERENCES))[1]
         return image[image.any(axis=1)]
 
 

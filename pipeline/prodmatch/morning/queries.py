@@ -9,6 +9,7 @@ from prodmatch.morning.report import MovedQuery
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.searcher import Searcher
+from prodmatch.storage.sampling import draw_among
 
 TOP = 10
 TAKEN = 20  # queries from the catalogue, where none are given
@@ -20,8 +21,7 @@ def take_queries(pair: Pair) -> list[Query]:
     """The first words of products all over the last generation; none twice."""
     column = "title" if "title" in pair.columns else TEXT
     values = pair.values(column)
-    rows = np.flatnonzero(values.before >= 0)
-    rows = rows[np.linspace(0, len(rows) - 1, min(TAKEN, len(rows))).astype(np.int64)]
+    rows = draw_among(np.flatnonzero(values.before >= 0), TAKEN)
     texts = [values.texts[code] for code in values.before[rows].tolist()]
     words = dict.fromkeys(" ".join(text.split()[:WORDS]) for text in texts)
     return [Query(f"taken {number}", text) for number, text in enumerate(words, 1) if text]

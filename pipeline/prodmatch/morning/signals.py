@@ -57,11 +57,6 @@ def counts_of(codes: Rows, size: int) -> Rows:
     return np.bincount(codes[codes >= 0], minlength=size).astype(np.int64)
 
 
-def thinned(rows: Rows, most: int) -> Rows:
-    """At most so many rows, evenly spaced."""
-    return rows[:: -(-len(rows) // most) or 1]
-
-
 def among(mask: npt.NDArray[np.bool_], rows: Rows) -> Rows:
     """The rows that a mask over them chooses."""
     return rows[np.flatnonzero(mask)]

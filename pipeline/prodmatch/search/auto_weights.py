@@ -7,6 +7,7 @@ import numpy as np
 
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.embeddings import Embeddings, vectors_of
+from prodmatch.storage.sampling import draw_rows, rows_in_batch
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 MOST_PRODUCTS = 1_000
@@ -29,17 +30,17 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
     Returns:
         The agreement in -1..1, or None where fewer than 50 products can tell.
     """
-    step = max(1, embeddings.row_count // (2 * MOST_PRODUCTS))
+    rows = draw_rows(embeddings.row_count, 3 * MOST_PRODUCTS)
     found: dict[bytes, Vectors] = {}  # by the digest of the text, which may be long
     start = 0
     for batch in embeddings.batches(["vector", "text", "has_text", "has_image"]):
-        for row in range(-start % step, len(batch), step):
+        for row in rows_in_batch(rows, start, len(batch)).tolist():
             if batch["has_text"][row].as_py() and batch["has_image"][row].as_py():
                 key = hashlib.blake2b(batch["text"][row].as_buffer(), digest_size=16).digest()
                 found.setdefault(key, vectors_of(batch["vector"][row : row + 1]).copy())
         start += len(batch)
-    chosen = list(found.values())
-    chosen = chosen[:: -(-len(chosen) // MOST_PRODUCTS)] if chosen else []
+    products = list(found.values())
+    chosen = [products[row] for row in draw_rows(len(products), MOST_PRODUCTS)]
     if len(chosen) < FEWEST_PRODUCTS:
         return None
     text, image = (normalise(part) for part in split_parts(np.concatenate(chosen)))

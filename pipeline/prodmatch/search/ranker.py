@@ -26,6 +26,7 @@ from prodmatch.search.scoring import (
 )
 from prodmatch.search.vectors.neighbours import Neighbours
 from prodmatch.search.vectors.vector_index import AnnIndex
+from prodmatch.storage.sampling import draw_among
 from prodmatch.storage.vectors import Vectors, split_parts
 
 MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
@@ -180,7 +181,7 @@ class Ranker:
             known = self.products.rows_with(excluded.words)
         if len(known) < MIN_KNOWN:
             return np.zeros((0, self.ann.dim), np.float32)
-        return np.asarray(self.ann.vectors(known[:: -(-len(known) // MOST_KNOWN)]))
+        return np.asarray(self.ann.vectors(draw_among(known, MOST_KNOWN)))
 
     def _without_shown(self, rows: Rows, limits: Sequence[Limit]) -> Rows:
         """The rows of these that do not show what the query excludes, or say that they have none.

@@ -20,6 +20,7 @@ from prodmatch.search.parameters import Search, read_integer, read_search
 from prodmatch.search.searcher import Searcher
 from prodmatch.service.answers import find_answer, translate
 from prodmatch.service.openapi import PICTURE, describe
+from prodmatch.storage.sampling import draw_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
 TOP = 24  # hits of a page
@@ -201,8 +202,7 @@ def style() -> str:
 
 def choose_facets(products: Products) -> tuple[str, ...]:
     """Columns of text or truth values that look as if they had few of them."""
-    step = max(1, products.row_count // SAMPLE_ROWS)
-    rows = products.metadata(list(range(0, products.row_count, step))[:SAMPLE_ROWS])
+    rows = products.metadata(draw_rows(products.row_count, SAMPLE_ROWS).tolist())
     found = []
     for name in products.columns:
         values = {row[name] for row in rows if row[name] is not None}

@@ -13,6 +13,7 @@ from prodmatch.embedding.plan import FeaturePlan
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, QueryError
 from prodmatch.storage.arrow import as_mask, as_rows, find_rows
+from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors
 
 FEWEST_PAIRS = 50
@@ -54,14 +55,6 @@ class Examples:
         query = text if self.query is self.text else self.query[rows]
         image, labels = self.image[rows], self.labels[rows]
         return Examples(query, text, image, labels, *groups, self.text_share)
-
-
-def draw_rows(count: int, most: int) -> Numbers:
-    """`most` of `count` rows at random, the same at every call, in their order; all of fewer.
-
-    Every n-th row would be of one kind in a catalogue whose variants follow each other.
-    """
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def shared_groups(*groups: Numbers) -> npt.NDArray[np.bool_]:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors
-from prodmatch.training.dataset import Examples, draw_rows, shared_groups
+from prodmatch.training.dataset import Examples, shared_groups
 from prodmatch.training.held_out import Measure
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities
 from prodmatch.training.trained_model import LogFigure, ignore

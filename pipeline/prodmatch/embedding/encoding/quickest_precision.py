@@ -19,6 +19,7 @@ from prodmatch.encoders.device import has_bf16, has_int8, has_torch
 from prodmatch.encoders.precisions import PRECISIONS, Precision, picture_precision
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import Pixels
+from prodmatch.storage.sampling import draw_among
 from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
@@ -123,9 +124,8 @@ def _draw_sample(
     catalogue: Catalogue, model: Model, plan: FeaturePlan, *, pictures: bool
 ) -> _Sample:
     """Texts from all over the catalogue, and its first pictures, as all before one are read."""
-    spaced = np.linspace(0, len(plan.new_texts) - 1, SAMPLE_TEXTS).astype(np.int64)
-    chosen = plan.new_texts[np.unique(spaced)] if len(plan.new_texts) else plan.new_texts
-    texts = [text for _, text in new_texts(plan.scan, chosen)]
+    drawn = draw_among(plan.new_texts, SAMPLE_TEXTS)
+    texts = [text for _, text in new_texts(plan.scan, drawn)]
     spec = model.description.image
     side = spec.crop_pixels
     first = plan.new_images[:SAMPLE_PICTURES] if pictures else plan.new_images[:0]
@@ -175,7 +175,7 @@ class _Measuring:
         heads, exact = self.model.heads, self.encoders["float32"]
         quick = self.encoders[precision]
         found = []
-        own = np.flatnonzero([bool(text) for text in sample.texts])[:: _step(sample.texts)]
+        own = draw_among(np.flatnonzero([bool(text) for text in sample.texts]), QUERIES)
         if len(own):
             queries = self._queries([sample.texts[row] for row in own])
             parts = (heads.texts(each.text.encode(sample.texts)) for each in (exact, quick))
@@ -193,10 +193,6 @@ class _Measuring:
     def _queries(self, texts: Sequence[str]) -> Vectors:
         titles = [text.split(". ")[0] for text in texts]
         return self.model.heads.texts(self.encoders["float32"].text.encode(titles, query=True))
-
-
-def _step(items: Sequence[str]) -> int:
-    return max(1, len(items) // QUERIES)
 
 
 def _time_alternating(

@@ -17,13 +17,13 @@ from prodmatch.search.vectors.code_lists import CodeLists
 from prodmatch.search.vectors.half_vectors import write_half
 from prodmatch.search.vectors.list_builder import (
     MOST_TRAINED,
-    TRAINING_ROWS,
     ListFiller,
     count_lists,
     train_quantizer,
 )
 from prodmatch.search.vectors.part_lists import PARTS, lists_path
 from prodmatch.search.vectors.vector_index import HALF_ERROR, LINKS, AnnIndex, Read
+from prodmatch.storage.sampling import draw_rows, rows_in_batch
 from prodmatch.storage.vectors import Vectors, split_parts
 
 Kind = Literal["auto", "flat", "codes", "hnsw", "sq8"]
@@ -159,11 +159,10 @@ def _fill_lists(
     """An index of lists of each part, with new centroids or those of an earlier one."""
     path = Path(tempfile.mkdtemp(dir=scratch)) / "index.faiss"
     if trained is None:
-        most = min(MOST_TRAINED, count_lists(row_count) * (TRAINING_ROWS + 1))
-        step = max(1, row_count // most)
-        samples, quantizers = _sample_parts(read(), row_count, dim, step), []
+        rows = draw_rows(row_count, MOST_TRAINED)
+        samples, quantizers = _take_parts(read(), rows, dim), []
         while samples:  # the first is gone before the second takes its memory
-            wanted = count_lists(min(row_count, len(samples[0]) * step))
+            wanted = count_lists(len(samples[0]) * row_count // len(rows))
             quantizers.append(train_quantizer(samples.pop(0), wanted))
         before = [np.full(1, -1, np.int64) for _ in PARTS]
     else:
@@ -190,12 +189,13 @@ def _extremes(blocks: Iterable[Vectors]) -> Vectors:
     return np.stack([np.min(lows, axis=0), np.max(highs, axis=0)]).astype(np.float32)
 
 
-def _sample_parts(blocks: Iterable[Vectors], row_count: int, dim: int, step: int) -> list[Vectors]:
-    """Each part `(n, dim / 2)` of every `step`th row that has it."""
-    parts = [np.empty((-(-row_count // step), dim // 2), np.float32) for _ in PARTS]
+def _take_parts(blocks: Iterable[Vectors], rows: Rows, dim: int) -> list[Vectors]:
+    """Each part `(n, dim / 2)` of those of these ascending rows that have it."""
+    parts = [np.empty((len(rows), dim // 2), np.float32) for _ in PARTS]
     start, counts = 0, [0 for _ in PARTS]
     for block in blocks:
-        for number, part in enumerate(split_parts(block[(-start) % step :: step])):
+        drawn = block[rows_in_batch(rows, start, len(block))]
+        for number, part in enumerate(split_parts(drawn)):
             present = part[part.any(axis=1)]
             parts[number][counts[number] : counts[number] + len(present)] = present
             counts[number] += len(present)

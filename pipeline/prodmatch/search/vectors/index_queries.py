@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.embeddings import Embeddings, vectors_of
+from prodmatch.storage.sampling import draw_among, rows_in_batch
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 QUERIES = 100  # that measure an index of which all is looked at
@@ -58,11 +59,11 @@ def _text_queries(texts: Sequence[str], encoders: QueryEncoders) -> Vectors:
 def _sample_texts(embeddings: Embeddings, count: int) -> list[str]:
     """A few words of products all over the catalogue, as a person would ask; none twice."""
     rng, queries = np.random.default_rng(0), []
-    chosen = _evenly_spaced(_rows_with(embeddings, "has_text"), count)
+    chosen = draw_among(_rows_with(embeddings, "has_text"), count)
     start = 0
     for batch in embeddings.batches(["text"]):
-        for row in chosen[(chosen >= start) & (chosen < start + len(batch))].tolist():
-            words = (batch["text"][row - start].as_py() or "").split()[:20]
+        for row in rows_in_batch(chosen, start, len(batch)).tolist():
+            words = (batch["text"][row].as_py() or "").split()[:20]
             if words:
                 first = int(rng.integers(len(words)))
                 queries.append(" ".join(words[first : first + int(rng.integers(1, 5))]))
@@ -75,7 +76,7 @@ def _picture_queries(embeddings: Embeddings, count: int, dim: int) -> Vectors:
 
     Stored vectors themselves would be found too easily.
     """
-    chosen = _evenly_spaced(_rows_with(embeddings, "has_image"), max(0, count))
+    chosen = draw_among(_rows_with(embeddings, "has_image"), max(0, count))
     queries, start = np.zeros((len(chosen), dim), np.float32), 0
     for batch in embeddings.batches(["vector"]) if len(chosen) else ():
         inside = (chosen >= start) & (chosen < start + len(batch))
@@ -91,9 +92,3 @@ def _picture_queries(embeddings: Embeddings, count: int, dim: int) -> Vectors:
 def _rows_with(embeddings: Embeddings, column: str) -> npt.NDArray[np.int64]:
     masks = [batch[column].to_numpy(zero_copy_only=False) for batch in embeddings.batches([column])]
     return np.flatnonzero(np.concatenate(masks)) if masks else np.zeros(0, np.int64)
-
-
-def _evenly_spaced(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """At most `count` of these ascending rows, at even distances."""
-    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)
-    return rows[chosen]

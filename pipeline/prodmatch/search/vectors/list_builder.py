@@ -21,6 +21,7 @@ from prodmatch.search.vectors.code_lists import (
     product_quantizer,
 )
 from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors, normalise
 
 LISTS_PER_ROOT = 16  # times the root of the rows: short lists find more in as many rows
@@ -60,7 +61,7 @@ def train_quantizer(sample: Vectors, list_count: int) -> Quantizer:
         return Quantizer(rotation, nothing, nothing, np.zeros(0, np.int64), *books)
     for block in _blocks(sample):
         block[:] = block @ rotation
-    few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)].copy()
+    few = sample[draw_rows(len(sample), CODEBOOK_ROWS)]
     length = np.float32(np.linalg.norm(few, axis=1).mean())
     for block in _blocks(sample):
         block[:] = normalise(block)
@@ -88,7 +89,7 @@ def _choose_rotation(sample: Vectors) -> Vectors:
     A code of two numbers has 16 levels, so the first gets more of them than the second. Axes of the
     same half are mixed at random, as far-off values along a single one would lie beyond all levels.
     """
-    few = sample[:: max(1, len(sample) // CODEBOOK_ROWS)]
+    few = sample[draw_rows(len(sample), CODEBOOK_ROWS)]
     axes = np.linalg.eigh(few.T @ few)[1][:, ::-1]
     rng, rotation = np.random.default_rng(0), np.empty_like(axes)
     for first, half in enumerate(np.array_split(axes, 2, axis=1)):
@@ -102,7 +103,7 @@ def _train_codebook(rows: Vectors, width: int) -> Vectors:
     dim = rows.shape[1]
     quantizer = faiss.ProductQuantizer(dim, dim // width, 4)
     with _one_thread_each() as pool:
-        few = rows[:: max(1, len(rows) // CODEBOOK_ROWS)]
+        few = rows[draw_rows(len(rows), CODEBOOK_ROWS)]
         trained_on = np.resize(few, (max(len(few), FEWEST_TRAINED), dim))
         pool.submit(quantizer.train, trained_on).result()
     found = faiss.vector_to_array(quantizer.centroids).reshape(dim // width, LEVELS, width)
