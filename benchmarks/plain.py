@@ -23,6 +23,7 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, read_spec
 
 BATCH_ROWS = 64
+COLUMNS = ("title", "description", "image")  # of a catalogue, where it has them
 
 
 class PlainModel:
@@ -65,7 +66,7 @@ def embed(model: PlainModel, rows: Sequence[dict[str, object]]) -> np.ndarray:
     parts = []
     for start in range(0, len(rows), BATCH_ROWS):
         batch = rows[start : start + BATCH_ROWS]
-        texts = [". ".join(filter(None, (row["title"], row["description"]))) for row in batch]
+        texts = [". ".join(filter(None, (row["title"], row.get("description")))) for row in batch]
         text = model.heads.text(model.text_features(texts).numpy())
         image = model.heads.image(model.image_features([row["image"] for row in batch]).numpy())
         parts.append(torch.from_numpy(np.concatenate([text, image], axis=1)))
@@ -75,7 +76,8 @@ def embed(model: PlainModel, rows: Sequence[dict[str, object]]) -> np.ndarray:
 def main() -> None:
     """Runs as plain.py CATALOGUE MODEL OUT."""
     catalogue, folder, out = (Path(argument) for argument in sys.argv[1:])
-    rows = pq.read_table(catalogue, columns=["title", "description", "image"]).to_pylist()
+    there = [name for name in COLUMNS if name in pq.read_schema(catalogue).names]
+    rows = pq.read_table(catalogue, columns=there).to_pylist()
     vectors = embed(PlainModel(folder), rows)
     import faiss  # after torch
 
