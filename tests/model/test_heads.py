@@ -8,7 +8,7 @@ import pytest
 
 from prodmatch.errors import ModelError
 from prodmatch.model.familiarity import Familiarity
-from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.model.heads import Heads, HiddenUnits, Projection, compact_heads
 from prodmatch.storage.vectors import normalise
 
 RNG = np.random.default_rng(0)
@@ -48,6 +48,53 @@ def test_one_block_of_share_1_is_a_projection_without_blocks() -> None:
     np.testing.assert_array_equal(replace(one, blocks=(5,))(features), one(features))
     joined = Projection.join([(slice(0, 9), one)], (1.0,), 9)
     np.testing.assert_allclose(joined(features), one(features), atol=1e-6)
+
+
+def with_units(features: int, inner: int, units: int) -> Projection:
+    hidden = HiddenUnits(rows(features, units), rows(1, units)[0])
+    return Projection.linear(rows(features + units, inner), rows(1, inner)[0], hidden=hidden)
+
+
+def test_hidden_units_are_what_linear_maps_have_above_zero() -> None:
+    part, features = with_units(6, 4, 3), rows(8, 6)
+    assert part.features == 6
+    assert part.hidden is not None
+    units = np.maximum(features @ part.hidden.weight + part.hidden.bias, 0)
+    assert 0 < np.mean(units > 0) < 1
+    read = np.concatenate([features, units], axis=1)
+    expected = normalise(read @ part.weight + part.bias)
+    np.testing.assert_allclose(part(features), expected, atol=1e-5)
+
+
+def test_weights_that_half_precision_holds_are_written_in_it(tmp_path: Path) -> None:
+    exact, half = with_units(64, 32, 16), with_units(64, 32, 16).halved()
+    for name, part in (("exact", exact), ("half", half)):
+        Heads(part, part).save(tmp_path / name)
+        again, features = Heads.open(tmp_path / name), rows(5, 64)
+        assert again.text.weight.dtype == np.float32
+        np.testing.assert_array_equal(again.text(features), part(features))
+    sizes = [(tmp_path / name).stat().st_size for name in ("exact", "half")]
+    assert sizes[1] < 0.8 * sizes[0]
+    large = replace(exact, weight=exact.weight * 1e6)
+    np.testing.assert_array_equal(large.halved().weight, large.weight)
+    np.testing.assert_allclose(half(features), half.halved()(features))
+
+
+def test_hidden_units_of_the_first_block_stay_its_own(tmp_path: Path) -> None:
+    first, second = with_units(5, 4, 3), plain(7, 3)
+    joined = Projection.join([(slice(0, 5), first), (slice(5, 12), second)], (0.75, 0.25), 12)
+    features = rows(6, 12)
+    assert joined.features == 12
+    for place, (part, chosen) in enumerate(((first, slice(0, 5)), (second, slice(5, 12)))):
+        np.testing.assert_allclose(
+            joined.block(features, place), part.block(features[:, chosen], 0), atol=1e-6
+        )
+    wide = Projection.stack([joined, plain(12, 2)], (0.5, 0.5))
+    np.testing.assert_allclose(wide.block(features, 0), joined.block(features, 0), atol=1e-6)
+    Heads(plain(4, 7), joined).save(tmp_path / "heads.safetensors")
+    again = Heads.open(tmp_path / "heads.safetensors")
+    assert again.text.hidden is None
+    np.testing.assert_array_equal(again.image(features), joined(features))
 
 
 def test_centres_and_rotations_of_blocks_are_put_beside_each_other() -> None:

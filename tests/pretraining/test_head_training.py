@@ -105,4 +105,6 @@ def test_finished_heads_have_a_bank_and_a_block_of_class_vectors(
     assert len(heads.image.blocks) == (2 if width else 0)
     assert heads.dim == 11
     if width:  # what is learnt reads no class vector
-        assert not heads.image.weight[40:, :16].any()
+        assert not heads.image.weight[40:104, :16].any()
+        assert heads.image.hidden is not None
+        assert not heads.image.hidden.weight[40:].any()

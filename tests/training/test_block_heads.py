@@ -48,3 +48,19 @@ def test_familiar_texts_use_what_was_learnt_and_strange_ones_the_classes() -> No
     for pair in (at_home, elsewhere):
         assert recall(pair, heads.text, heads.image) > 4 * chance
     assert recall(elsewhere, *learned) < recall(elsewhere, heads.text, heads.image) / 2
+
+
+def test_directions_of_the_own_block_count_by_the_fourth_root_of_their_variance() -> None:
+    text, image = world(0, 600, named=0.2)
+    learned = Projection.linear(np.eye(WIDTH)), Projection.linear(np.eye(OTHERS + WIDTH, WIDTH))
+    spread = np.geomspace(4, 0.25, WIDTH).astype(np.float32)
+    general = 9 + spread * RNG.normal(size=(4000, WIDTH)).astype(np.float32)
+    heads = block_heads(learned, text, image, general, width=WIDTH, dim=1 + WIDTH)
+    own = heads.text.rotation[WIDTH:, -15:]
+    centred = normalise(general) - heads.text.centre[WIDTH:]
+    raw = np.var(normalise(general) @ (own / np.linalg.norm(own, axis=0)), axis=0)
+    counted = np.log(np.linalg.norm(own, axis=0))
+    slope = np.polyfit(np.log(raw), counted, 1)[0]
+    np.testing.assert_allclose(slope, -0.25, atol=0.02)
+    lengths = np.linalg.norm(normalise(centred) @ own, axis=1)
+    np.testing.assert_allclose(lengths.mean(), 1.0, atol=1e-3)

@@ -264,9 +264,12 @@ def test_a_catalogue_without_pictures_cannot_teach_heads(tmp_path: Path) -> None
     assert not (tmp_path / "m").exists()
 
 
-def test_heads_leave_features_out_only_while_they_are_trained() -> None:
-    features = np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32)
-    head, rows = StandardisedHead(features, 8, 0.4), torch.from_numpy(features)
+@pytest.mark.parametrize("units", [0, 6])
+def test_heads_leave_features_out_only_while_they_are_trained(units: int) -> None:
+    features = np.random.default_rng(0).normal(3, 2, size=(50, 20)).astype(np.float32)
+    head, rows = StandardisedHead(features, 8, 0.4, units), torch.from_numpy(features)
+    with torch.no_grad():
+        head.linear.weight.normal_()
     assert not torch.equal(head(rows), head(rows))
     head.eval()
     np.testing.assert_allclose(head(rows).detach().numpy(), head.fold()(features), atol=1e-5)

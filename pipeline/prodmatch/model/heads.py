@@ -18,6 +18,7 @@ from prodmatch.storage.atomic import write_file
 from prodmatch.storage.vectors import Vectors
 
 PARTS = ("weight", "bias", "centre", "rotation")
+HIDDEN_PARTS = ("weight", "bias")
 RIDGE = 1e-2  # share of the mean variance that is added to every variance
 TEXTS_SHARE = 0.3  # of text-text cross-covariance beside text-image: docs/experiments.md
 BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
@@ -25,8 +26,28 @@ FAMILIARITY_TENSORS = tuple(field.name for field in fields(Familiarity))
 
 
 @dataclass(frozen=True)
+class HiddenUnits:
+    """What a projection reads besides the features: linear maps of them, above zero."""
+
+    weight: Vectors  # (features, units)
+    bias: Vectors  # (units,)
+
+    def append(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The features with the units after them: `(n, features + units)`."""
+        units = features @ self._weight
+        units += self.bias
+        return np.concatenate([features, np.maximum(units, 0.0, out=units)], axis=1)
+
+    @cached_property
+    def _weight(self) -> npt.NDArray[np.float64]:
+        return self.weight.astype(np.float64)
+
+
+@dataclass(frozen=True)
 class Projection:
     """The projection of one modality: linear, unit length, centred, rotated, unit length.
+
+    Where there are `hidden` units, it is linear in the features and in these.
 
     The inner numbers may be blocks that come from different encoders: each block is centred,
     brought to unit length and scaled by the square root of its share, so that an inner product of
@@ -39,13 +60,14 @@ class Projection:
     directions in which they agree most, so leading components alone are a smaller model.
     """
 
-    weight: Vectors  # (features, inner)
+    weight: Vectors  # (features + units, inner)
     bias: Vectors  # (inner,)
     centre: Vectors  # (inner,)
     rotation: Vectors  # (inner, dim)
     blocks: tuple[int, ...] = ()  # sizes that sum to inner; none for a single block
     shares: tuple[float, ...] = (1.0,)  # of each block; they sum to 1
     familiarity: tuple[Familiarity, ...] = ()
+    hidden: HiddenUnits | None = None
 
     def __post_init__(self) -> None:
         sizes = self.blocks or (len(self.bias),)
@@ -64,23 +86,27 @@ class Projection:
         *,
         mean: npt.NDArray[np.floating] | float = 0.0,
         gain: npt.NDArray[np.floating] | float = 1.0,
+        hidden: HiddenUnits | None = None,
     ) -> Self:
         """`((x - mean) * gain) @ weight + bias`, folded into one map; neither centred nor rotated.
 
+        Hidden units read the features as they are.
+
         Args:
-            weight: `(features, inner)`.
+            weight: `(features, inner)`, with hidden units `(features + units, inner)`.
             bias: `(inner,)`.
             mean: `(features,)`, of the standardisation.
             gain: `(features,)`, of the standardisation.
         """
-        inner = weight.shape[1]
-        folded = weight * np.broadcast_to(gain, len(weight))[:, None]
-        shift = np.broadcast_to(mean, len(weight)) @ folded
+        inner, count = weight.shape[1], len(weight) - (len(hidden.bias) if hidden else 0)
+        folded = weight[:count] * np.broadcast_to(gain, count)[:, None]
+        shift = np.broadcast_to(mean, count) @ folded
         return cls(
-            np.ascontiguousarray(folded, np.float32),
+            np.concatenate([folded, weight[count:]], dtype=np.float32, casting="same_kind"),
             np.asarray(np.broadcast_to(bias, inner) - shift, np.float32),
             np.zeros(inner, np.float32),
             np.eye(inner, dtype=np.float32),
+            hidden=hidden,
         )
 
     @classmethod
@@ -91,17 +117,22 @@ class Projection:
 
         Args:
             parts: which features each projection reads, and the projection, of which only the
-                first may have a familiarity.
+                first may have a familiarity and hidden units.
             shares: of each, which its blocks' shares are multiplied by.
         """
         inner = sum(len(part.bias) for _, part in parts)
         dim = sum(part.rotation.shape[1] for _, part in parts)
-        weight, rotation = np.zeros((features, inner)), np.zeros((inner, dim))
+        hidden = _units_of_all(*parts[0], features)
+        unit_count = len(hidden.bias) if hidden else 0
+        weight, rotation = np.zeros((features + unit_count, inner)), np.zeros((inner, dim))
         row = column = 0
         for chosen, part in parts:
             rows = slice(row, row + len(part.bias))
             columns = slice(column, column + part.rotation.shape[1])
-            weight[chosen, rows], rotation[rows, columns] = part.weight, part.rotation
+            weight[:features][chosen, rows] = part.weight[: part.features]
+            if part.hidden is not None:
+                weight[features:, rows] = part.weight[part.features :]
+            rotation[rows, columns] = part.rotation
             row, column = rows.stop, columns.stop
         return cls(
             weight.astype(np.float32),
@@ -115,12 +146,23 @@ class Projection:
                 for own in part.shares
             ),
             parts[0][1].familiarity,
+            hidden,
         )
 
     @classmethod
     def stack(cls, parts: Sequence["Projection"], shares: Sequence[float]) -> Self:
         """As `join`, of projections that all read the same features."""
-        return cls.join([(slice(None), part) for part in parts], shares, len(parts[0].weight))
+        return cls.join([(slice(None), part) for part in parts], shares, parts[0].features)
+
+    def halved(self) -> "Projection":
+        """The projection with weights that half precision holds, unless one is too large for it."""
+        hidden = self.hidden and replace(self.hidden, weight=_halve(self.hidden.weight))
+        return replace(self, weight=_halve(self.weight), hidden=hidden)
+
+    @property
+    def features(self) -> int:
+        """How many features a row has."""
+        return len(self.weight) - (len(self.hidden.bias) if self.hidden else 0)
 
     def __call__(self, features: Vectors) -> Vectors:
         """Unit rows `(n, dim)` of `(n, features)`.
@@ -129,7 +171,7 @@ class Projection:
         the same, to the bit, whichever rows it is projected with.
         """
         weight, rotation = self._matrices
-        inner = features.astype(np.float64) @ weight + self.bias  # (n, inner)
+        inner = self._read(features) @ weight + self.bias  # (n, inner)
         edges = np.cumsum(self.blocks or (inner.shape[1],))[:-1]
         units = [block / _lengths(block) for block in np.split(inner, edges, axis=1)]
         shares = self._shares(units)  # (n or 1, blocks)
@@ -150,8 +192,13 @@ class Projection:
         """Unit rows `(n, size)` of a block by itself, neither centred nor rotated."""
         sizes = self.blocks or (len(self.bias),)
         own = slice(sum(sizes[:place]), sum(sizes[: place + 1]))
-        rows = features.astype(np.float64) @ self._matrices[0][:, own] + self.bias[own]
+        rows = self._read(features) @ self._matrices[0][:, own] + self.bias[own]
         return np.asarray(rows / _lengths(rows))
+
+    def _read(self, features: Vectors) -> npt.NDArray[np.float64]:
+        """What the linear map is of: `(n, features + units)`."""
+        exact = features.astype(np.float64)
+        return self.hidden.append(exact) if self.hidden else exact
 
     def _shares(self, units: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
         usual = np.asarray(self.shares, np.float64)[None]
@@ -195,9 +242,9 @@ class Heads:
         return _with_first(self.bank.penalties(projected), projected)
 
     def save(self, path: Path) -> None:
-        """Writes the arrays as safetensors: those of the projections in float32, and blocks."""
+        """Writes the arrays as safetensors: of the projections, each as small as it is exact."""
         arrays: dict[str, np.ndarray] = {
-            f"{modality}.{part}": np.ascontiguousarray(getattr(projection, part), dtype=np.float32)
+            f"{modality}.{part}": _smallest(getattr(projection, part))
             for modality, projection in (("text", self.text), ("image", self.image))
             for part in PARTS
         }
@@ -205,6 +252,10 @@ class Heads:
             sizes = projection.blocks or (len(projection.bias),)
             arrays[f"{modality}.blocks"] = np.array(sizes, np.int64)
             arrays[f"{modality}.shares"] = np.array(projection.shares, np.float32)
+            if projection.hidden is not None:
+                for part in HIDDEN_PARTS:
+                    units = getattr(projection.hidden, part)
+                    arrays[f"{modality}.hidden_{part}"] = _smallest(units)
             for place, known in enumerate(projection.familiarity):
                 for name, tensor in zip(
                     FAMILIARITY_TENSORS, _familiarity_names(modality, place), strict=True
@@ -233,14 +284,43 @@ class Heads:
         return cls(text, image, QueryBank(*bank) if bank else None)
 
 
+def _halve(array: Vectors) -> Vectors:
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16).astype(np.float32)
+    return half if np.isfinite(half).all() else array
+
+
+def _smallest(array: Vectors) -> npt.NDArray[np.floating]:
+    """The array in half precision where that holds every number as it is, else in float32."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    exact = np.ascontiguousarray(array, np.float32)
+    return np.ascontiguousarray(half) if np.array_equal(half, exact) else exact
+
+
+def _units_of_all(chosen: slice, part: Projection, features: int) -> HiddenUnits | None:
+    """The hidden units of a projection of some of the features, as units of all of them."""
+    if part.hidden is None:
+        return None
+    weight = np.zeros((features, len(part.hidden.bias)), np.float32)
+    weight[chosen] = part.hidden.weight
+    return HiddenUnits(weight, part.hidden.bias)
+
+
 def _read_projection(arrays: Mapping[str, np.ndarray], modality: str) -> Projection:
-    weight, bias, centre, rotation = (arrays[f"{modality}.{part}"] for part in PARTS)
+    weight, bias, centre, rotation = (
+        arrays[f"{modality}.{part}"].astype(np.float32) for part in PARTS
+    )
     blocks, shares = (arrays[f"{modality}.{part}"].tolist() for part in ("blocks", "shares"))
     familiarity: list[Familiarity] = []
     while (names := _familiarity_names(modality, len(familiarity)))[0] in arrays:
         familiarity.append(Familiarity(*map(arrays.__getitem__, names)))
+    hidden = None
+    if f"{modality}.hidden_weight" in arrays:
+        units = (arrays[f"{modality}.hidden_{part}"].astype(np.float32) for part in HIDDEN_PARTS)
+        hidden = HiddenUnits(*units)
     return Projection(
-        weight, bias, centre, rotation, tuple(blocks), tuple(shares), tuple(familiarity)
+        weight, bias, centre, rotation, tuple(blocks), tuple(shares), tuple(familiarity), hidden
     )
 
 

@@ -1,6 +1,6 @@
 """Trained encoders as their files give them, and the heads that a model gets over them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -10,7 +10,7 @@ from prodmatch.encoders.networks.efficientnet import read_class_names
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.heads import Heads, Projection, compact_heads
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.head_training import ProductFeatures, train_heads
@@ -84,13 +84,12 @@ def finish_heads(
         general: `(m, text features)`, as of `WrittenEncoders.general_texts`.
         dim: of a part.
     """
-    text_head, image_head = train_heads(features, learnable, settings)
+    text_head, image_head = (head.halved() for head in train_heads(features, learnable, settings))
     width = features.images.shape[1] - learnable
-    image_head = replace(image_head, weight=np.pad(image_head.weight, ((0, width), (0, 0))))
     rows = np.random.default_rng(settings.seed).permutation(len(features.images))[:MOST_PRODUCTS]
     text, image = features.titles(rows), features.images[rows].astype(np.float32)
-    learned = text_head, image_head
     if width:
-        return block_heads(learned, text, image, general, width=width, dim=dim)
+        wide = Projection.join([(slice(0, learnable), image_head)], [1.0], learnable + width)
+        return block_heads((text_head, wide), text, image, general, width=width, dim=dim)
     parts = text_head(text), image_head(image)
-    return add_query_bank(compact_heads(*learned, parts, dim), text, image)
+    return add_query_bank(compact_heads(text_head, image_head, parts, dim), text, image)

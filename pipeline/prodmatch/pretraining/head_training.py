@@ -43,6 +43,7 @@ LONG_TEXTS = 3  # of which the first is the title
 TITLE_SHARE = 0.4  # of a batch, whose long texts are titles in any case
 BATCH_ROWS = 1024  # as a GPU takes for the encoders: more wrong answers to learn from
 RATE = 3e-3
+IMAGE_UNITS = 512  # hidden ones of the head of pictures
 PAIRS = 256  # of a batch
 BLOCK = 16_384  # texts that are encoded at once
 MOST_STANDARDISED = 20_000  # rows that means and deviations are taken from
@@ -125,14 +126,14 @@ class _Heads(nn.Module):
             for found in (features.long.features, features.images[:, :learnable])
         )
         self.text = StandardisedHead(texts, dim, TEXT_DROPOUT)
-        self.image = StandardisedHead(images, dim, IMAGE_DROPOUT)
+        self.image = StandardisedHead(images, dim, IMAGE_DROPOUT, IMAGE_UNITS)
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
 
 def train_heads(
     features: ProductFeatures, learnable: int, settings: ContrastSettings
 ) -> tuple[Projection, Projection]:
-    """Linear heads of texts and of pictures: the moving average of their weights at the end.
+    """Heads of texts, linear, and of pictures: the moving average of their weights at the end.
 
     Args:
         learnable: how many features of a picture are read, from the first.

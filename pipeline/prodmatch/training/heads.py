@@ -27,8 +27,9 @@ MOST_CENTRED = 20_000  # products that the centre and the rotation of residual t
 SHARES = (0.0, 0.5, 0.75, 0.95)  # of the fitted directions, in a text like the shop's
 PICTURE_SHARE = 0.5  # of the same in a picture
 ADDED = 128  # directions of the fitted heads, where both are kept
-OWN_SHARES = (0.05, 0.95)  # of the encoder's own block, in a familiar text and in a strange one
-OWN_PICTURE_SHARE = 0.2  # of the same in a picture
+OWN_SHARES = (0.2, 0.99)  # of the encoder's own block, in a familiar text and in a strange one
+OWN_PICTURE_SHARE = 0.05  # of the same in a picture
+WHITENING = 0.25  # power of a direction's variance that it is divided by, in the own block
 
 
 def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
@@ -190,9 +191,12 @@ def block_heads(
 
 
 def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim: int) -> Heads:
-    """Heads that leave the encoder's own vectors as they are, but for directions of least variance.
+    """Heads of the encoder's own space without the directions of least variance.
 
-    The centre of texts is that of texts of all kinds: those of one shop would make others alike.
+    A direction counts by the fourth root of its variance in texts of all kinds, half-way to where
+    all count alike: a few directions would outvote the others, which tell one product from the
+    next. The centre of texts is that of texts of all kinds, too: those of one shop would make
+    others alike.
     """
     same = Projection.linear(np.eye(width, dtype=np.float32))
     texts = Projection.join([(slice(0, width), same)], [1.0], text.shape[1])
@@ -200,8 +204,12 @@ def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim:
     pictures = Projection.join([(last, same)], [1.0], image.shape[1])
     vectors = normalise(general[:, :width]).astype(np.float64)
     values, directions = np.linalg.eigh(np.cov(vectors.T))
-    rotation = directions[:, np.argsort(-values)[:dim]].astype(np.float32)
-    return Heads(
-        replace(texts, centre=vectors.mean(axis=0).astype(np.float32), rotation=rotation),
-        replace(pictures, centre=pictures(image).mean(axis=0), rotation=rotation),
-    )
+    kept = np.argsort(-values)[:dim]
+    whitened = directions[:, kept] * np.maximum(values[kept], 1e-12) ** -WHITENING
+
+    def rotate(part: Projection, rows: Vectors) -> Projection:
+        centred = replace(part, centre=part(rows).mean(axis=0))
+        lengths = np.linalg.norm(centred(rows) @ whitened, axis=1)
+        return replace(centred, rotation=(whitened / lengths.mean()).astype(np.float32))
+
+    return Heads(rotate(texts, general), rotate(pictures, image))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.model.heads import Heads, HiddenUnits, Projection, compact_heads
 from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.dataset import Examples, shared_groups
@@ -23,6 +23,7 @@ WEIGHT_DECAY = 0.1
 MOST_CENTRED = 20_000  # products that a centre and a rotation are taken from
 PATIENCE = 5  # epochs without a better figure before a training ends
 TEXT_DROPOUT, IMAGE_DROPOUT = 0.1, 0.4  # of features: see docs/experiments.md
+UNIT_DROPOUT = 0.3  # of hidden units
 
 
 @dataclass(frozen=True)
@@ -72,25 +73,39 @@ class StandardisedHead(nn.Module):
         features: `(n, features)`, which means and deviations are taken from.
         dim: of the unit vectors.
         dropout: share of the features that a training step leaves out.
+        units: hidden ones that the map reads, too.
     """
 
-    def __init__(self, features: Vectors, dim: int, dropout: float) -> None:
+    def __init__(self, features: Vectors, dim: int, dropout: float, units: int = 0) -> None:
         super().__init__()
+        width = features.shape[1]
         self.dropout = nn.Dropout(dropout)
         self.mean = torch.from_numpy(features.mean(0))
         self.deviation = torch.from_numpy(features.std(0)).clamp_min(1e-4)
-        self.linear = nn.Linear(features.shape[1], dim)
+        self.linear = nn.Linear(width + units, dim)
+        self.hidden = nn.Linear(width, units) if units else None
+        with torch.no_grad():
+            self.linear.weight[:, width:] = 0.0
+        self.unit_dropout = nn.Dropout(UNIT_DROPOUT)
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit rows `(n, dim)`."""
-        standard = (features - self.mean) / self.deviation
-        return functional.normalize(self.linear(self.dropout(standard)), dim=-1)
+        read = self.dropout((features - self.mean) / self.deviation)
+        if self.hidden is not None:
+            units = self.unit_dropout(self.hidden(read).relu())
+            read = torch.cat([read, units], dim=1)
+        return functional.normalize(self.linear(read), dim=-1)
 
     def fold(self) -> Projection:
         """The same map as a projection of raw features, without centre and rotation."""
+        mean, gain, units = self.mean.numpy(), 1 / self.deviation.numpy(), None
+        if self.hidden is not None:
+            weight, bias = (value.detach().numpy() for value in self.hidden.parameters())
+            folded = weight.T * gain[:, None]
+            shifted = np.asarray(bias - mean @ folded, np.float32)
+            units = HiddenUnits(np.ascontiguousarray(folded, np.float32), shifted)
         weight, bias = (value.detach().numpy() for value in self.linear.parameters())
-        mean, gain = self.mean.numpy(), 1 / self.deviation.numpy()
-        return Projection.linear(weight.T, bias, mean=mean, gain=gain)
+        return Projection.linear(weight.T, bias, mean=mean, gain=gain, hidden=units)
 
 
 def train_linear(
