@@ -18,7 +18,9 @@ from store_files import list_generations
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.index import index_embeddings
-from prodmatch.model.description import Model
+from prodmatch.model.description import Model, open_model
+from prodmatch.model.heads import Heads
+from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.garbage import collect_garbage
@@ -181,6 +183,34 @@ def test_the_programs_in_its_readme_run(published: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert len(re.findall(r"^\d\.\d{3} p\d{4}$", done.stdout, re.MULTILINE)) == 5
+
+
+def test_the_program_in_its_readme_makes_the_vectors_of_queries(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    embed(write(tmp_path / "c.parquet", products(12)), open_model("compact"), store)
+    index_embeddings(store)
+    folder = open_generation(store).folder
+    heads = Heads.open(folder / "encoders" / "heads.safetensors")
+    drawn = np.random.default_rng(0).normal(size=(9, 4000)).astype(np.float32)
+    np.save(tmp_path / "drawn.npy", drawn)
+    program = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1]
+    program += f"""
+drawn = np.load({str(tmp_path / "drawn.npy")!r})
+text, image = drawn[:, : {heads.text.features}], drawn[:, : {heads.image.features}]
+parts = [text_part, image_part, part(text, "text"), part(image, "image")]
+np.savez({str(tmp_path / "parts.npz")!r}, features, *parts)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+    features, *parts = np.load(tmp_path / "parts.npz").values()
+    text = QueryEncoders(folder / "encoders").texts(["red t-shirt"])
+    expected = [text, penalised_image_query(text)]
+    strange = drawn[:, : heads.text.features]
+    expected += [heads.text(strange), heads.image(drawn[:, : heads.image.features])]
+    for found, part in zip(parts, expected, strict=True):
+        np.testing.assert_allclose(found, part, atol=1e-4)
+    assert (
+        heads.text.familiarities(features) > 0.9 > 0.1 > heads.text.familiarities(drawn[:1, :768])
+    )
 
 
 def test_query_encoders_give_what_was_embedded(published: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
+from prodmatch.model.familiarity import SHARPNESS
 from prodmatch.model.hubness import QUERY_WEIGHT
 
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -19,4 +20,5 @@ def generation_readme(entries: Mapping[str, object]) -> str:
         dim=entries["dim"],
         part=int(str(entries["dim"])) // 2,
         hubness=f"{QUERY_WEIGHT:.4f}",
+        sharpness=f"{SHARPNESS:.0f}",
     )
