@@ -138,7 +138,8 @@ def build_base(store: Path, small: Path, model_name: str, layers: int) -> None:
     from prodmatch.encoders.networks.model_writer import EncoderFiles
     from prodmatch.encoders.query_encoders import export_encoders
     from prodmatch.model.description import open_model, write_description
-    from prodmatch.model.heads import Heads, Projection
+    from prodmatch.model.heads import Heads
+    from prodmatch.model.projection import Projection
 
     model, folder = open_model(model_name), store / "model"
     shutil.rmtree(folder, ignore_errors=True)

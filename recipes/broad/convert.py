@@ -29,8 +29,9 @@ from prodmatch.encoders.networks.efficientnet import (
 from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import ModelDescription
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import normalise
 
 TEXT_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

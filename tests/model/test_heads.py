@@ -8,7 +8,8 @@ import pytest
 
 from prodmatch.errors import ModelError
 from prodmatch.model.familiarity import Familiarity
-from prodmatch.model.heads import Heads, HiddenUnits, Projection, compact_heads
+from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.projection import HiddenUnits, Projection
 from prodmatch.storage.vectors import normalise
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from small import draw
 
 from prodmatch import open_index
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import (
     LARGEST_PENALTY,
     PENALTY,
@@ -16,6 +16,7 @@ from prodmatch.model.hubness import (
     plain_image_query,
 )
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.model.projection import Projection
 from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.queries import Query
 from prodmatch.storage.vectors import Vectors, normalise

@@ -14,7 +14,7 @@ from small import draw
 from prodmatch import ProductIndex, SearchOptions, open_index
 from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
-from prodmatch.model.heads import Projection
+from prodmatch.model.projection import Projection
 from prodmatch.search.queries import Query, RejectedQuery, read_queries, require_queries
 
 GOOD = [

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
-from prodmatch.model.heads import Heads, Projection, fit_cca
+from prodmatch.model.heads import Heads, fit_cca
+from prodmatch.model.projection import Projection
 from prodmatch.search.vectors import vector_index as ann
 from prodmatch.search.vectors.index_builder import Kind, Trained, build_index, choose_kinds
 from prodmatch.search.vectors.vector_index import (

@@ -20,8 +20,9 @@ from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.index import IndexReport, index_embeddings
 from prodmatch.model.description import Model, ModelDescription, open_model, write_description
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
+from prodmatch.model.projection import Projection
 from prodmatch.storage.atomic import list_files, new_directory, write_json
 from prodmatch.storage.generations import open_generation
 from prodmatch.storage.vectors import Vectors

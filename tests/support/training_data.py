@@ -10,8 +10,9 @@ from small import COLOURS, KINDS, draw, save_encoders, save_lite0_folder
 from prodmatch.encoders.networks.efficientnet import CLASS_NAMES, LITE0, load_lite0
 from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
 from prodmatch.model.description import EncoderPair, Model, ModelDescription
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
+from prodmatch.model.projection import Projection
 from prodmatch.pretraining.data import TextPair, TrainingProduct, TrainingSet
 from prodmatch.pretraining.dual_encoder import EncoderShape
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from prodmatch.model.heads import Projection, fit_cca
+from prodmatch.model.heads import fit_cca
+from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.heads import block_heads
 from prodmatch.training.held_out import recall_of_pairs

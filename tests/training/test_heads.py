@@ -10,7 +10,8 @@ from small import products, write
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.model.description import Model, open_model
-from prodmatch.model.heads import Heads, Projection, compact_heads, fit_cca
+from prodmatch.model.heads import Heads, compact_heads, fit_cca
+from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, fit_heads
 from prodmatch.training.dataset import Examples

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from prodmatch.model.heads import Heads, Projection
+from prodmatch.model.heads import Heads
+from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import normalise
 from prodmatch.training.held_out import HeldOut, draw_queries, recall_of_pairs
 

@@ -10,7 +10,8 @@ from prodmatch.encoders.networks.efficientnet import read_class_names
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.heads import Heads, Projection, compact_heads
+from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.projection import Projection
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.head_training import ProductFeatures, train_heads

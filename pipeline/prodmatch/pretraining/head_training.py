@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from prodmatch.model.heads import Projection
+from prodmatch.model.projection import Projection
 from prodmatch.pretraining.batches import (
     PAIRS_EVERY,
     TextAugmentation,

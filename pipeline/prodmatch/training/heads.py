@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.model.familiarity import Familiarity
-from prodmatch.model.heads import Heads, Projection, add_residual_texts, compact_heads
+from prodmatch.model.heads import Heads, add_residual_texts, compact_heads
 from prodmatch.model.hubness import SHARPNESS, QueryBank
+from prodmatch.model.projection import Projection
 from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors, nearest_centres, normalise
 from prodmatch.training.dataset import Examples

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prodmatch.model.heads import Heads, HiddenUnits, Projection, compact_heads
+from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.projection import HiddenUnits, Projection
 from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.dataset import Examples, shared_groups
