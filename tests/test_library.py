@@ -27,6 +27,7 @@ from prodmatch.embed import EmbedSettings
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.index import ShopFiles, index_embeddings
 from prodmatch.model.description import Model
+from prodmatch.search.encoded_query import TEXT_WEIGHT
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.generations import open_generation
@@ -82,7 +83,7 @@ def test_words_beside_a_picture_have_a_little_more_say_than_it(published: Path) 
     both = opened.encode_one(Query("q", "red shirt", picture))
     for half in ("text", "image"):
         towards = getattr(both, half)
-        expected = normalise(1.2 * getattr(words, half) + getattr(seen, half))
+        expected = normalise(TEXT_WEIGHT * getattr(words, half) + getattr(seen, half))
         np.testing.assert_allclose(towards, expected, atol=1e-5)
 
 

@@ -27,7 +27,7 @@ from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # Of words with a picture ("like this, but blue"): docs/experiments.md.
-TEXT_WEIGHT = 1.2
+TEXT_WEIGHT = 1.8
 UNREAD = "searched for as words; no limit of a price was understood."
 REMEDY = "Give a condition with `where`"
 RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one is corrected
