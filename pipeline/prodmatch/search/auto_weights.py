@@ -25,7 +25,7 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
 
     Args:
         embeddings: products; up to 1,000 with both parts and texts of their own are taken,
-            spread over the catalogue.
+            drawn of the catalogue.
 
     Returns:
         The agreement in -1..1, or None where fewer than 50 products can tell.

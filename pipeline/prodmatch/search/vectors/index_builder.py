@@ -162,7 +162,7 @@ def _fill_lists(
         rows = draw_rows(row_count, MOST_TRAINED)
         samples, quantizers = _take_parts(read(), rows, dim), []
         while samples:  # the first is gone before the second takes its memory
-            wanted = count_lists(len(samples[0]) * row_count // len(rows))
+            wanted = count_lists(len(samples[0]) * row_count // max(1, len(rows)))
             quantizers.append(train_quantizer(samples.pop(0), wanted))
         before = [np.full(1, -1, np.int64) for _ in PARTS]
     else:
