@@ -1,6 +1,7 @@
 """Weights that depend on the query."""
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
@@ -9,22 +10,42 @@ import pytest
 from prodmatch.model.calibration import Calibration
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
-from prodmatch.search.scoring import FIRST_HITS, Signals, learn, query_weights, rank
+from prodmatch.search.scoring import (
+    FIRST_HITS,
+    SHARPNESS_POWER,
+    USUAL_SHARPNESS,
+    Signals,
+    learn,
+    query_weights,
+    rank,
+    sharpness,
+)
 
 WEIGHTS = {"lexical": 0.15, "text": 0.3, "image": 0.55}
-COUNT = 3 * FIRST_HITS
+COUNT = 600
+
+
+def normal(sharp: float = 1.0) -> np.ndarray:
+    """Cosines of this sharpness: normal numbers, to a power that makes their ends far or near."""
+    shares = (np.arange(COUNT) + 0.5) / COUNT
+    numbers = np.array([NormalDist().inv_cdf(share) for share in shares])
+    low, high = 0.01, 20.0
+    for _ in range(50):
+        power = (low + high) / 2
+        scores = np.sign(numbers) * np.abs(numbers) ** power
+        low, high = (power, high) if sharpness(scores) < sharp else (low, power)
+    return (0.2 + 0.1 * scores / scores.std()).astype(np.float32)
 
 
 def signals(**changes: object) -> Signals:
-    """The first products say the words; text and image put the products in this order, too."""
+    """The first products say the words; text and image are as sharp as they usually are."""
     lexical = np.zeros(COUNT, np.float32)
     lexical[:FIRST_HITS] = 0.5
-    falling = np.linspace(0.9, 0.1, COUNT, dtype=np.float32)
     present = np.ones(COUNT, np.bool_)
     parts = {
         "lexical": lexical,
-        "text": falling,
-        "image": falling,
+        "text": normal(USUAL_SHARPNESS["text"]),
+        "image": normal(USUAL_SHARPNESS["image"]),
         "has_text": present,
         "has_image": present,
         "has_words": True,
@@ -32,45 +53,51 @@ def signals(**changes: object) -> Signals:
     return Signals(**{**parts, **changes})  # type: ignore[arg-type]
 
 
-def agreeing(share: float) -> np.ndarray:
-    """Scores whose first hits are by this share those that say the words."""
-    scores = np.zeros(COUNT, np.float32)
-    right = round(share * FIRST_HITS)
-    scores[:right] = 1.0
-    scores[FIRST_HITS : 2 * FIRST_HITS - right] = 1.0
-    return scores
+@pytest.mark.parametrize("count", [40, 600, 20_000])
+def test_sharpness_does_not_grow_with_candidates(count: int) -> None:
+    drawn = [np.random.default_rng(seed).normal(0.3, 0.1, count) for seed in range(30)]
+    found = [sharpness(scores.astype(np.float32)) for scores in drawn]
+    assert np.mean(found) == pytest.approx(1.0, abs=0.05)
+    twice = [sharpness((5 * scores - 2).astype(np.float32)) for scores in drawn]
+    assert twice == pytest.approx(found, rel=1e-3)
 
 
-def test_signals_that_know_the_words_count_in_full() -> None:
-    assert query_weights(WEIGHTS, signals()) == WEIGHTS
-    enough = signals(text=agreeing(0.5), image=agreeing(0.25))
-    assert query_weights(WEIGHTS, enough) == pytest.approx(WEIGHTS)
+def test_signals_as_sharp_as_usual_keep_their_weights() -> None:
+    assert query_weights(WEIGHTS, signals()) == pytest.approx(WEIGHTS, rel=1e-3)
 
 
-@pytest.mark.parametrize("known", [0.0, 0.2, 0.4, 0.6, 0.8])
-def test_a_signal_that_does_not_know_the_words_loses_weight_to_them(known: float) -> None:
-    found = query_weights(WEIGHTS, signals(image=agreeing(0.25 * known)))
-    image = 0.55 * max(0.05, known**2)
-    assert found == pytest.approx(
-        {"lexical": 0.15 + 0.5 * (0.55 - image), "text": 0.3, "image": image}
-    )
-    found = query_weights(WEIGHTS, signals(text=agreeing(0.5 * known)))
-    assert (found["text"], found["image"]) == pytest.approx((0.3 * max(0.05, known), 0.55))
+@pytest.mark.parametrize("name", ["text", "image"])
+@pytest.mark.parametrize("times", [0.8, 1.1, 1.25])
+def test_a_sharper_signal_counts_for_more(name: str, times: float) -> None:
+    changed = signals(**{name: normal(times * USUAL_SHARPNESS[name])})
+    factor = times ** SHARPNESS_POWER[name]
+    expected = {**WEIGHTS, name: factor * WEIGHTS[name]}
+    assert query_weights(WEIGHTS, changed) == pytest.approx(expected, rel=1e-2)
+
+
+def test_a_weight_grows_to_three_times_at_most_and_falls_to_a_tenth() -> None:
+    most, least = (query_weights(WEIGHTS, signals(image=normal(sharp))) for sharp in (1.4, 0.45))
+    assert (most["image"], least["image"]) == pytest.approx((1.65, 0.055))
+
+
+def test_products_without_a_part_do_not_sharpen_its_signal() -> None:
+    pictured = np.arange(COUNT) % 2 == 0
+    image = np.where(pictured, normal(), 0.0).astype(np.float32)
+    found = query_weights(WEIGHTS, signals(image=image, has_image=pictured))
+    alone = sharpness(image[pictured]) / USUAL_SHARPNESS["image"]
+    assert found["image"] == pytest.approx(0.55 * alone ** SHARPNESS_POWER["image"])
 
 
 @pytest.mark.parametrize("familiarity", [0.0, 0.5, 1.0])
 def test_pictures_count_less_for_a_query_that_is_strange_to_the_model(familiarity: float) -> None:
     found = query_weights(WEIGHTS, signals(), familiarity)
-    image = 0.55 * (0.3 + 0.7 * familiarity)
-    assert found == pytest.approx(
-        {"lexical": 0.15 + 0.5 * (0.55 - image), "text": 0.3, "image": image}
-    )
+    lost = 0.55 * 0.7 * (1 - familiarity)
+    expected = {"lexical": 0.15 + 0.8 * lost, "text": 0.3, "image": 0.55 - lost}
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_words_that_nobody_says_change_nothing() -> None:
-    nothing = np.zeros(COUNT, np.float32)
-    assert query_weights(WEIGHTS, signals(lexical=nothing, image=agreeing(0.0))) == WEIGHTS
-    assert query_weights(WEIGHTS, signals(has_words=False, image=agreeing(0.0))) == WEIGHTS
+def test_weights_of_a_picture_are_as_they_are() -> None:
+    assert query_weights(WEIGHTS, signals(has_words=False, image=normal(3.0)), 0.5) == WEIGHTS
 
 
 def test_variants_of_one_product_do_not_lift_what_lacks_a_picture() -> None:
@@ -91,12 +118,19 @@ def test_a_rare_code_leaves_the_vectors_a_tenth() -> None:
     assert found["lexical"] > 0.5
 
 
-def test_fewer_candidates_than_first_hits_tell_nothing() -> None:
-    few = 5
-    short = {name: getattr(signals(), name)[:few] for name in ("lexical", "text", "image")}
-    present = np.ones(few, np.bool_)
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_few_candidates_tell_nothing(count: int) -> None:
+    short = {name: getattr(signals(), name)[-count:] for name in ("lexical", "text", "image")}
+    present = np.ones(count, np.bool_)
+    if not count:
+        short = dict.fromkeys(short, np.zeros(0, np.float32))
     found = signals(**short, has_text=present, has_image=present)
     assert query_weights(WEIGHTS, found) == WEIGHTS
+
+
+def test_candidates_that_are_all_alike_tell_nothing() -> None:
+    alike = np.full(COUNT, 0.3, np.float32)
+    assert query_weights(WEIGHTS, signals(text=alike, image=alike)) == WEIGHTS
 
 
 @pytest.mark.parametrize("query", ["WIC310", "wi-c310", "wic 310", "wic310 headphones"])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,13 @@ MIN_COMPLETE = 10  # candidates with both parts, to estimate the deviation of a 
 LEAST_DEVIATION = 1e-6  # of candidates that are not all variants of one product
 IMPUTED_IMAGE = 0.65  # of a product's z-score by its text, for a picture it lacks
 IMPUTED_TEXT = 0.85  # of its z-score by its picture, for words and text
-FIRST_HITS = 200  # of a signal, whose words are compared
-FULL_AGREEMENT = {"text": 0.5, "image": 0.25}  # from which a signal counts in full
-AGREEMENT_POWER = {"text": 1.0, "image": 2.0}
-MIN_SHARE = 0.05  # of a vector's weight that is left, to order what no word tells apart
-MOVED_TO_WORDS = 0.5  # of what the vectors lose
+FIRST_HITS = 5  # of a signal, that stand out from its other candidates
+FEWEST_CANDIDATES = 8  # that they can stand out from
+USUAL_SHARPNESS = {"text": 1.1, "image": 0.92}  # at which a signal has its usual weight
+SHARPNESS_POWER = {"text": 1.5, "image": 4.0}  # that its weight grows with
+SHARPNESS_FACTOR = (0.1, 3.0)  # the least and the most that a weight is multiplied by
 STRANGE_IMAGE = 0.3  # of the pictures' weight for a query that is like no text learnt from
+MOVED_TO_WORDS = 0.8  # of what vectors lose by that, and by a code
 CODE_FACTOR = 0.1  # of the vectors, where a code names few products
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -133,35 +135,48 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
 def query_weights(
     weights: Mapping[str, float], signals: Signals, familiarity: float = 1.0
 ) -> dict[str, float]:
-    """The weights of a query of words alone, from how far the vectors know these words.
+    """The weights of a query of words alone, from how sharply each signal tells its first hits.
 
-    A signal knows them as far as its first hits say them, compared with the products that say
-    them best. Text vectors lose weight below an agreement of .5, pictures below .25 and by its
-    square; half of what they lose goes to the words. Pictures also lose weight as the query is
-    strange to the model (`familiarity` below 1), which then knows their class at most. A code that
-    few products say is no matter of likeness: vectors then only order what is equal by words.
+    Cosines whose first hits stand out from the other candidates know what is searched for, others
+    do not, and count for less. Pictures also lose weight as the query is strange to the model
+    (`familiarity` below 1), which then knows their class at most; most of that goes to the words.
+    A code that few products say is no matter of likeness: vectors then only order what is equal by
+    words.
     """
-    if not signals.has_words or not signals.lexical.any():
+    if not signals.has_words:
         return dict(weights)
+    of_code = CODE_FACTOR if signals.has_rare_code else 1.0
+    of_strange = STRANGE_IMAGE + (1 - STRANGE_IMAGE) * familiarity
     changed = dict(weights)
-    for name, scores in (("text", signals.text), ("image", signals.image)):
-        known = min(1.0, _agreement(signals.lexical, scores) / FULL_AGREEMENT[name])
-        changed[name] *= max(MIN_SHARE, known ** AGREEMENT_POWER[name])
-        if name == "image":
-            changed[name] *= STRANGE_IMAGE + (1 - STRANGE_IMAGE) * familiarity
-        if signals.has_rare_code:
-            changed[name] *= CODE_FACTOR
-    lost = sum(weights[name] - changed[name] for name in ("text", "image"))
-    changed["lexical"] += MOVED_TO_WORDS * lost
+    for name, cosines, known in (
+        ("text", signals.text[signals.has_text], of_code),
+        ("image", signals.image[signals.has_image], of_code * of_strange),
+    ):
+        sharp = 1.0 if signals.has_rare_code else _sharpness_factor(name, cosines)
+        changed[name] *= known * sharp
+        changed["lexical"] += MOVED_TO_WORDS * (1 - known) * weights[name]
     return changed
 
 
-def _agreement(lexical: Floats, scores: Floats) -> float:
-    """How much of a query's words the first hits of a signal say, of what any as many could."""
-    count = min(FIRST_HITS, len(scores))
-    first = np.argpartition(-scores, count - 1)[:count]
-    most = float(np.partition(lexical, -count)[-count:].sum())
-    return float(lexical[first].sum()) / max(most, 1e-9)
+def _sharpness_factor(name: str, cosines: Floats) -> float:
+    """What a signal's weight is multiplied by; 1 where too few have a part that could stand out."""
+    if len(cosines) < FEWEST_CANDIDATES or cosines.std() < LEAST_DEVIATION:
+        return 1.0
+    relative = max(0.0, sharpness(cosines)) / USUAL_SHARPNESS[name]
+    return float(np.clip(relative ** SHARPNESS_POWER[name], *SHARPNESS_FACTOR))
+
+
+def sharpness(scores: Floats) -> float:
+    """How far the first of `(n,)` scores stand out, against the first of `n` normal numbers.
+
+    The mean of the five highest, or of a fourth where these are fewer, less that of all, in
+    standard deviations; divided by what that is for a normal distribution, as it grows with `n`.
+    """
+    count = min(FIRST_HITS, max(1, len(scores) // 4))
+    first = np.partition(scores, -count)[-count:].mean()
+    normal, share = NormalDist(), count / len(scores)
+    expected = normal.pdf(normal.inv_cdf(1 - share)) / share
+    return float((first - scores.mean()) / scores.std() / expected)
 
 
 def learn(signals: Signals, weights: Mapping[str, float], limits: tuple[Limit, ...]) -> Learnt:
