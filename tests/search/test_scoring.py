@@ -75,9 +75,9 @@ def test_a_sharper_signal_counts_for_more(name: str, times: float) -> None:
     assert query_weights(WEIGHTS, changed) == pytest.approx(expected, rel=1e-2)
 
 
-def test_a_weight_grows_to_three_times_at_most_and_falls_to_a_tenth() -> None:
+def test_a_weight_grows_to_three_times_at_most_and_falls_to_a_third() -> None:
     most, least = (query_weights(WEIGHTS, signals(image=normal(sharp))) for sharp in (1.4, 0.45))
-    assert (most["image"], least["image"]) == pytest.approx((1.65, 0.055))
+    assert (most["image"], least["image"]) == pytest.approx((1.65, 0.165))
 
 
 def test_products_without_a_part_do_not_sharpen_its_signal() -> None:
