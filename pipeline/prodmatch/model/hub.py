@@ -3,9 +3,12 @@
 Nothing is fetched unless `download` is given; what was fetched once is used without it.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library below is loaded
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote
 
 import pytest
@@ -17,6 +21,7 @@ from huggingface_hub import constants
 from small import products, run, save_encoders, write
 from tiny import save_tiny_model
 
+import prodmatch
 from prodmatch.encoders.networks.model_writer import copy_files, find_text_spec
 from prodmatch.encoders.networks.published import find_image_weights, find_text_encoder
 from prodmatch.errors import ModelError
@@ -25,6 +30,18 @@ from prodmatch.model.hub import find_model
 
 NAME = "shop/tiny-bert"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TELEMETRY = "HF_HUB_DISABLE_TELEMETRY"
+PIPELINE = Path(prodmatch.__file__).parent
+LOADS_A_HUB_LIBRARY = [
+    path
+    for path in PIPELINE.rglob("*.py")
+    if re.search(r"^(from|import) (huggingface_hub|transformers)\b", path.read_text(), re.MULTILINE)
+]
+
+
+def module_of(path: Path) -> str:
+    """The name that a file of the package is imported by."""
+    return ".".join(path.relative_to(PIPELINE.parent).with_suffix("").parts)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +84,8 @@ def fill_cache(cache: Path, source: Path, files: Sequence[str] = ("**/*",)) -> N
 class Hub(BaseHTTPRequestHandler):
     """The few addresses of a hub that a snapshot is fetched from."""
 
+    agents: ClassVar[set[str]] = set()  # what programs that requested something are
+
     def __init__(self, source: Path, asked: list[str], *arguments: object) -> None:
         self.source, self.asked = source, asked
         super().__init__(*arguments)  # type: ignore[arg-type]
@@ -79,6 +98,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self, *, with_body: bool) -> None:
         self.asked.append(self.path)
+        self.agents.add(self.headers["User-Agent"])
         found = sorted(path for path in self.source.rglob("*") if path.is_file())
         names = [path.relative_to(self.source).as_posix() for path in found]
         name = unquote(self.path.partition(f"/resolve/{COMMIT}/")[2].partition("?")[0])
@@ -127,6 +147,7 @@ def hub(
 ) -> Iterator[list[str]]:
     """The paths that were requested of a hub on this machine, which has the one repository."""
     asked: list[str] = []
+    Hub.agents.clear()
     source = own if getattr(request, "param", "") == "model" else encoders / "bert"
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, source, asked))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -254,6 +275,33 @@ def test_commands_take_the_names_of_a_hub(
     done = run(*arguments)
     assert done.code == 0, done.err
     assert json.loads(done.out)["texts_to_encode"] == 9
+
+
+@pytest.mark.parametrize("hub", ["model"], indirect=True)
+@pytest.mark.parametrize("command", [["build"], ["embed", "--dry-run"]], ids=" ".join)
+def test_a_hub_learns_nothing_of_what_is_installed_here(
+    command: list[str], hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(TELEMETRY, raising=False)  # which this process has set for itself
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", constants.ENDPOINT)
+    catalogue = write(tmp_path / "c.parquet", products(9))
+    run(*command, catalogue, "--store", tmp_path / "store", "--model", NAME, "--download")
+    assert any(path.endswith("heads.safetensors") for path in hub)
+    assert Hub.agents
+    assert [path for path in hub if "telemetry" in path] == []
+    assert [agent for agent in Hub.agents if "torch" in agent] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", sorted(map(module_of, LOADS_A_HUB_LIBRARY)))
+def test_telemetry_is_off_in_every_module_that_loads_a_library_of_a_hub(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(TELEMETRY, raising=False)
+    code = f"import {module}; from huggingface_hub import constants as found; "
+    code += "raise SystemExit(not found.HF_HUB_DISABLE_TELEMETRY)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_weights_are_those_in_the_cache_of_torch(
