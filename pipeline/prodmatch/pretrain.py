@@ -36,6 +36,7 @@ from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
 
+FEWEST_HELD_OUT = 2
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
 BATCH_ROWS = {"cuda": 1024, "cpu": 256}  # 1,024 pictures of 128 pixels take 28 GB
 WORKERS = {"cuda": 8, "cpu": 0}  # that draw texts while a GPU computes
@@ -154,6 +155,11 @@ def _read_data(
         read_training_set(catalogue, split, spec, scratch / split, workers)
         for split in ("train", "val")
     )
+    if len(held_out.titles) < FEWEST_HELD_OUT:
+        raise ModelError(
+            f"{catalogue}: split 'val' has {len(held_out.titles)} row with a title and a usable "
+            f"picture; epochs and probabilities need at least {FEWEST_HELD_OUT}. Mark more."
+        )
     return replace(data, text_pairs=pairs, texts=further), held_out
 
 

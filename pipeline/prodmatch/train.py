@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.encoding.encode import encode_missing
 from prodmatch.embedding.plan import new_texts, plan_features
@@ -16,6 +19,7 @@ from prodmatch.storage.atomic import scratch_directory
 from prodmatch.storage.locks import lock_store
 from prodmatch.training.dataset import (
     Examples,
+    Numbers,
     read_labelled_dataset,
     read_labels,
     read_pairs_dataset,
@@ -26,6 +30,7 @@ from prodmatch.training.trained_model import Fitted, TrainReport, check_new, ope
 from prodmatch.training.trainer import LinearSettings, train_linear
 
 HELD_OUT = 0.1
+FEWEST_HELD_OUT = 5  # texts
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def _read_data(
         plan = plan_features(catalogue, pair, store, scratch, precision)
         encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
         rows, pairs = read_pairs_dataset(plan, catalogue.name)
-        held = pairs.query_groups % round(1 / HELD_OUT) == 0
+        held = _hold_out(pairs.query_groups)
         train, kept = pairs.take(~held), pairs.take(held)
         encoder = TextEncoder(pair.text_folder, pair.text, Compute(device))
         texts = [text for _, text in new_texts(plan.scan, rows[held][:MOST_QUERIES])]
@@ -112,6 +117,14 @@ def _read_data(
             labelled = read_labelled_dataset(plan, judged, encoder, share, labels)
             sets, measure = split_labelled(labelled, train, HELD_OUT)
     return _TrainingData(train, held_out, sets, measure)
+
+
+def _hold_out(groups: Numbers) -> npt.NDArray[np.bool_]:
+    """`(n,)`: a tenth of the texts, by the digests that are their groups; five at least."""
+    held: npt.NDArray[np.bool_] = groups % round(1 / HELD_OUT) == 0
+    if len(np.unique(groups[held])) < FEWEST_HELD_OUT:
+        held = np.isin(groups, np.unique(groups)[:FEWEST_HELD_OUT])
+    return held
 
 
 def best_heads(

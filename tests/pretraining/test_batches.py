@@ -14,8 +14,9 @@ from prodmatch.pretraining.batches import (
     TextReader,
     draw_batches,
     find_fitting,
+    find_same,
 )
-from prodmatch.pretraining.data import TrainingProduct
+from prodmatch.pretraining.data import TextPair, TrainingProduct
 
 
 def test_batches_are_of_one_source_and_full() -> None:
@@ -75,10 +76,14 @@ def test_a_batch_follows_from_its_number_and_the_seed(reader: TextReader) -> Non
 
 
 def test_the_right_texts_of_pairs_that_are_equal_are_no_negatives(reader: TextReader) -> None:
-    batch = Batches(training_set(60), reader, 16, epochs=1, seed=0)[1]
-    assert batch.pairs is not None
-    assert batch.pairs.ignored.shape == (4, 4)
-    assert not batch.pairs.ignored.any()  # a title equals none of the right texts
+    data = training_set(60)
+    pairs = [TextPair(f"left {number}", f"right {number}") for number in range(8)]
+    same = [pair._replace(right="one") for pair in pairs]
+    for texts, ignored in ((pairs, False), (same, True)):
+        batch = Batches(replace(data, text_pairs=texts), reader, 16, epochs=1, seed=0)[1]
+        assert batch.pairs is not None
+        expected = np.full((4, 4), ignored) & ~np.eye(4, dtype=bool)
+        np.testing.assert_array_equal(batch.pairs.ignored.numpy(), expected)
     assert not batch.same.any()
     doubled = replace(training_set(60), title_groups=np.arange(60) // 4)
     batch = Batches(doubled, reader, 16, epochs=1, seed=0)[0]
@@ -86,6 +91,17 @@ def test_the_right_texts_of_pairs_that_are_equal_are_no_negatives(reader: TextRe
     expected = (groups[:, None] == groups) & ~np.eye(16, dtype=bool)
     np.testing.assert_array_equal(batch.same.numpy(), expected)
     assert (batch.fitting | ~batch.same).all()
+
+
+def test_pairs_with_a_text_in_common_are_no_negatives() -> None:
+    left = ["red mug", "Blue lamp", "a lamp", "red mugs", "green sofa"]
+    right = ["mug, red", "lamp of glass", "blue lamps", "a cup", "sofa"]
+    expected = np.zeros((5, 5), bool)
+    expected[0, 3] = expected[3, 0] = True  # equal lefts
+    expected[1, 2] = expected[2, 1] = True  # a left and a right
+    np.testing.assert_array_equal(find_same(left, right), expected)
+    np.testing.assert_array_equal(find_same(right, left), expected)
+    assert find_same(["a", "b"], ["c", "c"]).tolist() == [[False, True], [True, False]]
 
 
 def test_texts_are_read_with_the_prefixes_of_their_kind(reader: TextReader) -> None:

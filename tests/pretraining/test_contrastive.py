@@ -115,6 +115,26 @@ def test_a_killed_run_goes_on_to_the_same_end(pair: EncoderPair, tmp_path: Path)
         train(pair, Work(tmp_path / "killed"), other)
 
 
+@pytest.mark.parametrize("what", ["pairs", "texts", "descriptions", "attributes"])
+def test_a_checkpoint_of_other_texts_is_not_gone_on_from(
+    pair: EncoderPair, tmp_path: Path, what: str
+) -> None:
+    reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
+    data, settings = training_set(20), replace(SETTINGS, epochs=1)
+    train_dual_encoder(begin(pair), reader, (data, data), settings, Work(tmp_path))
+    longer = replace(settings, head_epochs=3)  # what heads learn for is no matter of the encoders
+    train_dual_encoder(begin(pair), reader, (data, data), longer, Work(tmp_path))
+    first, *others = data.products
+    changed = {
+        "pairs": replace(data, text_pairs=data.text_pairs[1:]),
+        "texts": replace(data, texts=[*data.texts, "one more"]),
+        "descriptions": replace(data, products=[replace(first, description="new"), *others]),
+        "attributes": replace(data, products=[replace(first, attributes={}), *others]),
+    }[what]
+    with pytest.raises(ModelError, match="is the work of another training"):
+        train_dual_encoder(begin(pair), reader, (changed, data), settings, Work(tmp_path))
+
+
 def test_a_source_for_every_product_is_refused(pair: EncoderPair, tmp_path: Path) -> None:
     reader = TextReader(load_tokenizer(pair.text_folder), pair.text, 32)
     data = replace(training_set(8), sources=np.arange(8))

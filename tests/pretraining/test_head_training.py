@@ -73,6 +73,47 @@ def test_trained_heads_find_pictures_by_titles(features: ProductFeatures) -> Non
     assert not np.array_equal(other.weight, text.weight)
 
 
+def test_a_short_training_is_not_the_average_of_its_first_steps(features: ProductFeatures) -> None:
+    found = []
+    for decay in (ContrastSettings().average, 0.0):
+        settings = replace(SETTINGS, average=decay, head_epochs=40)
+        text, image = train_heads(features, 40, settings)
+        vectors = text(features.titles(np.arange(COUNT))), image(features.images[:, :40])
+        found.append(recall_of_pairs(*vectors, features.data.title_groups))
+    assert found[0] >= found[1] - 0.02
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"warm_up": 1.0}, {"head_decay": 5.0}, {"pair_weight": 0.0}, {"short_weight": 0.0}],
+)
+def test_every_setting_has_its_effect(features: ProductFeatures, change: dict[str, float]) -> None:
+    settings = replace(SETTINGS, head_epochs=3)
+    text, _ = train_heads(features, 40, settings)
+    other, _ = train_heads(features, 40, replace(settings, **change))
+    assert not np.array_equal(other.weight, text.weight)
+
+
+def test_long_texts_besides_titles_are_learnt_from(features: ProductFeatures) -> None:
+    settings = replace(SETTINGS, head_epochs=3)
+    titles = features.long.rows[:, :1].repeat(features.long.rows.shape[1], axis=1)
+    alone = replace(features, long=replace(features.long, rows=titles))
+    weights = [train_heads(each, 40, settings)[0].weight for each in (features, alone)]
+    assert not np.array_equal(*weights)
+
+
+def test_pairs_that_share_a_text_are_no_wrong_answers(features: ProductFeatures) -> None:
+    """Of two pairs (a, b) and (b, a) either text answers for the other, and nothing is learnt."""
+    texts = ["red mug", "a mug in red"]
+    settings = replace(SETTINGS, head_epochs=3)
+    weights = []
+    for drawn in np.random.default_rng(0).normal(size=(2, 2, 64)).astype(np.float16):
+        pairs = EncodedTexts(texts, drawn, np.array([[0, 1], [1, 0]]))
+        changed = replace(features, pairs=pairs, pair_sources=np.array(["", ""]))
+        weights.append(train_heads(changed, 40, settings)[0].weight)
+    np.testing.assert_array_equal(*weights)
+
+
 def test_what_a_short_text_fits_is_no_wrong_answer(features: ProductFeatures) -> None:
     """Every product says "number", so there is nothing to learn from where that is all."""
     rows = np.zeros_like(features.short.rows)
@@ -104,6 +145,8 @@ def test_finished_heads_have_a_bank_and_a_block_of_class_vectors(
     assert heads.bank is not None
     assert len(heads.image.blocks) == (2 if width else 0)
     assert heads.dim == 11
+    halves = heads.image.weight.astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(heads.image.weight, halves)
     if width:  # what is learnt reads no class vector
         assert not heads.image.weight[40:104, :16].any()
         assert heads.image.hidden is not None

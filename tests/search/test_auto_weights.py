@@ -51,6 +51,14 @@ def test_parts_of_other_products_agree_by_chance(tmp_path: Path) -> None:
     assert found == pytest.approx(0.0, abs=0.05)
 
 
+def test_the_few_products_with_pictures_tell_where_most_have_none(tmp_path: Path) -> None:
+    text, image = random_parts(20_000, 0), random_parts(20_000, 1)
+    pictured = np.arange(20_000) % 100 == 7
+    image[~pictured] = 0.0
+    found = measure_alignment(embed(tmp_path, text, image))
+    assert found == pytest.approx(0.0, abs=0.1)
+
+
 def test_kinds_of_products_that_take_turns_all_count(tmp_path: Path) -> None:
     text, image = random_parts(6000, 0), random_parts(6000, 1)
     image[::3] = text[::3]

@@ -22,7 +22,9 @@ from prodmatch.model.description import Model, open_model
 from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
+from prodmatch.search.queries import Query
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import (
     DamagedGeneration,
@@ -188,7 +190,8 @@ def test_the_programs_in_its_readme_run(published: Path) -> None:
 def test_the_program_in_its_readme_makes_the_vectors_of_queries(tmp_path: Path) -> None:
     store = tmp_path / "store"
     embed(write(tmp_path / "c.parquet", products(12)), open_model("compact"), store)
-    index_embeddings(store)
+    weights = {"text": 0.1, "image": 0.7}
+    index_embeddings(store, weights=weights)
     folder = open_generation(store).folder
     heads = Heads.open(folder / "encoders" / "heads.safetensors")
     drawn = np.random.default_rng(0).normal(size=(9, 4000)).astype(np.float32)
@@ -200,7 +203,15 @@ text, image = drawn[:, : {heads.text.features}], drawn[:, : {heads.image.feature
 parts = [text_part, image_part, part(text, "text"), part(image, "image")]
 np.savez({str(tmp_path / "parts.npz")!r}, features, *parts)
 """
-    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, check=True, capture_output=True, text=True
+    )
+    with open_index(store) as index:
+        options = SearchOptions(top=5, weights=weights, exact=True)
+        (answer,) = index.answer([Query("q", text="red t-shirt")], options)
+    assert re.findall(r" (p\d{4})$", done.stdout, re.MULTILINE) == [
+        hit.product_id for hit in answer.hits
+    ]
     features, *parts = np.load(tmp_path / "parts.npz").values()
     text = QueryEncoders(folder / "encoders").texts(["red t-shirt"])
     expected = [text, penalised_image_query(text)]

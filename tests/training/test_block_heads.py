@@ -51,6 +51,15 @@ def test_familiar_texts_use_what_was_learnt_and_strange_ones_the_classes() -> No
     assert recall(elsewhere, *learned) < recall(elsewhere, heads.text, heads.image) / 2
 
 
+def test_directions_in_which_no_text_varies_do_not_outvote_the_others() -> None:
+    text, image = world(0, 600, named=0.2)
+    learned = Projection.linear(np.eye(WIDTH)), Projection.linear(np.eye(OTHERS + WIDTH, WIDTH))
+    general = RNG.normal(size=(5, WIDTH)).astype(np.float32)
+    heads = block_heads(learned, text, image, general, width=WIDTH, dim=1 + WIDTH)
+    lengths = np.linalg.norm(heads.text.rotation[WIDTH:, -15:], axis=0)
+    assert lengths.max() < 10 * lengths.min()
+
+
 def test_directions_of_the_own_block_count_by_the_fourth_root_of_their_variance() -> None:
     text, image = world(0, 600, named=0.2)
     learned = Projection.linear(np.eye(WIDTH)), Projection.linear(np.eye(OTHERS + WIDTH, WIDTH))

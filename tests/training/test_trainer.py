@@ -17,7 +17,7 @@ from prodmatch.errors import ModelError
 from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.storage.vectors import Vectors
-from prodmatch.train import HeadSettings, best_heads, fit_heads
+from prodmatch.train import HeadSettings, _hold_out, best_heads, fit_heads
 from prodmatch.training.dataset import Examples, read_labels
 from prodmatch.training.heads import keep_texts
 from prodmatch.training.held_out import recall_of_pairs, split_labelled
@@ -253,6 +253,14 @@ def test_labels_of_unknown_products_leave_no_model_behind(tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="only 0 labels above 0 are of products of the catalogue"):
         fit_heads(catalogue, files, tmp_path / "m", tmp_path / "s", HeadSettings(workers=0), path)
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("remainder", [3, 0])
+def test_a_small_catalogue_holds_out_five_texts(remainder: int) -> None:
+    groups = np.repeat(10 * np.arange(1, 51) + remainder, 2)
+    held = _hold_out(groups)
+    assert len(np.unique(groups[held])) == (50 if remainder == 0 else 5)
+    assert not set(groups[held].tolist()) & set(groups[~held].tolist())
 
 
 def test_a_catalogue_without_pictures_cannot_teach_heads(tmp_path: Path) -> None:

@@ -22,13 +22,15 @@ class HiddenUnits:
 
     def append(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The features with the units after them: `(n, features + units)`."""
-        units = features @ self._weight
+        chosen, weight = self._map
+        units = features[:, chosen] @ weight
         units += self.bias
         return np.concatenate([features, np.maximum(units, 0.0, out=units)], axis=1)
 
     @cached_property
-    def _weight(self) -> npt.NDArray[np.float64]:
-        return self.weight.astype(np.float64)
+    def _map(self) -> tuple[slice, npt.NDArray[np.float64]]:
+        chosen = _not_zero(self.weight)
+        return chosen, self.weight[chosen].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Projection:
                 first may have a familiarity and hidden units.
             shares: of each, which its blocks' shares are multiplied by.
         """
+        if any(part.hidden or part.familiarity for _, part in parts[1:]):
+            raise ValueError("only the first projection may have a familiarity and hidden units")
         inner = sum(len(part.bias) for _, part in parts)
         dim = sum(part.rotation.shape[1] for _, part in parts)
         hidden = _units_of_all(*parts[0], features)
@@ -158,17 +162,16 @@ class Projection:
         In double precision: a product of matrices rounds by its shape, and a row must come out
         the same, to the bit, whichever rows it is projected with.
         """
-        weight, rotation = self._matrices
-        inner = self._read(features) @ weight + self.bias  # (n, inner)
-        edges = np.cumsum(self.blocks or (inner.shape[1],))[:-1]
-        units = [block / _lengths(block) for block in np.split(inner, edges, axis=1)]
+        sizes = self.blocks or (len(self.bias),)
+        edges, read = np.cumsum(sizes)[:-1], self._read(features)
+        units = [self._unit_block(read, place) for place in range(len(sizes))]
         shares = self._shares(units)  # (n or 1, blocks)
         for place, (unit, centre) in enumerate(
             zip(units, np.split(self.centre, edges), strict=True)
         ):
             unit -= centre
             unit *= np.sqrt(shares[:, place, None]) / _lengths(unit)
-        rotated = np.concatenate(units, axis=1) @ rotation  # (n, dim)
+        rotated = np.concatenate(units, axis=1) @ self._rotation  # (n, dim)
         return np.asarray(rotated / _lengths(rotated), dtype=np.float32)
 
     def familiarities(self, features: Vectors) -> npt.NDArray[np.float64]:
@@ -178,10 +181,14 @@ class Projection:
 
     def block(self, features: Vectors, place: int) -> npt.NDArray[np.float64]:
         """Unit rows `(n, size)` of a block by itself, neither centred nor rotated."""
-        sizes = self.blocks or (len(self.bias),)
-        own = slice(sum(sizes[:place]), sum(sizes[: place + 1]))
-        rows = self._read(features) @ self._matrices[0][:, own] + self.bias[own]
-        return np.asarray(rows / _lengths(rows))
+        return self._unit_block(self._read(features), place)
+
+    def _unit_block(self, read: npt.NDArray[np.float64], place: int) -> npt.NDArray[np.float64]:
+        chosen, weight, bias = self._maps[place]
+        rows = read[:, chosen] @ weight
+        rows += bias
+        rows /= _lengths(rows)
+        return np.asarray(rows)
 
     def _read(self, features: Vectors) -> npt.NDArray[np.float64]:
         """What the linear map is of: `(n, features + units)`."""
@@ -201,8 +208,26 @@ class Projection:
         return np.asarray(shares if self.familiarity else usual)
 
     @cached_property
-    def _matrices(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        return self.weight.astype(np.float64), self.rotation.astype(np.float64)
+    def _maps(self) -> list[tuple[slice, npt.NDArray[np.float64], Vectors]]:
+        """Of each block the features and units that it reads, and its map of these."""
+        edges = np.cumsum(self.blocks or (len(self.bias),))[:-1]
+        maps = []
+        for weight, bias in zip(
+            np.split(self.weight, edges, axis=1), np.split(self.bias, edges), strict=True
+        ):
+            chosen = _not_zero(weight)
+            maps.append((chosen, weight[chosen].astype(np.float64), bias))
+        return maps
+
+    @cached_property
+    def _rotation(self) -> npt.NDArray[np.float64]:
+        return self.rotation.astype(np.float64)
+
+
+def _not_zero(weight: Vectors) -> slice:
+    """From the first to the last row of `(features, inner)` that is not zero."""
+    rows = np.flatnonzero(weight.any(axis=1))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
 def _halve(array: Vectors) -> Vectors:

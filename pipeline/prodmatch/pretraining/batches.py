@@ -125,10 +125,8 @@ class Batches(Dataset[Batch]):
         count = min(self.others, len(of_source))
         pairs = [self.data.text_pairs[row] for row in rng.choice(of_source, count, replace=False)]
         left, right = [pair.left for pair in pairs], [pair.right for pair in pairs]
-        words = [words_of(text) for text in right]
-        equal = np.array([[own == other for other in words] for own in map(words_of, left)])
-        np.fill_diagonal(equal, False)
-        return PairBatch(self.reader.tokens([*left, *right]), torch.from_numpy(equal))
+        same = torch.from_numpy(find_same(left, right))
+        return PairBatch(self.reader.tokens([*left, *right]), same)
 
     def load(self, first: int, workers: int) -> DataLoader[Batch]:
         """The batches from step `first` on, in order, made ahead by other processes if any."""
@@ -155,6 +153,19 @@ def draw_batches(sources: Numbers, rows: int, rng: np.random.Generator) -> list[
         added = rng.choice(order, max(0, count * rows - len(order)))
         batches += np.split(np.concatenate([order, added])[: count * rows], count)
     return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def find_same(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """`(pair, pair)`: true where two pairs have a text in common, by its words: one product's."""
+    numbers: dict[frozenset[str], int] = {}
+    rows, columns = (
+        np.array([numbers.setdefault(words_of(text), len(numbers)) for text in side], np.int64)
+        for side in (left, right)
+    )
+    same = shared_groups(rows, columns)
+    same |= (rows[:, None] == columns) | (columns[:, None] == rows)
+    np.fill_diagonal(same, False)
+    return same
 
 
 def find_fitting(

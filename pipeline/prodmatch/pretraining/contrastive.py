@@ -212,7 +212,7 @@ class Run:
         self.optimizer.step()
         with torch.no_grad():
             model.log_scales.clamp_(0.0, math.log(LARGEST_SCALE))
-        share = 1 - min(settings.average, (1 + step) / (10 + step))
+        share = average_share(step, settings.average)
         weights = model.state_dict()
         for name, averaged in self.average.state_dict().items():
             if averaged.is_floating_point():
@@ -294,10 +294,12 @@ def train_dual_encoder(
 
 
 def _identify(model: DualEncoder, data: TrainingSet, settings: ContrastSettings) -> str:
-    """What a training depends on: settings, products, first weights."""
+    """What the encoders depend on: settings but those of heads, products, texts, first weights."""
     arrays = [data.title_groups, data.picture_groups, data.sources]
     arrays += [value.cpu().numpy() for value in model.state_dict().values()]
-    content = json.dumps(asdict(settings)).encode()
+    used = {**asdict(settings), "head_epochs": None}
+    products = [[each.title, each.description, dict(each.attributes)] for each in data.products]
+    content = json.dumps([used, products, list(data.text_pairs), list(data.texts)]).encode()
     return digest_bytes(content, *(array.tobytes() for array in arrays))
 
 
@@ -316,6 +318,11 @@ def _optimizer(model: DualEncoder, settings: ContrastSettings) -> torch.optim.Ad
             used = decay if weights else 0.0
             groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": used})
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+
+
+def average_share(step: int, decay: float) -> float:
+    """The share of a step's weights in the moving average, large at first: it forgets the start."""
+    return 1 - min(decay, (1 + step) / (10 + step))
 
 
 def learning_rate(step: int, steps: int, warm_up: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from prodmatch.model.projection import Projection
@@ -22,10 +22,12 @@ from prodmatch.pretraining.batches import (
     TextAugmentation,
     draw_batches,
     find_fitting,
+    find_same,
 )
 from prodmatch.pretraining.contrastive import (
     LARGEST_SCALE,
     ContrastSettings,
+    average_share,
     learning_rate,
     product_loss,
 )
@@ -143,7 +145,7 @@ def train_heads(
     rng, sources = np.random.default_rng(settings.seed), features.data.sources
     size = min(BATCH_ROWS, int(np.unique(sources, return_counts=True)[1].max()))
     model = _Heads(features, learnable, settings.inner_dim)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average))
+    average = AveragedModel(model, avg_fn=_moving_average(settings.average))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.head_decay)
     epochs = (draw_batches(sources, size, rng) for _ in range(settings.head_epochs))
     batches = list(chain.from_iterable(epochs))
@@ -161,6 +163,13 @@ def train_heads(
         average.update_parameters(model)
     model.load_state_dict(average.module.state_dict())
     return model.text.fold(), model.image.fold()
+
+
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    def average(averaged: Tensor, new: Tensor, step: Tensor | int) -> Tensor:
+        return torch.lerp(averaged, new, average_share(int(step), decay))
+
+    return average
 
 
 def _batch_loss(
@@ -195,5 +204,6 @@ def _pair_loss(model: _Heads, features: ProductFeatures, rng: np.random.Generato
     chosen = rng.choice(of_source, min(PAIRS, len(of_source)), replace=False)
     rows = features.pairs.rows[chosen]
     left, right = (model.text(features.pairs.take(side)) for side in rows.T)
-    same = torch.from_numpy(shared_groups(*rows.T))
+    texts = ([features.pairs.texts[row] for row in side] for side in rows.T)
+    same = torch.from_numpy(find_same(*texts))
     return info_nce_of(left @ right.T, same, model.log_scale.exp())

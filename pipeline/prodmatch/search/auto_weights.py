@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from prodmatch.model.hubness import penalised_image_query
+from prodmatch.storage.arrow import as_mask
 from prodmatch.storage.embeddings import Embeddings, vectors_of
-from prodmatch.storage.sampling import draw_rows, rows_in_batch
+from prodmatch.storage.sampling import draw_among, draw_rows, rows_in_batch
 from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 MOST_PRODUCTS = 1_000
@@ -30,14 +32,13 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
     Returns:
         The agreement in -1..1, or None where fewer than 50 products can tell.
     """
-    rows = draw_rows(embeddings.row_count, 3 * MOST_PRODUCTS)
+    rows = draw_among(_rows_with_both(embeddings), 3 * MOST_PRODUCTS)
     found: dict[bytes, Vectors] = {}  # by the digest of the text, which may be long
     start = 0
-    for batch in embeddings.batches(["vector", "text", "has_text", "has_image"]):
+    for batch in embeddings.batches(["vector", "text"]):
         for row in rows_in_batch(rows, start, len(batch)).tolist():
-            if batch["has_text"][row].as_py() and batch["has_image"][row].as_py():
-                key = hashlib.blake2b(batch["text"][row].as_buffer(), digest_size=16).digest()
-                found.setdefault(key, vectors_of(batch["vector"][row : row + 1]).copy())
+            key = hashlib.blake2b(batch["text"][row].as_buffer(), digest_size=16).digest()
+            found.setdefault(key, vectors_of(batch["vector"][row : row + 1]).copy())
         start += len(batch)
     products = list(found.values())
     chosen = [products[row] for row in draw_rows(len(products), MOST_PRODUCTS)]
@@ -52,6 +53,15 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
         nearer += int((scores > own).sum())
         further += int((scores < own).sum())
     return (further - nearer) / (len(text) * (len(text) - 1))
+
+
+def _rows_with_both(embeddings: Embeddings) -> npt.NDArray[np.int64]:
+    """The rows of products with text and picture, ascending."""
+    present = [
+        as_mask(batch["has_text"]) & as_mask(batch["has_image"])
+        for batch in embeddings.batches(["has_text", "has_image"])
+    ]
+    return np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *present]))
 
 
 def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[str, float]:

@@ -11,7 +11,10 @@ def draw_rows(count: int, most: int) -> Rows:
 
     Every n-th row would be of one kind in a catalogue whose variants follow each other.
     """
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+    if count <= most:
+        return np.arange(count)
+    rng = np.random.default_rng(0)
+    return np.sort(rng.choice(count, most, replace=False, shuffle=False))
 
 
 def draw_among(rows: Rows, most: int) -> Rows:

@@ -30,6 +30,7 @@ PICTURE_SHARE = 0.5  # of the same in a picture
 ADDED = 128  # directions of the fitted heads, where both are kept
 OWN_SHARES = (0.2, 0.99)  # of the encoder's own block, in a familiar text and in a strange one
 OWN_PICTURE_SHARE = 0.05  # of the same in a picture
+LEAST_VARIANCE = 0.01  # of a direction of the own block, in units of the mean
 WHITENING = 0.25  # power of a direction's variance that it is divided by, in the own block
 
 
@@ -172,7 +173,7 @@ def block_heads(
     likely classes. Which of the two a text trusts depends on how familiar it is.
 
     Args:
-        learned: linear heads of texts and of pictures, over all of their features.
+        learned: heads of texts and of pictures, over all of their features.
         text: `(n, text features)` of training products, which begin with the encoder's own vector.
         image: `(n, image features)` of the same, which end with the class vector.
         general: `(m, text features)` of class names and of texts of all kinds.
@@ -206,7 +207,8 @@ def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim:
     vectors = normalise(general[:, :width]).astype(np.float64)
     values, directions = np.linalg.eigh(np.cov(vectors.T))
     kept = np.argsort(-values)[:dim]
-    whitened = directions[:, kept] * np.maximum(values[kept], 1e-12) ** -WHITENING
+    least = LEAST_VARIANCE * values.mean()  # where texts are fewer than directions
+    whitened = directions[:, kept] * np.maximum(values[kept], least) ** -WHITENING
 
     def rotate(part: Projection, rows: Vectors) -> Projection:
         centred = replace(part, centre=part(rows).mean(axis=0))
