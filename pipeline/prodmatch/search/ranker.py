@@ -217,7 +217,7 @@ class Ranker:
         return weights
 
     def _query_weights(self, signals: Signals) -> dict[str, float]:
-        """The index's weights as far as each signal knows the words; those given as they are."""
+        """The index's weights, changed by the query; those given as they are."""
         if self.encoded.weights or self.encoded.has_image:
             return self._weights
         return query_weights(self.default_weights, signals, self.encoded.familiarity)
