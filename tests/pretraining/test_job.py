@@ -53,6 +53,13 @@ def test_training_from_scratch_makes_a_model_that_works(
         train_encoders(data["products"], tmp_path / "mean", replace(settings, runs=2))
 
 
+def test_one_row_to_judge_by_is_refused_before_the_training(tmp_path: Path) -> None:
+    pq.write_table(training_rows(7), tmp_path / "products.parquet")
+    with pytest.raises(ModelError, match="split 'val' has 1 row with a title and a usable picture"):
+        train_encoders(tmp_path / "products.parquet", tmp_path / "m", small_settings(scratch=True))
+    assert not (tmp_path / "m").exists()
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Model:
     """A small model of random encoders."""
