@@ -58,6 +58,7 @@ def test_sharpness_does_not_grow_with_candidates(count: int) -> None:
     drawn = [np.random.default_rng(seed).normal(0.3, 0.1, count) for seed in range(30)]
     found = [sharpness(scores.astype(np.float32)) for scores in drawn]
     assert np.mean(found) == pytest.approx(1.0, abs=0.05)
+    assert [sharpness(scores[::-1].astype(np.float32)) for scores in drawn] == found
     twice = [sharpness((5 * scores - 2).astype(np.float32)) for scores in drawn]
     assert twice == pytest.approx(found, rel=1e-3)
 

@@ -173,10 +173,10 @@ def sharpness(scores: Floats) -> float:
     standard deviations; divided by what that is for a normal distribution, as it grows with `n`.
     """
     count = min(FIRST_HITS, max(1, len(scores) // 4))
-    first = np.partition(scores, -count)[-count:].mean()
+    rising = np.sort(scores.astype(np.float64))  # sums that no order of the rows changes
     normal, share = NormalDist(), count / len(scores)
     expected = normal.pdf(normal.inv_cdf(1 - share)) / share
-    return float((first - scores.mean()) / scores.std() / expected)
+    return float((rising[-count:].mean() - rising.mean()) / rising.std() / expected)
 
 
 def learn(signals: Signals, weights: Mapping[str, float], limits: tuple[Limit, ...]) -> Learnt:
