@@ -3,10 +3,9 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TypedDict
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.missing import name_left_out, name_misnamed
@@ -19,7 +18,6 @@ from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.nights.findings import GateLimits
 from prodmatch.embedding.nights.gate import compare_nights, count_changes
 from prodmatch.embedding.nights.tonight import (
-    LastNight,
     Tonight,
     fused_night,
     read_last_night,
@@ -161,93 +159,139 @@ def embed_catalogue(
     with lock_store(store):
         remove_leftovers(store)
         _require_left_out(catalogue, store)
-        last = read_last_night(store).without(catalogue.mapping.excluded)
-        run = _Run(catalogue, model, store, settings, last, started)
         with scratch_directory(store) as scratch:
-            return _embed(run, scratch, classes)
+            run = _Run(catalogue, model, store, settings, scratch, classes)
+            plan = run.plan()
+            encoded = run.encode(plan)
+            fused, tonight = run.fuse(plan)
+            digest = run.write(plan, fused, tonight)
+            seconds = round(time.monotonic() - started, 2)
+            return run.report(plan, encoded, tonight, digest, seconds)
 
 
-def _embed(run: "_Run", scratch: Path, classes: EncoderClasses | None) -> EmbedReport:
-    """Scan, plan, check, encode, fuse, check again, write."""
-    catalogue, model, store, last = run.catalogue, run.model, run.store, run.last
-    stages = Stages()
-    precision = named_precision(run.settings.precision, run.settings.device, store)
-    with stages.measure("scan"):
-        cache = ScanCache(store / "scans")
-        plan = plan_features(catalogue, model.encoders, store, scratch, precision, cache=cache)
-    scanned = scanned_night(catalogue, plan.scan)
-    warnings = run.check(plan, scanned)  # before hours of encoding
-    changes: list[str] = []  # of what the store is made with
-    if is_worth_measuring(plan, run.settings.precision, store):
-        device = choose_device(run.settings.device)
-        precision = choose_quickest(catalogue, model, plan, device, classes=classes)
-        changes = remember_settings(catalogue, model, store, precision)  # even if it is killed
-        plan = plan_scanned(plan.scan, model.encoders, store, precision)
-        warnings = run.check(plan, scanned)
-    encoded = _encode(run, plan, scratch, classes)
-    made_from = _made_from(model, plan)
-    vectors = find_last_vectors(last.embeddings, last.night, plan.scan, made_from)
-    with stages.measure("fuse"):
-        fused = fuse(plan, model.heads, scratch, vectors)
-    tonight = fused_night(fused, scanned)
-    if tonight is not scanned:
-        warnings = run.check(plan, tonight)
-    warnings += describe_unusable(tonight.listed_unusable)
-    warnings += plan.scan.text_warnings
-    warnings += changes or remember_settings(catalogue, model, store, precision)
-    if last.night is None:
-        empty = tonight.night.empty_columns
-        warnings += [*name_misnamed(catalogue), *name_unsearched(catalogue, empty)]
-        warnings += name_left_out(catalogue)
-    with stages.measure("write"):
-        digest = _write(catalogue, model, store, fused, tonight, made_from)
-    return EmbedReport(
-        **_counts(catalogue, tonight),
-        images_unusable=count_reasons(tonight.images_unusable),
-        without_text=tonight.night.text_keys.null_count,
-        without_image=tonight.night.image_keys.null_count,
-        texts_encoded=encoded.texts.encoded,
-        images_encoded=encoded.images.encoded,
-        reused=plan.reused,
-        **asdict(count_changes(last.night, tonight.night)),
-        seconds=round(time.monotonic() - run.started, 2),
-        texts_per_second=_rate(encoded.texts),
-        images_per_second=_rate(encoded.images),
-        stage_seconds=(stages + encoded.texts.stages + encoded.images.stages).rounded(),
-        limits=encoded.limits,
-        precision=precision,
-        embeddings=digest,
-        warnings=[*catalogue.warnings, *warnings],
-    )
-
-
-def _encode(
-    run: "_Run", plan: FeaturePlan, scratch: Path, classes: EncoderClasses | None
-) -> EncodeResult:
-    """Encodes what the store lacks, in this process or on the machines of a cluster."""
-    device, workers = choose_device(run.settings.device), run.settings.workers
-    encoders = run.model.encoders
-    if run.settings.engine == "ray":
-        options = UnitOptions(scratch / "units", device, workers, classes)
-        return encode_by_units(run.catalogue, encoders, plan, options)
-    return encode_missing(
-        run.catalogue, encoders, plan, device=device, workers=workers, classes=classes
-    )
-
-
-@dataclass(frozen=True)
 class _Run:
-    """One run: what is embedded, and whether it may replace the night before."""
+    """One run, in four steps: plan, encode what is missing, fuse, write."""
 
-    catalogue: Catalogue
-    model: Model
-    store: Path
-    settings: EmbedSettings
-    last: LastNight
-    started: float
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        model: Model,
+        store: Path,
+        settings: EmbedSettings,
+        scratch: Path,
+        classes: EncoderClasses | None,
+    ) -> None:
+        self.catalogue, self.model, self.store, self.settings = catalogue, model, store, settings
+        self.scratch, self.classes, self.stages = scratch, classes, Stages()
+        self.last = read_last_night(store).without(catalogue.mapping.excluded)
+        self.scanned: Tonight  # what the scan found, as the gate reads it
+        self.noticed: list[str] = []  # by the gate
+        self.changes: list[str] | None = None  # of what the store is made with, once it is known
 
-    def check(self, plan: FeaturePlan, tonight: Tonight) -> list[str]:
-        """Lists the rejects, and gives warnings; before encoding, and before writing.
+    def plan(self) -> FeaturePlan:
+        """What is to be encoded, and how precisely; the gate looks at it, before hours of work."""
+        catalogue, encoders, settings = self.catalogue, self.model.encoders, self.settings
+        precision = named_precision(settings.precision, settings.device, self.store)
+        with self.stages.measure("scan"):
+            cache = ScanCache(self.store / "scans")
+            plan = plan_features(
+                catalogue, encoders, self.store, self.scratch, precision, cache=cache
+            )
+        self.scanned = scanned_night(catalogue, plan.scan)
+        self._check(plan, self.scanned)
+        if is_worth_measuring(plan, settings.precision, self.store):
+            device = choose_device(settings.device)
+            precision = choose_quickest(catalogue, self.model, plan, device, classes=self.classes)
+            self._remember(precision)  # even if it is killed
+            plan = plan_scanned(plan.scan, encoders, self.store, precision)
+            self._check(plan, self.scanned)
+        return plan
+
+    def encode(self, plan: FeaturePlan) -> EncodeResult:
+        """Encodes what the store lacks, in this process or on the machines of a cluster."""
+        device, workers = choose_device(self.settings.device), self.settings.workers
+        catalogue, encoders = self.catalogue, self.model.encoders
+        if self.settings.engine == "ray":
+            options = UnitOptions(self.scratch / "units", device, workers, self.classes)
+            return encode_by_units(catalogue, encoders, plan, options)
+        return encode_missing(
+            catalogue, encoders, plan, device=device, workers=workers, classes=self.classes
+        )
+
+    def fuse(self, plan: FeaturePlan) -> tuple[FuseResult, Tonight]:
+        """Every product's embedding, and what is left without one; the gate looks again."""
+        made_from = _made_from(self.model, plan)
+        vectors = find_last_vectors(self.last.embeddings, self.last.night, plan.scan, made_from)
+        with self.stages.measure("fuse"):
+            fused = fuse(plan, self.model.heads, self.scratch, vectors)
+        tonight = fused_night(fused, self.scanned)
+        if tonight is not self.scanned:
+            self._check(plan, tonight)
+        return fused, tonight
+
+    def write(self, plan: FeaturePlan, fused: FuseResult, tonight: Tonight) -> str:
+        """Makes these embeddings the store's, and gives their name."""
+        self._remember(plan.precision)
+        with self.stages.measure("write"):
+            export_encoders(self.model, self.store / "encoders", plan.precision)
+            digest = _digest(fused.scan, self.model, plan.precision, tonight)
+            manifest = {
+                **_counts(self.catalogue, tonight),
+                "images_unusable": dict(tonight.night.images_unusable),
+                **_made_from(self.model, plan),
+                "model": self.model.description.name,
+                "catalogue": fused.scan.digest,
+                "picture_lists": bool(len(fused.scan.others.keys)),
+            }
+            write_embeddings(self.store / "embeddings", digest, fused.tables(), manifest)
+        return digest
+
+    def report(
+        self,
+        plan: FeaturePlan,
+        encoded: EncodeResult,
+        tonight: Tonight,
+        digest: str,
+        seconds: float,
+    ) -> EmbedReport:
+        """What was done, with all warnings."""
+        stages = self.stages + encoded.texts.stages + encoded.images.stages
+        return EmbedReport(
+            **_counts(self.catalogue, tonight),
+            images_unusable=count_reasons(tonight.images_unusable),
+            without_text=tonight.night.text_keys.null_count,
+            without_image=tonight.night.image_keys.null_count,
+            texts_encoded=encoded.texts.encoded,
+            images_encoded=encoded.images.encoded,
+            reused=plan.reused,
+            **asdict(count_changes(self.last.night, tonight.night)),
+            seconds=seconds,
+            texts_per_second=_rate(encoded.texts),
+            images_per_second=_rate(encoded.images),
+            stage_seconds=stages.rounded(),
+            limits=encoded.limits,
+            precision=plan.precision,
+            embeddings=digest,
+            warnings=self._warnings(plan, tonight),
+        )
+
+    def _warnings(self, plan: FeaturePlan, tonight: Tonight) -> list[str]:
+        found = [*self.catalogue.warnings, *self.noticed]
+        found += describe_unusable(tonight.listed_unusable)
+        found += [*plan.scan.text_warnings, *(self.changes or [])]
+        if self.last.night is None:
+            empty = tonight.night.empty_columns
+            found += [*name_misnamed(self.catalogue), *name_unsearched(self.catalogue, empty)]
+            found += name_left_out(self.catalogue)
+        return found
+
+    def _remember(self, precision: Precision) -> None:
+        """Has later runs of the store begin with what this one was given, once."""
+        if not self.changes:
+            self.changes = remember_settings(self.catalogue, self.model, self.store, precision)
+
+    def _check(self, plan: FeaturePlan, tonight: Tonight) -> None:
+        """Lists the rejects, and notes warnings; before encoding, and before writing.
 
         Raises:
             CatalogueError: too many rows are rejected, or too much is gone.
@@ -255,8 +299,9 @@ class _Run:
         digest = _digest(plan.scan, self.model, plan.precision, tonight)
         path = self.store / "rejects" / f"{digest}.parquet"
         write_rejects(path, tonight)
+        self.noticed = list(self.last.warnings)
         if not self.catalogue.row_count:  # opened as one that may be empty
-            return list(self.last.warnings)
+            return
         check_rejects(self.catalogue, tonight, path, self.settings.max_reject)
         limits = GateLimits(self.settings.max_removed, self.settings.max_lost)
         found = compare_nights(self.last.night, tonight.night, limits)
@@ -266,8 +311,8 @@ class _Run:
                 "as they were. Correct the catalogue, or let it through once with "
                 "`accept_changes`."
             )
-        accepted = [f"accepted: {text}" for text in found.refusals]
-        return [*self.last.warnings, *accepted, *found.warnings]
+        self.noticed += [f"accepted: {text}" for text in found.refusals]
+        self.noticed += found.warnings
 
 
 def _require_left_out(catalogue: Catalogue, store: Path) -> None:
@@ -306,30 +351,6 @@ def _made_from(model: Model, plan: FeaturePlan) -> dict[str, object]:
         "precision": plan.precision,
         "features": [plan.texts.folder.name, plan.images.folder.name],
     }
-
-
-def _write(
-    catalogue: Catalogue,
-    model: Model,
-    store: Path,
-    fused: FuseResult,
-    tonight: Tonight,
-    made_from: Mapping[str, object],
-) -> str:
-    """Makes these embeddings the store's, and gives their name."""
-    precision = cast(Precision, made_from["precision"])
-    export_encoders(model, store / "encoders", precision)
-    digest = _digest(fused.scan, model, precision, tonight)
-    manifest = {
-        **_counts(catalogue, tonight),
-        "images_unusable": dict(tonight.night.images_unusable),
-        **made_from,
-        "model": model.description.name,
-        "catalogue": fused.scan.digest,
-        "picture_lists": bool(len(fused.scan.others.keys)),
-    }
-    write_embeddings(store / "embeddings", digest, fused.tables(), manifest)
-    return digest
 
 
 class _Counts(TypedDict):
