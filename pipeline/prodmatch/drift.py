@@ -187,7 +187,7 @@ def _choose(store: Path, last: int | None, tonight: int | None) -> tuple[Generat
         if not earlier:
             raise StoreError(
                 f"{store}: has no generation before {newer} to compare it with. "
-                "Run 'prodmatch build' again when the catalogue has changed."
+                "Run `build()` again when the catalogue has changed."
             )
         last = earlier[-1]
     if last == newer:

@@ -341,7 +341,7 @@ def _find_encoders(store: Path, embeddings: Embeddings) -> QueryEncoders:
     if not (folder / "manifest.json").exists():
         raise StoreError(
             f"{folder}: the query encoders of the embeddings are missing. "
-            "Run 'prodmatch embed' again; it encodes nothing twice."
+            "Run `embed()` again; it encodes nothing twice."
         )
     files = read_json(folder / "manifest.json").get("files")
     check_files(folder, files if isinstance(files, dict) else {}, digests=True)
@@ -349,7 +349,7 @@ def _find_encoders(store: Path, embeddings: Embeddings) -> QueryEncoders:
     if encoders.model_fingerprint != fingerprint:
         raise DamagedError(
             f"{folder}: are the encoders of another model than the embeddings'. "
-            "Remove the directory and run 'prodmatch embed' again."
+            "Remove the directory and run `embed()` again."
         )
     return encoders
 

@@ -184,7 +184,7 @@ def _wanted(
     if found.sum() < len(given):
         warnings.append(
             f"{len(given) - int(found.sum())} of {len(given)} products of the catalogue are not in "
-            "the index. Run 'prodmatch build CATALOGUE' first."
+            "the index. Run `build(catalogue)` first."
         )
     return np.asarray(found, np.bool_)
 

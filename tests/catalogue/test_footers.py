@@ -105,7 +105,7 @@ def test_a_file_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:
         (b"\x1f\x8b\x08\0\0\0\0\0", "but compressed with gzip"),
         (b"PAR1 and no more", "cut off or damaged: write it again"),
         (b"", "as it is empty"),
-        (b"product_id,title", "go in through 'prodmatch convert'"),
+        (b"product_id,title", "go in through `convert\\(source, target\\)`"),
     ],
 )
 def test_what_is_no_parquet_is_named_as_what_it_is(

@@ -22,7 +22,7 @@ def test_it_is_named_once_and_only_where_none_were_chosen(
     first, second = (embed_tiny(opened, model, store).warnings for _ in range(2))
     expected = (
         "columns not searched that look as if they should be: colour; give "
-        "`text_columns=title,description,colour` (`check` says what is in them)"
+        "`text_columns=title,description,colour` (`check(catalogue)` says what is in them)"
     )
     assert first == ([expected] if named else [])
     assert second == []

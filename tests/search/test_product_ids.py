@@ -10,6 +10,7 @@ from small import SCHEMA, products
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.errors import QueryError
 from prodmatch.model.description import Model
 
 
@@ -86,3 +87,11 @@ def test_only_what_contains_the_code_itself_is_named(spaced: ProductIndex) -> No
     (answer,) = spaced.answer([Query("a", "mug 5'x8'")])
     hits = {str(hit.metadata["title"]): hit.probability for hit in answer.hits}
     assert hits["mug 5 of 8 pieces"] < 1
+
+
+def test_an_id_that_the_index_lacks_is_named_whole(index: ProductIndex) -> None:
+    ids = ["x" * 100 + end for end in "ab"]
+    messages = {str(each.error) for each in index.answer([Query("q", product_id=id) for id in ids])}
+    assert len(messages) == 2
+    with pytest.raises(QueryError, match=f"`product_id={ids[0]}`: the index has no product"):
+        index.vector(ids[0])

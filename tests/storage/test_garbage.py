@@ -111,7 +111,7 @@ def test_where_references_cannot_be_read_what_they_may_name_stays(
         assert names(store) == {**before, "embeddings": 1}
         manifest.write_bytes((tmp_path / "kept").read_bytes())
     (store / "index" / "CURRENT").write_text("{}")
-    with pytest.raises(DamagedError, match="prodmatch rollback"):
+    with pytest.raises(DamagedError, match=r"`rollback\(\)`"):
         collect_garbage(store, keep=1, seconds=-1)
     assert names(store) == {**before, "embeddings": 1}
 

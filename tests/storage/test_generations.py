@@ -267,15 +267,15 @@ def test_the_same_catalogue_gives_the_same_bytes(store: Path, tmp_path: Path, mo
 def test_the_advice_for_a_damaged_generation_is_one_that_works(three: Path) -> None:
     roll_back(three, 1)
     (three / "index" / "000002" / "manifest.json").write_text("{}")
-    with pytest.raises((DamagedError, MismatchError), match=r"'prodmatch rollback --to 1'"):
+    with pytest.raises((DamagedError, MismatchError), match=r"`rollback\(number=1\)`"):
         roll_back(three, 2)
     roll_back(three, 3)
     (three / "index" / "000001" / "manifest.json").write_text("{}")
-    with pytest.raises((DamagedError, MismatchError), match=r"'prodmatch rollback --to 3'"):
+    with pytest.raises((DamagedError, MismatchError), match=r"`rollback\(number=3\)`"):
         roll_back(three)
     (three / "index" / "000003" / "manifest.json").write_text("{}")
     with pytest.raises(
-        (DamagedError, MismatchError), match="Publish a new one with 'prodmatch index'"
+        (DamagedError, MismatchError), match=r"Publish a new one with `index\(\)`"
     ) as caught:
         open_generation(three)
     assert "rollback" not in str(caught.value)

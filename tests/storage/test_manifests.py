@@ -89,7 +89,7 @@ def test_embeddings_of_another_version_are_made_again(
     copied: Path, tiny: Model, tmp_path: Path
 ) -> None:
     rewrite(current(copied, "embeddings"), {"format": 0})
-    with pytest.raises(MismatchError, match=r"Run 'prodmatch embed' again"):
+    with pytest.raises(MismatchError, match=r"Run `embed\(\)` again"):
         index_embeddings(copied)
     report = embed_tiny(save_catalogue(tmp_path / "c.parquet", 9, first=2), tiny, copied)
     assert report.texts_encoded == 0
@@ -109,7 +109,7 @@ def test_rollback_sets_a_pointer_right_that_names_nothing(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DamagedError, match="prodmatch rollback"):
+    with pytest.raises(DamagedError, match=r"`rollback\(\)`"):
         open_generation(copied)
     assert roll_back(copied).number == 2
     assert open_generation(copied).number == 2
@@ -126,7 +126,7 @@ def test_rollback_goes_past_what_is_damaged(copied: Path, tiny: Model, tmp_path:
     night(save_catalogue(tmp_path / "c.parquet", 9, first=3), tiny, copied)
     for number in (3, 2):
         break_file(copied, number)
-    with pytest.raises(DamagedError, match="'prodmatch rollback --to 1'"):
+    with pytest.raises(DamagedError, match=r"`rollback\(number=1\)`"):
         open_generation(copied)
     assert roll_back(copied).number == 1
     assert current_number(copied) == 1
@@ -135,9 +135,9 @@ def test_rollback_goes_past_what_is_damaged(copied: Path, tiny: Model, tmp_path:
 def test_rollback_is_not_advised_where_it_cannot_work(copied: Path) -> None:
     roll_back(copied, 1)
     break_file(copied, 1)
-    with pytest.raises(DamagedError, match="'prodmatch rollback --to 2'"):
+    with pytest.raises(DamagedError, match=r"`rollback\(number=2\)`"):
         open_generation(copied)
-    with pytest.raises(StoreError, match=r"no generation before 1.*'prodmatch rollback --to 2'"):
+    with pytest.raises(StoreError, match=r"no generation before 1.*`rollback\(number=2\)`"):
         roll_back(copied)
     assert roll_back(copied, 2).number == 2
     roll_back(copied, 2)
@@ -147,13 +147,13 @@ def test_rollback_is_not_advised_where_it_cannot_work(copied: Path) -> None:
         with pytest.raises(ProdmatchError) as caught:
             act(copied)
         assert "rollback" not in str(caught.value)
-        assert "Publish a new one with 'prodmatch index'" in str(caught.value)
+        assert "Publish a new one with `index()`" in str(caught.value)
 
 
 def test_damaged_embeddings_do_not_advise_rollback(copied: Path) -> None:
     (shard,) = current(copied, "embeddings").glob("part-*.parquet")
     shard.unlink()
-    with pytest.raises(DamagedError, match=r"found nothing\. Run 'prodmatch embed' again"):
+    with pytest.raises(DamagedError, match=r"found nothing\. Run `embed\(\)` again"):
         index_embeddings(copied)
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_product_file_advises_what_works(kept: tuple[int, ...], copied
         path = copied / "index" / "000002" / "products.sqlite"
         content = path.read_bytes()
         path.write_bytes(content[:100] + b"#" * (len(content) - 100))
-        advised = "Go to another with 'prodmatch rollback --to 1'" if 1 in kept else "Publish a new"
+        advised = r"Go to another with `rollback\(number=1\)`" if 1 in kept else "Publish a new"
         with pytest.raises(DamagedError, match=advised):
             index.search("red shirt", where="price < 50")
     if 1 in kept:

@@ -1,19 +1,19 @@
-"""Messages on stderr: a line each, without control bytes; the library's parameters as options."""
+"""Messages on stderr: a line each, without control bytes; jobs and parameters as typed."""
 
 import logging
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
+from prodmatch import messages
+from prodmatch.messages import Given
 from prodmatch_cli.options.shared import OTHER_GIVEN, STORE_GIVEN
 
 logger = logging.getLogger(__name__)
 
-PARAMETER = re.compile(r"`(?P<name>[a-z][a-z_]*)(?:=(?P<value>[^`]*))?`")
-ADVISED = re.compile(r"'prodmatch (?P<name>[a-z]+)(?![^']*--(?:help|store))[^']*'")
 SWITCHES = ("True", "False")  # a flag's values, which the command line does not write
 
 
@@ -44,23 +44,48 @@ def print_note(message: str) -> None:
 
 
 def translate(message: str) -> str:
-    """A message of the library, `top=0` in it as `--top 0`, as the current command calls it.
+    """A message of the library: `top=0` as `--top 0`, `gc(keep=1)` as 'prodmatch gc --keep 1'.
 
-    Only what is code-quoted and is the parameter of an option, or an argument, is replaced:
-    options of the current command first, then those that other commands have.
+    Only what is code-quoted and is a command, the parameter of an option, or an argument, is
+    replaced: options of the current command first, then those that other commands have.
     """
-    names: dict[str, str] = {}
+    store = None if click.get_current_context(silent=True) is None else _find_store(message)
+    return messages.translate(
+        message, _write_parameter, lambda name, given: _write_command(name, given, store)
+    )
 
-    def option(match: re.Match[str]) -> str:
-        if not names:
-            names.update(_names())
-        name, value = match["name"], match["value"]
-        if name not in names:
-            return match[0]
-        return " ".join([names[name], *([] if value in (None, *SWITCHES) else [_quoted(value)])])
 
-    translated = PARAMETER.sub(option, message)
-    return ADVISED.sub(lambda advised: _with_store(advised, _find_store(message)), translated)
+def _write_parameter(given: Given) -> str | None:
+    """A parameter as an option or argument of the command line."""
+    root = click.get_current_context().find_root()
+    if not isinstance(root.command, click.Group):
+        return None
+    running = root.invoked_subcommand or ""
+    commands = reversed(root.command.list_commands(root))
+    for name in sorted(commands, key=lambda name: name != running):
+        for parameter in _parameters(name):
+            if parameter.name == given.name:
+                if isinstance(parameter, click.Option):
+                    return _with_value(parameter.opts[-1], given.value)
+                if name == running:
+                    return _with_value(parameter.human_readable_name, given.value)
+    return None
+
+
+def _write_command(name: str, given: Sequence[Given], store: Path | None) -> str | None:
+    """A command that a message advises, with the store that it is about."""
+    parameters = {str(each.name): each for each in _parameters(name)}
+    if any(each.name not in parameters for each in given) or not parameters:
+        return None
+    words = ["prodmatch", name]
+    for each in given:
+        parameter = parameters[each.name]
+        is_option = isinstance(parameter, click.Option)
+        called = parameter.opts[-1] if is_option else parameter.human_readable_name
+        words.append(_with_value(called, each.value))
+    if store is not None and "store" in parameters and "store" not in {each.name for each in given}:
+        words.append(f"--store {shlex.quote(str(store))}")
+    return f"'{' '.join(words)}'"
 
 
 def _find_store(message: str) -> Path | None:
@@ -71,36 +96,17 @@ def _find_store(message: str) -> Path | None:
     return other if is_other else meta.get(STORE_GIVEN)
 
 
-def _with_store(advised: re.Match[str], store: Path | None) -> str:
-    """A command that a message advises, with the store that it is about."""
+def _parameters(name: str) -> Sequence[click.Parameter]:
+    """What the command of that name takes; nothing where there is none."""
     root = click.get_current_context().find_root()
-    if store is None or not isinstance(root.command, click.Group):
-        return advised[0]
-    command = root.command.get_command(root, advised["name"])
-    takes_it = command is not None and any(each.name == "store" for each in command.params)
-    return f"{advised[0][:-1]} --store {shlex.quote(str(store))}'" if takes_it else advised[0]
+    found = root.command.get_command(root, name) if isinstance(root.command, click.Group) else None
+    return found.params if found else ()
 
 
-def _names() -> dict[str, str]:
-    """The option of every parameter that the command line has, and the current one's arguments."""
-    context = click.get_current_context()
-    root = context.find_root()
-    if not isinstance(root.command, click.Group):
-        return {}
-    running = root.invoked_subcommand or ""
-    names = {}
-    for command in sorted(root.command.list_commands(root), key=lambda name: name == running):
-        found = root.command.get_command(root, command)
-        for parameter in found.params if found else []:
-            if isinstance(parameter, click.Option):
-                names[str(parameter.name)] = parameter.opts[-1]
-            elif command == running:
-                names[str(parameter.name)] = parameter.human_readable_name
-    return names
-
-
-def _quoted(value: str) -> str:
-    """A value as a shell would take it in; one with quotes around it stays."""
-    if value[:1] in ("'", '"') or (value and not re.search(r"\s", value)):
-        return value
-    return f"'{value}'"
+def _with_value(called: str, value: str | None) -> str:
+    """An option or argument, with its value as a shell would take it in."""
+    if value in (None, *SWITCHES):
+        return called
+    if value[:1] not in ("'", '"') and (not value or re.search(r"\s", value)):
+        value = f"'{value}'"
+    return f"{called} {value}"

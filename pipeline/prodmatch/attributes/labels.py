@@ -157,7 +157,7 @@ def _read_table(path: Path) -> pa.Table:
         raise QueryError(f"`labels` {path}: cannot be read ({error}).") from error
     raise QueryError(
         f"`labels` {path}: has no column {missing[0]!r}; found {', '.join(table.column_names)}. "
-        "It needs product_id, column and value, as the page of 'prodmatch tag' saves them."
+        "It needs product_id, column and value, as the page of `tag()` saves them."
     )
 
 

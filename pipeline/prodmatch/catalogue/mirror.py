@@ -80,7 +80,7 @@ def locate_catalogue(
     if not mirror.path.exists():
         if not fetch:
             raise CatalogueError(
-                f"{describe_place(address)}: has not been fetched yet. Run 'prodmatch embed'."
+                f"{describe_place(address)}: has not been fetched yet. Run `embed()`."
             )
         raise CatalogueError(
             f"{describe_place(address)}: holds no file that ends in .parquet or .pq."

@@ -21,7 +21,7 @@ OTHER_REMEDIES = {
     "git_lfs_pointer": "a Git LFS pointer. Fetch the file itself with 'git lfs pull'.",
     "html_page": "an HTML page. It may be an answer in place of the file: download that again.",
     "zip": "a ZIP archive. Unpack it.",
-    "gzip": "compressed with gzip. Decompress it; 'prodmatch convert' reads CSV and JSON as it is.",
+    "gzip": "compressed with gzip. Decompress it; `convert(source, target)` reads CSV and JSON so.",
 }
 # How files of other programs begin, that hold tables too.
 OTHER_TABLES = {
@@ -159,9 +159,9 @@ def _explain_unreadable(path: Path, error: Exception) -> str:
         if head.startswith(start):
             return f"is not a readable Parquet file, but {kind} file. Write it as plain Parquet."
     hint = (
-        "Turn it into Parquet with 'prodmatch convert'."
+        "Turn it into Parquet with `convert(source, target)`."
         if path.suffix.lower() in CONVERTED
-        else "CSV and JSON lines go in through 'prodmatch convert'."
+        else "CSV and JSON lines go in through `convert(source, target)`."
     )
     if head.startswith(PARQUET):
         hint = "It is cut off or damaged: write it again."

@@ -83,7 +83,9 @@ def name_unsearched(catalogue: Catalogue, empty: Collection[str] = ()) -> list[s
     found = [name for name in columns.others if is_attribute_name(name) and name not in empty]
     if catalogue.options.text_columns or not found:
         return []
-    return [f"{advise_searching(columns.searched, found)} (`check` says what is in them)"]
+    return [
+        f"{advise_searching(columns.searched, found)} (`check(catalogue)` says what is in them)"
+    ]
 
 
 def advise_searching(searched: Sequence[str], missing: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def remember_settings(catalogue: Catalogue, model: Model, store: Path, precision
     left_out = [name for name in settings.leave_out if name not in before.leave_out]
     older = [
         f"column {name!r} is left out from now on; what was written before holds it until "
-        "'prodmatch gc --keep 1' has removed it"
+        "`gc(keep=1)` has removed it"
         for name in left_out
     ]
     return [*older, *(f"from now on: {text}" for text in before.differences(settings))]

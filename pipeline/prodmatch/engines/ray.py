@@ -111,8 +111,8 @@ def open_ray_pool(
             ray.init(address=address or "local", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ProdmatchError(
-                f"there is no Ray cluster at RAY_ADDRESS={address}: {error}. Start one with "
-                "'ray start --head', or unset the variable for one on this machine."
+                f"there is no Ray cluster at RAY_ADDRESS={address}: {error}. Start its "
+                "head, or unset the variable for one on this machine."
             ) from error
     try:
         yield RayPool(ray, work, processors=processors, gpus=gpus)

@@ -21,7 +21,7 @@ def read_evaluations(folder: Path) -> list[EvaluationFigure]:
     paths = sorted(folder.rglob(NAME))
     if not paths:
         raise QueryError(
-            f"`evaluations` {folder}: holds no {NAME}. Write one with 'prodmatch evaluate --out', "
+            f"`evaluations` {folder}: holds no {NAME}. Write one with `evaluate(out=FOLDER)`, "
             "each night into a folder of its own."
         )
     return [_read(path, path.parent.relative_to(folder).as_posix()) for path in paths]
@@ -34,7 +34,7 @@ def _read(path: Path, name: str) -> EvaluationFigure:
         queries, numbers = content["queries"], [figure[key] for key in ("value", "low", "high")]
         return EvaluationFigure(name, int(str(queries)), *map(float, numbers))
     except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{path}: is no report of 'prodmatch evaluate' ({error}).") from error
+        raise DamagedError(f"{path}: is no report of `evaluate()` ({error}).") from error
 
 
 def find_fall(evaluations: Sequence[EvaluationFigure]) -> list[Alarm]:

@@ -86,7 +86,9 @@ class Heads:
             names = [f"bank.{part}" for part in BANK_TENSORS]
             bank = [arrays[name] for name in names] if names[0] in arrays else []
         except FileNotFoundError as error:
-            raise ModelError(f"{path}: is missing; train heads with 'prodmatch train'.") from error
+            raise ModelError(
+                f"{path}: is missing; train heads with `train(catalogue, out=DIR)`."
+            ) from error
         except (SafetensorError, KeyError, ModelError) as error:
             raise ModelError(f"{path}: does not hold heads ({error}).") from error
         return cls(text, image, QueryBank(*bank) if bank else None)

@@ -35,13 +35,13 @@ def find_model(name: str, *, download: bool = False) -> Model:
     if is_on_disk(name) or not NAME.fullmatch(name):
         return open_model(name)
     if RESNET.fullmatch(name):
-        raise ModelError(_of_encoder(name, "an image encoder", f"NAME --image-encoder {name}"))
+        raise ModelError(_of_encoder(name, "an image encoder", "NAME", name))
     folder = find_cached(name, KINDS)
     if folder is None and not download:
         raise ModelError(
             f"`model={name}`: is neither a shipped model ({', '.join(list_shipped())}) nor a "
             f"directory, and no hub's model in the cache {constants.HF_HUB_CACHE}. Make one with "
-            "'prodmatch train CATALOGUE --out DIR', or let 'prodmatch embed' fetch it with "
+            "`train(catalogue, out=DIR)`, or let `embed()` fetch it with "
             "`download`."
         )
     parameter = f"model={name}"
@@ -49,18 +49,19 @@ def find_model(name: str, *, download: bool = False) -> Model:
     if not (folder / "model.json").exists():
         is_encoder = (folder / "config.json").exists()
         kind = "a text encoder" if is_encoder else "a repository without a model.json"
-        raise ModelError(_of_encoder(name, kind, f"{name} --image-encoder resnet50"))
+        raise ModelError(_of_encoder(name, kind, name, "resnet50"))
     whole = find_cached(name, OF_MODELS)  # a cache of older libraries does not know what it lacks
     if download and (whole is None or not (whole / "heads.safetensors").exists()):
         folder = fetch_snapshot(name, parameter, OF_MODELS)
     return open_model(str(folder))  # which names what a cache lacks
 
 
-def _of_encoder(name: str, kind: str, encoders: str) -> str:
+def _of_encoder(name: str, kind: str, text_encoder: str, image_encoder: str) -> str:
     return (
         f"`model={name}`: is {kind}, and no model: it has no heads, which bring texts and pictures "
-        "into one space. Fit them on your catalogue with 'prodmatch train CATALOGUE --out DIR "
-        f"--text-encoder {encoders} --download', and give that DIR."
+        "into one space. Fit them on your catalogue with `train(catalogue, out=DIR, "
+        f"text_encoder={text_encoder}, image_encoder={image_encoder}, download=True)`, and give "
+        "that DIR."
     )
 
 

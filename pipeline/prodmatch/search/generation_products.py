@@ -154,7 +154,7 @@ def read_groups(path: Path) -> ProductGroups:
             raise CatalogueError(
                 f"{place}: has no text or number as {lacking!r} (its columns are "
                 f"{', '.join(map(repr, record))}). Each row needs a {ID!r} and a "
-                f"{GROUP_COLUMN!r}, as in the groups.parquet of 'prodmatch match'."
+                f"{GROUP_COLUMN!r}, as in the groups.parquet of `match()`."
             )
         if record.get("side", OWN_SIDE) != OWN_SIDE:
             continue

@@ -92,7 +92,7 @@ class ProductIndex:
             QueryError: the index has no such product.
         """
         if not isinstance(product_id, str):
-            raise QueryError(f"`product_id={product_id!r:.40}`: must be text.")
+            raise QueryError(f"`product_id`: is of the type {type(product_id).__name__}. Give str.")
         searcher = self._searcher
         (vector,) = searcher.ann.vectors(searcher.items([product_id], "product_id").rows)
         return np.asarray(vector)
@@ -248,7 +248,7 @@ def _query(text: str | None, image: PictureInput | None, like: str | None) -> Qu
         QueryError: a part of it is of another type.
     """
     if not isinstance(like, str | None):
-        raise QueryError(f"`like`: is of the type {type(like).__name__} ({like!s:.40}). Give str.")
+        raise QueryError(f"`like`: is of the type {type(like).__name__}. Give str.")
     return Query("q", text, None if image is None else read_image(image), like)
 
 

@@ -204,8 +204,8 @@ class Searcher:
             row = self.products.row_of(product_id)
             if row is None:
                 raise QueryError(
-                    f"`{name}={product_id[:80]}`: the index has no product of this id. "
-                    "Take one from the answers of 'prodmatch query'."
+                    f"`{name}={product_id}`: the index has no product of this id. "
+                    "Take one from the answers of `query()`."
                 )
             rows[position] = row
         return Items(rows, *split_parts(self.ann.vectors(rows)))

@@ -1,19 +1,17 @@
 """Answers of a search as JSON, and errors in the words of a request."""
 
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.responses import JSONResponse, Response
 
+from prodmatch import messages
 from prodmatch.errors import QueryError
+from prodmatch.messages import Given
 from prodmatch.search.answers.hits import Answer
 from prodmatch.search.answers.json_text import to_json
 from prodmatch.search.parameters import RENAMED, Search
 from prodmatch.search.searcher import Searcher
-
-PARAMETER = re.compile(r"`([a-z][a-z_]*)((?:=[^`]*)?)`")
-COMMAND = re.compile(r"'prodmatch query'")
 
 
 def find_answer(searcher: Searcher, search: Search) -> Answer:
@@ -61,6 +59,16 @@ def error_response(
 
 
 def translate(message: str) -> str:
-    """A message of the library, `where=...` in it as `filter=...`."""
-    named = PARAMETER.sub(lambda match: f"`{RENAMED.get(match[1], match[1])}{match[2]}`", message)
-    return COMMAND.sub("/search", named)
+    """A message of the library: `where=...` as `filter=...`, `query()` as /search."""
+    return messages.translate(message, _write_parameter, _write_job)
+
+
+def _write_parameter(given: Given) -> str | None:
+    if given.name not in RENAMED:
+        return None
+    value = "" if given.value is None else f"={given.value}"
+    return f"`{RENAMED[given.name]}{value}`"
+
+
+def _write_job(name: str, given: Sequence[Given]) -> str | None:
+    return "/search" if name == "query" else None

@@ -80,7 +80,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001  # a bug: without the query in the log
             place = "".join(traceback.format_tb(error.__traceback__))
             logger.error(
-                "a request failed: %s; --log-format json says where",
+                "a request failed: %s; the log as JSON says where",
                 type(error).__name__,
                 extra={"traceback": place},
             )

@@ -39,7 +39,7 @@ SHAPE = {
     "images_unusable": dict,
     "files": dict,
 }
-REMEDY = "Run 'prodmatch embed' again; it encodes nothing twice."
+REMEDY = "Run `embed()` again; it encodes nothing twice."
 READ_ROWS = 8192  # in memory at a time, with their texts
 
 
@@ -185,9 +185,7 @@ def require_embeddings(store: Path) -> Embeddings:
     """
     embeddings = open_embeddings(store / "embeddings")
     if embeddings is None:
-        raise StoreError(
-            f"{store}: holds no embeddings yet. Run 'prodmatch embed CATALOGUE' first."
-        )
+        raise StoreError(f"{store}: holds no embeddings yet. Run `embed(catalogue)` first.")
     check_files(embeddings.folder, embeddings.files, digests=True, remedy=REMEDY)
     return embeddings
 

@@ -104,7 +104,7 @@ class FeatureStore:
     def _damaged(self, name: str, found: str) -> DamagedError:
         return DamagedError(
             f"{self.folder / name}: is damaged ({found}). "
-            "Remove the file and run 'prodmatch embed': its features are made again."
+            "Remove the file and run `embed()`: its features are made again."
         )
 
     def take(self, keys: pa.FixedSizeBinaryArray) -> tuple[Vectors, npt.NDArray[np.bool_]]:

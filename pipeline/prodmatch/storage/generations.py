@@ -23,7 +23,7 @@ SHAPE = {
     "model_fingerprint": str,
     "files": dict,
 }
-PUBLISH = "Run 'prodmatch build CATALOGUE'."
+PUBLISH = "Run `build(catalogue)`."
 
 
 @dataclass(frozen=True)
@@ -285,14 +285,13 @@ def _remedy(numbers: Sequence[int], number: int | None) -> str:
     """What to do about a damaged generation, or, where None, about a damaged pointer."""
     others = [other for other in numbers if other != number]
     if number is None and others:
-        return "Go back with 'prodmatch rollback', or publish a new one with 'prodmatch index'."
+        return "Go back with `rollback()`, or publish a new one with `index()`."
     if number is not None and others:
         chosen = max((other for other in others if other < number), default=others[-1])
         return (
-            f"Go to another with 'prodmatch rollback --to {chosen}', or publish a new one with "
-            "'prodmatch index'."
+            f"Go to another with `rollback(number={chosen})`, or publish a new one with `index()`."
         )
-    return "Publish a new one with 'prodmatch index'."
+    return "Publish a new one with `index()`."
 
 
 def generation_numbers(root: Path) -> list[int]:

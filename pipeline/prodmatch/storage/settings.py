@@ -54,7 +54,7 @@ def ensure_exists(store: Path) -> None:
     if not store.is_dir():
         raise StoreError(
             f"{store}: is no directory. Give the store's with `store`, or make one with "
-            "'prodmatch build'."
+            "`build(catalogue)`."
         )
 
 

@@ -62,5 +62,5 @@ def check_unit(vectors: Vectors) -> None:
         row = int(wrong[0])
         raise ProdmatchError(
             f"embeddings: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
-            "Rebuild them with 'prodmatch embed'."
+            "Rebuild them with `embed()`."
         )

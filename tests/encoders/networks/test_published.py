@@ -235,7 +235,7 @@ def test_a_model_is_fetched_where_that_is_wanted_and_kept(
 
 
 def test_an_encoder_of_a_hub_is_no_model_yet(encoders: Path, cache: Path, hub: list[str]) -> None:
-    train = r"prodmatch train CATALOGUE --out DIR --text-encoder shop/tiny-bert --image-encoder"
+    train = r"`train\(catalogue, out=DIR, text_encoder=shop/tiny-bert, image_encoder="
     with pytest.raises(ModelError, match=rf"`model={NAME}`: is a text encoder, .*{train}"):
         find_model(NAME, download=True)
     assert [path for path in hub if path.endswith("model.safetensors")] == []  # not for a message
@@ -243,7 +243,7 @@ def test_an_encoder_of_a_hub_is_no_model_yet(encoders: Path, cache: Path, hub: l
     with pytest.raises(ModelError, match=train):
         find_model(NAME)
     for name in ("resnet50", "resnext50_32x4d", "wide_resnet50_2"):
-        with pytest.raises(ModelError, match=f"is an image encoder, .* --image-encoder {name} "):
+        with pytest.raises(ModelError, match=f"is an image encoder, .* image_encoder={name}, "):
             find_model(name, download=True)
     assert hub == []
 

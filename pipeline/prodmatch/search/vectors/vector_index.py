@@ -173,7 +173,7 @@ class AnnIndex:
             raise DamagedError(f"{path}: cannot be read as a FAISS index ({reason}).") from error
         if isinstance(index, OLD):
             raise MismatchError(
-                f"{path}: another version of prodmatch made these lists. Run 'prodmatch index'."
+                f"{path}: another version of prodmatch made these lists. Run `index()`."
             )
         found = (type(index).__name__, index.ntotal, index.d, index.metric_type)
         fits = found[1:] == (row_count, dim, faiss.METRIC_INNER_PRODUCT)
