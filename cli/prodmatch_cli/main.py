@@ -14,28 +14,11 @@ import click
 from click.core import ParameterSource
 
 import prodmatch
-from prodmatch.errors import ProdmatchError
+from prodmatch.errors import EXTRAS, ProdmatchError, not_installed
 from prodmatch_cli.settings.config import find_form
 from prodmatch_cli.settings.every_command import add_common_options, variables
 from prodmatch_cli.terminal import logs
 from prodmatch_cli.terminal.messages import print_error, print_warnings, translate
-
-# The extra of pyproject.toml that installs a module.
-EXTRAS = {
-    "huggingface_hub": "embed",
-    "ir_measures": "evaluate",
-    "onnx": "embed",
-    "onnxscript": "embed",
-    "python_multipart": "serve",
-    "ray": "ray",
-    "sklearn": "match",
-    "threadpoolctl": "match",
-    "starlette": "serve",
-    "torch": "embed",
-    "torchvision": "embed",
-    "transformers": "embed",
-    "uvicorn": "serve",
-}
 
 TEMPORARY = "prodmatch.storage.temporary"  # the module that makes and removes a folder
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
@@ -136,11 +119,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
-        print_error(
-            f"{error.name!r} is not installed here; queries work without it, this command does "
-            f"not. Run \"pip install 'prodmatch[{EXTRAS[error.name]}]'\"."
-        )
-        sys.exit(1)
+        missing = not_installed(error.name, "queries work without it, this command does not")
+        print_error(str(missing))
+        sys.exit(missing.exit_code)
 
 
 def _run() -> None:

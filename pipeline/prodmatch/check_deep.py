@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from prodmatch.attributes.classifier import unit_parts
 from prodmatch.catalogue.naming import name_some
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, not_installed
 from prodmatch.maps.clusters import Cluster, find_clusters
 from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
 from prodmatch.maps.outliers import Outlier, near_duplicates, wrong_categories, wrong_pictures
@@ -247,10 +247,8 @@ def _warnings(shown: int, count: int, pictures: Pictures) -> list[str]:
     if shown < count:
         found.append(f"the map shows {shown} of {count} products, drawn at random.")
     if not has_tsne():
-        found.append(
-            "without the extra `map` products lie on two straight axes, which tell little. Run "
-            "\"pip install 'prodmatch[map]'\"."
-        )
+        remark = "products lie on two straight axes without it, which tell little"
+        found.append(str(not_installed("openTSNE", remark)))
     if pictures.there.any() and not pictures.sheets:
         found.append("the pictures do not fit into a page, which is without them.")
     return found

@@ -70,3 +70,38 @@ class LockedError(ProdmatchError):
 
 class NotInstalledError(ProdmatchError):
     """A part of the package whose libraries are not installed."""
+
+
+#: The extra of pyproject.toml that installs a library, by the name it is imported by.
+EXTRAS = {
+    "huggingface_hub": "embed",
+    "ir_measures": "evaluate",
+    "lance": "lance",
+    "onnx": "embed",
+    "onnxscript": "embed",
+    "openTSNE": "map",
+    "python_multipart": "serve",
+    "ray": "ray",
+    "sklearn": "match",
+    "starlette": "serve",
+    "tensorboard": "train",
+    "threadpoolctl": "match",
+    "torch": "embed",
+    "torchvision": "embed",
+    "transformers": "embed",
+    "uvicorn": "serve",
+}
+
+
+def not_installed(library: str, remark: str = "", wanted_by: str = "") -> NotInstalledError:
+    """The error for a library that is not installed, which says how to install it.
+
+    Args:
+        library: by the name it is imported by.
+        remark: what comes of that.
+        wanted_by: the parameter or function that needs it.
+    """
+    place = f"`{wanted_by}`: " if wanted_by else ""
+    missing = f"{library!r} is not installed here" + (f"; {remark}" if remark else "")
+    package = f"'prodmatch[{EXTRAS[library]}]'" if library in EXTRAS else library
+    return NotInstalledError(f'{place}{missing}. Run "pip install {package}".')

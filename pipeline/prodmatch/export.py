@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.errors import ProdmatchError
+from prodmatch.errors import not_installed
 from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import BATCH_ROWS, VectorTable
@@ -47,12 +47,10 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
         StoreError: `out` exists or cannot be written, or the form cannot hold the products;
             nothing is left behind.
         DamagedError: the generation cannot be read.
-        ProdmatchError: the form needs a library that is not installed.
+        NotInstalledError: the form needs a library that is not installed.
     """
     if form == "lance" and importlib.util.find_spec("lance") is None:
-        raise ProdmatchError(
-            "`form=lance`: 'lance' is not installed here. Run \"pip install 'prodmatch[lance]'\"."
-        )
+        raise not_installed("lance", wanted_by="form=lance")
     table = VectorTable.open(generation)
     warnings: list[str] = []
     with new_directory(out) as folder:

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from small import products, write
 
-from prodmatch_cli import main
+from prodmatch import errors
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-MODULES = {"scikit-learn": "sklearn"}  # of distributions by another name
-HEAVY = sorted({"pandas", *main.EXTRAS})
+MODULES = {
+    "opentsne": "openTSNE",
+    "pylance": "lance",
+    "scikit-learn": "sklearn",
+}  # of distributions by another name
+HEAVY = sorted({"pandas", *errors.EXTRAS})
 PROGRAM = """
 import json, sys
 
@@ -49,11 +53,11 @@ except prodmatch.ProdmatchError as error:
 def test_every_extra_is_named_where_its_modules_are_missing() -> None:
     named = {
         MODULES.get(name := requirement.split(">")[0], name.replace("-", "_")): extra
-        for extra in ("embed", "evaluate", "match", "ray", "serve")
+        for extra in ("embed", "evaluate", "lance", "map", "match", "ray", "serve", "train")
         for requirement in EXTRAS[extra]
         if not requirement.startswith("prodmatch[")
     }
-    assert named == main.EXTRAS
+    assert named == errors.EXTRAS
 
 
 @pytest.mark.parametrize("help_alone", [True, False], ids=["help", "commands"])

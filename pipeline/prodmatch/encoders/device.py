@@ -15,17 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.encoders.precisions import Precision, precision_of_name
-from prodmatch.errors import ModelError, NotInstalledError
+from prodmatch.errors import ModelError, not_installed
 
 if TYPE_CHECKING:  # it is loaded where something runs by it
     import torch
 
 logger = logging.getLogger(__name__)
 
-MISSING = (
-    "'{}' is not installed here; the shipped model in float32 on a CPU works without it. "
-    "Run \"pip install 'prodmatch[embed]'\"."
-)
+WITHOUT = "the shipped model in float32 on a CPU works without it"
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def _is_installed(module: str) -> bool:
 def prepare_torch() -> None:
     """Says in the log that torch is loaded next, which takes seconds."""
     if not has_torch():
-        raise NotInstalledError(MISSING.format("torch"))
+        raise not_installed("torch", WITHOUT)
     if "torch" not in sys.modules:
         logger.info("loading torch", extra={"phase": "loading torch"})
 
@@ -113,7 +110,7 @@ def prepare_torch() -> None:
 def require_onnx() -> None:
     """Raises an error where a graph cannot be changed."""
     if not _is_installed("onnx"):
-        raise NotInstalledError(MISSING.format("onnx"))
+        raise not_installed("onnx", WITHOUT)
 
 
 def release_memory() -> None:

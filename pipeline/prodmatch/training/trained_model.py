@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
-from prodmatch.errors import ModelError, StoreError
+from prodmatch.errors import StoreError, not_installed
 from prodmatch.model.calibration import Calibration
 from prodmatch.model.description import ModelDescription
 from prodmatch.model.heads import Heads
@@ -58,7 +58,7 @@ def open_log(folder: Path | None) -> Iterator[LogFigure]:
     """What takes figures while the block runs: event files for TensorBoard, where wanted.
 
     Raises:
-        ModelError: TensorBoard is not installed.
+        NotInstalledError: TensorBoard is not installed.
     """
     if folder is None:
         yield ignore
@@ -66,10 +66,7 @@ def open_log(folder: Path | None) -> Iterator[LogFigure]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ModelError(
-            f"`log_dir={folder}`: TensorBoard is not installed. "
-            "Run \"pip install 'prodmatch[train]'\"."
-        ) from error
+        raise not_installed("tensorboard", wanted_by=f"log_dir={folder}") from error
     with SummaryWriter(str(folder)) as writer:
         yield writer.add_scalar
 

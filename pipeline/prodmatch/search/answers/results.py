@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
-from prodmatch.errors import ProdmatchError
+from prodmatch.errors import not_installed
 from prodmatch.search.answers.hits import Answer, Facets, Hit
 
 if TYPE_CHECKING:
@@ -58,14 +58,13 @@ class SearchResult(list[Hit]):
         Without a hit it has the same columns.
 
         Raises:
-            ProdmatchError: pandas is not installed.
+            NotInstalledError: pandas is not installed.
         """
         try:
             import pandas  # here, as no query needs it
         except ModuleNotFoundError as error:
-            raise ProdmatchError(
-                "`to_pandas`: 'pandas' is not installed here. Run \"pip install pandas\", or use "
-                "`[hit.as_dict() for hit in result]`."
+            raise not_installed(
+                "pandas", "a list of the hits works without it", "to_pandas"
             ) from error
         rows = [hit.as_dict() for hit in self]
         for row in rows:
