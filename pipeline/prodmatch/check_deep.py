@@ -21,7 +21,7 @@ from prodmatch.maps.pictures import Pictures, collect_pictures
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.arrow import Rows
 from prodmatch.storage.atomic import new_file
-from prodmatch.storage.product_file import open_products
+from prodmatch.storage.product_file import read_rows
 from prodmatch.storage.sampling import draw_rows
 from prodmatch.storage.vectors import split_parts
 
@@ -90,7 +90,7 @@ def map_products(
     column = _choose_column(index, colour_by)
     rows = draw_rows(count, MOST_PRODUCTS)
     logger.info("comparing the products", extra={"phase": "compare the products"})
-    vectors = searcher.ann.vectors(rows)
+    vectors = searcher.vectors(rows)
     neighbours, cosines = find_neighbours(vectors)
     positions = make_layout(vectors, neighbours)
     table = _read(index, rows, ["product_id", "text", *_titles(index)])
@@ -197,15 +197,14 @@ def _say(outlier: Outlier, ids: Sequence[str]) -> str:
 
 
 def _choose_column(index: ProductIndex, colour_by: str | None) -> str | None:
-    products = index.searcher.products
     if colour_by is not None:
-        products.check_column(colour_by, "colour_by")
+        index.products.check_column(colour_by, "colour_by")
         return colour_by
-    return next((name for name in CATEGORIES if name in products.columns), None)
+    return next((name for name in CATEGORIES if name in index.products.columns), None)
 
 
 def _titles(index: ProductIndex) -> list[str]:
-    return ["title"] if "title" in index.searcher.products.columns else []
+    return ["title"] if "title" in index.products.columns else []
 
 
 def _shown_titles(table: pa.Table) -> list[str]:
@@ -215,10 +214,8 @@ def _shown_titles(table: pa.Table) -> list[str]:
 
 
 def _read(index: ProductIndex, rows: Rows, columns: list[str]) -> pa.Table:
-    with open_products(index.generation.folder) as file:
-        table = file.read(columns=columns)
-    casts = [pa.field(name, pa.string()) for name in table.column_names]
-    return table.cast(pa.schema(casts)).take(pa.array(rows))
+    table = read_rows(index.generation.folder, rows, columns)
+    return table.cast(pa.schema([(name, pa.string()) for name in table.column_names]))
 
 
 def _categories(

@@ -189,7 +189,7 @@ def _write_unjudged(
     names: Mapping[str, str],
 ) -> None:
     """A file to fill in: queries and products that nobody judged, with the texts of both."""
-    titles = index.searcher.products.titles(dict.fromkeys(product for _, product in pairs))
+    titles = index.products.titles(dict.fromkeys(product for _, product in pairs))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["query_id", "query", "product_id", "title", "relevance"])

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from prodmatch.embedding.encoding.image_loader import preprocess_isolated
-from prodmatch.errors import DamagedError, QueryError
+from prodmatch.errors import QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.scanning.picture_lists import average_pictures
 from prodmatch.search.answers.hits import Hit
@@ -18,7 +17,7 @@ from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.queries import Query
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.product_file import open_products
+from prodmatch.storage.product_file import read_rows
 from prodmatch.storage.vectors import Vectors, normalise
 
 MOST_WORDS = 64  # of a text that are left out one after the other; each costs an encoder's pass
@@ -155,7 +154,8 @@ def _query_shares(
 
 
 def _product_shares(searcher: Searcher, encoded: EncodedQuery, row: int) -> list[WordShare]:
-    words = _product_text(searcher.generation.folder, row).split()
+    (text,) = read_rows(searcher.generation.folder, np.array([row]), ["text"])["text"].to_pylist()
+    words = (text or "").split()  # what was embedded and searched
     rests = _without_each(words[:MOST_WORDS], words[MOST_WORDS:])
     texts = [" ".join(words), *(rest or " " for rest in rests)]
     cosines = searcher.encoders.texts(texts, passage=True) @ encoded.text
@@ -163,18 +163,6 @@ def _product_shares(searcher: Searcher, encoded: EncodedQuery, row: int) -> list
         cosines[1] = 0.0  # nothing is left, and nothing is near to nothing
     shares = zip(words, cosines[0] - cosines[1:], strict=False)
     return [WordShare(word, _round(share)) for word, share in shares]
-
-
-def _product_text(folder: Path, row: int) -> str:
-    """What was embedded and searched as the text of a product."""
-    with open_products(folder) as file:
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            if row < count:
-                cells = file.read_row_group(group, columns=["text"])["text"]
-                return str(cells[row].as_py() or "")
-            row -= count
-    raise DamagedError(f"{folder}: has fewer products than the manifest says.")
 
 
 def _without_each(words: Sequence[str], tail: Sequence[str] = ()) -> list[str]:

@@ -124,7 +124,8 @@ def _row_maker(
 ) -> RowMaker:
     groups = None
     if options.one_per is not None:
-        groups = searcher.products.codes(options.one_per).groups(np.arange(searcher.ann.row_count))
+        every = np.arange(searcher.generation.product_count)
+        groups = searcher.products.codes(options.one_per).groups(every)
     popular = np.argsort(-learnt.co_views.users, kind="stable")
     return RowMaker(
         recommender,

@@ -51,7 +51,7 @@ def learn(
     """
     ids = read_column(searcher.generation.folder, "product_id").combine_chunks()
     parts, report = split_log(log, ids, scratch, settings)
-    counter, left_out = CoViewCounter(scratch, searcher.ann.row_count), []
+    counter, left_out = CoViewCounter(scratch, searcher.generation.product_count), []
     for part in parts:
         histories = read_part(part, settings)
         held_out = is_held_out(histories.users)

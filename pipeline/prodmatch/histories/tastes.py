@@ -51,8 +51,7 @@ class Recommender:
             within: ascending rows that may be shown; all if None.
         """
         self.ann, self._within = searcher.ann, within
-        weights = {**searcher.encoders.description.weights, **searcher.generation.weights}
-        parts = np.array([weights[name] for name in SIGNALS[1:]], np.float64)
+        parts = np.array([searcher.weights[name] for name in SIGNALS[1:]], np.float64)
         self._weights = parts / max(parts.sum(), 1e-9)
         self._present = np.zeros(self.ann.row_count)  # (n,): a product's largest inner product
         for start in range(0, self.ann.row_count, BLOCK_ROWS):

@@ -9,6 +9,7 @@ import numpy as np
 
 from prodmatch.errors import MismatchError, QueryError
 from prodmatch.model.description import Model
+from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Answer
 from prodmatch.search.answers.results import SearchResult
 from prodmatch.search.encoded_query import query_vector
@@ -48,6 +49,11 @@ class ProductIndex:
         """Its number, folder and manifest."""
         return self._searcher.generation
 
+    @property
+    def products(self) -> Products:
+        """The products of the generation that is open now: columns, conditions, titles."""
+        return self._searcher.products
+
     def __len__(self) -> int:
         return self.generation.product_count
 
@@ -56,7 +62,7 @@ class ProductIndex:
         return f"<ProductIndex {self.store}: {len(self)} products, generation {number}>"
 
     def __contains__(self, product_id: str) -> bool:
-        return self._searcher.products.row_of(product_id) is not None
+        return self.products.row_of(product_id) is not None
 
     def __enter__(self) -> "ProductIndex":
         return self
@@ -94,7 +100,7 @@ class ProductIndex:
         if not isinstance(product_id, str):
             raise QueryError(f"`product_id`: is of the type {type(product_id).__name__}. Give str.")
         searcher = self._searcher
-        (vector,) = searcher.ann.vectors(searcher.items([product_id], "product_id").rows)
+        (vector,) = searcher.vectors(searcher.items([product_id], "product_id").rows)
         return np.asarray(vector)
 
     def encode(
@@ -226,7 +232,7 @@ class ProductIndex:
     def _result(self, answer: Answer) -> SearchResult:
         if answer.error is not None:
             raise QueryError(answer.error)
-        columns = [name for name in self._searcher.products.columns if name != "product_id"]
+        columns = [name for name in self.products.columns if name != "product_id"]
         return SearchResult(answer, self._pictures_store, columns)
 
     def _find(self) -> Generation:

@@ -31,7 +31,7 @@ from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.ranker import Ranker
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
-from prodmatch.storage.vectors import split_parts
+from prodmatch.storage.vectors import Vectors, split_parts
 
 OWN_VALUE = re.compile(r"`(?:where|(top|offset)=([^`]*))`")
 
@@ -208,7 +208,11 @@ class Searcher:
                     "Take one from the answers of `query()`."
                 )
             rows[position] = row
-        return Items(rows, *split_parts(self.ann.vectors(rows)))
+        return Items(rows, *split_parts(self.vectors(rows)))
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """The vectors `(n, dim)` of rows, in their order."""
+        return self.ann.vectors(rows)
 
     def place(self, encoded: EncodedQuery, row: int, options: SearchOptions) -> Hit:
         """The hit that a row is for an encoded query, among the candidates that a search scores.

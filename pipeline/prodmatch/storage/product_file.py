@@ -1,13 +1,15 @@
 """The products of a generation: the file whose rows are those of the index."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
+from prodmatch.storage.arrow import Rows
 from prodmatch.storage.generations import Generation, advise_instead_of
 
 PRODUCT_FILE = "products.parquet"
@@ -38,6 +40,25 @@ def read_column(folder: Path, name: str) -> pa.ChunkedArray:
     """
     with open_products(folder) as file:
         return file.read(columns=[name])[name]
+
+
+def read_rows(folder: Path, rows: Rows, columns: Sequence[str]) -> pa.Table:
+    """Columns of these rows of a generation, in their order; only their row groups are read.
+
+    Raises:
+        DamagedError: they cannot be read, or there are fewer products.
+    """
+    with open_products(folder) as file:
+        metadata = file.metadata
+        counts = [metadata.row_group(each).num_rows for each in range(metadata.num_row_groups)]
+        ends = np.cumsum(counts, dtype=np.int64)
+        if np.max(rows, initial=-1) >= metadata.num_rows:
+            raise DamagedError(f"{folder}: has fewer products than the manifest says.")
+        groups, own = np.unique(np.searchsorted(ends, rows, side="right"), return_inverse=True)
+        lengths = np.diff(ends, prepend=0)[groups]
+        shifts = np.cumsum(lengths) - ends[groups]  # of a group's rows, as the others are not read
+        table = file.read_row_groups(groups.tolist(), columns=[*columns])
+        return table.take(pa.array(rows + shifts[own]))
 
 
 def read_catalogue_columns(generation: Generation) -> pa.Table:

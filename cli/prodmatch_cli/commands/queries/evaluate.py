@@ -119,14 +119,14 @@ def evaluate(
         with open_other(store, against, device) as other:
             _warn_of_missing(other, grades)
             systems["against"] = search_run(other, chosen, settings)
-    index = open_index(store)
-    _warn_of_missing(index, grades)
-    found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
-    print_warnings(left_out)
-    if out is not None:
-        _write_reports(out, found, f"{(queries or clicks or store).name} on {store}", index)
-        if clicks is not None:
-            write_qrels(out / "qrels.jsonl", grades)
+    with open_index(store) as index:
+        _warn_of_missing(index, grades)
+        found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
+        print_warnings(left_out)
+        if out is not None:
+            _write_reports(out, found, f"{(queries or clicks or store).name} on {store}", index)
+            if clicks is not None:
+                write_qrels(out / "qrels.jsonl", grades)
     if form == "json":
         print_json(asdict(found))
         return
@@ -170,7 +170,7 @@ def _write_reports(out: Path, found: "Evaluation", title: str, index: ProductInd
         found,
         title,
         pictures=find_pictures(index.store, None, CatalogueOptions(), shown),
-        names=index.searcher.products.titles(shown),
+        names=index.products.titles(shown),
     )
     write_file(out / "evaluation.html", page)
 
@@ -196,7 +196,8 @@ def _print_comparison(name: str, comparison: "Comparison") -> None:
 def _evaluate_histories(store: Path, log: Path, settings: "LogSettings", form: str) -> None:
     from prodmatch.evaluate_histories import evaluate_histories
 
-    found = evaluate_histories(open_index(store), log, settings)
+    with open_index(store) as index:
+        found = evaluate_histories(index, log, settings)
     if form == "json":
         print_json(asdict(found))
     else:

@@ -62,24 +62,26 @@ def explain(
     """
     check_targets((html, "--html"), (png, "--png"))
     query = Query("q", text or None, read_picture(image, "--image") if image else None)
-    index = open_index(store)
-    if catalogue is None and html is None and png is None:
-        pictures = find_listed_pictures(store, reading, product_id)
-    else:
-        pictures = find_all_pictures(store, catalogue, reading, {product_id}).get(product_id, [])
-    if not pictures and (catalogue is not None or png is not None):
-        raise QueryError(
-            f"{catalogue or 'the catalogue'}: has no picture of the product {product_id!r}. "
-            "Give `catalogue` that has one."
+    with open_index(store) as index:
+        if catalogue is None and html is None and png is None:
+            pictures = find_listed_pictures(store, reading, product_id)
+        else:
+            pictures = find_all_pictures(store, catalogue, reading, {product_id}).get(
+                product_id, []
+            )
+        if not pictures and (catalogue is not None or png is not None):
+            raise QueryError(
+                f"{catalogue or 'the catalogue'}: has no picture of the product {product_id!r}. "
+                "Give `catalogue` that has one."
+            )
+        found = explain_product(
+            index,
+            query,
+            product_id,
+            pictures=pictures,
+            heat=not (html is None and png is None),
+            options=search,
         )
-    found = explain_product(
-        index,
-        query,
-        product_id,
-        pictures=pictures,
-        heat=not (html is None and png is None),
-        options=search,
-    )
     if html is not None:
         from prodmatch.reports.html import explanation_page
 

@@ -109,7 +109,7 @@ def _make_page(
     def read(
         source: ProductIndex, wanted: set[str], place: tuple[Path | str | None, CatalogueOptions]
     ) -> Side:
-        products = source.searcher.products
+        products = source.products
         rows = {name: products.row_of(name) for name in sorted(wanted)}
         known = {name: row for name, row in rows.items() if row is not None}
         columns = dict(zip(known, products.metadata(list(known.values())), strict=True))

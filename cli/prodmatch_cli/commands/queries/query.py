@@ -87,24 +87,29 @@ def query(
         raise click.UsageError(f"{named} has no place in CSV; give --format json or jsonl.")
     given = _read_given(text, image, product_id, queries)
     expected = open_named_model(model) if model else None
-    index = open_index(store, model=expected, long_lived=queries is not None)
-    if link is not None:
-        index.searcher.products.check_column(link, "link")
-    answers = index.answer(given, search)
-    if queries is None:
-        report_answer(answers[0])
-    if html is not None:
-        from prodmatch_cli.inputs.catalogues import find_pictures
-        from prodmatch_cli.options.reading import read_options
+    with open_index(store, model=expected, long_lived=queries is not None) as index:
+        if link is not None:
+            index.products.check_column(link, "link")
+        answers = index.answer(given, search)
+        if queries is None:
+            report_answer(answers[0])
+        if html is not None:
+            from prodmatch_cli.inputs.catalogues import find_pictures
+            from prodmatch_cli.options.reading import read_options
 
-        shown = {hit.product_id for answer in answers for hit in answer.hits}
-        reading = read_options(columns, image_root)
-        pictures = find_pictures(store, catalogue, reading, shown)
-        names = {"filter": "where", "weights": "weights", "one per": "one_per", "boost": "boost"}
-        facts = {title: context.params[name] for title, name in names.items()}
-        facts["generation"] = str(index.generation.number)
-        cards = CardColumns(choose_price(index.searcher.products.price_columns), link)
-        write_file(html, _make_page(given, answers, pictures, facts, cards))
+            shown = {hit.product_id for answer in answers for hit in answer.hits}
+            reading = read_options(columns, image_root)
+            pictures = find_pictures(store, catalogue, reading, shown)
+            names = {
+                "filter": "where",
+                "weights": "weights",
+                "one per": "one_per",
+                "boost": "boost",
+            }
+            facts = {title: context.params[name] for title, name in names.items()}
+            facts["generation"] = str(index.generation.number)
+            cards = CardColumns(choose_price(index.products.price_columns), link)
+            write_file(html, _make_page(given, answers, pictures, facts, cards))
     print_answers(answers, form, explain=explain, many=queries is not None)
 
 

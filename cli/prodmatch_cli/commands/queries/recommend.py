@@ -74,9 +74,9 @@ def recommend(
         refuse_given(context, OF_LOGS, "goes with --histories")
         if not liked:
             raise click.UsageError("Give --liked, or --histories with --out.")
-        index = open_index(store)
-        found = recommend_products(index, liked, disliked, search)
-        hints = () if found else index.searcher.hints([search.where])
+        with open_index(store) as index:
+            found = recommend_products(index, liked, disliked, search)
+            hints = () if found else index.searcher.hints([search.where])
         print_answers([Answer("q", found, hints=hints)], form, explain=explain)
         return
     refuse_given(context, OF_ONE, "does not go with --histories")
@@ -85,5 +85,6 @@ def recommend(
     check_targets((out, "--out"))
     settings = read_log_settings(events, half_life)
     options = SearchOptions(search.where, search.top, one_per=search.one_per)
-    report = recommend_to_users(open_index(store), histories, out, options, settings)
+    with open_index(store) as index:
+        report = recommend_to_users(index, histories, out, options, settings)
     print_outcome(report)

@@ -108,5 +108,5 @@ def _make_page(
     shown = {case.product_id for each in chosen.values() for case in each}
     near = {name for each in chosen.values() for case in each for name in case.nearest}
     pictures = find_pictures(store, catalogue, reading, shown)
-    titles = index.searcher.products.titles(shown | near)
+    titles = index.products.titles(shown | near)
     return tags_page(tagged, chosen, pictures, titles)

@@ -73,7 +73,7 @@ def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings
     first: list[int] = []
     for batch in _read_batches(searcher):
         rows = np.arange(len(first), len(first) + len(batch))
-        vectors = searcher.ann.vectors(rows)
+        vectors = searcher.vectors(rows)
         for record, vector in zip(batch.to_pylist(), vectors, strict=True):
             text = record.get("title") or record.get("text") or ""
             attributes, brand = read_attributes(record), read_brand(record)
