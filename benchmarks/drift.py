@@ -24,10 +24,10 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.morning.alarms import Findings
 from prodmatch.morning.categories import find_shifts
 from prodmatch.morning.pair import Pair, pair_snapshots
-from prodmatch.morning.snapshot import ProductVectors, Rows, Snapshot, make_snapshot, read_snapshot
+from prodmatch.morning.snapshot import ProductVectors, Snapshot, make_snapshot, read_snapshot
 from prodmatch.morning.thresholds import find_limits
 from prodmatch.storage.generations import open_generation
-from prodmatch.storage.vectors import Vectors, join_parts
+from prodmatch.storage.vectors import Rows, Vectors, join_parts
 
 FILES = ("fashion", "tops", "electronics", "home")
 PRODUCTS, RESERVE = 3000, 600

@@ -19,11 +19,9 @@ from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
 from prodmatch.maps.outliers import Outlier, near_duplicates, wrong_categories, wrong_pictures
 from prodmatch.maps.pictures import Pictures, collect_pictures
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.storage.arrow import Rows
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.product_file import read_rows
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import split_parts
+from prodmatch.storage.vectors import Rows, draw_rows, split_parts
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,7 @@ from prodmatch.products.product_db import Products
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.generations import Generation
 from prodmatch.storage.product_file import open_products
-from prodmatch.storage.sampling import draw_rows, rows_in_batch
-from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.storage.vectors import Vectors, draw_rows, normalise, rows_in_batch
 
 MOST_TEXTS = 200_000  # of a catalogue; equal ones count once
 MOST_TOKENS = 40  # of a text: its title and the beginning of its description

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from prodmatch.storage.sampling import draw_among, draw_rows, rows_in_batch
+from prodmatch.storage.vectors import draw_among, draw_rows, rows_in_batch
 
 
 def test_rows_are_drawn_of_every_kind_where_kinds_take_turns() -> None:

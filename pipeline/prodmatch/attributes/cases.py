@@ -17,8 +17,7 @@ from prodmatch.attributes.labels import MIN_LABELLED, MIN_SUPPORT, MISSING, Labe
 from prodmatch.attributes.learn import Learnt, Predictions, Source, learn
 from prodmatch.attributes.zero_shot import ValueNames, name_scores
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.arrow import Rows
-from prodmatch.storage.vectors import split_parts
+from prodmatch.storage.vectors import Rows, split_parts
 
 DOUBTFUL_LABEL = 0.02  # probability below which a label that is contradicted is doubtful
 SCHEMA = pa.schema(

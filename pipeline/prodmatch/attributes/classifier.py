@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.attributes.words import Numbers
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import Codes, Vectors, normalise, split_parts
 
 FOLDS = 5
 EPOCHS = 5
@@ -16,7 +15,6 @@ BATCH_ROWS = 512
 LEARNING_RATE = 0.05
 DECAY = 0.3  # of the weights, over the rows
 BLOCK_ROWS = 4096
-Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ import numpy as np
 
 from prodmatch.attributes.words import Numbers
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.arrow import Rows
-from prodmatch.storage.sampling import draw_among
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Rows, Vectors, draw_among
 
 NEAREST = 50  # that are looked at
 SHOWN = 3

@@ -15,13 +15,13 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.columns.placeholders import is_placeholder
 from prodmatch.errors import QueryError
 from prodmatch.storage.product_file import open_products
+from prodmatch.storage.vectors import Codes
 
 MIN_SUPPORT = 5  # products of a value that can be learnt
 MIN_LABELLED = 50  # products that have a value, for a precision to be measured
 MOST_VALUES = 300
 LEARNABLE = 0.5  # of the labelled products must have a value that can be learnt
 RARE, MISSING = -1, -2  # codes
-Codes = npt.NDArray[np.int64]
 Decisions = Mapping[str, Mapping[str, str]]  # column -> product_id -> value, "" for none of them
 
 

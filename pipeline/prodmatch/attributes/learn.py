@@ -11,8 +11,8 @@ from prodmatch.attributes.classifier import CrossFitted, Inputs, cross_fit, unit
 from prodmatch.attributes.labels import MISSING
 from prodmatch.attributes.words import Vocabulary, choose_words, split_words
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.arrow import Numbers, Rows
-from prodmatch.storage.sampling import draw_among
+from prodmatch.storage.arrow import Numbers
+from prodmatch.storage.vectors import Rows, draw_among
 
 MOST_TRAINING = 60_000  # labelled products, drawn of all
 BATCH_ROWS = 4096

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.lexical.terms import split_tokens
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Codes, Vectors
 
-Codes = npt.NDArray[np.int64]
 UNNAMED = -1
 
 

@@ -35,7 +35,7 @@ from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema,
 from prodmatch.catalogue.text_columns import join_texts
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.places.addresses import describe_place, is_address
-from prodmatch.storage.sampling import rows_in_batch
+from prodmatch.storage.vectors import rows_in_batch
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 64 << 20

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
-from prodmatch.storage.arrow import Mask, Rows
 from prodmatch.storage.embeddings import READ_ROWS, Embeddings, vectors_of
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Mask, Rows, Vectors
 
 SHARDS = 2  # in memory at once
 MOST_READS = 3  # of a shard, on average; in another order all features are projected again

@@ -21,7 +21,7 @@ from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.scan import Scan, ScannedPart, gather_parts, read_rows, scan_part
 from prodmatch.storage.arrow import as_codes, find_rows
 from prodmatch.storage.features import FeatureStore
-from prodmatch.storage.sampling import rows_in_batch
+from prodmatch.storage.vectors import rows_in_batch
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.histories.log import Histories
-from prodmatch.storage.arrow import Rows
 from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.vectors import Rows
 
 MOST_PRODUCTS = 50  # of a user that are counted together, the newest
 NEIGHBOURS = 50  # of a product that are kept

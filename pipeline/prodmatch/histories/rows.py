@@ -9,7 +9,7 @@ from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
 from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.arrow import Rows
+from prodmatch.storage.vectors import Rows
 
 SCHEMA = pa.schema(
     [

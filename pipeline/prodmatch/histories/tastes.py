@@ -10,8 +10,7 @@ from prodmatch.histories.log import Histories
 from prodmatch.search.encoded_query import item_parts
 from prodmatch.search.scoring import SIGNALS
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.arrow import Rows
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import Rows, Vectors, normalise, split_parts
 
 CANDIDATES = 200  # of a user, by content and by co-views
 BATCH_USERS = 512

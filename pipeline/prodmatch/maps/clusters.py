@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.lexical.terms import STOP_WORDS, split_tokens
-from prodmatch.storage.vectors import Vectors, nearest_centres
+from prodmatch.storage.vectors import Codes, Vectors, nearest_centres
 
 LEVELS = (24, 120)  # regions, of the whole map and of a part of it
 FEWEST = 12  # products of a region
 MOST_TOKENS = 20  # of a text
 WORDS = 3  # of a name
 ROUNDS = 20
-Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

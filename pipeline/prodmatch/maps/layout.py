@@ -7,9 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.search.vectors.index_builder import Kind, build_index
-from prodmatch.storage.arrow import Rows
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Rows, Vectors, draw_rows
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.storage.arrow import Rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Rows, Vectors
 
 REFERENCES = 1_000  # texts, and pictures, that a product's own are compared with
 WRONG_PICTURE = 0.3  # of the references that are nearer than the own one, on the mean of both sides

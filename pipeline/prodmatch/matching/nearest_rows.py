@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from prodmatch.matching.listings.numbered_listings import Ints
 from prodmatch.search.vectors.list_builder import find_centroids
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, draw_rows
 
 EXACT_ROWS = 10_000  # so few are compared with every row
 LISTS_PER_ROOT = 2.0  # times the root of the rows

@@ -7,7 +7,7 @@ import numpy as np
 
 from prodmatch.morning.pair import SAME, Pair
 from prodmatch.morning.report import ShiftedCategory
-from prodmatch.storage.arrow import Rows
+from prodmatch.storage.vectors import Rows
 
 FEWEST = 10  # products of a category
 MOST_SHOWN = 20  # categories

@@ -9,8 +9,8 @@ from prodmatch.embedding.nights.number_changes import FAR, POWER_ERROR
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess
 from prodmatch.morning.snapshot import Snapshot
-from prodmatch.storage.arrow import Mask, Numbers, Rows
-from prodmatch.storage.sampling import draw_among
+from prodmatch.storage.arrow import Numbers
+from prodmatch.storage.vectors import Mask, Rows, draw_among
 
 NEIGHBOURS = 10
 LIKELY = 0.3  # of the neighbours have the old label, and none the new one

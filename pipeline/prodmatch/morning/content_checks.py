@@ -13,9 +13,8 @@ from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
 from prodmatch.morning.pair import TEXT, Pair, Values
 from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of
-from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask
-from prodmatch.storage.sampling import draw_among, draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.arrow import Numbers, as_codes, as_mask
+from prodmatch.storage.vectors import Mask, Rows, Vectors, draw_among, draw_rows
 
 SAME_PICTURE = 0.98  # cosine of pictures that show the same
 MOST_COMPARED = 4000  # pictures that are compared with each other

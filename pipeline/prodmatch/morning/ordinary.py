@@ -10,8 +10,7 @@ from prodmatch.columns.amounts import is_price
 from prodmatch.morning.pair import TEXT, Pair, is_label, pair_snapshots
 from prodmatch.morning.snapshot import ProductVectors, Snapshot, make_snapshot
 from prodmatch.search.vectors.index_builder import build_index
-from prodmatch.storage.arrow import Rows
-from prodmatch.storage.vectors import Vectors, join_parts, normalise
+from prodmatch.storage.vectors import Rows, Vectors, join_parts, normalise
 
 MOST_ROWS = 10_000  # of a simulated night
 SALES = (0.5, 0.7, 0.75, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25)  # times a price

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.embedding.nights.findings import NightPair
 from prodmatch.morning.snapshot import Snapshot, blocks
-from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows
-from prodmatch.storage.sampling import draw_rows
+from prodmatch.storage.arrow import Numbers, as_codes, as_mask, as_rows
+from prodmatch.storage.vectors import Mask, Rows, draw_rows
 
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with

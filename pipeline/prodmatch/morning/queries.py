@@ -9,7 +9,7 @@ from prodmatch.morning.report import MovedQuery
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.sampling import draw_among
+from prodmatch.storage.vectors import draw_among
 
 TOP = 10
 TAKEN = 20  # queries from the catalogue, where none are given

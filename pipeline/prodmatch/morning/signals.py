@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.storage.arrow import Rows
+from prodmatch.storage.vectors import Rows
 
 EXCESS = 3.0  # standard deviations above what chance brings
 FEWEST_REPEATED = 5  # products with one text, or one picture

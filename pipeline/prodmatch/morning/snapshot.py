@@ -9,11 +9,10 @@ import pyarrow.compute as pc
 
 from prodmatch.embedding.nights.columns.night_columns import ContentKeys, Night, published_night
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.arrow import Rows
 from prodmatch.storage.features import KEY, content_key
 from prodmatch.storage.generations import Generation
 from prodmatch.storage.product_file import read_catalogue_columns
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import Rows, Vectors, normalise, split_parts
 
 BLOCK = 8192  # vectors in memory
 STEPS = 100  # of a component of length 1: finer than pictures differ, coarser than rounding

@@ -15,8 +15,7 @@ from prodmatch.model.projection import Projection
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.head_training import ProductFeatures, train_heads
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, draw_rows
 from prodmatch.training.heads import add_query_bank, block_heads
 from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
 

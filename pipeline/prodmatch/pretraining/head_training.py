@@ -34,8 +34,7 @@ from prodmatch.pretraining.contrastive import (
 from prodmatch.pretraining.data import TrainingSet
 from prodmatch.pretraining.dual_encoder import FIRST_SCALE
 from prodmatch.progress import bars_off
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, draw_rows
 from prodmatch.training.dataset import Numbers, shared_groups
 from prodmatch.training.losses import info_nce_of
 from prodmatch.training.trainer import IMAGE_DROPOUT, TEXT_DROPOUT, StandardisedHead

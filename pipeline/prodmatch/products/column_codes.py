@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.storage.product_file import read_column
+from prodmatch.storage.vectors import Rows
 
-Rows = npt.NDArray[np.int64]
 NO_VALUE = -1
 
 

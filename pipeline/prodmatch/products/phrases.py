@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial, reduce
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.lexical.bm25 import PostingsReader
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.storage.vectors import Mask, Rows
 
-Flags = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 DENYING = ("free", "no", "non", "not", "without", "zero", "proof")
 NO_DENIALS = frozenset(
     """stainless timeless endless countless priceless effortless spotless heartless restless
@@ -71,7 +69,7 @@ def denying_words(words: str) -> list[str]:
     return [each for each in found if each not in NO_DENIALS]
 
 
-def contained(pattern: re.Pattern[str], texts: Iterable[Mapping[str, object]]) -> Flags:
+def contained(pattern: re.Pattern[str], texts: Iterable[Mapping[str, object]]) -> Mask:
     """For each product's values whether a text of them matches."""
     found = [
         any(isinstance(value, str) and pattern.search(value) for value in values.values())

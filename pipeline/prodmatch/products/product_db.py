@@ -22,9 +22,9 @@ from prodmatch.products.codes import list_codes, list_names, rows_of_codes
 from prodmatch.products.column_storage import quote_name, restorer
 from prodmatch.products.conditions import nearest_values
 from prodmatch.products.filters import OWN, connect, find_rows, suggest_values
-from prodmatch.products.phrases import Rows
 from prodmatch.products.prices import PriceColumn, read_price_columns
 from prodmatch.storage.generations import advise_instead_of
+from prodmatch.storage.vectors import Rows
 
 if TYPE_CHECKING:
     from prodmatch.products.column_codes import ColumnCodes

@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from prodmatch.catalogue.naming import name_some
 from prodmatch.catalogue.reader import Reject
-from prodmatch.storage.arrow import Rows
 from prodmatch.storage.features import KEY
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Rows, Vectors
 
 POSITION_BITS = 16  # of a list; its pictures after the 65,536th are not read
 BLOCK_ROWS = 4096

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from prodmatch.storage.arrow import Rows
+from prodmatch.storage.vectors import Rows
 
 BLOCK_ROWS = 1 << 16
 WEIGHTS = np.random.default_rng(0).integers(1, 1 << 63, 4096, dtype=np.uint64) * 2 + 1

@@ -17,10 +17,10 @@ from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.scanning.picture_lists import OtherPictures
 from prodmatch.scanning.repeated_ids import find_repeated
 from prodmatch.scanning.row_digests import digest_rows
-from prodmatch.storage.arrow import Mask, Rows
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
 from prodmatch.storage.features import KEY, content_key
+from prodmatch.storage.vectors import Mask, Rows
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,14 @@ import numpy.typing as npt
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.arrow import as_mask
 from prodmatch.storage.embeddings import Embeddings, vectors_of
-from prodmatch.storage.sampling import draw_among, draw_rows, rows_in_batch
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import (
+    Vectors,
+    draw_among,
+    draw_rows,
+    normalise,
+    rows_in_batch,
+    split_parts,
+)
 
 MOST_PRODUCTS = 1_000
 FEWEST_PRODUCTS = 50

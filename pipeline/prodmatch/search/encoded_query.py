@@ -23,7 +23,7 @@ from prodmatch.products.conditions import quote_plain
 from prodmatch.products.prices import PriceColumn, say_why_not
 from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query
-from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.storage.vectors import Rows, Vectors, normalise
 
 MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # Of words with a picture ("like this, but blue"): docs/experiments.md.
@@ -34,7 +34,6 @@ RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one 
 NAME_SHARE = 0.5  # of the products with its last word say a name whole: "animal farm"
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 LEAST_CERTAINTY = 0.25  # of a query all of whose words are in no vocabulary and no product
-Rows = npt.NDArray[np.int64]
 
 
 def _no_rows() -> Rows:

@@ -4,13 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.search.encoded_query import EncodedQuery, Excluded
-from prodmatch.storage.vectors import Vectors, apart_from, split_parts
-
-Flags = npt.NDArray[np.bool_]
+from prodmatch.storage.vectors import Mask, Vectors, apart_from, split_parts
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def learn_limits(
     return tuple(limits)
 
 
-def show_excluded(limits: Sequence[Limit], vectors: Vectors) -> Flags:
+def show_excluded(limits: Sequence[Limit], vectors: Vectors) -> Mask:
     """Which of the products with these vectors `(n, 2 * dim)` are above a limit."""
     shown = np.zeros(len(vectors), np.bool_)
     for limit in limits:

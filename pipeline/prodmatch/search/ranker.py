@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.errors import QueryError
 from prodmatch.lexical.bm25 import Matches
@@ -26,13 +25,11 @@ from prodmatch.search.scoring import (
 )
 from prodmatch.search.vectors.neighbours import Neighbours
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.sampling import draw_among
-from prodmatch.storage.vectors import Vectors, split_parts
+from prodmatch.storage.vectors import Rows, Vectors, draw_among, split_parts
 
 MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
 MOST_COMPARED = 5_000  # products whose vectors are read to count them
 TIES = 64  # more than are looked for: of rows that are equally near the first ones are taken
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from prodmatch.errors import QueryError
 from prodmatch.model.calibration import Calibration
 from prodmatch.search.exclusion import Limit
+from prodmatch.storage.vectors import Mask
 
 SIGNALS = ("lexical", "text", "image")
 LEXICAL, TEXT, IMAGE = range(3)
@@ -27,7 +28,6 @@ STRANGE_IMAGE = 0.3  # of the pictures' weight for a query that is like no text 
 MOVED_TO_WORDS = 0.8  # of what vectors lose by that, and by a code
 CODE_FACTOR = 0.1  # of the vectors, where a code names few products
 Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Signals:
     lexical: Floats  # BM25 in units of `bm25_scale`, 0 where no word matches
     text: Floats  # cosine in [-1, 1] to the text part, 0 where there is none
     image: Floats  # cosine in [-1, 1] to the image part, 0 where there is none
-    has_text: Flags
-    has_image: Flags
+    has_text: Mask
+    has_image: Mask
     has_words: bool  # whether the query has words at all
     has_rare_code: bool = False  # whether one of them is a code that few products say
 

@@ -22,7 +22,6 @@ from prodmatch.search.encoded_query import (
     EncodedQuery,
     Items,
     QueryEncoder,
-    Rows,
     clean_text,
     encode_items,
 )
@@ -31,7 +30,7 @@ from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.ranker import Ranker
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
-from prodmatch.storage.vectors import Vectors, split_parts
+from prodmatch.storage.vectors import Rows, Vectors, split_parts
 
 OWN_VALUE = re.compile(r"`(?:where|(top|offset)=([^`]*))`")
 

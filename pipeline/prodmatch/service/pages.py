@@ -20,7 +20,7 @@ from prodmatch.search.parameters import Search, read_integer, read_search
 from prodmatch.search.searcher import Searcher
 from prodmatch.service.answers import find_answer, translate
 from prodmatch.service.openapi import PICTURE, describe
-from prodmatch.storage.sampling import draw_rows
+from prodmatch.storage.vectors import draw_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
 TOP = 24  # hits of a page

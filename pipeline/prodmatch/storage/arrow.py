@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from prodmatch.storage.vectors import Mask, Rows
+
 Numbers = npt.NDArray[np.float64]
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import DamagedError
-from prodmatch.storage.arrow import Rows
 from prodmatch.storage.generations import Generation, advise_instead_of
+from prodmatch.storage.vectors import Rows
 
 PRODUCT_FILE = "products.parquet"
 GROUP_COLUMN = "group_id"  # of the shop's groups

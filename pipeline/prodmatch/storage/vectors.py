@@ -1,4 +1,4 @@
-"""Arrays of vectors: unit length, and the layout `[text part ; image part]`."""
+"""Arrays of vectors, in the layout `[text part ; image part]`, and of the numbers of rows."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,9 @@ BLOCK_ROWS = 8192  # that are compared with centres at once
 SHORTEST_PART = 0.25  # of a part that is there: it is 0.7 long, or 1 alone
 
 Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]  # numbers of rows
+Codes = npt.NDArray[np.int64]  # numbers of values, below 0 for none
+Mask = npt.NDArray[np.bool_]
 
 
 def normalise(vectors: npt.NDArray[np.floating]) -> Vectors:
@@ -64,3 +67,25 @@ def check_unit(vectors: Vectors) -> None:
             f"embeddings: row {row} has length {norms[row]}, not 1; {wrong.size} rows are wrong. "
             "Rebuild them with `embed()`."
         )
+
+
+def draw_rows(count: int, most: int) -> Rows:
+    """`most` of `count` rows at random, the same at every call, in their order; all of fewer.
+
+    Every n-th row would be of one kind in a catalogue whose variants follow each other.
+    """
+    if count <= most:
+        return np.arange(count)
+    rng = np.random.default_rng(0)
+    return np.sort(rng.choice(count, most, replace=False, shuffle=False))
+
+
+def draw_among(rows: Rows, most: int) -> Rows:
+    """As `draw_rows`, of these rows `(n,)`."""
+    return rows[draw_rows(len(rows), most)]
+
+
+def rows_in_batch(rows: Rows, start: int, count: int) -> Rows:
+    """Those of ascending rows that lie in a batch of so many from `start` on, by place in it."""
+    first, last = np.searchsorted(rows, (start, start + count))
+    return rows[first:last] - start

@@ -13,8 +13,7 @@ from prodmatch.embedding.plan import FeaturePlan
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, QueryError
 from prodmatch.storage.arrow import as_mask, as_rows, find_rows
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, draw_rows
 
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000

@@ -9,8 +9,7 @@ from prodmatch.model.familiarity import Familiarity
 from prodmatch.model.heads import Heads, add_residual_texts, compact_heads
 from prodmatch.model.hubness import SHARPNESS, QueryBank
 from prodmatch.model.projection import Projection
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors, nearest_centres, normalise
+from prodmatch.storage.vectors import Vectors, draw_rows, nearest_centres, normalise
 from prodmatch.training.dataset import Examples
 from prodmatch.training.held_out import Measure
 from prodmatch.training.trained_model import Fitted

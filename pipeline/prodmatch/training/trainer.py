@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from prodmatch.model.heads import Heads, compact_heads
 from prodmatch.model.projection import HiddenUnits, Projection
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, draw_rows
 from prodmatch.training.dataset import Examples, shared_groups
 from prodmatch.training.held_out import Measure
 from prodmatch.training.losses import CONTRASTIVE, LOSSES, Similarities

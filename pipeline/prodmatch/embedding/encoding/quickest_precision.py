@@ -19,8 +19,7 @@ from prodmatch.encoders.device import has_bf16, has_int8, has_torch
 from prodmatch.encoders.precisions import PRECISIONS, Precision, picture_precision
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.storage.sampling import draw_among
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Vectors, draw_among
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from prodmatch.embedding.nights.findings import (
     NightPair,
     show_changes,
 )
-from prodmatch.storage.arrow import Mask, Numbers
+from prodmatch.storage.arrow import Numbers
+from prodmatch.storage.vectors import Mask
 
 Dates = npt.NDArray[np.int64]  # (n, 3): the numbers as they are written; -1 where there is no date
 WRITTEN = re.compile(r"(\d{1,4})[-./](\d{1,2})[-./](\d{1,4})(?:[T ].*)?")

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.embedding.nights.columns.night_columns import Night
-from prodmatch.storage.arrow import Mask, Rows, as_mask, find_rows
+from prodmatch.storage.arrow import as_mask, find_rows
+from prodmatch.storage.vectors import Mask, Rows
 
 FEWEST = 3  # products, to tell anything from
 SHOWN = 3  # of those that changed

@@ -42,7 +42,8 @@ from prodmatch.embedding.nights.value_changes import (
 )
 from prodmatch.lexical.prices.currencies import may_be
 from prodmatch.products.codes import is_code_column
-from prodmatch.storage.arrow import Mask, Numbers, as_mask
+from prodmatch.storage.arrow import Numbers, as_mask
+from prodmatch.storage.vectors import Mask
 
 FULL = 0.9  # a column that so many products fill may not lose more than `max_lost` of them
 HALF = 0.5  # one that so many fill may not be empty

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes, show_value
 from prodmatch.embedding.nights.number_changes import FEWEST_DISTINCT, likely_cause
-from prodmatch.storage.arrow import Mask, Numbers, Rows, as_codes, as_mask, as_rows, find_rows
+from prodmatch.storage.arrow import Numbers, as_codes, as_mask, as_rows, find_rows
+from prodmatch.storage.vectors import Mask, Rows
 
 Columns = Mapping[str, pa.Array]
 MOVED = 0.5  # of the products must have another value, all values together being the same

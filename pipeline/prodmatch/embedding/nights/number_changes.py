@@ -8,7 +8,8 @@ import numpy as np
 from prodmatch.catalogue.naming import NAMED
 from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes
-from prodmatch.storage.arrow import Mask, Numbers, Rows
+from prodmatch.storage.arrow import Numbers
+from prodmatch.storage.vectors import Mask, Rows
 
 FAR = 4.99  # five times as much, rounded, or as little: no sale, and few currencies' rate
 MOST = 0.5  # of the products must have changed

@@ -13,7 +13,7 @@ from prodmatch.columns.missing import is_title_name
 from prodmatch.embedding.nights.columns.text_columns import Form, TextColumn, digest_ids, read_texts
 from prodmatch.embedding.nights.findings import FEWEST, Finding, GateLimits, NightPair
 from prodmatch.products.codes import is_code_column
-from prodmatch.storage.arrow import Mask
+from prodmatch.storage.vectors import Mask
 
 OWN = 0.5  # of the texts must be different: they name products
 COPIED = 0.5  # of the products must have another column's text

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from prodmatch.embedding.nights.columns.night_columns import CommonValue
 from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes
-from prodmatch.storage.arrow import Mask, Rows, as_mask
+from prodmatch.storage.arrow import as_mask
+from prodmatch.storage.vectors import Mask, Rows
 
 NEARLY_ALL = 0.9  # of the values are one: the column has one value
 MANY = 0.5  # where the commonest is in no more, there are many

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Facets, FacetValue
@@ -17,7 +16,7 @@ from prodmatch.search.options import SearchOptions
 from prodmatch.search.ranker import Ranker
 from prodmatch.search.scoring import Floats, Learnt, Ranked
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Rows, Vectors
 
 # Candidates of each signal, in the first round and those after it; half as many hits come of one.
 # A page depends on the rounds alone, so that pages one after the other are as one long page.
@@ -25,7 +24,6 @@ CANDIDATES = (200, 600, 2_000, 6_000, 20_000)
 MOST_RANKED = 5_000  # products that a filter leaves, to know the probability of each
 LIKELY = 0.3  # probability from which on a product matches, where no floor is given
 MOST_VALUES = 100  # of a facet
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.errors import DamagedError
-from prodmatch.storage.vectors import Vectors
+from prodmatch.storage.vectors import Rows, Vectors
 
 BLOCK_ROWS = 32
 LEVELS = 16  # of a code
@@ -44,7 +44,6 @@ TYPES: dict[str, npt.DTypeLike] = {
     "I64": np.dtype("<i8"),
     "U8": np.dtype("u1"),
 }
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

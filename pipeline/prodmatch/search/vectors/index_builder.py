@@ -10,7 +10,6 @@ from typing import Literal
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
 from prodmatch.errors import StoreError
 from prodmatch.search.vectors.code_lists import CodeLists
@@ -23,8 +22,7 @@ from prodmatch.search.vectors.list_builder import (
 )
 from prodmatch.search.vectors.part_lists import PARTS, lists_path
 from prodmatch.search.vectors.vector_index import HALF_ERROR, LINKS, AnnIndex, Read
-from prodmatch.storage.sampling import draw_rows, rows_in_batch
-from prodmatch.storage.vectors import Vectors, split_parts
+from prodmatch.storage.vectors import Rows, Vectors, draw_rows, rows_in_batch, split_parts
 
 Kind = Literal["auto", "flat", "codes", "hnsw", "sq8"]
 
@@ -33,8 +31,6 @@ BUILD_CANDIDATES = 100  # of a node's links; with 40, a third of the time, it fi
 LINK_BYTES = 300  # of a row in HNSW
 PADDING = 1.3  # of what lists take: the last block of each is partly empty
 GIB = 1 << 30
-
-Rows = npt.NDArray[np.int64]
 
 
 def choose_kinds(

@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.embeddings import Embeddings, vectors_of
-from prodmatch.storage.sampling import draw_among, rows_in_batch
-from prodmatch.storage.vectors import Vectors, normalise, split_parts
+from prodmatch.storage.vectors import Vectors, draw_among, normalise, rows_in_batch, split_parts
 
 QUERIES = 100  # that measure an index of which all is looked at
 TUNING_QUERIES = 300  # that tune any other, and as many that measure it: fewer fit chance

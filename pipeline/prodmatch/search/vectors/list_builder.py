@@ -21,8 +21,7 @@ from prodmatch.search.vectors.code_lists import (
     product_quantizer,
 )
 from prodmatch.storage.atomic import new_scratch_file
-from prodmatch.storage.sampling import draw_rows
-from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.storage.vectors import Rows, Vectors, draw_rows, normalise
 
 LISTS_PER_ROOT = 16  # times the root of the rows: short lists find more in as many rows
 TRAINING_ROWS = 39  # of a list, the fewest; FAISS asks for as many
@@ -37,7 +36,6 @@ ASSIGNED_ROWS = 32_768  # at a time
 WRITTEN_ROWS = 1 << 18  # at a time, about
 # Rows of a block in the order in which FastScan has them: in low and in high nibbles of bytes.
 ORDER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
-Rows = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
 
 

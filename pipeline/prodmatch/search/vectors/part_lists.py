@@ -16,7 +16,6 @@ from prodmatch.storage.vectors import Vectors, split_parts
 RESCORED = 4  # times the wanted rows, that codes find, are compared by their vectors
 FIRST_LISTS = 16  # that a query looks at, before it is tuned
 PARTS = ("text", "image")
-Rows = npt.NDArray[np.int64]
 
 
 class PartLists:

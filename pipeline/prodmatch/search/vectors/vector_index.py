@@ -16,9 +16,8 @@ from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours, or
 from prodmatch.search.vectors.part_lists import PartLists, row_bits
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.generations import Generation
-from prodmatch.storage.vectors import Vectors, blank_missing_parts, split_parts
+from prodmatch.storage.vectors import Mask, Vectors, blank_missing_parts, split_parts
 
-Flags = npt.NDArray[np.bool_]
 Read = Callable[[], Iterable[Vectors]]
 
 FILTERED_ROWS = 20_000  # so few rows are compared one by one, exactly
@@ -75,7 +74,7 @@ class AnnIndex:
         self._index.hnsw.efSearch = min(self.row_count, max(breadth + 1, breadth * 3 // 2))
         return True
 
-    def tunings(self, queries: Vectors) -> list[tuple[Flags, Sequence[CodeLists]]]:
+    def tunings(self, queries: Vectors) -> list[tuple[Mask, Sequence[CodeLists]]]:
         """Which of `(n, dim)` queries tell whether more must be looked at, and in which lists."""
         if self.lists is None:
             return [(np.ones(len(queries), np.bool_), ())]

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.column_types import is_number, is_text
 from prodmatch.columns.amounts import NO_VALUE, is_measure
 from prodmatch.embedding.nights.columns.amount_columns import AmountColumn, AmountReader
-from prodmatch.storage.arrow import Mask, Numbers
+from prodmatch.storage.arrow import Numbers
 from prodmatch.storage.features import KEY, content_key
+from prodmatch.storage.vectors import Mask
 
 ColumnReader = Callable[[str], Iterator[pa.RecordBatch]]
 NO_TEXT = sorted(NO_VALUE | {"", "undefined", "[object object]"})  # what exporters write for none
