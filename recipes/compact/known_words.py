@@ -6,14 +6,22 @@ to make the file and not to read it: names of brands are among its 320,000 words
 
 import argparse
 import math
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import wordfreq
 
-from prodmatch.lexical.word_lists.known_words import pack_words
+from prodmatch.lexical.word_lists.known_words import STEPS
 from prodmatch.storage.atomic import new_file
 
 MIN_LETTERS = 4  # shorter words are never corrected
+
+
+def pack_words(levels: Mapping[str, float]) -> bytes:
+    """Words of small letters with their levels, as the file holds them: sorted, one a line."""
+    lines = [f"{word}{chr(ord('A') + round(STEPS * level))}" for word, level in levels.items()]
+    return zlib.compress("\n".join(["", *sorted(lines), ""]).encode(), 9)
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from prodmatch.evaluation.statistics import expected_calibration_error
 from prodmatch.matching.matcher import Matcher
-from prodmatch.matching.scoring.pair_scorer import HeldOut
-from prodmatch.matching.scoring.scorer_training import recalibrate, train_scorer
+from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer
+from prodmatch.matching.scoring.scorer_training import calibrate_scorer, train_scorer
 from prodmatch.search.product_index import open_index
 
 
@@ -41,7 +41,9 @@ def main() -> None:
             pairs.rows[pairs.match].tolist(), pairs.others[pairs.match].tolist(), strict=True
         )
     ]
-    scorer = recalibrate(train_scorer(train, "train"), valid)
+    scorer = train_scorer(train, "train")
+    calibrated = calibrate_scorer(scorer.trees.log_odds(valid.features), valid.match)
+    scorer = PairScorer(scorer.trees, *calibrated, scorer.origin, scorer.held_out_inside)
     measured = HeldOut(scorer.probabilities(test.features), test.match)
     thresholds = np.unique(scorer.held_out.probability)
     best = max(thresholds.tolist(), key=lambda each: f1(scorer.held_out, each))

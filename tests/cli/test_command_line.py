@@ -15,6 +15,7 @@ import pytest
 from small import draw, products, run, write
 
 from prodmatch.model.description import Model
+from prodmatch.search.answers.hits import hit_fields
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.locks import lock_store
 
@@ -168,14 +169,14 @@ def test_a_bad_catalogue_is_one_clear_line_and_nothing_is_lost(
     night: Path, model: Model, tmp_path: Path, fault: str
 ) -> None:
     catalogue, message = bad_catalogues(tmp_path)[fault]
-    before = [hit.as_dict() for hit in open_index(night).search("red shirt")]
+    before = [hit_fields(hit) for hit in open_index(night).search("red shirt")]
     done = run("embed", catalogue, "--store", night, "--model", model.folder, "--workers", "0")
     assert done.code == 1
     assert done.out == ""
     assert message in done.err
     assert str(catalogue) in done.err
     assert len(done.err.splitlines()) == 1
-    assert [hit.as_dict() for hit in open_index(night).search("red shirt")] == before
+    assert [hit_fields(hit) for hit in open_index(night).search("red shirt")] == before
 
 
 def test_a_model_that_is_none_is_one_clear_line(night: Path, tmp_path: Path) -> None:

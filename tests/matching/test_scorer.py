@@ -14,7 +14,6 @@ from prodmatch.matching.scoring.pair_scorer import HeldOut, open_scorer
 from prodmatch.matching.scoring.scorer_training import (
     Labels,
     _read_trees,
-    recalibrate,
     train_scorer,
 )
 from prodmatch.model.calibration import fit_calibration
@@ -73,14 +72,6 @@ def test_equal_labels_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         train_scorer(labels(), "test").save(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_a_scorer_is_calibrated_on_other_pairs() -> None:
-    scorer = train_scorer(labels(), "test")
-    other = labels(seed=2)
-    again = recalibrate(scorer, other)
-    assert again.held_out.match.tolist() == other.match.tolist()
-    assert again.trees is scorer.trees
 
 
 def test_calibration_finds_the_scale_of_log_odds() -> None:

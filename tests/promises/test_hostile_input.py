@@ -25,6 +25,7 @@ from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
 from prodmatch.errors import CatalogueError, DamagedError, ProdmatchError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
+from prodmatch.search.answers.hits import hit_fields
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 from prodmatch.storage.atomic import read_json
@@ -150,7 +151,7 @@ def test_an_odd_schema_loses_no_row(
     index_embeddings(tiny_store)
     hits = open_index(tiny_store).search("mug", top=5)
     assert len(hits) == report.embedded
-    json.dumps([hit.as_dict() for hit in hits], default=str)
+    json.dumps([hit_fields(hit) for hit in hits], default=str)
     count_cases("schemas", 1)
 
 

@@ -10,6 +10,7 @@ from serving import BOUNDARY, Reply, Service, form, serving
 from small import COLOURS, draw
 
 from prodmatch import Query, SearchOptions, open_index
+from prodmatch.search.answers.hits import hit_fields
 from prodmatch.service import guard
 from prodmatch.service.app import ServiceSettings
 
@@ -27,7 +28,7 @@ def hits(store: Path, query: Query, options: SearchOptions) -> list[dict[str, ob
     with open_index(store) as index:
         (answer,) = index.answer([query], options)
     assert answer.error is None
-    return [hit.as_dict() for hit in answer.hits]
+    return [hit_fields(hit) for hit in answer.hits]
 
 
 def test_a_search_gives_the_hits_and_facets_of_the_library(

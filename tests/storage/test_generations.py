@@ -22,6 +22,7 @@ from prodmatch.model.description import Model, open_model
 from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
+from prodmatch.search.answers.hits import hit_fields
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
@@ -156,9 +157,11 @@ def test_a_published_generation_holds_all_it_needs(
             "encoders/text.onnx.data", "encoders/tokenizer.json", "encoders/heads.safetensors",
     }  # fmt: skip
     assert generation.manifest["model_fingerprint"] == model.fingerprint
-    expected = [hit.as_dict() for hit in open_index(published).search("red shirt")]
+    expected = [hit_fields(hit) for hit in open_index(published).search("red shirt")]
     shutil.copytree(published / "index", tmp_path / "alone" / "index")
-    assert [hit.as_dict() for hit in open_index(tmp_path / "alone").search("red shirt")] == expected
+    assert [
+        hit_fields(hit) for hit in open_index(tmp_path / "alone").search("red shirt")
+    ] == expected
 
 
 def test_faiss_and_pyarrow_alone_read_a_generation(published: Path) -> None:

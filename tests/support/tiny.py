@@ -19,7 +19,13 @@ from prodmatch.catalogue.reader import Catalogue, open_catalogue
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.index import IndexReport, index_embeddings
-from prodmatch.model.description import Model, ModelDescription, open_model, write_description
+from prodmatch.model.description import (
+    Model,
+    ModelDescription,
+    description_fields,
+    open_model,
+    write_description,
+)
 from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.model.projection import Projection
@@ -102,7 +108,7 @@ def save_query_encoders(store: Path, model: Model) -> Path:
             "dim": 1 + DIM,
             "model_fingerprint": model.fingerprint,
         }
-        write_json(temporary / "encoders.json", {**model.description.as_dict(), **own})
+        write_json(temporary / "encoders.json", {**description_fields(model.description), **own})
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
     return folder
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from prodmatch.errors import QueryError
-from prodmatch.search.answers.hits import Answer, Hit
+from prodmatch.search.answers.hits import Answer, Hit, hit_fields
 from prodmatch.search.scoring import SIGNALS
 from prodmatch_cli.terminal.messages import print_error, print_hint, print_note, translate
 from prodmatch_cli.terminal.output import HIT_COLUMNS, print_lines, print_rows
@@ -94,7 +94,7 @@ def _print_table(
     columns += ["boost"] if explain and any(hit.boost is not None for hit in hits) else []
     columns += ["group_size"] if any(hit.group_size is not None for hit in hits) else []
     if hits or not errors:
-        print_rows([hit.as_dict() for hit in hits], "table", columns)
+        print_rows([hit_fields(hit) for hit in hits], "table", columns)
     print_lines(f"{query_id}  error: {error}" for query_id, error in errors.items())
     if not hits and not errors:
         print_note("no product matches")

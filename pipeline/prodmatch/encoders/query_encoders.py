@@ -7,7 +7,7 @@ from prodmatch.encoders.graphs import read_token_limits, weights_path
 from prodmatch.encoders.precision_loss import check_quick_features
 from prodmatch.encoders.precisions import Precision
 from prodmatch.encoders.quickest import ready_graph
-from prodmatch.model.description import Model
+from prodmatch.model.description import Model, description_fields
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.storage.atomic import (
     copy_file,
@@ -54,7 +54,7 @@ def export_encoders(model: Model, root: Path, precision: Precision = "float32") 
         write_json(
             temporary / "encoders.json",
             {
-                **model.description.as_dict(),
+                **description_fields(model.description),
                 "max_tokens": tokens.most,
                 "pad_id": tokens.pad_id,
                 "dim": model.heads.dim,

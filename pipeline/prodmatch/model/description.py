@@ -38,9 +38,10 @@ class ModelDescription:
         default_factory=lambda: {"lexical": 0.2, "text": 0.4, "image": 0.4}
     )
 
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, for JSON."""
-        return {"format": FORMAT, **asdict(self)}
+
+def description_fields(description: ModelDescription) -> dict[str, object]:
+    """Names and values, for JSON."""
+    return {"format": FORMAT, **asdict(description)}
 
 
 @dataclass(frozen=True)
@@ -136,4 +137,4 @@ def read_description(content: object, path: Path) -> ModelDescription:
 
 def write_description(folder: Path, description: ModelDescription) -> None:
     """Writes `model.json` into a model directory."""
-    write_json(folder / "model.json", description.as_dict())
+    write_json(folder / "model.json", description_fields(description))

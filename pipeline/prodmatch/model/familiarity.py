@@ -1,9 +1,8 @@
 """How familiar a text is: how near it lies to the texts that a projection was fitted on.
 
 What was learnt from a shop says much of that shop's goods and nothing of others, and a projection
-of several blocks cannot be right with one set of shares: among clothes the learnt block finds ten
-times what the encoders' own does, among furniture a third (figures: docs/experiments.md). So the
-shares of a text follow from its nearest group of training texts.
+of several blocks cannot be right with one set of shares (docs/experiments.md). So the shares of a
+text follow from its nearest group of training texts.
 """
 
 from dataclasses import dataclass

@@ -104,8 +104,9 @@ class DriftReport:
     rows: Sequence[SuspectRow] = field(default_factory=list)  # of all alarms
     titles: Mapping[str, str] = field(default_factory=dict)  # of the products of `moved`
 
-    def as_dict(self) -> dict[str, object]:
-        """As JSON shows it: without the rows, which are a table of their own."""
-        found = asdict(self)
-        del found["rows"], found["titles"]
-        return found
+
+def report_fields(report: DriftReport) -> dict[str, object]:
+    """As JSON shows it: without the rows, which are a table of their own."""
+    found = asdict(report)
+    del found["rows"], found["titles"]
+    return found

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from prodmatch import messages
 from prodmatch.errors import QueryError
 from prodmatch.messages import Given
-from prodmatch.search.answers.hits import Answer
+from prodmatch.search.answers.hits import Answer, hit_fields
 from prodmatch.search.answers.json_text import to_json
 from prodmatch.search.parameters import RENAMED, Search
 from prodmatch.search.searcher import Searcher
@@ -34,7 +34,7 @@ def json_answer(searcher: Searcher, search: Search, begun: float) -> bytes:
     """
     answer = find_answer(searcher, search)
     content = {
-        "hits": [hit.as_dict() for hit in answer.hits],
+        "hits": [hit_fields(hit) for hit in answer.hits],
         "facets": {name: [vars(each) for each in found] for name, found in answer.facets.items()},
         "match_count": answer.match_count,
         "searched_for": answer.searched_for,

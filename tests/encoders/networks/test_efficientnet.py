@@ -21,7 +21,6 @@ from prodmatch.encoders.networks.efficientnet import (
     Lite0Features,
     load_lite0,
     read_class_names,
-    rename_published,
     save_lite0,
 )
 from prodmatch.encoders.networks.image import ImageEncoder
@@ -153,26 +152,6 @@ def test_a_class_vector_has_unit_length_in_any_precision(folder: Path) -> None:
     np.testing.assert_allclose(rounded[:, -DIM:], exact[:, -DIM:], atol=0.05)
     for features in (exact, rounded):
         np.testing.assert_allclose(np.linalg.norm(features[:, -DIM:], axis=1), 1.0, atol=1e-5)
-
-
-def test_published_names_are_those_of_the_modules() -> None:
-    published = {
-        "_conv_stem.weight": 0, "_bn0.running_var": 1, "_bn0.num_batches_tracked": 2,
-        "_blocks.0._depthwise_conv.weight": 3, "_blocks.0._bn1.bias": 4,
-        "_blocks.0._project_conv.weight": 5, "_blocks.0._bn2.weight": 6,
-        "_blocks.15._expand_conv.weight": 7, "_blocks.15._bn0.running_mean": 8,
-        "_blocks.15._bn2.num_batches_tracked": 9, "_conv_head.weight": 10, "_bn1.weight": 11,
-        "_fc.weight": 12, "_fc.bias": 13,
-    }  # fmt: skip
-    renamed = rename_published({name: torch.tensor(value) for name, value in published.items()})
-    assert set(renamed) < set(random_lite0(COUNT))
-    assert {name: int(value) for name, value in renamed.items()} == {
-        "stem.conv.weight": 0, "stem.norm.running_var": 1, "blocks.0.depth.conv.weight": 3,
-        "blocks.0.depth.norm.bias": 4, "blocks.0.project.conv.weight": 5,
-        "blocks.0.project.norm.weight": 6, "blocks.15.expand.conv.weight": 7,
-        "blocks.15.expand.norm.running_mean": 8, "head.conv.weight": 10, "head.norm.weight": 11,
-        "fc.weight": 12, "fc.bias": 13,
-    }  # fmt: skip
 
 
 def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import click
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.drift import DriftSettings, check_drift, compare_generations, write_rows
 from prodmatch.evaluation.over_time import read_evaluations
-from prodmatch.morning.report import DriftReport
+from prodmatch.morning.report import DriftReport, report_fields
 from prodmatch.search.queries import read_queries
 from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
@@ -80,7 +80,7 @@ def drift(
         _write(out, report, store)
     print_warnings(report.warnings)
     if form == "json":
-        print_json(report.as_dict())
+        print_json(report_fields(report))
     else:
         _print(report)
     if max_drift is not None:
@@ -92,7 +92,7 @@ def _write(out: Path, report: DriftReport, store: Path) -> None:
 
     pictures = find_pictures(store, None, CatalogueOptions(), set(shown_products(report)))
     write_file(out / "drift.html", morning_page(report, pictures))
-    write_json(out / "drift.json", report.as_dict())
+    write_json(out / "drift.json", report_fields(report))
     write_rows(out / "rows.parquet", report)
 
 

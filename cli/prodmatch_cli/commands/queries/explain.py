@@ -6,7 +6,7 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.errors import QueryError
-from prodmatch.explain import explain_product, paint
+from prodmatch.explain import explain_product, explanation_fields, paint
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture
@@ -89,4 +89,4 @@ def explain(
     if png is not None and found.heat_map is not None:
         with new_file(png) as file:
             paint(found.heat_map, HEAT_PIXELS).save(file, "PNG")
-    print_explanation(found.as_dict(), form)
+    print_explanation(explanation_fields(found), form)

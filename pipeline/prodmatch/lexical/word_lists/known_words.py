@@ -5,7 +5,6 @@ The list is that of the package `wordfreq` (Robyn Speer; CC BY-SA 4.0), see `kno
 
 import functools
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 FILE = Path(__file__).with_name("known_words.zlib")
@@ -22,12 +21,6 @@ def level_of(word: str) -> float | None:
     if not start or not words[end : end + 1].isupper():  # a longer word follows in the alphabet
         return None
     return (words[end] - ord("A")) / STEPS
-
-
-def pack_words(levels: Mapping[str, float]) -> bytes:
-    """Words of small letters with their levels, as the file holds them: sorted, one a line."""
-    lines = [f"{word}{chr(ord('A') + round(STEPS * level))}" for word, level in levels.items()]
-    return zlib.compress("\n".join(["", *sorted(lines), ""]).encode(), 9)
 
 
 @functools.cache

@@ -95,18 +95,13 @@ def train_scorer(
         trees = _fit(features[~held], labels.match[~held], settings, number)
         log_odds[held] = trees.log_odds(features[held])
         fitted.append(trees)
-    return PairScorer(_join(fitted), *_calibrate(log_odds, labels.match), origin)
+    return PairScorer(_join(fitted), *calibrate_scorer(log_odds, labels.match), origin)
 
 
-def recalibrate(scorer: PairScorer, labels: Labels) -> PairScorer:
-    """The scorer calibrated, and its thresholds chosen, on other labelled pairs."""
-    calibrated = _calibrate(scorer.trees.log_odds(labels.features), labels.match)
-    return PairScorer(scorer.trees, *calibrated, scorer.origin, scorer.held_out_inside)
-
-
-def _calibrate(
+def calibrate_scorer(
     log_odds: Probabilities, match: npt.NDArray[np.bool_]
 ) -> tuple[float, float, HeldOut]:
+    """The scale and bias of the log-odds of pairs, and what these give to the pairs."""
     found = fit_calibration(log_odds, match, prior=(1.0, 0.0), pull=1.0)
     found = Calibration(max(found.scale, LEAST_SCALE), found.bias)
     return found.scale, found.bias, HeldOut(found.probability(log_odds), match)

@@ -21,14 +21,15 @@ class Hit:
     boost: float | None = None  # what numeric columns add; None where no boost is wanted
     group_size: int | None = None  # matching products of its value of the column `one_per`
 
-    def as_dict(self) -> dict[str, object]:
-        """Names and values, the metadata among them, for JSON; nothing of what is not wanted."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        metadata = own.pop("metadata")
-        for name in ("boost", "group_size"):
-            if own[name] is None:
-                del own[name]
-        return {**own, **{name: value for name, value in metadata.items() if name not in own}}
+
+def hit_fields(hit: Hit) -> dict[str, object]:
+    """Names and values, the metadata among them, for JSON; nothing of what is not wanted."""
+    own = dict(vars(hit))
+    metadata = own.pop("metadata")
+    for name in ("boost", "group_size"):
+        if own[name] is None:
+            del own[name]
+    return {**own, **{name: value for name, value in metadata.items() if name not in own}}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Answer:
         """
         if self.error is not None:
             return [{"query_id": self.query_id, "error": self.error}]
-        rows = [hit.as_dict() for hit in self.hits]
+        rows = [hit_fields(hit) for hit in self.hits]
         if rows and self.searched_for is not None:
             rows[0]["searched_for"] = self.searched_for
         if rows and self.understood is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from prodmatch.catalogue.pictures.thumbnails import data_address, make_thumbnails
 from prodmatch.catalogue.remembered import find_product_pictures
 from prodmatch.errors import ProdmatchError
-from prodmatch.search.answers.hits import Hit
+from prodmatch.search.answers.hits import Hit, hit_fields
 from prodmatch.search.answers.results import SearchResult
 
 MOST_HITS = 50  # that are shown
@@ -74,7 +74,7 @@ def _table(hits: Sequence[Hit], pictures: Mapping[str, bytes]) -> Iterator[str]:
     yield "</tr></thead><tbody>"
     for hit in hits:
         cells = [_picture(hit, pictures)] if pictures else []
-        values = hit.as_dict()
+        values = hit_fields(hit)
         cells += [_cell(name, values.get(name)) for name in names]
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     yield "</tbody></table>"

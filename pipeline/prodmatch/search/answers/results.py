@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
 from prodmatch.errors import not_installed
-from prodmatch.search.answers.hits import Answer, Facets, Hit
+from prodmatch.search.answers.hits import Answer, Facets, Hit, hit_fields
 
 if TYPE_CHECKING:
     import pandas
@@ -66,7 +66,7 @@ class SearchResult(list[Hit]):
             raise not_installed(
                 "pandas", "a list of the hits works without it", "to_pandas"
             ) from error
-        rows = [hit.as_dict() for hit in self]
+        rows = [hit_fields(hit) for hit in self]
         for row in rows:
             del row["query_id"]
         return pandas.DataFrame(rows, columns=None if rows else [*OF_A_HIT, *self._columns])
