@@ -157,7 +157,7 @@ def test_what_strangers_wrote_is_text_and_a_deadly_picture_is_left_out(
     assert "script" not in page.tags
     assert len(page.pictures) == 3
     assert all(set(each) == {"alt", "src"} for each in page.pictures)
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; &quot;shirt&quot; onerror=&#x27;x&#x27;" in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &#34;shirt&#34; onerror=&#39;x&#39;" in shown
     assert "shirt &amp;amp; \U0001f455" in shown
 
 

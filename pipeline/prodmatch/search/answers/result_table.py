@@ -1,7 +1,9 @@
 """A result as a table with small pictures, as notebooks show it: no script, nothing loaded."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
 
 from prodmatch.catalogue.pictures.thumbnails import data_address, make_thumbnails
 from prodmatch.catalogue.remembered import find_product_pictures
@@ -9,6 +11,7 @@ from prodmatch.errors import ProdmatchError
 from prodmatch.search.answers.hits import Hit, hit_fields
 from prodmatch.search.answers.results import SearchResult
 
+TEMPLATE = Path(__file__).with_suffix(".html")
 MOST_HITS = 50  # that are shown
 MOST_COLUMNS = 8  # of metadata
 MOST_VALUES = 10  # of a facet
@@ -31,17 +34,24 @@ def render_table(result: SearchResult) -> str:
         notes.append(f"the first {len(shown)} of {len(result)} hits")
     if not result:
         notes.append("no product matches")
-    lines = [f"<p>{_text(note)}</p>" for note in notes]
-    return "\n".join([*lines, *(_table(shown, pictures) if shown else ())])
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"short": short, "cell": _cell}
+    return environment.get_template(TEMPLATE.name).render(
+        notes=notes,
+        names=_names(shown) if shown else [],
+        hits=[(hit, hit_fields(hit)) for hit in shown],
+        pictures={product_id: data_address(webp) for product_id, webp in pictures.items()},
+    )
 
 
 def short(value: object, most: int = MOST_CHARACTERS) -> str:
     """Any value as a text of one line, of so many characters; titles come from strangers."""
     return " ".join(str(value).split())[:most].encode("utf-8", "replace").decode()
-
-
-def _text(value: object) -> str:
-    return html.escape(short(value))
 
 
 def _notes(result: SearchResult) -> Iterator[str]:
@@ -66,18 +76,10 @@ def _find_pictures(result: SearchResult) -> tuple[Mapping[str, bytes], str | Non
         return {}, str(error)
 
 
-def _table(hits: Sequence[Hit], pictures: Mapping[str, bytes]) -> Iterator[str]:
+def _names(hits: Sequence[Hit]) -> list[str]:
+    """The columns of the table, without that of pictures."""
     titles = ["title"] if any(hit.metadata.get("title") for hit in hits) else []
-    names = ["rank", "product_id", *titles, "score", "probability", *_columns(hits)]
-    heads = ([""] if pictures else []) + names
-    yield "<table><thead><tr>" + "".join(f"<th>{_text(name)}</th>" for name in heads)
-    yield "</tr></thead><tbody>"
-    for hit in hits:
-        cells = [_picture(hit, pictures)] if pictures else []
-        values = hit_fields(hit)
-        cells += [_cell(name, values.get(name)) for name in names]
-        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-    yield "</tbody></table>"
+    return ["rank", "product_id", *titles, "score", "probability", *_columns(hits)]
 
 
 def _columns(hits: Sequence[Hit]) -> list[str]:
@@ -92,15 +94,8 @@ def _columns(hits: Sequence[Hit]) -> list[str]:
     return [*wanted, *list(known)[:MOST_COLUMNS]]
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(value: object, name: str) -> str:
+    """A value of the column of that name."""
     if isinstance(value, float):
         return f"{value:.3f}" if name in SCORES else f"{value:.15g}"
-    return "" if value is None else _text(value)
-
-
-def _picture(hit: Hit, pictures: Mapping[str, bytes]) -> str:
-    webp = pictures.get(hit.product_id)
-    if webp is None:
-        return ""
-    name = _text(hit.metadata.get("title") or hit.product_id)
-    return f'<img alt="{name}" src="{data_address(webp)}">'
+    return "" if value is None else short(value)
