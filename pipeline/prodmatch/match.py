@@ -7,13 +7,6 @@ from pathlib import Path
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import MismatchError, ProdmatchError, QueryError, StoreError
-from prodmatch.matching.kept_scores import (
-    SCORES,
-    ScoredPairs,
-    name_scores,
-    read_scores,
-    write_scores,
-)
 from prodmatch.matching.match_files import (
     GROUPS,
     PAIRS,
@@ -22,6 +15,13 @@ from prodmatch.matching.match_files import (
     write_pairs,
 )
 from prodmatch.matching.matcher import Matcher
+from prodmatch.matching.scoring.kept_scores import (
+    SCORES,
+    ScoredPairs,
+    name_scores,
+    read_scores,
+    write_scores,
+)
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer, open_scorer
 from prodmatch.matching.scoring.scorer_training import check_labels, train_scorer

@@ -17,8 +17,8 @@ from prodmatch.matching.differences import (
     share_words,
 )
 from prodmatch.matching.duplicate_groups import name_groups
-from prodmatch.matching.kept_scores import ScoredPairs
 from prodmatch.matching.matcher import Matcher
+from prodmatch.matching.scoring.kept_scores import ScoredPairs
 from prodmatch.storage.atomic import new_file
 
 PAIRS, GROUPS = "pairs.parquet", "groups.parquet"

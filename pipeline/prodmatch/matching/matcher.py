@@ -24,7 +24,6 @@ from prodmatch.matching.duplicate_groups import (
     missing_pairs,
     probabilities_by_pair,
 )
-from prodmatch.matching.kept_scores import MEASURED, KeptScores, ScoredPairs
 from prodmatch.matching.listings.indexed_listings import IndexedListings, read_listings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Vocabulary, term_weights
 from prodmatch.matching.pair_features import (
@@ -38,6 +37,7 @@ from prodmatch.matching.pair_features import (
 )
 from prodmatch.matching.pair_pictures import PairPictures
 from prodmatch.matching.picture_registration import compare_pictures
+from prodmatch.matching.scoring.kept_scores import MEASURED, KeptScores, ScoredPairs
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
 from prodmatch.matching.scoring.scorer_training import Labels
