@@ -50,6 +50,25 @@ def constant(call: ast.Call, name: str) -> object:
     return None
 
 
+def test_the_command_line_closes_each_index_that_it_opens() -> None:
+    opened = 0
+    for path in SOURCES:
+        if ROOTS[1] not in path.parents:
+            continue
+        closed: set[int] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.With):
+                closed.update(id(item.context_expr) for item in node.items)
+            elif isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name == "enter_context":
+                    closed.update(map(id, node.args))
+                elif name == "open_index":
+                    opened += 1
+                    assert id(node) in closed, f"{path.name}:{node.lineno}"
+    assert opened > 8
+
+
 def test_one_module_writes_files() -> None:
     for path in SOURCES:
         if path.name == "atomic.py":
