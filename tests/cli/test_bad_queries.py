@@ -34,8 +34,8 @@ from shell import Shell
         (("--image", "/dev/zero"), "--image /dev/zero: is no regular file"),
         (("--queries", "/nowhere/none.jsonl"), "there is no such file"),
         (("--queries", "/dev/zero"), "--queries /dev/zero: is no regular file"),
-        (("--queries", "-", "shirt"), "--queries stands alone"),
-        (("shirt", "--catalogue", "c.parquet"), "--html FILE"),
+        (("--queries", "-", "shirt"), "TEXT does not go with --queries."),
+        (("shirt", "--catalogue", "c.parquet"), "--catalogue goes with --html."),
         (("shirt", "--html", "/dev/null"), "--html /dev/null: is there, and is no regular file"),
     ],
 )

@@ -10,7 +10,7 @@ from conftest import Counting
 from shell import Shell
 
 from prodmatch_cli.main import cli
-from prodmatch_cli.settings.config import SHARED, option_name
+from prodmatch_cli.settings.config import SHARED, is_shared, option_name
 from prodmatch_cli.settings.every_command import VALUES, variables
 from prodmatch_cli.terminal import logs
 
@@ -93,7 +93,7 @@ def test_an_option_is_taken_from_each_place_and_the_nearer_goes_first(
             assert parse(command, option, words(option, line)) == line, name
         for name in variables(option, command):
             monkeypatch.delenv(name)
-        if option_name(option) in SHARED:
+        if is_shared(option):
             save(option, file, None)
             assert parse(command, option, []) == file, option.name
         Path("prodmatch.toml").unlink()

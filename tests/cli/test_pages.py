@@ -59,7 +59,7 @@ def test_the_command_links_to_the_addresses_of_a_column(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--link", "price"), "--link is for the products of --html FILE; give that too."),
+        (("--link", "price"), "--link goes with --html. Give that too, or leave --link out."),
         (("--link", "pricy", "--html", "page.html"), "--link: there is no column 'pricy'"),
     ],
 )

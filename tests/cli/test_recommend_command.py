@@ -33,7 +33,7 @@ def test_every_user_of_a_log_gets_products(published: Path, log: Path, tmp_path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--histories", "LOG"], "--histories: say where to write with --out."),
+        (["--histories", "LOG"], "--histories goes with --out. Give that too"),
         (["--histories", "LOG", "--out", "x", "--liked", "p0001"], "--liked does not go with"),
         (["--liked", "p0001", "--out", "x"], "--out goes with --histories."),
         ([], "Give --liked, or --histories with --out."),

@@ -107,7 +107,7 @@ def test_recommendations_make_pages_too(shell: Shell) -> None:
         (("--diverse", "nan"), "nan is no number"),
         (("--offset", "-1"), "--offset -1: must be from 0 to 9990 with --top 10"),
         (("--offset", "9991"), "--offset 9991: must be from 0 to 9990 with --top 10"),
-        (("--facets", "colour", "--format", "csv"), "--facets has no place in CSV"),
+        (("--facets", "colour", "--format", "csv"), "--facets goes with --format table"),
     ],
 )
 def test_a_page_that_cannot_be_made_is_refused_in_one_line(

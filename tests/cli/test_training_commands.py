@@ -1,4 +1,4 @@
-"""`train` and `pretrain`: what an option cannot change is refused, not ignored."""
+"""`train` and `pretrain`, which is `train --encoders scratch` and `finetune`."""
 
 from pathlib import Path
 
@@ -7,47 +7,11 @@ from click.testing import CliRunner
 
 from prodmatch_cli.main import cli
 
-HEADS_ONLY = [
-    ("--text-encoder", "bert"),
-    ("--image-encoder", "resnet18"),
-    ("--image-weights", "resnet.pth"),
-    ("--download", None),
-    ("--labels", "labels.parquet"),
-    ("--loss", "siglip"),
-    ("--columns", "title=name"),
-    ("--text-columns", "title"),
-    ("--image-root", "."),
-    ("--workers", "2"),
-]
-
 
 def usage_error(*arguments: str) -> str:
     found = CliRunner().invoke(cli, [*arguments, "--out", "model"])
     assert found.exit_code == 2, found.output
     return found.output
-
-
-@pytest.mark.parametrize("encoders", ["scratch", "finetune"])
-@pytest.mark.parametrize(("option", "value"), HEADS_ONLY)
-def test_options_of_heads_are_refused_where_encoders_are_trained(
-    encoders: str, option: str, value: str | None
-) -> None:
-    found = usage_error(
-        "train", "c.parquet", "--encoders", encoders, option, *([value] if value else [])
-    )
-    assert f"{option} has no use here (--encoders {encoders})" in found
-
-
-@pytest.mark.parametrize("option", ["--pairs", "--texts"])
-def test_options_of_encoders_are_refused_where_heads_are_fitted(option: str) -> None:
-    assert f"{option} has no use here (--encoders frozen)" in usage_error(
-        "train", "c.parquet", option, "x.parquet"
-    )
-
-
-def test_a_model_is_refused_where_encoders_begin_from_scratch() -> None:
-    found = usage_error("train", "c.parquet", "--encoders", "scratch", "--model", "compact")
-    assert "--model has no use here" in found
 
 
 @pytest.mark.parametrize("command", ["train", "pretrain"])

@@ -38,16 +38,20 @@ HOSTILE = {
     "too many names": "<rss><c><item>" + "".join(f"<n{n}>x</n{n}>" for n in range(6000)),
     "half UTF-8": '<?xml version="1.0" encoding="UTF-8"?>' + RSS.format("\udcff"),
 }
+OF_ENCODINGS = ("an unknown encoding", "many bytes to a letter")
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("packed", [False, True])
-def test_is_refused(tmp_path: Path, kind: str, packed: bool) -> None:
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+def test_is_refused(tmp_path: Path, kind: str, packed: bool, encoding: str | None) -> None:
+    if encoding is not None and kind in OF_ENCODINGS:
+        return  # is read
     content = HOSTILE[kind].encode("utf-8", "surrogateescape")
     path = tmp_path / "feed.xml"
     path.write_bytes(gzip.compress(content, 1) if packed else content)
     with pytest.raises(CatalogueError) as caught:
-        list(open_feed(path).rows())
+        list(open_feed(path, encoding=encoding).rows())
     assert str(caught.value).startswith(f"{path}: ")
     assert len(str(caught.value)) < 300 + len(str(path))
     assert "root:" not in str(caught.value)
@@ -57,3 +61,30 @@ def test_plain_entities_and_references_are_read(tmp_path: Path) -> None:
     path = tmp_path / "feed.xml"
     path.write_text(RSS.format("a &lt;b&gt; &amp; &quot;c&apos; &#252; &#x20AC;"))
     assert [row["title"] for row in open_feed(path).rows()] == ["a <b> & \"c' ü €"]
+
+
+DECLARED = {
+    "another": '<?xml version="1.0" encoding="UTF-8"?>',
+    "none": "",
+    "of many bytes": '<?xml version="1.0" encoding="shift_jis"?>',
+}
+
+
+@pytest.mark.parametrize("declared", DECLARED)
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "shift_jis"])
+def test_an_encoding_that_is_given_overrules_the_one_of_the_xml(
+    tmp_path: Path, declared: str, encoding: str
+) -> None:
+    title = "赤いシャツ" if encoding == "shift_jis" else "Größe £5 ÿ"
+    path = tmp_path / "feed.xml"
+    path.write_bytes((DECLARED[declared] + RSS.format(title)).encode(encoding))
+    feed = open_feed(path, encoding=encoding)
+    assert [row["title"] for row in feed.rows()] == [title]
+    assert (feed.encoding, feed.read_as) == (encoding, f"XML, {encoding}")
+
+
+def test_an_encoding_that_is_given_and_wrong_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_bytes(RSS.format("Größe").encode("cp1252"))
+    with pytest.raises(CatalogueError, match=r"is not utf-8.*Give its `encoding`"):
+        list(open_feed(path, encoding="utf-8").rows())

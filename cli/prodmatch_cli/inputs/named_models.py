@@ -3,6 +3,13 @@
 import os
 
 from prodmatch.model.description import Model, is_on_disk, open_model
+from prodmatch_cli.options.combinations import needs
+
+
+def check_download(model: str | None) -> None:
+    """Refuses --download where nothing is named that a hub could have."""
+    if model is None or is_on_disk(model):
+        needs("--model NAME, of a model on a hub", "download")
 
 
 def open_named_model(name: str, *, download: bool = False) -> Model:

@@ -25,7 +25,7 @@ def open_other(store: Path, against: str, device: str) -> Iterator[ProductIndex]
         ModelError: `against` is neither a store nor a model.
         StoreError: the catalogue cannot be embedded with it.
     """
-    if (Path(against) / "index").is_dir():
+    if is_store(against):
         with open_index(against) as index:
             yield index
         return
@@ -43,6 +43,11 @@ def open_other(store: Path, against: str, device: str) -> Iterator[ProductIndex]
             raise StoreError(f"{store}: its catalogue cannot be embedded with {against}.")
         with open_index(scratch) as index:
             yield index
+
+
+def is_store(against: str) -> bool:
+    """Whether it is a store, and no model."""
+    return (Path(against) / "index").is_dir()
 
 
 def _kept_files(store: Path) -> list[Path]:

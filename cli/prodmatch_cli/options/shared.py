@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -242,21 +242,6 @@ index_options = add_options(
     ),
     click.option("--no-groups", is_flag=True, help="Take the store's groups away, from now on."),
 )
-
-
-def refuse_given(context: click.Context, names: Collection[str], reason: str) -> None:
-    """Refuses options that were given on the command line and would be ignored."""
-    for parameter in context.command.params:
-        is_given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
-        if parameter.name in names and is_given:
-            raise click.UsageError(f"{parameter.opts[-1]} {reason}.")
-
-
-def choose_file(name: str, file: Path | None, none: bool) -> Path | Literal[False] | None:
-    """The file of an option, None for that of the store, False for none from now on."""
-    if file is not None and none:
-        raise click.UsageError(f"give --{name} or --no-{name}, not both.")
-    return False if none else file
 
 
 def check_targets(*targets: tuple[Path | None, str]) -> None:

@@ -40,6 +40,15 @@ def option_name(option: click.Option) -> str:
     return max(option.opts, key=len).lstrip("-")
 
 
+def is_shared(option: click.Option) -> bool:
+    """Whether it is one that commands share, and no number of that name.
+
+    The `--precision` of `match` and `tag` is a share of what is right.
+    """
+    is_number = isinstance(option.type, click.types.FloatParamType)
+    return option_name(option) in SHARED and not is_number
+
+
 def read_defaults(path: Path, context: click.Context) -> dict[str, object]:
     """The values that a file has for the parameters of the context's command, by their names.
 
@@ -67,9 +76,13 @@ def read_defaults(path: Path, context: click.Context) -> dict[str, object]:
             if owners:
                 reason += f"; put it below {' or '.join(f'[{each}]' for each in owners)}"
             _refuse(path, repr(key), reason, () if owners else SHARED)
+    for key, value in shared.items():
+        own = commands.options(name).get(_dashed(key))
+        if own is not None and not is_shared(own):
+            _check(value, commands.find_shared(_dashed(key)), f"{path}: {key!r}", context)
     found = {
         each: {
-            **_values(shared, commands.options(each), f"{path}:", context, others=True),
+            **_values(shared, commands.shared(each), f"{path}:", context, others=True),
             **_values(tables.get(each, {}), commands.options(each), f"{path}: [{each}]", context),
         }
         for each in {*tables, name}
@@ -93,6 +106,14 @@ class _Commands:
             each for each in (found.params if found else []) if isinstance(each, click.Option)
         ]
         return {option_name(each): each for each in options if option_name(each) != "config"}
+
+    def shared(self, command: str) -> dict[str, click.Option]:
+        """Those of a command that others have too."""
+        return {name: each for name, each in self.options(command).items() if is_shared(each)}
+
+    def find_shared(self, option: str) -> click.Option:
+        """An option that commands share, of the first of them."""
+        return next(found[option] for found in map(self.shared, self.names) if option in found)
 
     def owners(self, option: str) -> list[str]:
         """The commands that have an option."""

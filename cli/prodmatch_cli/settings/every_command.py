@@ -10,7 +10,13 @@ from pathlib import Path
 import click
 
 from prodmatch_cli.options.parameter_types import PATH
-from prodmatch_cli.settings.config import DEFAULT_FILE, SHARED, option_name, read_defaults
+from prodmatch_cli.settings.config import (
+    DEFAULT_FILE,
+    SHARED,
+    is_shared,
+    option_name,
+    read_defaults,
+)
 from prodmatch_cli.terminal import logs
 
 logger = logging.getLogger(__name__)
@@ -39,7 +45,7 @@ def variables(option: click.Option, command: str) -> list[str]:
     """The environment variables that an option of a command is read from, in this order."""
     name = option_name(option)
     own, shared = f"prodmatch-{command}-{name}", f"prodmatch-{name}"
-    names = [own, shared] if name in {*SHARED, "config"} else [own]
+    names = [own, shared] if is_shared(option) or name == "config" else [own]
     return [each.upper().replace("-", "_") for each in names]
 
 

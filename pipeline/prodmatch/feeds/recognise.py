@@ -51,7 +51,8 @@ def open_feed(path: Path, *, encoding: str | None = None, delimiter: str | None 
 
 def _describe(feed: Feed, source: Source) -> Feed:
     details = [feed.read_as]
-    if feed.form != "xml":  # which names its own encoding
+    is_known = feed.form != "xml" or source.is_given  # else XML names its own encoding
+    if is_known:
         details.append(source.encoding)
     if source.compression:
         details.append(f"compressed with {source.compression}")
@@ -67,7 +68,7 @@ def _describe(feed: Feed, source: Source) -> Feed:
     return replace(
         feed,
         read_as=", ".join(details),
-        encoding=source.encoding if feed.form != "xml" else None,
+        encoding=source.encoding if is_known else None,
         compression=source.compression,
         warnings=warnings,
     )

@@ -60,6 +60,7 @@ class Source:
     encoding: str
     stray_bytes: int = 0  # that are not UTF-8 in a file that otherwise is
     is_western: bool = True  # of cp1252 and latin-1: whether their letters are likely ones
+    is_given: bool = False  # whether the encoding was given, which an XML's own gives way to
 
     @contextlib.contextmanager
     def open_bytes(self) -> Iterator[BinaryIO]:
@@ -127,7 +128,7 @@ def open_source(path: Path, encoding: str | None = None) -> Source:
         if head.startswith(start):
             raise CatalogueError(f"{path}: is {what}.")
     if encoding is not None:
-        return Source(path, compression, _check_encoding(encoding, path))
+        return Source(path, compression, _check_encoding(encoding, path), is_given=True)
     marked = next((name for bom, name in BOMS if head.startswith(bom)), None) or _find_utf16(head)
     if marked:
         return Source(path, compression, marked)

@@ -35,35 +35,34 @@ def open_xml(source: Source) -> Feed:
 
 
 def _read_rows(source: Source) -> Iterator[Row]:
-    items = _Items()
+    items = _Items("utf-8" if source.is_given else None)
     fed = count = 0
-    with source.open_bytes() as file:
-        try:
-            while chunk := file.read(BLOCK_BYTES):
-                items.parser.Parse(chunk, False)
-                fed += len(chunk)
-                if fed - items.parser.CurrentByteIndex > MOST_TAG_BYTES:
-                    raise _RefusedError("a tag or comment without end")
-                count += len(items.rows)
-                yield from items.rows
-                items.rows.clear()
-            items.parser.Parse(b"", True)
-        except expat.ExpatError as error:
-            raise CatalogueError(
-                f"{source.path}: line {error.lineno} is no XML ({expat.ErrorString(error.code)}). "
-                "Export the feed again."
-            ) from error
-        except (LookupError, ValueError) as error:
-            raise CatalogueError(
-                f"{source.path}: is in an encoding that XML is not read in ({error}). "
-                "Export the feed as UTF-8."
-            ) from error
-        except _RefusedError as error:
-            line = items.parser.CurrentLineNumber
-            raise CatalogueError(
-                f"{source.path}: line {line}: {error}; feeds with it are not read. "
-                "Export the feed without it."
-            ) from error
+    try:
+        for block in _blocks(source):
+            items.parser.Parse(block, False)
+            fed += len(block)
+            if fed - items.parser.CurrentByteIndex > MOST_TAG_BYTES:
+                raise _RefusedError("a tag or comment without end")
+            count += len(items.rows)
+            yield from items.rows
+            items.rows.clear()
+        items.parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise CatalogueError(
+            f"{source.path}: line {error.lineno} is no XML ({expat.ErrorString(error.code)}). "
+            "Export the feed again."
+        ) from error
+    except (LookupError, ValueError) as error:
+        raise CatalogueError(
+            f"{source.path}: is in an encoding that XML is not read in ({error}). "
+            "Give its `encoding`, or export the feed as UTF-8."
+        ) from error
+    except _RefusedError as error:
+        line = items.parser.CurrentLineNumber
+        raise CatalogueError(
+            f"{source.path}: line {line}: {error}; feeds with it are not read. "
+            "Export the feed without it."
+        ) from error
     count += len(items.rows)
     yield from items.rows
     if not count:
@@ -73,10 +72,26 @@ def _read_rows(source: Source) -> Iterator[Row]:
         )
 
 
-class _Items:
-    """The items of a feed, as expat reports them."""
+def _blocks(source: Source) -> Iterator[bytes]:
+    """The bytes, as UTF-8 where an encoding was given; else in the one that the XML names."""
+    if source.is_given:
+        with source.open_text() as text:
+            while characters := text.read(BLOCK_BYTES):
+                yield characters.encode()
+        return
+    with source.open_bytes() as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
-    def __init__(self) -> None:
+
+class _Items:
+    """The items of a feed, as expat reports them.
+
+    Args:
+        encoding: of the bytes, whatever the XML says; None for what it says.
+    """
+
+    def __init__(self, encoding: str | None) -> None:
         self.rows: list[Row] = []
         self.path: list[str] = []
         self.item: dict[str, list[str]] | None = None
@@ -85,7 +100,7 @@ class _Items:
         self.text: list[str] = []
         self.characters = 0
         self.google, self.atom = "g", "atom"
-        self.parser = expat.ParserCreate()
+        self.parser = expat.ParserCreate(encoding)
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from prodmatch.model.description import open_model
+from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.shared import DEVICE, training_options
 from prodmatch_cli.terminal.output import print_outcome
@@ -53,6 +54,8 @@ def pretrain(
     are there, and negatives are drawn from products of the same source. A run that was killed goes
     on where it stopped.
     """
+    if model is None:
+        needs("--model", "runs")
     start = None if model is None else open_model(model)
     from prodmatch.pretrain import encoder_settings, train_encoders
 

@@ -9,6 +9,7 @@ import click
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.model.description import open_model
 from prodmatch_cli.commands.models.pretrain import pretrain
+from prodmatch_cli.options.combinations import excludes, goes_with, needs
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
@@ -17,7 +18,6 @@ from prodmatch_cli.options.shared import (
     PRECISION,
     STORE,
     WORKERS,
-    refuse_given,
     training_options,
 )
 from prodmatch_cli.terminal.output import print_outcome
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 OF_HEADS = (
     "text_encoder", "image_encoder", "image_weights", "download", "labels", "loss", "columns",
-    "text_columns", "image_root", "workers",
+    "text_columns", "image_root", "store", "precision", "workers",
 )  # fmt: skip
-OF_ENCODERS = ("pairs", "texts")
 
 
 @click.command()
@@ -108,10 +107,11 @@ def train(
     without --download; what was fetched once is used without it. Labels are Parquet, CSV or JSON
     lines of query, product_id and label (a grade, or bought or not).
     """
-    reason = f"has no use here (--encoders {encoders})"
-    refuse_given(context, OF_ENCODERS if encoders == "frozen" else OF_HEADS, reason)
-    if encoders != "frozen":
-        refuse_given(context, ("model",) if encoders == "scratch" else (), reason)
+    if encoders == "frozen":
+        needs("--encoders scratch or finetune", "pairs", "texts")
+    else:
+        from_scratch = ("model",) if encoders == "scratch" else ()
+        excludes(f"--encoders {encoders}", *OF_HEADS, *from_scratch)
         if isinstance(catalogue, str):
             raise click.UsageError(f"--encoders {encoders} reads files of this machine only.")
         context.invoke(
@@ -128,13 +128,7 @@ def train(
             device=device,
         )
         return
-    if text_encoder and image_encoder:
-        refuse_given(context, ("model",), reason)
-    elif text_encoder or image_encoder or image_weights or download:
-        raise click.UsageError(
-            "--text-encoder and --image-encoder go together; --image-weights and --download are "
-            "for them."
-        )
+    _check_encoders(text_encoder, image_encoder, image_weights)
     if download:
         os.environ["HF_HUB_OFFLINE"] = "0"  # read when the hub's library is loaded, which is now
     from prodmatch.train import HeadSettings, fit_heads
@@ -152,6 +146,20 @@ def train(
         log_dir=log_dir,
     )
     print_outcome(fit_heads(opened, files, out, store, settings, labels))
+
+
+def _check_encoders(text: str | None, image: str | None, weights: Path | None) -> None:
+    """Refuses a part of what names encoders, and what has no use with the part that is there."""
+    if text and not image:
+        raise goes_with("--text-encoder", "--image-encoder")
+    if image and not text:
+        raise goes_with("--image-encoder", "--text-encoder")
+    if not text:
+        needs("--text-encoder and --image-encoder", "image_weights", "download")
+        return
+    excludes("--text-encoder and --image-encoder", "model")
+    if weights and Path(text).exists():
+        excludes("--text-encoder DIRECTORY with --image-weights", "download")
 
 
 def _find_encoders(

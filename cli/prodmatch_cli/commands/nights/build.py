@@ -9,13 +9,13 @@ import click
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.storage.locks import ensure_unlocked
-from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.inputs.named_models import check_download, open_named_model
+from prodmatch_cli.options.combinations import choose_file
 from prodmatch_cli.options.encoding import EmbedOptions, embed_options
 from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
     KNOWN_CATALOGUE,
     STORE,
-    choose_file,
     index_options,
     read_weights,
 )
@@ -54,6 +54,7 @@ def build(
 
     Ends with a line of JSON: the keys of both, the seconds of both together.
     """
+    check_download(model)
     print_progress("opening the catalogue")
     ensure_unlocked(store)
     chosen = read_weights(weights)

@@ -10,6 +10,7 @@ from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.check import check_catalogue
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import write_file
+from prodmatch_cli.options.combinations import excludes, needs
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
@@ -70,8 +71,10 @@ def check(
     pictures; the catalogue is read as the store remembers, where no option says otherwise. Without
     --deep no store is read: texts are title and description, if no option says otherwise.
     """
-    if not deep and (html or out or colour_by):
-        raise click.UsageError("--html, --out and --colour-by go with --deep; give that too.")
+    if not deep:
+        needs("--deep", "store", "html", "out", "colour_by")
+        if no_decode:
+            excludes("--no-decode", "workers")
     check_targets((html, "--html"), (out, "--out"))
     opened = (
         open_remembered(store, catalogue, reading) if deep else open_catalogue(catalogue, reading)

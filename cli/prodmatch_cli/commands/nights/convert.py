@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from prodmatch.convert import ConvertSettings, convert_catalogue
+from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import check_targets
 from prodmatch_cli.terminal.messages import print_note
@@ -44,8 +45,8 @@ def convert(
     shop export with a row a variant, or a shopping feed (TSV, RSS, Atom); gzip or not. What it was
     read as is on stderr and in the line of JSON at the end.
     """
-    if images is None and (match or image_paths):
-        raise click.UsageError("--match and --image-paths need --images.")
+    if images is None:
+        needs("--images", "match", "image_paths")
     delimiter = "\t" if delimiter in TAB else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise click.UsageError(f"--delimiter {delimiter!r}: must be one character.")

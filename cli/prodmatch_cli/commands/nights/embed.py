@@ -7,7 +7,7 @@ import click
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.storage.locks import ensure_unlocked
-from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.inputs.named_models import check_download, open_named_model
 from prodmatch_cli.options.encoding import EmbedOptions, embed_options
 from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import KNOWN_CATALOGUE, STORE
@@ -36,6 +36,7 @@ def embed(
 
     Ends with a line of JSON: rows == embedded + rejected, always.
     """
+    check_download(model)
     print_progress("opening the catalogue")
     ensure_unlocked(store)
     opened = open_remembered(store, catalogue, reading)

@@ -6,8 +6,9 @@ import click
 
 from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.options.combinations import choose_file
 from prodmatch_cli.options.parameter_types import NAME
-from prodmatch_cli.options.shared import STORE, choose_file, index_options, read_weights
+from prodmatch_cli.options.shared import STORE, index_options, read_weights
 from prodmatch_cli.terminal.output import print_outcome
 
 

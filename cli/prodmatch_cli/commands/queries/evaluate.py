@@ -14,6 +14,8 @@ from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries
 from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
+from prodmatch_cli.inputs.other_index import is_store
+from prodmatch_cli.options.combinations import excludes, needs
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
 from prodmatch_cli.options.shared import (
     DEVICE,
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
     from prodmatch.evaluation.comparison import Comparison, Gain
     from prodmatch.evaluation.statistics import Figure
     from prodmatch.histories.log import LogSettings
+
+
+OF_JUDGED = (
+    *("queries", "qrels", "clicks", "against", "device", "relevant", "threshold", "where"),
+    *("weights", "runs", "out"),
+)
 
 
 @click.command()
@@ -95,10 +103,14 @@ def evaluate(
     searched for, by content, by co-views, by what most users have, and by the blend.
     """
     if histories is not None:
-        if queries or qrels or clicks or against or out:
-            raise click.UsageError("--histories: goes with --events and --half-life alone.")
+        excludes("--histories", *OF_JUDGED)
         _evaluate_histories(store, histories, read_log_settings(events, half_life), form)
         return
+    needs("--histories", "events", "half_life")
+    if against is None or is_store(against):
+        needs("--against MODEL", "device")
+    if form == "table" and out is None:
+        needs("--format json or --out", "threshold")
     check_directory(out, "--out")
     from prodmatch.evaluate import (
         EvaluateSettings,
@@ -153,8 +165,7 @@ def _read_judged(
 ) -> tuple[list[Query], Qrels]:
     """The queries and their qrels, of files or of a log of clicks."""
     if clicks is not None:
-        if queries or qrels:
-            raise click.UsageError("--clicks: goes without --queries and --qrels.")
+        excludes("--clicks", "queries", "qrels")
         return read_clicks(clicks)
     if queries is None or not qrels:
         raise click.UsageError("Give --queries and --qrels, --clicks, or --histories.")

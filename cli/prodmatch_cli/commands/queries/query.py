@@ -13,6 +13,7 @@ from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, RejectedQuery, read_picture, read_queries
 from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.named_models import open_named_model
+from prodmatch_cli.options.combinations import excludes, needs
 from prodmatch_cli.options.pages import COUNT, FACETS, gather_search, page_options
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.shared import (
@@ -81,10 +82,15 @@ def query(
     model: str | None,
 ) -> None:
     """Find the products that match TEXT, a picture, or another product."""
-    _check_page(html, catalogue, link)
-    if (search.facets or search.count) and form == "csv":
-        named = "--facets" if search.facets else "--count"
-        raise click.UsageError(f"{named} has no place in CSV; give --format json or jsonl.")
+    if html is None:
+        needs("--html", "link", "catalogue", "columns", "image_root")
+    if form == "csv":
+        needs("--format table, json or jsonl", "facets", "count")
+    if form != "table":
+        needs("--format table", "explain")
+    if queries is None and text is None:
+        needs("TEXT or --queries", "exact")
+    check_targets((html, "--html"))
     given = _read_given(text, image, product_id, queries)
     expected = open_named_model(model) if model else None
     with open_index(store, model=expected, long_lived=queries is not None) as index:
@@ -113,14 +119,6 @@ def query(
     print_answers(answers, form, explain=explain, many=queries is not None)
 
 
-def _check_page(html: Path | None, catalogue: Path | str | None, link: str | None) -> None:
-    if catalogue is not None and html is None:
-        raise click.UsageError("--catalogue is for the pictures of --html FILE; give that too.")
-    if link is not None and html is None:
-        raise click.UsageError("--link is for the products of --html FILE; give that too.")
-    check_targets((html, "--html"))
-
-
 def _read_given(
     text: str | None, image: Path | None, product_id: str | None, queries: Path | None
 ) -> Sequence[Query | RejectedQuery]:
@@ -128,8 +126,7 @@ def _read_given(
     if queries is None:
         picture = read_picture(image, "--image") if image else None
         return [Query("q", text, picture, product_id)]
-    if text or image or product_id:
-        raise click.UsageError("--queries stands alone, without TEXT, --image or --id.")
+    excludes("--queries", "text", "image", "product_id")
     return read_queries(queries)
 
 

@@ -8,6 +8,7 @@ from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.answers.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
+from prodmatch_cli.options.combinations import excludes, goes_with, needs
 from prodmatch_cli.options.pages import gather_search, page_options
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import (
@@ -20,12 +21,10 @@ from prodmatch_cli.options.shared import (
     WHERE,
     check_targets,
     read_log_settings,
-    refuse_given,
 )
 from prodmatch_cli.terminal.answers import print_answers
 from prodmatch_cli.terminal.output import print_outcome
 
-OF_LOGS = ("out", "events", "half_life")
 OF_ONE = (
     *("liked", "disliked", "weights", "min_probability", "offset", "diverse", "boost"),
     *("form", "explain"),
@@ -50,10 +49,8 @@ OF_ONE = (
 @page_options
 @HIT_FORMAT
 @EXPLAIN
-@click.pass_context
 @gather_search
 def recommend(
-    context: click.Context,
     store: Path,
     liked: tuple[str, ...],
     disliked: tuple[str, ...],
@@ -71,7 +68,9 @@ def recommend(
     users had with these, in the proportion that finds most; see docs/recommendations.md.
     """
     if histories is None:
-        refuse_given(context, OF_LOGS, "goes with --histories")
+        needs("--histories", "out", "events", "half_life")
+        if form != "table":
+            needs("--format table", "explain")
         if not liked:
             raise click.UsageError("Give --liked, or --histories with --out.")
         with open_index(store) as index:
@@ -79,9 +78,9 @@ def recommend(
             hints = () if found else index.searcher.hints([search.where])
         print_answers([Answer("q", found, hints=hints)], form, explain=explain)
         return
-    refuse_given(context, OF_ONE, "does not go with --histories")
+    excludes("--histories", *OF_ONE)
     if out is None:
-        raise click.UsageError("--histories: say where to write with --out.")
+        raise goes_with("--histories", "--out")
     check_targets((out, "--out"))
     settings = read_log_settings(events, half_life)
     options = SearchOptions(search.where, search.top, one_per=search.one_per)

@@ -7,6 +7,7 @@ import click
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.atomic import write_file
 from prodmatch.synonyms import suggest_synonyms
+from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.shared import STORE, check_targets
 from prodmatch_cli.terminal.messages import print_note
@@ -31,9 +32,9 @@ def synonyms(store: Path, suggest: bool, top: int, out: Path | None) -> None:
     around them, and seldom in one text. About a quarter of the first thirty are no synonyms: read
     them before they are used.
     """
+    if not suggest:
+        needs("--suggest", "top", "out")
     check_targets((out, "--out"))
-    if out is not None and not suggest:
-        raise click.UsageError("--out is for what --suggest finds; give that too.")
     with open_index(store) as index:
         if not suggest:
             rules = index.searcher.synonyms.rules

@@ -11,6 +11,7 @@ from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import write_file
 from prodmatch.tag import Tagged, TagSettings, tag_products
 from prodmatch_cli.inputs.catalogues import find_pictures
+from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
 from prodmatch_cli.options.reading import gather_reading
 from prodmatch_cli.options.shared import (
@@ -76,6 +77,10 @@ def tag(
     measured on products that were left out. With CATALOGUE only its products are predicted, and
     its pictures are shown; else all of the index.
     """
+    if html is None:
+        needs("--html", "image_root")
+        if catalogue is None:
+            needs("CATALOGUE or --html", "columns")
     check_targets((out, "--out"), (html, "--html"))
     named = {}
     for each in values:
