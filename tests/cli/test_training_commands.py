@@ -26,3 +26,10 @@ def test_training_encoders_is_pretrain_under_its_other_name(tmp_path: Path) -> N
     trained = CliRunner().invoke(cli, ["train", missing, "--encoders", "scratch", *out])
     assert "no Parquet file with split" in pretrained.stderr
     assert (trained.exit_code, trained.stderr) == (pretrained.exit_code, pretrained.stderr)
+
+
+def test_one_encoder_goes_with_the_other() -> None:
+    found = usage_error("train", "c.parquet", "--text-encoder", "bert")
+    assert "--text-encoder goes with --image-encoder. Give that too" in found
+    found = usage_error("train", "c.parquet", "--image-encoder", "resnet18")
+    assert "--image-encoder goes with --text-encoder. Give that too" in found
