@@ -98,10 +98,11 @@ def recommend_to_users(
     """
     searcher, options = index.searcher, options or SearchOptions()
     options.check(searcher.products)
-    within = None if options.where is None else searcher.products.rows_where(options.where)
-    recommender = Recommender(searcher, within)
+    recommender = Recommender(searcher)
     with scratch_directory(out.parent) as scratch:
         learnt = learn(histories, searcher, recommender, scratch, settings or LogSettings())
+        if options.where is not None:
+            recommender = recommender.within(searcher.products.rows_where(options.where))
         maker = _row_maker(searcher, recommender, learnt, options)
         users, written = _write(maker, learnt, out)
     return UsersReport(
@@ -115,8 +116,18 @@ def recommend_to_users(
         success_at_10=_success(learnt.evaluation),
         held_out=learnt.evaluation.count,
         generation=searcher.generation.number,
-        warnings=learnt.report.warnings(histories),
+        warnings=[
+            *learnt.report.warnings(histories),
+            *_warn_of_filter(searcher, recommender, options.where),
+        ],
     )
+
+
+def _warn_of_filter(searcher: Searcher, recommender: Recommender, where: str | None) -> list[str]:
+    if where is None or recommender.allowed.any():
+        return []
+    reason = f"the filter {where!r} holds for no product, so nothing is shown to anybody."
+    return [" ".join([reason, *searcher.hints([where])])]
 
 
 def _row_maker(

@@ -14,10 +14,15 @@ from prodmatch.errors import QueryError
 from prodmatch.evaluate_histories import evaluate_histories
 from prodmatch.histories import log as log_module
 from prodmatch.histories import tastes as tastes_module
-from prodmatch.histories.co_views import SHRINK
-from prodmatch.histories.leave_last_out import USUAL_BLEND, leave_last_out
+from prodmatch.histories.co_views import SHRINK, CoViews
+from prodmatch.histories.leave_last_out import (
+    USUAL_BLEND,
+    LeftOut,
+    evaluate_blends,
+    leave_last_out,
+)
 from prodmatch.histories.log import Histories
-from prodmatch.histories.tastes import Candidates, choose
+from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.options import SearchOptions
 
@@ -121,6 +126,70 @@ def test_a_search_finds_what_comparing_all_products_does(
         assert compared[name] == searched[name]
     for name in ("score", "content", "co_views"):
         assert compared[name].to_numpy() == pytest.approx(searched[name].to_numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("where", [None, "price >= 20"])
+def test_what_was_viewed_or_may_not_be_shown_takes_no_place_of_candidates(
+    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str | None
+) -> None:
+    """Long histories, whose own products are the nearest, and few candidates."""
+    rng = np.random.default_rng(4)
+    histories = {f"u{n}": rng.choice(PRODUCTS, 25, replace=False).tolist() for n in range(150)}
+    log = write_log(tmp_path / "log.parquet", histories)
+    monkeypatch.setattr(tastes_module, "CANDIDATES", 8)
+    options = SearchOptions(where, top=4)
+    recommend_to_users(index, log, tmp_path / "compared.parquet", options)
+    monkeypatch.setattr(tastes_module, "DENSE_ROWS", 0)
+    recommend_to_users(index, log, tmp_path / "searched.parquet", options)
+    monkeypatch.setattr(tastes_module, "CANDIDATES", PRODUCTS)
+    recommend_to_users(index, log, tmp_path / "every.parquet", options)
+    compared, searched, every = (
+        pq.read_table(tmp_path / f"{name}.parquet") for name in ("compared", "searched", "every")
+    )
+    assert compared["co_views"].to_numpy().all()
+    for name in ("user", "rank", "product_id"):
+        assert compared[name] == searched[name]
+    for name in ("score", "content", "co_views"):
+        assert compared[name].to_numpy() == pytest.approx(searched[name].to_numpy(), abs=1e-5)
+    of_all, of_few = (
+        {(row["user"], row["product_id"]): row["co_views"] for row in table.to_pylist()}
+        for table in (every, searched)
+    )
+    both = of_all.keys() & of_few.keys()
+    assert len(both) > 0.9 * len(of_all)
+    assert [of_few[key] for key in both] == pytest.approx([of_all[key] for key in both], abs=1e-5)
+
+
+@pytest.mark.parametrize("where", ["price >= 40", "price < 0"])
+def test_a_filter_decides_what_is_shown_and_not_what_is_learnt(
+    index: ProductIndex, tmp_path: Path, where: str
+) -> None:
+    rng = np.random.default_rng(5)
+    firsts = rng.integers(PRODUCTS, size=1200).tolist()
+    histories = {f"u{n}": [first, (first + 30) % PRODUCTS] for n, first in enumerate(firsts)}
+    log = write_log(tmp_path / "log.parquet", histories)
+    whole = recommend_to_users(index, log, tmp_path / "whole.parquet")
+    found = recommend_to_users(index, log, tmp_path / "out.parquet", SearchOptions(where))
+    assert whole.success_at_10["blend"] > 0
+    assert (found.blend, found.success_at_10) == (whole.blend, whole.success_at_10)
+    assert whole.warnings == []
+    nothing = where == "price < 0"
+    assert found.warnings == nothing * [
+        "the filter 'price < 0' holds for no product, so nothing is shown to anybody."
+    ]
+    assert (found.recommendations == 0) == nothing
+
+
+def test_who_is_found_by_no_blend_chooses_none(
+    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodmatch.histories.leave_last_out.FEWEST_HELD_OUT", 1)
+    none = np.zeros(0, np.int64)
+    co_views = CoViews(np.zeros(PRODUCTS + 1, np.int64), none, none, np.zeros(PRODUCTS, np.int64))
+    history = Histories(pa.array(["u"]), np.array([0, 1]), np.array([1]), np.ones(1, np.float32))
+    left_out = LeftOut(history, np.array([1]))  # which is never shown again
+    found = evaluate_blends(Recommender(index.searcher), left_out, co_views)
+    assert found.blend == USUAL_BLEND
 
 
 def test_a_filter_holds_and_who_has_nothing_known_gets_what_many_have(

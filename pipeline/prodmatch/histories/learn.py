@@ -7,6 +7,7 @@ from pathlib import Path
 from prodmatch.histories.co_views import CoViewCounter, CoViews
 from prodmatch.histories.leave_last_out import (
     BlendEvaluation,
+    LeftOut,
     evaluate_blends,
     is_held_out,
     join_left_out,
@@ -51,13 +52,15 @@ def learn(
     """
     ids = read_column(searcher.generation.folder, "product_id").combine_chunks()
     parts, report = split_log(log, ids, scratch, settings)
-    counter, left_out = CoViewCounter(scratch, searcher.generation.product_count), []
+    counter = CoViewCounter(scratch, searcher.generation.product_count)
+    left_out: list[LeftOut] = []
     for part in parts:
         histories = read_part(part, settings)
         held_out = is_held_out(histories.users)
         counter.add(take_users(histories, ~held_out))
-        left_out.append(leave_last_out(take_users(histories, held_out)))
-    evaluation = evaluate_blends(recommender, join_left_out(left_out), counter.finish())
+        own = leave_last_out(take_users(histories, held_out))
+        left_out = [join_left_out([*left_out, own])]
+    evaluation = evaluate_blends(recommender, left_out[0], counter.finish())
     for part in parts:
         histories = read_part(part, settings)
         counter.add(take_users(histories, is_held_out(histories.users)))

@@ -1,5 +1,6 @@
 """How well histories tell what comes next: of some users the last product is held out."""
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -71,17 +72,29 @@ def leave_last_out(histories: Histories) -> LeftOut:
 
 
 def join_left_out(parts: Iterable[LeftOut]) -> LeftOut:
-    """The first of them, as many as are held out at most."""
+    """As many of them as are held out at most, whatever the users' names and the number of parts.
+
+    Those of the smallest hashes are kept, in the order of these.
+    """
     parts = list(parts)
-    users = pa.concat_arrays([part.histories.users for part in parts])[:MOST_HELD_OUT]
-    lengths = np.concatenate([np.diff(part.histories.starts) for part in parts])[:MOST_HELD_OUT]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
+    users = pa.concat_arrays([part.histories.users for part in parts])
+    lengths = np.concatenate([np.diff(part.histories.starts) for part in parts])
+    firsts = np.cumsum(lengths) - lengths
+    hashes = np.array([_hash(name) for name in users.to_pylist()], np.uint64)
+    chosen = np.argsort(hashes, kind="stable")[:MOST_HELD_OUT]
+    starts = np.concatenate([[0], np.cumsum(lengths[chosen])])
+    events = np.arange(starts[-1]) + np.repeat(firsts[chosen] - starts[:-1], lengths[chosen])
     rows, weights = (
-        np.concatenate([getattr(part.histories, name) for part in parts])[: starts[-1]]
+        np.concatenate([getattr(part.histories, name) for part in parts])[events]
         for name in ("rows", "weights")
     )
-    last = np.concatenate([part.last for part in parts])[:MOST_HELD_OUT]
-    return LeftOut(Histories(users, starts, rows, weights), last)
+    last = np.concatenate([part.last for part in parts])[chosen]
+    return LeftOut(Histories(users.take(pa.array(chosen)), starts, rows, weights), last)
+
+
+def _hash(name: str) -> int:
+    """Independent of the checksum that holds users out."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True)
@@ -133,7 +146,8 @@ def evaluate_blends(
     blend_ranks = np.zeros(count)
     for own, other in (groups, groups[::-1]):
         blend_ranks[own] = blended[_best(blended[:, other])][own] if other.any() else 0.0
-    blend = BLENDS[_best(blended)] if count >= FEWEST_HELD_OUT else USUAL_BLEND
+    enough = count >= FEWEST_HELD_OUT and blended.any()
+    blend = BLENDS[_best(blended)] if enough else USUAL_BLEND
     ranks = (content, alone, popular, blend_ranks)
     return BlendEvaluation(blend, dict(zip(METHODS, ranks, strict=True)))
 

@@ -1,5 +1,6 @@
 """What to show each user: products like those of their history, and what others had with them."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,13 +44,10 @@ class Candidates:
 class Recommender:
     """Finds and scores products for users, in batches of theirs."""
 
-    def __init__(self, searcher: Searcher, within: Rows | None = None) -> None:
-        """Reads once which products have which part.
-
-        Args:
-            within: ascending rows that may be shown; all if None.
-        """
-        self.ann, self._within = searcher.ann, within
+    def __init__(self, searcher: Searcher) -> None:
+        """Reads once which products have which part."""
+        self.ann = searcher.ann
+        self._within: Rows | None = None
         parts = np.array([searcher.weights[name] for name in SIGNALS[1:]], np.float64)
         self._weights = parts / max(parts.sum(), 1e-9)
         self._present = np.zeros(self.ann.row_count)  # (n,): a product's largest inner product
@@ -64,67 +62,57 @@ class Recommender:
         self._vectors = self.ann.vectors(np.arange(self.ann.row_count)) if dense else None
         #: `(rows of the index,)`: which may be shown.
         self.allowed = np.ones(self.ann.row_count, np.bool_)
-        if within is not None:
-            self.allowed[:] = False
-            self.allowed[within] = True
+
+    def within(self, rows: Rows) -> "Recommender":
+        """The same, of which only some products, ascending rows of the index, may be shown."""
+        other = copy.copy(self)
+        other._within = rows
+        other.allowed = np.zeros(self.ann.row_count, np.bool_)
+        other.allowed[rows] = True
+        return other
 
     def find(self, histories: Histories, users: range, co_views: CoViews, top: int) -> Candidates:
         """The candidates of some users, by content and by co-views, none viewed already."""
-        wanted = max(CANDIDATES, 2 * top)
+        count, wanted = self.ann.row_count, max(CANDIDATES, 2 * top)
         tastes = self._tastes(histories, users)
-        keys, scores = _co_view_scores(histories, users, co_views)
-        viewed = _places(histories, users) * self.ann.row_count
-        viewed += histories.rows[_span(histories, users)]
-        if self._vectors is not None:
-            return self._compare_all(tastes @ self._vectors.T, keys, scores, viewed, wanted)
-        lengths = np.diff(histories.starts[users.start : users.stop + 1])
-        by_content = self._search(tastes, wanted, lengths)
-        best = np.sort(_best(keys // self.ann.row_count, scores, wanted))
-        return self._join(tastes, by_content, keys[best], scores[best], viewed)
+        viewed = _distinct(
+            _places(histories, users) * count + histories.rows[_span(histories, users)]
+        )
+        co_keys, scores = _co_view_scores(histories, users, co_views)
+        shown = self.allowed[co_keys % count] & ~_is_in(viewed, co_keys)
+        co_keys, scores = co_keys[shown], scores[shown]
+        best = co_keys[_best(co_keys // count, scores, wanted)]
+        if self._vectors is None:
+            keys = _distinct(np.concatenate([self._search(tastes, viewed, wanted), best]))
+            products = self._multiply(tastes, keys // count, keys % count)
+        else:
+            table = tastes @ self._vectors.T
+            keys = _distinct(np.concatenate([self._compare_all(table, viewed, wanted), best]))
+            products = table.ravel()[keys]
+        rows = keys % count
+        content = products / np.maximum(self._present[rows], 1e-9)
+        found = np.append(scores, 0.0)[_positions(co_keys, keys)]
+        return Candidates(keys // count, rows, content, found)
 
-    def _compare_all(
-        self, products: Vectors, co_keys: Rows, co_scores: Floats, viewed: Rows, wanted: int
-    ) -> Candidates:
-        """The candidates where every product was compared with every taste, `(users, rows)`."""
-        shown = np.tile(self.allowed, (len(products), 1))
-        shown.flat[viewed] = False
-        co_views = np.zeros(products.shape)
-        co_views.flat[co_keys] = co_scores
-        kept = (products != 0) & shown
+    def _compare_all(self, products: Vectors, viewed: Rows, wanted: int) -> Rows:
+        """As `_search`, of the products of every taste and every product, `(users, rows)`."""
+        kept = (products != 0) & self.allowed
+        kept.flat[viewed] = False
         if wanted < self.ann.row_count:
             ranked = np.where(kept, products, -np.inf)
             kept &= ranked >= np.partition(ranked, -wanted, axis=1)[:, -wanted, None]
-        kept |= (co_views > 0) & shown
-        places, rows = np.nonzero(kept)
-        content = products[kept] / np.maximum(self._present[rows], 1e-9)
-        return Candidates(places, rows, content, co_views[kept])
+        return np.flatnonzero(kept)
 
-    def _search(self, tastes: Vectors, wanted: int, viewed_counts: Rows) -> list[Rows]:
+    def _search(self, tastes: Vectors, viewed: Rows, wanted: int) -> Rows:
         """Of each user with a taste the nearest products, as `place * products + row`."""
-        known = np.flatnonzero(tastes.any(axis=1))
-        wanted += int(viewed_counts[known].max(initial=0))
-        near = self.ann.search(tastes[known], wanted, within=self._within)
-        return [
-            place * self.ann.row_count + each.rows for place, each in zip(known, near, strict=True)
-        ]
-
-    def _join(
-        self,
-        tastes: Vectors,
-        by_content: list[Rows],
-        co_keys: Rows,
-        co_scores: Floats,
-        viewed: Rows,
-    ) -> Candidates:
-        """Candidates by content and by co-views, each once, without what was viewed."""
-        count = self.ann.row_count
-        keys = _distinct(np.concatenate([*by_content, co_keys]))
-        found = np.zeros(len(keys))
-        found[np.searchsorted(keys, co_keys)] = co_scores
-        kept = self.allowed[keys % count] & ~np.isin(keys, viewed, kind="sort")
-        keys, found = keys[kept], found[kept]
-        places, rows = keys // count, keys % count
-        return Candidates(places, rows, self._content(tastes, places, rows), found)
+        count, known = self.ann.row_count, np.flatnonzero(tastes.any(axis=1))
+        more = np.bincount(viewed // count, minlength=len(tastes))[known].max(initial=0)
+        near = self.ann.search(tastes[known], wanted + int(more), within=self._within)
+        found = [np.zeros(0, np.int64)]
+        for place, each in zip(known, near, strict=True):
+            keys = place * count + each.rows[each.scores != 0]
+            found.append(keys[~_is_in(viewed, keys)][:wanted])
+        return np.concatenate(found)
 
     def _tastes(self, histories: Histories, users: range) -> Vectors:
         """The vectors that products are compared with, `(users, 2 * dim)`; zeros without a like."""
@@ -147,14 +135,14 @@ class Recommender:
             found[some] = np.concatenate([weight * part for weight, part in parts], axis=1)
         return found
 
-    def _content(self, tastes: Vectors, places: Rows, rows: Rows) -> Floats:
-        """The cosines of products to tastes: the weighted mean over the parts that they have."""
-        scores = np.zeros(len(rows))
+    def _multiply(self, tastes: Vectors, places: Rows, rows: Rows) -> Vectors:
+        """The inner products of tastes and products."""
+        products = np.zeros(len(rows), np.float32)
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            products = self.ann.vectors(rows[block])
-            scores[block] = np.einsum("ij,ij->i", tastes[places[block]], products)
-        return np.asarray(scores / np.maximum(self._present[rows], 1e-9))
+            vectors = self.ann.vectors(rows[block])
+            products[block] = np.einsum("ij,ij->i", tastes[places[block]], vectors)
+        return products
 
 
 def taste_directions(part: Vectors, weights: npt.NDArray[np.floating], starts: Rows) -> Vectors:
@@ -220,6 +208,17 @@ def _distinct(keys: Rows) -> Rows:
     """Each key once, ascending; `np.unique` takes three times as long."""
     keys = np.sort(keys)
     return keys[np.flatnonzero(np.diff(keys, prepend=-1))]
+
+
+def _positions(keys: Rows, wanted: Rows) -> Rows:
+    """Where each stands among ascending `keys`; `len(keys)` where it does not."""
+    places = np.searchsorted(keys, wanted)
+    return np.where(np.append(keys, -1)[places] == wanted, places, len(keys))
+
+
+def _is_in(keys: Rows, wanted: Rows) -> npt.NDArray[np.bool_]:
+    """Which of `wanted` are among ascending `keys`."""
+    return _positions(keys, wanted) < len(keys)
 
 
 def _span(histories: Histories, users: range) -> slice:
