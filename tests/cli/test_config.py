@@ -274,6 +274,14 @@ def test_wrong_usage_has_the_form_that_a_file_says(shell: Shell, text: str) -> N
     assert "'tpo'" in json.loads(line)["message"]
 
 
+def test_a_mark_at_the_start_of_the_file_is_no_part_of_it(shell: Shell) -> None:
+    Path("prodmatch.toml").write_text('log-format = "json"\n[query]\ntop = 2\n', "utf-8-sig")
+    done = shell("query", "red", "--format", "jsonl")
+    assert (done.code, len(done.out.splitlines())) == (0, 2)
+    wrong = shell("query", "red", "--topp", "1").err.splitlines()
+    assert json.loads(wrong[-1])["level"] == "error"
+
+
 def test_a_text_behind_the_options_is_no_form(shell: Shell) -> None:
     done = shell("query", "--topp", "1", "--", "--log-format", "json")
     assert done.err.startswith("error: ")

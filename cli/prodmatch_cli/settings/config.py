@@ -122,8 +122,7 @@ class _Commands:
 
 def _read(path: Path) -> Table:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise click.UsageError(f"--config {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -238,7 +237,7 @@ def _find_option(
 def _read_form(path: Path, command: str) -> object:
     """What a file of options says, the command's table first; None where it cannot be read."""
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError):  # the message that follows names it, where it matters
         return None
     own = content.get(command)
