@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import ir_measures
@@ -49,6 +49,10 @@ class EvaluateSettings:
     weights: Mapping[str, float] | None = None  # of the hybrid; the model's own if None
     where: str | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.relevant < 1:
+            raise QueryError(f"`relevant={self.relevant}`: must be 1 or more; 0 is no match.")
 
     def measures(self) -> list[Measure]:
         """The measures, under the names and definitions of ir-measures."""
@@ -96,7 +100,8 @@ def evaluate_index(
 ) -> Evaluation:
     """Searches for every judged query by each signal and by the hybrid, and measures the hits.
 
-    Queries without a relevant product are left out: nothing could be found for them.
+    Queries without a relevant product are left out: nothing could be found for them. `top` and
+    `offset` of queries are not used, as the measures are of whole rankings; `where` is.
 
     Args:
         qrels: grades of products; what is not judged counts as no match.
@@ -170,11 +175,16 @@ def search_run(
 ) -> Run:
     """The ranking of an index by its own weights, to compare with that of another."""
     settings = settings or EvaluateSettings()
-    found = index.search_many(queries, where=settings.where, top=DEPTH)
+    found = index.search_many(_whole(queries), where=settings.where, top=DEPTH)
     return {
         query.query_id: [hit.product_id for hit in hits]
         for query, hits in zip(queries, found, strict=True)
     }
+
+
+def _whole(queries: Sequence[Query]) -> list[Query]:
+    """Queries without a `top` and an `offset` of their own: rankings are measured whole."""
+    return [replace(query, top=None, offset=None) for query in queries]
 
 
 def _name(query: Query) -> str:
@@ -204,7 +214,7 @@ def _judged_queries(
     qrels: Qrels,
     settings: EvaluateSettings,
 ) -> list[Query]:
-    judged = [query for query in queries if _has_match(query, qrels, settings.relevant)]
+    judged = _whole([query for query in queries if _has_match(query, qrels, settings.relevant)])
     if not judged:
         raise QueryError(
             f"`qrels`: none of the {len(queries)} queries has a product judged "

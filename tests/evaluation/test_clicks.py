@@ -52,12 +52,21 @@ def test_clicks_count_by_what_the_position_lets_expect(tmp_path: Path) -> None:
     assert found["x"] == {"first": 1, "fifth": 2}
 
 
+def test_clicks_as_many_as_expected_are_enough_however_shares_round(tmp_path: Path) -> None:
+    assert 25 * (7 / 25) > 7
+    rows = ["mug,p1,impression,1"] * 25 + ["mug,p1,click,"] * 7
+    assert qrels_of(tmp_path, rows) == {"mug": {"p1": 2}}
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         (["mug,p1,impression,1"], "no product was clicked for any query"),
         (["mug,p1,smile,1"], "row 1: the event is 'smile'; there are impression, view, click"),
         (["mug,p1,click,0"], "row 1: the position is 0"),
+        (["mug,p1,click,inf"], "row 1: the position is inf; positions are whole numbers"),
+        (["mug,p1,click,true"], "row 1: the position is True"),
+        (["mug,p1,click,1.5"], "row 1: the position is 1.5"),
         (["mug,p1,click,first"], "the position is 'first'"),
         ([",p1,click,1"], "row 1 needs query and product_id"),
         (["mug,,click,1"], "row 1 needs query and product_id"),

@@ -142,3 +142,35 @@ def test_products_judged_that_a_store_lacks_are_named(published: Path, tmp_path:
         f"warning: 1 products judged are not in the index of {published}, such as 'gone'; they "
         "count as not found\n"
     )
+
+
+def test_our_runs_are_read_back_whatever_the_ids(published: Path, tmp_path: Path) -> None:
+    """Queries of a log of clicks have their words as ids."""
+    lines = "".join(f"{query.text},{p},click\n" for query in QUERIES for p in QRELS[query.query_id])
+    (tmp_path / "clicks.csv").write_text("query,product_id,event\n" + lines)
+    given = ["evaluate", "--store", published, "--clicks", tmp_path / "clicks.csv"]
+    assert run(*given, "--out", tmp_path / "out").code == 0
+    (tmp_path / "out" / "hybrid.run").rename(tmp_path / "before.run")
+    done = run(*given, "--run", tmp_path / "before.run", "--format", "json")
+    assert done.err == ""
+    figures = done.last["figures"]
+    assert isinstance(figures, dict)
+    assert figures["before"] == figures["hybrid"]
+
+
+def test_runs_of_one_name_are_refused(published: Path, tmp_path: Path) -> None:
+    for name in ("a/x.run", "b/x.txt", "a/against.run", "a/text.run"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("q1 Q0 p0001 1 2 x\n")
+    given = ["evaluate", "--store", published, *write_judged(tmp_path), "--run"]
+    for options, other in (
+        ([tmp_path / "a/x.run", "--run", tmp_path / "b/x.txt"], f"--run {tmp_path / 'a/x.run'}"),
+        ([tmp_path / "a/against.run", "--against", published], f"--against {published}"),
+        ([tmp_path / "a/text.run"], "one of ours"),
+    ):
+        done = run(*given, *options)
+        named = [each for each in options if isinstance(each, Path) and each != published][-1]
+        assert done.code == 2
+        assert f"--run {named}: {named.stem!r} is the name of {other} too" in done.err
+    done = run(*given, tmp_path / "a/x.run", "--relevant", "0")
+    assert (done.code, "--relevant" in done.err) == (2, True)

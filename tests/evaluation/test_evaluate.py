@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import ir_measures
@@ -12,7 +13,13 @@ import pytest
 from small import run
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluate import EvaluateSettings, Evaluation, describe_left_out, evaluate_index
+from prodmatch.evaluate import (
+    EvaluateSettings,
+    Evaluation,
+    describe_left_out,
+    evaluate_index,
+    search_run,
+)
 from prodmatch.evaluation.statistics import randomisation_test
 from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
 from prodmatch.reports.html import evaluation_page
@@ -64,9 +71,60 @@ def test_programs_that_order_equal_scores_their_own_way_read_our_order(tmp_path:
     assert read_run(tmp_path / "ours.run")["q"] == [product for product, _ in found]
 
 
-def test_spaces_in_ids_do_not_break_the_lines_of_a_run(tmp_path: Path) -> None:
-    write_run(tmp_path / "a.run", [("red shirt", [("A 1\r\n\tB", 0.5), ("B", 0.25)])])
-    assert read_run(tmp_path / "a.run") == {"red%20shirt": ["A%201%0D%0A%09B", "B"]}
+def test_ids_are_read_from_a_run_as_they_were(tmp_path: Path) -> None:
+    ids = [
+        "A 1\r\n\tB",
+        "B",
+        "P 1",
+        "P%201",
+        "P%25201",
+        "100%",
+        "50% off",
+        "a%FF",
+        "a\u2028b",
+        "c%2Fd",
+    ]
+    ranked = [(product, 1.0 - place / 100) for place, product in enumerate(ids)]
+    write_run(tmp_path / "a.run", [("red shirt", ranked), ("100%", ranked)])
+    assert read_run(tmp_path / "a.run") == {"red shirt": ids, "100%": ids}
+    assert read_run(tmp_path / "a.run", {"red shirt", "100%"}, set(ids)) == {
+        "red shirt": ids,
+        "100%": ids,
+    }
+    lines = (tmp_path / "a.run").read_text().splitlines()
+    assert lines[0].split()[::2][:2] == ["red%20shirt", "A%201%0D%0A%09B"]
+    assert all(len(line.split()) == 6 for line in lines)
+
+
+def test_ids_of_other_programs_runs_stand_for_themselves(tmp_path: Path) -> None:
+    (tmp_path / "a.run").write_text("q%20 Q0 P%201 1 2 x\nq%20 Q0 c%2Fd 2 1 x\n")
+    assert read_run(tmp_path / "a.run", {"q%20"}, {"P%201"}) == {"q%20": ["P%201", "c%2Fd"]}
+    assert read_run(tmp_path / "a.run", {"q "}, {"P 1"}) == {"q ": ["P 1", "c%2Fd"]}
+
+
+def test_a_mark_at_the_start_of_a_file_is_not_of_its_first_id(tmp_path: Path) -> None:
+    (tmp_path / "j.qrels").write_text("a 0 p1 1\n", encoding="utf-8-sig")
+    (tmp_path / "r.run").write_text("a Q0 p1 1 2 x\n", encoding="utf-8-sig")
+    assert read_qrels(tmp_path / "j.qrels") == {"a": {"p1": 1}}
+    assert read_run(tmp_path / "r.run") == {"a": ["p1"]}
+
+
+def test_measures_are_of_whole_rankings(
+    published: Path, evaluated: tuple[Evaluation, Path]
+) -> None:
+    """`top` and `offset` of queries are for who reads the hits."""
+    cut = [replace(query, top=3, offset=2) for query in QUERIES]
+    index = open_index(published)
+    assert evaluate_index(index, cut, JUDGED).figures["hybrid"] == evaluated[0].figures["hybrid"]
+    assert search_run(index, cut) == search_run(index, QUERIES)
+    narrow = [replace(query, where="price < -1") for query in QUERIES]
+    assert not any(search_run(index, narrow).values())
+
+
+def test_grades_that_count_are_above_that_of_no_match() -> None:
+    for relevant in (0, -1):
+        with pytest.raises(QueryError, match=f"`relevant={relevant}`: must be 1 or more"):
+            EvaluateSettings(relevant=relevant)
 
 
 def test_other_runs_stand_beside_ours(evaluated: tuple[Evaluation, Path]) -> None:

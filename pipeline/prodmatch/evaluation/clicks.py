@@ -1,5 +1,6 @@
 """Qrels from a log of what was shown and clicked, for where nobody has judged."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from prodmatch.search.queries import Query
 SHOWN, CLICKED, IN_CART, BOUGHT = "impression", "click", "cart", "purchase"
 EVENTS = {SHOWN: SHOWN, "view": SHOWN, CLICKED: CLICKED, IN_CART: IN_CART, BOUGHT: BOUGHT}
 MANY_CLICKS = 2  # that must not be fewer than its positions let expect, for grade 2
+ROUNDING = 1e-9  # of a sum of shares
 MANY_TIMES = 10  # that a product was shown and never clicked, for grade 0
 
 
@@ -69,18 +71,27 @@ def _read_row(
         raise QueryError(
             f"`clicks` {path}: row {number}: the event is {event!r}; there are {', '.join(EVENTS)}."
         )
-    if position is not None and not (isinstance(position, int | float) and position >= 1):
+    place = _read_position(position)
+    if position is not None and place is None:
         raise QueryError(
-            f"`clicks` {path}: row {number}: the position is {position!r}; positions are numbers "
-            "from 1."
+            f"`clicks` {path}: row {number}: the position is {position!r}; positions are whole "
+            "numbers from 1."
         )
     text = " ".join(query.casefold().split())
     return (
         text,
         str(product_id),
         EVENTS[str(event).lower()],
-        None if position is None else int(position),
+        place,
     )
+
+
+def _read_position(found: object) -> int | None:
+    """The whole number from 1 that it is, None if it is none."""
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    is_whole = found >= 1 and math.isfinite(found) and found == int(found)
+    return int(found) if is_whole else None
 
 
 def _click_rates(log: Mapping[str, Mapping[str, _Product]]) -> dict[int, float]:
@@ -109,7 +120,8 @@ def _grade(product: _Product, rates: Mapping[int, float]) -> int | None:
     if events[BOUGHT]:
         return 3
     expected = sum(count * rates[position] for position, count in product.positions.items())
-    if events[IN_CART] or (events[CLICKED] >= MANY_CLICKS and events[CLICKED] >= expected):
+    least = max(MANY_CLICKS, expected - ROUNDING)
+    if events[IN_CART] or events[CLICKED] >= least:
         return 2
     if events[CLICKED]:
         return 1

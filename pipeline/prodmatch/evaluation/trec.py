@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from prodmatch.catalogue.records import read_records
 from prodmatch.errors import QueryError
@@ -110,8 +110,16 @@ def _read_trec(path: Path) -> list[dict[str, object]]:
     return rows
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, queries: Container[str] = (), products: Container[str] = ()) -> Run:
     """A run in TREC's form: `query_id Q0 product_id rank score name`, ordered by score.
+
+    Ids that `write_run` escaped are given as they were; where there is only an id that is spelt as
+    in the file, that one.
+
+    Args:
+        path: the file.
+        queries: the ids of queries that there are.
+        products: the ids of products that there are.
 
     Raises:
         QueryError: a line has other fields than these six, a score is no number, a product stands
@@ -119,13 +127,13 @@ def read_run(path: Path) -> Run:
     """
     scores: dict[str, dict[str, float]] = {}
     for number, fields in _read_fields(path, "`runs`", 6):
-        query, _, product, _, score, _ = fields
+        query, product = _read_id(fields[0], queries), _read_id(fields[2], products)
         found = scores.setdefault(query, {})
         if product in found:
             raise QueryError(
                 f"`runs` {path}: line {number}: {product!r} stands twice for {query!r}. Keep one."
             )
-        found[product] = _read_score(score, f"`runs` {path}: line {number}")
+        found[product] = _read_score(fields[4], f"`runs` {path}: line {number}")
     if not scores:
         raise QueryError(f"`runs` {path}: has no lines.")
     return {
@@ -149,7 +157,7 @@ def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]
 
     Programs that read it go by the scores, and order equal ones in their own ways: a score that
     is no less than the one before it is written as the least step below. The fields are apart by
-    spaces, so those in an id are written as in addresses, `%20`.
+    spaces, so those in an id are written as in addresses, `%20`, and a `%` of such an id as `%25`.
 
     Args:
         path: the file to make; its stem is the name of the run.
@@ -160,17 +168,29 @@ def write_run(path: Path, hits: Iterable[tuple[str, Sequence[tuple[str, float]]]
             least = math.inf
             for rank, (product_id, score) in enumerate(ranked, start=1):
                 least = min(round(score, 6), least - 1e-6)
-                ids = f"{_without_spaces(query_id)} Q0 {_without_spaces(product_id)}"
+                ids = f"{_write_id(query_id)} Q0 {_write_id(product_id)}"
                 file.write(f"{ids} {rank} {least:.6f} {path.stem}\n".encode())
 
 
-def _without_spaces(text: str) -> str:
-    return "".join(quote(sign) if sign.isspace() else sign for sign in text)
+def _write_id(text: str) -> str:
+    """An id without spaces; as it stands where it has none and would be read as itself."""
+    if unquote(text) == text and not any(map(str.isspace, text)):
+        return text
+    return "".join(quote(sign) if sign.isspace() or sign == "%" else sign for sign in text)
+
+
+def _read_id(written: str, known: Container[str]) -> str:
+    """The id that `_write_id` wrote so, or `written` itself where only that is known."""
+    if "%" not in written:
+        return written
+    plain = unquote(written)
+    is_ours = _write_id(plain) == written
+    return plain if is_ours and (plain in known or written not in known) else written
 
 
 def _read_fields(path: Path, name: str, count: int) -> list[tuple[int, list[str]]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise QueryError(f"{name} {path}: cannot be read as text ({error}).") from error
     found = []

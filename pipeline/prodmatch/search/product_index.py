@@ -61,8 +61,8 @@ class ProductIndex:
         number = self.generation.number
         return f"<ProductIndex {self.store}: {len(self)} products, generation {number}>"
 
-    def __contains__(self, product_id: str) -> bool:
-        return self.products.row_of(product_id) is not None
+    def __contains__(self, product_id: object) -> bool:
+        return isinstance(product_id, str) and self.products.row_of(product_id) is not None
 
     def __enter__(self) -> "ProductIndex":
         return self

@@ -1,6 +1,6 @@
 """The command `evaluate`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from prodmatch.evaluation.clicks import read_clicks
 from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, write_qrels
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries
+from prodmatch.search.scoring import SIGNALS
 from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.inputs.other_index import is_store
@@ -70,7 +71,7 @@ OF_JUDGED = (
 @click.option("--histories", type=PATH, help="Log as for recommend, instead of judged queries.")
 @EVENT_WEIGHTS
 @HALF_LIFE
-@click.option("--relevant", type=int, default=1, help="Lowest grade of a match.")
+@click.option("--relevant", type=click.IntRange(1), default=1, help="Lowest grade of a match.")
 @click.option("--threshold", type=FloatRange(0, 1), default=0.5)
 @click.option("--filter", "where", help="SQL condition, as for query.")
 @click.option("--weights", help="Of the hybrid, as for query.")
@@ -122,16 +123,18 @@ def evaluate(
     settings = EvaluateSettings(
         relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where
     )
+    files = _name_runs(runs, against)
     chosen, grades = _read_judged(queries, qrels, clicks)
-    systems = {path.stem: read_run(path) for path in runs}
-    left_out = describe_left_out(chosen, grades, systems, relevant)
-    if against is not None:
-        from prodmatch_cli.inputs.other_index import open_other
-
-        with open_other(store, against, device) as other:
-            _warn_of_missing(other, grades)
-            systems["against"] = search_run(other, chosen, settings)
     with open_index(store) as index:
+        ids = {query.query_id for query in chosen}
+        systems = {name: read_run(path, ids, index) for name, path in files.items()}
+        left_out = describe_left_out(chosen, grades, systems, relevant)
+        if against is not None:
+            from prodmatch_cli.inputs.other_index import open_other
+
+            with open_other(store, against, device) as other:
+                _warn_of_missing(other, grades)
+                systems["against"] = search_run(other, chosen, settings)
         _warn_of_missing(index, grades)
         found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
         print_warnings(left_out)
@@ -145,6 +148,24 @@ def evaluate(
     _print_figures(found.figures, found.gains)
     for name, comparison in found.comparisons.items():
         _print_comparison(name, comparison)
+
+
+def _name_runs(runs: Sequence[Path], against: str | None) -> dict[str, Path]:
+    """The files by the names of their columns, which must differ from each other and from ours."""
+    from prodmatch.evaluate import HYBRID
+
+    taken = dict.fromkeys((*SIGNALS, HYBRID), "one of ours")
+    if against is not None:
+        taken["against"] = f"--against {against}"
+    files: dict[str, Path] = {}
+    for path in runs:
+        if path.stem in taken:
+            raise click.UsageError(
+                f"--run {path}: {path.stem!r} is the name of {taken[path.stem]} too. "
+                "Rename the file."
+            )
+        taken[path.stem], files[path.stem] = f"--run {path}", path
+    return files
 
 
 def _warn_of_missing(index: ProductIndex, grades: Qrels) -> None:
