@@ -24,6 +24,7 @@ from prodmatch.attributes.labels import (
     check_labels,
     read_decisions,
     read_labels,
+    unite_spellings,
 )
 from prodmatch.attributes.learn import Source
 from prodmatch.errors import QueryError
@@ -124,7 +125,7 @@ def _predict(
 
     Args:
         products: their ids, and which of them are wanted.
-        warnings: that those of columns not named, which are not suited, are added to.
+        warnings: that columns not named that are not suited, and values not used, are added to.
     """
     folder, (product_ids, wanted) = searcher.generation.folder, products
     chosen = [*dict.fromkeys([*settings.columns, *settings.values])]
@@ -133,13 +134,18 @@ def _predict(
         logger.info("predicting %s", column, extra={"phase": f"predict {column}"})
         try:
             labels = read_labels(folder, column, product_ids, decided.get(column, {}))
-            named = tuple(dict.fromkeys(settings.values.get(column, ())))
+            named = tuple(unite_spellings(settings.values.get(column, ())).values())
             if named and len(labels.labelled) < MIN_LABELLED:
                 found[column] = suggest_column(
                     searcher, source, labels, named, settings.precision, wanted
                 )
             else:
                 check_labels(labels)
+                if named:
+                    warnings.append(
+                        f"`values={column}`: {len(labels.labelled)} products have a value, enough "
+                        "to learn from; the values named are not used."
+                    )
                 found[column] = predict_column(source, labels, settings.precision, wanted)
         except UnsuitableColumn as error:
             if chosen:
@@ -156,8 +162,8 @@ def _check_names(searcher: Searcher, settings: TagSettings) -> None:
         searcher.products.check_column(name, "column")
     for name, values in settings.values.items():
         searcher.products.check_column(name, "values")
-        if len(set(values)) < 2:
-            raise QueryError(f"`values={name}`: names {len(set(values))} value; two are needed.")
+        if (count := len(unite_spellings(values))) < 2:
+            raise QueryError(f"`values={name}`: names {count} value; two are needed.")
     if "product_id" in settings.columns:
         raise QueryError("`column=product_id`: an id is no attribute.")
     if not 0.5 <= settings.precision < 1:

@@ -22,6 +22,7 @@ from prodmatch.tag import Tagged, TagSettings, tag_products
 COUNT = 600
 WRONG = {"p0003": "blue", "p0109": "red"}  # "red" and "blue" by their numbers
 NAMES = list(COLOURS)
+SPELLINGS = ("deep {}", "deep {}", "DEEP {}", "Deep {} ", "deep  {}")
 
 
 def colour_of(number: int) -> str:
@@ -44,6 +45,8 @@ def catalogue(folder: Path) -> Path:
         "kind": kinds,
         "shade": pa.array([None] * COUNT, pa.string()),
         "maker": ["Fenn"] * COUNT,
+        "typed": [None if c is None else SPELLINGS[n % 5].format(c) for n, c in enumerate(colours)],
+        "named": ["Fenn" if number % 7 else "FENN" for number in numbers],
         "code": [f"code {number}" for number in numbers],
         "few": ["a", "b"] * 10 + [None] * (COUNT - 20),
         "price": [float(number) for number in numbers],
@@ -96,6 +99,32 @@ def test_values_that_take_turns_are_all_learnt_from_some_of_the_labels(
     assert {row["value"] for row in rows if row["state"] == "predicted"} == set(NAMES)
 
 
+def test_spellings_of_a_value_are_one_value(store: Path, tmp_path: Path) -> None:
+    every = {
+        column: tag(store, tmp_path / "t.parquet", columns=[column]).tables[column].to_pylist()
+        for column in ("colour", "typed")
+    }
+    assert [
+        (row["product_id"], row["state"], row["value"], row["probability"])
+        for row in every["typed"]
+    ] == [
+        (row["product_id"], row["state"], f"deep {row['value']}", row["probability"])
+        for row in every["colour"]
+    ]
+    labels = {row["product_id"]: row["label"] for row in every["typed"] if row["label"]}
+    assert labels.keys() == WRONG.keys()  # none for its spelling
+
+
+def test_values_of_a_column_that_is_learnt_are_not_used_and_a_warning_names_them(
+    store: Path, tmp_path: Path
+) -> None:
+    plain = tag(store, tmp_path / "t.parquet", columns=["colour"])
+    named = tag(store, tmp_path / "t.parquet", values={"colour": ["purple", "orange"]})
+    assert named.tables == plain.tables
+    (warning,) = set(named.report.warnings) - set(plain.report.warnings)
+    assert warning.startswith("`values=colour`: 402 products have a value")
+
+
 def test_evidence_is_of_products_with_the_value_and_of_words(store: Path, tmp_path: Path) -> None:
     tagged = tag(store, tmp_path / "t.parquet", columns=["colour"])
     missing = [row for row in tagged.tables["colour"].to_pylist() if row["state"] == "predicted"]
@@ -145,12 +174,29 @@ def test_values_that_no_text_names_are_suggested_without_a_probability(
     assert "without a probability" in tagged.report.warnings[0]
 
 
+def test_what_is_suggested_of_a_product_depends_on_no_other(store: Path, tmp_path: Path) -> None:
+    values = ["red blue", "green boot", "chair lamp"]
+
+    def suggested(names: list[str], product_ids: set[str] | None) -> dict[str, tuple[str, str]]:
+        given = {"values": {"shade": names}, "product_ids": product_ids}
+        rows = tag(store, tmp_path / "t.parquet", **given).tables["shade"].to_pylist()
+        return {row["product_id"]: (row["value"], row["second"]) for row in rows}
+
+    every = suggested(values, None)
+    ten = {f"p{number:04d}" for number in range(10)}
+    for chosen in (ten, *({product_id} for product_id in ten)):
+        for names in (values, values[::-1]):
+            assert suggested(names, chosen) == {name: every[name] for name in chosen}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"columns": ["color"]}, "no column 'color'; did you mean colour?"),
         ({"columns": ["price"]}, "is of the type double"),
         ({"columns": ["maker"]}, "all 600 products that have a value have 'Fenn'"),
+        ({"columns": ["named"]}, "all 600 products that have a value have 'Fenn'"),
+        ({"values": {"shade": ["red", "Red "]}}, "names 1 value; two are needed"),
         ({"columns": ["code"]}, "600 values, of which 0 are of 5 products or more"),
         ({"columns": ["few"]}, "20 products have a value"),
         ({"columns": ["shade"]}, "no product has a value. Name the values with `values`"),
@@ -169,7 +215,7 @@ def test_columns_that_cannot_be_predicted_are_refused(
 
 def test_without_a_column_all_that_are_suited_are_predicted(store: Path, tmp_path: Path) -> None:
     report = tag(store, tmp_path / "t.parquet").report
-    assert set(report.columns) == {"colour", "kind"}
+    assert set(report.columns) == {"colour", "typed", "kind"}
     assert len(report.warnings) >= 5
     assert all("not predicted" in each for each in report.warnings[:5])
 

@@ -13,13 +13,14 @@ from prodmatch.attributes.evidence import (
     least_similarity,
     telling_words,
 )
-from prodmatch.attributes.labels import MIN_LABELLED, MIN_SUPPORT, MISSING, Labels
+from prodmatch.attributes.labels import MIN_LABELLED, MIN_SUPPORT, MISSING, Labels, fold_value
 from prodmatch.attributes.learn import Learnt, Predictions, Source, learn
 from prodmatch.attributes.zero_shot import ValueNames, name_scores
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.vectors import Rows, split_parts
+from prodmatch.storage.vectors import Rows, draw_rows
 
 DOUBTFUL_LABEL = 0.02  # probability below which a label that is contradicted is doubtful
+MOST_COMPARED = 20_000  # products that say how near products usually are to a name
 SCHEMA = pa.schema(
     [
         ("product_id", pa.string()),
@@ -96,9 +97,9 @@ def suggest_column(
     """
     names = ValueNames(values)
     codes = names.find([text or "" for text in source.texts.to_pylist()])
-    numbers = {value: number for number, value in enumerate(values)}
+    numbers = {fold_value(value): number for number, value in enumerate(values)}
     for row in np.flatnonzero(labels.given != None).tolist():  # noqa: E711 (element by element)
-        codes[row] = numbers.get(labels.given[row], MISSING)
+        codes[row] = numbers.get(fold_value(labels.given[row]), MISSING)
     codes[codes < 0] = MISSING
     codes[labels.decided & (labels.codes == MISSING)] = MISSING
     rows = labels.missing[wanted[labels.missing]]
@@ -150,8 +151,11 @@ def _suggest(
     searcher: Searcher, source: Source, labels: Labels, values: tuple[str, ...], rows: Rows
 ) -> ColumnResult:
     """Rows by the vectors of the values' names; nothing says how often that is right."""
-    vectors = unit_parts(source.ann.vectors(rows))
-    scores = name_scores(searcher.encoders, values, *split_parts(vectors))
+    vectors, others = (
+        unit_parts(source.ann.vectors(each))
+        for each in (rows, draw_rows(source.ann.row_count, MOST_COMPARED))
+    )
+    scores = name_scores(searcher.encoders, values, vectors, others)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :2]
     unknown, sure = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
     figures: dict[str, object] = {

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from prodmatch.attributes.words import Numbers
+from prodmatch.model.hubness import plain_image_query
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.vectors import Rows, Vectors, draw_among
+from prodmatch.storage.vectors import Rows, Vectors, draw_among, split_parts
 
 NEAREST = 50  # that are looked at
 SHOWN = 3
@@ -39,9 +40,7 @@ def find_evidence(
     nearest: list[Rows] = []
     for start in range(0, len(rows), BATCH_ROWS):
         batch = rows[start : start + BATCH_ROWS]
-        queries = ann.vectors(batch).copy()
-        if not with_text:
-            queries[:, : ann.dim // 2] = 0
+        queries = _queries(ann.vectors(batch), with_text=with_text)
         for number, near in enumerate(ann.search(queries, NEAREST + 1), start):
             known = (near.rows != rows[number]) & (labels[near.rows] >= 0)
             if known.any():
@@ -49,6 +48,14 @@ def find_evidence(
             same = known & (labels[near.rows] == codes[number])
             nearest.append(near.rows[same][:SHOWN])
     return Neighbourhood(similarity, nearest)
+
+
+def _queries(vectors: Vectors, *, with_text: bool) -> Vectors:
+    """The queries of products like these: without the hubness penalty of their own pictures."""
+    text, image = split_parts(vectors)
+    length = np.linalg.norm(image, axis=1, keepdims=True)
+    kept = text if with_text else np.zeros_like(text)
+    return np.concatenate([kept, plain_image_query(image) * length], axis=1)
 
 
 def least_similarity(ann: AnnIndex, labels: Rows, *, with_text: bool = True) -> float:

@@ -1,6 +1,7 @@
 """The values that products have in a column, and those that a person decided on."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Labels:
     """A column's values."""
 
     column: str  # its name
-    values: tuple[str, ...]  # those of enough products, in alphabetical order
+    # Those of enough products in their commonest spelling, in alphabetical order.
+    values: tuple[str, ...]
     codes: Codes  # `(products,)`, the number of each one's value, `RARE` or `MISSING`
     decided: npt.NDArray[np.bool_]  # `(products,)`, whether a person decided on it
     # `(products,)`, the value as the catalogue has it, None where there is none.
@@ -56,6 +58,8 @@ def read_labels(
 ) -> Labels:
     """A column of a generation's products, with what a person decided in place of its values.
 
+    Values that differ in case and spaces alone are one.
+
     Args:
         product_ids: of the generation, row by row.
         decided: values by product_id; "" for none.
@@ -71,14 +75,31 @@ def read_labels(
         for row, value in zip(rows, decided.values(), strict=True):
             if row is not None:
                 texts[row], fixed[row] = value or None, True
-    found, codes = np.unique(np.array([text or "" for text in texts]), return_inverse=True)
+    spellings = Counter(text for text in texts.tolist() if text)
+    commonest = unite_spellings(sorted(spellings, key=lambda text: (-spellings[text], text)))
+    folded = {text: fold_value(text) for text in spellings}
+    keys = [folded.get(text, "") for text in texts.tolist()]
+    found, codes = np.unique(np.array(keys, np.str_), return_inverse=True)
     counts = np.bincount(codes, minlength=len(found))
     kept = np.flatnonzero((counts >= MIN_SUPPORT) & (found != ""))
     numbers = np.full(len(found), RARE, np.int64)
     numbers[kept] = np.arange(len(kept))
     numbers[found == ""] = MISSING
-    values = tuple(str(value) for value in found[kept])
+    values = tuple(commonest[str(value)] for value in found[kept])
     return Labels(column, values, numbers[codes], fixed, texts)
+
+
+def fold_value(value: str) -> str:
+    """What all spellings of a value, in capitals or with more spaces, have in common."""
+    return " ".join(value.casefold().split())
+
+
+def unite_spellings(values: Iterable[str]) -> dict[str, str]:
+    """The first spelling of each value, by its folded form."""
+    found: dict[str, str] = {}
+    for value in values:
+        found.setdefault(fold_value(value), value)
+    return found
 
 
 def check_labels(labels: Labels) -> None:
@@ -93,9 +114,10 @@ def check_labels(labels: Labels) -> None:
             f"`column={name}`: no product has a value. Name the values with `values`, such as "
             f"`values={name}=red,blue`."
         )
-    distinct = len({value for value in labels.given.tolist() if value})
+    values = unite_spellings({value for value in labels.given.tolist() if value})
+    distinct = len(values)
     if distinct == 1:
-        (value,) = {value for value in labels.given.tolist() if value}
+        (value,) = labels.values or values.values()
         raise UnsuitableColumn(
             f"`column={name}`: all {count} products that have a value have {value!r}; two values "
             "are needed."

@@ -8,7 +8,7 @@ import numpy as np
 from prodmatch.lexical.terms import split_tokens
 from prodmatch.model.hubness import penalised_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.storage.vectors import Codes, Vectors
+from prodmatch.storage.vectors import Codes, Vectors, split_parts
 
 UNNAMED = -1
 
@@ -51,21 +51,25 @@ def _only(tokens: list[str], phrases: Sequence[tuple[list[str], int]]) -> int:
 
 
 def name_scores(
-    encoders: QueryEncoders, values: Sequence[str], text: Vectors, image: Vectors
+    encoders: QueryEncoders, values: Sequence[str], vectors: Vectors, others: Vectors
 ) -> Vectors:
-    """How much nearer each product is to a value's name than the others are: `(n, values)`.
+    """How much nearer each product is to a value's name than others are: `(n, values)`.
 
     Standard deviations of its cosines, of the text part and of the image part added up. They rank
     values; they are no probability.
 
     Args:
-        text: `(n, dim)` text parts of unit length, or zeros.
+        encoders: of the names.
+        values: the names.
+        vectors: `(n, [text ; image])` of the products, both parts of unit length, or zeros.
+        others: the same of products of the whole index, that mean and deviation are of.
     """
     names = encoders.texts(values)
     pictures = np.stack([penalised_image_query(name) for name in names])
-    scores = np.zeros((len(text), len(values)), np.float32)
-    for parts, queries in ((text, names), (image, pictures)):
-        cosines = parts @ queries.T
-        deviation = np.maximum(cosines.std(axis=0), 1e-6)
-        scores += (cosines - cosines.mean(axis=0)) / deviation
+    scores = np.zeros((len(vectors), len(values)), np.float32)
+    parts = zip(split_parts(vectors), split_parts(others), (names, pictures), strict=True)
+    for own, sample, queries in parts:
+        usual = sample @ queries.T
+        deviation = np.maximum(usual.std(axis=0), 1e-6)
+        scores += (own @ queries.T - usual.mean(axis=0)) / deviation
     return scores
