@@ -1,7 +1,7 @@
 """Job: how well a log of histories tells what its users have next."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class HistoriesEvaluation:
     figures: dict[str, dict[str, Figure]]  # method -> `Success@10` and `RR@10` -> figure
     gains: dict[str, Gain]  # measure -> the blend against the best other method
     generation: int
+    warnings: list[str] = field(default_factory=list)  # of what was read
 
 
 def evaluate_histories(
@@ -67,4 +68,5 @@ def evaluate_histories(
         },
         gains=gains_over_best(values, METHODS[:-1], METHODS[-1], SEED),
         generation=searcher.generation.number,
+        warnings=found.report.warnings(log),
     )

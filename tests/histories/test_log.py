@@ -1,6 +1,8 @@
 """Logs of users and products: what is read, what is refused, and how events count."""
 
+import tempfile
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,14 @@ import pytest
 
 from prodmatch.errors import QueryError
 from prodmatch.histories import log as log_module
-from prodmatch.histories.log import MOST_EVENTS, Histories, LogSettings, read_part, split_log
+from prodmatch.histories.log import (
+    EVENTS,
+    MOST_EVENTS,
+    Histories,
+    LogSettings,
+    read_part,
+    split_log,
+)
 
 IDS = pa.array([f"p{n}" for n in range(300)])
 DAY = 86_400.0
@@ -25,6 +34,11 @@ def read(path: Path, scratch: Path, settings: LogSettings | None = None) -> list
 def write(path: Path, **columns: object) -> Path:
     pq.write_table(pa.table(columns), path)
     return path
+
+
+def scratch(folder: Path) -> Path:
+    """A new directory: a log's parts are written once."""
+    return Path(tempfile.mkdtemp(dir=folder))
 
 
 def test_events_are_sorted_by_user_and_time(tmp_path: Path) -> None:
@@ -168,6 +182,103 @@ def test_numbers_are_ids(tmp_path: Path) -> None:
     parts, _ = split_log(path, pa.array(["11", "12"]), tmp_path, LogSettings())
     found = read_part(parts[0], LogSettings())
     assert (found.users.to_pylist(), found.rows.tolist()) == (["7", "8"], [1])
+
+
+def test_numbers_are_text_as_they_are_written(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    users = [7.0, 1.2, 1.7, nan, inf, -inf, None, 1e20, -3.0]
+    for kind in (pa.float32(), pa.float64()):
+        column = pa.array(users, kind)
+        path = write(tmp_path / "log.parquet", user=column, product_id=["p1"] * len(users))
+        parts, report = split_log(path, IDS, scratch(tmp_path), LogSettings())
+        found = read_part(parts[0], LogSettings()).users.to_pylist()
+        assert found == sorted(["7", "1.2", "1.7", "1e+20", "-3"])
+        assert (report.used, report.rejects["no_user"]) == (5, 4)
+    decimals = [Decimal("7.00"), Decimal("1.20")]
+    path = write(tmp_path / "log.parquet", user=decimals, product_id=[1, 1])
+    parts, _ = split_log(path, pa.array(["1"]), scratch(tmp_path), LogSettings())
+    assert read_part(parts[0], LogSettings()).users.to_pylist() == ["1.20", "7"]
+
+
+def test_values_of_json_are_those_of_parquet(tmp_path: Path) -> None:
+    users = ["1", "1.0", '"1"', "1.2", "1e20", "true", "NaN", "Infinity", "null", "[1]", "{}"]
+    lines = [f'{{"user": {user}, "product_id": 5.0}}' for user in users]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    parts, report = split_log(tmp_path / "log.jsonl", pa.array(["5"]), tmp_path, LogSettings())
+    found = read_part(parts[0], LogSettings())
+    assert found.users.to_pylist() == ["1", "1.2", "1e+20", "true"]
+    assert found.starts.tolist() == [0, 3, 4, 5, 6]
+    assert report.rejects["no_user"] == 5
+
+
+@pytest.mark.parametrize("name", ["user", "product_id", "event"])
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        (pa.array([["p1"]]), "list<"),
+        (pa.array([{"a": "p1"}]), "struct<a: string>"),
+        (pa.array([b"\xff"]), "no UTF-8"),
+        (pa.array([b"\xff"]).cast(pa.string(), safe=False), "no UTF-8"),
+        (pa.array([b"\xff"]).dictionary_encode(), "no UTF-8"),
+    ],
+)
+def test_columns_that_are_no_text_are_refused(
+    name: str, column: pa.Array, found: str, tmp_path: Path
+) -> None:
+    columns = {"user": ["u"], "product_id": ["p1"], "event": ["view"], name: column}
+    path = write(tmp_path / "log.parquet", **columns)
+    with pytest.raises(QueryError) as error:
+        split_log(path, IDS, tmp_path, LogSettings())
+    message = str(error.value)
+    assert message.startswith(f"`histories`: the column {name!r} is {found}")
+    assert message.endswith(". Write it as text or whole numbers.")
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_text_may_be_kept_in_any_form(kind: pa.DataType, tmp_path: Path) -> None:
+    columns = {
+        "user": ["a", "a"],
+        "product_id": ["p1", "p2"],
+        "event": ["view", "cart"],
+        "time": ["2026-01-31", "2026-01-01"],
+    }
+    table = {name: pa.array(values).cast(kind) for name, values in columns.items()}
+    (found,) = read(write(tmp_path / "log.parquet", **table), tmp_path)
+    assert (found.users.to_pylist(), found.rows.tolist()) == (["a"], [2, 1])
+    np.testing.assert_allclose(found.weights, [1.5, 1.0], atol=1e-6)
+
+
+def test_times_may_be_coded_by_a_dictionary(tmp_path: Path) -> None:
+    time = pa.array([1_769_817_600, 1_767_225_600]).cast(pa.timestamp("s")).dictionary_encode()
+    path = write(tmp_path / "log.parquet", user=["a"] * 2, product_id=["p1", "p2"], time=time)
+    (found,) = read(path, tmp_path)
+    np.testing.assert_allclose(found.weights, [0.5, 1.0], atol=1e-6)
+
+
+def test_the_case_of_kinds_is_nothing_and_a_kind_that_is_not_there_is_named(tmp_path: Path) -> None:
+    events = ["VIEW ", "Cart"]
+    path = write(tmp_path / "log.parquet", user=["a"] * 2, product_id=["p1", "p2"], event=events)
+    settings = LogSettings(events={**EVENTS, " View": 2.0, "CART": 4.0, "cart": 4.0, "purchse": 9})
+    parts, report = split_log(path, IDS, scratch(tmp_path), settings)
+    decay = 0.5 ** (1 / log_module.HALF_LIFE_EVENTS)
+    np.testing.assert_allclose(read_part(parts[0], settings).weights, [2.0 * decay, 4.0], atol=1e-6)
+    assert report.warnings(path) == [
+        f"{path}: no event is of the kind 'purchse', which `events` has a weight for; "
+        "found: cart, view. Compare the names."
+    ]
+    bare = write(tmp_path / "bare.parquet", user=["a"], product_id=["p1"])
+    _, report = split_log(bare, IDS, scratch(tmp_path), LogSettings(events={**EVENTS, "view": 2.0}))
+    (warning,) = report.warnings(bare)
+    assert "no event is of the kind 'view', which `events` has a weight for; found: none" in warning
+    assert split_log(bare, IDS, scratch(tmp_path), LogSettings())[1].warnings(bare) == []
+
+
+@pytest.mark.parametrize("half_life", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_half_life_is_a_number_of_days(half_life: float) -> None:
+    with pytest.raises(QueryError, match=r"`half_life`: .* must be a number of days above 0\."):
+        LogSettings(half_life=half_life)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from prodmatch.histories.leave_last_out import (
     evaluate_blends,
     leave_last_out,
 )
-from prodmatch.histories.log import Histories
+from prodmatch.histories.log import Histories, LogSettings
 from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.options import SearchOptions
@@ -254,7 +254,9 @@ def test_what_users_do_is_learnt_and_measured(index: ProductIndex, tmp_path: Pat
         first = int(rng.integers(PRODUCTS))
         histories[f"u{n}"] = [int(rng.integers(PRODUCTS)), first, int(partner[first])]
     log = write_log(tmp_path / "log.parquet", histories)
-    found = evaluate_histories(index, log)
+    found = evaluate_histories(index, log, LogSettings({**log_module.EVENTS, "gift": 2.0}))
+    (warning,) = found.warnings
+    assert "no event is of the kind 'gift'" in warning
     success = {name: figures["Success@10"].value for name, figures in found.figures.items()}
     assert success["co_views"] > 0.9
     assert success["blend"] > 0.9

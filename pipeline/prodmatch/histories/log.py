@@ -1,5 +1,6 @@
 """A log of users and products: read in batches, split by user, and sorted in bounded memory."""
 
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, parse_records
 from prodmatch.errors import CatalogueError, QueryError
+from prodmatch.histories.texts import cell_text, read_texts
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
 from prodmatch.storage.atomic import new_scratch_file
 
@@ -38,7 +40,7 @@ PART_SCHEMA = pa.schema(
 class LogSettings:
     """How events count."""
 
-    # Weights of kinds of events; a negative one is of what to keep away from.
+    # Weights of kinds of events, whatever their case; a negative one is of what to keep away from.
     events: Mapping[str, float] = field(default_factory=lambda: dict(EVENTS))
     half_life: float = 30.0  # days in which an event's weight falls by a half
 
@@ -48,6 +50,10 @@ class LogSettings:
                 raise QueryError(
                     f"`events`: {kind}={weight:g} must be from -{MOST_WEIGHT:g} to {MOST_WEIGHT:g}."
                 )
+        if not 0 < self.half_life < math.inf:
+            raise QueryError(f"`half_life`: {self.half_life:g} must be a number of days above 0.")
+        events = {kind.strip().lower(): weight for kind, weight in self.events.items()}
+        object.__setattr__(self, "events", events)
 
 
 @dataclass
@@ -60,6 +66,8 @@ class LogReport:
     no_record: str = ""  # what is wrong with the first line that is none
     other_events: Counter[str] = field(default_factory=Counter)  # kinds without a weight
     unread_times: Counter[str] = field(default_factory=Counter)  # what is no time
+    kinds: set[str] = field(default_factory=set)  # of events that were found
+    not_found: list[str] = field(default_factory=list)  # kinds whose weight was given for nothing
 
     def warnings(self, path: Path) -> list[str]:
         """What a person should know of it."""
@@ -71,6 +79,12 @@ class LogReport:
             kinds = ", ".join(f"{kind!r} ({n})" for kind, n in self.other_events.most_common(5))
             found.append(
                 f"{path}: kinds of events without a weight count {OTHER_EVENT:g}: {kinds}."
+            )
+        if self.not_found:
+            found.append(
+                f"{path}: no event is of the kind {' or '.join(map(repr, self.not_found))}, which "
+                f"`events` has a weight for; found: {', '.join(sorted(self.kinds)[:5]) or 'none'}. "
+                "Compare the names."
             )
         if self.unread_times:
             example, _ = self.unread_times.most_common(1)[0]
@@ -134,6 +148,8 @@ def split_log(
             f"`histories` {path}: none of {report.rows} rows can be used ({found}). "
             "Compare the ids with those of the index."
         )
+    given = (kind for kind, weight in settings.events.items() if EVENTS.get(kind) != weight)
+    report.not_found = [kind for kind in given if kind not in report.kinds]
     return paths, report
 
 
@@ -175,7 +191,7 @@ def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
             report.rows, report.no_record = len(broken), str(broken[0])
             report.rejects["no_record"] = len(broken)
         columns = {
-            name: [None if row.get(name) is None else str(row[name]) for row in records]
+            name: [cell_text(row.get(name)) for row in records]
             for name in FIELDS
             if any(name in row for row in records)
         }
@@ -238,7 +254,7 @@ def _read_batch(
     batch: pa.Table, product_ids: pa.Array, settings: LogSettings, report: LogReport
 ) -> pa.Table:
     """The events of a batch, without a row where they cannot be used; the report counts those."""
-    users, products = (_texts(batch[name]) for name in ("user", "product_id"))
+    users, products = (read_texts(batch[name], name) for name in ("user", "product_id"))
     distinct = products.dictionary_encode()
     row_of = pc.index_in(distinct.dictionary, value_set=product_ids)
     rows = pc.take(row_of, distinct.indices)
@@ -262,21 +278,15 @@ def _read_batch(
     return pa.Table.from_arrays(columns, schema=PART_SCHEMA).filter(pa.array(~no_user))
 
 
-def _texts(column: pa.ChunkedArray) -> pa.Array:
-    """A column as strings, empty ones null."""
-    if pa.types.is_floating(column.type):  # what becomes of integers among nulls
-        column = column.cast(pa.int64(), safe=False)
-    texts = column.cast(pa.string()).combine_chunks()
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), None, texts)
-
-
 def _event_weights(
     batch: pa.Table, settings: LogSettings, good: npt.NDArray[np.bool_], report: LogReport
 ) -> npt.NDArray[np.float32]:
     if "event" not in batch.column_names:
         return np.full(len(batch), OTHER_EVENT, np.float32)
-    kinds = pc.utf8_lower(_texts(batch["event"])).dictionary_encode()
+    kinds = pc.utf8_lower(pc.utf8_trim_whitespace(read_texts(batch["event"], "event")))
+    kinds = kinds.dictionary_encode()
     names = kinds.dictionary.to_pylist()
+    report.kinds |= set(names)
     codes = pc.fill_null(kinds.indices, len(names)).to_numpy(zero_copy_only=False)
     counts = np.bincount(codes[good], minlength=len(names) + 1)
     for name, count in zip(names, counts.tolist(), strict=False):

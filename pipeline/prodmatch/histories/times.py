@@ -11,6 +11,7 @@ Seconds = npt.NDArray[np.float64]
 NO_TIME = float("-inf")
 # Numbers from here on are parts of seconds: as seconds they would be of the year 5138 or later.
 MILLISECONDS, MICROSECONDS, NANOSECONDS = 1e11, 1e14, 1e17
+TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 DAY_NUMBERS = (19_700_101, 21_001_231)  # 20260131 is a day; as seconds all are of 1970
 
 
@@ -20,9 +21,11 @@ def read_times(column: pa.ChunkedArray) -> tuple[Seconds, list[str]]:
     Raises:
         pyarrow.ArrowException: the column is of another type.
     """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     array = column.combine_chunks()
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return _read_texts(array)
+    if any(is_text(array.type) for is_text in TEXT_TYPES):
+        return _read_texts(array.cast(pa.string()))
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(array.type):

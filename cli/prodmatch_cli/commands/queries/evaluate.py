@@ -230,6 +230,7 @@ def _evaluate_histories(store: Path, log: Path, settings: "LogSettings", form: s
 
     with open_index(store) as index:
         found = evaluate_histories(index, log, settings)
+    print_warnings(found.warnings)
     if form == "json":
         print_json(asdict(found))
     else:
