@@ -128,6 +128,27 @@ def test_a_search_finds_what_comparing_all_products_does(
         assert compared[name].to_numpy() == pytest.approx(searched[name].to_numpy(), abs=1e-5)
 
 
+def test_what_is_most_like_a_product_is_no_hub(
+    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the pictures get a hubness penalty, which must count for nothing."""
+    ann = index.searcher.ann
+    plain = ann.vectors(np.arange(PRODUCTS))
+    penalty = ann.dim // 2
+    plain[:, penalty] = 0.0
+    penalised = plain.copy()
+    penalised[::2, penalty] = -1.0
+    rng = np.random.default_rng(6)
+    histories = {f"u{n}": rng.choice(PRODUCTS, 6, replace=False).tolist() for n in range(30)}
+    log = write_log(tmp_path / "log.parquet", histories)
+    monkeypatch.setattr(type(ann), "vectors", lambda _, rows: penalised[rows].copy())
+    recommend_to_users(index, log, tmp_path / "out.parquet", SearchOptions(top=20))
+    for row in pq.read_table(tmp_path / "out.parquet").to_pylist():
+        own, shown_row = histories[row["user"]], int(row["product_id"][1:])
+        nearest = max(own, key=lambda other: float(plain[shown_row] @ plain[other]))
+        assert row["because"] == f"p{nearest:04d}"
+
+
 @pytest.mark.parametrize("where", [None, "price >= 20"])
 def test_what_was_viewed_or_may_not_be_shown_takes_no_place_of_candidates(
     index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str | None

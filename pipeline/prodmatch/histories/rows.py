@@ -9,7 +9,7 @@ from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
 from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.vectors import Rows
+from prodmatch.storage.vectors import Rows, split_parts
 
 SCHEMA = pa.schema(
     [
@@ -90,11 +90,16 @@ class RowMaker:
 
 
 def _because(ann: AnnIndex, histories: Histories, users: range, chosen: Candidates) -> Rows:
-    """For each product chosen the liked one of its user's that is most like it."""
+    """For each product chosen the liked one of its user's that is most like it.
+
+    How near their pictures are to every text says nothing of it: that number of the chosen is 0.
+    """
     because = np.full(len(chosen.rows), -1)
     liked = [histories.rows[own][histories.weights[own] > 0] for own in map(histories.of, users)]
     known, inverse = np.unique(np.concatenate([chosen.rows, *liked]), return_inverse=True)
     vectors = ann.vectors(known)
+    queries = vectors.copy()
+    split_parts(queries)[1][:, 0] = 0.0
     stops = np.cumsum([len(chosen.rows), *map(len, liked)])
     bounds = np.searchsorted(chosen.users, np.arange(len(users) + 1))
     for place, rows in enumerate(liked):
@@ -102,5 +107,5 @@ def _because(ann: AnnIndex, histories: Histories, users: range, chosen: Candidat
         if own.start == own.stop or not len(rows):
             continue
         before = inverse[stops[place] : stops[place + 1]]
-        because[own] = rows[(vectors[inverse[own]] @ vectors[before].T).argmax(axis=1)]
+        because[own] = rows[(queries[inverse[own]] @ vectors[before].T).argmax(axis=1)]
     return because
