@@ -25,10 +25,11 @@ from prodmatch.search.scoring import (
 )
 from prodmatch.search.vectors.neighbours import Neighbours
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.vectors import Rows, Vectors, draw_among, split_parts
+from prodmatch.storage.vectors import Mask, Rows, Vectors, draw_among, split_parts
 
 MIN_KNOWN, MOST_KNOWN = 10, 500  # products that contain a word, to learn how near they are to it
 MOST_COMPARED = 5_000  # products whose vectors are read to count them
+FIRST_CANDIDATES = 200  # of each signal
 TIES = 64  # more than are looked for: of rows that are equally near the first ones are taken
 
 
@@ -80,6 +81,16 @@ def _positions(rows: Rows, within: Rows) -> Rows:
 
 
 @dataclass(frozen=True)
+class _First:
+    """The first candidates of a query among all products."""
+
+    rows: Rows  # (candidates,), ascending
+    signals: Signals
+    found: list[Neighbours]  # by each part that the query has
+    by_words: Rows
+
+
+@dataclass(frozen=True)
 class Ranker:
     """Finds and scores the candidates of a query; all calls together search its vectors once.
 
@@ -120,10 +131,9 @@ class Ranker:
         if encoded.words:
             matches = self.products.match(encoded.words, within, encoded.expansions)
             matches = matches.raised(self._denying)
-        found = [near.rows for near in self._search.nearest(count, within)] if self._search else []
-        if matches is not None:
-            found.append(matches.best(count))
-        rows = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
+        found = self._search.nearest(count, within) if self._search else []
+        by_words = np.zeros(0, np.int64) if matches is None else matches.best(count)
+        rows = np.unique(np.concatenate([by_words, *(near.rows for near in found)]))
         if also is not None:
             rows = np.union1d(rows, also)
         rows = rows[~np.isin(rows, encoded.left_out)]
@@ -133,7 +143,10 @@ class Ranker:
             return no_candidates()
         signals = self._signals(rows, matches)
         if learnt is None:
-            learnt = learn(signals, self._query_weights(signals), limits)
+            is_first = within is None and also is None and not limits and not len(encoded.left_out)
+            is_first &= count == FIRST_CANDIDATES >= self.deepest
+            first = _First(rows, signals, found, by_words) if is_first else None
+            learnt = learn(signals, self._query_weights(first), limits)
         ranked = rank(rows, signals, learnt, self.calibration)
         probability = np.minimum(ranked.probability, encoded.knowledge)
         probability *= np.float32(encoded.certainty)
@@ -158,12 +171,17 @@ class Ranker:
     @cached_property
     def _search(self) -> DeepSearch | None:
         """Of the query's vectors, None where it has none, or no weight is on them."""
-        if not self._weights["text"] + self._weights["image"]:
+        if not self._weights["text"] + self._weights["image"] or not len(self._part_queries):
             return None
+        return DeepSearch(self.ann, self._part_queries, self.deepest)
+
+    @cached_property
+    def _part_queries(self) -> Vectors:
+        """`(n, dim)`: the query against text parts and against image parts, where it has them."""
         zeros = np.zeros_like(self.encoded.text)
         pairs = ([self.encoded.text, zeros], [zeros, self.encoded.image])
         queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
-        return DeepSearch(self.ann, np.stack(queries), self.deepest) if queries else None
+        return np.stack(queries) if queries else np.zeros((0, self.ann.dim), np.float32)
 
     def _limits(self, rows: Rows) -> tuple[Limit, ...]:
         """From where on products show what the query excludes, learnt from candidates."""
@@ -213,11 +231,40 @@ class Ranker:
             )
         return weights
 
-    def _query_weights(self, signals: Signals) -> dict[str, float]:
-        """The index's weights, changed by the query; those given as they are."""
-        if self.encoded.weights or self.encoded.has_image:
+    def _query_weights(self, first: "_First | None") -> dict[str, float]:
+        """The index's weights, changed by the query; those given as they are.
+
+        They are learnt from the first candidates among all products, so that neither a condition
+        nor the depth of a page changes the probability of a product.
+
+        Args:
+            first: these candidates, where they are known.
+        """
+        words = self.encoded.words
+        if self.encoded.weights or self.encoded.has_image or words is None:
             return self._weights
+        if first is None:
+            matches = self.products.match(words, None, self.encoded.expansions)
+            matches = matches.raised(self._denying)
+            search = DeepSearch(self.ann, self._part_queries, FIRST_CANDIDATES)
+            found = search.nearest(FIRST_CANDIDATES, None) if len(self._part_queries) else []
+            by_words = matches.best(FIRST_CANDIDATES)
+            rows = np.unique(np.concatenate([by_words, *(near.rows for near in found)]))
+            first = _First(rows, self._signals(rows, matches), found, by_words)
+        # Rows without a part have a cosine of 0 to it, and which of them come first is chance.
+        presence = self._presence(first.signals) if first.found else []
+        kept = [
+            near.rows[has[np.searchsorted(first.rows, near.rows)]]
+            for near, has in zip(first.found, presence, strict=True)
+        ]
+        chosen = np.isin(first.rows, np.concatenate([first.by_words, *kept]))
+        signals = first.signals.take(chosen)
         return query_weights(self.default_weights, signals, self.encoded.familiarity)
+
+    def _presence(self, signals: Signals) -> list[Mask]:
+        """Which candidates have the part that each of the part queries is compared with."""
+        pairs = (self.encoded.text, signals.has_text), (self.encoded.image, signals.has_image)
+        return [has for query, has in pairs if np.any(query)]
 
     def _signals(self, rows: Rows, matches: Matches | None) -> Signals:
         """What each signal gives these rows."""

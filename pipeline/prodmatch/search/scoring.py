@@ -42,6 +42,18 @@ class Signals:
     has_words: bool  # whether the query has words at all
     has_rare_code: bool = False  # whether one of them is a code that few products say
 
+    def take(self, chosen: Mask) -> "Signals":
+        """Those of some candidates."""
+        return Signals(
+            self.lexical[chosen],
+            self.text[chosen],
+            self.image[chosen],
+            self.has_text[chosen],
+            self.has_image[chosen],
+            self.has_words,
+            self.has_rare_code,
+        )
+
 
 @dataclass(frozen=True)
 class Imputation:

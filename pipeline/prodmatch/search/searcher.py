@@ -223,10 +223,17 @@ class Searcher:
             QueryError: the options cannot be used.
         """
         options.check(self.products)
-        encoded = replace(encoded, weights=options.weights, without=())  # it may be excluded
+        encoded = replace(encoded, weights=options.weights)
+        within = self._without(self._within(encoded.where), encoded)
         ranker = self._ranker(encoded, CANDIDATES[0])
-        first = ranker.rank(None, CANDIDATES[0])
-        ranked = ranker.rank(None, CANDIDATES[0], first.learnt, also=np.array([row]))
+        learnt = ranker.rank(within, CANDIDATES[0]).learnt
+        if within is not None:
+            within = np.union1d(within, row)  # it may be excluded
+        ranked = ranker.rank(within, CANDIDATES[0], learnt, also=np.array([row]))
+        if row not in ranked.rows:  # it shows what is excluded
+            ranker = self._ranker(replace(encoded, without=()), CANDIDATES[0])
+            learnt = learnt and replace(learnt, limits=())
+            ranked = ranker.rank(within, CANDIDATES[0], learnt, also=np.array([row]))
         ranked = self._pages.boosted(ranked, options.boost)
         order = self._pages.best_first(ranked)
         (position,) = np.flatnonzero(ranked.rows[order] == row)

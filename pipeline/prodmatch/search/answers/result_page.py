@@ -13,14 +13,14 @@ import numpy as np
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Facets, FacetValue
 from prodmatch.search.options import SearchOptions
-from prodmatch.search.ranker import Ranker
+from prodmatch.search.ranker import FIRST_CANDIDATES, Ranker
 from prodmatch.search.scoring import Floats, Learnt, Ranked
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Rows, Vectors
 
 # Candidates of each signal, in the first round and those after it; half as many hits come of one.
 # A page depends on the rounds alone, so that pages one after the other are as one long page.
-CANDIDATES = (200, 600, 2_000, 6_000, 20_000)
+CANDIDATES = (FIRST_CANDIDATES, 600, 2_000, 6_000, 20_000)
 MOST_RANKED = 5_000  # products that a filter leaves, to know the probability of each
 LIKELY = 0.3  # probability from which on a product matches, where no floor is given
 MOST_VALUES = 100  # of a facet
@@ -88,7 +88,12 @@ class PageMaker:
         missing = options.offset + options.top
         rounds: list[_Round] = []
         remaining, learnt = within, None
-        for count in itertools.chain(CANDIDATES, itertools.repeat(CANDIDATES[-1])):
+        counts = itertools.chain(CANDIDATES, itertools.repeat(CANDIDATES[-1]))
+        total = self.products.row_count if within is None else len(within)
+        if options.min_probability and total <= MOST_RANKED:  # what is further away may be likelier
+            learnt = ranker.rank(within, CANDIDATES[0]).learnt
+            counts = itertools.chain([total])
+        for count in counts:
             ranked = ranker.rank(remaining, count, learnt)
             learnt = learnt or ranked.learnt
             total = self.products.row_count if remaining is None else len(remaining)
@@ -100,8 +105,7 @@ class PageMaker:
             missing -= len(chosen.rows)
             if missing <= 0 or count >= total or not len(ranked.rows):
                 break
-            below = nearest.probability < options.min_probability  # what is further away is too
-            if below.any() and len(chosen.rows) == len(pool.rows):
+            if options.min_probability and not len(chosen.rows) and len(rounds) > 1:
                 break
             remaining = self._others(remaining, chosen.rows, options.one_per)
         return rounds
