@@ -86,6 +86,12 @@ LIMITS = [
     ("shoes greater than 20", ["> 20"]),
     ("shoes starting from 20", [">= 20"]),
     ("shoes under 1 000 eur", ["< 1000"]),
+    ("shoes cheaper than 1 299,50 \u20ac", ["< 1299.5"]),
+    ("shoes cheaper than 1\u202f299 \u20ac", ["< 1299"]),
+    ("shoes less than $1 299", ["< 1299"]),
+    ("shoes under \u20ac 1\u00a0299", ["< 1299"]),
+    ("shoes from 1 000,00 \u20ac to 2 000,00 \u20ac", [">= 1000", "<= 2000"]),
+    ("shoes under 10 000", ["< 10000"]),
     ("shoes under \u20ac50,-", ["< 50"]),
     ("shoes 30 or cheaper", ["<= 30"]),
     ("shoes under 500 cents", ["< 5"]),
@@ -186,6 +192,11 @@ UNREAD = [
     ("watch under 40-mm", ["under 40"]),
     ("watch not between 20 and 40", ["between 20 and 40"]),
 ]
+
+
+def test_a_quantity_after_a_price_is_no_thousands() -> None:
+    found = understand("shampoo under $20 500 ml", KNOWN)
+    assert [limit.condition("price") for limit in found.limits] == ["price < 20"]
 
 
 @pytest.mark.parametrize(("text", "limits"), LIMITS)

@@ -329,6 +329,7 @@ def test_a_query_has_an_offset_of_its_own(index: ProductIndex) -> None:
         ),
         (SearchOptions(boost={"price": float("nan")}), "`boost`: price=nan is no weight"),
         (SearchOptions(boost={"price": float("inf")}), "`boost`: price=inf is no weight"),
+        (SearchOptions(boost={"price": 1e39}), "`boost`: price=1e+39 is no weight"),
         (SearchOptions(diverse=1.5), "`diverse=1.5`: must be 0 to 1"),
         (SearchOptions(diverse=float("nan")), "`diverse=nan`: must be 0 to 1"),
         (SearchOptions(offset=-1), "`offset=-1`: must be from 0 to 9990"),

@@ -1,6 +1,5 @@
 """What a search asks for: which products, how they are scored, and the page that they make."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -13,6 +12,7 @@ from prodmatch.products.product_db import Products
 from prodmatch.search.scoring import check_weights
 
 MOST_HITS = 10_000
+MOST_BOOST = 1e6  # a weight, against scores of about 1
 FLAGS = ("exact", "count")
 TYPES: dict[str, tuple[type | UnionType, str]] = {
     **dict.fromkeys(("top", "offset"), (Integral, "a whole number")),
@@ -108,5 +108,8 @@ def _check_boost(products: Products, name: str, weight: float) -> None:
         raise QueryError(
             f"`boost`: the column {name!r} holds text. Numeric columns are: {numeric}."
         )
-    if not math.isfinite(weight):
-        raise QueryError(f"`boost`: {name}={weight:g} is no weight. Give a finite number.")
+    if not abs(weight) <= MOST_BOOST:
+        raise QueryError(
+            f"`boost`: {name}={weight:g} is no weight. Give a number from {-MOST_BOOST:g} to "
+            f"{MOST_BOOST:g}."
+        )

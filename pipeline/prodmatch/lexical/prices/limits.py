@@ -17,14 +17,13 @@ MULTIPLIERS = {
 }  # fmt: skip
 NOTES = {"fiver": 5.0, "tenner": 10.0}
 UNIT = rf"(?:{CURRENCY}|{CENTS})"
-DIGITS = (
-    rf"\d{{1,3}}(?:\x20\d{{3}})+(?=\s*{UNIT})|\d{{1,3}}(?:['\u2019]\d{{3}})+"
-    r"|\d++(?:[.,]\d++)*+|\.\d+"
-)
+SPACED = r"\d{1,3}(?:[\x20\xa0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)"  # 1 299,50: with a currency
+NO_QUANTITY = rf"(?!\s*(?:{'|'.join(UNITS)})\b)"  # "$20 500 ml" is 20 dollars
+DIGITS = rf"{SPACED}(?=\s*(?:{UNIT}|$))|\d{{1,3}}(?:['\u2019]\d{{3}})+|\d++(?:[.,]\d++)*+|\.\d+"
 PARTS = r"half\s+a(?=\s+(?:dollar|buck|euro|quid))|\ba(?=\s+(?:dollar|buck|euro|quid|grand)\b)"
 FIRST, SECOND = (
     rf"(?P<sign{n}>{CURRENCY}(?=\s*[\d.])|{SIGNS})?\s*"
-    rf"(?:(?P<number{n}>{DIGITS}|{NUMBER_WORDS}|{PARTS})(?:[.,][-\u2013\u2014]+)?"
+    rf"(?:(?P<number{n}>(?(sign{n}){SPACED}{NO_QUANTITY}|(?!))|{DIGITS}|{NUMBER_WORDS}|{PARTS})(?:[.,][-\u2013\u2014]+)?"
     rf"(?P<times{n}>[km]\b|(?<=\d)\s+(?:hundred|thousand)\b|\s+(?:grand|million|lakhs?|crores?)\b)?"
     rf"(?:\s*(?P<unit{n}>{UNIT}))?"
     rf"(?P<rest{n}>(?:\s*(?:and\s+|,\s*)?)\d\d?(?=\s*{CENTS})\s*{CENTS}"
@@ -296,7 +295,7 @@ def _read_number(text: str) -> float:
     if text[0].isalpha():
         words = text.lower().split()
         return 0.5 if words[0] == "half" else 1.0 if words == ["a"] else read_number_words(text)
-    text = re.sub("[ '\u2019]", "", text)
+    text = re.sub("[ \xa0\u202f'\u2019]", "", text)
     sign = max(text.rfind(","), text.rfind("."))
     is_decimal = sign >= 0 and (len(text) - sign != 4 or len({*text} & {",", "."}) == 2)
     if text.count(",") + text.count(".") > 1 and len({*text} & {",", "."}) == 1:
