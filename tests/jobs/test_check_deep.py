@@ -141,7 +141,7 @@ def test_the_command_writes_page_and_table(
     assert table["outlier"].to_pylist()[EMPTY] == "empty_picture"
     assert Path(html).stat().st_size > 20_000
     done = shell("check", str(catalogue), "--html", html)
-    assert (done.code, "--html goes with --deep." in done.err) == (2, True)
+    assert (done.code, "goes with --deep." in done.err) == (2, True)
 
 
 def test_the_command_reads_the_catalogue_as_the_store_remembers(
