@@ -56,6 +56,14 @@ def with_units(features: int, inner: int, units: int) -> Projection:
     return Projection.linear(rows(features + units, inner), rows(1, inner)[0], hidden=hidden)
 
 
+def test_hidden_units_of_a_later_projection_are_refused() -> None:
+    units = HiddenUnits(np.ones((3, 2), np.float32), np.zeros(2, np.float32))
+    first = Projection.linear(np.ones((3, 4)))
+    later = Projection.linear(np.ones((5, 4)), hidden=units)
+    with pytest.raises(ValueError, match="only the first projection"):
+        Projection.stack([first, later], (0.5, 0.5))
+
+
 def test_hidden_units_are_what_linear_maps_have_above_zero() -> None:
     part, features = with_units(6, 4, 3), rows(8, 6)
     assert part.features == 6
