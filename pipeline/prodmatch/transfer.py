@@ -11,6 +11,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from prodmatch.errors import DamagedError, MismatchError, RemoteError, StoreError
+from prodmatch.exports.pushed import (
+    MANIFEST,
+    POINTER,
+    ListedFile,
+    PushedGeneration,
+    manifest_name,
+    read_listed,
+    read_manifest_files,
+    read_pushed,
+    write_pointer,
+)
 from prodmatch.storage.atomic import (
     digest_file,
     link_or_copy,
@@ -27,17 +38,6 @@ from prodmatch.storage.generations import (
     verify_generation,
 )
 from prodmatch.storage.locks import hold_store
-from prodmatch.storage.places.pushed import (
-    MANIFEST,
-    POINTER,
-    ListedFile,
-    PushedGeneration,
-    manifest_name,
-    read_listed,
-    read_manifest_files,
-    read_pushed,
-    write_pointer,
-)
 from prodmatch.storage.places.remote import RemoteFile, RemoteFolder
 
 logger = logging.getLogger(__name__)

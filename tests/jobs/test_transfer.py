@@ -12,6 +12,7 @@ from remote_faults import ADDRESS, Bucket
 from small import run
 
 from prodmatch.errors import DamagedError, LockedError, RemoteError, StoreError
+from prodmatch.exports.pushed import ListedFile, manifest_name, read_listed, write_pointer
 from prodmatch.storage.atomic import remove_path
 from prodmatch.storage.generations import (
     current_number,
@@ -22,7 +23,6 @@ from prodmatch.storage.generations import (
     verify_generation,
 )
 from prodmatch.storage.locks import lock_store
-from prodmatch.storage.places.pushed import ListedFile, manifest_name, read_listed, write_pointer
 from prodmatch.storage.places.remote import open_folder
 from prodmatch.transfer import pull_generation, push_generation
 

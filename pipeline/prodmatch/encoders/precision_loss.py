@@ -3,34 +3,18 @@
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.networks.sample_inputs import SAMPLE_TEXTS, sample_pictures
 from prodmatch.encoders.precisions import Precision, picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
-from prodmatch.model.preprocessing import ImageSpec, Pixels
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_TEXTS = (
-    "red t-shirt",
-    "women's leather handbag, black",
-    "usb-c cable 2 m",
-    "Stuhl für Gäste",
-)
 QUICK_COSINE = 0.98  # what bf16 and int8 should reach against float32; below it a warning says so
 ABSURD_COSINE = 0.8
-
-
-def sample_pictures(spec: ImageSpec) -> Pixels:
-    """Four pictures of noise, three of them half white, in the size that an encoder sees."""
-    side = spec.crop_pixels
-    pixels = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), dtype=np.uint8)
-    pixels[1:, : side // 2] = 255  # most products stand on plain white
-    return pixels
 
 
 def check_quick_features(

@@ -19,8 +19,8 @@ from prodmatch.encoders.batches import TokenLimits
 from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
 from prodmatch.encoders.graphs import weights_path, write_token_limits
 from prodmatch.encoders.networks.image import ImageEncoder
+from prodmatch.encoders.networks.sample_inputs import SAMPLE_TEXTS, sample_pictures
 from prodmatch.encoders.networks.text import TextEncoder
-from prodmatch.encoders.precision_loss import SAMPLE_TEXTS, sample_pictures
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import (

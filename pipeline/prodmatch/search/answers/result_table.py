@@ -8,8 +8,7 @@ import jinja2
 from prodmatch.catalogue.pictures.thumbnails import data_address, make_thumbnails
 from prodmatch.catalogue.remembered import find_product_pictures
 from prodmatch.errors import ProdmatchError
-from prodmatch.search.answers.hits import Hit, hit_fields
-from prodmatch.search.answers.results import SearchResult
+from prodmatch.search.answers.hits import Answer, Hit, hit_fields
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 MOST_HITS = 50  # that are shown
@@ -21,18 +20,18 @@ SCORES = ("score", "probability", "boost")
 NAMED = ("title", "description")  # columns that are not shown among the others
 
 
-def render_table(result: SearchResult) -> str:
+def render_table(answer: Answer, store: Path) -> str:
     """What was searched for, the facets, and a row a hit, as a part of an HTML page.
 
     Pictures are those of the catalogue that the store remembers, made small by another process.
     Where there are none, a line says why.
     """
-    shown = result[:MOST_HITS]
-    pictures, reason = _find_pictures(shown) if shown else ({}, None)
-    notes = [*_notes(result), *([f"no pictures are shown: {reason}"] if reason else [])]
-    if len(result) > len(shown):
-        notes.append(f"the first {len(shown)} of {len(result)} hits")
-    if not result:
+    shown = answer.hits[:MOST_HITS]
+    pictures, reason = _find_pictures(shown, store) if shown else ({}, None)
+    notes = [*_notes(answer), *([f"no pictures are shown: {reason}"] if reason else [])]
+    if len(answer.hits) > len(shown):
+        notes.append(f"the first {len(shown)} of {len(answer.hits)} hits")
+    if not shown:
         notes.append("no product matches")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent),
@@ -54,23 +53,23 @@ def short(value: object, most: int = MOST_CHARACTERS) -> str:
     return " ".join(str(value).split())[:most].encode("utf-8", "replace").decode()
 
 
-def _notes(result: SearchResult) -> Iterator[str]:
-    if result.searched_for is not None:
-        yield f"searched for: {result.searched_for}"
-    if result.understood is not None:
-        yield f"understood: {result.understood}"
-    yield from result.hints
-    if result.match_count is not None:
-        yield f"{result.match_count:,} products match"
-    for name, found in result.facets.items():
+def _notes(answer: Answer) -> Iterator[str]:
+    if answer.searched_for is not None:
+        yield f"searched for: {answer.searched_for}"
+    if answer.understood is not None:
+        yield f"understood: {answer.understood}"
+    yield from answer.hints
+    if answer.match_count is not None:
+        yield f"{answer.match_count:,} products match"
+    for name, found in answer.facets.items():
         values = [f"{short(each.value)[:40]} {each.count}" for each in found[:MOST_VALUES]]
         yield f"{name}: {', '.join(values) or 'no values'}"
 
 
-def _find_pictures(result: SearchResult) -> tuple[Mapping[str, bytes], str | None]:
+def _find_pictures(hits: Sequence[Hit], store: Path) -> tuple[Mapping[str, bytes], str | None]:
     """Small pictures by product, and why there are none."""
     try:
-        found = find_product_pictures(result.store, {hit.product_id for hit in result})
+        found = find_product_pictures(store, {hit.product_id for hit in hits})
         return make_thumbnails(found.firsts, SIDE), found.reason
     except ProdmatchError as error:  # no process can be started
         return {}, str(error)

@@ -74,4 +74,4 @@ class SearchResult(list[Hit]):
     def _repr_html_(self) -> str:
         from prodmatch.search.answers.result_table import render_table  # it loads Arrow
 
-        return render_table(self)
+        return render_table(replace(self._answer, hits=list(self)), self.store)
