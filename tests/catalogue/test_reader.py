@@ -117,6 +117,39 @@ def test_other_columns_are_metadata_of_their_type(tmp_path: Path) -> None:
     assert list(catalogue.mapping.left_out) == ["tags", "Price", "score", "__index_level_0__"]
 
 
+@pytest.mark.parametrize("int96", [True, False])
+def test_moments_of_every_year_stay(int96: bool, tmp_path: Path) -> None:
+    moments = [
+        datetime.datetime.min,
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6),
+        datetime.datetime(9999, 12, 31),
+        datetime.datetime.max,
+    ]
+    path = tmp_path / "c.parquet"
+    cells = {"product_id": ["1", "2", "3", "4"], "title": ["x"] * 4}
+    days = [moment.date() for moment in moments]
+    table = pa.table({**cells, "until": pa.array(moments, pa.timestamp("us")), "day": days})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=int96)
+    metadata = only(open_catalogue(path)).metadata
+    assert metadata["until"].to_pylist() == moments
+    assert metadata["day"].to_pylist() == days
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_rows_with_views_may_be_rejected(listed: bool, tmp_path: Path) -> None:
+    images = [[RED], [RED]] if listed else [RED, RED]
+    kind = pa.list_(pa.binary_view()) if listed else pa.binary_view()
+    columns = {
+        "product_id": pa.array(["1", None], pa.string_view()),
+        "title": pa.array(["x", "y"], pa.string_view()),
+        "image": pa.array(images, kind),
+    }
+    catalogue = save(tmp_path, columns)
+    assert only(catalogue).metadata.to_pylist() == [{"title": "x"}]
+    assert only(catalogue).images == [RED]
+    assert catalogue.find_all_pictures(["1"]) == {"1": [RED]}
+
+
 def test_columns_can_be_named_and_chosen(tmp_path: Path) -> None:
     columns = {"sku": ["1"], "name": ["a"], "brand": ["b"], "title": ["not this"]}
     catalogue = save(

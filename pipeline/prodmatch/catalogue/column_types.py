@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# What Python's dates can hold, a day left for time zones; in seconds.
-FIRST_SECOND, LAST_SECOND = -62135596800 + 86400, 253402300799 - 86400
+# What Python's dates can hold, from the first second on and before the last; time zones are UTC.
+FIRST_SECOND, END_SECOND = -62135596800, 253402300800
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}  # of an integer of so many bits, signed or not
+VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 MOST_DIGITS = {pa.decimal128: 38, pa.decimal256: 76}
 INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 NUMBER = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,15}")
@@ -159,7 +160,7 @@ def _within_calendar(column: pa.Array) -> pa.Array:
         days = column.cast(pa.int32()).cast(pa.int64())
         per_second, numbers = 1, pc.multiply(days, 86400)
     first = max(FIRST_SECOND * per_second, -(2**63))
-    last = min(LAST_SECOND * per_second, 2**63 - 1)
+    last = min(END_SECOND * per_second, 2**63) - 1
     inside = pc.and_(pc.greater_equal(numbers, first), pc.less_equal(numbers, last))
     return pc.if_else(inside, column, pa.scalar(None, kind))
 
@@ -192,6 +193,21 @@ def replace_bad_utf8(record: pa.RecordBatch) -> pa.RecordBatch:
         ]
         return pa.RecordBatch.from_arrays(columns, names=record.schema.names)
     return record
+
+
+def without_views(record: pa.RecordBatch) -> pa.RecordBatch:
+    """The record with texts and bytes as Arrow's other types, as views cannot be taken from."""
+    kinds = list(map(_without_view, record.schema.types))
+    if kinds == record.schema.types:
+        return record
+    columns = [column.cast(kind) for column, kind in zip(record.columns, kinds, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, names=record.schema.names)
+
+
+def _without_view(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind) and kind.value_type in VIEWS:
+        return pa.list_(VIEWS[kind.value_type])
+    return VIEWS.get(kind, kind)
 
 
 def _decode(column: pa.Array) -> pa.Array:

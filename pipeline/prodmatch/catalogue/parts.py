@@ -16,6 +16,7 @@ from prodmatch.catalogue.schema import id_kind, is_picture
 from prodmatch.errors import CatalogueError
 
 READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
+INT96_UNIT = "us"  # of Spark's timestamps; in Arrow's default, ns, 9999-12-31 becomes a day of 1816
 CONVERTED = (".csv", ".tsv", ".json", ".jsonl")
 OTHER_REMEDIES = {
     "git_lfs_pointer": "a Git LFS pointer. Fetch the file itself with 'git lfs pull'.",
@@ -62,7 +63,12 @@ class Part:
             CatalogueError: it is damaged, or not the file that it was.
         """
         try:
-            with pq.ParquetFile(self.path, buffer_size=READ_BYTES, pre_buffer=False) as reader:
+            with pq.ParquetFile(
+                self.path,
+                buffer_size=READ_BYTES,
+                pre_buffer=False,
+                coerce_int96_timestamp_unit=INT96_UNIT,
+            ) as reader:
                 same = reader.metadata.num_rows == self.row_count
                 if not same or not reader.schema_arrow.equals(self.schema):
                     raise CatalogueError(
@@ -112,8 +118,11 @@ def open_parts(files: Sequence[FoundFile]) -> list[Part]:
     Raises:
         CatalogueError: a file is no Parquet file, or its footer contradicts itself.
     """
-    footers = [_read_footer(file) for file in files]
-    schemas = [footer.schema.to_arrow_schema().remove_metadata() for footer in footers]
+    footers, schemas = [], []
+    for file in files:
+        footer, schema = _read_footer(file)
+        footers.append(footer)
+        schemas.append(schema)
     for file, schema in zip(files, schemas, strict=True):
         twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
         if twice:
@@ -168,9 +177,10 @@ def _explain_unreadable(path: Path, error: Exception) -> str:
     return f"is not a readable Parquet file ({error}). {hint}"
 
 
-def _read_footer(file: FoundFile) -> pq.FileMetaData:
+def _read_footer(file: FoundFile) -> tuple[pq.FileMetaData, pa.Schema]:
     try:
-        footer = pq.read_metadata(file.path)
+        with pq.ParquetFile(file.path, coerce_int96_timestamp_unit=INT96_UNIT) as reader:
+            footer, schema = reader.metadata, reader.schema_arrow.remove_metadata()
         claimed = sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
     except UNREADABLE as error:
         raise CatalogueError(f"{file.name}: {_explain_unreadable(file.path, error)}") from error
@@ -179,7 +189,7 @@ def _read_footer(file: FoundFile) -> pq.FileMetaData:
             f"{file.name}: is damaged: its footer claims {footer.num_rows} rows, its row groups "
             f"{claimed}. Write it again."
         )
-    return footer
+    return footer, schema
 
 
 def _type_keys(files: Sequence[FoundFile], schemas: Sequence[pa.Schema]) -> dict[str, pa.Array]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.column_types import is_text, replace_bad_utf8
+from prodmatch.catalogue.column_types import is_text, replace_bad_utf8, without_views
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.mirror import Fetch, locate_catalogue
 from prodmatch.catalogue.part_checks import (
@@ -219,7 +219,7 @@ class Catalogue:
             BATCH_ROWS, row_groups=[group], columns=[self.mapping.image]
         ):
             inside = rows_in_batch(positions, start, len(record))
-            yield from record[0].take(pa.array(inside)).to_pylist()
+            yield from without_views(record)[0].take(pa.array(inside)).to_pylist()
             start += len(record)
 
     def _records(self, part: Part, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -229,7 +229,7 @@ class Catalogue:
             for group in range(reader.num_row_groups):
                 rows = self._batch_rows(part, reader.metadata.row_group(group))
                 for record in reader.iter_batches(rows, [group], present):
-                    yield part.complete(record, columns)
+                    yield part.complete(without_views(record), columns)
 
     def _batch_rows(self, part: Part, group: pq.RowGroupMetaData) -> int:
         """Rows to read at once, so that pictures of megabytes do not fill the memory."""
