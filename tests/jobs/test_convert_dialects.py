@@ -86,6 +86,8 @@ def test_the_content_tells_and_not_the_ending(tmp_path: Path, ending: str) -> No
         ('"product_id","title"\n"1","a\r\nb"\n', ["a\r\nb"], None),
         ("product_id,title\r1,a\r2,b\r", ["a", "b"], None),
         ("product_id , title \n1,a\n", ["a"], None),
+        ('product_id, title\n1, "a, b"\n2, c\n', ["a, b", "c"], None),
+        ('product_id,title\n1, "a, b"\n2,"c, ""d"""\n', ["a, b", 'c, "d"'], None),
         ("product_id|title\n1|a,b,c\n2|d,e,f\n", ["a,b,c", "d,e,f"], None),
         ("product_id;title\n1;Tisch, rund, 80 cm\n2;Stuhl, rot, 40 cm\n", None, None),
     ],
@@ -100,6 +102,17 @@ def test_untidy_tables_are_read_and_what_is_odd_is_named(
     said = [text for text in report.warnings if "column" not in text or "columns;" in text]
     assert (warning is None) == (not said), report.warnings
     assert warning is None or warning in said[0]
+
+
+@pytest.mark.parametrize("more", ["", '5\t"Fine" lamp\tn\n', '5\t"of two\nlines"\tn\n'])
+def test_quotes_that_are_letters_join_no_rows_of_a_table_with_tabs(
+    more: str, tmp_path: Path
+) -> None:
+    content = '1\t"Best in class\tx\n2\tMug\ty\n3\t27"\tz\n4\tTray\t\n'
+    rows, _ = convert(tmp_path, "p.tsv", f"product_id\ttitle\tnote\n{content}{more}")
+    titles = ['"Best in class', "Mug", '27"', "Tray"]
+    assert [row["title"] for row in rows[:4]] == titles
+    assert len(rows) == 4 + bool(more)
 
 
 def test_fields_beyond_the_header_are_kept(tmp_path: Path) -> None:
@@ -248,3 +261,12 @@ def test_western_letters_are_read_as_they_are(tmp_path: Path, text: str) -> None
 def test_an_identifier_that_a_spreadsheet_has_rounded_is_named(tmp_path: Path, value: str) -> None:
     _, report = convert(tmp_path, "c.csv", f"product_id;ean\na;{value}\nb;4006381333931\n")
     assert any("1 x an identifier that a spreadsheet has rounded" in w for w in report.warnings)
+
+
+def test_a_word_shows_whether_the_encoding_is_right(tmp_path: Path) -> None:
+    content = "product_id,title\n7,br\u00e9 \u015bwieca\n".encode("cp1250")
+    rows, report = convert(tmp_path, "c.csv", content)
+    assert rows[0]["title"] == "br\u00e9 \u0153wieca"
+    assert "cp1252, as in '\u0153wieca' (it would be in cp1250 '\u015bwieca'" in report.warnings[0]
+    _, report = convert(tmp_path, "c.csv", content, ConvertSettings(encoding="cp1252"))
+    assert report.warnings == []

@@ -156,13 +156,34 @@ def _read_records(source: Source, delimiter: str, quoting: str, skip: int) -> It
         yield from _read_loosely(lines, delimiter)
         return
     escape = "\\" if quoting == "backslash" else None
-    reader = csv.reader(lines, delimiter=delimiter, escapechar=escape, strict=True)
+    spaced = re.search(rf'^[^"\n]*{re.escape(delimiter)} +"', source.head, re.MULTILINE)
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        escapechar=escape,
+        skipinitialspace=spaced is not None,
+        strict=True,
+    )
+    before, width = 0, 0
     try:
         for record in reader:
+            width = width or len(record)
+            if reader.line_num > before + 1 and _holds_records(record, delimiter, width):
+                raise _QuotesError(f"line {reader.line_num}")
+            before = reader.line_num
             if any(map(str.strip, record)):
                 yield reader.line_num, record, True
     except csv.Error as error:
         raise _QuotesError(str(error)) from error
+
+
+def _holds_records(record: list[str], delimiter: str, width: int) -> bool:
+    """Whether each line of a record is one itself, so that the quotes that join them are letters.
+
+    Of files with tabs alone: texts of several lines have commas, but hardly tabs.
+    """
+    lines = delimiter.join(record).splitlines()
+    return delimiter == "\t" and all(line.count(delimiter) == width - 1 > 0 for line in lines)
 
 
 def _read_loosely(lines: Iterator[str], delimiter: str) -> Iterator[Record]:
@@ -207,7 +228,9 @@ def _join_quoted(
                 parts.append(more)
                 continue
             fields = []
-        if (fields and (len(parts) == 1 or len(fields) == width)) or not line.strip():
+        if not line.strip() or (fields and len(parts) == 1):
+            return fields
+        if len(fields) == width and not _holds_records(fields, delimiter, width):
             return fields
         ahead.extendleft(reversed(parts[1:]))
         return None

@@ -8,7 +8,7 @@ from prodmatch.errors import CatalogueError
 from prodmatch.feeds.delimited import open_delimited
 from prodmatch.feeds.json_rows import open_json
 from prodmatch.feeds.rows import Feed
-from prodmatch.feeds.source import Source, open_source, require_western
+from prodmatch.feeds.source import Source, describe_reading, open_source, require_western
 from prodmatch.feeds.xml_items import open_xml
 
 JSON = re.compile(r'\s*(\[\s*[\[{\]]|\{\s*["}])')
@@ -59,8 +59,9 @@ def _describe(feed: Feed, source: Source) -> Feed:
     warnings = list(feed.warnings)
     if feed.form != "xml":
         require_western(source)
-    if feed.form != "xml" and source.encoding in ("cp1252", "latin-1"):
-        warnings.insert(0, f"not UTF-8; read as {source.encoding} (give another `encoding`)")
+    is_guess = source.encoding in ("cp1252", "latin-1") and not source.is_given
+    if feed.form != "xml" and is_guess:
+        warnings.insert(0, describe_reading(source))
     if feed.form != "xml" and source.stray_bytes:
         warnings.insert(
             0, f"{source.stray_bytes} bytes are not UTF-8 in a file that is; read as cp1252"

@@ -45,6 +45,8 @@ AS_CP1252 = {
     0xDC00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(128, 256)
 }
 OTHER_ENCODINGS = ("cp1251", "gb18030", "shift_jis", "euc_kr", "big5", "cp1253", "cp1255", "cp1256")
+SIMILAR_ENCODINGS = ("cp1250", "mac_roman")  # whose letters look Western, too
+WORD = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
 RUN = re.compile(rb"[\x80-\xff]{3,}")
 FEWEST_JOINED = 6  # bytes of such runs, that tell anything
 SHOWN_BYTES = 24
@@ -202,3 +204,21 @@ def require_western(source: Source) -> None:
         f"{source.path}: is not UTF-8, and its letters are not Western. Give its `encoding`; it "
         f"can be read as {', '.join(found) or 'none of those tried'}."
     )
+
+
+def describe_reading(source: Source) -> str:
+    """What a text of Western letters was read as, with a word that shows whether that is right."""
+    words = WORD.findall(source.head)
+    readings = [[_read_as(name, word, source) for name in SIMILAR_ENCODINGS] for word in words]
+    differing = (place for place, read in enumerate(readings) if read[0] != words[place])
+    place = next(differing, 0)
+    shown = f"not UTF-8; read as {source.encoding}"
+    if words:
+        read = zip(SIMILAR_ENCODINGS, readings[place], strict=True)
+        others = ", ".join(f"{name} {text[:SHOWN_BYTES]!r}" for name, text in read)
+        shown += f", as in {words[place][:SHOWN_BYTES]!r} (it would be in {others})"
+    return f"{shown}; give another `encoding` if that is wrong"
+
+
+def _read_as(encoding: str, text: str, source: Source) -> str:
+    return text.encode(source.encoding, "replace").decode(encoding, "replace")
