@@ -9,6 +9,8 @@ MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes
 MOST_INVISIBLE = 100  # characters of a text that shows nothing
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters that are empty
 CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
+MOST_ESCAPES = 3  # of one sign: `&amp;amp;quot;`, as of two programs one after the other
+INLINE_DATA = re.compile(r"data:[\w/+.-]*;base64,[\w+/=%-]*", re.IGNORECASE)  # a picture, a font
 MARKED = re.compile(r"<!\[CDATA\[|\]\]>|<!\[[^>]*>")
 UNREAD = ("script", "style")
 NAMES = """
@@ -28,8 +30,8 @@ def clean_text(text: str | None) -> str:
     """Text as it is embedded and searched: no markup, no control characters, one kind of space."""
     if not text:
         return ""
-    text = text[: 2 * MOST_CHARACTERS]
-    if "&" in text:
+    text = INLINE_DATA.sub(" ", text)[: 2 * MOST_CHARACTERS]
+    for _ in range(MOST_ESCAPES * ("&" in text)):
         text = html.unescape(text)
     if "<" in text and ">" in text:
         text = _strip_markup(text)
