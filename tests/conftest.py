@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+from shell import Shell
 from small import embed, products, save_encoders, shrink_pictures, write
 from tiny import contents, night, save_catalogue, save_query_encoders, save_tiny_model
 
@@ -91,6 +92,14 @@ def store(exported: Path, tmp_path: Path) -> Path:
 def published(exported: Path, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with sixty products published, encoded in float32; tests read it only."""
     return _publish(tmp_path_factory.mktemp("published"), exported, model, "float32")
+
+
+@pytest.fixture
+def shell(
+    published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    """The command line, with `published` as its store unless a test sets another."""
+    return Shell(published, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session", params=["float32", "bf16"])
