@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tiny import save_catalogue
 
 from prodmatch.catalogue.reader import Batch, Catalogue, open_catalogue
-from prodmatch.embedding.plan import scan_catalogue
+from prodmatch.embedding.plan import new_contents, scan_catalogue
 from prodmatch.errors import CatalogueError
+from prodmatch.storage.features import content_key
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,10 @@ def test_fewer_rows_than_the_footers_claim_are_refused(
 ) -> None:
     with pytest.raises(CatalogueError, match="18 rows are claimed, 9 were read"):
         scan_catalogue(Short(**vars(catalogue)), tmp_path)
+
+
+def test_only_new_contents_are_planned_each_once_in_order() -> None:
+    keys = [content_key(letter.encode()) if letter != "-" else None for letter in "ab-acbd-ce"]
+    known = [content_key(b"b"), content_key(b"e")]
+    found = new_contents(pa.array(keys, pa.binary(16)), pa.array(known, pa.binary(16)))
+    assert found.tolist() == [0, 4, 6]

@@ -1,4 +1,4 @@
-"""Files and folders stay small enough to be read in one go."""
+"""Files and folders stay small enough to be read in one go, and tests stand by their modules."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,8 @@ from checkout import ROOT
 MOST_LINES = 400
 MOST_MODULES = 12  # of a folder of the library, without its `__init__`
 LIBRARY = ROOT / "pipeline" / "prodmatch"  # whose top has a module for each job
+CLI = ROOT / "cli" / "prodmatch_cli"
+TESTS = ROOT / "tests"
 
 
 def python_files() -> Iterator[Path]:
@@ -30,3 +32,17 @@ def test_no_folder_of_the_library_has_many_modules() -> None:
     del counts[LIBRARY]
     assert len(counts) > 20
     assert {path.name: count for path, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_tests_stand_where_the_module_does_that_they_are_called_after() -> None:
+    modules = {(path.parent.relative_to(LIBRARY), path.stem) for path in LIBRARY.rglob("*.py")}
+    modules = {(Path("jobs") if folder == Path() else folder, stem) for folder, stem in modules}
+    modules |= {(Path("cli"), path.stem) for path in CLI.rglob("*.py")}
+    tests = [path.relative_to(TESTS) for path in TESTS.glob("*/**/test_*.py")]
+    assert len(tests) > 150
+    for path in tests:
+        words = path.stem.removeprefix("test_").split("_")
+        named = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+        assert path.parts[0] == "promises" or any(
+            (path.parent, name) in modules for name in named
+        ), f"{path} is called after no module of its folder"
