@@ -47,6 +47,15 @@ def test_variants_of_woocommerce_have_what_their_product_has(
     assert "1 variant of products that are not there" in said
 
 
+def test_an_export_of_woocommerce_has_its_lines_back(tmp_path: Path) -> None:
+    table = [["Type", "SKU", "Name", "Parent", "Short description", "Description"],
+             ["simple", "MUG", r"Mug\new", "", r"Red\nBig", r"Soft.\n\nC:\\n.txt\nx"]]  # fmt: skip
+    rows, _ = convert(tmp_path, "woo.csv", write_csv(table))
+    assert rows[0]["title"] == r"Mug\new"
+    assert rows[0]["short_description"] == "Red\nBig"
+    assert rows[0]["description"] == "Soft.\n\nC:\\n.txt\nx"
+
+
 def test_variants_of_magento_have_what_their_product_has(tmp_path: Path) -> None:
     rows, report = convert(tmp_path, "magento.csv", write_csv(MAGENTO))
     assert report.read_as.startswith("Magento export")

@@ -70,6 +70,24 @@ def test_equal_options_without_a_sku_keep_ids_of_their_own(tmp_path: Path) -> No
     assert _same(rows, "product_id") == ["a/x", "a/x#2", "a/y"]
 
 
+# As Shopify has called its columns since 2025; "Title" is the first of them.
+RENAMED = {
+    "Handle": "URL handle", "Body (HTML)": "Description", "Variant SKU": "SKU",
+    "Variant Price": "Price", "Image Src": "Product image URL",
+    "Variant Image": "Variant image URL",
+}  # fmt: skip
+
+
+def test_an_export_of_shopify_is_known_by_its_new_names_too(tmp_path: Path) -> None:
+    old = [["Compare-at price", *EXPORT[0]], *([price, *row] for price, row in zip(
+        ["25", "", "", "", "", ""], EXPORT[1:], strict=True))]  # fmt: skip
+    new = [[RENAMED.get(str(name), name) for name in old[0]], *old[1:]]
+    rows, report = convert(tmp_path, "new.csv", write_csv(new))
+    assert report.layout == "shop export"
+    assert rows == convert(tmp_path, "old.csv", write_csv(old))[0]
+    assert _same(rows, "compare_at_price") == [25, None, None, None, None]
+
+
 def test_a_product_without_a_title_is_named(tmp_path: Path) -> None:
     _, report = convert(tmp_path, "e.csv", "Handle,Title,Variant SKU\na,A,1\nb,,2\n")
     assert "1 product without a row with a title" in report.warnings

@@ -99,9 +99,17 @@ def test_what_programs_add_to_identifiers_is_taken_off_and_said(
 
 
 def test_identifiers_of_which_some_are_other_stay_as_they_are(tmp_path: Path) -> None:
-    _, rows = convert(tmp_path, "product_id,model\n1.0,2.0\n2,5.0\n'3,A-1\n")
-    assert [row["product_id"] for row in rows] == ["1.0", "2", "'3"]
+    _, rows = convert(tmp_path, "product_id,model\n1.0,2.0\n2,5.0\n'3-B,A-1\n")
+    assert [row["product_id"] for row in rows] == ["1.0", "2", "'3-B"]
     assert [row["model"] for row in rows] == ["2.0", "5.0", "A-1"]
+
+
+def test_digits_behind_an_apostrophe_lose_it_among_other_identifiers(tmp_path: Path) -> None:
+    report, rows = convert(tmp_path, "sku,height\n'0012,5'11\nTEE-1,6'\n5'11,'7\n'13,8\n")
+    assert [row["sku"] for row in rows] == ["0012", "TEE-1", "5'11", "13"]
+    assert [row["height"] for row in rows] == ["5'11", "6'", "'7", "8"]
+    found = "sku: 2 x digits behind an apostrophe, such as '0012; read without it"
+    assert found in report.warnings
 
 
 PICTURES = [

@@ -54,12 +54,13 @@ ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d\d")  # a long number as a spreadsheet w
 THOUSANDS = r"^-?[1-9]\d{0,2}(\.\d{3})+$"  # or a fraction of three digits
 EXACT_DIGITS = 15  # that a float64 always keeps
 SEPARATORS = (", ", "; ", " | ")
-ARTEFACTS = {  # what programs add to identifiers, and the identifier in it
+ARTEFACTS = {  # what programs add to every identifier, and the identifier in it
     "ends with .0, as a program writes integers among which one is missing": re.compile(
         r"\s*(\d+)\.0\s*"
     ),
     "begins with an apostrophe, as of text in a spreadsheet": re.compile(r"'([^']+)"),
 }
+QUOTED_DIGITS = re.compile(r"^'(\d+)$")  # as shops write those alone that are all digits
 
 
 def is_id_name(name: str) -> bool:
@@ -119,6 +120,7 @@ class ColumnProfile:
     powers: int = 0  # numbers that may have lost digits
     power: str = ""  # the first of them
     artefacts: Counter[str] = field(default_factory=Counter)  # of the values of an identifier
+    quoted: str = ""  # the first of digits behind an apostrophe
 
     def __post_init__(self) -> None:
         kept = set() if is_id_name(self.name) or is_image_name(self.name) else set(TYPES) - {"list"}
@@ -162,6 +164,9 @@ class ColumnProfile:
             numbers = [text for text in texts if not self.typed or isinstance(text, Number)]
             for name, pattern in ARTEFACTS.items():
                 self.artefacts[name] += sum(map(bool, map(pattern.fullmatch, numbers)))
+            quoted = [text for text in numbers if QUOTED_DIGITS.match(text)]
+            self.artefacts["quoted"] += len(quoted)
+            self.quoted = self.quoted or next(iter(quoted), "")
 
     def _add_list(self, cell: list[str]) -> None:
         self.lists += 1
@@ -217,10 +222,8 @@ class ColumnProfile:
             how = "as JSON" if mark is None else f"apart by {mark!r}"
             note = f"several pictures in a cell, {how} (such as {self.marks.example[:60]!r})"
             return ColumnType(self.name, "list", separator=str(mark) if mark else None, note=note)
-        for name, pattern in ARTEFACTS.items():
-            if 0 < self.artefacts[name] == self.artefacts["all"]:
-                note = f"every value {name}; read without it"
-                return ColumnType(self.name, "text", artefact=pattern, note=note)
+        if (identifier := self._decide_identifier()) is not None:
+            return identifier
         plain = [kind for kind in TYPES if kind in self.candidates and kind != "amount"]
         ambiguous = self.separated and len(self.styles) == 2
         # A file with semicolons comes from where 1.299 is more than a thousand.
@@ -247,6 +250,18 @@ class ColumnProfile:
         no_values = self._explain_no_values("amount")
         note = f"{note}; {no_values}" if no_values else note
         return ColumnType(self.name, "amount", style, self.currencies > 0, note=note)
+
+    def _decide_identifier(self) -> ColumnType | None:
+        """The type of identifiers that a program has added something to."""
+        for name, pattern in ARTEFACTS.items():
+            if 0 < self.artefacts[name] == self.artefacts["all"]:
+                note = f"every value {name}; read without it"
+                return ColumnType(self.name, "text", artefact=pattern, note=note)
+        if not self.quoted:
+            return None
+        count = self.artefacts["quoted"]
+        note = f"{count} x digits behind an apostrophe, such as {self.quoted}; read without it"
+        return ColumnType(self.name, "text", artefact=QUOTED_DIGITS, note=note)
 
     def _decide_list(self) -> ColumnType:
         if is_image_name(self.name):

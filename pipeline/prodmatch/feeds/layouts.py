@@ -34,6 +34,7 @@ class Layout:
     by_parent: bool = False
     # A column that rows with a product's texts for another view of the shop fill.
     translated: str = ""
+    escaped: tuple[str, ...] = ()  # columns in which \n is the end of a line
 
     @property
     def has_own_ids(self) -> bool:
@@ -51,6 +52,7 @@ WOOCOMMERCE = Layout(
     },
     re.compile(r"images?|image_url"),
     ("type", "product_type", "post_type"),
+    escaped=("description", "short_description"),
 )  # fmt: skip
 MAGENTO = Layout(
     "Magento export",

@@ -21,6 +21,7 @@ VARIATION = re.compile(r"(?:^|[|,;])\s*sku\s*=\s*([^,|;]+)", re.IGNORECASE)
 SEPARATOR = re.compile(
     r"(?<!\s)(?:\s*[,;|]\s*(?=https?://|/|[^\s,;|]+\.\w{3,4}(?:\s*(?:[,;|]|$)))|\s+(?=https?://))"
 )
+LINE_END = re.compile(r"\\?\\n")  # as WooCommerce writes it, and writes what looks like it
 NO_PARENT = frozenset(["", "0", "null", "none"])  # that a product names
 NO_TITLE = re.compile(r"Variation #\d+( of .*)?|(\[\w+\][^=]+=.*)")
 OPTION_MARK = re.compile(r"\[\w+\](?=[^=,\[\]]+=)")
@@ -104,6 +105,9 @@ def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item
             pictures += _split_pictures(row.pop(name))
         for name in layout.not_shown:
             row.pop(name, None)
+        for name in layout.escaped:
+            if name in row:
+                row[name] = LINE_END.sub(_end_line, text_of(row[name]))
         kind = _kind_of(row, layout)
         if layout.translated:
             key = text_of(row.get("sku"))
@@ -123,6 +127,11 @@ def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item
             keys, parent = [product], product if kind in ("variant", "picture") else ""
         takes_prices = layout.by_parent or (layout.in_order and not layout.is_variant_too)
         yield _Item({"product_id": chosen or None, **row}, kind, keys, parent, takes_prices)
+
+
+def _end_line(found: re.Match[str]) -> str:
+    """The end of a line for its sign, and the sign for one that is itself escaped."""
+    return "\n" if found[0] == r"\n" else r"\n"
 
 
 def _kind_of(row: Row, layout: Layout) -> str:

@@ -19,10 +19,13 @@ from prodmatch.storage.places.picture_names import are_names
 SAMPLE_ROWS = 100
 # Columns of an export that are a variant's own: not taken from the product where they are blank.
 OF_VARIANT = re.compile(
-    r"price|variant_.*|option\d+_value|image_.*|cost_per_item|.*(sku|barcode|mpn|gtin|inventory|weight).*"
+    r".*price.*|variant_.*|option\d+_value|image_.*|cost_per_item|.*(sku|barcode|mpn|gtin|inventory|weight).*"
 )
 VARIANT = re.compile(r"option\d+_value|sku|price|barcode")  # one of these is filled
 EXPORT_NAMES = {
+    "url_handle": "handle",
+    "product_image_url": "image_src",
+    "variant_image_url": "variant_image",
     "body_html": "description",
     "body": "description",
     "vendor": "brand",
@@ -57,6 +60,7 @@ def arrange_products(feed: Feed) -> Feed:
     """
     sample = list(islice(feed.rows(), SAMPLE_ROWS))
     names = {plain_name(name) for row in sample for name in row}
+    names |= {EXPORT_NAMES[name] for name in names & EXPORT_NAMES.keys()}
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
