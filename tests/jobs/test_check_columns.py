@@ -187,7 +187,7 @@ def test_how_much_is_searched_already_is_told(tmp_path: Path) -> None:
 PLACEHOLDERS = (
     "nan", "NaN", "None", "none", "N/A", "n/a", "NA", "null", "NULL", "-", "--", "TBD", "tbd",
     "undefined", "(null)", "<none>", "Untitled", "unknown", "???", "xxx", "To be defined", " nan ",
-    "[object Object]", "#N/A", "#REF!", "placeholder",
+    "[object Object]", "#N/A", "#REF!", "placeholder", "\\N",
 )  # fmt: skip
 
 

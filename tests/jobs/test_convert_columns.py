@@ -64,6 +64,7 @@ NUMBERS: dict[str, tuple[str, list[str], list[object]]] = {
     "a code after": ("cost", ["19.99 USD", "1299.00 USD"], [19.99, 1299.0]),
     "francs": ("preis", ["CHF 1'299.00", "CHF 15.50"], [1299.0, 15.5]),
     "spaces for thousands": ("prix", ["1\u00a0299,00 €", "5,50 €"], [1299.0, 5.5]),
+    "spaces for thousands alone": ("preis", ["1\u00a0299", "2 500", "7"], [1299.0, 2500.0, 7.0]),
     "thousands": ("reviews", ["1,200", "3,400,000", "7"], [1200.0, 3400000.0, 7.0]),
     "a comma that is told by another": ("price", ["1,299", "12,5"], [1.299, 12.5]),
     "booleans": ("new", ["true", "False", "TRUE", ""], [True, False, True, None]),

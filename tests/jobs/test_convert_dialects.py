@@ -115,6 +115,20 @@ def test_quotes_that_are_letters_join_no_rows_of_a_table_with_tabs(
     assert len(rows) == 4 + bool(more)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "product_id\ttitle\tbrand\n1\t5\\N\t\\N\n2\t\\N\t\\Nike\n",
+        'product_id,title,brand\n1,5\\N,\\N\n2,\\N,"\\Nike"\n',
+        '"product_id","title","brand"\n"1","5\\\\N",\\N\n"2",\\N,"\\\\Nike"\n"3","15\\" tv",""\n',
+    ],
+)
+def test_null_as_databases_write_it_is_no_text(content: str, tmp_path: Path) -> None:
+    rows, _ = convert(tmp_path, "p.csv", content)
+    assert [row["title"] for row in rows[:2]] == ["5\\N", None]
+    assert [row["brand"] for row in rows[:2]] == [None, "\\Nike"]
+
+
 def test_fields_beyond_the_header_are_kept(tmp_path: Path) -> None:
     rows, report = convert(tmp_path, "p.csv", "product_id,title\n1,a\n2,b,c,,d\n3,e,,,\n")
     assert rows[1] == {

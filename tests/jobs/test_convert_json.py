@@ -73,6 +73,7 @@ CELLS: dict[str, tuple[str, str, list[object]]] = {
     "boolean, then text": ("b", '[true, "x"]', ["true", "x"]),
     "texts of booleans": ("b", '["true", true]', ["true", "true"]),
     "no number": ("n", "[1.5, NaN]", [1.5, None]),
+    "no text": ("n", '["a", NaN]', ["a", None]),
     "nulls": ("x", "[null, null]", [None, None]),
     "a list": ("tags", '[["a", "b"], [], null]', ["a, b", None, None]),
     "a list with commas": ("tags", '[["a, b", "c"], ["d"]]', ["a, b; c", "d"]),

@@ -59,7 +59,7 @@ def read_amount(text: str) -> Amount | None:
     values = {style: minus + number for style, number in _read(digits)}
     if not values:
         return None
-    return Amount(values, found["before"] or found["after"], not digits.isdigit())
+    return Amount(values, found["before"] or found["after"], len(set(values.values())) > 1)
 
 
 def _read(digits: str) -> Iterator[tuple[AmountStyle, str]]:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PLACEHOLDER = re.compile(
-    r"\W*(nan|none|null|nil|n/?a|#n/a|tbd|tba|tbc|to be (defined|determined|confirmed)|undefined|"
-    r"unknown|untitled|no (title|name|description)|placeholder|dummy|x{3,}|todo|"
+    r"\W*(nan|none|null|nil|n/?a|#n/a|\\n|tbd|tba|tbc|undefined|"
+    r"to be (defined|determined|confirmed)|unknown|untitled|no (title|name|description)|"
+    r"placeholder|dummy|x{3,}|todo|"
     r"\[?object object\]?|#(ref|value|name|div/0|null|num|nv|wert|bezug|zahl)[!?]?|lorem ipsum.*)"
     r"\W*|[-_.?\s\u2013\u2014/]+",
     re.IGNORECASE,

@@ -149,7 +149,9 @@ def _lines(source: Source) -> Iterator[str]:
 
 def _read_records(source: Source, delimiter: str, quoting: str, skip: int) -> Iterator[Record]:
     """Every record that is not blank."""
-    lines = _lines(source)
+    mark = re.escape(delimiter)
+    null = re.compile(rf"(?:^|(?<={mark}))\\N(?={mark}|[\r\n]|$)")  # as MySQL and Postgres write it
+    lines = (null.sub("", line) if "\\N" in line else line for line in _lines(source))
     for _ in range(skip):
         next(lines)
     if quoting == "loose":

@@ -218,7 +218,7 @@ class _ValueReader:
         self.decoder = json.JSONDecoder(
             parse_float=_number,
             parse_int=_number,
-            parse_constant=Number,
+            parse_constant=lambda name: None if name == "NaN" else Number(name),
             object_pairs_hook=_keep_all,
         )
 
