@@ -25,6 +25,9 @@ HOSTILE = {
     "an unknown entity of a DTD": '<!DOCTYPE r SYSTEM "file:///etc/passwd">' + RSS.format("&nbsp;"),
     "an unknown entity": RSS.format("&nbsp;"),
     "endless depth": "<rss><channel><item>" + "<a>" * 100_000,
+    "deep markup": RSS.format("x")
+    .replace("title>", "body>")
+    .replace("x", f"{'<b>' * 99}{'</b>' * 99}"),
     "a recursion": '<!DOCTYPE r [<!ENTITY a "&b;"><!ENTITY b "&a;">]>' + RSS.format("&a;"),
     "a tag without end": "<rss><channel><item><a b='" + "x" * (5 << 20),
     "cut off": RSS.format("x")[:-9],

@@ -20,6 +20,12 @@ def test_identifiers_stay_as_they_are(tmp_path: Path, name: str, values: list[st
     assert column(tmp_path, name, values)[0] == values
 
 
+@pytest.mark.parametrize("name", ["title", "description"])
+@pytest.mark.parametrize("values", [["1984", "7"], ["1.50", "2.5"], ["true", ""], ["2024-01-01"]])
+def test_titles_and_descriptions_are_texts(tmp_path: Path, name: str, values: list[str]) -> None:
+    assert column(tmp_path, name, values)[0] == [value or None for value in values]
+
+
 TEXTS = {
     "leading zero": ["1", "007"],
     "leading zero late": ["12.5", "00.5"],

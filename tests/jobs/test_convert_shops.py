@@ -187,6 +187,20 @@ def test_xml_is_read_in_the_encoding_it_names(tmp_path: Path, encoding: str) -> 
     assert rows[2]["title"] == "Müg"
 
 
+def test_markup_in_a_text_is_a_part_of_it(tmp_path: Path) -> None:
+    texts = "<p>Soft <b>red</b> wool</p><ul><li>warm<br/></li></ul>", "A <i>big</i> mug"
+    items = "".join(
+        f"<product><id>{row}</id><description>{text}</description>"
+        "<details><size>S</size></details><imgs><i>a.jpg</i><i>b.jpg</i></imgs></product>"
+        for row, text in enumerate(texts)
+    )
+    rows, _ = convert(tmp_path, "feed.xml", f"<products>{items}</products>")
+    found = [" ".join(str(row["description"]).split()) for row in rows]
+    assert found == ["Soft red wool warm", "A big mug"]
+    assert {str(row["details_size"]) for row in rows} == {"S"}
+    assert {str(row["imgs_i"]) for row in rows} == {"a.jpg, b.jpg"}
+
+
 def test_nested_and_repeated_elements_are_kept(tmp_path: Path) -> None:
     content = (
         "<products><product sku='01'><name>A</name>"

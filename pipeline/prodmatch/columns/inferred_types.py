@@ -10,6 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prodmatch.catalogue.schema import DEFAULT_TEXTS
 from prodmatch.columns.amounts import (
     NO_VALUE,
     AmountStyle,
@@ -123,8 +124,8 @@ class ColumnProfile:
     quoted: str = ""  # the first of digits behind an apostrophe
 
     def __post_init__(self) -> None:
-        kept = set() if is_id_name(self.name) or is_image_name(self.name) else set(TYPES) - {"list"}
-        self.candidates = kept
+        is_kept = is_id_name(self.name) or is_image_name(self.name) or self.name in DEFAULT_TEXTS
+        self.candidates = set() if is_kept else set(TYPES) - {"list"}
 
     def add(self, cells: Sequence[Cell]) -> None:
         """Adds the column's next cells."""

@@ -1,5 +1,6 @@
 """RSS, Atom and plain XML feeds, streamed item by item; no entity is ever expanded."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from xml.parsers import expat
@@ -14,6 +15,11 @@ DEEPEST = 50
 MOST_CHARACTERS = 64 << 20  # of one item
 MOST_TAG_BYTES = 4 << 20  # expat begins a tag again with every block of it
 LINKS = ("href", "url", "value")  # attributes that are an element's content
+# Of texts that hold markup as elements, which a feed should have escaped.
+TEXTS = re.compile(
+    r".*(desc|summary|content|detail|text|body|beschreib|popis|opis).*", re.IGNORECASE
+)
+MARKUP = frozenset("p br b i u em strong small span div ul ol li h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
 ATOM = "http://www.w3.org/2005/Atom"
 GOOGLE = "http://base.google.com/ns/1.0"
 
@@ -26,7 +32,7 @@ def open_xml(source: Source) -> Feed:
     """An XML feed as rows, without the prefix `g:`; repeated elements are lists.
 
     An attribute `name` of an element is a part of its column's name; attributes of an element
-    without content are columns.
+    without content are columns. Of markup inside a description the text is read.
 
     Raises:
         CatalogueError: it is no XML, declares entities, or has no items.
@@ -98,6 +104,7 @@ class _Items:
         self.inner: list[str] = []  # names of the open elements inside the item
         self.unread: list[dict[str, str]] = []  # their attributes, until they have content
         self.text: list[str] = []
+        self.markup = 0  # open elements of a text's markup
         self.characters = 0
         self.google, self.atom = "g", "atom"
         self.parser = expat.ParserCreate(encoding)
@@ -126,6 +133,11 @@ class _Items:
                     if not name.startswith("xmlns"):
                         self._keep(_local(name), value)
             self.path.append(tag)
+        elif self.markup or (
+            _local(tag).lower() in MARKUP and any(map(TEXTS.fullmatch, self.inner))
+        ):
+            self.markup += 1
+            self._add_text(" ")
         else:
             self._close_text()
             kind = attributes.get("name", "").strip()  # <param name="Colour">
@@ -135,22 +147,25 @@ class _Items:
             for link in links:
                 self._keep("_".join(self.inner), link)
             self.unread.append({} if links else {**attributes})
-        if len(self.path) + len(self.inner) > DEEPEST:
+        if len(self.path) + len(self.inner) + self.markup > DEEPEST:
             raise _RefusedError("elements nested too deeply")
 
     def _end(self, tag: str) -> None:
-        if self.inner:
+        if self.markup:
+            self.markup -= 1
+            self._add_text(" ")
+        elif self.inner:
             self._close_text()
             for name, value in self.unread.pop().items():  # <price amount="5" currency="EUR"/>
                 if name != "name" and not name.startswith("xmlns"):
                     self._keep(f"{'_'.join(self.inner)}_{_local(name)}", value)
             self.inner.pop()
-            return
-        self.path.pop()
-        if self.item is not None:
-            self._close_text()
-            self.rows.append(_make_row(self.item))
-            self.item = None
+        else:
+            self.path.pop()
+            if self.item is not None:
+                self._close_text()
+                self.rows.append(_make_row(self.item))
+                self.item = None
 
     def _add_text(self, text: str) -> None:
         if self.item is not None:
