@@ -1,5 +1,7 @@
 """Filters: what SQLite would take without a word is refused, and messages say what to write."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
@@ -72,6 +74,8 @@ REFUSED = [
     ("colour = 'Red' OR 'Blue'", "'Blue' stands alone"),
     ("colour = NULL", "write IS NULL"),
     ("price != null", "write IS NULL"),
+    ("colour NOT IN ('Red', NULL)", "write IS NULL"),
+    ("price IN (NULL, 5)", "write IS NULL"),
     ("price < 50 || colour = 'Red'", "write OR"),
     ("price < 50 && colour = 'Red'", "Write AND"),
     ("pric < 5", "no such column: pric. There is price"),
@@ -204,6 +208,7 @@ def test_a_mistaken_condition_is_refused_with_the_remedy(
         ("added >= '2025-07-09' AND added < '2026-01-31'", [1]),
         ("added IS NULL", [0]),
         ("colour = 'null' OR price = 20", [1]),
+        ("colour IN ('null', 'Red') AND (price IS NOT NULL)", [0]),
         ("product_id > 'a'", [1, 2]),
         ("\"index\" >= '2'", [1, 2]),
         ("price BETWEEN 20 AND 99", [1, 2]),
@@ -249,3 +254,74 @@ def test_a_value_that_no_product_has_is_hinted_at(
 ) -> None:
     assert products.rows_where(condition).tolist() == []
     assert products.suggest_values(condition) == hints
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Products:
+    """Products of a shop that writes no English, with numbers and dates as texts."""
+    table = pa.table(
+        {
+            "product_id": ["a", "b", "c"],
+            "text": ["x", "y", "z"],
+            "brand": ["Öko", "ÉTÉ 100%", None],
+            "preis": ["13,13", "2,50", "1,99"],
+            "betrag": ["1.299,00", "20,00", "5,00"],
+            "cost": ["$ 1,299.00", "$ 20.00", "$ 5.00"],
+            "gewicht": ["1,200 g", "800 g", "90 g"],
+            "tag": ["05.01.2025", "04.02.2025", "03.03.2024"],
+        }
+    )
+    path = tmp_path_factory.mktemp("foreign") / "products.sqlite"
+    write_products(path, table.schema, table.to_batches())
+    return Products(path)
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        ("brand LIKE 'öko'", [0]),
+        ("brand LIKE 'ö_o%'", [0]),
+        ("brand NOT LIKE 'öko%'", [1]),
+        ("lower(brand) = 'öko'", [0]),
+        ("upper(brand) = 'ÖKO' OR upper(brand) = 'X'", [0]),
+        ("brand LIKE 'été 100!%' ESCAPE '!'", [1]),
+        ("brand LIKE 'été !1__%' ESCAPE '!'", [1]),
+        ("brand LIKE 'été 100!_' ESCAPE '!'", []),
+        ("brand LIKE 'té%'", []),
+        ("lower(brand) LIKE '%été%' AND brand GLOB 'É*'", [1]),
+        ("brand LIKE NULL OR brand = 'ü'", []),
+    ],
+)
+def test_letters_of_every_language_have_a_case(
+    foreign: Products, condition: str, rows: list[int]
+) -> None:
+    assert foreign.rows_where(condition).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        ("preis < '5'", [1, 2]),
+        ("CAST(preis AS REAL) < 2.2", [2]),
+        ("betrag > '10'", [0, 1]),
+        ("CAST(cost AS REAL) > 10", [0, 1]),
+        ("gewicht >= '800 g'", [0, 1]),
+        ("gewicht < '1000'", [1, 2]),
+    ],
+)
+def test_the_remedy_for_a_text_finds_what_was_meant(
+    foreign: Products, condition: str, rows: list[int]
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        foreign.rows_where(condition)
+    found = re.search(r"(CAST\((?:REPLACE|LTRIM).* AS REAL\))", str(caught.value))
+    sign, number = re.findall(r"([<>]=?) '?([\d.]+)", condition)[0]
+    assert found is not None
+    assert foreign.rows_where(f"{found[1]} {sign} {number}").tolist() == rows
+
+
+def test_dates_with_the_day_first_are_not_compared_by_their_letters(foreign: Products) -> None:
+    for condition in ("tag > '04.01.2025'", "tag BETWEEN '01.01.2025' AND '31.01.2025'"):
+        with pytest.raises(QueryError, match="letter by letter, the day first; convert"):
+            foreign.rows_where(condition)
+    assert foreign.rows_where("tag = '04.02.2025' OR tag > 'x'").tolist() == [1]

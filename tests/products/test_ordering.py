@@ -87,6 +87,8 @@ REFUSED = [
     ("3 < price < 5", "two sides; write price > 3 AND price < 5"),
     ("price > 1 AND 3 <= price <= 5", "two sides"),
     ("5 > price >= 3", "two sides"),
+    ("price > 3 < 5", "two sides; write price > 3 AND price < 5"),
+    ("day > '2026-01-01' < '2026-02-02'", "two sides; write day > 3"),
     ("'2026-01-01' < day < '2026-02-02'", "two sides"),
     ("price BETWEEN 7 AND 5", "write BETWEEN 5 AND 7"),
     ("price NOT BETWEEN 10 AND 9.5", "write BETWEEN 9.5 AND 10"),

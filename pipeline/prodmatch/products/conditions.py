@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prodmatch.lexical.prices.column_names import PRICE, name_words
+from prodmatch.products.column_storage import (
+    KEYWORDS,
+    needs_quotes,
+    write_cast,
+)
 
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
@@ -24,19 +29,6 @@ TOKEN = re.compile(
 COMPARISONS = frozenset(["=", "==", "!=", "<>", "<", "<=", ">", ">=", "is"])
 ARITHMETIC = frozenset(["+", "-", "*", "/", "%", "||", "."])
 CONSTANTS = frozenset(["true", "false"])
-KEYWORDS = frozenset(
-    """abort action add after all alter always analyze and as asc attach autoincrement before begin
-    between by cascade case cast check collate column commit conflict constraint create cross
-    current current_date current_time current_timestamp database default deferrable deferred delete
-    desc detach distinct do drop each else end escape except exclude exclusive exists explain fail
-    false filter first following for foreign from full generated glob group groups having if ignore
-    immediate in index indexed initially inner insert instead intersect into is isnull join key last
-    left like limit match materialized natural no not nothing notnull null nulls of offset on or
-    order others outer over partition plan pragma preceding primary query raise range recursive
-    references regexp reindex release rename replace restrict returning right rollback row rows
-    savepoint select set table temp temporary then ties to transaction trigger true unbounded union
-    unique update using vacuum values view virtual when where window with without""".split()  # noqa: SIM905
-)
 ORDERED = frozenset(["<", "<=", ">", ">=", "between"])
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T].*)?")
 DATE_START = re.compile(r"\d{4}(?:-\d\d?(?:-\d\d?(?:[ T].*)?)?)?")
@@ -168,7 +160,7 @@ def explain_error(condition: str, message: str, columns: Mapping[str, Column]) -
     ):
         return f"{message}. Write an apostrophe inside a text twice: '%men''s%'"
     for column in filter(lambda each: each.name.strip(), columns.values()):
-        if (quoted := _needs_quotes(column.name)) and _stands_bare(column.name, condition):
+        if (quoted := needs_quotes(column.name)) and _stands_bare(column.name, condition):
             return f"{message}. {_hint_quotes(column.name, quoted)}"
     if number := re.search(r"\d+(?:,\d{3})+\b", condition):
         return f"{message}. Write {number[0].replace(',', '')}, without commas"
@@ -273,7 +265,7 @@ def _wrong_text(column: Column, operator: str, value: str, *, is_text: bool) -> 
         return f"{name} is a date ({sample!r}); write dates like that, in quotes"
     is_amount = is_price(name) or any(sign in sample for sign in ".,")
     if is_ordered and is_amount and AMOUNT.fullmatch(sample) and AMOUNT.fullmatch(value.strip()):
-        number = f"CAST(REPLACE({quote_plain(name)}, ',', '') AS REAL)"
+        number = write_cast(name, sample)
         return f"{name} is text ({sample!r}); convert the column, or write {number} for it"
     if not is_text:
         return f"{name} is text ({sample!r}); compare with quotes or convert the column"
@@ -284,7 +276,7 @@ def _bare_name(condition: str, columns: Mapping[str, Column]) -> str | None:
     """A column with a space in its name, which is another column's name to SQLite."""
     for column in columns.values():
         if " " in column.name.strip() and _stands_bare(column.name, condition):
-            return _hint_quotes(column.name, _needs_quotes(column.name))
+            return _hint_quotes(column.name, needs_quotes(column.name))
     return None
 
 
@@ -342,13 +334,11 @@ def _filled_by_number(
 
 
 def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:
-    """NULL behind a comparison, and signs that stand for AND and OR elsewhere."""
+    """Signs that stand for AND and OR elsewhere."""
     words = ("'" if token.kind == "text" else token.value for token in tokens)
     values = ["", "", *words, "", ""]
     kinds = ["", "", *(token.kind for token in tokens), "", ""]
     at = index + 2
-    if values[at] == "null" and values[at - 1] in COMPARISONS - {"is"}:
-        return "nothing is equal to NULL; write IS NULL or IS NOT NULL"
     begins_another = kinds[at + 1] == "column" and values[at + 2] in COMPARISONS
     ends_one = values[at - 2] in COMPARISONS and kinds[at - 1] in ("text", "number")
     if values[at] == "||" and values[at - 1] and values[at + 1]:
@@ -360,17 +350,6 @@ def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:
     if values[at] in ("&", "|") and (ends_one or begins_another):
         return f"{values[at]} joins bits; write {'AND' if values[at] == '&' else 'OR'}"
     return None
-
-
-def quote_plain(name: str) -> str:
-    """A column's name as a person would write it in a condition."""
-    return f'"{name}"' if _needs_quotes(name) else name
-
-
-def _needs_quotes(name: str) -> str:
-    if name.lower() in KEYWORDS:
-        return "a word of SQL"
-    return "" if re.fullmatch(r"[^\W\d]\w*", name) else "no plain word"
 
 
 def _stands_bare(name: str, condition: str) -> bool:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from prodmatch.products.column_storage import DOUBLE_DIGITS, quote_name, restorer
+from prodmatch.products.column_storage import DOUBLE_DIGITS, quote_name, quote_plain, restorer
 from prodmatch.products.conditions import (
     ARITHMETIC,
     Column,
     Token,
-    quote_plain,
     split_condition,
 )
 

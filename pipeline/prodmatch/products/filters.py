@@ -1,7 +1,9 @@
 """Filters: SQL conditions over the catalogue's columns, and what is wrong with those that fail."""
 
+import functools
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from prodmatch.products.operands import (
     explain_amount,
     explain_lone,
     find_lone,
+    find_null,
 )
 from prodmatch.products.ordering import (
     NumberComparison,
@@ -61,6 +64,8 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
         columns = read_columns(connection)
         _check(condition, columns, connection)
         exact = exact_condition(connection, write_dates(condition, columns), columns)
+        if not condition.isascii():
+            _know_letters(connection)
         connection.set_authorizer(_AllowReading())
         rows = connection.execute(f"SELECT row FROM products WHERE (\n{exact}\n) ORDER BY row")
         return np.fromiter((row for (row,) in rows), np.int64)
@@ -79,9 +84,9 @@ def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
 
 def _check(condition: str, columns: Mapping[str, Column], connection: sqlite3.Connection) -> None:
     """Raise where SQLite would take a condition for another one than is meant."""
-    mistake = find_mistake(condition, columns) or find_wrong_order(condition, columns)
-    if mistake is not None:
-        raise QueryError(_message(condition, mistake, columns))
+    for find in (find_mistake, find_null, find_wrong_order):
+        if (mistake := find(condition, columns)) is not None:
+            raise QueryError(_message(condition, mistake, columns))
     for token in find_lone(condition, columns):
         if token.kind != "column" or not _is_flag(connection, columns[token.value.lower()]):
             raise QueryError(_message(condition, explain_lone(token, columns), columns))
@@ -136,12 +141,12 @@ def _find_amount(connection: sqlite3.Connection, column: Column) -> str | None:
 
 
 def _find_other_length(connection: sqlite3.Connection, compared: NumberComparison) -> str | None:
-    """A number in a column of text that its letters do not compare with the wanted one."""
+    """A value of a column of text that begins with a number of more or fewer digits."""
     name = quote_name(compared.column.name)
     found = connection.execute(
-        f"SELECT {name} FROM products WHERE {name} GLOB '[0-9]*' AND {name} NOT GLOB '*[^0-9.]*' "
-        f"AND length({name}) <> ? LIMIT 1",
-        (len(compared.number),),
+        f"SELECT {name} FROM products WHERE {name} GLOB '[0-9]*' "
+        f"AND length({name}) - length(ltrim({name}, '0123456789')) <> ? LIMIT 1",
+        (len(compared.number.partition(".")[0]),),
     ).fetchone()
     return None if found is None else str(found[0])[:40]
 
@@ -194,6 +199,33 @@ def connect(path: Path) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise DamagedError(f"{path}: cannot be opened ({error}).") from error
+
+
+def _know_letters(connection: sqlite3.Connection) -> None:
+    """Makes LIKE, lower and upper know the case of letters beyond ASCII, as SQLite does not."""
+    for name, change in (("lower", str.lower), ("upper", str.upper)):
+
+        def apply(value: object, change: Callable[[str], str] = change) -> str | None:
+            return None if value is None else change(str(value))
+
+        connection.create_function(name, 1, apply, deterministic=True)
+    for count in (2, 3):
+        connection.create_function("like", count, _is_like, deterministic=True)
+
+
+def _is_like(pattern: object, value: object, escape: str = "") -> bool | None:
+    if pattern is None or value is None:
+        return None
+    return _read_pattern(str(pattern), escape).fullmatch(str(value)) is not None
+
+
+@functools.lru_cache
+def _read_pattern(pattern: str, escape: str) -> re.Pattern[str]:
+    """The pattern of a LIKE as a regular expression, whatever the case of its letters."""
+    signs = {"%": ".*", "_": "."}
+    found = re.findall(rf"{re.escape(escape)}(.)|(.)" if escape else "()(.)", pattern, re.DOTALL)
+    parts = (re.escape(escaped) or signs.get(sign) or re.escape(sign) for escaped, sign in found)
+    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
 def _describe(connection: sqlite3.Connection, condition: str, error: Exception) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from prodmatch.products.column_storage import quote_plain, write_cast
 from prodmatch.products.conditions import (
     COMPARISONS,
     DATE,
     Column,
     Token,
-    quote_plain,
     split_condition,
 )
 
@@ -50,9 +50,20 @@ def explain_amount(column: Column, value: str) -> str:
         return f"{column.name} is a date ({value!r}); write date({name}, '+7 days') to move it"
     return (
         f"{column.name} is text ({value!r}), of which a number is read only up to the first sign "
-        f"that is no digit; convert the column, or write "
-        f"CAST(REPLACE({quote_plain(column.name)}, ',', '') AS REAL) for it"
+        f"that is no digit; convert the column, or write {write_cast(column.name, value)} for it"
     )
+
+
+def find_null(condition: str, columns: Mapping[str, Column]) -> str | None:
+    """What is wrong with a NULL behind a comparison, or in the list of IN; None if nothing is."""
+    tokens = split_condition(condition, columns)
+    values = ["", "", *(token.value if token.kind in ("word", "sign") else "" for token in tokens)]
+    for at, value in enumerate(values):
+        opening = next((place for place in range(at, 1, -1) if values[place] in ("(", ")")), 0)
+        is_listed = values[opening] == "(" and values[opening - 1] == "in"
+        if value == "null" and (is_listed or values[at - 1] in COMPARISONS - {"is"}):
+            return "nothing is equal to NULL; write IS NULL or IS NOT NULL"
+    return None
 
 
 def find_lone(condition: str, columns: Mapping[str, Column]) -> list[Token]:

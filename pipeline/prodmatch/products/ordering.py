@@ -8,18 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from prodmatch.lexical.quantities import UNITS
+from prodmatch.products.column_storage import quote_plain, write_cast
 from prodmatch.products.conditions import (
     ORDERED,
     Column,
     Token,
     find_comparisons,
-    quote_plain,
     split_condition,
 )
 
 SIGNS = ORDERED - {"between"}
 EQUALS = frozenset(["=", "==", "!=", "<>", "is", "in"])
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+NUMBER = re.compile(rf"(\d+(?:\.\d+)?)\s?(?:{'|'.join(map(re.escape, UNITS))})?", re.IGNORECASE)
+DAY_FIRST = re.compile(r"\d{1,2}([-./ ])\d{1,2}\1\d{2,4}(?:\D.*)?")  # 31.12.2025
 OTHER_DATE = re.compile(r"\d{1,4}[-./ ]\d{1,2}[-./ ]\d{1,4}\D?.*|\d{8}")  # 4.1.2026, 20260104
 PART_OF_DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
 STORED = re.compile(
@@ -48,16 +50,23 @@ def find_wrong_order(condition: str, columns: Mapping[str, Column]) -> str | Non
     """
     tokens = split_condition(condition, columns)
     for index, token in enumerate(tokens):
-        column = columns.get(token.value.lower()) if token.kind == "column" else None
-        if column is None:
-            continue
         around = [tokens[at].value for at in (index - 1, index + 1) if 0 <= at < len(tokens)]
         if len(around) == 2 and SIGNS.issuperset(around):
-            name = quote_plain(column.name)
+            chain = tokens[index - 2 : index + 3]
+            name = next((quote_plain(each.value) for each in chain if each.kind == "column"), "x")
             return f"a comparison has two sides; write {name} > 3 AND {name} < 5"
         rest = [each for each in tokens[index + 1 :] if each.value != "not"]
+        if token.kind != "column":
+            continue
         if rest and rest[0].value == "between" and (wrong := _reversed_limits(rest[1:])):
             return wrong
+    for column, operator, literal in find_comparisons(tokens):
+        sample = columns[column.value.lower()].sample
+        if operator in ORDERED and all(map(DAY_FIRST.fullmatch, (sample, literal.value.strip()))):
+            return (
+                f"{column.value} is text ({sample!r}), which is compared letter by letter, the day "
+                "first; convert the column to dates (2026-01-31)"
+            )
     return None
 
 
@@ -78,12 +87,12 @@ def _reversed_limits(tokens: Sequence[Token]) -> str | None:
 def find_number_texts(condition: str, columns: Mapping[str, Column]) -> list[NumberComparison]:
     """Where a condition compares text with a number in quotes by order: letter by letter."""
     return [
-        NumberComparison(columns[column.value.lower()], operator, literal.value)
+        NumberComparison(columns[column.value.lower()], operator, number[1])
         for column, operator, literal in find_comparisons(split_condition(condition, columns))
         if operator in ORDERED
         and literal.kind in ("text", "name")
         and columns[column.value.lower()].kind == "text"
-        and NUMBER.fullmatch(literal.value)
+        and (number := NUMBER.fullmatch(literal.value.strip()))
     ]
 
 
@@ -91,10 +100,10 @@ def explain_letters(comparison: NumberComparison, value: str) -> str:
     """Why text is not to be compared with a number, by a value of another length."""
     name = comparison.column.name
     sign = "<" if value < comparison.number else ">"
+    number = write_cast(name, comparison.column.sample)
     return (
         f"{name} is text, which is compared letter by letter: {value!r} {sign} "
-        f"{comparison.number!r}; convert the column, or compare CAST({quote_plain(name)} AS REAL) "
-        f"with {comparison.number}"
+        f"{comparison.number!r}; convert the column, or compare {number} with {comparison.number}"
     )
 
 

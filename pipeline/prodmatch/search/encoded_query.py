@@ -19,7 +19,7 @@ from prodmatch.lexical.understanding import Phrases, Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.products.conditions import quote_plain
+from prodmatch.products.column_storage import quote_plain
 from prodmatch.products.prices import PriceColumn, say_why_not
 from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query
