@@ -104,12 +104,12 @@ def test_untidy_tables_are_read_and_what_is_odd_is_named(
     assert warning is None or warning in said[0]
 
 
+@pytest.mark.parametrize("mark", ["\t", "|"])
 @pytest.mark.parametrize("more", ["", '5\t"Fine" lamp\tn\n', '5\t"of two\nlines"\tn\n'])
-def test_quotes_that_are_letters_join_no_rows_of_a_table_with_tabs(
-    more: str, tmp_path: Path
-) -> None:
+def test_quotes_that_are_letters_join_no_rows(more: str, mark: str, tmp_path: Path) -> None:
     content = '1\t"Best in class\tx\n2\tMug\ty\n3\t27"\tz\n4\tTray\t\n'
-    rows, _ = convert(tmp_path, "p.tsv", f"product_id\ttitle\tnote\n{content}{more}")
+    content = f"product_id\ttitle\tnote\n{content}{more}".replace("\t", mark)
+    rows, _ = convert(tmp_path, "p.txt", content)
     titles = ['"Best in class', "Mug", '27"', "Tray"]
     assert [row["title"] for row in rows[:4]] == titles
     assert len(rows) == 4 + bool(more)

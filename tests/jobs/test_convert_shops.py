@@ -188,7 +188,7 @@ def test_xml_is_read_in_the_encoding_it_names(tmp_path: Path, encoding: str) -> 
 
 
 def test_markup_in_a_text_is_a_part_of_it(tmp_path: Path) -> None:
-    texts = "<p>Soft <b>red</b> wool</p><ul><li>warm<br/></li></ul>", "A <i>big</i> mug"
+    texts = "<p>Soft <a href='x'>red</a> wool</p><ul><li>warm<br/></li></ul>", "A <i>big</i> mug"
     items = "".join(
         f"<product><id>{row}</id><description>{text}</description>"
         "<details><size>S</size></details><imgs><i>a.jpg</i><i>b.jpg</i></imgs></product>"

@@ -182,10 +182,10 @@ def _read_records(source: Source, delimiter: str, quoting: str, skip: int) -> It
 def _holds_records(record: list[str], delimiter: str, width: int) -> bool:
     """Whether each line of a record is one itself, so that the quotes that join them are letters.
 
-    Of files with tabs alone: texts of several lines have commas, but hardly tabs.
+    Of files with tabs or pipes alone: texts of several lines have commas, but hardly these.
     """
     lines = delimiter.join(record).splitlines()
-    return delimiter == "\t" and all(line.count(delimiter) == width - 1 > 0 for line in lines)
+    return delimiter in "\t|" and all(line.count(delimiter) == width - 1 > 0 for line in lines)
 
 
 def _read_loosely(lines: Iterator[str], delimiter: str) -> Iterator[Record]:
