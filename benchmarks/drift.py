@@ -130,9 +130,9 @@ def main() -> None:
     for number in range(options.ordinary):
         outcomes.append(judge(pair_of(fresh(1, number)[0]), "ordinary", set(), limits_of))
         report(outcomes[-1])
-    for place, kind in enumerate(FAULTS):
+    for position, kind in enumerate(FAULTS):
         for number in range(options.nights):
-            night, rng = fresh(2, place, number)
+            night, rng = fresh(2, position, number)
             night = harm(world, night, kind, rng)
             outcomes.append(judge(pair_of(night), kind, night.faulty, limits_of))
             report(outcomes[-1])

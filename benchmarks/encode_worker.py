@@ -90,8 +90,8 @@ def our_text_jobs(way: str, folder: Path, texts: Sequence[str], graphs: Path) ->
     batches = []
     for members, length in encoder._batches(ids, encoder.rows):
         batch = np.zeros((encoder.rows, length), np.int64)
-        for place, row in enumerate(members):
-            batch[place, : len(ids[row])] = ids[row]
+        for position, row in enumerate(members):
+            batch[position, : len(ids[row])] = ids[row]
         mask = (batch != 0).astype(np.int64)
         mask[:, 0] = 1
         batches.append((batch, mask))
@@ -124,12 +124,12 @@ def loader_jobs(folder: Path, data: Sequence[bytes]) -> dict[str, Job]:
         def __len__(self) -> int:
             return len(data)
 
-        def __getitem__(self, place: int) -> torch.Tensor:
-            pixels: torch.Tensor = prepare(Image.open(io.BytesIO(data[place])).convert("RGB"))
+        def __getitem__(self, position: int) -> torch.Tensor:
+            pixels: torch.Tensor = prepare(Image.open(io.BytesIO(data[position])).convert("RGB"))
             return pixels
 
     decoded = Decoded()
-    prepared = torch.stack([decoded[place] for place in range(0, len(data), SHARE)])
+    prepared = torch.stack([decoded[position] for position in range(0, len(data), SHARE)])
 
     @torch.inference_mode()
     def whole() -> list[list[float]]:

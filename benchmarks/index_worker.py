@@ -45,8 +45,8 @@ class Ours:
 
     def search(self, query: np.ndarray) -> np.ndarray:
         rows = np.full((len(query), TOP), -1)
-        for place, found in enumerate(self.index.search(query, TOP)):
-            rows[place, : len(found.rows)] = found.rows
+        for position, found in enumerate(self.index.search(query, TOP)):
+            rows[position, : len(found.rows)] = found.rows
         return rows
 
     def widen(self) -> bool:

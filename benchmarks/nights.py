@@ -31,8 +31,8 @@ def change_titles(source: Path, target: Path, share: float) -> int:
         rows = rng.sample(range(len(titles)), round(share * len(titles)))
         for row in rows:
             titles[row] = f"{titles[row] or ''} edition {row}"
-        place = table.schema.get_field_index("title")
-        table = table.set_column(place, "title", pa.array(titles, pa.string()))
+        position = table.schema.get_field_index("title")
+        table = table.set_column(position, "title", pa.array(titles, pa.string()))
         pq.write_table(table, target / f"{number:05d}.parquet", row_group_size=20_000)
         changed += len(rows)
     return changed

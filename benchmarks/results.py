@@ -37,8 +37,8 @@ def plot(title: str, bars: Sequence[tuple[str, float]], unit: str) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         f'<text x="8" y="20" font-weight="bold">{escape(title)}</text>',
     ]
-    for place, (name, value) in enumerate(bars):
-        top = 32 + BAR * place
+    for position, (name, value) in enumerate(bars):
+        top = 32 + BAR * position
         length = max(1.0, (WIDTH - NAMES - 90) * value / longest)
         colour = "#1a6b54" if name.startswith("ours") else "#9aa5b1"
         parts += [

@@ -117,7 +117,7 @@ def measure_load(port: int, clients: int, seconds: float) -> None:
         connection.close()
 
     begun = time.monotonic()
-    together([threading.Thread(target=search, args=[3 * place]) for place in range(clients)])
+    together([threading.Thread(target=search, args=[3 * position]) for position in range(clients)])
     took = time.monotonic() - begun
     times = sorted(1000 * each for each in counts.seconds)
     report(

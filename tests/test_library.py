@@ -65,7 +65,7 @@ def test_threads_get_the_answers_that_one_alone_gets(published: Path) -> None:
             if shared.search(text, where="price > 9") != expected[text]:
                 wrong.append(text)
 
-    run_together([lambda place=place: ask(place) for place in range(3)])
+    run_together([lambda position=position: ask(position) for position in range(3)])
     assert wrong == []
 
 

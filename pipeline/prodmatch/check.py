@@ -233,12 +233,12 @@ class _Columns:
             texts = batch.metadata[name].cast(pa.string())
             statistics.add(texts, batch.texts)
             self.placeholders.add_texts(name, texts, batch.product_ids)
-        for place, name in enumerate(self.searched):
+        for position, name in enumerate(self.searched):
             cells = batch.metadata[name].cast(pa.string()).to_pylist()
             for text, product_id in zip(cells, batch.product_ids, strict=True):
                 if text:
                     self.placeholders.add_text(name, text, product_id)
-                    if place == 0:
+                    if position == 0:
                         self.placeholders.titles[text.strip()[:100]] += 1
 
     def could_be_searched(self) -> dict[str, str]:

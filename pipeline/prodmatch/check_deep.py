@@ -96,17 +96,17 @@ def map_products(
     clusters, regions = find_clusters(positions, [text or "" for text in texts])
     categories, codes = _categories(index, rows, column)
     logger.info("looking at the pictures", extra={"phase": "look at the pictures"})
-    places = {product_id: place for place, product_id in enumerate(ids)}
+    index_of = {product_id: position for position, product_id in enumerate(ids)}
     there: set[int] = set()
 
-    def place_of(product_id: str) -> int | None:
-        place = places.get(product_id)
-        if place is not None:
-            there.add(place)
-        return place
+    def position_of(product_id: str) -> int | None:
+        position = index_of.get(product_id)
+        if position is not None:
+            there.add(position)
+        return position
 
     pictures = collect_pictures(
-        catalogue, place_of, len(ids), most_bytes=MOST_BYTES, workers=workers
+        catalogue, position_of, len(ids), most_bytes=MOST_BYTES, workers=workers
     )
     if not there:
         raise QueryError(
@@ -146,7 +146,7 @@ def write_map(found: ProductMap, out: Path) -> None:
     Raises:
         StoreError: `out` cannot be written.
     """
-    kinds = {each.place: kind for kind, listed in found.outliers.items() for each in listed}
+    kinds = {each.position: kind for kind, listed in found.outliers.items() for each in listed}
     categories = pa.array([*found.categories, None], pa.string())
     regions = {each.number: each.name for each in found.clusters if each.level == 0}
     table = pa.table(
@@ -168,12 +168,14 @@ def _poor_pictures(pictures: Pictures) -> dict[str, list[Outlier]]:
     """Pictures that show nothing, or nothing sharply."""
     return {
         "empty_picture": [
-            Outlier(place, 1.0, f"brightness varies by {pictures.deviation[place]:.1f} of 255")
-            for place in pictures.empty().tolist()
+            Outlier(
+                position, 1.0, f"brightness varies by {pictures.deviation[position]:.1f} of 255"
+            )
+            for position in pictures.empty().tolist()
         ],
         "blurred_picture": [
-            Outlier(place, 1.0, f"sharpness {pictures.sharpness[place]:.1f}")
-            for place in pictures.blurred().tolist()
+            Outlier(position, 1.0, f"sharpness {pictures.sharpness[position]:.1f}")
+            for position in pictures.blurred().tolist()
         ],
     }
 
@@ -191,7 +193,7 @@ def _examples(
 
 def _say(outlier: Outlier, ids: Sequence[str]) -> str:
     other = "" if outlier.other is None else f" to {ids[outlier.other]}"
-    return f"{ids[outlier.place]}: {outlier.detail}{other}"
+    return f"{ids[outlier.position]}: {outlier.detail}{other}"
 
 
 def _choose_column(index: ProductIndex, colour_by: str | None) -> str | None:

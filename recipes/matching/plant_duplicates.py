@@ -48,7 +48,7 @@ def retitle(title: str, chance: random.Random) -> str:
         title = CAPACITY.sub(lambda found: _rewrite_quantity(found, chance), title)
     note = NOTE.search(title)[0]
     words = title.removesuffix(note).split()
-    plain = [place for place in range(1, len(words)) if _is_plain(words, place)]
+    plain = [position for position in range(1, len(words)) if _is_plain(words, position)]
     for position, word in enumerate(words):
         other = WORDS.get(word.lower())
         if other is not None and chance.random() < 0.4:
@@ -65,10 +65,10 @@ def retitle(title: str, chance: random.Random) -> str:
     return chance.choice([str, str, str.lower, str.upper])(changed)
 
 
-def _is_plain(words: list[str], place: int) -> bool:
+def _is_plain(words: list[str], position: int) -> bool:
     """Whether a word tells no variants apart: no colour, and no unit of the number before it."""
-    word = words[place]
-    return word.isalpha() and not COLOUR.search(word) and not NUMBER.search(words[place - 1])
+    word = words[position]
+    return word.isalpha() and not COLOUR.search(word) and not NUMBER.search(words[position - 1])
 
 
 def _rewrite_quantity(found: re.Match[str], chance: random.Random) -> str:
@@ -185,14 +185,14 @@ class Neighbours:
                 self._found.setdefault((one.lower(), 1), set()).add(other)
                 self._found.setdefault((other.lower(), -1), set()).add(one)
 
-    def find(self, words: list[str], place: int) -> list[str]:
+    def find(self, words: list[str], position: int) -> list[str]:
         """Other words that follow or precede a neighbour of the word in a place."""
         found = set[str]()
-        if place:
-            found |= self._found[words[place - 1].lower(), 1]
-        if place + 1 < len(words):
-            found |= self._found[words[place + 1].lower(), -1]
-        stem = _stem(words[place])
+        if position:
+            found |= self._found[words[position - 1].lower(), 1]
+        if position + 1 < len(words):
+            found |= self._found[words[position + 1].lower(), -1]
+        stem = _stem(words[position])
         return sorted(each for each in found if _stem(each) not in (stem, ""))
 
 
@@ -202,15 +202,17 @@ def change_word(title: str, neighbours: Neighbours, chance: random.Random) -> st
     numbered = [p for p, word in enumerate(words) if any(map(str.isdigit, word))]
     kind = chance.random()
     if numbered and kind < 0.35:
-        place = chance.choice(numbered)
-        digit = chance.choice([p for p, sign in enumerate(words[place]) if sign.isdigit()])
-        other = chance.choice([each for each in "123456789" if each != words[place][digit]])
-        words[place] = words[place][:digit] + other + words[place][digit + 1 :]
+        position = chance.choice(numbered)
+        digit = chance.choice([p for p, sign in enumerate(words[position]) if sign.isdigit()])
+        other = chance.choice([each for each in "123456789" if each != words[position][digit]])
+        words[position] = words[position][:digit] + other + words[position][digit + 1 :]
     elif kind < 0.45:
         words.insert(chance.randrange(1, min(5, len(words))), chance.choice(SUFFIXES))
     else:
-        place = chance.randrange(1, len(words))
-        words[place] = chance.choice(neighbours.find(words, place) or [chance.choice(SUFFIXES)])
+        position = chance.randrange(1, len(words))
+        words[position] = chance.choice(
+            neighbours.find(words, position) or [chance.choice(SUFFIXES)]
+        )
     return " ".join(words)
 
 

@@ -45,7 +45,7 @@ def write_sample(pairs: pd.DataFrame, count: int, seed: int, out: Path) -> None:
         if len(ids) >= count:
             break
         own = titles[:MOST_TITLES]
-        ids |= {title: f"t{len(ids) + place:05d}" for place, title in enumerate(own)}
+        ids |= {title: f"t{len(ids) + position:05d}" for position, title in enumerate(own)}
         known += [(ids[a], ids[b], True) for a, b in itertools.combinations(own, 2)]
     write_titles(ids, out / CATALOGUE)
     pd.DataFrame(known, columns=["left", "right", "match"]).to_csv(out / "pairs.csv", index=False)
@@ -54,9 +54,9 @@ def write_sample(pairs: pd.DataFrame, count: int, seed: int, out: Path) -> None:
 def cluster(pairs: pd.DataFrame) -> list[list[str]]:
     """The titles of each product, ascending, by the pairs that are one."""
     titles = sorted({*pairs.left, *pairs.right})
-    places = {title: place for place, title in enumerate(titles)}
-    left, right = (pairs[side].map(places).to_numpy() for side in ("left", "right"))
-    return [[titles[place] for place in product] for product in find_components(left, right)]
+    positions = {title: position for position, title in enumerate(titles)}
+    left, right = (pairs[side].map(positions).to_numpy() for side in ("left", "right"))
+    return [[titles[position] for position in product] for product in find_components(left, right)]
 
 
 def write_titles(ids: dict[str, str], path: Path) -> None:

@@ -35,7 +35,7 @@ class Case:
 
 def files(*names: str) -> Callable[[Path], object]:
     """Makes these files, each with a product whose id is its place."""
-    return lambda root: [save(root / name, str(place)) for place, name in enumerate(names)]
+    return lambda root: [save(root / name, str(position)) for position, name in enumerate(names)]
 
 
 def beside(make: Callable[[Path], object]) -> Callable[[Path], object]:

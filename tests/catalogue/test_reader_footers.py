@@ -52,14 +52,16 @@ def test_a_footer_that_claims_other_rows_is_refused(
 ) -> None:
     path = tmp_path / "c.parquet"
     body, footer = split(save(path))
-    places = [place for place in range(len(footer)) if footer.startswith(varint(ROWS), place)]
-    file, group = places[0], places[-1]
-    both = [[file, group], places] if claimed > ROWS else []
+    positions = [
+        position for position in range(len(footer)) if footer.startswith(varint(ROWS), position)
+    ]
+    file, group = positions[0], positions[-1]
+    both = [[file, group], positions] if claimed > ROWS else []
     for changed in ([file], [group], *both):
         parts, start = [], 0
-        for place in changed:
-            parts += [footer[start:place], varint(claimed)]
-            start = place + len(varint(ROWS))
+        for position in changed:
+            parts += [footer[start:position], varint(claimed)]
+            start = position + len(varint(ROWS))
         path.write_bytes(join(body, b"".join([*parts, footer[start:]])))
         with pytest.raises(CatalogueError, match=r"c\.parquet: is damaged"):
             read(path)

@@ -19,9 +19,9 @@ from prodmatch.storage.features import content_key
 class Replaced(Catalogue):
     """A catalogue whose second file is another one before the first is read to its end."""
 
-    def part_batches(self, place: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
-        for batch in super().part_batches(place, earlier_ids):
-            if not place:
+    def part_batches(self, position: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
+        for batch in super().part_batches(position, earlier_ids):
+            if not position:
                 other = self.parts[1].path.with_name("other")
                 shutil.copy(self.parts[1].path, other)
                 other.replace(self.parts[1].path)
@@ -32,9 +32,9 @@ class Replaced(Catalogue):
 class Short(Catalogue):
     """A catalogue that gives fewer rows than its footers claim."""
 
-    def part_batches(self, place: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
-        if not place:
-            yield from super().part_batches(place, earlier_ids)
+    def part_batches(self, position: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
+        if not position:
+            yield from super().part_batches(position, earlier_ids)
 
 
 @pytest.fixture

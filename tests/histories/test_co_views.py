@@ -34,8 +34,8 @@ def test_similarities_are_those_of_the_users_in_common(
     for seed in (0, 1):
         histories = drawn(seed, 60)
         counter.add(histories)
-        for place in range(60):
-            own = histories.of(place)
+        for position in range(60):
+            own = histories.of(position)
             liked = set(histories.rows[own][histories.weights[own] > 0].tolist())
             users.update(liked)
             pairs.update(permutations(liked, 2))

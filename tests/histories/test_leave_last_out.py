@@ -24,12 +24,12 @@ def test_neither_names_nor_parts_choose_who_is_held_out(monkeypatch: pytest.Monk
     whole = join_left_out([left_out(users)])
     assert len(whole.last) == len(whole.histories) == 100
     assert 30 < sum(name.startswith("a") for name in whole.histories.users.to_pylist()) < 70
-    for place, name in enumerate(whole.histories.users.to_pylist()):
+    for position, name in enumerate(whole.histories.users.to_pylist()):
         number = users[name]
-        own = whole.histories.of(place)
+        own = whole.histories.of(position)
         assert whole.histories.rows[own].tolist() == [number] * (1 + number % 3)
         assert whole.histories.weights[own].tolist() == [number] * (1 + number % 3)
-        assert whole.last[place] == number + 1
+        assert whole.last[position] == number + 1
     names = list(users)
     parts = [left_out({name: users[name] for name in names[n::3]}) for n in range(3)]
     joined = join_left_out(parts)

@@ -70,9 +70,9 @@ def test_a_log_in_many_parts_has_each_user_in_one(
     found = read(path, tmp_path / "scratch")
     assert len(found) == 7
     histories = {
-        name: part.rows[part.of(place)].tolist()
+        name: part.rows[part.of(position)].tolist()
         for part in found
-        for place, name in enumerate(part.users.to_pylist())
+        for position, name in enumerate(part.users.to_pylist())
     }
     assert histories == {f"u{user}": rows[users == user].tolist() for user in set(users.tolist())}
 

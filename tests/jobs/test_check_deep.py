@@ -73,7 +73,7 @@ def found(store: Path, catalogue: Path) -> ProductMap:
 
 
 def test_empty_and_blurred_pictures_are_listed(found: ProductMap) -> None:
-    listed = {kind: [each.place for each in all_of] for kind, all_of in found.outliers.items()}
+    listed = {kind: [each.position for each in all_of] for kind, all_of in found.outliers.items()}
     assert listed["empty_picture"] == [EMPTY]
     assert listed["blurred_picture"] == [BLURRED]
     assert found.report.pictures == COUNT - 1
@@ -83,11 +83,11 @@ def test_empty_and_blurred_pictures_are_listed(found: ProductMap) -> None:
 def test_small_pictures_stand_in_the_order_of_the_rows(found: ProductMap) -> None:
     (sheet,) = found.pictures.sheets
     pixels = np.asarray(Image.open(io.BytesIO(sheet)).convert("RGB"), np.float64)
-    for place in (0, 1, 2, 35, 119):
-        row, column = divmod(place, 32)
+    for position in (0, 1, 2, 35, 119):
+        row, column = divmod(position, 32)
         mean = pixels[32 * row : 32 * row + 32, 32 * column : 32 * column + 32].mean(axis=(0, 1))
         nearest = min(NAMES, key=lambda name: np.abs(mean - COLOURS[name]).sum())
-        assert nearest == NAMES[place % 3]
+        assert nearest == NAMES[position % 3]
 
 
 def test_the_page_is_one_file_that_holds_everything(found: ProductMap) -> None:

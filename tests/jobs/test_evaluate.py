@@ -84,7 +84,7 @@ def test_ids_are_read_from_a_run_as_they_were(tmp_path: Path) -> None:
         "a\u2028b",
         "c%2Fd",
     ]
-    ranked = [(product, 1.0 - place / 100) for place, product in enumerate(ids)]
+    ranked = [(product, 1.0 - position / 100) for position, product in enumerate(ids)]
     write_run(tmp_path / "a.run", [("red shirt", ranked), ("100%", ranked)])
     assert read_run(tmp_path / "a.run") == {"red shirt": ids, "100%": ids}
     assert read_run(tmp_path / "a.run", {"red shirt", "100%"}, set(ids)) == {

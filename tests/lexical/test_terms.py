@@ -137,7 +137,7 @@ def test_the_first_words_of_a_long_query_count_most(tmp_path: Path) -> None:
     found = shop.match(" ".join([*words, f"{words[0]}s"]))  # once more, and no more for that
     assert found.rows.tolist() == list(range(16))
     alone = np.array([shop.match(word).scores[0] for word in words])
-    expected = [min(1.0, FIRST_TERMS / place) for place in range(1, 17)]
+    expected = [min(1.0, FIRST_TERMS / position) for position in range(1, 17)]
     np.testing.assert_allclose(found.scores / alone, expected, rtol=1e-6)
     assert expected[FIRST_TERMS - 1] == 1.0 > expected[FIRST_TERMS]
 
@@ -183,7 +183,7 @@ def test_low_information_terms_count_less_in_a_long_query_and_take_less_room(
     assert 0 < weight < 0.1
     np.testing.assert_allclose(long.of(np.array([8])), [weight * alone], rtol=1e-6)
     each = np.array([shop.match(word).scores[0] for word in words])
-    expected = [min(1.0, FIRST_TERMS / (place + weight)) for place in range(1, 9)]
+    expected = [min(1.0, FIRST_TERMS / (position + weight)) for position in range(1, 9)]
     np.testing.assert_allclose(long.scores[:8] / each, expected, rtol=1e-6)
 
 

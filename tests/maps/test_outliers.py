@@ -12,7 +12,7 @@ def test_exchanged_pictures_are_found() -> None:
     image = normalise(text + rng.normal(0, 0.15, text.shape))
     image[[3, 50, 77]] = image[[50, 77, 3]]
     image[9], text[11] = 0, 0
-    assert {each.place for each in wrong_pictures(text, image)} == {3, 50, 77}
+    assert {each.position for each in wrong_pictures(text, image)} == {3, 50, 77}
 
 
 def test_a_category_that_no_neighbour_has_is_found() -> None:
@@ -20,7 +20,7 @@ def test_a_category_that_no_neighbour_has_is_found() -> None:
     neighbours = np.array([[other for other in range(10) if other != row][:9] for row in range(13)])
     cosines = np.full(neighbours.shape, 0.9, np.float32)
     found = wrong_categories(codes, ("shirt", "lamp"), neighbours, cosines)
-    assert [each.place for each in found] == [10, 11]
+    assert [each.position for each in found] == [10, 11]
     assert found[0].detail == "lamp; 9 of 9 neighbours are shirt"
     assert wrong_categories(codes, ("shirt", "lamp"), neighbours, np.zeros_like(cosines)) == []
 
@@ -29,4 +29,4 @@ def test_each_pair_of_copies_is_listed_once() -> None:
     neighbours = np.array([[1, 2], [0, 2], [0, 1]])
     cosines = np.array([[0.99, 0.2], [0.99, 0.1], [0.2, 0.1]], np.float32)
     (found,) = near_duplicates(neighbours, cosines)
-    assert (found.place, found.other) == (0, 1)
+    assert (found.position, found.other) == (0, 1)

@@ -57,8 +57,8 @@ def test_a_feature_does_not_depend_on_its_neighbours(bert: Path) -> None:
         f"{row['title']} {'and more ' * (number % 5)}" for number, row in enumerate(products(90))
     ]
     together = encoder.encode(texts)
-    for place in (0, 17, 89):
-        np.testing.assert_array_equal(encoder.encode([texts[place]])[0], together[place])
+    for position in (0, 17, 89):
+        np.testing.assert_array_equal(encoder.encode([texts[position]])[0], together[position])
 
 
 def test_prefixes_and_pooling_are_those_of_the_models_own_configuration(

@@ -94,9 +94,9 @@ def test_hidden_units_of_the_first_block_stay_its_own(tmp_path: Path) -> None:
     joined = Projection.join([(slice(0, 5), first), (slice(5, 12), second)], (0.75, 0.25), 12)
     features = rows(6, 12)
     assert joined.features == 12
-    for place, (part, chosen) in enumerate(((first, slice(0, 5)), (second, slice(5, 12)))):
+    for position, (part, chosen) in enumerate(((first, slice(0, 5)), (second, slice(5, 12)))):
         np.testing.assert_allclose(
-            joined.block(features, place), part.block(features[:, chosen], 0), atol=1e-6
+            joined.block(features, position), part.block(features[:, chosen], 0), atol=1e-6
         )
     wide = Projection.stack([joined, plain(12, 2)], (0.5, 0.5))
     np.testing.assert_allclose(wide.block(features, 0), joined.block(features, 0), atol=1e-6)

@@ -71,11 +71,11 @@ class Shop:
         if not rows or rng.random() < 0.3:
             rows.insert(rng.randint(0, len(rows)), self.new_row())
             return
-        place = rng.randrange(len(rows))
-        row = rows[place] = dict(rows[place])
+        position = rng.randrange(len(rows))
+        row = rows[position] = dict(rows[position])
         kind = rng.randrange(8)
         if kind == 0:
-            del rows[place]
+            del rows[position]
         elif kind == 1:
             row["price"] = rng.choice([None, 1.5, -0.0, float("nan"), rng.random()])
         elif kind == 2:
@@ -89,7 +89,7 @@ class Shop:
         elif kind == 6:
             rng.shuffle(rows)
         else:
-            rng.choice(self.files).append(rows.pop(place))
+            rng.choice(self.files).append(rows.pop(position))
 
     def save(self) -> None:
         """Writes the files that are not as they were."""

@@ -213,8 +213,8 @@ def mutate(content: bytes, count: int) -> Iterator[bytes]:
     rng = random.Random(1)
     yield from flips(content, count, rng)
     yield from (content[: len(content) * cut // count] for cut in range(count))
-    for place in range(count):
-        start = min(len(content) - 8, 4 * place)
+    for position in range(count):
+        start = min(len(content) - 8, 4 * position)
         number = rng.choice([0, 1, 2**31, 2**40, 2**62, 2**64 - 1])
         yield content[:start] + number.to_bytes(8, "little") + content[start + 8 :]
 

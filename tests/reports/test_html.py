@@ -91,8 +91,8 @@ def test_a_card_leads_with_picture_title_price_and_link() -> None:
         "colour: red",
         "</details>",
     ]
-    places = [page.index(part) for part in order]
-    assert places == sorted(places)
+    positions = [page.index(part) for part in order]
+    assert positions == sorted(positions)
     for gone in ("price:", "brand:", "link:", "size"):
         assert gone not in page[page.index("<body>") :]
 

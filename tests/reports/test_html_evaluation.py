@@ -52,7 +52,7 @@ def test_the_worst_queries_are_shown_with_pictures() -> None:
         "not among the first ten",
         "p2</small>",
     ]
-    places = [worst.index(part) for part in order]
-    assert places == sorted(places)
+    positions = [worst.index(part) for part in order]
+    assert positions == sorted(positions)
     assert page.count("data:image/webp") == 2
     assert not Tags(page).without_text

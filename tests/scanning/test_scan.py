@@ -96,7 +96,7 @@ def test_rows_kept_from_another_night_tell_all_that_the_files_do(
     monkeypatch.setattr(
         Catalogue,
         "part_batches",
-        lambda self, place, ids=None: read.append(place) or part_batches(self, place, ids),
+        lambda self, position, ids=None: read.append(position) or part_batches(self, position, ids),
     )
     again = facts(scan(catalogue, tmp_path / "scratch", cache))
     assert read == [1]
@@ -131,8 +131,8 @@ def touched(path: Path) -> None:
 def rewritten_under_the_same_times(path: Path) -> None:
     state = path.stat()
     content = bytearray(path.read_bytes())
-    place = content.find(b"number 3")
-    content[place : place + 8] = b"number 8"
+    position = content.find(b"number 3")
+    content[position : position + 8] = b"number 8"
     path.write_bytes(content)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 

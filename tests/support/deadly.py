@@ -58,9 +58,9 @@ class Spoiled(Catalogue):
     row: int
     harm: str
 
-    def part_batches(self, place: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
+    def part_batches(self, position: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
         """The rows, with the harmful picture."""
-        for batch in super().part_batches(place, earlier_ids):
+        for batch in super().part_batches(position, earlier_ids):
             images = [
                 deadly(self.harm) if row == self.row else data
                 for row, data in zip(batch.rows.tolist(), batch.images, strict=True)

@@ -42,7 +42,7 @@ def _table() -> Vectors:
 
 
 def _tokenizer() -> Tokenizer:
-    vocabulary = {word: place for place, word in enumerate(("[PAD]", "[UNK]", *WORDS))}
+    vocabulary = {word: position for position, word in enumerate(("[PAD]", "[UNK]", *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return tokenizer

@@ -242,8 +242,8 @@ def _join(one: Predictions, other: Predictions) -> Predictions:
     )
 
 
-def _take(found: Predictions, places: Rows) -> Predictions:
-    return Predictions(*(getattr(found, name)[places] for name in found.__dataclass_fields__))
+def _take(found: Predictions, positions: Rows) -> Predictions:
+    return Predictions(*(getattr(found, name)[positions] for name in found.__dataclass_fields__))
 
 
 def _figures(

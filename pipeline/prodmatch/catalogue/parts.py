@@ -136,9 +136,9 @@ def open_parts(files: Sequence[FoundFile]) -> list[Part]:
             footer.num_rows,
             schema,
             file.name,
-            {name: keys[name][place] for name in file.keys if name not in schema.names},
+            {name: keys[name][position] for name in file.keys if name not in schema.names},
         )
-        for place, (file, footer, schema) in enumerate(zip(files, footers, schemas, strict=True))
+        for position, (file, footer, schema) in enumerate(zip(files, footers, schemas, strict=True))
     ]
 
 
@@ -204,7 +204,7 @@ def _type_keys(files: Sequence[FoundFile], schemas: Sequence[pa.Schema]) -> dict
 
 
 def unite_parts(parts: Sequence[Part], columns: Mapping[str, str]) -> UnitedSchema:
-    """One schema for all parts, each column in the place where it occurs first.
+    """One schema for all parts, each column in the position where it occurs first.
 
     Of a single part it is that part's. Where types differ, the column has the metadata type that
     holds the values of all; ids and pictures are read from every part as they are there.

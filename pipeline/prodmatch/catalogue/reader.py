@@ -127,18 +127,18 @@ class Catalogue:
                 claims.
         """
         earlier_ids: set[bytes] = set()
-        for place in range(len(self.parts)):
-            yield from self.part_batches(place, earlier_ids)
+        for position in range(len(self.parts)):
+            yield from self.part_batches(position, earlier_ids)
 
-    def part_batches(self, place: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
+    def part_batches(self, position: int, earlier_ids: set[bytes] | None = None) -> Iterator[Batch]:
         """The rows of one part, as `batches` gives them.
 
         Args:
             earlier_ids: digests of the ids before, which the new ones are added to; if None, no
                 row is rejected for its id being there already.
         """
-        part = self.parts[place]
-        first = start = sum(each.row_count for each in self.parts[:place])
+        part = self.parts[position]
+        first = start = sum(each.row_count for each in self.parts[:position])
         for record in self._records(part, self.mapping.needed):
             yield self._check(record, start, earlier_ids, part)
             start += len(record)

@@ -305,7 +305,9 @@ def is_picture(kind: pa.DataType) -> bool:
     """Whether a column of this type can hold pictures, or where they lie, or lists of these."""
     kind = picture_type(kind)
     if pa.types.is_struct(kind):
-        return bool({kind.field(place).name for place in range(kind.num_fields)} & PICTURE_FIELDS)
+        return bool(
+            {kind.field(position).name for position in range(kind.num_fields)} & PICTURE_FIELDS
+        )
     return is_bytes(kind) or is_text(kind) or pa.types.is_null(kind)
 
 

@@ -61,8 +61,8 @@ class Oddities:
             if is_placeholder(name):
                 self._note("product_id", NO_ID, [name])
         self._find_spoilt("product_id", pa.array(product_ids, pa.string()), product_ids)
-        for place, column in enumerate(metadata.schema):
-            values, kind = metadata.column(place), column.type
+        for position, column in enumerate(metadata.schema):
+            values, kind = metadata.column(position), column.type
             if is_text(kind):
                 self._find_spoilt(column.name, values, product_ids)
                 continue

@@ -215,10 +215,10 @@ def _project_pictures(
         first, last = np.searchsorted(others.indices, [rows[0], rows[-1] + 1])
         owners = np.searchsorted(rows, others.indices[first:last])
         means = average_pictures(image.take(rows), more.take(np.arange(first, last)), owners)
-        places = np.arange(len(rows)) + start + block
-        image.vectors[places] = means
+        positions = np.arange(len(rows)) + start + block
+        image.vectors[positions] = means
         usable = means.any(axis=1)
-        indices[rows[usable]] = places[usable]
+        indices[rows[usable]] = positions[usable]
     mean = ModalityVectors(image.vectors, indices, image.errors)
     return _Pictures(mean, list(_listed_errors(scan, image, more, mean.present)))
 
@@ -229,10 +229,10 @@ def _listed_errors(
     """The pictures of lists that are unusable, of rows that have another that is not."""
     owners = scan.others.indices
     listed = np.unique(owners)
-    for part, rows, places in ((first, listed, listed), (more, owners, np.arange(len(owners)))):
-        broken = usable[rows] & (part.indices[places] >= 0) & ~part.present[places]
-        for index, place in zip(rows[broken].tolist(), places[broken].tolist(), strict=True):
-            reason = f"image_{part.errors[int(part.indices[place])]}"
+    for part, rows, positions in ((first, listed, listed), (more, owners, np.arange(len(owners)))):
+        broken = usable[rows] & (part.indices[positions] >= 0) & ~part.present[positions]
+        for index, position in zip(rows[broken].tolist(), positions[broken].tolist(), strict=True):
+            reason = f"image_{part.errors[int(part.indices[position])]}"
             product_id = scan.product_ids[index].as_py()
             yield Reject(int(scan.rows[index]), product_id, reason)
 

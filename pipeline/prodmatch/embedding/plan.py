@@ -114,12 +114,12 @@ def scan_catalogue(catalogue: Catalogue, scratch: Path, cache: ScanCache | None 
     keys: list[str | None] = []
     parts: list[ScannedPart] = []
     with tqdm(total=rows, desc="rows", unit="row", disable=bars_off()) as progress:
-        for place, part in enumerate(catalogue.parts):
-            keys.append(cache.key(catalogue, place) if cache else None)
+        for position, part in enumerate(catalogue.parts):
+            keys.append(cache.key(catalogue, position) if cache else None)
             found = cache.find(keys[-1]) if cache and keys[-1] else None
             if found is None:
-                path, keep = scratch / f"rows-{place}.parquet", keys[-1] is not None
-                found = scan_part(catalogue, place, path, progress.update, keep=keep)
+                path, keep = scratch / f"rows-{position}.parquet", keys[-1] is not None
+                found = scan_part(catalogue, position, path, progress.update, keep=keep)
             else:
                 progress.update(part.row_count)
             parts.append(found)

@@ -73,9 +73,9 @@ def _load_graph(path: Path) -> ModelProto:
     with weights_path(path).open("rb") as weights:
         for tensor in model.graph.initializer:
             if tensor.data_location == TensorProto.EXTERNAL:
-                place = {entry.key: entry.value for entry in tensor.external_data}
-                weights.seek(int(place["offset"]))
-                tensor.raw_data = weights.read(int(place["length"]))
+                location = {entry.key: entry.value for entry in tensor.external_data}
+                weights.seek(int(location["offset"]))
+                tensor.raw_data = weights.read(int(location["length"]))
                 tensor.ClearField("external_data")
                 tensor.data_location = TensorProto.DEFAULT
     return model
@@ -185,7 +185,7 @@ class _Nodes:
         """Rows in so many parts of equal width."""
         if count == 1:
             return [rows]
-        outputs = [f"{self.name}_int8_{len(self.nodes)}_{place}" for place in range(count)]
+        outputs = [f"{self.name}_int8_{len(self.nodes)}_{position}" for position in range(count)]
         self.nodes.append(helper.make_node("Split", [rows], outputs, axis=1, num_outputs=count))
         return outputs
 
@@ -214,10 +214,10 @@ class _RoundedInput(_Nodes):
         step = self.add("Sub", highest, lowest)
         step = self.add("Mul", step, self.keep(np.float32(1 / 255)))
         step = self.add("Max", step, self.keep(SMALLEST))
-        place = self.add("Round", self.add("Div", lowest, step))  # of 0, from -255 to 0
-        point = self.add("Cast", self.add("Neg", place), to=TensorProto.UINT8)
+        zero_point = self.add("Round", self.add("Div", lowest, step))  # of 0, from -255 to 0
+        point = self.add("Cast", self.add("Neg", zero_point), to=TensorProto.UINT8)
         whole = self.add("QuantizeLinear", rows, step, point, axis=1, block_size=columns)
-        middle = self.add("Mul", self.add("Add", place, self.keep(np.float32(CENTRE))), step)
+        middle = self.add("Mul", self.add("Add", zero_point, self.keep(np.float32(CENTRE))), step)
         one = self.keep(np.float32(1))
         self.middles = self.add("Pad", middle, self.keep([0, 0, 0, 1]), one)  # (n, groups + 1)
         self.shape = self.add("Shape", name, start=0, end=-1)

@@ -71,8 +71,8 @@ def _read_row(
         raise QueryError(
             f"`clicks` {path}: row {number}: the event is {event!r}; there are {', '.join(EVENTS)}."
         )
-    place = _read_position(position)
-    if position is not None and place is None:
+    clicked_at = _read_position(position)
+    if position is not None and clicked_at is None:
         raise QueryError(
             f"`clicks` {path}: row {number}: the position is {position!r}; positions are whole "
             "numbers from 1."
@@ -82,7 +82,7 @@ def _read_row(
         text,
         str(product_id),
         EVENTS[str(event).lower()],
-        place,
+        clicked_at,
     )
 
 

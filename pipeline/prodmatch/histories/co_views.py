@@ -102,8 +102,8 @@ def _liked_products(histories: Histories) -> tuple[Rows, Rows]:
     users, rows = users[liked], histories.rows[liked]
     # the last of equal ones
     _, firsts = np.unique((users * (rows.max(initial=0) + 1) + rows)[::-1], return_index=True)
-    places = np.sort(len(users) - 1 - firsts)
-    users, rows = users[places], rows[places]
+    positions = np.sort(len(users) - 1 - firsts)
+    users, rows = users[positions], rows[positions]
     ends = np.searchsorted(users, users, side="right")
     newest = ends - np.arange(len(users)) <= MOST_PRODUCTS
     return users[newest], rows[newest]

@@ -54,8 +54,8 @@ def leave_last_out(histories: Histories) -> LeftOut:
     out.
     """
     names, lasts, spans = [], [], []
-    for place, name in enumerate(histories.users.to_pylist()):
-        own = histories.of(place)
+    for user, name in enumerate(histories.users.to_pylist()):
+        own = histories.of(user)
         rows, liked = histories.rows[own], histories.weights[own] > 0
         for position in np.flatnonzero(liked)[:0:-1].tolist():
             if rows[position] not in rows[:position] and liked[:position].any():

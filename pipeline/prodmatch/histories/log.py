@@ -115,9 +115,9 @@ class Histories:
     def __len__(self) -> int:
         return len(self.users)
 
-    def of(self, place: int) -> slice:
+    def of(self, position: int) -> slice:
         """The events of a user."""
-        return slice(int(self.starts[place]), int(self.starts[place + 1]))
+        return slice(int(self.starts[position]), int(self.starts[position + 1]))
 
 
 def split_log(
@@ -165,7 +165,7 @@ def read_part(path: Path, settings: LogSettings) -> Histories:
     order = np.lexsort((np.arange(len(codes)), times, codes))
     codes, times = codes[order], times[order]
     starts = np.searchsorted(codes, np.arange(len(users) + 1))
-    newest = starts[codes + 1] - 1  # the place of the user's newest event
+    newest = starts[codes + 1] - 1  # the position of the user's newest event
     from_newest = newest - np.arange(len(order))
     known = np.isfinite(times)
     age = np.full(len(times), np.inf)
@@ -239,15 +239,15 @@ def _split(
     count: int,
     report: LogReport,
 ) -> Iterator[pa.Table]:
-    """Each batch as `count` tables, a user always in the table of the same place."""
+    """Each batch as `count` tables, a user always in the table of the same position."""
     for batch in batches:
         table = _read_batch(batch, product_ids, settings, report)
         encoded = table["user"].combine_chunks().dictionary_encode()
         names = encoded.dictionary.to_pylist()
-        places = np.array([zlib.crc32(name.encode()) % count for name in names], np.int64)
-        place = places[encoded.indices.to_numpy(zero_copy_only=False)] if names else places
+        numbers = np.array([zlib.crc32(name.encode()) % count for name in names], np.int64)
+        tables = numbers[encoded.indices.to_numpy(zero_copy_only=False)] if names else numbers
         for number in range(count):
-            yield table.filter(pa.array(place == number))
+            yield table.filter(pa.array(tables == number))
 
 
 def _read_batch(

@@ -41,11 +41,11 @@ class RowMaker:
         found = self.recommender.find(histories, users, self.co_views, self.top)
         chosen, scores = choose(found, self.blend, self.top, self.groups)
         because = _because(self.recommender.ann, histories, users, chosen)
-        places, more = self._fill(histories, users, chosen)
+        positions, more = self._fill(histories, users, chosen)
         lacking = (0, len(more))
-        places = np.concatenate([chosen.users, places])
-        order = np.argsort(places, kind="stable")  # what is popular comes last
-        places, rows = places[order], np.concatenate([chosen.rows, more])[order]
+        positions = np.concatenate([chosen.users, positions])
+        order = np.argsort(positions, kind="stable")  # what is popular comes last
+        positions, rows = positions[order], np.concatenate([chosen.rows, more])[order]
         because = np.pad(because, lacking, constant_values=-1)[order]
         parts = [
             np.pad(each, lacking)[order].round(6)
@@ -53,8 +53,11 @@ class RowMaker:
         ]
         return pa.Table.from_arrays(
             [
-                histories.users.take(pa.array(users.start + places)),
-                pa.array(np.arange(len(places)) - np.searchsorted(places, places) + 1, pa.int32()),
+                histories.users.take(pa.array(users.start + positions)),
+                pa.array(
+                    np.arange(len(positions)) - np.searchsorted(positions, positions) + 1,
+                    pa.int32(),
+                ),
                 self.product_ids.take(pa.array(rows)),
                 *(pa.array(part, pa.float32()) for part in parts),
                 self.product_ids.take(pa.array(because, mask=because < 0)),
@@ -65,12 +68,12 @@ class RowMaker:
     def _fill(self, histories: Histories, users: range, chosen: Candidates) -> tuple[Rows, Rows]:
         """Places of users who have too few, ascending, and what is popular for them."""
         bounds = np.searchsorted(chosen.users, np.arange(len(users) + 1))
-        places, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for place in np.flatnonzero(np.diff(bounds) < self.top).tolist():
-            shown = chosen.rows[bounds[place] : bounds[place + 1]]
-            rows.append(self._more(histories.rows[histories.of(users[place])], shown))
-            places.append(np.full(len(rows[-1]), place))
-        return np.concatenate(places), np.concatenate(rows)
+        positions, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for position in np.flatnonzero(np.diff(bounds) < self.top).tolist():
+            shown = chosen.rows[bounds[position] : bounds[position + 1]]
+            rows.append(self._more(histories.rows[histories.of(users[position])], shown))
+            positions.append(np.full(len(rows[-1]), position))
+        return np.concatenate(positions), np.concatenate(rows)
 
     def _more(self, viewed: Rows, shown: Rows) -> Rows:
         """Popular products that are neither viewed nor shown, as many as are wanted still."""
@@ -102,10 +105,10 @@ def _because(ann: AnnIndex, histories: Histories, users: range, chosen: Candidat
     split_parts(queries)[1][:, 0] = 0.0
     stops = np.cumsum([len(chosen.rows), *map(len, liked)])
     bounds = np.searchsorted(chosen.users, np.arange(len(users) + 1))
-    for place, rows in enumerate(liked):
-        own = slice(bounds[place], bounds[place + 1])
+    for position, rows in enumerate(liked):
+        own = slice(bounds[position], bounds[position + 1])
         if own.start == own.stop or not len(rows):
             continue
-        before = inverse[stops[place] : stops[place + 1]]
+        before = inverse[stops[position] : stops[position + 1]]
         because[own] = rows[(queries[inverse[own]] @ vectors[before].T).argmax(axis=1)]
     return because

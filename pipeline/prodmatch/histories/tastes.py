@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 class Candidates:
     """What may be shown to some users; all arrays are `(candidates,)`, ascending by user."""
 
-    users: Rows  # places among the users
+    users: Rows  # positions among the users
     rows: Rows  # of the index
     content: Floats  # cosine to the user's taste
     co_views: Floats  # 0..1: weighted mean of similarities to the user's products
@@ -76,7 +76,7 @@ class Recommender:
         count, wanted = self.ann.row_count, max(CANDIDATES, 2 * top)
         tastes = self._tastes(histories, users)
         viewed = _distinct(
-            _places(histories, users) * count + histories.rows[_span(histories, users)]
+            _user_positions(histories, users) * count + histories.rows[_span(histories, users)]
         )
         co_keys, scores = _co_view_scores(histories, users, co_views)
         shown = self.allowed[co_keys % count] & ~_is_in(viewed, co_keys)
@@ -104,13 +104,13 @@ class Recommender:
         return np.flatnonzero(kept)
 
     def _search(self, tastes: Vectors, viewed: Rows, wanted: int) -> Rows:
-        """Of each user with a taste the nearest products, as `place * products + row`."""
+        """Of each user with a taste the nearest products, as `position * products + row`."""
         count, known = self.ann.row_count, np.flatnonzero(tastes.any(axis=1))
         more = np.bincount(viewed // count, minlength=len(tastes))[known].max(initial=0)
         near = self.ann.search(tastes[known], wanted + int(more), within=self._within)
         found = [np.zeros(0, np.int64)]
-        for place, each in zip(known, near, strict=True):
-            keys = place * count + each.rows[each.scores != 0]
+        for position, each in zip(known, near, strict=True):
+            keys = position * count + each.rows[each.scores != 0]
             found.append(keys[~_is_in(viewed, keys)][:wanted])
         return np.concatenate(found)
 
@@ -118,30 +118,30 @@ class Recommender:
         """The vectors that products are compared with, `(users, 2 * dim)`; zeros without a like."""
         found = np.zeros((len(users), self.ann.dim), np.float32)
         span = _span(histories, users)
-        weights, places = histories.weights[span], _places(histories, users)
-        liking = np.bincount(places[weights > 0], minlength=len(users)) > 0
-        counted = liking[places] & (weights != 0)
-        weights, places = weights[counted], places[counted]
+        weights, positions = histories.weights[span], _user_positions(histories, users)
+        liking = np.bincount(positions[weights > 0], minlength=len(users)) > 0
+        counted = liking[positions] & (weights != 0)
+        weights, positions = weights[counted], positions[counted]
         rows, inverse = np.unique(histories.rows[span][counted], return_inverse=True)
         vectors = self.ann.vectors(rows)
         known = np.flatnonzero(liking)
         for start in range(0, len(known), TASTE_USERS):
             some = known[start : start + TASTE_USERS]
-            starts = np.searchsorted(places, some)
-            events = slice(int(starts[0]), int(np.searchsorted(places, some[-1], side="right")))
+            starts = np.searchsorted(positions, some)
+            events = slice(int(starts[0]), int(np.searchsorted(positions, some[-1], side="right")))
             both = split_parts(vectors[inverse[events]])
             likes = [taste_directions(part, weights[events], starts - starts[0]) for part in both]
             parts = zip(self._weights, item_parts(*likes), strict=True)
             found[some] = np.concatenate([weight * part for weight, part in parts], axis=1)
         return found
 
-    def _multiply(self, tastes: Vectors, places: Rows, rows: Rows) -> Vectors:
+    def _multiply(self, tastes: Vectors, positions: Rows, rows: Rows) -> Vectors:
         """The inner products of tastes and products."""
         products = np.zeros(len(rows), np.float32)
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             vectors = self.ann.vectors(rows[block])
-            products[block] = np.einsum("ij,ij->i", tastes[places[block]], vectors)
+            products[block] = np.einsum("ij,ij->i", tastes[positions[block]], vectors)
         return products
 
 
@@ -212,8 +212,8 @@ def _distinct(keys: Rows) -> Rows:
 
 def _positions(keys: Rows, wanted: Rows) -> Rows:
     """Where each stands among ascending `keys`; `len(keys)` where it does not."""
-    places = np.searchsorted(keys, wanted)
-    return np.where(np.append(keys, -1)[places] == wanted, places, len(keys))
+    positions = np.searchsorted(keys, wanted)
+    return np.where(np.append(keys, -1)[positions] == wanted, positions, len(keys))
 
 
 def _is_in(keys: Rows, wanted: Rows) -> npt.NDArray[np.bool_]:
@@ -225,24 +225,24 @@ def _span(histories: Histories, users: range) -> slice:
     return slice(int(histories.starts[users.start]), int(histories.starts[users.stop]))
 
 
-def _places(histories: Histories, users: range) -> Rows:
-    """The place among `users` of each of their events."""
+def _user_positions(histories: Histories, users: range) -> Rows:
+    """The position among `users` of each of their events."""
     lengths = np.diff(histories.starts[users.start : users.stop + 1])
     return np.repeat(np.arange(len(users)), lengths)
 
 
 def _co_view_scores(histories: Histories, users: range, co_views: CoViews) -> tuple[Rows, Floats]:
-    """The products of each user by co-views, as `place * products + row`, ascending; scores."""
+    """The products of each user by co-views, as `position * products + row`, ascending; scores."""
     count, span = len(co_views.users), _span(histories, users)
     liked = histories.weights[span] > 0
-    places, rows = _places(histories, users)[liked], histories.rows[span][liked]
+    positions, rows = _user_positions(histories, users)[liked], histories.rows[span][liked]
     weights = histories.weights[span][liked].astype(np.float64)
-    totals = np.bincount(places, weights, minlength=len(users))
+    totals = np.bincount(positions, weights, minlength=len(users))
     lengths = co_views.starts[rows + 1] - co_views.starts[rows]
     offsets = np.repeat(co_views.starts[rows] - np.cumsum(lengths) + lengths, lengths)
     flat = offsets + np.arange(lengths.sum())
-    keys = np.repeat(places, lengths) * count + co_views.rows[flat]
-    scores = np.repeat(weights / totals[places], lengths) * co_views.similarities[flat]
+    keys = np.repeat(positions, lengths) * count + co_views.rows[flat]
+    scores = np.repeat(weights / totals[positions], lengths) * co_views.similarities[flat]
     if count <= DENSE_ROWS:
         sums = np.bincount(keys, scores)
         keys = np.flatnonzero(sums).astype(np.int64)

@@ -231,7 +231,7 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
 
 def _take_negations(tokens: Sequence[str], known: Phrases) -> tuple[list[str], list[str]]:
     """The words that are wanted, and the phrases that are not."""
-    places: list[int] = []  # of the words that are kept
+    positions: list[int] = []  # of the words that are kept
     kept: list[str] = []
     without: list[str] = []
     position = 0
@@ -240,12 +240,12 @@ def _take_negations(tokens: Sequence[str], known: Phrases) -> tuple[list[str], l
         if phrases:
             without += phrases
             while kept and kept[-1] in RELATIVE:
-                del kept[-1], places[-1]
+                del kept[-1], positions[-1]
         else:
-            places.append(position)
+            positions.append(position)
             kept.append(_plain(tokens[position]) or tokens[position])
         position = max(end, position + 1)
-    return [tokens[place] for place in places], without
+    return [tokens[position] for position in positions], without
 
 
 def _read_negation(

@@ -20,10 +20,10 @@ SEED = 0
 class Outlier:
     """A product that looks wrong, and why."""
 
-    place: int
+    position: int
     score: float
     detail: str
-    other: int | None = None  # the place of the product that it is compared with
+    other: int | None = None  # the position of the product that it is compared with
 
 
 def mismatch(text: Vectors, image: Vectors) -> npt.NDArray[np.float64]:
@@ -53,11 +53,11 @@ def mismatch(text: Vectors, image: Vectors) -> npt.NDArray[np.float64]:
 def wrong_pictures(text: Vectors, image: Vectors) -> list[Outlier]:
     """Products whose picture is no nearer to their text than others' are, the strangest first."""
     found = mismatch(text, image)
-    places = np.flatnonzero(np.nan_to_num(found) >= WRONG_PICTURE)
-    order = places[np.argsort(-found[places], kind="stable")]
+    positions = np.flatnonzero(np.nan_to_num(found) >= WRONG_PICTURE)
+    order = positions[np.argsort(-found[positions], kind="stable")]
     return [
-        Outlier(place, float(found[place]), f"{found[place]:.0%} of others fit better")
-        for place in order.tolist()
+        Outlier(position, float(found[position]), f"{found[position]:.0%} of others fit better")
+        for position in order.tolist()
     ]
 
 
@@ -68,32 +68,34 @@ def wrong_categories(
 
     Args:
         codes: `(n,)`, the number of each product's category, -1 where it has none.
-        neighbours: `(n, k)`, places of the nearest products.
+        neighbours: `(n, k)`, positions of the nearest products.
         cosines: `(n, k)`, 0 where there is none.
     """
     known = (codes[neighbours] >= 0) & (cosines > 0)
     own = ((codes[neighbours] == codes[:, None]) & known).sum(axis=1)
     counts = known.sum(axis=1)
     found = []
-    for place in np.flatnonzero((codes >= 0) & (own == 0) & (counts >= MIN_NEIGHBOURS)).tolist():
-        near = codes[neighbours[place]][known[place]]
+    for position in np.flatnonzero((codes >= 0) & (own == 0) & (counts >= MIN_NEIGHBOURS)).tolist():
+        near = codes[neighbours[position]][known[position]]
         values, times = np.unique(near, return_counts=True)
         best = int(times.argmax())
-        share = times[best] / counts[place]
+        share = times[best] / counts[position]
         if share >= OTHER_CATEGORY:
-            detail = f"{names[codes[place]]}; {times[best]} of {counts[place]} neighbours are "
-            closeness = float(share * cosines[place].mean())
-            found.append(Outlier(place, closeness, detail + names[values[best]]))
-    return sorted(found, key=lambda each: (-each.score, each.place))
+            detail = (
+                f"{names[codes[position]]}; {times[best]} of {counts[position]} neighbours are "
+            )
+            closeness = float(share * cosines[position].mean())
+            found.append(Outlier(position, closeness, detail + names[values[best]]))
+    return sorted(found, key=lambda each: (-each.score, each.position))
 
 
 def near_duplicates(neighbours: Rows, cosines: Vectors) -> list[Outlier]:
     """Pairs of products that are nearly the same, the nearest first; each pair once."""
     found = []
-    for place, column in np.argwhere(cosines >= DUPLICATE).tolist():
-        other = int(neighbours[place, column])
-        mutual = place in neighbours[other][cosines[other] >= DUPLICATE]
-        if place < other or not mutual:
-            cosine = float(cosines[place, column])
-            found.append(Outlier(place, cosine, f"cosine {cosine:.3f}", other))
-    return sorted(found, key=lambda each: (-each.score, each.place))
+    for position, column in np.argwhere(cosines >= DUPLICATE).tolist():
+        other = int(neighbours[position, column])
+        mutual = position in neighbours[other][cosines[other] >= DUPLICATE]
+        if position < other or not mutual:
+            cosine = float(cosines[position, column])
+            found.append(Outlier(position, cosine, f"cosine {cosine:.3f}", other))
+    return sorted(found, key=lambda each: (-each.score, each.position))

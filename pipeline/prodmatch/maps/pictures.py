@@ -61,7 +61,7 @@ class Pictures:
 
 def collect_pictures(
     catalogue: Catalogue,
-    place_of: Callable[[str], int | None],
+    position_of: Callable[[str], int | None],
     count: int,
     *,
     most_bytes: int,
@@ -70,7 +70,7 @@ def collect_pictures(
     """The first picture of each product of a map, small, in sheets of at most so many bytes.
 
     Args:
-        place_of: the place of a product in the map; None if it is not on it.
+        position_of: the position of a product in the map; None if it is not on it.
         most_bytes: of all sheets together; the quality falls until they fit.
     """
     area = ACROSS * ACROSS
@@ -78,27 +78,27 @@ def collect_pictures(
     there = np.zeros(count, np.bool_)
     deviation, sharpness = np.full(count, np.nan), np.full(count, np.nan)
     with IsolatedPool(_look, workers, PICTURE_SECONDS) as pool:
-        for places, pictures in _read(catalogue, place_of):
-            for place, found in zip(places, pool.map(pictures), strict=True):
-                if isinstance(found, _Looked) and not there[place]:
-                    there[place] = True
-                    pixels[place] = np.frombuffer(found.pixels, np.uint8).reshape(SIDE, SIDE, 3)
-                    deviation[place], sharpness[place] = found.deviation, found.sharpness
+        for positions, pictures in _read(catalogue, position_of):
+            for position, found in zip(positions, pool.map(pictures), strict=True):
+                if isinstance(found, _Looked) and not there[position]:
+                    there[position] = True
+                    pixels[position] = np.frombuffer(found.pixels, np.uint8).reshape(SIDE, SIDE, 3)
+                    deviation[position], sharpness[position] = found.deviation, found.sharpness
     return Pictures(_fit_sheets(pixels, most_bytes), there, deviation, sharpness)
 
 
 def _read(
-    catalogue: Catalogue, place_of: Callable[[str], int | None]
+    catalogue: Catalogue, position_of: Callable[[str], int | None]
 ) -> Iterator[tuple[list[int], list[bytes]]]:
     for batch in catalogue.batches():
-        places, pictures = [], []
+        positions, pictures = [], []
         for product_id, data in zip(batch.product_ids, batch.images, strict=True):
-            place = place_of(product_id)
-            if place is not None and data is not None:
-                places.append(place)
+            position = position_of(product_id)
+            if position is not None and data is not None:
+                positions.append(position)
                 pictures.append(data)
-        if places:
-            yield places, pictures
+        if positions:
+            yield positions, pictures
 
 
 def _look(data: bytes) -> _Looked | None:

@@ -34,9 +34,9 @@ def _best_two(keys: Ints, values: Values, count: int) -> Values:
     keys, values = keys[order], values[order]
     starts = np.searchsorted(keys, np.arange(count + 1))
     found = np.full((count, 2), np.nan)
-    for place in range(2):
-        has = np.diff(starts) > place
-        found[has, place] = values[starts[:-1][has] + place]
+    for position in range(2):
+        has = np.diff(starts) > position
+        found[has, position] = values[starts[:-1][has] + position]
     return found
 
 

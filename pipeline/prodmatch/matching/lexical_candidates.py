@@ -34,9 +34,9 @@ class LexicalIndex:
         -1 where there are fewer.
         """
         found = np.full((len(rows), count), NONE, np.int32)
-        for place, row in enumerate(rows.tolist()):
+        for position, row in enumerate(rows.tolist()):
             own = self._search(terms.numbers[terms.starts[row] : terms.starts[row + 1]], count)
-            found[place, : len(own)] = own
+            found[position, : len(own)] = own
         return found
 
     def _search(self, terms: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int32]:
@@ -49,13 +49,13 @@ class LexicalIndex:
             return self._rows[starts[0] : ends[0]][:count] if len(terms) else self._rows[:0]
         keys = np.concatenate(
             [
-                self._rows[start:end].astype(np.int64) * MOST_TERMS + place
-                for place, (start, end) in enumerate(
+                self._rows[start:end].astype(np.int64) * MOST_TERMS + position
+                for position, (start, end) in enumerate(
                     zip(starts[:used].tolist(), ends[:used].tolist(), strict=True)
                 )
             ]
         )
-        keys.sort()  # a row with the place of the term it shares
+        keys.sort()  # a row with the position of the term it shares
         rows = keys // MOST_TERMS
         first = np.flatnonzero(np.diff(rows, prepend=NONE))
         if not len(first):

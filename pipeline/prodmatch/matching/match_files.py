@@ -120,8 +120,8 @@ class _Describer:
         pairs = scored.pairs.take(positions)
         left = self._matcher.read_texts(0, pairs.rows)
         right = self._matcher.read_texts(1, pairs.others)
-        for place, position in enumerate(positions.tolist()):
-            one, other = left[int(pairs.rows[place])], right[int(pairs.others[place])]
+        for number, position in enumerate(positions.tolist()):
+            one, other = left[int(pairs.rows[number])], right[int(pairs.others[number])]
             probability = float(scored.probability[position])
             differences = find_differences(one.parsed, other.parsed, (one.columns, other.columns))
             if not differences and scored.recoloured[position]:

@@ -252,13 +252,13 @@ class Matcher:
         for part in _parts(len(likely), TEXT_PAIRS):
             block = pairs.take(likely[part])
             left, right = self.read_texts(0, block.rows), self.read_texts(1, block.others)
-            for place, row, other in zip(
+            for position, row, other in zip(
                 likely[part].tolist(), block.rows.tolist(), block.others.tolist(), strict=True
             ):
                 if denies(left[row], right[other], is_one=self.is_one):
-                    found[place] = CONFLICT_PROBABILITY
+                    found[position] = CONFLICT_PROBABILITY
                 elif self._doubts(scorer) and is_doubtful_text(left[row], right[other]):
-                    found[place] = DOUBT
+                    found[position] = DOUBT
         return found
 
     def read_texts(self, side: int, rows: Ints) -> dict[int, ListingText]:
@@ -288,8 +288,8 @@ class Matcher:
         rows, others = scored.pairs.rows, scored.pairs.others + shift
         components = find_components(rows[same], others[same])
         number = np.full(shift + len(self.right), -1, np.int64)
-        for place, members in enumerate(components):
-            number[members] = place
+        for position, members in enumerate(components):
+            number[members] = position
         inside = np.flatnonzero((number[rows] >= 0) & (number[rows] == number[others]))
         known = probabilities_by_pair(rows[inside], others[inside], scored.probability[inside])
         missing = missing_pairs(components, known)

@@ -124,11 +124,11 @@ def _lay(picture: Floats, placement: _Placement) -> tuple[Floats, npt.NDArray[np
     """
     side = picture.shape[-1]
     axis = np.linspace(-1, 1, side, dtype=np.float32)
-    places = placement.scale[:, :, None] * axis + placement.shift[:, :, None]
-    places = (places + 1) * ((side - 1) / 2)
-    inside = (places >= -1e-3) & (places <= side - 1 + 1e-3)
-    places = np.clip(places, 0, side - 1)[..., None]
-    parts = np.maximum(1 - np.abs(places - np.arange(side, dtype=np.float32)), 0)
+    coordinates = placement.scale[:, :, None] * axis + placement.shift[:, :, None]
+    coordinates = (coordinates + 1) * ((side - 1) / 2)
+    inside = (coordinates >= -1e-3) & (coordinates <= side - 1 + 1e-3)
+    coordinates = np.clip(coordinates, 0, side - 1)[..., None]
+    parts = np.maximum(1 - np.abs(coordinates - np.arange(side, dtype=np.float32)), 0)
     columns, rows = parts[:, 0].swapaxes(1, 2), parts[:, 1]
     if picture.ndim == 4:
         columns, rows = columns[:, None], rows[:, None]

@@ -64,9 +64,9 @@ class Heads:
                 for part in HIDDEN_PARTS:
                     units = getattr(projection.hidden, part)
                     arrays[f"{modality}.hidden_{part}"] = _smallest(units)
-            for place, known in enumerate(projection.familiarity):
+            for position, known in enumerate(projection.familiarity):
                 for name, tensor in zip(
-                    FAMILIARITY_TENSORS, _familiarity_names(modality, place), strict=True
+                    FAMILIARITY_TENSORS, _familiarity_names(modality, position), strict=True
                 ):
                     arrays[tensor] = getattr(known, name)
         if self.bank is not None:
@@ -119,9 +119,9 @@ def _read_projection(arrays: Mapping[str, np.ndarray], modality: str) -> Project
     )
 
 
-def _familiarity_names(modality: str, place: int) -> list[str]:
+def _familiarity_names(modality: str, position: int) -> list[str]:
     """The names of the tensors of one familiarity; only those after the first have a number."""
-    prefix = f"{modality}.familiarity" + (f".{place}" if place else "")
+    prefix = f"{modality}.familiarity" + (f".{position}" if position else "")
     return [f"{prefix}.{name}" for name in FAMILIARITY_TENSORS]
 
 

@@ -85,11 +85,11 @@ def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:
     resized = resize_image(picture, spec)
     square = Image.new("RGB", (spec.crop_pixels, spec.crop_pixels), "white")
     # negative offsets cut the middle out, positive ones pad
-    place = (
+    corner = (
         (spec.crop_pixels - resized.width) // 2,
         (spec.crop_pixels - resized.height) // 2,
     )
-    square.paste(resized, place)
+    square.paste(resized, corner)
     return np.asarray(square)
 
 

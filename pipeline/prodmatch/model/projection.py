@@ -164,13 +164,13 @@ class Projection:
         """
         sizes = self.blocks or (len(self.bias),)
         edges, read = np.cumsum(sizes)[:-1], self._read(features)
-        units = [self._unit_block(read, place) for place in range(len(sizes))]
+        units = [self._unit_block(read, position) for position in range(len(sizes))]
         shares = self._shares(units)  # (n or 1, blocks)
-        for place, (unit, centre) in enumerate(
+        for position, (unit, centre) in enumerate(
             zip(units, np.split(self.centre, edges), strict=True)
         ):
             unit -= centre
-            unit *= np.sqrt(shares[:, place, None]) / _lengths(unit)
+            unit *= np.sqrt(shares[:, position, None]) / _lengths(unit)
         rotated = np.concatenate(units, axis=1) @ self._rotation  # (n, dim)
         return np.asarray(rotated / _lengths(rotated), dtype=np.float32)
 
@@ -179,12 +179,12 @@ class Projection:
         found = [known(self.block(features, int(known.block[0]))) for known in self.familiarity]
         return np.max(found, axis=0)[:, 0] if found else np.ones(len(features))
 
-    def block(self, features: Vectors, place: int) -> npt.NDArray[np.float64]:
+    def block(self, features: Vectors, position: int) -> npt.NDArray[np.float64]:
         """Unit rows `(n, size)` of a block by itself, neither centred nor rotated."""
-        return self._unit_block(self._read(features), place)
+        return self._unit_block(self._read(features), position)
 
-    def _unit_block(self, read: npt.NDArray[np.float64], place: int) -> npt.NDArray[np.float64]:
-        chosen, weight, bias = self._maps[place]
+    def _unit_block(self, read: npt.NDArray[np.float64], position: int) -> npt.NDArray[np.float64]:
+        chosen, weight, bias = self._maps[position]
         rows = read[:, chosen] @ weight
         rows += bias
         rows /= _lengths(rows)

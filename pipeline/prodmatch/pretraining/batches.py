@@ -152,7 +152,7 @@ def draw_batches(sources: Numbers, rows: int, rng: np.random.Generator) -> list[
         count = max(1, round(len(order) / rows))
         added = rng.choice(order, max(0, count * rows - len(order)))
         batches += np.split(np.concatenate([order, added])[: count * rows], count)
-    return [batches[place] for place in rng.permutation(len(batches))]
+    return [batches[position] for position in rng.permutation(len(batches))]
 
 
 def find_same(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -229,9 +229,9 @@ class TextAugmentation:
     def _mistype(self, text: str) -> str:
         if len(text) < 4:
             return text
-        place = int(self.rng.integers(len(text) - 1))
+        position = int(self.rng.integers(len(text) - 1))
         letter = ascii_lowercase[self.rng.integers(26)]
-        before, at, after = text[:place], text[place], text[place + 1 :]
+        before, at, after = text[:position], text[position], text[position + 1 :]
         kinds = (before + after, before + letter + after, before + at + letter + after)
         swapped = before + after[0] + at + after[1:]
         return (*kinds, swapped)[self.rng.integers(4)]
@@ -286,8 +286,8 @@ def _erase(views: Tensor) -> Tensor:
     count, side, device = len(views), views.shape[-1], views.device
     sizes = torch.randint(side // 8, side // 3, (2, count, 1), device=device)
     starts = (torch.rand(2, count, 1, device=device) * (side - sizes)).long()
-    places = torch.arange(side, device=device)
-    down, across = (places >= starts) & (places < starts + sizes)  # (n, side) each
+    positions = torch.arange(side, device=device)
+    down, across = (positions >= starts) & (positions < starts + sizes)  # (n, side) each
     chosen = torch.rand(count, 1, 1, device=device) < 0.25
     erased = down[:, :, None] & across[:, None, :] & chosen
     return torch.where(erased[:, None], torch.rand(count, 1, 1, 1, device=device), views)

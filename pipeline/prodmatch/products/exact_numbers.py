@@ -126,17 +126,17 @@ def _find_use(tokens: Sequence[Token], index: int) -> _Use | None:
 
 
 def _listed_use(tokens: Sequence[Token], index: int, at: int, *, denied: bool) -> _Use | None:
-    """The use of a column in `IN (1, 2)`; `at` is the place of IN."""
-    numbers, place = [], at + 1
-    while _value(tokens, place) in ("(", ","):
-        found = _number(tokens, place + 1, within=True)
+    """The use of a column in `IN (1, 2)`; `at` is the position of IN."""
+    numbers, position = [], at + 1
+    while _value(tokens, position) in ("(", ","):
+        found = _number(tokens, position + 1, within=True)
         if found is None:
             return None
         numbers.append(("=", found.text))
-        place = found.next
-    if not numbers or _value(tokens, place) != ")":
+        position = found.next
+    if not numbers or _value(tokens, position) != ")":
         return None
-    end = tokens[place].start + 1
+    end = tokens[position].start + 1
     return _Use(tokens[index].start, end, tuple(numbers), " OR ", denied)
 
 
@@ -181,7 +181,7 @@ def _number(tokens: Sequence[Token], at: int, *, within: bool = False) -> _Numbe
 
 
 def _asks_for_null(tokens: Sequence[Token], index: int) -> bool:
-    words = [_value(tokens, index + place) for place in (1, 2, 3)]
+    words = [_value(tokens, index + position) for position in (1, 2, 3)]
     return words[0] in ("isnull", "notnull") or "null" in (
         words[1] if words[0] in ("is", "not") else "",
         words[2] if words[:2] == ["is", "not"] else "",

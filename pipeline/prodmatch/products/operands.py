@@ -29,8 +29,8 @@ def columns_as_numbers(condition: str, columns: Mapping[str, Column]) -> list[Co
         )
         is_negative = values[at - 1] == "-" and kinds[at - 2] not in ("column", "number")
         others = [
-            tokens[place - 2].value.lower() if kinds[place] == "column" else ""
-            for place, sign in ((at + 2, values[at + 1]), (at - 2, values[at - 1]))
+            tokens[position - 2].value.lower() if kinds[position] == "column" else ""
+            for position, sign in ((at + 2, values[at + 1]), (at - 2, values[at - 1]))
             if sign in COMPARISONS or sign in CALCULATES
         ]
         meets_number = any(name and columns[name].kind == "number" for name in others)
@@ -81,7 +81,7 @@ def find_lone(condition: str, columns: Mapping[str, Column]) -> list[Token]:
 
 
 def _is_lone(words: Sequence[str], at: int) -> bool:
-    """Whether nothing is done with the operand at a place, which may stand in brackets."""
+    """Whether nothing is done with the operand at a position, which may stand in brackets."""
     padded = ["", "", "", *words, ""]
     left, right = at + 2, at + 4
     while padded[left] == "(" and padded[right] == ")":

@@ -37,7 +37,7 @@ def write_products(
     Args:
         path: the file to make, in a directory that is published whole.
         schema: `product_id`, `text` (what is searched) and the columns kept for display.
-        batches: the products; the row of a product is its place.
+        batches: the products; the row of a product is its position.
         synonyms: whose phrases are counted like words.
 
     Raises:

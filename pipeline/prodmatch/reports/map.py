@@ -41,7 +41,7 @@ def map_page(found: ProductMap) -> str:
         "sheets": len(found.pictures.sheets),
     }
     outliers = {
-        KINDS[kind]: [(each, found.titles[each.place]) for each in listed[:LISTED]]
+        KINDS[kind]: [(each, found.titles[each.position]) for each in listed[:LISTED]]
         for kind, listed in found.outliers.items()
         if listed
     }

@@ -57,7 +57,7 @@ def choose_pairs(report: MatchReport) -> dict[str, list[ShownPair]]:
         found = rest[pc.equal(table["relation"], relation).to_numpy()[rest]]
         steps = np.linspace(0, len(found), min(MOST_PAIRS, len(found)), endpoint=False)
         chosen[relation] = found[steps.astype(np.int64)]
-    return {name: _read(table, places) for name, places in chosen.items()}
+    return {name: _read(table, positions) for name, positions in chosen.items()}
 
 
 def matches_page(
@@ -72,22 +72,22 @@ def matches_page(
     pairs = [pair for each in chosen.values() for pair in each]
     sides = {LEFT: left, RIGHT: right}
     pictures = {f"{name}/{key}": picture for name, key, picture in _pictures(sides)}
-    places = [f"{name}/{getattr(pair, name)}" for pair in pairs for name in sides]
+    positions = [f"{name}/{getattr(pair, name)}" for pair in pairs for name in sides]
     return render(
         "matches.html",
         report=report,
         chosen=chosen,
         sections=SECTIONS,
-        pictures=make_pictures(pictures, places),
+        pictures=make_pictures(pictures, positions),
         sides=sides,
         marked=_marked,
         script=read_script("decide.js", "matches.js"),
     )
 
 
-def _read(table: pa.Table, places: npt.NDArray[np.int64]) -> list[ShownPair]:
+def _read(table: pa.Table, positions: npt.NDArray[np.int64]) -> list[ShownPair]:
     names = list(ShownPair.__dataclass_fields__)
-    return [ShownPair(**row) for row in table.select(names).take(places).to_pylist()]
+    return [ShownPair(**row) for row in table.select(names).take(positions).to_pylist()]
 
 
 def _pictures(sides: Mapping[str, Side]) -> Iterable[tuple[str, str, bytes]]:

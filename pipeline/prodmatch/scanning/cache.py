@@ -39,9 +39,9 @@ class ScanCache:
                     return ScannedPart(path, PartNotes.from_json(notes))
         return None
 
-    def key(self, catalogue: Catalogue, place: int) -> str | None:
+    def key(self, catalogue: Catalogue, position: int) -> str | None:
         """What the rows come from, as 32 digits; None where a file alone does not tell that."""
-        part, mapping = catalogue.parts[place], catalogue.mapping
+        part, mapping = catalogue.parts[position], catalogue.mapping
         if may_hold_paths(part.types.get(mapping.image or "")):
             return None  # the pictures lie in other files
         keys = {name: (str(value.type), str(value)) for name, value in part.keys.items()}

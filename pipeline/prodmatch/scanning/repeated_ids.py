@@ -37,13 +37,13 @@ def find_repeated(ids: pa.StringArray, rows: Rows) -> Rows:
 
 
 def _hash(ids: pa.StringArray) -> npt.NDArray[np.uint64]:
-    """Sums of the bytes of each id, each with the weight of its place."""
+    """Sums of the bytes of each id, each with the weight of its position."""
     column = ids.cast(pa.large_binary())
     ends = np.frombuffer(column.buffers()[1], np.int64)[column.offset :][: len(ids) + 1]
     content = np.frombuffer(column.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
     lengths = np.diff(ends)
-    places = np.arange(len(content)) - np.repeat(ends[:-1] - ends[0], lengths)
-    weighted = (content.astype(np.uint64) + np.uint64(1)) * WEIGHTS[places % len(WEIGHTS)]
+    positions = np.arange(len(content)) - np.repeat(ends[:-1] - ends[0], lengths)
+    weighted = (content.astype(np.uint64) + np.uint64(1)) * WEIGHTS[positions % len(WEIGHTS)]
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(weighted, dtype=np.uint64)])
     hashes: npt.NDArray[np.uint64] = sums[ends[1:] - ends[0]] - sums[ends[:-1] - ends[0]]
     return hashes

@@ -136,7 +136,7 @@ class Scan:
 
 
 def scan_part(
-    catalogue: Catalogue, place: int, path: Path, update: Callable[[int], object], *, keep: bool
+    catalogue: Catalogue, position: int, path: Path, update: Callable[[int], object], *, keep: bool
 ) -> ScannedPart:
     """Reads a file of the catalogue once, by row groups, and writes its usable rows to `path`.
 
@@ -146,7 +146,7 @@ def scan_part(
         keep: write the notes into the file too, for `read_part`.
     """
     schema = pa.schema([*OWN, *catalogue.schema])
-    first_row = sum(part.row_count for part in catalogue.parts[:place])
+    first_row = sum(part.row_count for part in catalogue.parts[:position])
     notes, waiting = PartNotes(), list[pa.RecordBatch]()
     with (
         new_scratch_file(path) as file,
@@ -160,7 +160,7 @@ def scan_part(
             write_page_checksum=True,
         ) as writer,
     ):
-        for batch in catalogue.part_batches(place):
+        for batch in catalogue.part_batches(position):
             update(len(batch.rows) + len(batch.rejects))
             notes.add(batch, first_row)
             waiting.append(_describe(batch, first_row, schema))
@@ -248,8 +248,8 @@ def _read_kept(path: Path, columns: Sequence[str], start: int) -> pa.Table:
         batches = [batch for batch in reader.iter_batches(READ_ROWS, columns=columns)]
         schema = pa.schema([reader.schema_arrow.field(name) for name in columns])
     table = pa.Table.from_batches(batches, schema)
-    place = table.schema.get_field_index("row")
-    return table.set_column(place, "row", pc.add(table["row"], start))
+    position = table.schema.get_field_index("row")
+    return table.set_column(position, "row", pc.add(table["row"], start))
 
 
 def _gather_notes(parts: Sequence[ScannedPart], starts: Rows) -> PartNotes:

@@ -76,8 +76,8 @@ class DeepSearch:
 
 def _positions(rows: Rows, within: Rows) -> Rows:
     """The positions of those of the rows that are among ascending ones."""
-    places = np.minimum(np.searchsorted(within, rows), len(within) - 1)
-    return np.flatnonzero(within[places] == rows) if len(within) else places[:0]
+    positions = np.minimum(np.searchsorted(within, rows), len(within) - 1)
+    return np.flatnonzero(within[positions] == rows) if len(within) else positions[:0]
 
 
 @dataclass(frozen=True)

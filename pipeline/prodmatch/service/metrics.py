@@ -21,8 +21,8 @@ class Metrics:
         self._requests[route, status] += 1
         self._seconds[route] = self._seconds.get(route, 0.0) + seconds
         buckets = self._buckets.setdefault(route, [0] * len(BOUNDS))
-        for place, bound in enumerate(BOUNDS):
-            buckets[place] += seconds <= bound
+        for position, bound in enumerate(BOUNDS):
+            buckets[position] += seconds <= bound
 
     def render(self, gauges: Mapping[str, tuple[str, float]]) -> str:
         """All of it as text.

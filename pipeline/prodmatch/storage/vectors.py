@@ -86,6 +86,6 @@ def draw_among(rows: Rows, most: int) -> Rows:
 
 
 def rows_in_batch(rows: Rows, start: int, count: int) -> Rows:
-    """Those of ascending rows that lie in a batch of so many from `start` on, by place in it."""
+    """Those of ascending rows that lie in a batch of so many from `start` on, by position in it."""
     first, last = np.searchsorted(rows, (start, start + count))
     return rows[first:last] - start

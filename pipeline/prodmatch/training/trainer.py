@@ -162,6 +162,6 @@ def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> I
         order = rng.permutation(len(examples))
         parts = np.array_split(order, max(1, round(len(order) / rows)))
         batches += [(examples, part) for part in parts]
-    for place in rng.permutation(len(batches)):
-        examples, part = batches[place]
+    for position in rng.permutation(len(batches)):
+        examples, part = batches[position]
         yield examples.take(part)

@@ -80,7 +80,7 @@ def test_workers_give_the_pictures_in_their_order(workers: int) -> None:
     found = decode_all(cells, workers)
     assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
     reasons = [reason for batch in found for reason in batch.reasons]
-    assert reasons == ["text" if place == 20 else None for place in range(60)]
+    assert reasons == ["text" if position == 20 else None for position in range(60)]
 
 
 def test_a_picture_that_changed_is_named_without_a_workers_traceback() -> None:
@@ -99,8 +99,8 @@ def check_harm(harm: str, workers: int) -> None:
     assert [key for batch in found for key in batch.keys] == [content_key(cell) for cell in cells]
     reasons = [reason for batch in found for reason in batch.reasons]
     assert reasons == [
-        ("too_slow" if harm in ("stop", "sleep") else "crashed") if place == 70 else None
-        for place in range(150)
+        ("too_slow" if harm in ("stop", "sleep") else "crashed") if position == 70 else None
+        for position in range(150)
     ]
     pixels = np.concatenate([batch.pixels for batch in found])
     alone = [preprocess_bytes(cell, SPEC).pixels for cell in cells[:70] + cells[71:]]

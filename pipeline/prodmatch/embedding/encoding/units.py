@@ -202,11 +202,11 @@ def write_units(plan: FeaturePlan, folder: Path) -> list[EncodingUnit]:
     units: list[EncodingUnit] = []
     for kind, store, blocks in tables:
         number = store.next_number() + sum(unit.kind == "pictures" for unit in units)
-        for place, table in enumerate(blocks):
-            name = f"{kind}-{place:06d}.parquet"
+        for position, table in enumerate(blocks):
+            name = f"{kind}-{position:06d}.parquet"
             with new_file(folder / name) as file:
                 pq.write_table(table, file, compression="zstd")
-            units.append(EncodingUnit(kind, number + place, name, 0, len(table)))
+            units.append(EncodingUnit(kind, number + position, name, 0, len(table)))
     return units
 
 

@@ -103,8 +103,8 @@ class EfficientNetLite0(nn.Module):
         self.stem = _Convolution((3, STEM), 3, stride=2)
         blocks, channels = [], STEM
         for kernel, stride, expansion, outputs, count in STAGES:
-            for place in range(count):
-                first = stride if place == 0 else 1
+            for position in range(count):
+                first = stride if position == 0 else 1
                 blocks.append(_Block((channels, outputs), kernel, first, expansion))
                 channels = outputs
         self.blocks = nn.Sequential(*blocks)
@@ -114,10 +114,10 @@ class EfficientNetLite0(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features `(n, 1280)` before the classifier `fc`, and grids, in float32."""
         maps: Tensor = self.stem(images)
-        grids, place = [], 0
+        grids, position = [], 0
         for stage, (_, _, _, _, count) in enumerate(STAGES, 1):
-            maps = self.blocks[place : place + count](maps)
-            place += count
+            maps = self.blocks[position : position + count](maps)
+            position += count
             if stage in GRIDS:
                 cell = maps.shape[-1] // GRIDS[stage]
                 grids.append(functional.avg_pool2d(maps.float(), cell).flatten(1))

@@ -113,14 +113,14 @@ class ListingsBuilder:
         grams = np.concatenate([np.zeros(0, np.int32), *self._grams])
         sets["grams"] = Sets(_starts(lengths), grams)
         texts = np.frombuffer(self._texts, np.int64)
-        _, place, counts = np.unique(texts, return_inverse=True, return_counts=True)
+        _, position, counts = np.unique(texts, return_inverse=True, return_counts=True)
         return Listings(
             self._ids,
             sets,
             np.array(self._first, np.int64),
             np.array(self._brand, np.int64),
             np.array(self._price, np.float64),
-            counts[place],
+            counts[position],
         )
 
 

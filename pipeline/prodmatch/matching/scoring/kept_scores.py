@@ -61,12 +61,12 @@ class KeptScores:
         width = 1 + int(max(self.scored.pairs.others.max(initial=0), pairs.others.max(initial=0)))
         kept = self.scored.pairs.rows * width + self.scored.pairs.others
         wanted = pairs.rows * width + pairs.others
-        places = np.minimum(np.searchsorted(kept, wanted), max(len(kept) - 1, 0))
-        there = kept[places] == wanted if len(kept) else np.zeros(len(wanted), np.bool_)
+        positions = np.minimum(np.searchsorted(kept, wanted), max(len(kept) - 1, 0))
+        there = kept[positions] == wanted if len(kept) else np.zeros(len(wanted), np.bool_)
 
         def scatter(name: str) -> Values:
             own = np.full(len(wanted), np.nan)
-            own[there] = getattr(self.scored, name)[places[there]]
+            own[there] = getattr(self.scored, name)[positions[there]]
             return own
 
         probability, text, image, recoloured = map(scatter, MEASURED)

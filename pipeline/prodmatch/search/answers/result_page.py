@@ -120,9 +120,9 @@ class PageMaker:
 
     def best_first(self, ranked: Ranked) -> Rows:
         """The positions of candidates: score descending, then product_id."""
-        _, places, counts = np.unique(ranked.score, return_inverse=True, return_counts=True)
-        tied = np.flatnonzero(counts[places] > 1)
-        by_id = np.zeros(len(places), np.int64)
+        _, positions, counts = np.unique(ranked.score, return_inverse=True, return_counts=True)
+        tied = np.flatnonzero(counts[positions] > 1)
+        by_id = np.zeros(len(positions), np.int64)
         ids = np.array(self.products.ids(ranked.rows[tied]), dtype=object)
         by_id[tied[np.argsort(ids)]] = np.arange(len(tied))
         return np.lexsort((by_id, -ranked.score))

@@ -196,10 +196,10 @@ class ListFiller:
         """The bytes of successive lists of such sizes, which have these rows in turn."""
         whole = padded(sizes)
         inside = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        places = inside + np.repeat(np.cumsum(whole) - whole, sizes)
+        positions = inside + np.repeat(np.cumsum(whole) - whole, sizes)
         codes = np.zeros((int(whole.sum()), self._codes.shape[1]), np.uint8)
         ids = np.full(len(codes), -1, np.int64)
-        codes[places], ids[places] = self._codes[rows], rows
+        codes[positions], ids[positions] = self._codes[rows], rows
         packed = _interleave(codes)
         taken, width = list_bytes(sizes, codes.shape[1]), codes.shape[1]
         found = np.empty(int(taken.sum()), np.uint8)
