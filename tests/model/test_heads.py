@@ -8,7 +8,7 @@ import pytest
 
 from prodmatch.errors import ModelError
 from prodmatch.model.familiarity import Familiarity
-from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.heads import Heads, project_heads
 from prodmatch.model.projection import HiddenUnits, Projection
 from prodmatch.storage.vectors import normalise
 
@@ -130,7 +130,7 @@ def test_blocks_are_kept_on_disk_and_when_heads_are_projected(tmp_path: Path) ->
 
     text, image = two(10), two(14)
     texts, pictures = rows(200, 10), rows(200, 14)
-    heads = compact_heads(text, image, (text(texts), image(pictures)), 9)
+    heads = project_heads(text, image, (text(texts), image(pictures)), 9)
     assert heads.image.blocks == (6, 6)
     heads.save(tmp_path / "heads.safetensors")
     opened = Heads.open(tmp_path / "heads.safetensors")

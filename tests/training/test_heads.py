@@ -10,7 +10,7 @@ from small import products, write
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.model.description import Model, open_model
-from prodmatch.model.heads import Heads, compact_heads, fit_cca
+from prodmatch.model.heads import Heads, fit_cca, project_heads
 from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, fit_heads
@@ -34,10 +34,10 @@ def drawn(seed: int, *shape: int) -> Vectors:
 
 
 def heads_of(seed: int, inner: int = 12) -> Heads:
-    """Random heads, centred and rotated."""
+    """Random heads, centred and projected."""
     text, image = (Projection.linear(drawn(seed + n, WIDTH, inner)) for n in (0, 1))
     parts = text(drawn(8, 200, WIDTH)), image(drawn(9, 200, WIDTH))
-    return compact_heads(text, image, parts, inner)
+    return project_heads(text, image, parts, inner)
 
 
 def world(seed: int, count: int, *, turned: bool, noise: float = 0.3) -> tuple[Vectors, Vectors]:

@@ -131,10 +131,10 @@ def _with_first(first: npt.NDArray[np.float64], rows: Vectors) -> Vectors:
     return np.concatenate([first[:, None], others], axis=1, dtype=np.float32, casting="same_kind")
 
 
-def compact_heads(
+def project_heads(
     text: Projection, image: Projection, parts: tuple[Vectors, Vectors], dim: int
 ) -> Heads:
-    """The heads whitened and projected to the `dim - 1` directions of largest cross-covariance.
+    """The heads centred and projected to the `dim - 1` directions of largest cross-covariance.
 
     Cross-covariance is what a direction adds, on average, to the inner product of a text with its
     picture, and to those of texts. Variance alone would keep noise (figures: docs/experiments.md).
@@ -178,7 +178,7 @@ def add_residual_texts(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     wide_image = Projection.linear(
         np.pad(heads.image.weight, ((0, 0), (0, residual))), np.pad(heads.image.bias, (0, residual))
     )
-    found = compact_heads(wide_text, wide_image, (wide_text(text), wide_image(image)), heads.dim)
+    found = project_heads(wide_text, wide_image, (wide_text(text), wide_image(image)), heads.dim)
     centre, rotation = found.image.centre[:inner], found.image.rotation[:inner]
     return Heads(found.text, Projection(heads.image.weight, heads.image.bias, centre, rotation))
 

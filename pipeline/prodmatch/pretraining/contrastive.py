@@ -345,7 +345,7 @@ def title_to_picture(model: DualEncoder, reader: TextReader, held_out: TrainingS
             texts.append(model.text(*tokens))
             images.append(model.image.learn(pictures)[0].float())
     text, image = (
-        functional.normalize(vectors - vectors.mean(0), dim=1)  # centred, as finished heads are
+        functional.normalize(vectors - vectors.mean(0), dim=1)  # centred, as exported heads are
         for vectors in (model.text_head(torch.cat(texts)), model.image_head(torch.cat(images)))
     )
     return recall_of_pairs(text.cpu().numpy(), image.cpu().numpy(), held_out.title_groups)

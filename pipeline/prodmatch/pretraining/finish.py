@@ -10,7 +10,7 @@ from prodmatch.encoders.networks.efficientnet import read_class_names
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import EncoderPair
-from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.heads import Heads, project_heads
 from prodmatch.model.projection import Projection
 from prodmatch.pretraining.contrastive import ContrastSettings
 from prodmatch.pretraining.data import TrainingSet
@@ -75,7 +75,7 @@ def finish_heads(
     settings: ContrastSettings,
     dim: int,
 ) -> Heads:
-    """Heads trained over encoders that stay as they are, centred and rotated, with a query bank.
+    """Heads trained over encoders that stay as they are, centred and projected, with a query bank.
 
     Where pictures have class vectors, also heads of what the encoders knew before.
 
@@ -92,4 +92,4 @@ def finish_heads(
         wide = Projection.join([(slice(0, learnable), image_head)], [1.0], learnable + width)
         return block_heads((text_head, wide), text, image, general, width=width, dim=dim)
     parts = text_head(text), image_head(image)
-    return add_query_bank(compact_heads(text_head, image_head, parts, dim), text, image)
+    return add_query_bank(project_heads(text_head, image_head, parts, dim), text, image)

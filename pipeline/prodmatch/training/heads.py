@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.model.familiarity import Familiarity
-from prodmatch.model.heads import Heads, add_residual_texts, compact_heads
+from prodmatch.model.heads import Heads, add_residual_texts, project_heads
 from prodmatch.model.hubness import SHARPNESS, QueryBank
 from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import Vectors, draw_rows, nearest_centres, normalise
@@ -180,7 +180,7 @@ def block_heads(
         dim: of a part; two fifths are learned directions, and the first number is none.
     """
     directions = (dim - 1) * 2 // 5
-    fitted = compact_heads(*learned, (learned[0](text), learned[1](image)), 1 + directions)
+    fitted = project_heads(*learned, (learned[0](text), learned[1](image)), 1 + directions)
     own = _own_heads(text, image, general, width, dim - 1 - directions)
     texts = Projection.stack([fitted.text, own.text], (1 - OWN_SHARES[0], OWN_SHARES[0]))
     pictures = Projection.stack(
@@ -209,9 +209,9 @@ def _own_heads(text: Vectors, image: Vectors, general: Vectors, width: int, dim:
     least = LEAST_VARIANCE * values.mean()  # where texts are fewer than directions
     whitened = directions[:, kept] * np.maximum(values[kept], least) ** -WHITENING
 
-    def rotate(part: Projection, rows: Vectors) -> Projection:
+    def whiten(part: Projection, rows: Vectors) -> Projection:
         centred = replace(part, centre=part(rows).mean(axis=0))
         lengths = np.linalg.norm(centred(rows) @ whitened, axis=1)
         return replace(centred, rotation=(whitened / lengths.mean()).astype(np.float32))
 
-    return Heads(rotate(texts, general), rotate(pictures, image))
+    return Heads(whiten(texts, general), whiten(pictures, image))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prodmatch.model.heads import Heads, compact_heads
+from prodmatch.model.heads import Heads, project_heads
 from prodmatch.model.projection import HiddenUnits, Projection
 from prodmatch.storage.vectors import Vectors, draw_rows
 from prodmatch.training.dataset import Examples, shared_groups
@@ -59,11 +59,11 @@ class _LinearHeads(nn.Module):
         return Similarities(cosines, ignored, labels, self.log_scale.exp(), self.bias)
 
     def finish(self, examples: Examples, dim: int) -> Heads:
-        """The heads centred and rotated, the leading components kept."""
+        """The heads centred and projected to their leading components."""
         text, image = self.text.fold(), self.image.fold()
         sample = draw_rows(len(examples), MOST_CENTRED)
         parts = text(examples.text[sample]), image(examples.image[sample])
-        return compact_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))
+        return project_heads(text, image, parts, min(dim, 1 + text.weight.shape[1]))
 
 
 class StandardisedHead(nn.Module):
