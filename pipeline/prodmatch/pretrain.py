@@ -31,7 +31,7 @@ from prodmatch.pretraining.dual_encoder import (
     EncoderShape,
     write_encoders,
 )
-from prodmatch.pretraining.finish import WrittenEncoders, finish_heads
+from prodmatch.pretraining.head_fitting import WrittenEncoders, fit_final_heads
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
@@ -116,7 +116,7 @@ def train_encoders(
         encoders = WrittenEncoders.open(written, settings.device)
         features = encoders.read_features(data, settings.contrast.seed)
         general, learnable = encoders.general_texts(data), model.image.learnable
-        heads = finish_heads(features, learnable, general, settings.contrast, settings.dim)
+        heads = fit_final_heads(features, learnable, general, settings.contrast, settings.dim)
         judged = encoders.hold_out(held_out)
         figures = [row["val_recall_at_10"] for row in report]
         before = _recall_before(held_out, settings, start)

@@ -8,7 +8,7 @@ import pytest
 from training_data import training_set
 
 from prodmatch.pretraining.contrastive import ContrastSettings
-from prodmatch.pretraining.finish import finish_heads
+from prodmatch.pretraining.head_fitting import fit_final_heads
 from prodmatch.pretraining.head_training import EncodedTexts, ProductFeatures, train_heads
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.held_out import recall_of_pairs
@@ -137,11 +137,11 @@ def test_pairs_are_learnt_from_and_the_average_is_kept(features: ProductFeatures
 
 
 @pytest.mark.parametrize("width", [0, 64])
-def test_finished_heads_have_a_bank_and_a_block_of_class_vectors(
+def test_final_heads_have_a_bank_and_a_block_of_class_vectors(
     features: ProductFeatures, width: int
 ) -> None:
     general = encode([f"a photo of a {word}" for word in ["mug", "bowl", "lamp", "sofa", "table"]])
-    heads = finish_heads(features, 104 - width, general, SETTINGS, 11)
+    heads = fit_final_heads(features, 104 - width, general, SETTINGS, 11)
     assert heads.bank is not None
     assert len(heads.image.blocks) == (2 if width else 0)
     assert heads.dim == 11

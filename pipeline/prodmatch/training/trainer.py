@@ -58,7 +58,7 @@ class _LinearHeads(nn.Module):
         labels = torch.from_numpy(batch.labels)
         return Similarities(cosines, ignored, labels, self.log_scale.exp(), self.bias)
 
-    def finish(self, examples: Examples, dim: int) -> Heads:
+    def export_heads(self, examples: Examples, dim: int) -> Heads:
         """The heads centred and projected to their leading components."""
         text, image = self.text.fold(), self.image.fold()
         sample = draw_rows(len(examples), MOST_CENTRED)
@@ -127,7 +127,7 @@ def train_linear(
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     figures: list[float] = []
-    best = model.finish(examples[0], settings.dim)
+    best = model.export_heads(examples[0], settings.dim)
     for epoch in range(settings.epochs):
         for batch in _batches(sets, settings.batch_rows, rng):
             shared = torch.from_numpy(shared_groups(batch.query_groups, batch.product_groups))
@@ -138,7 +138,7 @@ def train_linear(
             with torch.no_grad():
                 model.log_scale.clamp_(0.0, float(np.log(100.0)))
         schedule.step()
-        heads = model.finish(examples[0], settings.dim)
+        heads = model.export_heads(examples[0], settings.dim)
         figures.append(measure(heads))
         LOG.info("epoch %d of heads: %.4f", epoch, figures[-1])
         log_figure("heads", figures[-1], epoch)

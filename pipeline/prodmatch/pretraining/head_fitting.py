@@ -68,7 +68,7 @@ class WrittenEncoders:
         return self.text.encode([*names, *further])
 
 
-def finish_heads(
+def fit_final_heads(
     features: ProductFeatures,
     learnable: int,
     general: Vectors,
