@@ -251,8 +251,8 @@ def augment_pictures(pixels: Tensor, side: int) -> Tensor:
     count = len(pixels)
     images = pixels.permute(0, 3, 1, 2).float() / 255.0
     grid = functional.affine_grid(_crops(count, pixels.device), [count, 3, side, side], False)
-    views = functional.grid_sample(images, grid, "bilinear", "border", align_corners=False)
-    return _erase(_light(views)).permute(0, 2, 3, 1) * 255.0
+    augmented = functional.grid_sample(images, grid, "bilinear", "border", align_corners=False)
+    return _erase(_light(augmented)).permute(0, 2, 3, 1) * 255.0
 
 
 def _crops(count: int, device: torch.device) -> Tensor:
@@ -269,25 +269,25 @@ def _crops(count: int, device: torch.device) -> Tensor:
     return theta
 
 
-def _light(views: Tensor) -> Tensor:
+def _light(augmented: Tensor) -> Tensor:
     """Other brightness, contrast and saturation, each by a fifth at most."""
-    shape = 3, len(views), 1, 1, 1
-    brightness, contrast, saturation = 0.8 + 0.4 * torch.rand(shape, device=views.device)
-    views = views * brightness
-    mean = views.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
-    views = (views - mean) * contrast + mean
-    grey = views.mean(dim=1, keepdim=True)  # (n, 1, side, side)
-    changed: Tensor = (views - grey) * saturation + grey
+    shape = 3, len(augmented), 1, 1, 1
+    brightness, contrast, saturation = 0.8 + 0.4 * torch.rand(shape, device=augmented.device)
+    augmented = augmented * brightness
+    mean = augmented.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
+    augmented = (augmented - mean) * contrast + mean
+    grey = augmented.mean(dim=1, keepdim=True)  # (n, 1, side, side)
+    changed: Tensor = (augmented - grey) * saturation + grey
     return changed.clamp_(0.0, 1.0)
 
 
-def _erase(views: Tensor) -> Tensor:
+def _erase(augmented: Tensor) -> Tensor:
     """A rectangle of some grey over a quarter of the pictures."""
-    count, side, device = len(views), views.shape[-1], views.device
+    count, side, device = len(augmented), augmented.shape[-1], augmented.device
     sizes = torch.randint(side // 8, side // 3, (2, count, 1), device=device)
     starts = (torch.rand(2, count, 1, device=device) * (side - sizes)).long()
     positions = torch.arange(side, device=device)
     down, across = (positions >= starts) & (positions < starts + sizes)  # (n, side) each
     chosen = torch.rand(count, 1, 1, device=device) < 0.25
     erased = down[:, :, None] & across[:, None, :] & chosen
-    return torch.where(erased[:, None], torch.rand(count, 1, 1, 1, device=device), views)
+    return torch.where(erased[:, None], torch.rand(count, 1, 1, 1, device=device), augmented)

@@ -117,14 +117,14 @@ class _Objective:
     def __init__(self, model: DualEncoder, start: DualEncoder, settings: ContrastSettings):
         self.model, self.start, self.settings = model, start, settings
 
-    def batch_loss(self, batch: Batch, views: Tensor) -> Tensor:
+    def batch_loss(self, batch: Batch, augmented: Tensor) -> Tensor:
         """Text <-> picture (`(n, side, side, 3)`), short <-> long text, anchors, and of pairs."""
-        model, settings, count = self.model, self.settings, len(views)
+        model, settings, count = self.model, self.settings, len(augmented)
         tokens, same, fitting = (
             each.to(model.device) for each in (batch.tokens, batch.same, batch.fitting)
         )
         with autocast(model.device.type):
-            features, logits = model.image.learn(views)
+            features, logits = model.image.learn(augmented)
             texts = model.text(*tokens)
         images = model.image_head(features.float())
         short, long = model.text_head(texts[: 2 * count]).split(count)
@@ -132,7 +132,7 @@ class _Objective:
         loss = (
             product_loss(short, long, images, (same, fitting), scale, settings.short_weight)
             + settings.text_anchor * self._text_distance(texts, tokens)
-            + settings.class_anchor * self._class_divergence(logits, views)
+            + settings.class_anchor * self._class_divergence(logits, augmented)
         )
         return loss if batch.pairs is None else loss + self._pair_loss(batch.pairs)
 
@@ -159,12 +159,12 @@ class _Objective:
         own = self.model.text.own
         return (1 - functional.cosine_similarity(texts[:, :own], were[:, :own], dim=1)).mean()
 
-    def _class_divergence(self, logits: Tensor | None, views: Tensor) -> Tensor:
+    def _class_divergence(self, logits: Tensor | None, augmented: Tensor) -> Tensor:
         """Kullback-Leibler divergence of the class probabilities from what they were."""
         if logits is None or not self.settings.class_anchor:
-            return views.new_zeros(())
-        with torch.no_grad(), autocast(views.device.type):
-            _, were = self.start.image.learn(views)
+            return augmented.new_zeros(())
+        with torch.no_grad(), autocast(augmented.device.type):
+            _, were = self.start.image.learn(augmented)
         if were is None:
             raise TypeError("encoders without classes, of an encoder that has some")
         now, before = logits.float() / TEMPERATURE, were.float() / TEMPERATURE
