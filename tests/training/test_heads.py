@@ -20,7 +20,7 @@ from prodmatch.training.heads import (
     PICTURE_SHARE,
     SHARES,
     add_query_bank,
-    join_heads,
+    ensemble_heads,
     leave_where_it_pays,
 )
 from prodmatch.training.held_out import Measure, recall_of_pairs
@@ -66,14 +66,14 @@ def left(
 
 def test_both_have_their_directions_and_their_shares() -> None:
     start, fitted, text = heads_of(1), heads_of(4), drawn(2, 60, WIDTH)
-    assert join_heads(start, fitted, 0.0, text) is start
-    both = join_heads(start, fitted, 0.75, text)
+    assert ensemble_heads(start, fitted, 0.0, text) is start
+    both = ensemble_heads(start, fitted, 0.75, text)
     assert both.dim == start.dim + fitted.dim - 1
     assert both.text.shares == pytest.approx((0.25, 0.75))
     assert both.image.shares == pytest.approx((1 - PICTURE_SHARE, PICTURE_SHARE))
     assert both.text.familiarity[0].shares.tolist() == [1.0, 0.0]
     wide = replace(fitted, text=Projection.linear(drawn(5, WIDTH, ADDED + 9)))
-    rotation = join_heads(start, wide, 0.25, text).text.rotation
+    rotation = ensemble_heads(start, wide, 0.25, text).text.rotation
     assert rotation.shape[1] == start.text.rotation.shape[1] + ADDED
 
 
@@ -95,7 +95,7 @@ def test_the_best_share_is_taken_where_it_pays(
     given = iter(figures)
     found = left(start, fitted, lambda _: next(given), (text, drawn(3, 60, WIDTH)), slack)
     assert (found.share, found.after) == (share, figures[SHARES.index(share)])
-    expected = join_heads(start, fitted, share, text)
+    expected = ensemble_heads(start, fitted, share, text)
     np.testing.assert_array_equal(found.heads.text.weight, expected.text.weight)
     np.testing.assert_array_equal(found.heads.text.shares, expected.text.shares)
     assert found.heads.bank is not None
@@ -123,7 +123,7 @@ def test_what_lies_outside_is_not_lost_and_what_pays_is_gained() -> None:
 def test_the_penalties_of_hubs_are_those_of_the_model_that_was_left() -> None:
     start, fitted = (add_query_bank(heads_of(n), *world(n, 200, turned=False)) for n in (1, 4))
     text, image = world(5, 100, turned=False)
-    joined = join_heads(start, fitted, 0.5, text)
+    joined = ensemble_heads(start, fitted, 0.5, text)
     assert start.bank is not None
     assert joined.bank is not None
     expected = start.bank.penalties(start.image(image))

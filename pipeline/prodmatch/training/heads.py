@@ -123,14 +123,14 @@ def leave_where_it_pays(
     """
     if start.bank is None:
         start = add_query_bank(start, pairs.text, pairs.image)
-    joined = [join_heads(start, fitted.heads, share, pairs.text) for share in SHARES]
+    joined = [ensemble_heads(start, fitted.heads, share, pairs.text) for share in SHARES]
     figures = [measure(heads) for heads in joined]
     best = int(np.argmax(figures))
     best = best if figures[best] > figures[0] + slack else 0
     return replace(fitted, heads=joined[best], after=figures[best], share=SHARES[best])
 
 
-def join_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> Heads:
+def ensemble_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> Heads:
     """The directions of both, concatenated: an inner product of which is their weighted mean.
 
     The query bank is that of `start`, which says nothing of the directions that are added.
