@@ -92,7 +92,7 @@ class IndexReport:
     milliseconds: float | None  # of a processor for such a query, on one thread
     index_bytes: int  # that it takes in memory while it answers, about
     trained: Mapping[str, int] | None  # of lists: how many rows they were trained on, and so on
-    agreement: float | None  # of texts and pictures: how well the model knows the catalogue
+    agreement: float | None  # text-image alignment: how well the model knows the catalogue
     weights: Mapping[str, float]  # of the signals, for queries that name none
     synonyms: int  # rules of the shop's own, by the words they are for
     grouped: int | None  # products in a group of the shop's own; None where it has no groups
@@ -203,7 +203,7 @@ def _choose(job: _Job, kinds: Sequence[Kind], min_recall: float) -> tuple[AnnInd
         built = _try(job, kind, wanted)
     _check_recall(built.index, built.recall, min_recall)
     embeddings, encoders = job.embeddings, job.encoders
-    agreement = measure_alignment(embeddings)
+    alignment = measure_alignment(embeddings)
     return built.index, {
         "type": built.index.kind,
         "dim": built.index.dim,
@@ -211,8 +211,8 @@ def _choose(job: _Job, kinds: Sequence[Kind], min_recall: float) -> tuple[AnnInd
         "milliseconds": built.milliseconds,
         "index_bytes": answering_bytes(built.kind, embeddings.row_count, built.index.dim),
         "trained": built.trained,
-        "agreement": None if agreement is None else round(agreement, 4),
-        "weights": weights_for(encoders.description.weights, agreement),
+        "agreement": None if alignment is None else round(alignment, 4),
+        "weights": weights_for(encoders.description.weights, alignment),
         "model": embeddings.manifest["model"],
     }
 

@@ -100,7 +100,7 @@ def test_hubs_among_pictures_are_taken_into_account(tmp_path: Path) -> None:
     found = []
     for first in (0.5, -0.5):
         image[::3, 0] = first
-        agreement = measure_alignment(embed(tmp_path / str(first), text, normalise(image)))
-        assert agreement is not None
-        found.append(agreement)
+        alignment = measure_alignment(embed(tmp_path / str(first), text, normalise(image)))
+        assert alignment is not None
+        found.append(alignment)
     assert found[1] > found[0] + 0.02

@@ -36,7 +36,7 @@ def measure_alignment(embeddings: Embeddings) -> float | None:
             drawn of the catalogue.
 
     Returns:
-        The agreement in -1..1, or None where fewer than 50 products can tell.
+        The alignment in -1..1, or None where fewer than 50 products can tell.
     """
     rows = draw_among(_rows_with_both(embeddings), 3 * MOST_PRODUCTS)
     found: dict[bytes, Vectors] = {}  # by the digest of the text, which may be long
@@ -70,13 +70,13 @@ def _rows_with_both(embeddings: Embeddings) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *present]))
 
 
-def weights_for(weights: Mapping[str, float], agreement: float | None) -> dict[str, float]:
+def weights_for(weights: Mapping[str, float], alignment: float | None) -> dict[str, float]:
     """The weights of the signals in a catalogue that the model knows this well.
 
-    Text vectors count by the agreement, and picture vectors by its square, as a correlation's
-    square is the share that it explains; words always count in full. An agreement of None leaves
+    Text vectors count by the alignment, and picture vectors by its square, as a correlation's
+    square is the share that it explains; words always count in full. An alignment of None leaves
     the weights as they are.
     """
-    agreed = 1.0 if agreement is None else max(0.0, agreement)
+    agreed = 1.0 if alignment is None else max(0.0, alignment)
     known = {"lexical": 1.0, "text": max(LEAST, agreed), "image": max(LEAST, agreed**2)}
     return {signal: round(weight * known[signal], 4) for signal, weight in weights.items()}
