@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from drift_nights import FAULTS, Night, World, harm, ordinary
+from drift_nights import HARMS, Night, World, harm, ordinary
 
 from prodmatch.drift import count_signals, find_signals, simulate
 from prodmatch.model.onnx_encoders import QueryEncoders
@@ -130,7 +130,7 @@ def main() -> None:
     for number in range(options.ordinary):
         outcomes.append(judge(pair_of(fresh(1, number)[0]), "ordinary", set(), limits_of))
         report(outcomes[-1])
-    for position, kind in enumerate(FAULTS):
+    for position, kind in enumerate(HARMS):
         for number in range(options.nights):
             night, rng = fresh(2, position, number)
             night = harm(world, night, kind, rng)
@@ -150,9 +150,9 @@ def summarise(outcomes: list[Outcome]) -> None:
     for kind in kinds:
         show({"fault": kind, **figures([each for each in outcomes if each.kind == kind])})
     quiet = [each for each in outcomes if each.kind == "ordinary"]
-    faults = [each for each in outcomes if each.kind != "ordinary"]
+    harms = [each for each in outcomes if each.kind != "ordinary"]
     false = sum(bool(each.alarms) for each in quiet)
-    show({"kinds": len(kinds), **figures(faults), "ordinary": len(quiet), "false_alarms": false})
+    show({"kinds": len(kinds), **figures(harms), "ordinary": len(quiet), "false_alarms": false})
 
 
 def figures(outcomes: list[Outcome]) -> dict[str, float]:

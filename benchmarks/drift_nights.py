@@ -301,7 +301,7 @@ def blur(world: World, night: Night, rows: list[int], rng: np.random.Generator) 
     night.images |= dict(zip(rows, world.encode(blurred), strict=True))
 
 
-FAULTS: dict[str, Harm] = {
+HARMS: dict[str, Harm] = {
     "prices in cents": set_column("price", lambda value: round(float(str(value)) * 100, 2)),
     "prices of 0": set_column("price", lambda value: 0.0),
     "prices lost": set_column("price", lambda value: None),
@@ -346,7 +346,7 @@ def harm(world: World, night: Night, kind: str, rng: np.random.Generator) -> Nig
         rows = of_one_type(night, count, rng)
     ids = night.ids()
     night.faulty = {ids[row] for row in rows}
-    new = FAULTS[kind](world, night, rows, rng)
+    new = HARMS[kind](world, night, rows, rng)
     if kind == "a type that vanished":
         night.keep([row for row in range(len(ids)) if row not in {*rows}])
     if new is not None or kind == "products under other ids":

@@ -26,9 +26,9 @@ from prodmatch.search.scoring import check_weights
 from prodmatch.search.vectors.index_builder import (
     Kind,
     Trained,
-    answering_bytes,
     build_index,
     choose_kinds,
+    searching_bytes,
 )
 from prodmatch.search.vectors.index_queries import make_queries
 from prodmatch.search.vectors.part_lists import PARTS
@@ -209,7 +209,7 @@ def _choose(job: _Job, kinds: Sequence[Kind], min_recall: float) -> tuple[AnnInd
         "dim": built.index.dim,
         "recall_at_10": built.recall,
         "milliseconds": built.milliseconds,
-        "index_bytes": answering_bytes(built.kind, embeddings.row_count, built.index.dim),
+        "index_bytes": searching_bytes(built.kind, embeddings.row_count, built.index.dim),
         "trained": built.trained,
         "agreement": None if alignment is None else round(alignment, 4),
         "weights": weights_for(encoders.description.weights, alignment),

@@ -63,7 +63,7 @@ DANGLING = frozenset(  # and signs alone
     """for and but price priced cost costs costing with in at budget or a an the my is that that's
     which who whose only please spend spending it its""".split()  # noqa: SIM905
 )
-STAND_INS = frozenset(["one", "ones"])  # for what the query names: "except the blue ones"
+PRONOUNS = frozenset(["one", "ones"])  # for what the query names: "except the blue ones"
 RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blue"
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019/-][^\W\d_]+)*")
 MOST_PHRASE_WORDS = 3
@@ -295,7 +295,7 @@ def _read_phrases(
             break
         phrases += [codes[0]] if codes else _names(" ".join(map(_plain, phrase)))
         start += len(phrase[0].split()) if codes else len(phrase)
-        start += _plain("".join(tokens[start : start + 1])) in STAND_INS
+        start += _plain("".join(tokens[start : start + 1])) in PRONOUNS
         ends = tokens[start - 1].endswith((",", ";"))
         if ends and not is_long and trigger != "neither":
             break
@@ -324,7 +324,7 @@ def _read_phrase(
     most = MOST_PHRASE_WORDS if is_long and kept else 1
     for position, token in enumerate(tokens):
         word = _plain(token)
-        if word in BOUNDARIES | STAND_INS or not (WORD.fullmatch(word) or word in kept):
+        if word in BOUNDARIES | PRONOUNS or not (WORD.fullmatch(word) or word in kept):
             break
         phrase.append(token)
         pair = [word, *map(_plain, tokens[position + 1 : position + 2])]

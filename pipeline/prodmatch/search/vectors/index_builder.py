@@ -49,7 +49,7 @@ def choose_kinds(
     """
     automatic: list[Kind] = ["flat", "codes"] if row_count <= EXACT_ROWS else ["codes", "flat"]
     kinds = automatic if kind == "auto" else [kind]
-    sizes = {each: answering_bytes(each, row_count, dim) for each in kinds}
+    sizes = {each: searching_bytes(each, row_count, dim) for each in kinds}
     fitting = [each for each in kinds if memory is None or sizes[each] <= memory * GIB]
     if not fitting:
         raise StoreError(
@@ -60,7 +60,7 @@ def choose_kinds(
     return fitting[:1] if fitting[0] == "flat" else fitting
 
 
-def answering_bytes(kind: Kind, row_count: int, dim: int) -> int:
+def searching_bytes(kind: Kind, row_count: int, dim: int) -> int:
     """About what an index takes in memory while it answers; vectors for rescoring stay on disk."""
     codes = row_count * (dim / 4 + 2 * 8) * PADDING
     return {
