@@ -18,7 +18,7 @@ from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
 from prodmatch.columns.missing import is_title_name
 from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
-from prodmatch.feeds.layouts import text_of
+from prodmatch.feeds.export_mappings import text_of
 from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
 from prodmatch.feeds.recognise import open_feed
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from prodmatch.feeds.columns import PlainNames, filled
-from prodmatch.feeds.layouts import ANY, PRODUCT, VARIANT, Layout, text_of
+from prodmatch.feeds.export_mappings import ANY, PRODUCT, VARIANT, ExportMapping, text_of
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
 
 # Not taken from the product where a variant's own cell is blank.
@@ -62,18 +62,18 @@ class _Products:
             self.parents[child.strip()] = item.keys[0] if item.keys else ""
 
 
-def arrange_parents(feed: Feed, layout: Layout) -> Feed | None:
+def arrange_parents(feed: Feed, mapping: ExportMapping) -> Feed | None:
     """The feed with a row for each variant and each product without variants.
 
     A variant has its product's cells where its own are blank, its own pictures first. None where
     what tells variants names no product that is there: a brand, or another category.
     """
-    names = PlainNames(dict(layout.renamed), "product_id")
-    read = partial(_read_items, feed, names, layout)
+    names = PlainNames(dict(mapping.renamed), "product_id")
+    read = partial(_read_items, feed, names, mapping)
     products = _collect(read)
-    if layout.by_parent and not products.used:
+    if mapping.by_parent and not products.used:
         return None
-    listed = replace(products, used=set()) if layout.is_variant_too else products
+    listed = replace(products, used=set()) if mapping.is_variant_too else products
     warnings = list(feed.warnings)
     if products.used:
         count = count_of(len(products.used), "product")
@@ -90,42 +90,42 @@ def arrange_parents(feed: Feed, layout: Layout) -> Feed | None:
         feed,
         rows=partial(_variant_rows, read, listed),
         layout="shop export",
-        read_as=f"{layout.title}, {feed.read_as}",
+        read_as=f"{mapping.title}, {feed.read_as}",
         warnings=warnings,
     )
 
 
-def _read_items(feed: Feed, names: PlainNames, layout: Layout) -> Iterator[_Item]:
+def _read_items(feed: Feed, names: PlainNames, mapping: ExportMapping) -> Iterator[_Item]:
     product = ""  # the last one
     listed: set[str] = set()  # SKUs, where rows may give other texts of one
     for number, written in enumerate(feed.rows(), 1):
         row = {names[name]: cell for name, cell in written.items()}
         pictures: list[str] = []
-        for name in [name for name in row if layout.pictures.fullmatch(name)]:
+        for name in [name for name in row if mapping.pictures.fullmatch(name)]:
             pictures += _split_pictures(row.pop(name))
-        for name in layout.not_shown:
+        for name in mapping.not_shown:
             row.pop(name, None)
-        for name in layout.escaped:
+        for name in mapping.escaped:
             if name in row:
                 row[name] = LINE_END.sub(_end_line, text_of(row[name]))
-        kind = _kind_of(row, layout)
-        if layout.translated:
+        kind = _kind_of(row, mapping)
+        if mapping.translated:
             key = text_of(row.get("sku"))
-            if filled(row.get(layout.translated)) and key in listed:
+            if filled(row.get(mapping.translated)) and key in listed:
                 kind = "other"
             listed.add(key)
         _set_title(row, kind)
         row["image"] = list(dict.fromkeys(pictures))
         sku, own = text_of(row.get("sku")), text_of(row.get("id"))
-        chosen = sku or (own if kind != "variant" or layout.has_own_ids else "")
+        chosen = sku or (own if kind != "variant" or mapping.has_own_ids else "")
         keys = [key for key in (sku.casefold(), f"id:{own}" if own else "") if key]
         parent = text_of(row.get("parent"))
-        if layout.in_options:
+        if mapping.in_options:
             parent = f"id:{own}" if kind == "variant" else ""
-        if layout.in_order:
+        if mapping.in_order:
             product = f"row {number}" if kind == "product" else product
             keys, parent = [product], product if kind in ("variant", "picture") else ""
-        takes_prices = layout.by_parent or (layout.in_order and not layout.is_variant_too)
+        takes_prices = mapping.by_parent or (mapping.in_order and not mapping.is_variant_too)
         yield _Item({"product_id": chosen or None, **row}, kind, keys, parent, takes_prices)
 
 
@@ -134,16 +134,16 @@ def _end_line(found: re.Match[str]) -> str:
     return "\n" if found[0] == r"\n" else r"\n"
 
 
-def _kind_of(row: Row, layout: Layout) -> str:
-    marked = next((text_of(row[name]) for name in layout.kind if name in row), "").lower()
-    if layout.in_options:
-        return "variant" if filled(row.get(layout.in_options)) else "product"
-    if layout.by_parent:
+def _kind_of(row: Row, mapping: ExportMapping) -> str:
+    marked = next((text_of(row[name]) for name in mapping.kind if name in row), "").lower()
+    if mapping.in_options:
+        return "variant" if filled(row.get(mapping.in_options)) else "product"
+    if mapping.by_parent:
         named = text_of(row.get("parent")).lower()
         own = [text_of(row.get(name)).lower() for name in ("sku", "id")]
         return "product" if named in {*NO_PARENT, *own} else "variant"
-    if layout.in_order:
-        return layout.row_kinds.get(marked, layout.row_kinds.get(ANY, "other"))
+    if mapping.in_order:
+        return mapping.row_kinds.get(marked, mapping.row_kinds.get(ANY, "other"))
     marked = f"{marked},{text_of(row.get('product_type')).lower()}"
     if PRODUCT.search(marked):
         return "product"

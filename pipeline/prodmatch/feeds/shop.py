@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prodmatch.errors import CatalogueError
 from prodmatch.feeds.columns import PlainNames, filled, plain_name
-from prodmatch.feeds.layouts import find_layout
+from prodmatch.feeds.export_mappings import find_mapping
 from prodmatch.feeds.parents import arrange_parents
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
 from prodmatch.storage.places.picture_names import are_names
@@ -64,8 +64,8 @@ def arrange_products(feed: Feed) -> Feed:
     exported = {"variant_sku", "variant_price", "option1_value", "image_src"}
     if {"handle", "title"} <= names and names & exported:
         return _arrange_export(feed)
-    layout = find_layout(sample)
-    if layout is not None and (arranged := arrange_parents(feed, layout)) is not None:
+    mapping = find_mapping(sample)
+    if mapping is not None and (arranged := arrange_parents(feed, mapping)) is not None:
         return arranged
     marks = len(names & FEED_NAMES) + ("additional_image_link" in names)
     marks += 2 * any(name.lower().startswith("g:") for row in sample for name in row)

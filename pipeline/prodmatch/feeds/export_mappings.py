@@ -15,8 +15,8 @@ NUMBERED = r"(?:_?\d+)?"
 
 
 @dataclass(frozen=True)
-class Layout:
-    """An export whose variants stand in rows of their own."""
+class ExportMapping:
+    """The columns of an export whose variants stand in rows of their own."""
 
     title: str  # what messages call it
     renamed: Mapping[str, str]  # our names of its columns, by their plain ones
@@ -42,7 +42,7 @@ class Layout:
         return self.is_variant_too or not (self.in_order or self.in_options)
 
 
-WOOCOMMERCE = Layout(
+WOOCOMMERCE = ExportMapping(
     "WooCommerce export",
     {
         "name": "title", "post_title": "title", "categories": "category",
@@ -54,7 +54,7 @@ WOOCOMMERCE = Layout(
     ("type", "product_type", "post_type"),
     escaped=("description", "short_description"),
 )  # fmt: skip
-MAGENTO = Layout(
+MAGENTO = ExportMapping(
     "Magento export",
     {"name": "title", "categories": "category", "regular_price": "price"},
     re.compile("base_image|image|additional_images"),
@@ -62,7 +62,7 @@ MAGENTO = Layout(
     ("small_image", "thumbnail_image", "swatch_image"),
     translated="store_view_code",
 )
-AMAZON = Layout(
+AMAZON = ExportMapping(
     "Amazon flat file",
     {
         "item_sku": "sku", "seller_sku": "sku", "contribution_sku": "sku", "item_name": "title",
@@ -75,7 +75,7 @@ AMAZON = Layout(
     ("parent_child", "parentage", "parentage_level"),
     tuple(f"swatch_image_url{number}" for number in ("", "1")),
 )  # fmt: skip
-BIGCOMMERCE = Layout(
+BIGCOMMERCE = ExportMapping(
     "BigCommerce export",
     {
         "product_id": "id", "product_name": "title", "name": "title",
@@ -86,7 +86,7 @@ BIGCOMMERCE = Layout(
     in_order=True,
     row_kinds={"product": "product", "sku": "variant", "variant": "variant", "image": "picture"},
 )  # fmt: skip
-WIX = Layout(
+WIX = ExportMapping(
     "Wix export",
     {"name": "title", "collection": "category", "productoptiondescription1": "options"},
     re.compile("productimageurl"),
@@ -94,7 +94,7 @@ WIX = Layout(
     in_order=True,
     row_kinds={"product": "product", "variant": "variant"},
 )
-EBAY = Layout(
+EBAY = ExportMapping(
     "eBay listing file",
     {
         "custom_label_sku": "sku", "custom_label": "sku", "customlabel": "sku",
@@ -105,7 +105,7 @@ EBAY = Layout(
     in_order=True,
     row_kinds={"": "product", "variation": "variant"},
 )  # fmt: skip
-EBAY_ACTIVE = Layout(
+EBAY_ACTIVE = ExportMapping(
     "eBay report of active listings",
     {
         "item_number": "id", "custom_label_sku": "sku", "current_price": "price",
@@ -115,7 +115,7 @@ EBAY_ACTIVE = Layout(
     (),
     in_options="options",
 )  # fmt: skip
-SQUARESPACE = Layout(
+SQUARESPACE = ExportMapping(
     "Squarespace export",
     {"variant_id_non_editable": "id", "categories": "category"},
     re.compile("hosted_image_urls"),
@@ -125,7 +125,7 @@ SQUARESPACE = Layout(
     is_variant_too=True,
 )
 
-OTHER = Layout(  # as of Shopware, and of tables that a shop makes itself
+OTHER = ExportMapping(  # as of Shopware, and of tables that a shop makes itself
     "table of products and variants",
     {
         "name": "title", "product_name": "title", "product_number": "sku", "price_gross": "price",
@@ -138,8 +138,8 @@ OTHER = Layout(  # as of Shopware, and of tables that a shop makes itself
 )  # fmt: skip
 
 
-# Each layout with the columns that it has all of, and those that it has one of.
-NAMES: tuple[tuple[Layout, frozenset[str], frozenset[str]], ...] = (
+# Each mapping with the columns that it has all of, and those that it has one of.
+NAMES: tuple[tuple[ExportMapping, frozenset[str], frozenset[str]], ...] = (
     (
         WOOCOMMERCE,
         frozenset(["type", "name", "parent"]),
@@ -182,12 +182,12 @@ IDS = frozenset(["id", "sku", "product_number"])
 TITLES = frozenset(["title", "post_title", "name", "product_name"])
 
 
-def find_layout(sample: Sequence[Row]) -> Layout | None:
-    """The layout of these first rows of a file, if it is a known one."""
+def find_mapping(sample: Sequence[Row]) -> ExportMapping | None:
+    """The mapping of the columns of these first rows of a file, if it is a known export."""
     names = {plain_name(name) for row in sample for name in row}
-    for layout, all_of, one_of in NAMES:
-        if all_of <= names and names & one_of and not (layout is AMAZON and "product_id" in names):
-            return layout
+    for mapping, all_of, one_of in NAMES:
+        if all_of <= names and names & one_of and not (mapping is AMAZON and "product_id" in names):
+            return mapping
     if "product_id" not in names and names & PARENTS and names & TITLES:
         if _has_kinds(sample):
             return WOOCOMMERCE
