@@ -39,8 +39,7 @@ from prodmatch.search.searcher import Searcher
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.generations import (
     Generation,
-    current_number,
-    generation_numbers,
+    number_before,
     open_generation,
     survey_generations,
 )
@@ -180,37 +179,34 @@ def write_rows(path: Path, report: DriftReport) -> None:
 
 
 def _choose(store: Path, last: int | None, tonight: int | None) -> tuple[Generation, Generation]:
-    numbers = generation_numbers(store / "index")
-    newer = current_number(store) if tonight is None else tonight
+    newer = open_generation(store, tonight)
+    last = number_before(store, newer) if last is None else last
     if last is None:
-        earlier = [number for number in numbers if number < newer]
-        if not earlier:
-            raise StoreError(
-                f"{store}: has no generation before {newer} to compare it with. "
-                "Run `build()` again when the catalogue has changed."
-            )
-        last = earlier[-1]
-    if last == newer:
-        raise StoreError(f"{store}: generation {newer} cannot be compared with itself.")
-    return open_generation(store, last), open_generation(store, newer)
+        raise StoreError(
+            f"{store}: has no generation before {newer.number} to compare it with. "
+            "Run `build()` again when the catalogue has changed."
+        )
+    if last == newer.number:
+        raise StoreError(f"{store}: generation {last} cannot be compared with itself.")
+    return open_generation(store, last), newer
 
 
 def _history(store: Path, last: Snapshot, most: int) -> tuple[list[Counts], list[str]]:
     """What the nights before the last generation had, and which of them could not be read."""
-    numbers = [n for n in generation_numbers(store / "index") if n < last.number][-most:]
     found: list[Counts] = []
     warnings: list[str] = []
-    newer = last
-    for number in reversed(numbers) if most else ():
+    newer, number = last, number_before(store, open_generation(store, last.number))
+    while number is not None and len(found) < most:
         try:
-            older = read_snapshot(open_generation(store, number))
+            generation = open_generation(store, number)
+            older = read_snapshot(generation)
         except (DamagedError, MismatchError) as error:
             warnings.append(f"generation {number} is no example of an ordinary night: {error}")
             break
         if older.model != newer.model:
             break
         found.append(count_signals(pair_snapshots(older, newer)))
-        newer = older
+        newer, number = older, number_before(store, generation)
     return found, warnings
 
 

@@ -165,6 +165,17 @@ def open_embeddings(root: Path) -> Embeddings | None:
     return _open(folder)
 
 
+def open_set(root: Path, digest: str) -> Embeddings | None:
+    """The set of that name below a store's `embeddings` directory; None where it is gone.
+
+    Raises:
+        DamagedError: a file of it is not what it should be.
+        MismatchError: another version of prodmatch wrote it.
+    """
+    folder = root / digest
+    return _open(folder) if digest.isalnum() and folder.is_dir() else None
+
+
 def current_digest(root: Path) -> str | None:
     """The name of the newest set below `root`, intact or not; None before the first.
 

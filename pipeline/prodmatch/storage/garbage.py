@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> list[Path]:
     """Removes what nothing refers to, and gives the paths.
 
-    Kept are the current generation, the `keep` newest, the newest embeddings, and the encoders,
-    features and rejects that these refer to; and whatever was written within the last `seconds`,
+    Kept are the current generation, the `keep` newest, the newest embeddings and the current
+    generation's, and the encoders, features and rejects that these refer to; and whatever was
+    written within the last `seconds`,
     which a query or a training may have in use. Where something kept is damaged, so that nobody
     knows what it refers to, only old generations and old embeddings are removed.
 
@@ -42,7 +43,7 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
         old = [store / "index" / f"{number:06d}" for number in numbers if number not in kept]
         removed = list(_older(old, seconds))
         kept |= {int(path.name) for path in old if path not in removed}
-        removed += _old_embeddings(store / "embeddings")
+        removed += _old_embeddings(store)
         removed += _unused_mirrors(store)
         references = _read_references(store, sorted(kept))
         if references is not None:
@@ -59,9 +60,14 @@ def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
     return (path for path in paths if time.time() - path.stat().st_mtime > seconds)
 
 
-def _old_embeddings(root: Path) -> list[Path]:
-    newest = current_digest(root)
-    return [path for path in sorted(root.glob("*")) if path.is_dir() and path.name != newest]
+def _old_embeddings(store: Path) -> list[Path]:
+    root = store / "embeddings"
+    kept = {current_digest(root)}
+    try:
+        kept.add(str(open_generation(store).manifest.get("embeddings")))  # others after `rollback`
+    except (DamagedError, MismatchError, StoreError):
+        logger.debug("no generation says which embeddings it is of")
+    return [path for path in sorted(root.glob("*")) if path.is_dir() and path.name not in kept]
 
 
 def _unused_mirrors(store: Path) -> list[Path]:

@@ -57,6 +57,15 @@ class Generation:
         return f"{datetime.fromtimestamp(written, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     @property
+    def follows(self) -> int:
+        """The greatest number that the generation published before this one may have.
+
+        Those between were gone back from, so nobody had them when this one came.
+        """
+        number = self.manifest.get("follows")
+        return number if isinstance(number, int) else self.number - 1
+
+    @property
     def files(self) -> dict[str, object]:
         """The files with their sizes and digests."""
         return cast(dict[str, object], self.manifest["files"])
@@ -76,7 +85,7 @@ def publish_generation(store: Path, fill: Callable[[Path], Mapping[str, object]]
     number = max([0, *generation_numbers(root)]) + 1
     folder = root / f"{number:06d}"
     with new_directory(folder) as temporary:
-        entries = fill(temporary)
+        entries = {**fill(temporary), "follows": _followed(store)}
         files = list_files(temporary)
         manifest = {**entries, "format": FORMAT, "generation": number, "files": files}
         write_json(temporary / "manifest.json", manifest)
@@ -84,6 +93,14 @@ def publish_generation(store: Path, fill: Callable[[Path], Mapping[str, object]]
     verify_generation(generation)  # read back what was written
     _pointer(root).write(number, folder)
     return generation
+
+
+def _followed(store: Path) -> int | None:
+    """The generation that is current now; None where there is none, or it is damaged."""
+    try:
+        return current_number(store)
+    except (DamagedError, StoreError):
+        return None
 
 
 def adopt_generation(
@@ -135,6 +152,30 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
             before, named = named, _read_pointer(store)
             if before == named:  # else publishing and `gc` came between the two reads
                 raise
+
+
+def number_before(store: Path, generation: Generation) -> int | None:
+    """The newest number that a store has of what a generation followed; None where it has none."""
+    numbers = generation_numbers(store / "index")
+    return max((number for number in numbers if number <= generation.follows), default=None)
+
+
+def gone_back_to(store: Path, digest: str) -> Generation | None:
+    """The current generation, where one that is newer was made from the embeddings of that name.
+
+    Such embeddings are of a night that was taken back with `rollback`.
+    """
+    try:
+        current = open_generation(store)
+    except (DamagedError, MismatchError, StoreError):
+        return None
+    later = [
+        each.manifest.get("embeddings")
+        for each in survey_generations(store)
+        if isinstance(each, Generation) and each.number > current.number
+    ]
+    is_current = current.manifest.get("embeddings") == digest
+    return current if digest in later and not is_current else None
 
 
 def current_number(store: Path) -> int:

@@ -21,8 +21,8 @@ from prodmatch.embedding.nights.columns.night_columns import (
 )
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.scanning.scan import Scan, one_chunk, read_rows
-from prodmatch.storage.embeddings import Embeddings, open_embeddings
-from prodmatch.storage.generations import open_generation
+from prodmatch.storage.embeddings import Embeddings, open_embeddings, open_set
+from prodmatch.storage.generations import gone_back_to, open_generation
 from prodmatch.storage.product_file import read_catalogue_columns
 
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
@@ -45,19 +45,28 @@ class LastNight:
 
 
 def read_last_night(store: Path) -> LastNight:
-    """The products embedded last, or, where these are damaged, the published ones."""
+    """The products embedded last, or, where these are damaged or taken back, the published ones."""
     try:
         embeddings = open_embeddings(store / "embeddings")
         if embeddings is None:
             return LastNight(None)
-        return LastNight(_embedded_night(embeddings), embeddings=embeddings)
+        current = gone_back_to(store, embeddings.digest)
+        if current is None:
+            return LastNight(_embedded_night(embeddings), embeddings=embeddings)
+        back = f"the store went back to generation {current.number}"
+        earlier = open_set(store / "embeddings", str(current.manifest.get("embeddings")))
+        if earlier is not None:
+            return LastNight(_embedded_night(earlier), [f"{back}: compared with that"], earlier)
+        damage = f"{back}, whose embeddings are gone. All products count as added"
     except (DamagedError, MismatchError) as error:
         damage = f"{error} All products count as added"
     try:
         generation = open_generation(store)
         table = read_catalogue_columns(generation)
+        night = published_night(table)
+        night = replace(night, read_column=lambda name: iter(table.select([name]).to_batches()))
         compared = f"compared with the published generation {generation.number}"
-        return LastNight(published_night(table), [f"{damage}; {compared}."])
+        return LastNight(night, [f"{damage}; {compared}."])
     except (DamagedError, MismatchError, StoreError, OSError, pa.ArrowException):
         return LastNight(None, [f"{damage}; there is nothing to compare this catalogue with."])
 
