@@ -82,6 +82,29 @@ def test_finds_words_however_they_are_written(shop: Products, query: str, rows: 
     assert set(shop.match(query).rows.tolist()) == rows
 
 
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("قَمِيص قطن", "قميص"),  # vowels
+        ("فستان أحمر", "احمر"),  # hamza
+        ("حـــذاء", "حذاء"),  # stretched
+        ("حقيبة سفر", "حقيبه"),
+        ("كرسى", "كرسي"),
+        ("کیف چرم", "كيف"),  # letters of Persian
+        ("شامبو \u0665\u0660\u0660 مل", "500"),
+        ("كابل \u0661\u066b\u0665 متر", "1.5"),
+        ("शैम्पू ५०० मिली", "500"),
+        ("שִׂמְלָה אדומה", "שמלה"),  # points
+    ],
+)
+def test_marks_and_letters_that_few_type_make_no_other_word(
+    tmp_path: Path, written: str, typed: str
+) -> None:
+    products = make(tmp_path, [written, typed, "mug"])
+    assert products.match(typed).rows.tolist() == [0, 1]
+    assert 1 in products.match(written).rows
+
+
 def test_stop_words_say_nothing_beside_others(shop: Products) -> None:
     assert shop.match("the red for").rows.tolist() == [0]
 

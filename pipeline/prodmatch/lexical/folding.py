@@ -10,8 +10,13 @@ INCHES = re.compile("[\u201c\u201d\u2033\u3003]|''")
 TRADE_MARKS = re.compile(
     "[\u2122\u2120\u00ae\u00a9]"
 )  # compatibility forms would add "TM" to a name
-LATIN_MARKS = re.compile("[\u0300-\u036f]")
-LETTERS_WITHOUT_MARKS = str.maketrans(
+# Accents; points, vowels and the stretching sign of Hebrew and Arabic, which few people type.
+MARKS = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed]"
+)
+ZEROS = "\u0660\u06f0\u0966\u09e6\u0e50"  # of Arabic, Persian, Devanagari, Bengali and Thai
+PLAIN_LETTERS = str.maketrans(
     {
         "æ": "ae",
         "œ": "oe",
@@ -21,6 +26,14 @@ LETTERS_WITHOUT_MARKS = str.maketrans(
         "ð": "d",
         "þ": "th",
         "\u0131": "i",
+        "\u0649": "\u064a",  # letters of Arabic that are typed for one another
+        "\u06cc": "\u064a",
+        "\u0629": "\u0647",
+        "\u06a9": "\u0643",
+        "\u0671": "\u0627",
+        "\u066b": ".",
+        "\u066c": ",",
+        **{chr(ord(zero) + digit): str(digit) for zero in ZEROS for digit in range(10)},
     }
 )
 NUMBER_SIGN = re.compile(r"(?<![^\W_])n\s?[\u00b0\u00ba]\s?(?=\d)|\u2116", re.IGNORECASE)
@@ -54,8 +67,8 @@ def fold(text: str) -> str:
     else:
         text = TRADE_MARKS.sub(" ", INCHES.sub('"', APOSTROPHES.sub("'", text)))
         text = unicodedata.normalize("NFKD", NUMBER_SIGN.sub("no ", text))
-        text = LATIN_MARKS.sub("", text).casefold()
-        text = unicodedata.normalize("NFC", text).translate(LETTERS_WITHOUT_MARKS)
+        text = MARKS.sub("", text).casefold()
+        text = unicodedata.normalize("NFC", text).translate(PLAIN_LETTERS)
     text = write_plainly(text)
     if "+" in text or "#" in text:
         text = SHARP.sub(r"\1sharp", CPP.sub("cpp", text))

@@ -9,8 +9,8 @@ from itertools import islice
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_quantities
 
-# Signs that belong to the letter before them; the combining marks of Latin are dropped instead.
-MARKS = "\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+# Signs that belong to the letter before them; those that `fold` drops are not among them.
+MARKS = "\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 LETTERS = rf"(?:[^\W_]|[{MARKS}])+"
 COMPOUND = re.compile(rf"{LETTERS}(?:[-_./']{LETTERS})*")
 # A decimal number is one part, behind letters too: "hdmi2.1".
