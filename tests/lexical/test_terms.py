@@ -198,13 +198,13 @@ def test_low_information_terms_count_less_in_a_long_query_and_take_less_room(
     letters = "abcdefgh"
     words = [f"{letter}lamp" for letter in letters]
     shop = make(tmp_path, [*words, "perfect", "chair", "bed"])
-    (short,) = shop.match("perfect alamp").of(np.array([8]))
+    short = shop.match("perfect alamp")
     (alone,) = shop.match("perfect").scores
-    assert short == alone
+    assert short.scores[short.rows == 8] == alone
     long = shop.match(" ".join(["perfect", *words]))
     weight = low_information_weights()["perfect"]
     assert 0 < weight < 0.1
-    np.testing.assert_allclose(long.of(np.array([8])), [weight * alone], rtol=1e-6)
+    np.testing.assert_allclose(long.scores[long.rows == 8], [weight * alone], rtol=1e-6)
     each = np.array([shop.match(word).scores[0] for word in words])
     expected = [min(1.0, FIRST_TERMS / (position + weight)) for position in range(1, 9)]
     np.testing.assert_allclose(long.scores[:8] / each, expected, rtol=1e-6)

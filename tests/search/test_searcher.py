@@ -8,7 +8,9 @@ import pytest
 from drawn import COUNT, encoded, publish_drawn, unit
 
 from prodmatch.search.encoded_query import EncodedQuery, Excluded
+from prodmatch.search.exclusion import cosines
 from prodmatch.search.options import SearchOptions
+from prodmatch.search.scoring import bm25_scale
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.vectors import normalise, split_parts
 
@@ -87,3 +89,21 @@ def test_a_negation_that_leaves_nothing_over_says_nothing_else(opened: Searcher)
     options = SearchOptions("brand = 'Ash'", weights=WEIGHTS, count=True, one_per="stock")
     page = opened.find_page(lamps_not_blue(opened, 0), replace(options, where="price > 1e9"))
     assert (page.hits, page.match_count) == ([], 0)
+
+
+@pytest.mark.parametrize("image", [0.3, 0.0])
+def test_a_picture_may_show_the_words_that_a_text_lacks(opened: Searcher, image: float) -> None:
+    query, weights = lamps(opened, 3), {"lexical": 0.7 - image, "text": 0.3, "image": image}
+    matches = opened.products.match("red lamp")
+    _, pictures = split_parts(opened.ann.vectors(matches.rows))
+    likely = opened.encoders.description.calibration.probability(cosines(pictures, query.image))
+    likely *= pictures.any(axis=1) & bool(image)
+    kept = matches.coverage + (1 - matches.coverage) * likely
+    expected = (0.7 - image) * matches.scores * kept / bm25_scale(COUNT)
+    by_id = dict(zip(opened.products.ids(matches.rows), expected, strict=True))
+    hits = opened.find_page(query, SearchOptions(top=COUNT, weights=weights)).hits
+    pictured = {hit.product_id: hit for hit in hits if hit.image or not image}
+    checked = [name for name in by_id if name in pictured]
+    assert len(checked) > COUNT // 3
+    for name in checked:
+        assert pictured[name].lexical == pytest.approx(by_id[name], abs=2e-6)

@@ -12,14 +12,15 @@ a word that every second product says counts for nothing: "women" in a shop of c
 """
 
 import functools
+import itertools
 import sqlite3
-from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.lexical.postings import K1, idf
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import (
@@ -32,7 +33,6 @@ from prodmatch.lexical.terms import (
 )
 from prodmatch.lexical.word_lists.low_information import low_information_weights
 
-K1, B = 1.2, 0.75  # of BM25, the usual ones
 MAX_TERMS = 64  # of a query
 # Of a query that count in full, the twelfth by half, and so on: a title or a description names the
 # thing first. A low-information term takes up its weight of a position.
@@ -43,6 +43,7 @@ MAX_PREFIXED = 20  # codes that a code without its end may be
 MOST = 2 / 3  # of the weight of the words that the best product has
 
 
+UNKNOWN_SHARE = 0.3  # of the weight of a term that no product has, in what a row may contain
 NO_ROWS = np.zeros(0, np.int64)
 NO_SCORES = np.zeros(0, np.float32)
 DECIMALS = 5  # of scores computed from others, so that equal ones are equal
@@ -51,29 +52,47 @@ MOST_DAMPED = 1 - 1e-6  # of a frequency, which reaches 1 where it is without en
 
 @dataclass(frozen=True)
 class Matches:
-    """Rows with at least one of a query's words, ascending, and their BM25 scores above 0."""
+    """Rows with at least one of a query's words, ascending; what they score, and how much of it.
+
+    Attributes:
+        rows: `(n,)`, ascending.
+        scores: `(n,)`, BM25 above 0.
+        coverage: `(n,)`, the share of the query that each row contains, in (0, 1].
+        has_rare_code: whether the query has a code that few products say.
+        named: rows that the query names by an id or by such a code.
+    """
 
     rows: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
-    has_rare_code: bool = False  # whether the query has a code that few products say
-    # Rows that the query names by an id or by such a code.
+    coverage: npt.NDArray[np.float32]
+    has_rare_code: bool = False
     named: npt.NDArray[np.int64] = field(default_factory=lambda: NO_ROWS)
 
     def best(self, count: int) -> npt.NDArray[np.int64]:
-        """The `count` rows of the highest scores, in no order; of equal ones the first rows."""
+        """The `count` rows of the highest scores by coverage, in no order; first rows of ties."""
         if len(self.rows) <= count:
             return self.rows
-        least = np.partition(self.scores, -count)[-count]
-        above = np.flatnonzero(self.scores > least)
-        level = np.flatnonzero(self.scores == least)[: count - len(above)]
+        scores = self.scores * self.coverage
+        least = np.partition(scores, -count)[-count]
+        above = np.flatnonzero(scores > least)
+        level = np.flatnonzero(scores == least)[: count - len(above)]
         return np.asarray(self.rows[np.concatenate([above, level])])
 
-    def of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The scores of these rows, 0 where no word matches."""
+    def of(
+        self, rows: npt.NDArray[np.int64], likely: npt.NDArray[np.float32] | float = 0.0
+    ) -> npt.NDArray[np.float32]:
+        """The scores of these rows by coverage, 0 where no word matches.
+
+        Args:
+            rows: to look up.
+            likely: `(rows,)` in 0..1, how far words that a row lacks are forgiven.
+        """
         if not len(self.rows):
             return np.zeros(len(rows), np.float32)
         positions = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return np.asarray(self.scores[positions] * (self.rows[positions] == rows))
+        coverage = self.coverage[positions]
+        kept = coverage + (1 - coverage) * likely
+        return np.asarray(self.scores[positions] * kept * (self.rows[positions] == rows))
 
     def raised(self, rows: npt.NDArray[np.int64]) -> "Matches":
         """These with the scores of some rows twice as high."""
@@ -86,99 +105,8 @@ class Matches:
         together = np.union1d(self.rows, rows)
         scores = self.of(together)
         scores[np.isin(together, rows)] = scores.max(initial=0.0) + NAMED_SCORE
-        return Matches(together, scores, True, np.union1d(self.named, rows))
-
-
-class _Numbers(dict[str, int]):
-    """Terms numbered as they are first looked up."""
-
-    def __missing__(self, term: str) -> int:
-        self[term] = number = len(self)
-        return number
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """How often rows say terms: one entry for each term of each row, by term and then by row."""
-
-    terms: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64]
-    times: npt.NDArray[np.int64]
-
-
-class PostingsBuilder:
-    """Collects the terms of every row: four bytes for each term of a row."""
-
-    def __init__(self) -> None:
-        self._numbers = _Numbers()
-        self._terms = array("i")  # of all rows, by their numbers
-        self._term_counts = array("i")  # of each row
-        self._phrases = array("i")
-        self._phrase_counts = array("i")
-
-    def add(self, terms: Sequence[str], phrases: Sequence[str] = ()) -> None:
-        """Adds the next row; phrases, which no length counts, have a space in their names."""
-        self._terms.extend(map(self._numbers.__getitem__, terms))
-        self._term_counts.append(len(terms))
-        self._phrases.extend(map(self._numbers.__getitem__, phrases))
-        self._phrase_counts.append(len(phrases))
-
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Writes two tables: words with the rows that say them, and the postings of stems.
-
-        `vocabulary` has a word of letters and how many rows say it, `postings` a stem, its rows as
-        int32, and their scores as float32.
-        """
-        counts = self._count()
-        vocabulary = np.bincount(counts.terms, minlength=len(self._numbers)).tolist()
-        entries = zip(self._numbers, vocabulary, strict=True)
-        spelled = ((word, count) for word, count in sorted(entries) if word.isalpha())
-        connection.executemany("INSERT INTO vocabulary VALUES (?, ?)", spelled)
-        connection.execute("CREATE TABLE postings (stem TEXT PRIMARY KEY, rows BLOB, scores BLOB)")
-        connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", self._scored(counts))
-
-    def _count(self) -> _Counts:
-        row_count = max(1, len(self._term_counts))
-        pairs = [
-            np.frombuffer(numbers, np.int32).astype(np.int64) * row_count
-            + np.repeat(np.arange(len(counts)), np.frombuffer(counts, np.int32))
-            for numbers, counts in (
-                (self._terms, self._term_counts),
-                (self._phrases, self._phrase_counts),
-            )
-        ]
-        found, times = np.unique(np.concatenate(pairs), return_counts=True)
-        return _Counts(found // row_count, found % row_count, times)
-
-    def _lengths(self, counts: _Counts) -> npt.NDArray[np.int32]:
-        """The terms of each row; a code that is repeated makes no text longer."""
-        lengths = np.array(self._term_counts, np.int32)
-        codes = np.fromiter(map(is_code, self._numbers), np.bool_, len(self._numbers))
-        phrases = np.fromiter((" " in term for term in self._numbers), np.bool_, len(codes))
-        again = (codes & ~phrases)[counts.terms] & (counts.times > 1)
-        np.subtract.at(lengths, counts.rows[again], counts.times[again] - 1)
-        return lengths
-
-    def _scored(self, counts: _Counts) -> Iterator[tuple[str, bytes, bytes]]:
-        lengths = self._lengths(counts)
-        if not len(counts.terms):
-            return
-        relative = lengths / max(float(lengths.mean()), 1e-9)
-        names = sorted(set(found := Stemmer().stems(self._numbers)))
-        positions = {stem: position for position, stem in enumerate(names)}
-        stems = np.array([positions[stem] for stem in found])[counts.terms]
-        pairs = stems * len(lengths) + counts.rows
-        order = np.argsort(pairs, kind="stable")
-        firsts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
-        times = np.add.reduceat(np.minimum(counts.times, 65_535)[order], firsts).astype(float)
-        stems, rows = np.divmod(pairs[order][firsts], len(lengths))
-        ends = np.cumsum(np.bincount(stems, minlength=len(names)))
-        idf = np.array([_idf(len(lengths), count) for count in np.diff(ends, prepend=0).tolist()])
-        damped = times + K1 * (1 - B + B * relative[rows])
-        scores = (idf[stems] * times * (K1 + 1) / damped).astype("<f4")
-        rows = rows.astype("<i4")
-        for stem, start, end in zip(names, [0, *ends[:-1]], ends, strict=True):
-            yield stem, rows[start:end].tobytes(), scores[start:end].tobytes()
+        full = np.ones(len(together), np.float32)
+        return Matches(together, scores, full, True, np.union1d(self.named, rows))
 
 
 class PostingsReader:
@@ -191,12 +119,15 @@ class PostingsReader:
 
     def rows_of(self, term: str) -> npt.NDArray[np.int32]:
         """The rows that say the term's stem, ascending."""
-        found = self._read("rows", term)
+        return self._rows_of_stem(self._stemmer.stem(term))
+
+    def _rows_of_stem(self, stem: str) -> npt.NDArray[np.int32]:
+        found = self._read("rows", stem)
         return np.frombuffer(found if isinstance(found, bytes) else b"", "<i4")
 
     def count_of(self, term: str) -> int:
         """How many rows say the term's stem."""
-        found = self._read("length(rows) / 4", term)
+        found = self._read("length(rows) / 4", self._stemmer.stem(term))
         return found if isinstance(found, int) else 0
 
     def begins_any(self, code: str) -> bool:
@@ -239,16 +170,23 @@ class PostingsReader:
         terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
         contained = np.zeros(self._row_count, np.float32)
         for term in [term for term in terms if term.weight == 1] or terms:
-            rows = self._rows_of_any([*term.forms, *_alternatives(term, expansions)])
-            weight = low.get(term.typed[0], 1.0) * _idf(self._row_count, len(rows))
+            rows = self._rows_of_stems(self._stems_of(term, expansions))
+            weight = low.get(term.typed[0], 1.0) * idf(self._row_count, len(rows))
             contained[rows] += np.float32(weight)
         best = contained.max(initial=0.0)
         return np.flatnonzero(contained >= MOST * best) if best > 0 else NO_ROWS
 
     def _rows_of_any(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
-        found = [rows for term in terms if len(rows := self.rows_of(term))]
+        return self._rows_of_stems(self._stemmer.stems(terms))
+
+    def _rows_of_stems(self, stems: Iterable[str]) -> npt.NDArray[np.int64]:
+        found = [rows for stem in set(stems) if len(rows := self._rows_of_stem(stem))]
         rows = found[0] if len(found) == 1 else np.unique(np.concatenate([NO_ROWS, *found]))
         return rows.astype(np.int64)
+
+    def _stems_of(self, term: QueryTerm, expansions: Sequence[Expansion]) -> list[str]:
+        """The stems of a term in all its forms, and those of its synonyms."""
+        return [*self._stemmer.stems(term.forms), *_alternatives(term, expansions)]
 
     def match(
         self,
@@ -267,8 +205,9 @@ class PostingsReader:
             expansions: the parts of the query that synonyms are known for.
         """
         terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
+        weights = _weights_by_position(terms)
         scores = np.zeros(self._row_count, np.float32)
-        for stems, weight in self._weigh(terms, expansions).items():
+        for stems, weight in self._weigh(terms, weights, expansions).items():
             found, added = self._scores_of(stems)
             scores[found] += added * np.float32(weight)
         rows = np.flatnonzero(scores) if within is None else within[scores[within] > 0]
@@ -286,31 +225,67 @@ class PostingsReader:
         scores[named] += scores.max(
             initial=0.0
         )  # before those that say pieces of the code in shorter texts
-        return Matches(rows, scores[rows], rare, named)
+        coverage = self._coverage(terms, weights, expansions)
+        coverage[named] = 1.0
+        return Matches(rows, scores[rows], coverage[rows], rare, named)
 
     def _weigh(
-        self, terms: Sequence[QueryTerm], expansions: Sequence[Expansion]
+        self,
+        terms: Sequence[QueryTerm],
+        term_weights: Sequence[float],
+        expansions: Sequence[Expansion],
     ) -> dict[frozenset[str], float]:
         """The stems of the terms' forms with their weights; of those with one stem the first.
 
         The stems of a word's synonyms are counted with its own, as one.
         """
-        low, weights = low_information_weights(), dict[str, float]()
+        weights: dict[str, float] = {}
         synonyms: dict[str, set[str]] = {}
-        position = 1.0
-        for term in terms:
-            information = low.get(term.typed[0], 1.0) if len(terms) > FIRST_TERMS else 1.0
+        for term, weight in zip(terms, term_weights, strict=True):
             for stem in self._stemmer.stems(term.forms):
-                weights.setdefault(
-                    stem, term.weight * information * min(1.0, FIRST_TERMS / position)
-                )
+                weights.setdefault(stem, weight)
             for stem in self._stemmer.stems(term.typed):
                 synonyms.setdefault(stem, set()).update(_alternatives(term, expansions))
-            position += information
         together: dict[frozenset[str], float] = {}
         for stem, weight in weights.items():
             together.setdefault(frozenset({stem, *synonyms.get(stem, ())}), weight)
         return together
+
+    def _coverage(
+        self,
+        terms: Sequence[QueryTerm],
+        term_weights: Sequence[float],
+        expansions: Sequence[Expansion],
+    ) -> npt.NDArray[np.float32]:
+        """`(rows,)`: the share of a query that each row contains, by inverse document frequency.
+
+        The pieces of a word that is also a term as a whole stand for it where a row lacks it. What
+        no row contains counts for less.
+        """
+        contained, total = np.zeros(self._row_count, np.float32), 0.0
+        distinct = [
+            frozenset([*self._stemmer.stems(term.typed), *_alternatives(term, expansions)])
+            for term in terms
+        ]
+        firsts = {each: position for position, each in reversed(list(enumerate(distinct)))}
+        for _, word in itertools.groupby(sorted(firsts.values()), lambda each: terms[each].start):
+            chosen = list(word)
+            rows = [self._rows_of_stems(self._stems_of(terms[each], expansions)) for each in chosen]
+            amounts = [
+                term_weights[each] * idf(self._row_count, len(found))
+                for each, found in zip(chosen, rows, strict=True)
+            ]
+            full = [terms[each].weight == 1 for each in chosen]
+            most = sum(
+                amount if len(found) else UNKNOWN_SHARE * amount
+                for amount, found, is_full in zip(amounts, rows, full, strict=True)
+                if is_full or not any(full)
+            )
+            found, sums = _sum_by_row(rows, amounts)
+            contained[found] += np.minimum(sums, most).astype(np.float32)
+            total += most
+        contained /= np.float32(max(total, 1e-9))
+        return contained
 
     def _scores_of(
         self, stems: Collection[str]
@@ -331,14 +306,14 @@ class PostingsReader:
         if len(rows) < 2:
             return (rows[0], scores[0]) if rows else (NO_ROWS.astype(np.int32), NO_SCORES)
         damped = [
-            np.minimum(score / (_idf(self._row_count, len(found)) * (K1 + 1)), MOST_DAMPED)
+            np.minimum(score / (idf(self._row_count, len(found)) * (K1 + 1)), MOST_DAMPED)
             for found, score in zip(rows, scores, strict=True)
         ]
         together, positions = np.unique(np.concatenate(rows), return_inverse=True)
         frequencies = np.concatenate([each / (1 - each) for each in damped])
         summed = np.bincount(positions, frequencies)
-        idf = _idf(self._row_count, len(together))
-        found = np.round(idf * (K1 + 1) * summed / (1 + summed), DECIMALS)
+        frequency = idf(self._row_count, len(together))
+        found = np.round(frequency * (K1 + 1) * summed / (1 + summed), DECIMALS)
         return together, found.astype(np.float32)
 
     def _complete(self, term: QueryTerm) -> QueryTerm:
@@ -351,15 +326,32 @@ class PostingsReader:
         )
         return replace(term, typed=(*term.typed, *(str(stem) for (stem,) in longer)))
 
-    def _read(self, column: str, term: str) -> object:
+    def _read(self, column: str, stem: str) -> object:
         found = self._connection.execute(
-            f"SELECT {column} FROM postings WHERE stem = ?", (self._stemmer.stem(term),)
+            f"SELECT {column} FROM postings WHERE stem = ?", (stem,)
         ).fetchone()
         return None if found is None else found[0]
 
 
-def _idf(row_count: int, products_with: int) -> float:
-    return float(np.log1p((row_count - products_with + 0.5) / (products_with + 0.5)))
+def _sum_by_row(
+    rows: Sequence[npt.NDArray[np.int64]], amounts: Sequence[float]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The rows of all, ascending, and the sum of the amounts of those that each is among."""
+    if len(rows) == 1:
+        return rows[0], np.full(len(rows[0]), amounts[0])
+    together, positions = np.unique(np.concatenate(rows), return_inverse=True)
+    sums = np.bincount(positions, np.repeat(amounts, list(map(len, rows))))
+    return together, sums.astype(np.float64)
+
+
+def _weights_by_position(terms: Sequence[QueryTerm]) -> list[float]:
+    """The weight of each term of a query: of a long one by its position and its information."""
+    low, position, weights = low_information_weights(), 1.0, list[float]()
+    for term in terms:
+        information = low.get(term.typed[0], 1.0) if len(terms) > FIRST_TERMS else 1.0
+        weights.append(term.weight * information * min(1.0, FIRST_TERMS / position))
+        position += information
+    return weights
 
 
 def _alternatives(term: QueryTerm, expansions: Sequence[Expansion]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from prodmatch.errors import StoreError
-from prodmatch.lexical.bm25 import PostingsBuilder
+from prodmatch.lexical.postings import PostingsBuilder
 from prodmatch.lexical.synonyms import PhraseFinder, Synonyms
 from prodmatch.lexical.terms import split_terms
 from prodmatch.products.codes import write_codes

@@ -267,15 +267,24 @@ class Ranker:
         return [has for query, has in pairs if np.any(query)]
 
     def _signals(self, rows: Rows, matches: Matches | None) -> Signals:
-        """What each signal gives these rows."""
-        text, image = split_parts(self.ann.vectors(rows))
-        bm25 = np.zeros(len(rows), np.float32) if matches is None else matches.of(rows)
+        """What each signal gives these rows.
+
+        A product whose text lacks words of the query scores by the share that it has, and of the
+        rest by how likely its picture matches: that may show what the title does not say.
+        """
+        parts = split_parts(self.ann.vectors(rows))
+        text, image = cosines(parts[0], self.encoded.text), cosines(parts[1], self.encoded.image)
+        has_text, has_image = (np.asarray(part.any(axis=1)) for part in parts)
+        bm25 = np.zeros(len(rows), np.float32)
+        if matches is not None:
+            shown = has_image & bool(self._weights["image"] and np.any(self.encoded.image))
+            bm25 = matches.of(rows, self.calibration.probability(image) * shown)
         return Signals(
             lexical=bm25 / np.float32(bm25_scale(self.products.row_count)),
-            text=cosines(text, self.encoded.text),
-            image=cosines(image, self.encoded.image),
-            has_text=np.asarray(text.any(axis=1)),
-            has_image=np.asarray(image.any(axis=1)),
+            text=text,
+            image=image,
+            has_text=has_text,
+            has_image=has_image,
             has_words=self.encoded.words is not None,
             has_rare_code=matches is not None and matches.has_rare_code,
         )
