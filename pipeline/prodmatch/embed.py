@@ -306,8 +306,10 @@ class _Run:
         limits = GateLimits(self.settings.max_removed, self.settings.max_lost)
         found = compare_nights(self.last.night, tonight.night, limits)
         if found.refusals and not self.settings.accept_changes:
+            text = "; ".join(found.refusals)
+            stop = "" if text.endswith("?") else "."
             raise CatalogueError(
-                f"{self.catalogue.name}: refused: {'; '.join(found.refusals)}. The embeddings stay "
+                f"{self.catalogue.name}: refused: {text}{stop} The embeddings stay "
                 "as they were. Correct the catalogue, or let it through once with "
                 "`accept_changes`."
             )

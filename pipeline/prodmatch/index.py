@@ -48,7 +48,7 @@ from prodmatch.storage.atomic import (
     write_file,
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
-from prodmatch.storage.generations import Generation, publish_generation
+from prodmatch.storage.generations import Generation, gone_back_to, publish_generation
 from prodmatch.storage.locks import lock_store
 from prodmatch.storage.settings import read_settings, write_settings
 from prodmatch.storage.vectors import Vectors
@@ -140,6 +140,7 @@ def index_embeddings(
         remove_leftovers(store)
         rules, groups = read_shop_files(store, files)
         embeddings = require_embeddings(store)
+        back = _warn_of_going_back(store, embeddings)
         products = GenerationProducts(embeddings, rules, groups)
         products.schema()  # refused before an index is built
         encoders = _find_encoders(store, embeddings)
@@ -162,7 +163,7 @@ def index_embeddings(
         products=generation.product_count,
         bytes=_bytes_of(generation),
         seconds=round(time.monotonic() - started, 2),
-        warnings=[*_warn_of_unknown(generation, rules), *products.warnings(grouped)],
+        warnings=[*back, *_warn_of_unknown(generation, rules), *products.warnings(grouped)],
         **measured,
     )
 
@@ -290,6 +291,17 @@ def _remember(store: Path, files: ShopFiles) -> None:
         now = replace(settings, synonyms=synonyms, groups=groups)
         if now != settings:
             write_settings(store, now)
+
+
+def _warn_of_going_back(store: Path, embeddings: Embeddings) -> list[str]:
+    """That the embeddings are of a night that was taken back, where they are."""
+    current = gone_back_to(store, embeddings.digest)
+    if current is None:
+        return []
+    return [
+        f"these are the embeddings of a night that the store went back from, to generation "
+        f"{current.number}; `embed(catalogue)` makes new ones"
+    ]
 
 
 def _warn_of_unknown(generation: Generation, rules: Synonyms) -> list[str]:

@@ -168,6 +168,21 @@ def test_products_listed_twice_are_named_by_their_new_ids() -> None:
     assert rows_of(pair, "twice") == sorted(f"again-{row}" for row in ROWS)
 
 
+def test_products_that_were_there_twice_already_are_no_news_where_their_texts_change() -> None:
+    text, image = night(lambda values, text, image: None).last.vectors.parts(np.arange(COUNT))
+    again = [*range(COUNT), *ROWS]
+    values = {name: [each[row] for row in again] for name, each in columns().items()}
+    values["product_id"][COUNT:] = [f"again-{row}" for row in ROWS]
+    last = snapshot(values, text[again], image[again], 1)
+    texts = [f"{each} of ours" for each in values["text"]]
+    texts[COUNT] = texts[7]  # of the copy of another product
+    images = image[again]
+    images[COUNT] = images[7]
+    tonight = snapshot({**values, "text": texts}, text[again], images, 2)
+    pair = pair_snapshots(last, tonight)
+    assert rows_of(pair, "twice") == [f"again-{ROWS[0]}", "p007"]
+
+
 def test_a_category_that_vanished_is_named_by_what_is_gone() -> None:
     gone = [row for row in range(COUNT) if row % 5 == 2]
     pair = night(lambda values, text, image: None, removed=gone)

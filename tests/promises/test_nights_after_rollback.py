@@ -62,6 +62,13 @@ def test_the_same_bad_night_is_refused_again_and_the_good_one_is_not(
     assert publish(taken_back, tiny, products(COUNT)).warnings == []
 
 
+def test_an_index_over_the_night_that_was_taken_back_is_a_warning(taken_back: Path) -> None:
+    assert index_embeddings(taken_back).warnings == []
+    roll_back(taken_back, 1)
+    (warning,) = index_embeddings(taken_back).warnings
+    assert "a night that the store went back from, to generation 1" in warning
+
+
 def test_the_morning_compares_with_what_was_published_before(taken_back: Path, tiny: Model) -> None:
     roll_back(taken_back)
     publish(taken_back, tiny, in_cents(), accept_changes=True)

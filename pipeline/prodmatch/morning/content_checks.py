@@ -177,6 +177,10 @@ def _identities(pair: Pair) -> Iterator[Signal]:
     new = pair.added[~again]
     stayed = pair.after[(last[pair.before] != tonight[pair.after])]
     rows = np.concatenate([new[_is(twice, tonight[new])], stayed[_is(twice, tonight[stayed])]])
+    before = -2 - np.arange(len(tonight))  # a product without contents is like no other
+    had = last[pair.before]
+    before[pair.after[had >= 0]] = had[had >= 0]
+    rows = rows[_varied(before, tonight)[rows]]  # others were there twice the night before
     if pair.same_model:
         rows = np.union1d(rows, _twins(pair, new))
     yield Signal("twice", "", "have text and picture of another product", rows)

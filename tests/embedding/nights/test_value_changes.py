@@ -11,7 +11,8 @@ from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings
-from prodmatch.embedding.nights.columns.night_columns import MOST_LABELS, LabelReader
+from prodmatch.embedding.nights.columns.night_columns import MOST_LABELS, CommonValue, LabelReader
+from prodmatch.embedding.nights.value_changes import name_one_value
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import Model
 
@@ -117,6 +118,12 @@ def test_honest_changes_are_none(
 def test_one_title_for_all_products_is_refused(night: Callable[..., list[str]]) -> None:
     with pytest.raises(CatalogueError, match="column 'title' is 'Product' in 100% of its values"):
         night(title=lambda row: "Product")
+
+
+def test_one_value_is_not_compared_with_that_of_an_empty_column() -> None:
+    filled, empty = CommonValue("Acme", 1.0), CommonValue(None, 0.0)
+    assert name_one_value("brand", empty, filled, is_flag=False) is None
+    assert name_one_value("brand", CommonValue("Globex", 0.2), filled, is_flag=False) is not None
 
 
 def test_twice_as_many_products_are_named(tiny: Model, quick_disk: Path) -> None:

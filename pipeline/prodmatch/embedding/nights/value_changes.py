@@ -28,7 +28,7 @@ def name_one_value(
     Another one is named of flags and of words, such as a currency: times and counts that all
     products have change every night.
     """
-    if after.share < NEARLY_ALL:
+    if after.share < NEARLY_ALL or before.value is None:
         return None
     were_one = before.share >= NEARLY_ALL
     digits = any(map(str.isdigit, f"{before.value}{after.value}"))
