@@ -85,6 +85,16 @@ def test_what_shows_the_excluded_is_neither_counted_nor_in_a_group(
         assert hit.group_size == len(same)
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("where", ["price < 40", "brand = 'Ash'"])
+def test_no_condition_changes_what_is_excluded(opened: Searcher, seed: int, where: str) -> None:
+    query, options = lamps_not_blue(opened, seed), SearchOptions(top=COUNT, weights=WEIGHTS)
+    met = set(opened.products.ids(opened.products.rows_where(where)))
+    whole = {hit.product_id for hit in opened.find_page(query, options).hits}
+    hits = opened.find_page(query, replace(options, where=where)).hits
+    assert {hit.product_id for hit in hits} == whole & met != met
+
+
 def test_a_negation_that_leaves_nothing_over_says_nothing_else(opened: Searcher) -> None:
     options = SearchOptions("brand = 'Ash'", weights=WEIGHTS, count=True, one_per="stock")
     page = opened.find_page(lamps_not_blue(opened, 0), replace(options, where="price > 1e9"))

@@ -98,6 +98,7 @@ class Ranker:
         encoded: the query.
         products: of the generation.
         ann: their vectors.
+        permitted: ascending rows that contain nothing that the query excludes, all if None.
         deepest: how many rows of a signal are ever wanted.
         default_weights: of the signals, where the query has none.
         calibration: of the probabilities.
@@ -106,6 +107,7 @@ class Ranker:
     encoded: EncodedQuery
     products: Products
     ann: AnnIndex
+    permitted: Rows | None
     deepest: int
     default_weights: Mapping[str, float]
     calibration: Calibration
@@ -137,7 +139,7 @@ class Ranker:
         if also is not None:
             rows = np.union1d(rows, also)
         rows = rows[~np.isin(rows, encoded.left_out)]
-        limits = self._limits(rows) if learnt is None else learnt.limits
+        limits = self._limits(within, rows) if learnt is None else learnt.limits
         rows = self._without_shown(rows, limits)
         if not len(rows):
             return no_candidates()
@@ -183,10 +185,27 @@ class Ranker:
         queries = [np.concatenate(pair) for pair in pairs if np.any(pair)]
         return np.stack(queries) if queries else np.zeros((0, self.ann.dim), np.float32)
 
-    def _limits(self, rows: Rows) -> tuple[Limit, ...]:
-        """From where on products show what the query excludes, learnt from candidates."""
+    def _limits(self, within: Rows | None, rows: Rows) -> tuple[Limit, ...]:
+        """From where on products show what the query excludes.
+
+        They are learnt from the first candidates among all that the query permits, so that no
+        condition changes what is excluded.
+
+        Args:
+            within: ascending rows that candidates were chosen among, all if None.
+            rows: these candidates.
+        """
         if not self.encoded.without:
             return ()
+        if within is not self.permitted:
+            matches = self.products.match(
+                self.encoded.words or "", self.permitted, self.encoded.expansions
+            )
+            search = DeepSearch(self.ann, self._part_queries, FIRST_CANDIDATES)
+            found = search.nearest(FIRST_CANDIDATES, self.permitted) if self._search else []
+            by_words = matches.raised(self._denying).best(FIRST_CANDIDATES)
+            rows = np.unique(np.concatenate([by_words, *(near.rows for near in found)]))
+            rows = rows[~np.isin(rows, self.encoded.left_out)]
         return learn_limits(self.encoded, self.ann.vectors(rows), self._examples)
 
     def _examples(self, excluded: Excluded) -> Vectors:

@@ -182,9 +182,10 @@ class Searcher:
             offset=options.offset if offset is None else offset,
         )
         options.check(self.products)
-        within = self._without(self._within([options.where, *encoded.where]), encoded)
+        permitted = self._permitted(encoded)
+        within = self._within([options.where, *encoded.where], permitted)
         deepest = deepest_count(options.offset + options.top)
-        ranker = self._ranker(replace(encoded, weights=options.weights), deepest)
+        ranker = self._ranker(replace(encoded, weights=options.weights), permitted, deepest)
         page = self._pages.make(ranker, within, options)
         return ResultPage(self._hits(page, options, query_id), page.facets, page.match_count)
 
@@ -224,14 +225,15 @@ class Searcher:
         """
         options.check(self.products)
         encoded = replace(encoded, weights=options.weights)
-        within = self._without(self._within(encoded.where), encoded)
-        ranker = self._ranker(encoded, CANDIDATES[0])
+        permitted = self._permitted(encoded)
+        within = self._within(encoded.where, permitted)
+        ranker = self._ranker(encoded, permitted, CANDIDATES[0])
         learnt = ranker.rank(within, CANDIDATES[0]).learnt
         if within is not None:
             within = np.union1d(within, row)  # it may be excluded
         ranked = ranker.rank(within, CANDIDATES[0], learnt, also=np.array([row]))
         if row not in ranked.rows:  # it shows what is excluded
-            ranker = self._ranker(replace(encoded, without=()), CANDIDATES[0])
+            ranker = self._ranker(replace(encoded, without=()), permitted, CANDIDATES[0])
             learnt = learnt and replace(learnt, limits=())
             ranked = ranker.rank(within, CANDIDATES[0], learnt, also=np.array([row]))
         ranked = self._pages.boosted(ranked, options.boost)
@@ -244,24 +246,25 @@ class Searcher:
         """The BM25 score of a product for a query's words, 0 where none matches."""
         return float(self._match(encoded).of(np.array([row]))[0])
 
-    def _within(self, conditions: Sequence[str | None]) -> Rows | None:
-        """The rows that all conditions hold for, ascending; None where there is no condition."""
+    def _within(self, conditions: Sequence[str | None], permitted: Rows | None) -> Rows | None:
+        """The permitted rows that all conditions hold for, ascending; None where that is all."""
         found = [self.products.rows_where(each) for each in conditions if each is not None]
+        found += [] if permitted is None else [permitted]
         both = functools.partial(np.intersect1d, assume_unique=True)
         return functools.reduce(both, found) if found else None
 
-    def _without(self, within: Rows | None, encoded: EncodedQuery) -> Rows | None:
-        """The rows of these, or of all, that contain nothing that the query excludes.
+    def _permitted(self, encoded: EncodedQuery) -> Rows | None:
+        """The rows that contain nothing that the query excludes; None where it excludes nothing.
 
         Nor do they say that they have none of what it wants.
         """
         found = [self.products.rows_with(excluded.words) for excluded in encoded.without]
         found += map(self.products.rows_denying, encoded.wanted)
         if not found:
-            return within
+            return None
         possible = np.ones(self.generation.product_count, np.bool_)
         possible[np.concatenate(found)] = False
-        return np.flatnonzero(possible) if within is None else within[possible[within]]
+        return np.flatnonzero(possible)
 
     def _encode_id(self, query: Query) -> EncodedQuery | QueryError:
         try:
@@ -273,12 +276,13 @@ class Searcher:
         where = () if query.where is None else (query.where,)
         return replace(encoded, where=where, top=query.top, offset=query.offset)
 
-    def _ranker(self, encoded: EncodedQuery, deepest: int) -> Ranker:
+    def _ranker(self, encoded: EncodedQuery, permitted: Rows | None, deepest: int) -> Ranker:
         """What finds and scores candidates of a query, down to this row of a signal."""
         return Ranker(
             encoded,
             self.products,
             self.ann,
+            permitted,
             deepest,
             self.weights,
             self.encoders.description.calibration,
