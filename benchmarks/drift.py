@@ -1,7 +1,7 @@
-"""Faults in one product in a hundred against ordinary nights: what `prodmatch drift` notices.
+"""Harms to one product in a hundred against ordinary nights: what `prodmatch drift` notices.
 
 The nights are made by rules of their own, not by those that the limits are simulated with, and
-encoded by the model: real products are added, titles edited, pictures cropped and lit otherwise.
+encoded by the model: real products are added, titles edited, pictures cropped and relit.
 """
 
 import argparse
@@ -102,8 +102,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/drift"))
-    parser.add_argument("--nights", type=int, default=5, help="of each kind of fault")
-    parser.add_argument("--ordinary", type=int, default=100, help="nights without a fault")
+    parser.add_argument("--nights", type=int, default=5, help="of each kind of harm")
+    parser.add_argument("--ordinary", type=int, default=100, help="nights without harm")
     parser.add_argument("--history", type=int, default=0, help="earlier nights to learn from")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

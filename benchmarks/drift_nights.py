@@ -1,6 +1,6 @@
-"""Ordinary nights of a shop, and faults in one product in a hundred, for `drift.py`.
+"""Ordinary nights of a shop, and harms to one product in a hundred, for `drift.py`.
 
-Real products are added, titles edited, pictures cropped and lit otherwise, and all are encoded by
+Real products are added, titles edited, pictures cropped and relit, and all are encoded by
 the model.
 """
 
@@ -35,7 +35,7 @@ GERMAN = dict(
 
 @dataclass
 class Night:
-    """Tonight's products, as lists that faults change, and what was done to them."""
+    """Tonight's products, as lists that harms change, and what was done to them."""
 
     columns: dict[str, list[object]]
     rows: list[int]  # of the index

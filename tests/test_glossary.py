@@ -1,7 +1,9 @@
 """Names and documents use the field's words; the private ones of earlier versions are gone."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +22,14 @@ PAGES += [*ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md"), *ROOT.glob("*/*/*/*/*.md
 # A word of ours and the field's; no part of an identifier between underscores is one of ours.
 NAMES = {
     "alike": "false_negatives",
+    "answering": "searcher",
     "asked": "query",
     "asking": "query",
     "beside": "concatenated",
     "careful": "isolated",
     "deliver": "export",
     "fault": "reason, error",
+    "faults": "harms, errors",
     "featured": "result",
     "gallery": "report",
     "halves": "parts",
@@ -42,6 +46,8 @@ NAMES = {
     "probe": "encoded_query",
     "probes": "encoded_queries",
     "prose": "low_information_terms",
+    "question": "query",
+    "questions": "queries",
     "refit": "head_fitting",
     "said": "text",
     "seen": "image",
@@ -71,6 +77,8 @@ PHRASES = {
     r"\basking\b": "queries",
     r"\bprobes?\b": "encoded query",
     r"\bmended\b": "corrected, fixed",
+    r"\blexical units?\b": "BM25 scale",
+    r"\bcompacted\b": "projected",
     r"\bbeside\b": "next to, concatenated with",
 }
 
@@ -97,11 +105,17 @@ def private_parts(name: str) -> list[str]:
     return [word for word in words if word in NAMES]
 
 
-def docstrings(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+def comments(code: str) -> Iterator[tuple[str, int]]:
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string, token.start[0]
+
+
+def messages(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every string of several words, docstrings among them, and its line."""
     for node in ast.walk(tree):
-        if isinstance(node, kinds) and (text := ast.get_docstring(node)):
-            yield text, getattr(node, "lineno", 1)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value, node.lineno
 
 
 def private_phrases(text: str) -> list[str]:
@@ -114,12 +128,15 @@ def private_phrases(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_code_uses_the_words_of_the_field(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    code = path.read_text()
+    tree = ast.parse(code)
     used = {(name, word) for name, _ in names(tree) for word in private_parts(name)}
     modules = {(path.stem, word) for word in private_parts(path.stem)}
     assert sorted(used | modules) == []
     assert [
-        (line, phrase) for text, line in docstrings(tree) for phrase in private_phrases(text)
+        (line, phrase)
+        for text, line in (*messages(tree), *comments(code))
+        for phrase in private_phrases(text)
     ] == []
 
 
@@ -129,6 +146,9 @@ def test_documents_use_the_words_of_the_field(path: Path) -> None:
 
 
 def test_private_words_are_recognised() -> None:
+    code = 'x = f"the legs of {x}"  # of both halves'
+    assert [text for text, _ in messages(ast.parse(code))] == ["the legs of "]
+    assert list(comments(code)) == [("# of both halves", 1)]
     assert private_parts("asked_count") == ["asked"]
     assert private_parts("ImageFault") == ["fault"]
     assert private_parts("default") == []

@@ -1,1 +1,1 @@
-"""What the columns of a table hold: types told from all cells, and what is worth searching."""
+"""What the columns of a table hold: types inferred from all cells, and what is worth searching."""

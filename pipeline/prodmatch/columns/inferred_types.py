@@ -1,4 +1,4 @@
-"""The type of every column, told from all of its cells; what is not plain stays text."""
+"""The type of every column, inferred from all of its cells; what is not plain stays text."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Cells as Arrow columns of the types that were told for them."""
+"""Cells as Arrow columns of the types that were inferred for them."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -23,8 +23,8 @@ def open_feed(path: Path, *, encoding: str | None = None, delimiter: str | None 
 
     Args:
         path: CSV and its kin, JSON or XML; compressed with gzip or not.
-        encoding: its encoding; told from the bytes where not given.
-        delimiter: between the fields of a line; told from the header where not given.
+        encoding: its encoding; detected in the bytes where not given.
+        delimiter: between the fields of a line; detected in the header where not given.
 
     Raises:
         CatalogueError: it is none of these, or cannot be read.

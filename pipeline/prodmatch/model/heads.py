@@ -20,7 +20,7 @@ from prodmatch.storage.vectors import Vectors
 PARTS = ("weight", "bias", "centre", "rotation")
 HIDDEN_PARTS = ("weight", "bias")
 RIDGE = 1e-2  # share of the mean variance that is added to every variance
-TEXTS_SHARE = 0.3  # of text-text cross-covariance beside text-image: docs/experiments.md
+TEXTS_SHARE = 0.3  # of text-text cross-covariance, added to text-image: docs/experiments.md
 BANK_TENSORS = tuple(field.name for field in fields(QueryBank))
 FAMILIARITY_TENSORS = tuple(field.name for field in fields(Familiarity))
 

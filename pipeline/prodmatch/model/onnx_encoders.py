@@ -55,7 +55,7 @@ class QueryEncoders:
 
     @property
     def dim(self) -> int:
-        """Dimensions of one half."""
+        """Dimensions of one part."""
         return int(str(self.content["dim"]))
 
     def texts(self, texts: Sequence[str], *, passage: bool = False) -> Vectors:
