@@ -90,8 +90,8 @@ class PostingsBuilder:
             return
         relative = lengths / max(float(lengths.mean()), 1e-9)
         names = sorted(set(found := Stemmer().stems(self._numbers)))
-        places = {stem: place for place, stem in enumerate(names)}
-        stems = np.array([places[stem] for stem in found])[counts.terms]
+        positions = {stem: position for position, stem in enumerate(names)}
+        stems = np.array([positions[stem] for stem in found])[counts.terms]
         pairs = stems * len(lengths) + counts.rows
         order = np.argsort(pairs, kind="stable")
         firsts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
