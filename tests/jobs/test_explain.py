@@ -41,7 +41,7 @@ def test_a_product_that_no_leg_finds_is_placed_below_those_it_scores_less_than(
     monkeypatch.setattr("prodmatch.search.searcher.CANDIDATES", (3,))
     best = [hit.product_id for hit in index.search("red shirt", top=60)]
     encoded = index.searcher.encode_one(Query(text="red shirt"))
-    few = index.searcher._ranker(encoded, 3).rank(None, 3)
+    few = index.searcher._ranker(encoded, None, 3).rank(None, 3)
     beyond = next(
         each for each in best[::-1] if index.searcher.products.row_of(each) not in few.rows.tolist()
     )
