@@ -286,7 +286,7 @@ def _remember(store: Path, files: ShopFiles) -> None:
     if settings is not None:
         found = _choose_files(store, files)
         synonyms, groups = (
-            Path(file).resolve() if file else None for file in (found.synonyms, found.groups)
+            Path(file).absolute() if file else None for file in (found.synonyms, found.groups)
         )
         now = replace(settings, synonyms=synonyms, groups=groups)
         if now != settings:

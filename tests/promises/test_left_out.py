@@ -85,7 +85,7 @@ def test_a_column_is_left_out_of_a_store_that_held_it(
     assert [line for line in report.warnings if "accepted" in line] == []  # no lost column
     (warning,) = [line for line in report.warnings if "left out" in line]
     assert "'supplier_email' is left out from now on" in warning
-    assert "`gc(keep=1)`" in warning
+    assert "`gc(keep=1, minutes=0)`" in warning
     index_embeddings(store)
     collect_garbage(store, 1, seconds=0)
     assert files_with(store, SECRET) == []

@@ -1,5 +1,6 @@
 """gc removes what nothing refers to, and nothing else."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,18 @@ def test_what_is_young_stays(store: Path, catalogue: Path, tiny: Model, tmp_path
     before = names(store)
     collect_garbage(store, keep=1, seconds=3600)
     assert names(store) == {**before, "embeddings": 1}
+
+
+def test_what_the_future_dates_goes_too_where_nothing_is_to_stay(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    night(catalogue, tiny, store)
+    night(catalogue, tiny, store)
+    first, second = (store / "index" / number for number in ("000001", "000002"))
+    os.utime(first, (4e9, 4e9))
+    assert collect_garbage(store, keep=1, seconds=60) == []
+    assert collect_garbage(store, keep=1, seconds=0) == [first]
+    assert second.exists()
 
 
 def test_where_references_cannot_be_read_what_they_may_name_stays(

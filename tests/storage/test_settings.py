@@ -14,6 +14,7 @@ from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedSettings
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
+from prodmatch.index import ShopFiles, index_embeddings
 from prodmatch.model.description import Model, open_model
 from prodmatch.storage.settings import read_settings
 
@@ -43,6 +44,26 @@ def test_a_later_run_needs_neither_catalogue_nor_columns_nor_model(
     assert again.embeddings == first.embeddings
     assert again.warnings == []
     assert open_remembered(store).options.text_columns == ("title", "colour")
+
+
+def test_a_link_is_remembered_as_a_link(
+    store: Path, catalogue: Path, tiny: Model, tmp_path: Path
+) -> None:
+    links = {name: tmp_path / f"latest-{name}" for name in ("catalogue", "model", "words", "root")}
+    (tmp_path / "words").write_text("couch, sofa")
+    (tmp_path / "root").mkdir()
+    links["catalogue"].symlink_to(catalogue)
+    links["model"].symlink_to(tiny.folder)
+    links["words"].symlink_to("words")
+    links["root"].symlink_to("root")
+    options = CatalogueOptions(**vars(OPTIONS) | {"image_root": links["root"]})
+    opened = open_catalogue(links["catalogue"], options)
+    embed_tiny(opened, open_model(links["model"]), store)
+    index_embeddings(store, files=ShopFiles(synonyms=links["words"]))
+    settings = read_settings(store)
+    assert settings is not None
+    remembered = (settings.catalogue, Path(settings.model), settings.synonyms, settings.image_root)
+    assert remembered == (*links.values(),)
 
 
 def test_what_is_given_goes_before_what_is_remembered(

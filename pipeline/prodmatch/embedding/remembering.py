@@ -6,7 +6,7 @@ from pathlib import Path
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.model.description import Model
-from prodmatch.storage.places.addresses import resolve_place
+from prodmatch.storage.places.addresses import absolute_place
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
 
@@ -28,7 +28,7 @@ def remember_settings(catalogue: Catalogue, model: Model, store: Path, precision
     left_out = [name for name in settings.leave_out if name not in before.leave_out]
     older = [
         f"column {name!r} is left out from now on; what was written before holds it until "
-        "`gc(keep=1)` has removed it"
+        "`gc(keep=1, minutes=0)` has removed it"
         for name in left_out
     ]
     return [*older, *(f"from now on: {text}" for text in before.differences(settings))]
@@ -47,10 +47,10 @@ def _settings(catalogue: Catalogue, model: Model, precision: str) -> StoreSettin
     options = catalogue.options
     return StoreSettings(
         model=model.reference,
-        catalogue=resolve_place(catalogue.path),
+        catalogue=absolute_place(catalogue.path),
         columns=options.columns,
         text_columns=options.text_columns,
-        image_root=None if options.image_root is None else resolve_place(options.image_root),
+        image_root=None if options.image_root is None else absolute_place(options.image_root),
         precision=precision,
         leave_out=tuple(sorted({*options.leave_out, *options.left_out_before})),
     )

@@ -66,7 +66,7 @@ class Model:
     def reference(self) -> str:
         """What `open_model` opens it by from anywhere: a shipped model's name, or a directory."""
         shipped = self.folder.parent == SHIPPED
-        return self.folder.name if shipped else str(self.folder.resolve())
+        return self.folder.name if shipped else str(self.folder.absolute())
 
     @property
     def label(self) -> str:

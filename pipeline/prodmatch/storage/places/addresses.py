@@ -30,9 +30,12 @@ def describe_place(place: Path | str) -> str:
     return text.partition("?")[0].rstrip("/") if is_address(text) else text
 
 
-def resolve_place(place: Path | str) -> Path | str:
-    """A place as it is from any working directory: an absolute path, or an address as it is."""
-    return str(place) if is_address(str(place)) else Path(place).resolve()
+def absolute_place(place: Path | str) -> Path | str:
+    """A place as it is called from any working directory: an absolute path, or an address.
+
+    A link stays one: `latest.parquet` is another file every night.
+    """
+    return str(place) if is_address(str(place)) else Path(place).absolute()
 
 
 def mirror_name(address: str) -> str:
