@@ -273,9 +273,10 @@ def test_what_strangers_leave_in_a_store_is_not_read(
         store / "index" / "notes", store / "embeddings" / "old" / "part-00000.parquet",
         store / "index" / "\u00b2" / "manifest.json", store / ".lock",
     ]  # fmt: skip
+    left = f"_tmp-{0:032}"
     dead = [
-        store / "_tmp-0-scratch" / "rows.parquet", features / "_tmp-0-part-000000.parquet",
-        store / "index" / "_tmp-0-000002" / "manifest.json", store / "index" / "_tmp-0-CURRENT",
+        store / f"{left}-scratch" / "rows.parquet", features / f"{left}-part-000000.parquet",
+        store / "index" / f"{left}-000002" / "manifest.json", store / "index" / f"{left}-CURRENT",
     ]  # fmt: skip
     for path in foreign + dead:
         path.parent.mkdir(exist_ok=True)

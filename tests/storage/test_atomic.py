@@ -14,6 +14,8 @@ from prodmatch.storage.atomic import (
     new_directory,
     new_file,
     remove_leftovers,
+    remove_path,
+    temporary_name,
 )
 
 
@@ -82,8 +84,16 @@ def test_a_manifest_finds_what_changed(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_leftovers_of_dead_runs_are_removed(tmp_path: Path) -> None:
-    (tmp_path / "x" / "_tmp-1-folder").mkdir(parents=True)
-    (tmp_path / "x" / "_tmp-2-file").write_bytes(b"")
-    (tmp_path / "x" / "file").write_bytes(b"")
+    folder = tmp_path / "x" / "folder"
+    temporary_name(folder).mkdir(parents=True)
+    temporary_name(folder).write_bytes(b"")
+    (tmp_path / "x" / "_tmp-mine").write_bytes(b"")
     remove_leftovers(tmp_path)
-    assert [path.name for path in (tmp_path / "x").iterdir()] == ["file"]
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["_tmp-mine"]
+
+
+def test_of_a_link_the_name_goes_and_what_it_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    remove_path(tmp_path / "link")
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]

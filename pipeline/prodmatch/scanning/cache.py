@@ -19,7 +19,7 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.scanning.scan import NOTES, PartNotes, ScannedPart
 from prodmatch.storage.atomic import digest_bytes, digest_file, new_file, remove_path
 
-FORMAT = "1"  # raise it when the same file would give other rows
+FORMAT = "2"  # raise it when the same file would give other rows
 SETTLED_SECONDS = 2.0  # between the last writing and the reading; some clocks tick as slowly
 FOOTER_END_BYTES = 8  # its length and a mark
 

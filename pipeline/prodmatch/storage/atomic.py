@@ -294,10 +294,8 @@ def remove_leftovers(root: Path) -> None:
     """Removes what dead runs left below `root` under temporary names; call it under the lock."""
     with writing(root):
         for path in list(root.rglob(f"{TEMPORARY}*")):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            if UNIQUE.match(path.name):  # no name of anybody else
+                _remove(path)
 
 
 def remove_path(path: Path) -> None:
@@ -309,10 +307,15 @@ def remove_path(path: Path) -> None:
     temporary = temporary_name(path)
     with writing(path):
         path.rename(temporary)
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink()
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, a link, or a directory and all below it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -380,11 +383,8 @@ def make_directory(path: Path) -> None:
 
 def _forget(path: Path) -> None:
     """Removes a temporary name; what cannot be removed, the next run removes."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-        return
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+        _remove(path)
 
 
 def _sync_file(path: Path) -> None:

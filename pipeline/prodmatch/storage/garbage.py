@@ -57,9 +57,7 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
 
 def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
     """Those that were not written within the last seconds; of none all, whatever the clocks say."""
-    return (
-        path for path in paths if seconds <= 0 or time.time() - path.lstat().st_mtime > seconds
-    )
+    return (path for path in paths if seconds <= 0 or time.time() - path.lstat().st_mtime > seconds)
 
 
 def _old_embeddings(store: Path) -> list[Path]:
