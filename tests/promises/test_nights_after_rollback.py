@@ -87,3 +87,17 @@ def test_what_is_usual_is_told_by_nights_that_stayed(taken_back: Path, tiny: Mod
         publish(taken_back, tiny, products(count))
     report = compare_generations(taken_back)
     assert (report.last, report.tonight, report.nights["history"]) == (4, 5, 2)
+
+
+@pytest.mark.parametrize("lost", ["embeddings", "embeddings/CURRENT"])
+def test_a_night_whose_embeddings_are_lost_is_compared_with_what_is_published(
+    tmp_path: Path, tiny: Model, lost: str
+) -> None:
+    store = tmp_path / "store"
+    save_query_encoders(store, tiny)
+    assert publish(store, tiny, products(COUNT)).warnings == []
+    (store / lost).rename(tmp_path / "away")
+    with pytest.raises(CatalogueError, match="'price' is 100 times what it was"):
+        publish(store, tiny, in_cents())
+    (warning,) = publish(store, tiny, products(COUNT)).warnings
+    assert "there are none. All products count as added; compared with the published" in warning

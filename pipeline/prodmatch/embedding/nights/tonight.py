@@ -22,7 +22,7 @@ from prodmatch.embedding.nights.columns.night_columns import (
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.scanning.scan import Scan, one_chunk, read_rows
 from prodmatch.storage.embeddings import Embeddings, open_embeddings, open_set
-from prodmatch.storage.generations import gone_back_to, open_generation
+from prodmatch.storage.generations import generation_numbers, gone_back_to, open_generation
 from prodmatch.storage.product_file import read_catalogue_columns
 
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
@@ -45,19 +45,22 @@ class LastNight:
 
 
 def read_last_night(store: Path) -> LastNight:
-    """The products embedded last, or, where these are damaged or taken back, the published ones."""
+    """The products embedded last, or, where these are damaged or gone, the published ones."""
     try:
         embeddings = open_embeddings(store / "embeddings")
         if embeddings is None:
-            return LastNight(None)
-        current = gone_back_to(store, embeddings.digest)
-        if current is None:
-            return LastNight(_embedded_night(embeddings), embeddings=embeddings)
-        back = f"the store went back to generation {current.number}"
-        earlier = open_set(store / "embeddings", str(current.manifest.get("embeddings")))
-        if earlier is not None:
-            return LastNight(_embedded_night(earlier), [f"{back}: compared with that"], earlier)
-        damage = f"{back}, whose embeddings are gone. All products count as added"
+            if not generation_numbers(store / "index"):
+                return LastNight(None)
+            damage = f"{store / 'embeddings'}: there are none. All products count as added"
+        else:
+            current = gone_back_to(store, embeddings.digest)
+            if current is None:
+                return LastNight(_embedded_night(embeddings), embeddings=embeddings)
+            back = f"the store went back to generation {current.number}"
+            earlier = open_set(store / "embeddings", str(current.manifest.get("embeddings")))
+            if earlier is not None:
+                return LastNight(_embedded_night(earlier), [f"{back}: compared with that"], earlier)
+            damage = f"{back}, whose embeddings are gone. All products count as added"
     except (DamagedError, MismatchError) as error:
         damage = f"{error} All products count as added"
     try:
