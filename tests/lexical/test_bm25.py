@@ -69,3 +69,13 @@ def test_a_product_named_by_its_id_covers_the_query(shop: Products) -> None:
     assert matches.of(np.array([0, 1])) == pytest.approx(
         shop.match("red lamp").of(np.array([0, 1]))
     )
+
+
+@pytest.mark.parametrize("query", ["480 gb ssd", "480gb ssd", "ssd 480 gb"])
+def test_a_quantity_is_contained_however_its_unit_is_written(tmp_path: Path, query: str) -> None:
+    texts = ["SSD 480GB", "SSD 480 GB", "SSD 240 GB", "desk", "lamp", "chair"]
+    table = pa.table({"product_id": list(map(str, range(len(texts)))), "text": texts})
+    write_products(tmp_path / "products.sqlite", table.schema, table.to_batches(2))
+    coverage = Products(tmp_path / "products.sqlite").match(query).coverage
+    assert coverage[:2] == pytest.approx([1.0, 1.0])
+    assert coverage[2] < 0.9

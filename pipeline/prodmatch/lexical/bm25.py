@@ -259,8 +259,8 @@ class PostingsReader:
     ) -> npt.NDArray[np.float32]:
         """`(rows,)`: the share of a query that each row contains, by inverse document frequency.
 
-        The pieces of a word that is also a term as a whole stand for it where a row lacks it. What
-        no row contains counts for less.
+        The pieces of a word or a quantity that is also a term as a whole stand for it where a row
+        lacks it. What no row contains counts for less.
         """
         contained, total = np.zeros(self._row_count, np.float32), 0.0
         distinct = [
@@ -268,7 +268,8 @@ class PostingsReader:
             for term in terms
         ]
         firsts = {each: position for position, each in reversed(list(enumerate(distinct)))}
-        for _, word in itertools.groupby(sorted(firsts.values()), lambda each: terms[each].start):
+        words = itertools.groupby(sorted(firsts.values()), lambda each: terms[each].word_start)
+        for _, word in words:
             chosen = list(word)
             rows = [self._rows_of_stems(self._stems_of(terms[each], expansions)) for each in chosen]
             amounts = [

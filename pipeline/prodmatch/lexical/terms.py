@@ -59,6 +59,7 @@ class QueryTerm:
     joined: tuple[str, ...] = ()  # it as one word with its neighbours
     weight: float = 1.0
     start: int = field(default=0, compare=False)  # where it stands in the folded query
+    word_start: int = field(default=0, compare=False)  # of the word or quantity that it is part of
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -129,7 +130,8 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
         after_number = position > 0 and _is_number(compounds[position - 1])
         joined = _joined_forms(compounds, position)
         found = _terms_of(compound, joined, after_number=after_number)
-        terms += [replace(term, start=compound.start) for term in found]
+        word_start = compounds[position - after_number].start
+        terms += [replace(term, start=compound.start, word_start=word_start) for term in found]
     return terms
 
 
