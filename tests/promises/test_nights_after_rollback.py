@@ -95,9 +95,10 @@ def test_a_night_whose_embeddings_are_lost_is_compared_with_what_is_published(
 ) -> None:
     store = tmp_path / "store"
     save_query_encoders(store, tiny)
-    assert publish(store, tiny, products(COUNT)).warnings == []
+    publish(store, tiny, products(COUNT))
     (store / lost).rename(tmp_path / "away")
     with pytest.raises(CatalogueError, match="'price' is 100 times what it was"):
         publish(store, tiny, in_cents())
-    (warning,) = publish(store, tiny, products(COUNT)).warnings
-    assert "there are none. All products count as added; compared with the published" in warning
+    text = "there are none. All products count as added; compared with the published generation"
+    warnings = publish(store, tiny, products(COUNT)).warnings
+    assert [text in warning for warning in warnings].count(True) == 1
