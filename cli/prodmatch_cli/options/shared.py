@@ -10,7 +10,6 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_pairs
-from prodmatch.errors import StoreError
 from prodmatch_cli.options.parameter_types import NAME, PATH, PLACE, FloatRange
 
 if TYPE_CHECKING:
@@ -242,34 +241,6 @@ index_options = add_options(
     ),
     click.option("--no-groups", is_flag=True, help="Take the store's groups away, from now on."),
 )
-
-
-def check_targets(*targets: tuple[Path | None, str]) -> None:
-    """Files that are to be written, each with its option, before the time that it takes.
-
-    A file is replaced: a device, such as /dev/null, would be gone.
-
-    Raises:
-        click.UsageError: a path is there, and is no regular file; or two are one.
-        StoreError: what one is to be in is no directory.
-    """
-    options: dict[Path, str] = {}
-    for path, option in targets:
-        if path is None:
-            continue
-        if path.exists() and not path.is_file():
-            raise click.UsageError(f"{option} {path}: is there, and is no regular file.")
-        check_directory(path.parent, option)
-        other = options.setdefault(path.resolve(), option)
-        if other != option:
-            raise click.UsageError(f"{option} {path}: is that of {other}, too. Give another one.")
-
-
-def check_directory(path: Path | None, option: str) -> None:
-    """A directory that files are to be written in, before the time that it takes."""
-    for each in () if path is None else (path, *path.parents):
-        if each.exists() and not each.is_dir():
-            raise StoreError(f"{option} {each}: is no directory.")
 
 
 def read_pairs(value: str | None, option: str) -> dict[str, str]:

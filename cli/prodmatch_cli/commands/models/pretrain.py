@@ -9,6 +9,7 @@ from prodmatch.model.description import open_model
 from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import NAME, PATH
 from prodmatch_cli.options.shared import DEVICE, training_options
+from prodmatch_cli.options.targets import check_new_folder
 from prodmatch_cli.terminal.output import print_outcome
 
 
@@ -54,6 +55,9 @@ def pretrain(
     are there, and negatives are drawn from products of the same source. A run that was killed goes
     on where it stopped.
     """
+    check_new_folder(out, "--out")
+    if log_dir is not None:
+        check_new_folder(log_dir, "--log-dir")
     if model is None:
         needs("--model", "runs")
     start = None if model is None else open_model(model)

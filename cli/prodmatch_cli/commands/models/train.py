@@ -20,6 +20,7 @@ from prodmatch_cli.options.shared import (
     WORKERS,
     training_options,
 )
+from prodmatch_cli.options.targets import check_new_folder
 from prodmatch_cli.terminal.output import print_outcome
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def train(
     without --download; what was fetched once is used without it. Labels are Parquet, CSV or JSON
     lines of query, product_id and label (a grade, or bought or not).
     """
+    check_new_folder(out, "--out")
+    if log_dir is not None:
+        check_new_folder(log_dir, "--log-dir")
     if encoders == "frozen":
         needs("--encoders scratch or finetune", "pairs", "texts")
     else:

@@ -21,8 +21,8 @@ from prodmatch_cli.options.shared import (
     MAX_REJECT,
     STORE,
     WORKERS,
-    check_targets,
 )
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.messages import print_warnings, translate
 from prodmatch_cli.terminal.output import on_terminal, print_report
 

@@ -7,7 +7,7 @@ import click
 from prodmatch.convert import ConvertSettings, convert_catalogue
 from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import PATH
-from prodmatch_cli.options.shared import check_targets
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.messages import print_note
 from prodmatch_cli.terminal.output import print_outcome
 

@@ -12,9 +12,12 @@ from prodmatch.search.queries import read_queries
 from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import PATH, FloatRange
-from prodmatch_cli.options.shared import FORMAT, STORE, check_directory
+from prodmatch_cli.options.shared import FORMAT, STORE
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json, print_lines, print_table
+
+PAGE, FIGURES, ROWS = "drift.html", "drift.json", "rows.parquet"  # of --out
 
 
 @click.command()
@@ -66,7 +69,7 @@ def drift(
     vectors moved, and queries whose first ten products are others. An alarm is more of it than
     ordinary nights have: the store's earlier ones, and ones simulated from its products.
     """
-    check_directory(out, "--out")
+    check_targets(*((out and out / name, "--out") for name in (PAGE, FIGURES, ROWS)))
     settings = DriftSettings(history=history, seed=seed)
     report = compare_generations(
         store,
@@ -91,9 +94,9 @@ def _write(out: Path, report: DriftReport, store: Path) -> None:
     from prodmatch.reports.morning import morning_page, shown_products
 
     pictures = find_pictures(store, None, CatalogueOptions(), set(shown_products(report)))
-    write_file(out / "drift.html", morning_page(report, pictures))
-    write_json(out / "drift.json", report_fields(report))
-    write_rows(out / "rows.parquet", report)
+    write_file(out / PAGE, morning_page(report, pictures))
+    write_json(out / FIGURES, report_fields(report))
+    write_rows(out / ROWS, report)
 
 
 def _print(report: DriftReport) -> None:

@@ -24,11 +24,11 @@ from prodmatch_cli.options.shared import (
     FORMAT,
     HALF_LIFE,
     STORE,
-    check_directory,
     note_other,
     read_log_settings,
     read_weights,
 )
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json, print_table
 
@@ -43,6 +43,11 @@ OF_JUDGED = (
     *("queries", "qrels", "clicks", "against", "device", "relevant", "threshold", "where"),
     *("weights", "runs", "out"),
 )
+
+WRITTEN = (
+    *("evaluation.json", "evaluation.html", "to_judge.csv", "qrels.jsonl"),
+    *(f"{name}.run" for name in (*SIGNALS, "hybrid")),
+)  # to --out
 
 
 @click.command()
@@ -112,7 +117,7 @@ def evaluate(
         needs("--against MODEL", "device")
     if form == "table" and out is None:
         needs("--format json or --out", "threshold")
-    check_directory(out, "--out")
+    check_targets(*((out and out / name, "--out") for name in WRITTEN))
     from prodmatch.evaluate import (
         EvaluateSettings,
         describe_left_out,

@@ -19,9 +19,9 @@ from prodmatch_cli.options.shared import (
     FORMAT,
     STORE,
     WEIGHTS,
-    check_targets,
     picture_options,
 )
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.output import print_explanation
 
 HEAT_PIXELS = 320  # of a side of the heat map's picture

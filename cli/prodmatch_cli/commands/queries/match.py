@@ -14,7 +14,8 @@ from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import PATH, PLACE, FloatRange
 from prodmatch_cli.options.reading import gather_reading
-from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, STORE, check_targets, note_other
+from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, STORE, note_other
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.output import print_outcome
 
 

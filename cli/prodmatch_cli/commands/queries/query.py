@@ -23,9 +23,9 @@ from prodmatch_cli.options.shared import (
     TOP,
     WEIGHTS,
     WHERE,
-    check_targets,
     picture_options,
 )
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.answers import print_answers, report_answer
 from prodmatch_cli.terminal.messages import translate
 

@@ -19,9 +19,9 @@ from prodmatch_cli.options.shared import (
     STORE,
     TOP,
     WHERE,
-    check_targets,
     read_log_settings,
 )
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.answers import print_answers
 from prodmatch_cli.terminal.output import print_outcome
 

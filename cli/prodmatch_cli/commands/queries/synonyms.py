@@ -9,7 +9,8 @@ from prodmatch.storage.atomic import write_file
 from prodmatch.synonyms import suggest_synonyms
 from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import PATH
-from prodmatch_cli.options.shared import STORE, check_targets
+from prodmatch_cli.options.shared import STORE
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.messages import print_note
 from prodmatch_cli.terminal.output import print_lines
 

@@ -19,8 +19,8 @@ from prodmatch_cli.options.shared import (
     IMAGE_ROOT,
     KNOWN_CATALOGUE,
     STORE,
-    check_targets,
 )
+from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.output import print_outcome
 
 
