@@ -61,7 +61,7 @@ class Explanation:
     hit: Hit  # its score split exactly, and its rank among all products
     text_cosine: float | None  # in [-1, 1]; None where the product has no text
     image_cosine: float | None
-    bm25: float
+    bm25: float  # by the share of the query in its text; what its picture forgives is not in it
     query_words: list[WordShare]
     product_words: list[WordShare]
     pictures: PictureCosines | None  # where they were given

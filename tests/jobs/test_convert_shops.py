@@ -201,6 +201,17 @@ def test_markup_in_a_text_is_a_part_of_it(tmp_path: Path) -> None:
     assert {str(row["imgs_i"]) for row in rows} == {"a.jpg, b.jpg"}
 
 
+def test_markup_that_begins_with_a_link_or_a_table_or_stands_in_a_title_is_text(
+    tmp_path: Path,
+) -> None:
+    text = "Nice <a href='x'>lamp</a> <b>here</b><table><tr><td>5 W</td></tr></table>"
+    item = f"<product><id>1</id><title>A <b>big</b> one</title><description>{text}</description>"
+    rows, _ = convert(tmp_path, "feed.xml", f"<products>{item}</product></products>")
+    assert rows[0].keys() == {"id", "title", "description"}
+    found = [" ".join(str(rows[0][name]).split()) for name in ("title", "description")]
+    assert found == ["A big one", "Nice lamp here 5 W"]
+
+
 def test_nested_and_repeated_elements_are_kept(tmp_path: Path) -> None:
     content = (
         "<products><product sku='01'><name>A</name>"

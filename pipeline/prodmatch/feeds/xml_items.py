@@ -17,9 +17,12 @@ MOST_TAG_BYTES = 4 << 20  # expat begins a tag again with every block of it
 LINKS = ("href", "url", "value")  # attributes that are an element's content
 # Of texts that hold markup as elements, which a feed should have escaped.
 TEXTS = re.compile(
-    r".*(desc|summary|content|detail|text|body|beschreib|popis|opis).*", re.IGNORECASE
+    r".*(title|name|desc|summary|content|detail|text|body|beschreib|popis|opis).*", re.IGNORECASE
 )
-MARKUP = frozenset("p br b i u em strong small span div ul ol li h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
+MARKUP = frozenset(
+    """a b blockquote br center dd div dl dt em font h1 h2 h3 h4 h5 h6 hr i li ol p pre small span
+    strong sub sup table td th tr u ul""".split()  # noqa: SIM905
+)
 ATOM = "http://www.w3.org/2005/Atom"
 GOOGLE = "http://base.google.com/ns/1.0"
 
