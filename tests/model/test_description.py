@@ -75,7 +75,33 @@ def test_prefixes_and_pooling_are_those_of_the_models_own_configuration(
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 24}')
     spec = find_text_spec(folder)
     assert spec == TextSpec("cls", 24, passage_prefix="passage: ", query_prefix="query: ")
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": null}')
+    assert find_text_spec(folder).max_tokens == 40
+
+
+@pytest.mark.parametrize(
+    ("content", "pooling"),
+    [
+        ({"pooling_mode": "cls", "include_prompt": True}, "cls"),  # as newer libraries write it
+        ({"pooling_mode": ["cls"]}, "cls"),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode": "lasttoken"}, None),
+        ({"pooling_mode": ["cls", "mean"]}, None),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, None),
+        ({"pooling_mode_max_tokens": True}, None),
+    ],
+)
+def test_pooling_is_read_in_either_form_and_never_guessed(
+    content: object, pooling: str | None, bert: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(bert, folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(content))
+    if pooling:
+        assert find_text_spec(folder).pooling == pooling
+        return
     with pytest.raises(ModelError, match="only mean and cls are known"):
         find_text_spec(folder)
 

@@ -10,6 +10,7 @@ import torchvision
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from prodmatch.encoders.networks.text import load_bert, write_tokenizer
 from prodmatch.errors import ModelError
 from prodmatch.model.description import (
     EncoderPair,
@@ -23,6 +24,7 @@ from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import copy_file, new_directory, write_file
 
 POOLING = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+MAX_TOKENS = 128  # where the encoder's files name none
 TEXT_SUFFIXES = (".json", ".txt", ".safetensors", ".model")
 
 
@@ -69,14 +71,21 @@ class EncoderFiles:
             ModelError: one of them is not what it should be.
         """
         state = read_image_weights(weights)
+        spec = find_text_spec(text)
+        load_bert(text)  # here, where a message has the name that was given
+
+        def write_text(target: Path) -> None:
+            copy_files(text, target)
+            if not (target / "tokenizer.json").exists():
+                write_tokenizer(text, target)
 
         def write_image(target: Path) -> None:
             write_file(target / "model.safetensors", save(dict(state)))
 
         return cls(
-            find_text_spec(text),
+            spec,
             find_image_spec(architecture),
-            lambda target: copy_files(text, target),
+            write_text,
             write_image,
         )
 
@@ -102,22 +111,31 @@ def find_text_spec(folder: Path) -> TextSpec:
         raise ModelError(
             f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing."
         )
-    pooling = [
-        name for name, on in _read_json(folder / "1_Pooling/config.json").items() if on is True
-    ]
-    modes = [POOLING.get(name, name) for name in pooling if name.startswith("pooling_mode")]
-    if modes and modes[0] not in POOLING.values():
-        raise ModelError(f"{folder}: pools by {modes}; only mean and cls are known.")
+    modes = _read_pooling(folder / "1_Pooling/config.json")
+    if len(modes) > 1 or not set(modes) <= set(POOLING.values()):
+        raise ModelError(
+            f"{folder}: pools by {' and '.join(modes)}; only mean and cls are known, one of them."
+        )
     prompts = _read_json(folder / "config_sentence_transformers.json").get("prompts")
     prompts = prompts if isinstance(prompts, dict) else {}
-    longest = config.get("max_position_embeddings", 128)
-    stated = _read_json(folder / "sentence_bert_config.json").get("max_seq_length", 128)
+    longest = config.get("max_position_embeddings") or MAX_TOKENS
+    stated = _read_json(folder / "sentence_bert_config.json").get("max_seq_length") or MAX_TOKENS
     return TextSpec(
-        pooling="cls" if modes[:1] == ["cls"] else "mean",
+        pooling="cls" if modes == ["cls"] else "mean",
         max_tokens=min(int(str(stated)), int(str(longest)), 512),
         passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
         query_prefix=str(prompts.get("query", "")),
     )
+
+
+def _read_pooling(path: Path) -> list[str]:
+    """How an encoder pools: by names, or in older files by a truth value of each; [] of none."""
+    content = _read_json(path)
+    named = content.get("pooling_mode")
+    if named is None:
+        flags = [name for name, on in content.items() if on is True]
+        return [POOLING.get(name, name) for name in flags if name.startswith("pooling_mode")]
+    return [str(name) for name in (named if isinstance(named, list) else [named])]
 
 
 def find_image_spec(architecture: str) -> ImageSpec:

@@ -66,6 +66,12 @@ def _export_text(folder: Path, spec: TextSpec, path: Path) -> tuple[Vectors, Vec
     _export(encoder.model, {"ids": ids, "mask": torch.ones_like(ids)}, [shape, shape], path)
     write_token_limits(path.parent, TokenLimits(encoder.max_tokens, encoder.pad_id))
     exported = OnnxTextEncoder(folder, spec, path)
+    if encoder.tokenize(SAMPLE_TEXTS) != exported.tokenize(SAMPLE_TEXTS):
+        raise ModelError(
+            f"{folder}: tokenizer.json and tokenizer_config.json do not read texts the same way, "
+            "in small letters or not, perhaps. Write both anew with transformers: "
+            "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)."
+        )
     encoder.rows = exported.rows = len(SAMPLE_TEXTS)
     return encoder.encode(SAMPLE_TEXTS), exported.encode(SAMPLE_TEXTS)
 

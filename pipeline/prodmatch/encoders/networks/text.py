@@ -1,7 +1,7 @@
 """The frozen text encoder by torch: a BERT and its pooling, texts to features."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from prodmatch.encoders.batches import TEXT_ROWS, TextBatches, TokenLimits, Toke
 from prodmatch.encoders.device import CPU, Compute
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import TextSpec
+from prodmatch.storage.atomic import write_file
 from prodmatch.storage.vectors import Vectors
 
 CUDA_TEXT_ROWS = 512
@@ -98,18 +99,58 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The text encoder in a directory of the Hugging Face layout, in float32, and its tokenizer.
 
     Raises:
-        ModelError: there is none, or it cannot be loaded without code of its own.
+        ModelError: there is none, it lacks weights or words, or it cannot be loaded without code
+            of its own.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing. "
             "Give a directory written by save_pretrained."
         )
-    with _loading(folder):
-        encoder = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    if not any(folder.glob("*.safetensors")) and any(folder.glob("*.bin")):
+        raise ModelError(
+            f"{folder}: its weights are no safetensors. Write them as such: {_REWRITE}."
         )
+    with _loading(folder):
+        encoder, found = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    _check_kind(folder, encoder)
+    _check_weights(folder, encoder, found["missing_keys"])
     return encoder.float(), load_tokenizer(folder)
+
+
+_REWRITE = "AutoModel.from_pretrained(DIR).save_pretrained(DIR)"
+
+
+def _check_kind(folder: Path, encoder: PreTrainedModel) -> None:
+    """Refuses what takes no tokens, or gives no states of them."""
+    config = encoder.config
+    has_states = all(hasattr(config, name) for name in ("hidden_size", "num_hidden_layers"))
+    is_decoded = getattr(config, "is_encoder_decoder", False)
+    if not has_states or is_decoded or encoder.main_input_name != "input_ids":
+        raise ModelError(
+            f"{folder}: is a {config.model_type}, and no text encoder of the BERT family. Give "
+            "one such as bert, roberta, distilbert, mpnet or xlm-roberta."
+        )
+
+
+def _check_weights(folder: Path, encoder: PreTrainedModel, missing: Iterable[str]) -> None:
+    """Refuses an encoder that is random in part, as its files have no weights of some names.
+
+    The pooler may be missing, as what it gives is not used.
+    """
+    lacking = sorted(name for name in missing if "pooler" not in name.split("."))
+    if lacking:
+        raise ModelError(
+            f"{folder}: its files lack {len(lacking)} of {len(encoder.state_dict())} weights, such "
+            f"as {lacking[0]!r}. Check that it is complete, and that the names are those of its "
+            f"architecture, {encoder.config.model_type}."
+        )
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -122,7 +163,27 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise ModelError(
+            f"{folder}: its tokenizer has no words. Put the encoder's tokenizer.json there, or "
+            "what it is made of, such as vocab.txt."
+        )
     return tokenizer
+
+
+def write_tokenizer(source: Path, target: Path) -> None:
+    """Writes `tokenizer.json`, by which graphs read texts, of an encoder that has none.
+
+    Raises:
+        ModelError: the encoder's tokenizer has no such form.
+    """
+    tokenizer = load_tokenizer(source)
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{source}: a tokenizer.json is missing, and cannot be made of its "
+            f"{type(tokenizer).__name__}. Put the one that belongs to it there."
+        )
+    write_file(target / "tokenizer.json", tokenizer.backend_tokenizer.to_str())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Everything of an index but the building: tune, measure, write, read, search."""
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ KNOWN = (faiss.IndexFlat, faiss.IndexHNSWFlat, faiss.IndexScalarQuantizer)
 OLD = (faiss.IndexIVF, faiss.IndexRefine)
 GAIN = 0.004  # of the recall: less is not worth as many lists more
 PATIENCE = 2  # times that more lists may gain less: then more rows cost less than so many lists
+
+# A fork has one thread, and would wait for those of its parent for ever.
+os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
 
 
 class AnnIndex:
