@@ -61,6 +61,7 @@ class Words:
     known: frozenset[str] = frozenset({"black", "crimson"})
     product_count: int = 10_000
     apart: dict[str, str] = field(default_factory=dict)  # how a product writes them
+    compounds: dict[str, list[str]] = field(default_factory=dict)
 
     def counts(self, words: Sequence[str]) -> list[int]:
         return [self.said.get(word, 0) for word in words]
@@ -79,6 +80,9 @@ class Words:
 
     def written_apart(self, word: str) -> str:
         return self.apart.get(word, "")
+
+    def compounds_of(self, word: str) -> list[str]:
+        return self.compounds.get(word, [])
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
         everything = {**dict.fromkeys(self.known, 0), **self.said}

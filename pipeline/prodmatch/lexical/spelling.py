@@ -8,8 +8,9 @@ that many do.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, starmap
 from typing import Protocol
 
 from prodmatch.lexical.folding import fold
@@ -21,6 +22,8 @@ LONG_LETTERS = 8  # a word from here on may have two mistakes
 MUCH_MORE = 5  # times that another form of a word is in products, to stand in for it
 LEAST_PART = 3  # letters of a word of two
 MIN_PRODUCTS = 2  # that contain both
+LEAST_PARTED, MOST_PARTS = 4, 3  # letters of a word of a compound, and its words
+LINKS = ("es", "s", "en", "n", "er", "e")  # behind such a word
 # Of two words: how likely the second was meant, in powers of ten (docs/experiments.md).
 TWO_EDITS = 1.0  # the cost of two edits
 LAST = 0.3  # the cost of another last letter, more than of others: names often differ in it
@@ -67,6 +70,9 @@ class Lexicon(Protocol):
 
     def written_apart(self, word: str) -> str:
         """How products write a word that none contains, with signs in it; else empty."""
+
+    def compounds_of(self, word: str) -> Sequence[str]:
+        """The words of products that begin or end with one that none contains."""
 
     def words_like(self, letter: str, shortest: int, longest: int) -> Iterable[tuple[str, int]]:
         """Words of that first letter and of these lengths, with the count of their products."""
@@ -203,7 +209,36 @@ def _spell(term: str, lexicon: Lexicon) -> str | None:
         return ""
     if level is None and (found := _plain_vowels(term, lexicon) or lexicon.written_apart(term)):
         return found
-    return _likeliest(term, level, lexicon)
+    if lexicon.compounds_of(term):
+        return ""
+    return (level is None and _part(term, lexicon)) or _likeliest(term, level, lexicon)
+
+
+def _part(term: str, lexicon: Lexicon) -> str:
+    """A compound as its words, where a product contains all: "holz tisch"; else empty.
+
+    Of several ways those with the fewest words, and of these what most products contain.
+    """
+    for count in (2, MOST_PARTS):
+        ways = list(_ways(term, count, lexicon))
+        both = [min(starmap(lexicon.count_of_both, combinations(way, 2))) for way in ways]
+        if max(both, default=0):
+            return " ".join(ways[both.index(max(both))])
+    return ""
+
+
+def _ways(term: str, count: int, lexicon: Lexicon) -> Iterator[tuple[str, ...]]:
+    """The ways to write a word as so many of the products, whatever links them."""
+    if count == 1:
+        yield from [(term,)] if lexicon.says(term) else []
+        return
+    for at in range(LEAST_PARTED, len(term) - LEAST_PARTED * (count - 1) + 1):
+        forms = [term[:at], f"{term[:at]}e", *map(term[:at].removesuffix, LINKS)]
+        first = next(
+            (each for each in forms if len(each) >= LEAST_PARTED and lexicon.says(each)), ""
+        )
+        if first:
+            yield from ((first, *rest) for rest in _ways(term[at:], count - 1, lexicon))
 
 
 def _plain_vowels(term: str, lexicon: Lexicon) -> str:

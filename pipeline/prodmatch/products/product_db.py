@@ -14,6 +14,7 @@ import numpy as np
 
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
+from prodmatch.lexical.forms.compounds import compounds_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
@@ -306,6 +307,13 @@ class Products:
         """Whether a product contains the word or another of its stem."""
         with self._postings() as postings:
             return postings.count_of(word) > 0
+
+    def compounds_of(self, word: str) -> list[str]:
+        """The words of products that begin or end with a folded one that no product contains."""
+        if self.says(word):
+            return []
+        with self._connection() as connection:
+            return compounds_of(word, connection)
 
     def unknown_phrases(self, synonyms: Synonyms) -> list[str]:
         """The sides of rules that no product contains."""

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from prodmatch.catalogue.pictures.images import UnusableImage, decode_image, remedy_of
 from prodmatch.errors import QueryError
 from prodmatch.lexical.folding import write_letters_plainly
+from prodmatch.lexical.forms.compounds import expand_compounds
+from prodmatch.lexical.forms.regional import expand_regional, respell
 from prodmatch.lexical.free_of import find_doubtful
 from prodmatch.lexical.prices.limits import Limit
-from prodmatch.lexical.regional import expand_regional, respell
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
 from prodmatch.lexical.understanding import Phrases, Understanding, understand
@@ -22,10 +23,9 @@ from prodmatch.model.preprocessing import Pixels
 from prodmatch.products.column_storage import quote_plain
 from prodmatch.products.prices import PriceColumn, say_why_not
 from prodmatch.products.product_db import Products
-from prodmatch.search.queries import Query
+from prodmatch.search.queries import Query, clean_text
 from prodmatch.storage.vectors import Rows, Vectors, normalise
 
-MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 # Of words with a picture ("like this, but blue"): docs/experiments.md.
 TEXT_WEIGHT = 1.8
 UNREAD = "searched for as words; no limit of a price was understood."
@@ -209,16 +209,22 @@ class QueryEncoder:
         """The query with the synonyms of its words, and their spellings in other countries."""
         words = read.understanding.words
         rules = self.synonyms.expand(words)
-        found = self._spelled(words, rules)
+        known = self._compounds(words, rules)
+        found = self._spelled(words, known)
         if not found or read.understanding.is_all_negative:
             return read
         apart = read.apart or words
+        if apart != words:
+            found = self._spelled(apart, self._compounds(apart, self.synonyms.expand(apart)))
         return replace(
             read,
-            expansions=self._spelled(apart, self.synonyms.expand(apart)),
-            described=describe(words, rules) if rules else None,
+            expansions=found,
+            described=describe(words, known) if known else None,
             rewritten=self._rewrite(words, rules),
         )
+
+    def _compounds(self, words: str, rules: Sequence[Expansion]) -> tuple[Expansion, ...]:
+        return expand_compounds(words, rules, self.products.compounds_of)
 
     def _spelled(self, words: str, rules: Sequence[Expansion]) -> tuple[Expansion, ...]:
         return expand_regional(words, rules, self._count)
@@ -326,28 +332,6 @@ def _conditions(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> list
     ]
 
 
-def clean_text(query: Query) -> str | None:
-    """The text of a query on one line, None where it has none.
-
-    Raises:
-        QueryError: the query is empty, or has an id and something else.
-    """
-    if query.product_id is not None and (query.text is not None or query.image is not None):
-        raise QueryError(f"query {query.query_id!r}: give an id, or text and picture, not both.")
-    if query.text is None:
-        if query.image is None and query.product_id is None:
-            raise QueryError(f"query {query.query_id!r}: has neither text nor picture nor id.")
-        return None
-    text = " ".join(query.text[:MOST_CHARACTERS].replace("\0", " ").split())
-    text = text.encode("utf-8", "replace").decode()
-    if not any(character.isalnum() for character in text):
-        raise QueryError(
-            f"query {query.query_id!r}: the text {text[:80]!r} has no word in it. "
-            "Write at least one."
-        )
-    return text
-
-
 def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:
     """A query from parts `(dim,)` of products; a missing part is imputed from the other."""
     return EncodedQuery(None, *item_parts(text, image), left_out)
@@ -386,7 +370,8 @@ class _Lexicon:
         self.product_count = products.row_count
         self.counts, self.count_of_both = products.counts, products.count_of_both
         self.contains_phrase, self.says = products.contains_phrase, products.says
-        self.written_apart, self.knows = products.written_apart, encoders.knows
+        self.written_apart, self.compounds_of = products.written_apart, products.compounds_of
+        self.knows = encoders.knows
         self._products, self._encoders, self._synonyms = products, encoders, synonyms
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:

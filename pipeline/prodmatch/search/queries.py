@@ -23,6 +23,7 @@ REASONS = {
     "too_many_bytes": f"is larger than {MOST_BYTES >> 20} MiB",
 }
 PictureInput = bytes | Path | str | Image.Image  # bytes, the path of a file, or Pillow's
+MOST_CHARACTERS = 10_000  # of a query; what follows is not read
 FIELDS = ("query_id", "text", "image", "product_id", "filter", "top", "offset")
 
 
@@ -218,3 +219,25 @@ def _read_image(image: object, folder: Path, place: str) -> bytes | None:
         return read_image_cell(written, None)
     except UnusableImage as error:
         raise QueryError(f"{place}: image {error}. Give bytes, base64 or a path.") from error
+
+
+def clean_text(query: Query) -> str | None:
+    """The text of a query on one line, None where it has none.
+
+    Raises:
+        QueryError: the query is empty, or has an id and something else.
+    """
+    if query.product_id is not None and (query.text is not None or query.image is not None):
+        raise QueryError(f"query {query.query_id!r}: give an id, or text and picture, not both.")
+    if query.text is None:
+        if query.image is None and query.product_id is None:
+            raise QueryError(f"query {query.query_id!r}: has neither text nor picture nor id.")
+        return None
+    text = " ".join(query.text[:MOST_CHARACTERS].replace("\0", " ").split())
+    text = text.encode("utf-8", "replace").decode()
+    if not any(character.isalnum() for character in text):
+        raise QueryError(
+            f"query {query.query_id!r}: the text {text[:80]!r} has no word in it. "
+            "Write at least one."
+        )
+    return text

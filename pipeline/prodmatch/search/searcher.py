@@ -22,11 +22,10 @@ from prodmatch.search.encoded_query import (
     EncodedQuery,
     Items,
     QueryEncoder,
-    clean_text,
     encode_items,
 )
 from prodmatch.search.options import SearchOptions
-from prodmatch.search.queries import Query, RejectedQuery
+from prodmatch.search.queries import Query, RejectedQuery, clean_text
 from prodmatch.search.ranker import Ranker
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of

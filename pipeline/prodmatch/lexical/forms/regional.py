@@ -7,7 +7,7 @@ from prodmatch.lexical.folding import fold
 from prodmatch.lexical.spelling import QUOTED
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
-from prodmatch.lexical.terms import split_tokens
+from prodmatch.lexical.terms import Token, split_tokens
 
 PAIRS = (  # that no rule makes of one another
     line.split()
@@ -64,14 +64,19 @@ def expand_regional(
         count_of: how many products contain a word, letter for letter.
     """
     stemmer = Stemmer()
-    taken = [(each.start, each.end) for each in known]
-    taken += [found.span() for found in QUOTED.finditer(fold(text))]
     found = list(known)
-    for token in split_tokens(text):
-        if any(token.start < end and token.end > start for start, end in taken):
-            continue
+    for token in free_tokens(text, known):
         others = tuple(filter(count_of, other_spellings(token.text)))
         stems = tuple(stemmer.stems(others))
         if stems and stemmer.stem(token.text) not in stems:
             found.append(Expansion(token.start, token.end, token.text, others, stems))
     return tuple(sorted(found, key=lambda each: each.start))
+
+
+def free_tokens(text: str, known: Sequence[Expansion]) -> Iterator[Token]:
+    """The words of a query that neither stand in quotes nor have an expansion."""
+    taken = [(each.start, each.end) for each in known]
+    taken += [found.span() for found in QUOTED.finditer(fold(text))]
+    for token in split_tokens(text):
+        if not any(token.start < end and token.end > start for start, end in taken):
+            yield token

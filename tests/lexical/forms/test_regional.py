@@ -9,7 +9,7 @@ from conftest import Counting
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
-from prodmatch.lexical.regional import OTHER, expand_regional, other_spellings
+from prodmatch.lexical.forms.regional import OTHER, expand_regional, other_spellings
 from prodmatch.model.description import Model
 
 STEMS = ("col", "flav", "vap", "harb", "fav", "arm")

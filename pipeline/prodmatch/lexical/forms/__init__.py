@@ -1,0 +1,1 @@
+"""Other forms of words that a query is searched as: regional spellings, compounds."""
