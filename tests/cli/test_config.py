@@ -210,6 +210,34 @@ def test_a_store_of_the_variable_is_used(shell: Shell, monkeypatch: pytest.Monke
     assert shell("query", "red").code == 0
 
 
+@pytest.mark.parametrize("place", ["line", "variable", "file", "named file"])
+def test_a_tilde_is_the_home_directory(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    shell.names_store = False
+    monkeypatch.setenv("HOME", str(shell.store.parent))
+    store = f"~/{shell.store.name}"
+    given = {"line": [f"--store={store}"], "named file": ["--config=~/named.toml"]}.get(place, [])
+    if place == "variable":
+        monkeypatch.setenv("PRODMATCH_STORE", store)
+    elif place != "line":
+        file = shell.store.parent / "named.toml" if given else Path("prodmatch.toml")
+        file.write_text(f'store = "{store}"\nlog-format = "json"\n')
+    assert shell("query", "red", *given).code == 0
+    if place == "named file":
+        assert json.loads(shell("query", "red", "--topp", *given).err)["level"] == "error"
+
+
+@pytest.mark.parametrize("name", ["image-root", "model"])
+def test_a_tilde_is_one_in_whatever_may_be_a_path(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    (option,) = [each for each in options_of("build") if option_name(each) == name]
+    save(option, "~/of/mine", None)
+    assert parse("build", option, []) == "/home/someone/of/mine"
+
+
 def test_a_commands_advice_names_a_store_of_a_file_that_was_named(shell: Shell) -> None:
     shell.names_store = False
     Path("other.toml").write_text('store = "empty"\n')

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prodmatch.columns.name_lists import split_names
+from prodmatch.columns.name_lists import quote_name, split_names
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ from prodmatch.columns.name_lists import split_names
 )
 def test_names_are_separated_by_commas_outside_quotes(text: str, names: list[str]) -> None:
     assert list(split_names(text)) == names
+
+
+@pytest.mark.parametrize("name", ["brand", "Size, EU", 'size 5"', '"a", b', '"quoted"'])
+def test_a_name_that_is_quoted_for_a_list_is_read_from_it(name: str) -> None:
+    assert split_names(f"{quote_name(name)},colour") == (name, "colour")

@@ -74,6 +74,11 @@ def test_a_column_that_looks_like_words_to_search_is_named(tmp_path: Path, name:
     ) in report.warnings
 
 
+def test_a_name_with_a_comma_is_advised_as_the_option_takes_it(tmp_path: Path) -> None:
+    warnings = check(tmp_path, {"Size, EU": ["small", "large"] * 5}).warnings
+    assert any(each.endswith('give `text_columns=title,"Size, EU"`') for each in warnings)
+
+
 @pytest.mark.parametrize("name", NOT_SEARCHABLE)
 def test_any_other_column_is_not(tmp_path: Path, name: str) -> None:
     report = check(tmp_path, {name: NOT_SEARCHABLE[name] * 5})

@@ -111,6 +111,7 @@ def test_the_currency_has_a_column_of_its_own(tmp_path: Path) -> None:
     ("name", "values", "note"),
     [
         ("price", ["1", "2", "call"], "price: text, as 'call' in row 3 is no plain number"),
+        ("price", ["$1", "$2", "call"], "price: text, as 'call' in row 3 is no plain number"),
         ("price", ["1.299", "2.500"], "price: text, as its numbers (such as 1.299) may have"),
         ("n", ["12345678901234567890", "1"], "n: text, as its numbers have more digits"),
         ("n", ["1", "NA"], "n: integer values; 1 x 'NA' read as no value"),

@@ -10,7 +10,11 @@ from prodmatch.storage.places.addresses import is_address, looks_like_address
 
 
 class _Path(click.Path):
-    """A path; not the empty word, which `--store "$UNSET"` gives, and which would mean `.`."""
+    """A path, `~` expanded; not the empty word, which `--store "$UNSET"` gives, and would mean `.`.
+
+    A shell expands `~` only where an unquoted word begins: not in `--store=~/shop`, and nothing
+    does in a file of options.
+    """
 
     not_an_address = "an address, where only a path of this machine can be."
 
@@ -20,7 +24,8 @@ class _Path(click.Path):
             self.fail("it is empty.", param, ctx)
         if isinstance(value, str) and looks_like_address(value):
             self.fail(f"{value!r} is {self.not_an_address}", param, ctx)
-        return super().convert(value, param, ctx)
+        path = _expand_home(value) if isinstance(value, str) else value
+        return super().convert(path, param, ctx)
 
 
 class _Name(click.types.StringParamType):
@@ -31,6 +36,14 @@ class _Name(click.types.StringParamType):
         if value == "":
             self.fail("it is empty.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class _NameOrPath(_Name):
+    """A word that may be a path, `~` expanded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word."""
+        return _expand_home(super().convert(value, param, ctx))
 
 
 class FloatRange(click.FloatRange):
@@ -60,6 +73,16 @@ class _Place(_Path):
         return super().convert(value, param, ctx)
 
 
+def _expand_home(word: str) -> str:
+    if word != "~" and not word.startswith("~/"):
+        return word
+    try:
+        return str(Path(word).expanduser())
+    except RuntimeError as error:
+        raise click.BadParameter(f"{word!r}: no home directory is known; name it.") from error
+
+
 PATH = _Path(path_type=Path)
 PLACE = _Place(path_type=Path)
 NAME = _Name()
+NAME_OR_PATH = _NameOrPath()

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_pairs
-from prodmatch_cli.options.parameter_types import NAME, PATH, PLACE, FloatRange
+from prodmatch_cli.options.parameter_types import NAME, NAME_OR_PATH, PATH, PLACE, FloatRange
 
 if TYPE_CHECKING:
     from prodmatch.histories.log import LogSettings
@@ -63,7 +63,7 @@ COLUMNS = click.option(
 )
 MODEL = click.option(
     "--model",
-    type=NAME,
+    type=NAME_OR_PATH,
     help="A shipped model's name, a directory, or a name on a hub.  "
     "[default: the store's, else compact]",
 )

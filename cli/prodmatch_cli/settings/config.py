@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from prodmatch.columns.name_lists import quote_name
 from prodmatch_cli.terminal.logs import FORMS
 
 DEFAULT_FILE = "prodmatch.toml"
@@ -169,14 +170,10 @@ def _check(value: object, option: click.Option, place: str, context: click.Conte
 def _join(value: object, *, are_pairs: bool) -> object:
     """A list of texts, or a table, of an option that takes several with commas, as its text."""
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return ",".join(each if are_pairs else _quoted(each) for each in value)
+        return ",".join(each if are_pairs else quote_name(each) for each in value)
     if isinstance(value, dict) and are_pairs:
-        return ",".join(f"{_quoted(name)}={each}" for name, each in value.items())
+        return ",".join(f"{quote_name(name)}={each}" for name, each in value.items())
     return value
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if "," in name else name
 
 
 def _kinds(option: click.Option) -> tuple[tuple[type, ...], str]:
@@ -237,9 +234,9 @@ def _find_option(
 def _read_form(path: Path, command: str) -> object:
     """What a file of options says, the command's table first; None where it cannot be read."""
     try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):  # the message that follows names it, where it matters
-        return None
+        content = tomllib.loads(path.expanduser().read_text("utf-8-sig"))
+    except (OSError, RuntimeError, ValueError):
+        return None  # the message that follows names it, where it matters
     own = content.get(command)
     tables = [own if isinstance(own, dict) else {}, content]
     keys = ("log-format", "log_format")

@@ -115,7 +115,7 @@ class ColumnProfile:
     separators: list[str] = field(default_factory=lambda: list(SEPARATORS))
     no_values: Counter[str] = field(default_factory=Counter)
     rounded: list[str] = field(default_factory=list)  # identifiers that have lost digits
-    odd: tuple[int, str] | None = None  # row and text of the first value that is no plain number
+    odd: tuple[int, str] | None = None  # row and text of the first value that is no number
     marks: PictureMarks = field(default_factory=PictureMarks)  # of a column of pictures
     pictures: int = 0  # cells that name some
     powers: int = 0  # numbers that may have lost digits
@@ -195,7 +195,7 @@ class ColumnProfile:
             if count < len(values) or not _keeps(kind, array):
                 self.candidates.discard(kind)
         if "amount" in self.candidates and "decimal" not in self.candidates:
-            self._test_amounts(values)
+            self._test_amounts(values, rows)
 
     def _find_styles(self, numbers: pa.Array) -> None:
         """Tells whether the fractions of plain numbers may be thousands, as in 1.299."""
@@ -204,10 +204,12 @@ class ColumnProfile:
         if not pc.all(pc.match_substring_regex(with_point, THOUSANDS), min_count=0).as_py():
             self.styles.discard(AmountStyle.COMMA)
 
-    def _test_amounts(self, values: list[str]) -> None:
-        for value in values:
+    def _test_amounts(self, values: list[str], rows: list[int]) -> None:
+        for row, value in zip(rows, values, strict=True):
             amount = read_amount(value)
-            if amount is not None:
+            if amount is None:
+                self.odd = (row, value)
+            else:
                 self.styles &= set(amount.values)
                 self.currencies += amount.currency is not None
                 self.separated = self.separated or amount.separated

@@ -16,6 +16,14 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def quote_name(name: str) -> str:
+    """A name as it stands in such a list."""
+    if "," not in name and not name.startswith('"'):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
 def split_pairs(text: str) -> dict[str, str]:
     """The pairs in `name=value,...`.
 

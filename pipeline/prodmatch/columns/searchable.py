@@ -12,6 +12,7 @@ from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.inferred_types import is_id_name, is_image_name
 from prodmatch.columns.missing import find_misnamed, is_title_name
+from prodmatch.columns.name_lists import quote_name
 from prodmatch.lexical.prices.column_names import name_words
 
 ATTRIBUTE = re.compile(
@@ -92,7 +93,7 @@ def advise_searching(searched: Sequence[str], missing: Sequence[str]) -> str:
     """That columns look as if they should be searched, and what to give for it."""
     return (
         f"columns not searched that look as if they should be: {name_columns(missing)}; "
-        f"give `text_columns={','.join([*searched, *missing])}`"
+        f"give `text_columns={','.join(map(quote_name, [*searched, *missing]))}`"
     )
 
 

@@ -7,7 +7,7 @@ import click
 
 from prodmatch.model.description import open_model
 from prodmatch_cli.options.combinations import needs
-from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.parameter_types import NAME_OR_PATH, PATH
 from prodmatch_cli.options.shared import DEVICE, training_options
 from prodmatch_cli.options.targets import check_new_folder
 from prodmatch_cli.terminal.output import print_outcome
@@ -16,7 +16,9 @@ from prodmatch_cli.terminal.output import print_outcome
 @click.command()
 @click.argument("data", type=PATH)
 @click.option(
-    "--model", type=NAME, help="Whose encoders to fine-tune.  [default: small ones from scratch]"
+    "--model",
+    type=NAME_OR_PATH,
+    help="Whose encoders to fine-tune.  [default: small ones from scratch]",
 )
 @click.option("--pairs", type=PATH, help="Parquet of texts left, right of one product (source).")
 @click.option("--texts", type=PATH, help="Parquet of further text, of any kind.")

@@ -10,7 +10,7 @@ from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.model.description import open_model
 from prodmatch_cli.commands.models.pretrain import pretrain
 from prodmatch_cli.options.combinations import excludes, goes_with, needs
-from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.parameter_types import NAME_OR_PATH, PATH
 from prodmatch_cli.options.reading import catalogue_options
 from prodmatch_cli.options.shared import (
     CATALOGUE,
@@ -40,10 +40,10 @@ OF_HEADS = (
     default="frozen",
     help="scratch and finetune train encoders, as 'prodmatch pretrain' does.",
 )
-@click.option("--model", default="compact", help="Whose encoders to use.")
+@click.option("--model", type=NAME_OR_PATH, default="compact", help="Whose encoders to use.")
 @click.option(
     "--text-encoder",
-    type=NAME,
+    type=NAME_OR_PATH,
     help="A Hugging Face directory, or a name on its hub, such as bert-base-uncased.",
 )
 @click.option("--image-encoder", help="A torchvision ResNet, such as resnet50.")

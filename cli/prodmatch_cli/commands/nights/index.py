@@ -7,14 +7,16 @@ import click
 from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.combinations import choose_file
-from prodmatch_cli.options.parameter_types import NAME
+from prodmatch_cli.options.parameter_types import NAME_OR_PATH
 from prodmatch_cli.options.shared import STORE, index_options, read_weights
 from prodmatch_cli.terminal.output import print_outcome
 
 
 @click.command()
 @STORE
-@click.option("--model", type=NAME, help="Refuse unless the embeddings were made with this model.")
+@click.option(
+    "--model", type=NAME_OR_PATH, help="Refuse unless the embeddings were made with this model."
+)
 @index_options
 def index(
     store: Path,

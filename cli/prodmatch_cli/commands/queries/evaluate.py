@@ -17,7 +17,7 @@ from prodmatch.storage.atomic import write_file, write_json
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.inputs.other_index import is_store
 from prodmatch_cli.options.combinations import excludes, needs
-from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
+from prodmatch_cli.options.parameter_types import NAME_OR_PATH, PATH, FloatRange
 from prodmatch_cli.options.shared import (
     DEVICE,
     EVENT_WEIGHTS,
@@ -67,7 +67,7 @@ WRITTEN = (
 )
 @click.option(
     "--against",
-    type=NAME,
+    type=NAME_OR_PATH,
     callback=note_other,
     help="Another store, or a model that this store's catalogue is embedded with meanwhile: the "
     "same queries, compared one by one.",

@@ -15,7 +15,7 @@ from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.combinations import excludes, needs
 from prodmatch_cli.options.pages import COUNT, FACETS, gather_search, page_options
-from prodmatch_cli.options.parameter_types import NAME, PATH
+from prodmatch_cli.options.parameter_types import NAME_OR_PATH, PATH
 from prodmatch_cli.options.shared import (
     EXPLAIN,
     HIT_FORMAT,
@@ -61,7 +61,9 @@ from prodmatch_cli.terminal.messages import translate
     help="Of --html: column of the products' addresses, http or https, to link to.",
 )
 @picture_options
-@click.option("--model", type=NAME, help="Refuse unless the index was made with this model.")
+@click.option(
+    "--model", type=NAME_OR_PATH, help="Refuse unless the index was made with this model."
+)
 @click.pass_context
 @gather_search
 def query(
