@@ -46,6 +46,8 @@ def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
         ("schuhe", ["bergtourschuh"]),  # "bergtour" is in several compounds, "herrenlauf" in none
         ("tisch", ["kindertisch"]),  # not "elastisch"
         ("bergtour", ["bergtourhemd", "bergtourhose"]),
+        ("laufschuhe1", []),  # a code
+        ("hut laufschuhe1", []),
         ("decke", []),  # products contain it
         ("hut", []),
         ("isch", []),

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from prodmatch.lexical.folding import fold
 from prodmatch.lexical.forms.regional import free_tokens
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
@@ -79,9 +80,11 @@ def expand_compounds(
         known: its expansions by rules of the shop.
         find: the compounds with a folded word that no product contains.
     """
-    stemmer = Stemmer()
+    stemmer, folded = Stemmer(), fold(text)
     found = list(known)
     for token in free_tokens(text, known):
+        if any(each.isalnum() for each in (*folded[: token.start][-1:], *folded[token.end :][:1])):
+            continue  # a piece of a code: "allin" of "allin1"
         if compounds := find(token.text):
             stems = tuple(stemmer.stems(compounds))
             named = tuple(compounds[:MOST_NAMED])
