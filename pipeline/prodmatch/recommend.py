@@ -1,6 +1,6 @@
 """Job: histories of liked and disliked products to more products."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from prodmatch.storage.product_file import read_column
 
 def recommend_products(
     index: ProductIndex,
-    liked: Sequence[str],
-    disliked: Sequence[str] = (),
+    liked: Iterable[str],
+    disliked: Iterable[str] = (),
     options: SearchOptions | None = None,
 ) -> list[Hit]:
     """The products nearest to a taste, best first; none of the history is among them.
@@ -39,6 +39,7 @@ def recommend_products(
             used.
     """
     searcher = index.searcher
+    liked, disliked = _read_ids(liked, "liked"), _read_ids(disliked, "disliked")
     if not liked:
         raise QueryError("`liked`: names no product. Give the id of at least one.")
     both = sorted(set(liked) & set(disliked))
@@ -54,6 +55,15 @@ def recommend_products(
     )
     encoded = encode_items(text, image, rows)
     return searcher.find_page(encoded, options or SearchOptions()).hits
+
+
+def _read_ids(ids: Iterable[str], name: str) -> list[str]:
+    """Ids of whatever gives them, in a notebook perhaps a column, or one alone."""
+    found = [ids] if isinstance(ids, str) else [*ids]
+    for each in found:
+        if not isinstance(each, str):
+            raise QueryError(f"`{name}`: {each!r:.40} is no id. Give str.")
+    return found
 
 
 @dataclass(frozen=True)

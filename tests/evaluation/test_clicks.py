@@ -83,3 +83,27 @@ def test_qrels_are_read_as_they_are_written(tmp_path: Path) -> None:
     qrels = {"rød kjole": {"p1": 3, "p2": 0}, "mug": {"p1": 1}}
     write_qrels(tmp_path / "qrels.jsonl", qrels)
     assert read_qrels(tmp_path / "qrels.jsonl") == qrels
+
+
+@pytest.mark.parametrize("name", ["clicked", "event_type", "isClick", "Event"])
+def test_a_log_that_says_by_another_name_what_happened_is_not_all_clicks(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text(f"query,product_id,{name}\nmug,p1,0\nmug,p2,1\n")
+    with pytest.raises(QueryError, match=f"has no column 'event'.* and has '{name}'"):
+        read_clicks(path)
+
+
+def test_what_names_no_kind_of_event_is_not_taken_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text("query,product_id,click_time,event_id,transaction\nmug,p1,5,1,2\n")
+    assert read_clicks(path)[1] == {"mug": {"p1": 1}}
+
+
+def test_whole_numbers_are_ids_however_a_file_holds_them(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.jsonl"
+    path.write_text('{"query": "mug", "product_id": 7.0, "event": " Click "}\n')
+    assert read_clicks(path)[1] == {"mug": {"7": 1}}
+    path.write_text('{"query_id": "q", "product_id": 7.0, "relevance": 2}\n')
+    assert read_qrels(path) == {"q": {"7": 2}}

@@ -339,3 +339,27 @@ def test_lines_that_are_no_records_are_left_out_and_named(
         path.write_text(head + good + line)
         with pytest.raises(QueryError, match="1 of 2 lines are no records"):
             split_log(path, IDS, tmp_path, LogSettings())
+
+
+@pytest.mark.parametrize("suffix", [" UTC", "Z", " GMT"])
+def test_times_may_name_their_zone(suffix: str, tmp_path: Path) -> None:
+    times = [f"2026-01-0{day} 00:00:00{suffix}" for day in (2, 1)]
+    path = write(tmp_path / "l.parquet", user=["a", "a"], product_id=["p0", "p1"], time=times)
+    (found,) = read(path, scratch(tmp_path))
+    assert found.rows.tolist() == [1, 0]
+
+
+def test_a_column_that_seems_to_be_time_or_event_by_another_name_is_a_warning(
+    tmp_path: Path,
+) -> None:
+    columns = {"user": ["a"], "product_id": ["p0"], "event_time": [5.0], "event_type": ["cart"]}
+    path = write(tmp_path / "l.parquet", **columns)
+    _, report = split_log(path, IDS, scratch(tmp_path), LogSettings())
+    assert report.warnings(path) == [
+        f"{path}: has no column {name!r}, and does not read {other!r}. Name that {name!r} if it "
+        "is one."
+        for name, other in (("time", "event_time"), ("event", "event_type"))
+    ]
+    path = write(tmp_path / "l.parquet", **columns, time=[1.0], event=["view"])
+    _, report = split_log(path, IDS, scratch(tmp_path), LogSettings())
+    assert report.warnings(path) == []

@@ -53,7 +53,9 @@ def test_the_nearest_to_a_taste_come_first_without_the_history(
 
 def test_one_liked_product_is_the_same_as_asking_by_its_id(index: ProductIndex) -> None:
     (like,) = index.search_many([Query(product_id="p0007")], top=5)
-    assert recommend_products(index, ["p0007"], options=SearchOptions(top=5)) == like
+    column = np.array(["p0007"])  # of a table in a notebook
+    for liked in (["p0007"], "p0007", column, (each for each in column)):
+        assert recommend_products(index, liked, options=SearchOptions(top=5)) == like
 
 
 def test_a_filter_and_the_number_of_hits_hold(index: ProductIndex) -> None:
@@ -84,13 +86,14 @@ def test_a_liked_product_without_a_picture_has_no_say_in_the_pictures(
         (["nobody"], [], "`liked=nobody`: the index has no product of this id"),
         (["p0001"], ["nobody"], "`disliked=nobody`"),
         (["p0001", "p0002"], ["p0002"], "both name p0002"),
+        ([7], [], "`liked`: 7 is no id"),
     ],
 )
 def test_a_history_that_cannot_be_used_is_refused(
-    index: ProductIndex, liked: list[str], disliked: list[str], message: str
+    index: ProductIndex, liked: list[object], disliked: list[str], message: str
 ) -> None:
     with pytest.raises(QueryError, match=message):
-        recommend_products(index, liked, disliked)
+        recommend_products(index, liked, disliked)  # type: ignore[arg-type]
 
 
 def test_the_command_prints_what_the_library_finds(published: Path, index: ProductIndex) -> None:

@@ -204,13 +204,16 @@ def judged(count: int = 120) -> list[dict[str, object]]:
 def test_heads_are_fitted_with_labels_from_the_shell(tmp_path: Path) -> None:
     encoders = save_encoders(tmp_path)
     catalogue = write(tmp_path / "c.parquet", products(120))
+    rows = [{"query": "red shirt", "product_id": "elsewhere", "label": True}, *judged()]
     found = run(
         "train", catalogue, "--out", tmp_path / "m", "--store", tmp_path / "store", "--dim", "8",
         "--text-encoder", encoders.text, "--image-encoder", encoders.resnet, "--epochs", "2",
-        "--image-weights", encoders.weights, "--labels", labels(tmp_path / "l.parquet", judged()),
+        "--image-weights", encoders.weights, "--labels", labels(tmp_path / "l.parquet", rows),
         "--log-dir", tmp_path / "log",
     )  # fmt: skip
     assert found.code == 0, found.err
+    assert "of 121 labels are left out" in found.err
+    assert "such as 'elsewhere'" in found.err
     (events,) = (tmp_path / "log").iterdir()
     assert b"heads" in events.read_bytes()
     assert found.last["after"] >= found.last["before"]  # type: ignore[operator]
@@ -226,12 +229,15 @@ def test_heads_are_fitted_with_labels_from_the_shell(tmp_path: Path) -> None:
         ({"label": -1.0}, "row 3: the label is -1.0"),
         ({"query": " "}, "row 3 needs query, product_id and label"),
         ({"product_id": None}, "row 3 needs query, product_id and label"),
+        ({"bought": True}, "needs query, product_id and label; found query, product_id, bought"),
     ],
 )
 def test_a_bad_label_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
     rows = judged()
     path = tmp_path / "l.jsonl"
     rows[2] = {**rows[2], **change}
+    if "bought" in change:
+        rows[2].pop("label")
     path.write_text("\n".join(json.dumps(row) for row in rows))
     with pytest.raises(ModelError, match=message):
         read_labels(path)

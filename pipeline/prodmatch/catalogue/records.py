@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prodmatch.errors import QueryError
@@ -18,6 +19,12 @@ OTHER_SUFFIXES = (*TABLE_SUFFIXES, *PARQUET_SUFFIXES)
 LINES_SUFFIXES = (".jsonl", ".json", ".ndjson")
 DELIMITERS = ",;\t|"
 Record = dict[str, object]
+# Words in the names of columns that say what a row of a log is, and when it was.
+EVENT_WORDS = {
+    *("event", "events", "action", "interaction", "behavior", "behaviour"),
+    *("click", "clicks", "clicked", "purchase", "purchases", "purchased", "bought", "cart"),
+}
+TIME_WORDS = {"time", "times", "timestamp", "timestamps", "ts", "date", "datetime", "day", "at"}
 
 
 def read_records(path: Path, name: str, *, numbers: Sequence[str] = ()) -> list[Record]:
@@ -65,6 +72,17 @@ def parse_records(
     if len(errors) == len(records):
         raise errors[0]
     return records
+
+
+def find_named(names: Iterable[str], wanted: str) -> str | None:
+    """A column that seems to be the `event` or the `time` of a log under another name, if any."""
+    for name in names:
+        words = {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}
+        is_time = bool(words & TIME_WORDS)
+        is_event = bool(words & EVENT_WORDS) and not is_time and "id" not in words
+        if is_time if wanted == "time" else is_event:
+            return name
+    return None
 
 
 def _read_parquet(path: Path, name: str) -> list[Record | QueryError]:

@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodmatch.catalogue.records import read_records
+from prodmatch.catalogue.records import Record, find_named, read_records
 from prodmatch.errors import QueryError
 from prodmatch.evaluation.trec import Qrels
+from prodmatch.histories.texts import cell_text
 from prodmatch.search.queries import Query
 
 SHOWN, CLICKED, IN_CART, BOUGHT = "impression", "click", "cart", "purchase"
@@ -43,7 +44,9 @@ def read_clicks(path: Path) -> tuple[list[Query], Qrels]:
         QueryError: the log cannot be read, lacks a field, or has other events.
     """
     log: dict[str, dict[str, _Product]] = defaultdict(lambda: defaultdict(_Product))
-    for number, row in enumerate(read_records(path, "`clicks`", numbers=["position"]), start=1):
+    records = read_records(path, "`clicks`", numbers=["position"])
+    _check_events(records, path)
+    for number, row in enumerate(records, start=1):
         query, product_id, event, position = _read_row(row, number, path)
         product = log[query][product_id]
         product.events[event] += 1
@@ -57,17 +60,29 @@ def read_clicks(path: Path) -> tuple[list[Query], Qrels]:
     return [Query(query, query) for query in qrels], qrels
 
 
+def _check_events(records: Sequence[Record], path: Path) -> None:
+    """Refuses a log whose rows would all be clicks though a column says what they are."""
+    names = dict.fromkeys(name for row in records for name in row)
+    other = None if "event" in names else find_named(names, "event")
+    if other is not None:
+        raise QueryError(
+            f"`clicks` {path}: has no column 'event', without which every row is a click, and has "
+            f"{other!r}. Name that 'event', with {', '.join(EVENTS)} in it, or remove it."
+        )
+
+
 def _read_row(
     row: Mapping[str, object], number: int, path: Path
 ) -> tuple[str, str, str, int | None]:
-    query, product_id = row.get("query"), row.get("product_id")
+    query, product_id = row.get("query"), cell_text(row.get("product_id"))
     event, position = row.get("event") or CLICKED, row.get("position")
     if not isinstance(query, str) or not query.strip() or product_id is None:
         raise QueryError(
             f"`clicks` {path}: row {number} needs query and product_id; found {', '.join(row)} "
             f"with {query!r} and {product_id!r}."
         )
-    if str(event).lower() not in EVENTS:
+    kind = str(event).strip().lower()
+    if kind not in EVENTS:
         raise QueryError(
             f"`clicks` {path}: row {number}: the event is {event!r}; there are {', '.join(EVENTS)}."
         )
@@ -78,12 +93,7 @@ def _read_row(
             "numbers from 1."
         )
     text = " ".join(query.casefold().split())
-    return (
-        text,
-        str(product_id),
-        EVENTS[str(event).lower()],
-        clicked_at,
-    )
+    return text, product_id, EVENTS[kind], clicked_at
 
 
 def _read_position(found: object) -> int | None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.files import find_files
-from prodmatch.catalogue.records import PARQUET_SUFFIXES, parse_records
+from prodmatch.catalogue.records import PARQUET_SUFFIXES, find_named, parse_records
 from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.histories.texts import cell_text, read_texts
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
@@ -68,6 +68,7 @@ class LogReport:
     unread_times: Counter[str] = field(default_factory=Counter)  # what is no time
     kinds: set[str] = field(default_factory=set)  # of events that were found
     not_found: list[str] = field(default_factory=list)  # kinds whose weight was given for nothing
+    misnamed: dict[str, str] = field(default_factory=dict)  # columns that seem to be what lacks
 
     def warnings(self, path: Path) -> list[str]:
         """What a person should know of it."""
@@ -75,6 +76,11 @@ class LogReport:
         if self.no_record:
             count = self.rejects["no_record"]
             found.append(f"{self.no_record} {count} such line{'s' * (count > 1)} left out.")
+        found += [
+            f"{path}: has no column {name!r}, and does not read {other!r}. Name that {name!r} if "
+            "it is one."
+            for name, other in self.misnamed.items()
+        ]
         if self.other_events:
             kinds = ", ".join(f"{kind!r} ({n})" for kind, n in self.other_events.most_common(5))
             found.append(
@@ -195,14 +201,15 @@ def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
             for name in FIELDS
             if any(name in row for row in records)
         }
-        _check_columns(path, list(dict.fromkeys(name for row in records for name in row)))
+        names = list(dict.fromkeys(name for row in records for name in row))
+        _check_columns(path, names, report)
         return len(records), iter([pa.table(columns)])
     try:
         files = [each.path for each in find_files(path).files]
         counts = []
         for each in files:
             schema = pq.read_schema(each)
-            _check_columns(each, schema.names)
+            _check_columns(each, schema.names, report)
             counts.append(pq.read_metadata(each).num_rows)
     except CatalogueError as error:
         raise QueryError(f"`histories` {error}") from error
@@ -222,7 +229,7 @@ def _read_files(files: list[Path]) -> Iterator[pa.Table]:
             raise QueryError(f"`histories` {path}: cannot be read ({error}).") from error
 
 
-def _check_columns(path: Path, names: list[str]) -> None:
+def _check_columns(path: Path, names: list[str], report: LogReport) -> None:
     missing = [name for name in ("user", "product_id") if name not in names]
     if missing:
         raise QueryError(
@@ -230,6 +237,10 @@ def _check_columns(path: Path, names: list[str]) -> None:
             f"{', '.join(map(str, names))[:200]}. Needed are user and product_id, and time and "
             "event where there are any."
         )
+    for name in ("time", "event"):
+        other = None if name in names else find_named(names, name)
+        if other is not None:
+            report.misnamed[name] = other
 
 
 def _split(

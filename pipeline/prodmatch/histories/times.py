@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Seconds = npt.NDArray[np.float64]
 NO_TIME = float("-inf")
@@ -35,12 +36,13 @@ def read_times(column: pa.ChunkedArray) -> tuple[Seconds, list[str]]:
 
 def _read_texts(texts: pa.Array) -> tuple[Seconds, list[str]]:
     """Texts as numbers or timestamps; where they are of several forms, one by one."""
+    zoned = pc.replace_substring_regex(texts, r"\s(UTC|GMT)\s*$", "Z")
     with contextlib.suppress(pa.ArrowInvalid):
-        return _read_numbers(texts.cast(pa.float64())), []
+        return _read_numbers(zoned.cast(pa.float64())), []
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         with contextlib.suppress(pa.ArrowInvalid):
-            return _read_timestamps(texts.cast(kind)), []
-    found = [None if text is None else _read_text(text.strip()) for text in texts.to_pylist()]
+            return _read_timestamps(zoned.cast(kind)), []
+    found = [None if text is None else _read_text(text.strip()) for text in zoned.to_pylist()]
     unread = [
         text
         for text, time in zip(texts.to_pylist(), found, strict=True)

@@ -1,5 +1,6 @@
 """What heads are trained on: queries and products that belong together, as frozen features."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from prodmatch.catalogue.records import read_records
 from prodmatch.embedding.plan import FeaturePlan
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, QueryError
+from prodmatch.histories.texts import cell_text
 from prodmatch.storage.arrow import as_mask, as_rows, find_rows
 from prodmatch.storage.vectors import Vectors, draw_rows
 
@@ -20,6 +22,8 @@ MOST_PAIRS = 50_000
 FEWEST_LABELS = 50  # above 0
 
 Numbers = npt.NDArray[np.int64]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,9 @@ def read_labels(path: Path) -> list[Label]:
 
 
 def _read_row(row: Mapping[str, object], name: str) -> Label:
-    query, product_id, label = (row.get(name) for name in ("query", "product_id", "label"))
-    if not isinstance(query, str) or not query.strip() or product_id is None:
+    query, product_id, label = row.get("query"), cell_text(row.get("product_id")), row.get("label")
+    lacking = product_id is None or "label" not in row
+    if not isinstance(query, str) or not query.strip() or lacking:
         raise ModelError(
             f"{name} needs query, product_id and label; "
             f"found {', '.join(row)} with {query!r} and {product_id!r}."
@@ -154,6 +159,15 @@ def read_labelled_dataset(
         raise ModelError(
             f"{path}: only {positive} labels above 0 are of products "
             f"of the catalogue with text and picture; {FEWEST_LABELS} are needed. Compare the ids."
+        )
+    if lost := int((~fine).sum()):
+        logger.warning(
+            "%s: %d of %d labels are left out, as no product of the catalogue with text and "
+            "picture has their ids, such as %r",
+            path,
+            lost,
+            len(fine),
+            labels[int(np.argmin(fine))].product_id,
         )
     queries = pa.array([label.query for label in labels]).dictionary_encode()
     groups = as_rows(queries.indices)
