@@ -230,12 +230,12 @@ def test_a_tilde_is_the_home_directory(
 
 @pytest.mark.parametrize("name", ["image-root", "model"])
 def test_a_tilde_is_one_in_whatever_may_be_a_path(
-    monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("HOME", str(tmp_path / "someone"))
     (option,) = [each for each in options_of("build") if option_name(each) == name]
     save(option, "~/of/mine", None)
-    assert parse("build", option, []) == "/home/someone/of/mine"
+    assert parse("build", option, []) == str(tmp_path / "someone/of/mine")
 
 
 def test_a_commands_advice_names_a_store_of_a_file_that_was_named(shell: Shell) -> None:

@@ -1,5 +1,6 @@
 """BM25 by the share of a query that a product contains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,15 @@ from prodmatch.products.product_db_writer import write_products
 TEXTS = ("red lamp", "red red red", "blue lamp shade", "iPhone 13 case", "t-shirt", "desk")
 
 
+def make(folder: Path, texts: Sequence[str]) -> Products:
+    table = pa.table({"product_id": list(map(str, range(len(texts)))), "text": texts})
+    write_products(folder / "products.sqlite", table.schema, table.to_batches(2))
+    return Products(folder / "products.sqlite")
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Products:
-    table = pa.table({"product_id": list(map(str, range(len(TEXTS)))), "text": TEXTS})
-    write_products(tmp_path / "products.sqlite", table.schema, table.to_batches(2))
-    return Products(tmp_path / "products.sqlite")
+    return make(tmp_path, TEXTS)
 
 
 def weight(products_with: int) -> float:
@@ -79,3 +84,11 @@ def test_a_quantity_is_contained_however_its_unit_is_written(tmp_path: Path, que
     coverage = Products(tmp_path / "products.sqlite").match(query).coverage
     assert coverage[:2] == pytest.approx([1.0, 1.0])
     assert coverage[2] < 0.9
+
+
+def test_the_best_are_those_of_most_words_and_not_of_the_highest_sum(tmp_path: Path) -> None:
+    filler = " ".join(f"{letter}word" for letter in "abcdefghijklmnopqrstuvwxyz")
+    shop = make(tmp_path, ("lamp lamp lamp", f"red lamp {filler}", "red", "desk", "bed", "mug"))
+    matches = shop.match("red lamp")
+    assert matches.best(1).tolist() == [1]
+    assert matches.rows[np.argmax(matches.scores)] == 0

@@ -226,7 +226,6 @@ class PostingsReader:
             initial=0.0
         )  # before those that say pieces of the code in shorter texts
         coverage = self._coverage(terms, weights, expansions)
-        coverage[named] = 1.0
         return Matches(rows, scores[rows], coverage[rows], rare, named)
 
     def _weigh(
