@@ -76,7 +76,8 @@ def test_the_command_writes_a_new_directory_and_never_over_one(
     assert (again.code, again.out) == (1, "")
     assert "exists already" in again.err
     assert (out / "vectors.npy").read_bytes() == before
-    none = run("export", tmp_path / "none", "--store", tmp_path)
+    (tmp_path / "empty").mkdir()
+    none = run("export", tmp_path / "none", "--store", tmp_path / "empty")
     assert none.code == 1
     assert "holds no index yet" in none.err
 

@@ -10,7 +10,8 @@ from prodmatch.errors import ProdmatchError, StoreError
 from prodmatch.storage.settings import read_settings
 
 CATALOGUES = {"catalogue", "data", "source"}  # parameters: folders that are read recursively
-WHOLE = {"store", "against", "model", "text_encoder"}  # folders that nothing else may be in
+STORES = {"store", "against"}  # parameters: folders that nothing else may be in
+MODELS = {"model", "text_encoder"}  # and these, but for the folder that one works in
 STORE_CATALOGUE = "the store's catalogue"
 PICTURES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".avif")
 
@@ -71,7 +72,7 @@ def _find_sources(written: set[str]) -> Iterator[tuple[str, str, Path]]:
         option = option if option.startswith("-") else option.upper()
         value = context.params.get(name)
         for each in value if isinstance(value, tuple) else (value,):
-            path = Path(each) if name in WHOLE and isinstance(each, str) else each
+            path = Path(each) if name in STORES | MODELS and isinstance(each, str) else each
             if option not in written and isinstance(path, Path):
                 yield name, f"{option} {path}", path
     store = context.params.get("store")
@@ -98,7 +99,7 @@ def _check_apart(
         raise click.UsageError(f"{option} {path}: is {called}. Give another path.")
     if not (place.is_dir() and path.resolve().is_relative_to(place.resolve())):
         return
-    if name in WHOLE:
+    if name in STORES or (name in MODELS and place.resolve() != Path.cwd()):
         raise click.UsageError(f"{option} {path}: is in {called}. Give a path outside it.")
     inside = path.resolve().relative_to(place.resolve())
     is_read = holds_tables or is_parquet(path.name)
