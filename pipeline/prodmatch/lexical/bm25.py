@@ -312,8 +312,8 @@ class PostingsReader:
         together, positions = np.unique(np.concatenate(rows), return_inverse=True)
         frequencies = np.concatenate([each / (1 - each) for each in damped])
         summed = np.bincount(positions, frequencies)
-        frequency = idf(self._row_count, len(together))
-        found = np.round(frequency * (K1 + 1) * summed / (1 + summed), DECIMALS)
+        weight = idf(self._row_count, len(together))
+        found = np.round(weight * (K1 + 1) * summed / (1 + summed), DECIMALS)
         return together, found.astype(np.float32)
 
     def _complete(self, term: QueryTerm) -> QueryTerm:

@@ -221,11 +221,22 @@ def _is_like(pattern: object, value: object, escape: str = "") -> bool | None:
 
 @functools.lru_cache
 def _read_pattern(pattern: str, escape: str) -> re.Pattern[str]:
-    """The pattern of a LIKE as a regular expression, whatever the case of its letters."""
-    signs = {"%": ".*", "_": "."}
+    """The pattern of a LIKE as a regular expression, whatever the case of its letters.
+
+    What stands between two % is looked for once, where it comes first, so that no pattern takes
+    more than its length times the value's.
+    """
     found = re.findall(rf"{re.escape(escape)}(.)|(.)" if escape else "()(.)", pattern, re.DOTALL)
-    parts = (re.escape(escaped) or signs.get(sign) or re.escape(sign) for escaped, sign in found)
-    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+    parts = [""]
+    for escaped, sign in found:
+        if sign == "%":
+            parts.append("")
+        else:
+            parts[-1] += "." if sign == "_" else re.escape(escaped or sign)
+    first, *between = parts
+    last = f".*{between.pop()}" if between else ""
+    firsts = "".join(f"(?>.*?{part})" for part in between)
+    return re.compile(first + firsts + last, re.IGNORECASE | re.DOTALL)
 
 
 def _describe(connection: sqlite3.Connection, condition: str, error: Exception) -> str:
