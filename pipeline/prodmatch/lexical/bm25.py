@@ -9,6 +9,9 @@ theirs, and its document frequency the number of rows that say any of them.
 
 The weight of a word is that of Lucene, log(1 + odds), not SQLite's, log(odds) cut at 0, for which
 a word that every second product says counts for nothing: "women" in a shop of clothes.
+
+The sum is multiplied by the share of the query that a row contains, as three times "red" is no
+"red lamp".
 """
 
 import functools
