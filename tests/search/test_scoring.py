@@ -22,6 +22,7 @@ from prodmatch.search.scoring import (
 )
 
 WEIGHTS = {"lexical": 0.15, "text": 0.3, "image": 0.55}
+WHOLE = {**WEIGHTS, "lexical": 1.4 * WEIGHTS["lexical"]}  # of a query that a product contains
 COUNT = 600
 
 
@@ -64,7 +65,24 @@ def test_sharpness_does_not_grow_with_candidates(count: int) -> None:
 
 
 def test_signals_as_sharp_as_usual_keep_their_weights() -> None:
-    assert query_weights(WEIGHTS, signals()) == pytest.approx(WEIGHTS, rel=1e-3)
+    assert query_weights(WEIGHTS, signals()) == pytest.approx(WHOLE, rel=1e-3)
+
+
+@pytest.mark.parametrize("contained", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("familiarity", [0.5, 1.0])
+def test_words_count_more_where_a_product_contains_all_and_pictures_where_none_does(
+    contained: float, familiarity: float
+) -> None:
+    whole = query_weights(WEIGHTS, signals(), familiarity)
+    found = query_weights(WEIGHTS, signals(), familiarity, contained)
+    assert found["text"] == whole["text"]
+    assert found["lexical"] == pytest.approx(whole["lexical"] * (1 + 0.4 * contained**4) / 1.4)
+    assert found["image"] == pytest.approx(whole["image"] * (1 + 2 * (1 - contained) * familiarity))
+
+
+def test_what_a_rare_code_names_is_as_it_is_however_much_products_contain() -> None:
+    found = [query_weights(WEIGHTS, signals(has_rare_code=True), 1.0, share) for share in (0.2, 1)]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name", ["text", "image"])
@@ -72,7 +90,7 @@ def test_signals_as_sharp_as_usual_keep_their_weights() -> None:
 def test_a_sharper_signal_counts_for_more(name: str, times: float) -> None:
     changed = signals(**{name: normal(times * USUAL_SHARPNESS[name])})
     factor = times ** SHARPNESS_POWER[name]
-    expected = {**WEIGHTS, name: factor * WEIGHTS[name]}
+    expected = {**WHOLE, name: factor * WEIGHTS[name]}
     assert query_weights(WEIGHTS, changed) == pytest.approx(expected, rel=1e-2)
 
 
@@ -93,7 +111,7 @@ def test_products_without_a_part_do_not_sharpen_its_signal() -> None:
 def test_pictures_count_less_for_a_query_that_is_strange_to_the_model(familiarity: float) -> None:
     found = query_weights(WEIGHTS, signals(), familiarity)
     lost = 0.55 * 0.7 * (1 - familiarity)
-    expected = {"lexical": 0.15 + 0.8 * lost, "text": 0.3, "image": 0.55 - lost}
+    expected = {"lexical": 1.4 * (0.15 + 0.8 * lost), "text": 0.3, "image": 0.55 - lost}
     assert found == pytest.approx(expected, rel=1e-3)
 
 
@@ -126,12 +144,12 @@ def test_few_candidates_tell_nothing(count: int) -> None:
     if not count:
         short = dict.fromkeys(short, np.zeros(0, np.float32))
     found = signals(**short, has_text=present, has_image=present)
-    assert query_weights(WEIGHTS, found) == WEIGHTS
+    assert query_weights(WEIGHTS, found) == WHOLE
 
 
 def test_candidates_that_are_all_alike_tell_nothing() -> None:
     alike = np.full(COUNT, 0.3, np.float32)
-    assert query_weights(WEIGHTS, signals(text=alike, image=alike)) == WEIGHTS
+    assert query_weights(WEIGHTS, signals(text=alike, image=alike)) == WHOLE
 
 
 @pytest.mark.parametrize("query", ["WIC310", "wi-c310", "wic 310", "wic310 headphones"])

@@ -71,6 +71,11 @@ class Matches:
     has_rare_code: bool = False
     named: npt.NDArray[np.int64] = field(default_factory=lambda: NO_ROWS)
 
+    @property
+    def most_contained(self) -> float:
+        """The largest share of the query that one of the rows contains, 0 where there is none."""
+        return float(self.coverage.max(initial=0.0))
+
     def best(self, count: int) -> npt.NDArray[np.int64]:
         """The `count` rows of the highest scores by coverage, in no order; first rows of ties."""
         if len(self.rows) <= count:

@@ -88,6 +88,7 @@ class _First:
     signals: Signals
     found: list[Neighbours]  # by each part that the query has
     by_words: Rows
+    contained: float  # the share of the query that one product contains at most
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class Ranker:
         if learnt is None:
             is_first = within is None and also is None and not limits and not len(encoded.left_out)
             is_first &= count == FIRST_CANDIDATES >= self.deepest
-            first = _First(rows, signals, found, by_words) if is_first else None
+            contained = 1.0 if matches is None else matches.most_contained
+            first = _First(rows, signals, found, by_words, contained) if is_first else None
             learnt = learn(signals, self._query_weights(first), limits)
         ranked = rank(rows, signals, learnt, self.calibration)
         probability = np.minimum(ranked.probability, encoded.knowledge)
@@ -269,7 +271,8 @@ class Ranker:
             found = search.nearest(FIRST_CANDIDATES, None) if len(self._part_queries) else []
             by_words = matches.best(FIRST_CANDIDATES)
             rows = np.unique(np.concatenate([by_words, *(near.rows for near in found)]))
-            first = _First(rows, self._signals(rows, matches), found, by_words)
+            signals = self._signals(rows, matches)
+            first = _First(rows, signals, found, by_words, matches.most_contained)
         # Rows without a part have a cosine of 0 to it, and which of them come first is chance.
         presence = self._presence(first.signals) if first.found else []
         kept = [
@@ -277,8 +280,8 @@ class Ranker:
             for near, has in zip(first.found, presence, strict=True)
         ]
         chosen = np.isin(first.rows, np.concatenate([first.by_words, *kept]))
-        signals = first.signals.take(chosen)
-        return query_weights(self.default_weights, signals, self.encoded.familiarity)
+        signals, familiarity = first.signals.take(chosen), self.encoded.familiarity
+        return query_weights(self.default_weights, signals, familiarity, first.contained)
 
     def _presence(self, signals: Signals) -> list[Mask]:
         """Which candidates have the part that each of the part queries is compared with."""

@@ -25,6 +25,9 @@ USUAL_SHARPNESS = {"text": 1.1, "image": 0.95}  # at which a signal has its usua
 SHARPNESS_POWER = {"text": 1.5, "image": 4.0}  # that its weight grows with
 SHARPNESS_FACTOR = (0.3, 3.0)  # the least and the most that a weight is multiplied by
 STRANGE_IMAGE = 0.3  # of the pictures' weight for a query that is like no text learnt from
+WHOLE_FACTOR = 0.4  # that the words' weight grows by where a product contains the whole query
+WHOLE_POWER = 4  # that this growth falls with where products contain a part of it
+UNSAID_FACTOR = 2.0  # that pictures' weight grows by where no product contains a word of the query
 MOVED_TO_WORDS = 0.8  # of what vectors lose by that, and by a code
 CODE_FACTOR = 0.1  # of the vectors, where a code names few products
 Floats = npt.NDArray[np.float32]
@@ -145,14 +148,19 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def query_weights(
-    weights: Mapping[str, float], signals: Signals, familiarity: float = 1.0
+    weights: Mapping[str, float],
+    signals: Signals,
+    familiarity: float = 1.0,
+    contained: float = 1.0,
 ) -> dict[str, float]:
     """The weights of a query of words alone, from how sharply each signal tells its first hits.
 
     Cosines whose first hits stand out from the other candidates know what is searched for, others
     do not, and count for less. Pictures also lose weight as the query is strange to the model
     (`familiarity` below 1), which then knows their class at most; most of that goes to the words.
-    A code that few products say is no matter of likeness: vectors then only order what is equal by
+    Where a product contains the whole query (`contained` is 1) its words count for more; where none
+    does, pictures show what no text says, and count for more as far as the query is familiar. A
+    code that few products say is no matter of likeness: vectors then only order what is equal by
     words.
     """
     if not signals.has_words:
@@ -167,6 +175,9 @@ def query_weights(
         sharp = 1.0 if signals.has_rare_code else _sharpness_factor(name, cosines)
         changed[name] *= known * sharp
         changed["lexical"] += MOVED_TO_WORDS * (1 - known) * weights[name]
+    if not signals.has_rare_code:
+        changed["lexical"] *= 1 + WHOLE_FACTOR * contained**WHOLE_POWER
+        changed["image"] *= 1 + UNSAID_FACTOR * (1 - contained) * familiarity
     return changed
 
 
