@@ -101,7 +101,18 @@ PRICE_COLUMNS: dict[str, tuple[dict[str, list[object]], str | None, str | None]]
         None,
         "price is in EUR, and the query",
     ),
-    "several": ({"price": [1.5], "msrp": [2]}, None, "there are several columns of prices, price"),
+    "several": (
+        {"price": [1.5], "price_b": [2]},
+        None,
+        "there are several columns of prices, price",
+    ),
+    "one of them paid": ({"price": [1.5], "msrp": [9], "cost": [1]}, "price < 5", None),
+    "reduced": (
+        {"price": [9.0], "sale_price": [1.5]},
+        "coalesce(sale_price, price) < 5",
+        None,
+    ),
+    "a compound": ({"Verkaufspreis": [1.5]}, "Verkaufspreis < 5", None),
     "text": ({"price": ["$1.50"]}, None, "price is text ('$1.50')"),
     "a flag": ({"price": [1.5], "price_drop": [True]}, "price < 5", None),
 }
@@ -122,6 +133,8 @@ def test_a_limit_is_of_the_column_and_its_currency(name: str, tiny: Model, tmp_p
     assert [text for text in answer.hints if "not applied" in text] == list(answer.hints)
     assert (hint or "") in " ".join(answer.hints)
     assert bool(answer.hints) == bool(hint)
+    assert answer.searched_for == "mug"
+    assert answer.hits
 
 
 def test_limits_that_exclude_each_other_are_not_applied(index: ProductIndex) -> None:

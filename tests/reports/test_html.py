@@ -17,8 +17,8 @@ from prodmatch.catalogue.pictures import thumbnails
 from prodmatch.explain import explain_product
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.products.prices import PriceColumn
-from prodmatch.reports.cards import CardColumns, choose_price, make_card
+from prodmatch.products.prices import PriceColumn, choose_price
+from prodmatch.reports.cards import CardColumns, make_card
 from prodmatch.reports.html import answers_page, explanation_page
 from prodmatch.search.answers.hits import Answer, FacetValue, Hit
 

@@ -1,7 +1,7 @@
 """What the card of a product shows of its columns: title, price, brand and link before the rest."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -32,20 +32,16 @@ class Card:
     rest: Mapping[str, object]  # the other columns that have a value
 
 
-def choose_price(columns: Sequence[PriceColumn]) -> PriceColumn | None:
-    """The only column of prices that are numbers, which limits in queries are of; else None."""
-    numbers = [column for column in columns if not column.sample]
-    return numbers[0] if len(numbers) == 1 else None
-
-
 def make_card(hit: Hit, columns: CardColumns) -> Card:
     """What to show of a hit."""
     values = {name: value for name, value in hit.metadata.items() if value is not None}
     title = values.pop("title", None) or hit.product_id
     price = None
-    if columns.price is not None and columns.price.name in values:
-        price = _price(values[columns.price.name], columns.price)
-        values = values if price is None else _without(values, columns.price.name)
+    if columns.price is not None:
+        names = (columns.price.reduced, columns.price.name)
+        paid = next((name for name in names if name in values), "")
+        price = _price(values.get(paid), columns.price)
+        values = values if price is None else _without(values, paid)
     brand_name = next((name for name in values if name.lower() in BRANDS), None)
     brand = values.pop(brand_name) if brand_name is not None else None
     link = _address(values[columns.link]) if columns.link in values else None

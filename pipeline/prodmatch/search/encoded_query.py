@@ -20,8 +20,7 @@ from prodmatch.lexical.understanding import Phrases, Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.products.column_storage import quote_plain
-from prodmatch.products.prices import PriceColumn, say_why_not
+from prodmatch.products.prices import PriceColumn, choose_price, say_why_not
 from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query, clean_text
 from prodmatch.storage.vectors import Rows, Vectors, normalise
@@ -180,7 +179,8 @@ class QueryEncoder:
         if read.limits and (reason := say_why_not(read.limits, columns)):
             limits = " and ".join(limit.condition("price") for limit in read.limits)
             hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
-            read = self._read_text(typed, limits=False)
+            is_price = columns or all(limit.currency for limit in read.limits)
+            read = replace(read, limits=()) if is_price else self._read_text(typed, limits=False)
         correction = self._correct(read.words)
         right = (self._correct(phrase).text for phrase in read.without)
         without = [each for phrase in right for each in respell(phrase, self._count)]
@@ -323,13 +323,9 @@ def _certainty(read: "_ReadQuery") -> float:
 
 
 def _conditions(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> list[str]:
-    """The limits of the only column of prices that are numbers, as SQL."""
-    numbers = [column for column in columns if not column.sample]
-    return [
-        limit.condition(quote_plain(column.name), column.units)
-        for column in numbers
-        for limit in limits
-    ]
+    """The limits of what customers pay, as SQL."""
+    price = choose_price(columns)
+    return [] if price is None else [limit.condition(price.paid, price.units) for limit in limits]
 
 
 def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:

@@ -11,8 +11,9 @@ import jinja2
 
 from prodmatch.errors import QueryError
 from prodmatch.products.column_storage import quote_name
+from prodmatch.products.prices import choose_price
 from prodmatch.products.product_db import Products
-from prodmatch.reports.cards import Card, CardColumns, choose_price, make_card
+from prodmatch.reports.cards import Card, CardColumns, make_card
 from prodmatch.search.answers.hits import Answer, Facets, Hit
 from prodmatch.search.answers.result_table import short
 from prodmatch.search.options import MOST_HITS

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from prodmatch.reports.cards import CardColumns, choose_price
+from prodmatch.products.prices import choose_price
+from prodmatch.reports.cards import CardColumns
 from prodmatch.search.answers.hits import Answer
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index

@@ -3,7 +3,8 @@
 import re
 
 PRICE = re.compile(
-    "prices?|costs?|amount|msrp|rrp|preise?|prix|precio|prezzo|prijs|pris|cena|preco|preço|uvp|vk"
+    r"prices?|costs?|amount|msrp|rrp|\w*preise?|prix|precios?|prezz[oi]|\w*prij[sz]|\w*pris|ceny?|"
+    r"precos?|preços?|uvp|vk|pvp|цена|ціна|fiyat\w*|hinta|τιμή|\w*(?:価格|价格|價格|售价)\w*|السعر|سعر"
 )
 
 

@@ -17,7 +17,7 @@ from prodmatch.matching.listings.numbered_listings import (
     Vocabulary,
 )
 from prodmatch.matching.listings.parsed_text import parse_text
-from prodmatch.products.prices import PriceColumn
+from prodmatch.products.prices import PriceColumn, choose_price
 from prodmatch.search.searcher import Searcher
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.product_file import GROUP_COLUMN, open_products
@@ -67,8 +67,7 @@ def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings
         DamagedError: its products cannot be read.
     """
     builder = ListingsBuilder(vocabulary)
-    prices = [each for each in searcher.products.price_columns if not each.sample]
-    price = prices[0] if len(prices) == 1 else None
+    price = choose_price(searcher.products.price_columns)
     keys, looks = bytearray(), dict[bytes, int]()
     first: list[int] = []
     for batch in _read_batches(searcher):
