@@ -88,7 +88,12 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """What it printed, when it has ended well."""
-        out, _ = self.process.communicate(timeout=280)
+        try:
+            out, _ = self.process.communicate(timeout=1200)
+        except subprocess.TimeoutExpired:  # it hangs
+            self.process.kill()
+            self.process.communicate()
+            raise
         assert self.process.returncode == 0, self.log.read_text()
         content: dict[str, Any] = json.loads(out.splitlines()[-1])
         return content
@@ -160,7 +165,7 @@ def test_a_node_is_killed_twice_under_a_larger_catalogue(
 
 def test_a_driver_killed_goes_on_where_it_stopped(place: Path, tiny: Model) -> None:
     run = Run(place / "c.parquet", tiny, place / "store")
-    wait_until(lambda: len(list((place / "store").glob("features/text-*/*.parquet"))) >= 2)
+    wait_until(lambda: len(list((place / "store").glob("features/text-*/part-*.parquet"))) >= 2)
     run.process.kill()
     run.process.communicate()
     again = Run(place / "c.parquet", tiny, place / "store").report()
