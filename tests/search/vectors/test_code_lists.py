@@ -60,3 +60,14 @@ def test_later_searches_fetch_nothing(opened: AnnIndex, monkeypatch: pytest.Monk
     for query in random_rows(FETCHED_SEARCHES + 5):
         opened.search(query[None], 10)
     assert len(calls) == 2 * FETCHED_SEARCHES  # of the texts' lists and of the pictures'
+
+
+def test_a_query_for_a_part_that_no_row_has_finds_nothing() -> None:
+    rows = normalise(np.random.default_rng(0).normal(size=(500, 16)))
+    rows[:, 8:] = 0.0
+    rows = normalise(rows)
+    index = build_index(lambda: [rows], 500, 16, "codes")
+    (found,) = index.search(np.eye(16, dtype=np.float32)[12:13], 10)
+    assert not len(found.rows)
+    (found,) = index.search(rows[:1] + np.eye(16, dtype=np.float32)[12], 10)
+    assert found.rows[0] == 0

@@ -59,7 +59,8 @@ class PartLists:
             wanted = max(lists.rescored, RESCORED * count)
             near = lists.candidates(part[chosen], wanted, bits, share)
             for query, rows in zip(chosen.tolist(), near, strict=True):
-                found[query].append(rows)
+                if len(rows):
+                    found[query].append(rows)
         return [self._best(*pair, count) for pair in zip(queries, found, strict=True)]
 
     def _best(self, query: Vectors, found: list[npt.NDArray[np.int64]], count: int) -> Neighbours:
