@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
 from small import run
 
 from prodmatch.service.server import open_socket
@@ -85,20 +86,30 @@ def test_what_it_cannot_start_with_is_one_line(published: Path, tmp_path: Path) 
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.fixture
+def unserved(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server that ends when it would begin."""
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _, sockets: sockets[0].close())
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("unserved")
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.2", False), ("0.0.0.0", True)])
 def test_an_address_that_others_reach_is_warned_of(
     published: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     host: str,
     warned: bool,
 ) -> None:
-    monkeypatch.setattr("prodmatch.service.server.serve", lambda app, listener: listener.close())
     options = ["serve", "--store", str(published), "--port", "0", "--host", host]
     cli.main(options, standalone_mode=False)
     assert ("there is no authentication" in caplog.text) == warned
 
 
+@pytest.mark.usefixtures("unserved")
 @pytest.mark.parametrize(("threads", "each"), [([], "1"), (["--threads", "2"], "4")])
 def test_threads_share_the_processors(
     published: Path, monkeypatch: pytest.MonkeyPatch, threads: list[str], each: str
@@ -107,7 +118,6 @@ def test_threads_share_the_processors(
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: range(8))
-    monkeypatch.setattr("prodmatch.service.server.serve", lambda app, listener: listener.close())
     options = ["serve", "--store", str(published), "--port", "0", *threads]
     cli.main(options, standalone_mode=False)
     assert {os.environ[name] for name in THREAD_VARIABLES} == {each}

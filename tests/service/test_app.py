@@ -11,6 +11,7 @@ from PIL import Image
 from serving import Service, serving
 from small import product
 
+from prodmatch.catalogue.reader import Catalogue
 from prodmatch.search.parameters import PARAMETERS
 from prodmatch.service.app import ServiceSettings
 
@@ -109,14 +110,13 @@ def test_what_is_searched_for_is_logged_only_if_that_is_wanted(
 
 
 def test_an_error_of_the_program_is_logged_without_the_query(
-    published: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    published: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*arguments: object) -> bytes:
+    def fail() -> Catalogue:
         raise ValueError("xylophonist")
 
-    monkeypatch.setattr("prodmatch.service.app.json_answer", fail)
-    with serving(published) as own:
-        reply = own.get("/search", q="xylophonist")
+    with serving(published, ServiceSettings(open_catalogue=fail)) as own:
+        reply = own.get("/picture/p0001", q="xylophonist")
         assert (reply.status, reply.error) == (
             500,
             "this is an error of the program; its log has more.",

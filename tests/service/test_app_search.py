@@ -11,8 +11,8 @@ from small import COLOURS, draw
 
 from prodmatch import Query, SearchOptions, open_index
 from prodmatch.search.answers.hits import hit_fields
-from prodmatch.service import guard
 from prodmatch.service.app import ServiceSettings
+from prodmatch.service.limits import MOST_BODY
 
 PICTURE = draw(COLOURS["blue"], 3, side=90)
 
@@ -209,7 +209,7 @@ def test_a_picture_of_30_mb_is_one_clear_answer(service: Service) -> None:
     reply = service.post_form("/search", {}, large)
     assert (reply.status, reply.error) == (413, "the picture is larger than 20 MiB.")
     for reply in (
-        service.post_form("/search", {}, bytes(guard.MOST_BODY)),
+        service.post_form("/search", {}, bytes(MOST_BODY)),
         service.post_json("/search", {"image": base64.b64encode(large).decode()}),
     ):
         assert reply.status == 413

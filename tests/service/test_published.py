@@ -5,25 +5,24 @@ import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 from conftest import Counting
 from serving import Service, serving
 from small import embed, products, write
 
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
-from prodmatch.service import app
 from prodmatch.service.app import ServiceSettings
+from prodmatch.service.limits import Limits
 
 REQUESTS, CLIENTS, GENERATIONS = 200, 4, 3
 QUERIES = ("red shirt", "green lamp", "blue boot", "mug number 7")
+SOON = Limits(reload_seconds=0.01)
 
 
 def test_a_store_without_a_generation_is_waited_for(
-    store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, model: Model
 ) -> None:
-    monkeypatch.setattr(app, "RELOAD_SECONDS", 0.01)
-    with serving(store) as service:
+    with serving(store, ServiceSettings(limits=SOON)) as service:
         for path in ("/search?q=red", "/picture/p0001"):
             reply = service.get(path)
             assert (reply.status, reply.error) == (503, "nothing is published yet.")
@@ -40,10 +39,8 @@ def test_no_request_is_dropped_or_mixed_while_generations_are_published(
     store: Path,
     tmp_path: Path,
     model: Model,
-    monkeypatch: pytest.MonkeyPatch,
     count_cases: Counting,
 ) -> None:
-    monkeypatch.setattr(app, "RELOAD_SECONDS", 0.01)
     catalogues = [
         write(tmp_path / "odd.parquet", products(60)[20:]),
         write(tmp_path / "even.parquet", products(40)),
@@ -68,7 +65,7 @@ def test_no_request_is_dropped_or_mixed_while_generations_are_published(
                 embed(catalogue, model, store)
                 index_embeddings(store)
 
-    with serving(store, ServiceSettings(threads=2)) as service:
+    with serving(store, ServiceSettings(threads=2, limits=SOON)) as service:
         publisher = threading.Thread(target=publish)
         publisher.start()
         clients = [threading.Thread(target=search, args=[service]) for _ in range(CLIENTS)]
@@ -93,12 +90,11 @@ def test_no_request_is_dropped_or_mixed_while_generations_are_published(
 
 
 def test_a_generation_that_cannot_be_opened_leaves_the_old_one(
-    store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, model: Model
 ) -> None:
-    monkeypatch.setattr(app, "RELOAD_SECONDS", 0.01)
     embed(write(tmp_path / "catalogue.parquet", products(9)), model, store)
     index_embeddings(store)
-    with serving(store) as service:
+    with serving(store, ServiceSettings(limits=SOON)) as service:
         index_embeddings(store)
         while service.get("/health").json["generation"] == 1:
             pass

@@ -12,9 +12,11 @@ import pytest
 from conftest import Counting
 from serving import Service, serving
 
-from prodmatch.service import guard, server, workers
+from prodmatch.service import workers
 from prodmatch.service.app import ServiceSettings
-from prodmatch.service.guard import MOST_TEXT, _header_bytes
+from prodmatch.service.guard import _header_bytes
+from prodmatch.service.limits import MOST_BODY, MOST_TEXT, Limits
+from prodmatch.service.server import open_socket
 
 SEARCH = b"GET /search?q=red+shirt&top=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -23,6 +25,14 @@ SEARCH = b"GET /search?q=red+shirt&top=1 HTTP/1.1\r\nHost: a\r\nConnection: clos
 def service(published: Path) -> Iterator[Service]:
     with serving(published, ServiceSettings(threads=2)) as started:
         started.get("/search", q="red shirt")
+        yield started
+
+
+@pytest.fixture(scope="module")
+def impatient(published: Path) -> Iterator[Service]:
+    """A service that waits half a second."""
+    limits = Limits(header_seconds=0.5, body_seconds=0.5)
+    with serving(published, ServiceSettings(threads=2, limits=limits)) as started:
         yield started
 
 
@@ -79,38 +89,30 @@ def test_a_thousand_connections_at_once_have_an_answer_each(
     count_cases("connections at once", count)
 
 
-def test_connections_beyond_the_most_are_refused(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
-    held = [connect(service) for _ in range(3)]
-    with connect(service) as one_more:
-        assert b"too many connections" in read_all(one_more)
-    for connection in held:
-        connection.sendall(SEARCH)
-        assert status_of(read_all(connection)) == 200
-        connection.close()
+def test_connections_beyond_the_most_are_refused(published: Path) -> None:
+    with serving(published, ServiceSettings(limits=Limits(connections=3))) as few:
+        held = [connect(few) for _ in range(3)]
+        with connect(few) as one_more:
+            assert b"too many connections" in read_all(one_more)
+        for connection in held:
+            connection.sendall(SEARCH)
+            assert status_of(read_all(connection)) == 200
+            connection.close()
 
 
-def test_slow_headers_end_with_408_and_others_are_answered_meanwhile(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
-    with connect(service) as silent, connect(service) as slow, connect(service) as dripping:
+def test_slow_headers_end_with_408_and_others_are_answered_meanwhile(impatient: Service) -> None:
+    with connect(impatient) as silent, connect(impatient) as slow, connect(impatient) as dripping:
         slow.sendall(b"GET /search?q=red HTTP/1.1\r\nHost:")
         dripping.sendall(b"GET /")
-        assert service.get("/search", q="red").status == 200
+        assert impatient.get("/search", q="red").status == 200
         assert status_of(send_until_answered(dripping, b"x")) == 408
         assert status_of(read_all(slow)) == 408
         assert read_all(silent) == b""
 
 
-def test_a_connection_may_wait_between_requests_but_not_within_one(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+def test_a_connection_may_wait_between_requests_but_not_within_one(impatient: Service) -> None:
     request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
-    with connect(service) as connection:
+    with connect(impatient) as connection:
         for _ in range(3):
             connection.sendall(request)
             reply = b""
@@ -121,9 +123,8 @@ def test_a_connection_may_wait_between_requests_but_not_within_one(
         assert status_of(read_all(connection)) == 408
 
 
-def test_a_slow_body_ends_with_408(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "BODY_SECONDS", 0.5)
-    with connect(service) as connection:
+def test_a_slow_body_ends_with_408(impatient: Service) -> None:
+    with connect(impatient) as connection:
         connection.sendall(
             b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n{"
@@ -133,16 +134,13 @@ def test_a_slow_body_ends_with_408(service: Service, monkeypatch: pytest.MonkeyP
     assert b"did not come within" in reply
 
 
-def test_a_body_without_a_length_ends_at_the_limit(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guard, "MOST_BODY", 1 << 20)
+def test_a_body_without_a_length_ends_at_the_limit(service: Service) -> None:
     with connect(service) as connection:
         connection.sendall(
             b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+        chunk = f"{MOST_BODY // 8:x}\r\n".encode() + bytes(MOST_BODY // 8) + b"\r\n"
         assert status_of(send_until_answered(connection, chunk)) == 413
     assert service.get("/health").status == 200
 
@@ -201,11 +199,8 @@ def test_a_long_text_in_a_body_is_refused(service: Service) -> None:
     assert (reply.status, reply.json) == (413, {"error": "`q`: is longer than 64 KiB."})
 
 
-def test_requests_that_waited_too_long_are_not_begun(
-    published: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "WAIT_SECONDS", -1.0)
-    with serving(published) as own:
+def test_requests_that_waited_too_long_are_not_begun(published: Path) -> None:
+    with serving(published, ServiceSettings(limits=Limits(wait_seconds=-1.0))) as own:
         assert own.get("/search", q="red").status == 503
         assert own.get("/health").status == 200
 
@@ -230,7 +225,7 @@ def test_a_stop_lets_requests_end(published: Path) -> None:
 
 def test_no_packet_of_an_answer_waits_for_the_one_before() -> None:
     with (
-        server.open_socket("127.0.0.1", 0) as listener,
+        open_socket("127.0.0.1", 0) as listener,
         socket.create_connection(listener.getsockname()[:2]),
     ):
         accepted, _ = listener.accept()

@@ -95,7 +95,8 @@ def serving(store: Path, settings: ServiceSettings | None = None) -> Iterator[Se
     """A service over a store, until the block ends."""
     listener = open_socket("127.0.0.1", 0)
     listens = threading.Event()
-    server = Server(make_app(store, settings), on_start=listens.set)
+    settings = settings or ServiceSettings()
+    server = Server(make_app(store, settings), settings.limits, on_start=listens.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

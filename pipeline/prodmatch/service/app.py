@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -27,6 +27,7 @@ from prodmatch.service.answers import error_response, json_answer, json_response
 from prodmatch.service.bodies import Given, read_picture, read_request
 from prodmatch.service.decoding import PictureDecoder, status_of
 from prodmatch.service.guard import Guard
+from prodmatch.service.limits import Limits
 from prodmatch.service.metrics import Metrics
 from prodmatch.service.openapi import describe
 from prodmatch.service.pages import (
@@ -42,7 +43,6 @@ from prodmatch.service.published import Published
 from prodmatch.service.workers import Workers
 
 logger = logging.getLogger(__name__)
-RELOAD_SECONDS = 1.0  # between looks at what is published
 DECODERS = 2  # processes
 PICTURE_THREADS = 8  # that wait for pictures, which are read together
 MOST_UPLOADS = 16  # requests with a body at once; each may take 40 MiB
@@ -57,6 +57,7 @@ class ServiceSettings:
     open_catalogue: Callable[[], Catalogue] | None = None
     facets: tuple[str, ...] | None = None  # columns that the search page counts; chosen if None
     access_log: bool = False  # whether requests are logged, with what they search for
+    limits: Limits = field(default_factory=Limits)
 
 
 def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
@@ -90,7 +91,7 @@ def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
         },
     )
     names: dict[object, str] = {route.endpoint: route.path for route in routes}
-    return Guard(app, service.metrics, names, access_log=settings.access_log)
+    return Guard(app, service.metrics, names, settings.limits, access_log=settings.access_log)
 
 
 class _Service:
@@ -105,9 +106,11 @@ class _Service:
             self._decoder,
         )
         threads = settings.threads or len(os.sched_getaffinity(0))
-        self._searching = Workers(threads, "search")
-        self._decoding = Workers(PICTURE_THREADS, "pictures")
-        self._watching = Workers(1, "watch")
+        self._limits = settings.limits
+        wait_seconds = self._limits.wait_seconds
+        self._searching = Workers(threads, "search", wait_seconds)
+        self._decoding = Workers(PICTURE_THREADS, "pictures", wait_seconds)
+        self._watching = Workers(1, "watch", wait_seconds)
         self._uploads = 0
         self._facets = settings.facets
         self._chosen: tuple[Searcher | None, tuple[str, ...]] = (None, ())
@@ -129,7 +132,7 @@ class _Service:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(RELOAD_SECONDS)
+            await asyncio.sleep(self._limits.reload_seconds)
             if await self._watching.run(self._published.refresh):
                 await self._watching.run(self._pictures.forget)
 

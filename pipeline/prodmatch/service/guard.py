@@ -12,14 +12,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES
+from prodmatch.service.limits import MOST_BODY, MOST_TEXT, Limits
 from prodmatch.service.metrics import Metrics
 
-MOST_BODY = 2 * MOST_BYTES  # a picture in JSON is a third longer; parameters are small
-MOST_TEXT = 64 << 10  # bytes of address and headers, and of a parameter in a body
 PICTURE = f"{MOST_BYTES >> 20} MiB"
 MOST_DISCARDED = 64 << 20  # of a body that is too large, so that its client reads the refusal
-BODY_SECONDS = 30.0  # for a whole body
-SEND_SECONDS = 30.0  # that a client may leave a piece of an answer unread
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -41,7 +38,13 @@ class Guard:
     """An application around another one."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, routes: Mapping[object, str], *, access_log: bool
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        routes: Mapping[object, str],
+        limits: Limits,
+        *,
+        access_log: bool,
     ) -> None:
         """Sets it up.
 
@@ -52,6 +55,7 @@ class Guard:
         self._app = app
         self._metrics = metrics
         self._routes = routes
+        self._limits = limits
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,10 +63,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, sent = time.monotonic(), _Sent(send)
+        begun, sent = time.monotonic(), _Sent(send, self._limits.send_seconds)
         self._metrics.in_flight += 1
         try:
-            await self._answer(scope, _Body(scope, receive), sent)
+            await self._answer(scope, _Body(scope, receive, self._limits.body_seconds), sent)
         finally:
             self._metrics.in_flight -= 1
             seconds = time.monotonic() - begun
@@ -91,26 +95,28 @@ class _Sent:
     """The answer on its way, with headers that every answer has."""
 
     forward: Send
+    seconds: float  # that the client may leave a piece unread
     status: int = 0  # 0 until it begins
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
             message["headers"] = [*message.get("headers", ()), *HEADERS]
-        async with asyncio.timeout(SEND_SECONDS):
+        async with asyncio.timeout(self.seconds):
             await self.forward(message)
 
 
 class _Body:
     """The body of a request, up to a size and within a time."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, seconds: float) -> None:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         self._announced = int(length) if length.isdigit() and len(length) < 20 else 0
         self._receive = receive
         self._received = 0
-        self._deadline = time.monotonic() + BODY_SECONDS
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
         self._complete = False
 
     async def receive(self) -> Message:
@@ -127,7 +133,7 @@ class _Body:
             async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
                 message = await self._receive()
         except TimeoutError as error:
-            text = f"the body did not come within {BODY_SECONDS:.0f} seconds."
+            text = f"the body did not come within {self._seconds:.0f} seconds."
             raise HTTPException(408, text, {"Connection": "close"}) from error
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))

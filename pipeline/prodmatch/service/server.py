@@ -8,17 +8,16 @@ import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from types import FrameType
+from typing import ClassVar
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from prodmatch.errors import StoreError
-from prodmatch.service.guard import MOST_TEXT
+from prodmatch.service.limits import MOST_TEXT, Limits
 
-HEADER_SECONDS = 10.0  # for the first byte of a request, and from it to the end of its header
 KEEP_ALIVE_SECONDS = 5  # between two requests
-MOST_CONNECTIONS = 2000
 STOP_SECONDS = 7  # for requests under way, after a signal
 BACKLOG = 2048  # connections that the system holds until they are taken
 
@@ -28,13 +27,14 @@ logger = logging.getLogger(__name__)
 class Connection(H11Protocol):
     """A connection that is closed when a request does not come within a time."""
 
+    limits: ClassVar[Limits]
     _deadline: asyncio.TimerHandle | None = None
     _begun = False  # whether a part of a request has come that is not answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a connection, or refuses it where there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > self.limits.connections:
             self._refuse(503, "too many connections. Try again in a moment.")
             return
         self._set_deadline()
@@ -63,7 +63,7 @@ class Connection(H11Protocol):
         self._refuse(400, "this is no HTTP request, or its header is too long.")
 
     def _set_deadline(self) -> None:
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._end_slow)
+        self._deadline = self.loop.call_later(self.limits.header_seconds, self._end_slow)
 
     def _unset_deadline(self) -> None:
         if self._deadline is not None:
@@ -75,7 +75,8 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         if self._begun and (self.cycle is None or self.cycle.response_complete):
-            self._refuse(408, f"the request did not come within {HEADER_SECONDS:.0f} seconds.")
+            seconds = self.limits.header_seconds
+            self._refuse(408, f"the request did not come within {seconds:.0f} seconds.")
         else:
             self.transport.close()
 
@@ -93,10 +94,16 @@ class Connection(H11Protocol):
 class Server(uvicorn.Server):
     """A server that says when it listens."""
 
-    def __init__(self, app: ASGIApp, *, on_start: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits | None = None,
+        *,
+        on_start: Callable[[], None] | None = None,
+    ) -> None:
         config = uvicorn.Config(
             app,
-            http=Connection,
+            http=type("Connection", (Connection,), {"limits": limits or Limits()}),
             loop="asyncio",
             ws="none",
             lifespan="on",

@@ -9,7 +9,6 @@ from typing import TypeVar
 from starlette.exceptions import HTTPException
 
 MOST_WAITING = 256  # requests that wait for a thread; at 60 a second they wait four seconds
-WAIT_SECONDS = 10.0  # that a request may wait
 RETRY_SECONDS = 1  # after which a client that was refused may try again
 Result = TypeVar("Result")
 
@@ -17,8 +16,9 @@ Result = TypeVar("Result")
 class Workers:
     """A number of threads, and a queue before them that has an end."""
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, wait_seconds: float) -> None:
         self.busy = 0  # requests that run or wait; changed by the event loop alone
+        self._wait_seconds = wait_seconds  # that a request may wait
         self._most = threads + MOST_WAITING
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
@@ -34,7 +34,7 @@ class Workers:
         begun = time.monotonic()
 
         def begin() -> Result:
-            if time.monotonic() - begun > WAIT_SECONDS:
+            if time.monotonic() - begun > self._wait_seconds:
                 raise overloaded()
             return work()
 
