@@ -34,6 +34,7 @@ SHOP: dict[str, list[object]] = {
     "image": [draw((row, 99, 20), row) for row in range(COUNT)],
     "brand": [RANDOM.choice(["Acme", "Globex", "Initech", "Hooli"]) for _ in range(COUNT)],
     "price": [round(10 ** RANDOM.uniform(0.5, 3), 2) for _ in range(COUNT)],
+    "uvp": [f"{9 + row},{row:02} \u20ac" for row in range(COUNT)],
     "weight": [round(RANDOM.uniform(0.1, 3), 3) for _ in range(COUNT)],
     "rating": [None if row % 3 else RANDOM.choice([1.5, 3.0, 4.5]) for row in range(COUNT)],
     "is_active": [row % 5 > 0 for row in range(COUNT)],
@@ -107,6 +108,15 @@ NAMED: dict[str, tuple[dict[str, list[object]], str]] = {
     "a tax": (
         {"price": [round(float(str(price)) * 1.19, 2) for price in SHOP["price"]]},
         "'price' is 1.19 times what it was",
+    ),
+    "a text of twice the price": (
+        {
+            "uvp": [
+                f"{(200 * (9 + row) + 2 * row) // 100},{2 * row % 100:02} \u20ac"
+                for row in range(COUNT)
+            ]
+        },
+        "'uvp' is 2 times what it was",
     ),
     "pounds": (
         {"weight": [round(float(str(value)) * 2.2046, 3) for value in SHOP["weight"]]},

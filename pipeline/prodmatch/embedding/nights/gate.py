@@ -237,10 +237,14 @@ def _amounts(pair: NightPair, limits: GateLimits) -> Iterator[Finding]:
             text = f"column {name!r} has {lost.sum()} of {had} values that are no numbers any more"
             yield Finding(True, f"{text} ({pair.name(lost)})")
             continue
-        found = _however_read(partial(compare_numbers, name, id_of=pair.id_of), before, after)
-        found = found or _however_read(partial(find_truncated, name), before, after)
-        if found is not None:
-            yield found
+        for compare in (
+            partial(compare_numbers, name, id_of=pair.id_of),
+            partial(find_truncated, name),
+            partial(find_scaled, name),
+        ):
+            if found := _however_read(compare, before, after):
+                yield found
+                break
 
 
 def _however_read(
