@@ -115,7 +115,7 @@ def _read_data(
             weights = files.weights or ModelDescription("", pair.text, pair.image).weights
             share = weights["text"] / (weights["text"] + weights["image"])
             labelled = read_labelled_dataset(plan, judged, encoder, share, labels)
-            sets, measure = split_labelled(labelled, train, HELD_OUT)
+            sets, measure = split_labelled(labelled, train, HELD_OUT, rows[held])
     return _TrainingData(train, held_out, sets, measure)
 
 

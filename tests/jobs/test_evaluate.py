@@ -109,6 +109,17 @@ def test_a_mark_at_the_start_of_a_file_is_not_of_its_first_id(tmp_path: Path) ->
     assert read_run(tmp_path / "r.run") == {"a": ["p1"]}
 
 
+def test_equal_scores_of_a_run_are_ordered_as_ir_measures_orders_them(tmp_path: Path) -> None:
+    lines = [f"q Q0 p{number} 1 {number % 3} theirs\n" for number in range(30)]
+    (tmp_path / "r.run").write_text("".join(lines))
+    ranked = read_run(tmp_path / "r.run")["q"]
+    theirs = list(ir_measures.read_trec_run(str(tmp_path / "r.run")))
+    for number in range(30):
+        qrels = [ir_measures.Qrel("q", f"p{number}", 1)]
+        rank = 1 / ir_measures.calc_aggregate([ir_measures.RR], qrels, theirs)[ir_measures.RR]
+        assert ranked.index(f"p{number}") + 1 == round(rank)
+
+
 def test_measures_are_of_whole_rankings(
     published: Path, evaluated: tuple[Evaluation, Path]
 ) -> None:

@@ -18,7 +18,7 @@ from prodmatch.model.description import open_model
 from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.storage.vectors import Vectors
 from prodmatch.train import HeadSettings, _hold_out, best_heads, fit_heads
-from prodmatch.training.dataset import Examples, read_labels
+from prodmatch.training.dataset import Examples, Label, _equal_queries, read_labels
 from prodmatch.training.heads import keep_texts
 from prodmatch.training.held_out import recall_of_pairs, split_labelled
 from prodmatch.training.losses import LOSSES, Similarities
@@ -165,6 +165,9 @@ def test_pairs_that_share_a_query_or_a_product_are_no_negatives() -> None:
     assert LOSSES["infonce"](batch).item() > 1.0
 
 
+NONE = np.array([], np.int64)
+
+
 def test_labels_teach_what_texts_and_pictures_do_not_say() -> None:
     """Queries in a tongue of their own: only the labels tell what they mean."""
     rng = np.random.default_rng(3)
@@ -174,15 +177,35 @@ def test_labels_teach_what_texts_and_pictures_do_not_say() -> None:
     asked = text @ turned
     ones = np.ones(1200, np.float32)
     labelled = Examples(asked, text, image, ones, queries, rows, text_share=0.5)
-    sets, measure = split_labelled(labelled, examples(0), 0.1)
+    sets, measure = split_labelled(labelled, examples(0), 0.1, NONE)
     learnt, _ = train_linear(sets, measure, SMALL)
     before = measure(fit_cca(text, image, 16))
     assert measure(learnt) > before + 0.1
     mixed = rng.permutation(1200)
     shuffled = Examples(asked[mixed], text, image, ones, queries[mixed], rows, text_share=0.5)
-    sets, honest = split_labelled(shuffled, examples(0), 0.1)
+    sets, honest = split_labelled(shuffled, examples(0), 0.1, NONE)
     nothing, _ = train_linear(sets, honest, SMALL)
     assert honest(nothing) < 0.05
+
+
+def test_what_is_held_out_of_labels_is_not_trained_on() -> None:
+    """Neither a held-out query nor a held-out product; a query without a match would judge none."""
+    text, image = world(0)
+    queries, products = np.repeat(np.arange(100), 12), np.tile(np.arange(1200 // 12), 12)
+    fitting = (queries >= 90).astype(np.float32)
+    labelled = Examples(text, text, image, fitting, queries, products, text_share=0.5)
+    apart = np.arange(0, 100, 7)
+    (trained, _), measure = split_labelled(labelled, examples(0), 0.1, apart)
+    assert not set(apart.tolist()) & set(trained.product_groups.tolist())
+    left_out = set(range(100)) - set(trained.query_groups.tolist())
+    assert len(left_out) == 1
+    assert min(left_out) >= 90
+    assert measure(fit_cca(text, image, 16)) > 0
+
+
+def test_queries_that_differ_in_case_and_spaces_are_one() -> None:
+    written = ["Red  Shirt", "red shirt ", "blue shirt", "RED SHIRT"]
+    assert _equal_queries([Label(each, "p", 1.0) for each in written]).tolist() == [0, 0, 1, 0]
 
 
 def labels(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -247,6 +270,16 @@ def test_labels_that_are_all_equal_to_nothing_are_refused(tmp_path: Path) -> Non
     path = labels(tmp_path / "l.parquet", [{**row, "label": False} for row in judged()])
     with pytest.raises(ModelError, match="0 of 120 labels are above 0"):
         read_labels(path)
+
+
+def test_labels_of_few_queries_are_refused(tmp_path: Path) -> None:
+    encoders = save_encoders(tmp_path)
+    files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
+    few = [{**row, "query": f"{' ' * n}Q{n % 9}", "label": True} for n, row in enumerate(judged())]
+    path = labels(tmp_path / "l.parquet", few)
+    with pytest.raises(ModelError, match="above 0 are of 9 queries; 10 are needed"):
+        fit_heads(catalogue, files, tmp_path / "m", tmp_path / "s", HeadSettings(workers=0), path)
 
 
 def test_labels_of_unknown_products_leave_no_model_behind(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def _read_trec(path: Path) -> list[dict[str, object]]:
 def read_run(path: Path, queries: Container[str] = (), products: Container[str] = ()) -> Run:
     """A run in TREC's form: `query_id Q0 product_id rank score name`, ordered by score.
 
+    Of equal scores the highest id is first, as trec_eval has it, and so ir-measures.
+
     Ids that `write_run` escaped are given as they were; where there is only an id that is spelt as
     in the file, that one.
 
@@ -139,7 +141,7 @@ def read_run(path: Path, queries: Container[str] = (), products: Container[str] 
     if not scores:
         raise QueryError(f"`runs` {path}: has no lines.")
     return {
-        query: sorted(found, key=lambda product: (-found[product], product))
+        query: sorted(found, key=lambda product: (found[product], product), reverse=True)
         for query, found in scores.items()
     }
 

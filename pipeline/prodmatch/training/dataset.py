@@ -20,6 +20,7 @@ from prodmatch.storage.vectors import Vectors, draw_rows
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
 FEWEST_LABELS = 50  # above 0
+FEWEST_QUERIES = 10  # with such labels, one in ten of which is held out
 
 Numbers = npt.NDArray[np.int64]
 
@@ -144,10 +145,12 @@ def read_labelled_dataset(
 ) -> Examples:
     """Labels with the features of their queries and products.
 
-    Labels of products that the catalogue does not have, or that lack a part, are left out.
+    Labels of products that the catalogue does not have, or that lack a part, are left out. Queries
+    that differ in case and spaces are one.
 
     Raises:
-        ModelError: fewer than fifty labels above 0 are left; names the file of labels.
+        ModelError: fewer than fifty labels above 0 are left, or they are of fewer than ten queries;
+            names the file of labels.
     """
     products = find_rows(pa.array([label.product_id for label in labels]), plan.scan.product_ids)
     known = pa.array(products, mask=products < 0)
@@ -170,9 +173,20 @@ def read_labelled_dataset(
             labels[int(np.argmin(fine))].product_id,
         )
     queries = pa.array([label.query for label in labels]).dictionary_encode()
-    groups = as_rows(queries.indices)
-    query = encoder.encode(queries.dictionary.to_pylist(), query=True)[groups]
+    query = encoder.encode(queries.dictionary.to_pylist(), query=True)[as_rows(queries.indices)]
+    groups = _equal_queries(labels)
+    if (several := len(np.unique(groups[fine & (values > 0)]))) < FEWEST_QUERIES:
+        raise ModelError(
+            f"{path}: the labels above 0 are of {several} queries; {FEWEST_QUERIES} are needed, as "
+            "some are held out. Give labels of more queries, or train without."
+        )
     return Examples(query, text, image, values, groups, products, text_share).take(fine)
+
+
+def _equal_queries(labels: Sequence[Label]) -> Numbers:
+    """One number a label, equal where queries differ in case and spaces at most."""
+    plain = pa.array([" ".join(label.query.casefold().split()) for label in labels])
+    return as_rows(plain.dictionary_encode().indices)
 
 
 def _groups(keys: pa.FixedSizeBinaryArray) -> Numbers:

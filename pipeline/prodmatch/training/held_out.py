@@ -106,17 +106,22 @@ def recall_of_pairs(text: Vectors, image: Vectors, groups: Numbers) -> float:
 
 
 def split_labelled(
-    labelled: Examples, pairs: Examples, share: float
+    labelled: Examples, pairs: Examples, share: float, apart: Numbers
 ) -> tuple[list[Examples], Measure]:
     """What is trained on, the labels first, and the measure of the queries held out.
 
-    Whole queries are held out. The measure is the mean over them of recall@10: the share of a
-    query's matching products, ten at most, among the ten nearest of all labelled products.
+    Whole queries are held out, of those with a product that matches, as others measure nothing.
+    The measure is the mean over them of recall@10: the share of a query's matching products, ten
+    at most, among the ten nearest of all labelled products.
+
+    Args:
+        apart: products that are held out of `pairs`: no label of theirs is trained on.
     """
-    queries = np.unique(labelled.query_groups)
+    queries = np.unique(labelled.query_groups[labelled.labels > 0])
     chosen = np.random.default_rng(0).permutation(queries)[: max(1, round(share * len(queries)))]
     held = np.isin(labelled.query_groups, chosen)
-    return [labelled.take(~held), pairs], _labelled_measure(labelled, held)
+    trained = ~held & ~np.isin(labelled.product_groups, apart)
+    return [labelled.take(trained), pairs], _labelled_measure(labelled, held)
 
 
 def _labelled_measure(labelled: Examples, held: npt.NDArray[np.bool_]) -> Measure:
