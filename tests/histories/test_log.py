@@ -137,6 +137,21 @@ def test_kinds_of_events_have_weights_and_unknown_ones_are_named(tmp_path: Path)
         LogSettings(events={"view": float("nan")})
 
 
+def test_what_was_sent_back_is_no_longer_liked(tmp_path: Path) -> None:
+    events = [("a", "p1", 5), ("a", "p2", 5), ("b", "p1", 5), ("a", "p1", -3), ("a", "p1", 1)]
+    users, products, weights = zip(*events, strict=True)
+    path = write(
+        tmp_path / "log.parquet",
+        user=users,
+        product_id=products,
+        time=[1.0] * 5,
+        event=[str(weight) for weight in weights],
+    )
+    settings = LogSettings(events={str(weight): weight for weight in weights})
+    (found,) = read(path, tmp_path, settings)
+    assert [found.weights[found.of(n)].tolist() for n in (0, 1)] == [[0, 5, -3, 1], [5]]
+
+
 def test_without_times_the_order_counts_and_old_events_are_only_seen(tmp_path: Path) -> None:
     count = MOST_EVENTS + 20
     path = write(

@@ -182,7 +182,19 @@ def read_part(path: Path, settings: LogSettings) -> Histories:
     decay = 0.5 ** np.minimum(half_lives, MOST_HALF_LIVES)
     weights = table["weight"].to_numpy()[order] * decay * (from_newest < MOST_EVENTS)
     rows = table["row"].to_numpy()[order].astype(np.int64)
+    weights[_taken_back(codes, rows, weights)] = 0
     return Histories(users, starts, rows, weights.astype(np.float32))
+
+
+def _taken_back(
+    users: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Which likes a later event of the same user and product with a negative weight follows."""
+    _, pairs = np.unique(users * (rows.max(initial=0) + 1) + rows, return_inverse=True)
+    last = np.full(len(weights), -1)  # (pairs,): the position of the last negative event
+    negative = np.flatnonzero(weights < 0)
+    last[pairs[negative]] = negative  # ascending: the last one stays
+    return np.asarray((weights > 0) & (np.arange(len(weights)) < last[pairs]))
 
 
 def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
