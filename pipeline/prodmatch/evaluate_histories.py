@@ -48,7 +48,9 @@ def evaluate_histories(
     """
     searcher = index.searcher
     with scratch_directory(Path(tempfile.gettempdir())) as scratch:
-        found = learn(log, searcher, Recommender(searcher), scratch, settings or LogSettings())
+        settings = settings or LogSettings()
+        recommender = Recommender(searcher, settings.sizes)
+        found = learn(log, searcher, recommender, scratch, settings)
     evaluation = found.evaluation
     if not evaluation.count:
         raise QueryError(

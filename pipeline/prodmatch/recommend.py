@@ -13,7 +13,7 @@ from prodmatch.histories.learn import Learnt, learn
 from prodmatch.histories.leave_last_out import BlendEvaluation
 from prodmatch.histories.log import LogSettings
 from prodmatch.histories.rows import SCHEMA, RowMaker
-from prodmatch.histories.tastes import BATCH_USERS, Recommender, taste_directions
+from prodmatch.histories.tastes import Recommender, taste_directions
 from prodmatch.search.answers.hits import Hit
 from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.options import SearchOptions
@@ -108,9 +108,10 @@ def recommend_to_users(
     """
     searcher, options = index.searcher, options or SearchOptions()
     options.check(searcher.products)
-    recommender = Recommender(searcher)
+    settings = settings or LogSettings()
+    recommender = Recommender(searcher, settings.sizes)
     with scratch_directory(out.parent) as scratch:
-        learnt = learn(histories, searcher, recommender, scratch, settings or LogSettings())
+        learnt = learn(histories, searcher, recommender, scratch, settings)
         if options.where is not None:
             recommender = recommender.within(searcher.products.rows_where(options.where))
         maker = _row_maker(searcher, recommender, learnt, options)
@@ -164,9 +165,10 @@ def _write(maker: RowMaker, learnt: Learnt, out: Path) -> tuple[int, int]:
     users = written = 0
     with new_file(out) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         for histories in learnt.histories():
-            starts = range(0, len(histories), BATCH_USERS)
+            step = maker.recommender.sizes.users
+            starts = range(0, len(histories), step)
             for start in tqdm(starts, "recommend", unit="batch", disable=None):
-                batch = range(start, min(start + BATCH_USERS, len(histories)))
+                batch = range(start, min(start + step, len(histories)))
                 table = maker.make(histories, batch)
                 writer.write_table(table)
                 users, written = users + len(batch), written + len(table)

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prodmatch.histories import co_views as module
-from prodmatch.histories.co_views import SHRINK, CoViewCounter
+from prodmatch.histories.co_views import NEIGHBOURS, SHRINK, CoViewCounter
 from prodmatch.histories.log import Histories
 
 PRODUCTS = 30
@@ -26,10 +25,9 @@ def drawn(seed: int, users: int) -> Histories:
 
 @pytest.mark.parametrize("pairs_at_a_time", [1, 40, 100_000])
 def test_similarities_are_those_of_the_users_in_common(
-    pairs_at_a_time: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pairs_at_a_time: int, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "PAIRS", pairs_at_a_time)
-    counter = CoViewCounter(tmp_path, PRODUCTS)
+    counter = CoViewCounter(tmp_path, PRODUCTS, most_pairs=pairs_at_a_time)
     users, pairs = Counter[int](), Counter[tuple[int, int]]()
     for seed in (0, 1):
         histories = drawn(seed, 60)
@@ -54,17 +52,26 @@ def test_similarities_are_those_of_the_users_in_common(
         assert sorted(found.similarities[own])[::-1] == found.similarities[own].tolist()
 
 
-def test_a_product_keeps_its_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = CoViewCounter(tmp_path, PRODUCTS)
-    whole.add(drawn(2, 400))
-    every = whole.finish()
-    monkeypatch.setattr(module, "NEIGHBOURS", 3)
-    few = whole.finish()
-    for row in range(PRODUCTS):
-        first = slice(every.starts[row], min(every.starts[row] + 3, every.starts[row + 1]))
-        assert (
-            few.rows[few.starts[row] : few.starts[row + 1]].tolist() == every.rows[first].tolist()
-        )
+def test_a_product_keeps_its_nearest(tmp_path: Path) -> None:
+    count = 2 * NEIGHBOURS
+    rng = np.random.default_rng(2)
+    viewed = rng.random((300, count)) < 0.2  # (users, products)
+    users, rows = np.nonzero(viewed)
+    starts = np.searchsorted(users, np.arange(301))
+    names = pa.array([f"u{n}" for n in range(300)])
+    counter = CoViewCounter(tmp_path, count)
+    counter.add(Histories(names, starts, rows, np.ones(len(rows), np.float32)))
+    found = counter.finish()
+    together = viewed.T.astype(np.float64) @ viewed
+    totals = np.diag(together)
+    similarities = together / np.sqrt(np.outer(totals, totals)) * together / (together + SHRINK)
+    np.fill_diagonal(similarities, -1.0)
+    for row in range(count):
+        own = slice(found.starts[row], found.starts[row + 1])
+        assert len(set(found.rows[own].tolist())) == NEIGHBOURS
+        best = np.sort(similarities[row])[::-1][:NEIGHBOURS]
+        assert found.similarities[own] == pytest.approx(best, abs=1e-6)
+        assert similarities[row, found.rows[own]] == pytest.approx(best, abs=1e-6)
 
 
 def test_nobody_has_nothing_in_common(tmp_path: Path) -> None:

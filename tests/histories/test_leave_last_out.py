@@ -2,10 +2,8 @@
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
-from prodmatch.histories import leave_last_out as module
-from prodmatch.histories.leave_last_out import LeftOut, join_left_out
+from prodmatch.histories.leave_last_out import MOST_HELD_OUT, LeftOut, join_left_out
 from prodmatch.histories.log import Histories
 
 
@@ -18,12 +16,11 @@ def left_out(users: dict[str, int]) -> LeftOut:
     return LeftOut(histories, numbers + 1)
 
 
-def test_neither_names_nor_parts_choose_who_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_HELD_OUT", 100)
-    users = {f"{'az'[n >= 300]}{n:05d}": n for n in range(600)}
+def test_neither_names_nor_parts_choose_who_is_held_out() -> None:
+    users = {f"{'az'[n >= 3000]}{n:05d}": n for n in range(6000)}
     whole = join_left_out([left_out(users)])
-    assert len(whole.last) == len(whole.histories) == 100
-    assert 30 < sum(name.startswith("a") for name in whole.histories.users.to_pylist()) < 70
+    assert len(whole.last) == len(whole.histories) == MOST_HELD_OUT == 2000
+    assert 900 < sum(name.startswith("a") for name in whole.histories.users.to_pylist()) < 1100
     for position, name in enumerate(whole.histories.users.to_pylist()):
         number = users[name]
         own = whole.histories.of(position)

@@ -15,6 +15,7 @@ from prodmatch.histories import log as log_module
 from prodmatch.histories.log import (
     EVENTS,
     MOST_EVENTS,
+    BlockSizes,
     Histories,
     LogSettings,
     read_part,
@@ -53,9 +54,7 @@ def test_events_are_sorted_by_user_and_time(tmp_path: Path) -> None:
     assert [found.rows[found.of(n)].tolist() for n in (0, 1)] == [[0, 1], [2, 9, 3]]
 
 
-def test_a_log_in_many_parts_has_each_user_in_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_in_many_parts_has_each_user_in_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     users, rows = rng.integers(0, 40, 1000), rng.integers(0, 300, 1000)
     path = write(
@@ -64,10 +63,9 @@ def test_a_log_in_many_parts_has_each_user_in_one(
         product_id=[f"p{row}" for row in rows],
         time=np.arange(1000.0),
     )
-    monkeypatch.setattr(log_module, "PART_ROWS", 150)
-    monkeypatch.setattr(log_module, "BATCH_ROWS", 90)
+    sizes = BlockSizes(part_rows=150, batch_rows=90)
     (tmp_path / "scratch").mkdir()
-    found = read(path, tmp_path / "scratch")
+    found = read(path, tmp_path / "scratch", LogSettings(sizes=sizes))
     assert len(found) == 7
     histories = {
         name: part.rows[part.of(position)].tolist()

@@ -3,6 +3,8 @@
 from collections import Counter
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,18 +15,22 @@ from prodmatch import ProductIndex, open_index
 from prodmatch.errors import QueryError
 from prodmatch.evaluate_histories import evaluate_histories
 from prodmatch.histories import log as log_module
-from prodmatch.histories import tastes as tastes_module
 from prodmatch.histories.co_views import SHRINK, CoViews
 from prodmatch.histories.leave_last_out import (
+    FEWEST_HELD_OUT,
     USUAL_BLEND,
     LeftOut,
     evaluate_blends,
     leave_last_out,
 )
-from prodmatch.histories.log import Histories, LogSettings
+from prodmatch.histories.log import BlockSizes, Histories, LogSettings
+from prodmatch.histories.rows import RowMaker
 from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.options import SearchOptions
+from prodmatch.search.searcher import Searcher
+from prodmatch.search.vectors.vector_index import AnnIndex
+from prodmatch.storage.vectors import Rows, Vectors
 
 PRODUCTS = 60
 
@@ -93,17 +99,13 @@ def test_scores_are_content_and_a_share_of_co_views(index: ProductIndex, tmp_pat
         assert len(scores) == PRODUCTS - len(rows)
 
 
-def test_the_batches_and_parts_make_no_difference(
-    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_batches_and_parts_make_no_difference(index: ProductIndex, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     histories = {f"u{n}": rng.choice(PRODUCTS, 1 + n % 6).tolist() for n in range(70)}
     log = write_log(tmp_path / "log.parquet", histories)
     recommend_to_users(index, log, tmp_path / "one.parquet")
-    monkeypatch.setattr(log_module, "PART_ROWS", 50)
-    for module in (tastes_module, __import__("prodmatch.recommend", fromlist=["recommend"])):
-        monkeypatch.setattr(module, "BATCH_USERS", 7)
-    recommend_to_users(index, log, tmp_path / "many.parquet")
+    small = LogSettings(sizes=BlockSizes(batch_rows=30, part_rows=50, users=7))
+    recommend_to_users(index, log, tmp_path / "many.parquet", settings=small)
     assert shown(tmp_path / "one.parquet") == shown(tmp_path / "many.parquet")
 
 
@@ -111,14 +113,14 @@ def test_the_batches_and_parts_make_no_difference(
     "options", [SearchOptions(), SearchOptions("price >= 20", one_per="colour")]
 )
 def test_a_search_finds_what_comparing_all_products_does(
-    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: SearchOptions
+    index: ProductIndex, tmp_path: Path, options: SearchOptions
 ) -> None:
     rng = np.random.default_rng(2)
     histories = {f"u{n}": rng.choice(PRODUCTS, 1 + n % 6).tolist() for n in range(70)}
     log = write_log(tmp_path / "log.parquet", {**histories, "none": [9999]})
     recommend_to_users(index, log, tmp_path / "compared.parquet", options)
-    monkeypatch.setattr(tastes_module, "DENSE_ROWS", 0)
-    recommend_to_users(index, log, tmp_path / "searched.parquet", options)
+    sparse = LogSettings(sizes=BlockSizes(dense_rows=0))
+    recommend_to_users(index, log, tmp_path / "searched.parquet", options, sparse)
     compared, searched = (
         pq.read_table(tmp_path / f"{name}.parquet") for name in ("compared", "searched")
     )
@@ -128,42 +130,56 @@ def test_a_search_finds_what_comparing_all_products_does(
         assert compared[name].to_numpy() == pytest.approx(searched[name].to_numpy(), abs=1e-5)
 
 
-def test_what_is_most_like_a_product_is_no_hub(
-    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Half of the pictures get a hubness penalty, which must count for nothing."""
-    ann = index.searcher.ann
-    plain = ann.vectors(np.arange(PRODUCTS))
-    penalty = ann.dim // 2
-    plain[:, penalty] = 0.0
-    penalised = plain.copy()
-    penalised[::2, penalty] = -1.0
-    rng = np.random.default_rng(6)
-    histories = {f"u{n}": rng.choice(PRODUCTS, 6, replace=False).tolist() for n in range(30)}
-    log = write_log(tmp_path / "log.parquet", histories)
-    monkeypatch.setattr(type(ann), "vectors", lambda _, rows: penalised[rows].copy())
-    recommend_to_users(index, log, tmp_path / "out.parquet", SearchOptions(top=20))
-    for row in pq.read_table(tmp_path / "out.parquet").to_pylist():
-        own, shown_row = histories[row["user"]], int(row["product_id"][1:])
+class Penalised:
+    """An index of which half of the pictures have a hubness penalty."""
+
+    def __init__(self, ann: AnnIndex) -> None:
+        self.row_count, self.dim = ann.row_count, ann.dim
+        self.plain = ann.vectors(np.arange(ann.row_count))
+        self.plain[:, ann.dim // 2] = 0.0
+        self.penalised = self.plain.copy()
+        self.penalised[::2, ann.dim // 2] = -1.0
+
+    def vectors(self, rows: Rows) -> Vectors:
+        return self.penalised[rows].copy()
+
+
+def test_what_is_most_like_a_product_is_no_hub(index: ProductIndex) -> None:
+    """A hubness penalty must count for nothing."""
+    ann = Penalised(index.searcher.ann)
+    searcher = cast(Searcher, SimpleNamespace(ann=ann, weights=index.searcher.weights))
+    ids = pa.array([f"p{row:04d}" for row in range(PRODUCTS)])
+    rng, none, plain = np.random.default_rng(6), np.zeros(0, np.int64), ann.plain
+    viewed = np.stack([rng.choice(PRODUCTS, 6, replace=False) for _ in range(30)])
+    names = pa.array([str(user) for user in range(30)])
+    histories = Histories(
+        names, np.arange(0, 181, 6), viewed.ravel(), np.ones(viewed.size, np.float32)
+    )
+    co_views = CoViews(np.zeros(PRODUCTS + 1, np.int64), none, none, np.zeros(PRODUCTS, np.int64))
+    maker = RowMaker(Recommender(searcher), co_views, 0.0, ids, none, top=20)
+    rows = maker.make(histories, range(30)).to_pylist()
+    assert len(rows) == 600
+    for row in rows:
+        own, shown_row = viewed[int(row["user"])].tolist(), int(row["product_id"][1:])
         nearest = max(own, key=lambda other: float(plain[shown_row] @ plain[other]))
         assert row["because"] == f"p{nearest:04d}"
 
 
 @pytest.mark.parametrize("where", [None, "price >= 20"])
 def test_what_was_viewed_or_may_not_be_shown_takes_no_place_of_candidates(
-    index: ProductIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str | None
+    index: ProductIndex, tmp_path: Path, where: str | None
 ) -> None:
     """Long histories, whose own products are the nearest, and few candidates."""
     rng = np.random.default_rng(4)
     histories = {f"u{n}": rng.choice(PRODUCTS, 25, replace=False).tolist() for n in range(150)}
     log = write_log(tmp_path / "log.parquet", histories)
-    monkeypatch.setattr(tastes_module, "CANDIDATES", 8)
-    options = SearchOptions(where, top=4)
-    recommend_to_users(index, log, tmp_path / "compared.parquet", options)
-    monkeypatch.setattr(tastes_module, "DENSE_ROWS", 0)
-    recommend_to_users(index, log, tmp_path / "searched.parquet", options)
-    monkeypatch.setattr(tastes_module, "CANDIDATES", PRODUCTS)
-    recommend_to_users(index, log, tmp_path / "every.parquet", options)
+    for name, sizes in {
+        "compared": BlockSizes(candidates=8),
+        "searched": BlockSizes(candidates=8, dense_rows=0),
+        "every": BlockSizes(candidates=PRODUCTS, dense_rows=0),
+    }.items():
+        out, options = tmp_path / f"{name}.parquet", SearchOptions(where, top=4)
+        recommend_to_users(index, log, out, options, LogSettings(sizes=sizes))
     compared, searched, every = (
         pq.read_table(tmp_path / f"{name}.parquet") for name in ("compared", "searched", "every")
     )
@@ -201,14 +217,13 @@ def test_a_filter_decides_what_is_shown_and_not_what_is_learnt(
     assert (found.recommendations == 0) == nothing
 
 
-def test_who_is_found_by_no_blend_chooses_none(
-    index: ProductIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("prodmatch.histories.leave_last_out.FEWEST_HELD_OUT", 1)
+def test_who_is_found_by_no_blend_chooses_none(index: ProductIndex) -> None:
     none = np.zeros(0, np.int64)
     co_views = CoViews(np.zeros(PRODUCTS + 1, np.int64), none, none, np.zeros(PRODUCTS, np.int64))
-    history = Histories(pa.array(["u"]), np.array([0, 1]), np.array([1]), np.ones(1, np.float32))
-    left_out = LeftOut(history, np.array([1]))  # which is never shown again
+    count = FEWEST_HELD_OUT
+    names, ones = pa.array([f"u{n}" for n in range(count)]), np.ones(count, np.int64)
+    history = Histories(names, np.arange(count + 1), ones, np.ones(count, np.float32))
+    left_out = LeftOut(history, ones)  # which is never shown again
     found = evaluate_blends(Recommender(index.searcher), left_out, co_views)
     assert found.blend == USUAL_BLEND
 

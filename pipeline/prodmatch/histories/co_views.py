@@ -16,7 +16,6 @@ MOST_PRODUCTS = 50  # of a user that are counted together, the newest
 NEIGHBOURS = 50  # of a product that are kept
 FEWEST_USERS = 2  # that two products must have in common
 SHRINK = 3.0  # users that a pair must have more of before its similarity counts by more than half
-PAIRS = 2_000_000  # that are summed at a time
 MOST_CUTS = 4096  # between products, where they may be cut
 Number = TypeVar("Number", bound=np.generic)
 
@@ -34,7 +33,13 @@ class CoViews:
 class CoViewCounter:
     """Rows pairs of products, in files of a scratch directory."""
 
-    def __init__(self, scratch: Path, product_count: int) -> None:
+    def __init__(self, scratch: Path, product_count: int, *, most_pairs: int = 2_000_000) -> None:
+        """Counts nobody yet.
+
+        Args:
+            most_pairs: that are summed at a time.
+        """
+        self._most_pairs = most_pairs
         self._scratch = scratch
         self._product_count = product_count
         self._files: list[Path] = []
@@ -69,7 +74,7 @@ class CoViewCounter:
         before = np.sum(found, axis=0) if found else np.zeros(len(cuts), np.int64)
         start = 0
         while start < len(cuts) - 1:
-            stop = int(np.searchsorted(before, before[start] + PAIRS, side="right")) - 1
+            stop = int(np.searchsorted(before, before[start] + self._most_pairs, side="right")) - 1
             stop = min(max(stop, start + 1), len(cuts) - 1)
             yield int(cuts[start]), int(cuts[stop])
             start = stop

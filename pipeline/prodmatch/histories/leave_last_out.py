@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
-from prodmatch.histories.tastes import BATCH_USERS, Candidates, Recommender, choose
+from prodmatch.histories.tastes import Candidates, Recommender, choose
 
 HELD_OUT_SHARE = 10  # one user in so many, and what they had is counted in no co-view meanwhile
 MOST_HELD_OUT = 2_000
@@ -125,8 +125,9 @@ def evaluate_blends(
     content, alone, popular = np.zeros(count), np.zeros(count), np.zeros(count)
     blended = np.zeros((len(BLENDS), count))
     best_sold = np.argsort(-co_views.users, kind="stable")
-    for start in range(0, count, BATCH_USERS):
-        users = range(start, min(start + BATCH_USERS, count))
+    step = recommender.sizes.users
+    for start in range(0, count, step):
+        users = range(start, min(start + step, count))
         span = slice(users.start, users.stop)
         found, last = (
             recommender.find(left_out.histories, users, co_views, TOP),

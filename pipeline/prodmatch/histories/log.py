@@ -24,8 +24,6 @@ EVENTS = {"view": 1.0, "click": 1.0, "like": 3.0, "cart": 3.0, "purchase": 5.0, 
 OTHER_EVENT = 1.0  # weight of a kind of event that is not named, or of none
 FIELDS = ("user", "product_id", "time", "event")
 MOST_WEIGHT = 1000.0
-BATCH_ROWS = 1 << 18
-PART_ROWS = 1_000_000  # events that are sorted at a time
 MOST_EVENTS = 100  # of a user that count, the newest; the older ones are only viewed
 HALF_LIFE_EVENTS = 20.0  # of an event's weight where the log has no times
 MOST_HALF_LIVES = 20.0  # that a weight falls by
@@ -37,12 +35,24 @@ PART_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
+class BlockSizes:
+    """How much of a log, and of an index, is worked on at a time."""
+
+    batch_rows: int = 1 << 18  # of the log that are read
+    part_rows: int = 1_000_000  # events that are sorted
+    users: int = 512  # whose recommendations are made
+    candidates: int = 200  # of a user, by content and by co-views
+    dense_rows: int = 8192  # of an index all of which are compared, without a search
+
+
+@dataclass(frozen=True)
 class LogSettings:
     """How events count."""
 
     # Weights of kinds of events, whatever their case; a negative one is of what to keep away from.
     events: Mapping[str, float] = field(default_factory=lambda: dict(EVENTS))
     half_life: float = 30.0  # days in which an event's weight falls by a half
+    sizes: BlockSizes = field(default_factory=BlockSizes)
 
     def __post_init__(self) -> None:
         for kind, weight in self.events.items():
@@ -142,8 +152,9 @@ def split_log(
             the index.
     """
     report = LogReport()
-    count, batches = _open_log(path, report)
-    paths = [scratch / f"part-{n}.parquet" for n in range(max(1, -(-count // PART_ROWS)))]
+    count, batches = _open_log(path, report, settings.sizes.batch_rows)
+    part_count = max(1, -(-count // settings.sizes.part_rows))
+    paths = [scratch / f"part-{n}.parquet" for n in range(part_count)]
     for number, part in enumerate(_split(batches, product_ids, settings, len(paths), report)):
         target = paths[number % len(paths)].with_suffix(f".{number // len(paths)}.parquet")
         with new_scratch_file(target) as file:
@@ -197,7 +208,7 @@ def _taken_back(
     return np.asarray((weights > 0) & (np.arange(len(weights)) < last[pairs]))
 
 
-def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
+def _open_log(path: Path, report: LogReport, batch_rows: int) -> tuple[int, Iterator[pa.Table]]:
     """How many rows a log has, and its batches; the report counts lines that are no record."""
     if not path.is_dir() and path.suffix.lower() not in PARQUET_SUFFIXES:
         parsed = parse_records(path, "`histories`")
@@ -227,15 +238,15 @@ def _open_log(path: Path, report: LogReport) -> tuple[int, Iterator[pa.Table]]:
         raise QueryError(f"`histories` {error}") from error
     except (pa.ArrowException, OSError) as error:
         raise QueryError(f"`histories` {path}: cannot be read as Parquet ({error}).") from error
-    return sum(counts), _read_files(files)
+    return sum(counts), _read_files(files, batch_rows)
 
 
-def _read_files(files: list[Path]) -> Iterator[pa.Table]:
+def _read_files(files: list[Path], batch_rows: int) -> Iterator[pa.Table]:
     for path in files:
         try:
             with pq.ParquetFile(path) as file:
                 names = [name for name in FIELDS if name in file.schema_arrow.names]
-                for batch in file.iter_batches(BATCH_ROWS, columns=names):
+                for batch in file.iter_batches(batch_rows, columns=names):
                     yield pa.Table.from_batches([batch])
         except (pa.ArrowException, OSError) as error:
             raise QueryError(f"`histories` {path}: cannot be read ({error}).") from error

@@ -7,17 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.histories.co_views import CoViews, sum_by_key
-from prodmatch.histories.log import Histories
+from prodmatch.histories.log import BlockSizes, Histories
 from prodmatch.search.encoded_query import item_parts
 from prodmatch.search.scoring import SIGNALS
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.vectors import Rows, Vectors, normalise, split_parts
 
-CANDIDATES = 200  # of a user, by content and by co-views
-BATCH_USERS = 512
 TASTE_USERS = 64  # whose products are gathered at a time
 BLOCK_ROWS = 8192
-DENSE_ROWS = 8192  # of an index all of which are compared, without a search
 # Of what is liked. Sixty tastes on real products (three of a kind and colour liked, two of the
 # kind in another colour not): of ten found, 7.7 are of the liked sort and 0.4 of the other at a
 # share of 0, 7.6 and 0.1 at a quarter, 6.7 and 0.05 at a half, 2.7 and none at the whole.
@@ -44,8 +41,9 @@ class Candidates:
 class Recommender:
     """Finds and scores products for users, in batches of theirs."""
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Searcher, sizes: BlockSizes | None = None) -> None:
         """Reads once which products have which part."""
+        self.sizes = sizes or BlockSizes()
         self.ann = searcher.ann
         self._within: Rows | None = None
         parts = np.array([searcher.weights[name] for name in SIGNALS[1:]], np.float64)
@@ -58,7 +56,7 @@ class Recommender:
                 weight * np.linalg.norm(part, axis=1)
                 for weight, part in zip(self._weights, both, strict=True)
             )
-        dense = self.ann.row_count <= DENSE_ROWS
+        dense = self.ann.row_count <= self.sizes.dense_rows
         self._vectors = self.ann.vectors(np.arange(self.ann.row_count)) if dense else None
         #: `(rows of the index,)`: which may be shown.
         self.allowed = np.ones(self.ann.row_count, np.bool_)
@@ -73,12 +71,14 @@ class Recommender:
 
     def find(self, histories: Histories, users: range, co_views: CoViews, top: int) -> Candidates:
         """The candidates of some users, by content and by co-views, none viewed already."""
-        count, wanted = self.ann.row_count, max(CANDIDATES, 2 * top)
+        count, wanted = self.ann.row_count, max(self.sizes.candidates, 2 * top)
         tastes = self._tastes(histories, users)
         viewed = _distinct(
             _user_positions(histories, users) * count + histories.rows[_span(histories, users)]
         )
-        co_keys, scores = _co_view_scores(histories, users, co_views)
+        co_keys, scores = _co_view_scores(
+            histories, users, co_views, dense=self._vectors is not None
+        )
         shown = self.allowed[co_keys % count] & ~_is_in(viewed, co_keys)
         co_keys, scores = co_keys[shown], scores[shown]
         best = co_keys[_best(co_keys // count, scores, wanted)]
@@ -231,7 +231,9 @@ def _user_positions(histories: Histories, users: range) -> Rows:
     return np.repeat(np.arange(len(users)), lengths)
 
 
-def _co_view_scores(histories: Histories, users: range, co_views: CoViews) -> tuple[Rows, Floats]:
+def _co_view_scores(
+    histories: Histories, users: range, co_views: CoViews, *, dense: bool
+) -> tuple[Rows, Floats]:
     """The products of each user by co-views, as `position * products + row`, ascending; scores."""
     count, span = len(co_views.users), _span(histories, users)
     liked = histories.weights[span] > 0
@@ -243,7 +245,7 @@ def _co_view_scores(histories: Histories, users: range, co_views: CoViews) -> tu
     flat = offsets + np.arange(lengths.sum())
     keys = np.repeat(positions, lengths) * count + co_views.rows[flat]
     scores = np.repeat(weights / totals[positions], lengths) * co_views.similarities[flat]
-    if count <= DENSE_ROWS:
+    if dense:
         sums = np.bincount(keys, scores)
         keys = np.flatnonzero(sums).astype(np.int64)
         return keys, sums[keys]
