@@ -1,5 +1,8 @@
 """Which column of prices says what customers pay."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from prodmatch.columns.amounts import is_price
@@ -16,9 +19,9 @@ from prodmatch.products.prices import PriceColumn, choose_price
         (["List Price", "Price"], "Price"),
         (["Verkaufspreis", "Einkaufspreis"], "Verkaufspreis"),
         (["price_net", "price_gross"], "price_gross"),
-        (["price", "sale_price"], "coalesce(sale_price, price)"),
-        (["Sale price", "Regular price"], 'coalesce("Sale price", "Regular price")'),
-        (["price", "regular_price", "special_price"], "coalesce(special_price, price)"),
+        (["price", "sale_price"], "coalesce(nullif(sale_price, 0), price)"),
+        (["Sale price", "Regular price"], 'coalesce(nullif("Sale price", 0), "Regular price")'),
+        (["price", "regular_price", "special_price"], "coalesce(nullif(special_price, 0), price)"),
         (["price_eur", "price_usd"], None),
         (["price", "sale_price", "promo_price"], None),
         (["msrp", "cost"], "msrp"),
@@ -53,3 +56,12 @@ def test_prices_are_known_in_other_languages(name: str) -> None:
 @pytest.mark.parametrize("name", ["enterprise", "Gewicht", "priced", "商品名", "cenario"])
 def test_other_names_are_no_prices(name: str) -> None:
     assert not is_price(name)
+
+
+@pytest.mark.parametrize(("price", "sale", "paid"), [(9, 5, 5), (9, None, 9), (9, 0, 9), (0, 0, 0)])
+def test_a_reduced_price_of_zero_is_none(price: float, sale: float | None, paid: float) -> None:
+    chosen = choose_price([PriceColumn("price"), PriceColumn("sale_price")])
+    assert chosen is not None
+    query = f"SELECT {chosen.paid} FROM (SELECT ? AS price, ? AS sale_price)"
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        assert connection.execute(query, (price, sale)).fetchone() == (paid,)

@@ -113,6 +113,12 @@ def test_a_price_is_in_units_of_its_currency(
     assert make_card(hit(price=value), CardColumns(column)).price == shown
 
 
+@pytest.mark.parametrize(("sale", "shown"), [(5.0, "5.00"), (0.0, "9.00"), (None, "9.00")])
+def test_a_card_shows_what_customers_pay(sale: float | None, shown: str) -> None:
+    column = PriceColumn("price", reduced="sale_price")
+    assert make_card(hit(price=9.0, sale_price=sale), CardColumns(column)).price == shown
+
+
 def test_the_price_is_the_column_that_limits_are_of() -> None:
     assert choose_price([PriceColumn("price"), PriceColumn("old_price", "$5")]) == PRICE
     assert choose_price([PriceColumn("price"), PriceColumn("price_eur")]) is None

@@ -30,13 +30,13 @@ class PriceColumn:
     sample: str = ""  # one of its values, where they are text
     currency: str = ""  # as `read_currency` gives it; empty where nothing tells it
     units: int = 1  # how many of its units make one of the currency: 100 of cents
-    reduced: str = ""  # the column of what is paid instead, where it has a value
+    reduced: str = ""  # the column of what is paid instead, where it has a value above 0
 
     @property
     def paid(self) -> str:
         """What a customer pays, as SQL."""
         name = quote_plain(self.name)
-        return f"coalesce({quote_plain(self.reduced)}, {name})" if self.reduced else name
+        return f"coalesce(nullif({quote_plain(self.reduced)}, 0), {name})" if self.reduced else name
 
 
 def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:

@@ -39,7 +39,7 @@ def make_card(hit: Hit, columns: CardColumns) -> Card:
     price = None
     if columns.price is not None:
         names = (columns.price.reduced, columns.price.name)
-        paid = next((name for name in names if name in values), "")
+        paid = next((name for name in names if values.get(name)), columns.price.name)
         price = _price(values.get(paid), columns.price)
         values = values if price is None else _without(values, paid)
     brand_name = next((name for name in values if name.lower() in BRANDS), None)
