@@ -14,7 +14,7 @@ from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, 
 from prodmatch.catalogue.reader import Batch, Catalogue, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup
-from prodmatch.columns.missing import name_left_out, name_misnamed
+from prodmatch.columns.missing import name_left_out, name_misnamed, name_text_prices
 from prodmatch.columns.oddities import Oddities
 from prodmatch.columns.placeholders import Placeholders
 from prodmatch.columns.searchable import TextStatistics, advise_searching, find_text_columns
@@ -333,6 +333,7 @@ def _warnings(catalogue: Catalogue, counts: Counter[str]) -> list[str]:
         warnings.append("no picture column: products are found by their texts alone")
     warnings += name_misnamed(catalogue)
     warnings += name_left_out(catalogue)
+    warnings += name_text_prices(catalogue)
     for name, what in (
         ("without_text", "have no text"),
         ("without_image", "have no usable picture"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.columns.missing import name_left_out, name_misnamed
+from prodmatch.columns.missing import name_left_out, name_misnamed, name_text_prices
 from prodmatch.columns.searchable import name_unsearched
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
@@ -282,7 +282,7 @@ class _Run:
         if self.last.night is None:
             empty = tonight.night.empty_columns
             found += [*name_misnamed(self.catalogue), *name_unsearched(self.catalogue, empty)]
-            found += name_left_out(self.catalogue)
+            found += [*name_left_out(self.catalogue), *name_text_prices(self.catalogue)]
         return found
 
     def _remember(self, precision: Precision) -> None:

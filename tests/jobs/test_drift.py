@@ -8,6 +8,7 @@ from prodmatch.drift import find_signals
 from prodmatch.morning.alarms import Findings
 from prodmatch.morning.categories import find_shifts
 from prodmatch.morning.column_checks import FEWEST_FALLS
+from prodmatch.morning.content_checks import known_share
 from prodmatch.morning.pair import Pair, pair_snapshots
 from prodmatch.morning.thresholds import Limit
 from prodmatch.storage.vectors import Vectors, normalise
@@ -156,6 +157,23 @@ def test_a_night_without_a_change_has_nothing_to_name() -> None:
     assert [each.name for each in find_signals(pair) if len(each.rows)] == []
     assert not pair.changed.any()
     assert find_shifts(pair) == []
+
+
+@pytest.mark.parametrize(
+    "text", ['"Gr\u00fcner Stuhl"', "Gru\u0308ner Stuhl!", "<b>Gr&uuml;ner</b> (Stuhl)"]
+)
+def test_words_written_otherwise_are_no_other_words(text: str) -> None:
+    assert known_share({"gr\u00fcner", "stuhl"}, text) == 1
+
+
+def test_signs_around_every_word_are_no_other_words() -> None:
+    def quote(values: Columns, text: Vectors, image: Vectors) -> None:
+        for row in range(COUNT):
+            values["title"][row] = " ".join(
+                f"'{each}'" for each in str(values["title"][row]).split()
+            )
+
+    assert rows_of(night(quote), "strange:title") == []
 
 
 def test_products_listed_twice_are_named_by_their_new_ids() -> None:

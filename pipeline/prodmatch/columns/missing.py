@@ -6,7 +6,7 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns, show_column
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.schema import is_picture
-from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.lexical.prices.column_names import is_product_price, name_words
 
 TITLE = re.compile(
     r"(?:product|item|article|artikel|produkt|produit|producto|prodotto)?(?:names?|titles?|titel|"
@@ -54,6 +54,18 @@ def name_left_out(catalogue: Catalogue) -> list[str]:
     reasons = catalogue.mapping.left_out
     shown = [f"{show_column(name)} ({reason})" for name, reason in reasons.items()]
     return [f"columns not used: {name_columns(shown)}"] if shown else []
+
+
+def name_text_prices(catalogue: Catalogue) -> list[str]:
+    """A warning of prices that are text, where none are numbers that a query may limit."""
+    prices = [each for each in catalogue.mapping.metadata if is_product_price(each.name)]
+    texts = [each.name for each in prices if is_text(each.type)]
+    if not texts or len(texts) < len(prices):
+        return []
+    return [
+        f"prices that are text: {name_columns(texts)}; 'under 50' in a query is not applied, "
+        "nor can a filter compare them. Write them as numbers"
+    ]
 
 
 def is_title_name(name: str) -> bool:

@@ -4,11 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prodmatch.catalogue.text import clean_text
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
 from prodmatch.morning.pair import TEXT, Pair, Values
@@ -25,6 +27,7 @@ Z_BEFORE, Z_AFTER, Z_DROP = 1.5, 1.0, 1.5  # text-image alignment, in standard d
 TWIN = 0.995  # cosine of vectors of one product
 DAMAGE = "|".join([f"(?:{pattern})" for pattern in (ANY, ENTITIES, ESCAPES)])
 WORD = re.compile(r"[^\W\d_]{3,}")
+EDGE = re.compile(r"^\W+|\W+$")
 SCRIPTS = {
     "Cyrillic": "[\u0400-\u04ff]",
     "Greek": "[\u0370-\u03ff]",
@@ -86,9 +89,7 @@ def _texts(pair: Pair, name: str, values: Values) -> Iterator[Signal]:
     damaged |= _matches(new, TAGS) & ~_matches(old, TAGS)
     text = "have tags, entities or wrongly decoded letters in it"
     yield Signal("damaged", name, text, pair.after[changed[damaged]])
-    words = frozenset(
-        word for text in values.texts_of(values.last) for word in text.casefold().split()
-    )
+    words = frozenset(chain.from_iterable(map(_words, values.texts_of(values.last))))
     share = partial(known_share, words)
     strange = [share(a) <= STRANGE and share(b) >= KNOWN for b, a in zip(old, new, strict=True)]
     languages = guess_language(text for text, each in zip(new, strange, strict=True) if each)
@@ -244,12 +245,14 @@ def _foreign(pair: Pair) -> Rows:
 
 
 def known_share(vocabulary: Collection[str], text: str) -> float:
-    """Share of a text's words that stand in a vocabulary; 1 where it has no words.
-
-    Words are told apart as the vocabulary's are, by spaces, in small letters.
-    """
-    words = [word for word in text.casefold().split() if WORD.search(word)]
+    """Share of a text's words that stand in a vocabulary; 1 where it has no words."""
+    words = [word for word in _words(text) if WORD.search(word)]
     return sum(word in vocabulary for word in words) / len(words) if words else 1.0
+
+
+def _words(text: str) -> list[str]:
+    """A text's words as they are searched: in small letters, without markup and outer signs."""
+    return [EDGE.sub("", word) for word in clean_text(text).casefold().split()]
 
 
 def guess_language(texts: Iterable[str]) -> str:

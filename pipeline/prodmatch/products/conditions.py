@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prodmatch.lexical.prices.column_names import PRICE, name_words
+from prodmatch.lexical.prices.column_names import is_product_price
 from prodmatch.products.column_storage import (
     KEYWORDS,
     needs_quotes,
@@ -50,9 +50,6 @@ REMEDIES = (  # what is written in conditions of other languages, and what to wr
 )
 MOST_HINTS = 3
 IN_BRACKETS = "IN takes round brackets: IN ('red', 'blue')"
-NO_PRICE_WORDS = frozenset(
-    ["shipping", "delivery", "id", "count", "tax", "currency", "range", "level", "per", "stock"]
-)
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,6 @@ class TextComparison:
 
     column: str
     value: str
-
-
-def is_price(name: str) -> bool:
-    """Whether a column is a price by its name: `price`, `salePrice`, `amount_eur`."""
-    words = name_words(name)
-    return any(map(PRICE.fullmatch, words)) and not NO_PRICE_WORDS & set(words)
 
 
 def split_condition(condition: str, columns: Mapping[str, Column]) -> list[Token]:
@@ -263,7 +254,7 @@ def _wrong_text(column: Column, operator: str, value: str, *, is_text: bool) -> 
     name, sample, is_ordered = column.name, column.sample, operator in ORDERED
     if DATE.fullmatch(sample) and (not is_text or (is_ordered and not DATE_START.fullmatch(value))):
         return f"{name} is a date ({sample!r}); write dates like that, in quotes"
-    is_amount = is_price(name) or any(sign in sample for sign in ".,")
+    is_amount = is_product_price(name) or any(sign in sample for sign in ".,")
     if is_ordered and is_amount and AMOUNT.fullmatch(sample) and AMOUNT.fullmatch(value.strip()):
         number = write_cast(name, sample)
         return f"{name} is text ({sample!r}); convert the column, or write {number} for it"

@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.lexical.prices.column_names import is_product_price, name_words
 from prodmatch.lexical.prices.currencies import CODES, may_be, read_currency
 from prodmatch.lexical.prices.limits import Limit
 from prodmatch.products.column_storage import quote_name, quote_plain
-from prodmatch.products.conditions import Column, is_price
+from prodmatch.products.conditions import Column
 from prodmatch.products.filters import read_columns
 
 CENTS = frozenset(["cents", "cent", "pence", "minor"])
@@ -45,7 +45,7 @@ def read_price_columns(connection: sqlite3.Connection) -> list[PriceColumn]:
     found = []
     for column in columns:
         is_text = column.kind == "text"
-        if not is_price(column.name) or column.kind == "boolean":
+        if not is_product_price(column.name) or column.kind == "boolean":
             continue
         if is_text and not re.search(r"\d", column.sample):
             continue

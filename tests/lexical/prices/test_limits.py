@@ -3,9 +3,9 @@
 import pytest
 from phrases import KNOWN, known, nothing
 
+from prodmatch.lexical.prices.column_names import is_product_price
 from prodmatch.lexical.prices.currencies import may_be
 from prodmatch.lexical.understanding import understand
-from prodmatch.products.conditions import is_price
 
 LIMITS = [
     ("shoes under $50", ["< 50"]),
@@ -256,7 +256,7 @@ def test_a_currency_is_read(text: str, currency: str, code: str) -> None:
     ],
 )
 def test_a_price_is_known_by_its_name(name: str, expected: bool) -> None:
-    assert is_price(name) is expected
+    assert is_product_price(name) is expected
 
 
 @pytest.mark.parametrize(
