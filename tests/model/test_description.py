@@ -193,6 +193,41 @@ def test_a_model_is_never_overwritten(model: Model, tmp_path: Path) -> None:
         fit_heads(catalogue, EncoderFiles.of_model(model), tmp_path, tmp_path / "store")
 
 
+@pytest.mark.parametrize(
+    ("field", "change", "message"),
+    [
+        ("calibration", {"scale": "steep"}, "could not convert"),
+        ("calibration", {"scale": float("nan")}, "'calibration' must be numbers named scale, bias"),
+        ("weights", {"image": -1.0}, "none may be negative"),
+        ("weights", {"image": 0.0, "text": 0.0}, "text or image must count"),
+        ("weights", {"brand": 0.5}, "'weights' must be numbers named lexical, text, image"),
+        ("text", {"pooling": "max"}, "'text': 'pooling' cannot be 'max'"),
+        ("text", {"max_tokens": 0}, "'text': 'max_tokens' cannot be 0"),
+    ],
+)
+def test_a_description_changed_by_hand_is_refused(
+    model: Model, tmp_path: Path, field: str, change: dict[str, object], message: str
+) -> None:
+    shutil.copytree(model.folder, tmp_path / "m")
+    path = tmp_path / "m/model.json"
+    content = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**content, field: {**content[field], **change}}))
+    with pytest.raises(ModelError, match=message) as found:
+        open_model(tmp_path / "m")
+    assert str(path) in str(found.value)
+
+
+def test_a_text_encoder_copied_in_part_is_named(bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert, tmp_path / "bert")
+    weights = tmp_path / "bert/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="bert: the text encoder cannot be loaded"):
+        TextEncoder(tmp_path / "bert", TextSpec())
+    weights.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match="bert: the text encoder cannot be loaded"):
+        TextEncoder(tmp_path / "bert", TextSpec())
+
+
 def test_heads_need_enough_products(model: Model, tmp_path: Path) -> None:
     catalogue = open_catalogue(write(tmp_path / "c.parquet", products(20)))
     settings = HeadSettings(workers=0)

@@ -1,6 +1,7 @@
 """A model directory: two encoders, their heads, a calibration and a card."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from prodmatch.model.preprocessing import ImageSpec, TextSpec, read_spec
 from prodmatch.storage.atomic import digest_bytes, file_digests, write_json
 
 FORMAT = 4  # raise it when the same files would give other parts
+USUAL_WEIGHTS = {"lexical": 0.2, "text": 0.4, "image": 0.4}  # of the signals
 SHIPPED = Path(__file__).parent.parent / "models"
 
 
@@ -34,9 +36,7 @@ class ModelDescription:
     text: TextSpec
     image: ImageSpec
     calibration: Calibration = field(default_factory=Calibration)
-    weights: Mapping[str, float] = field(
-        default_factory=lambda: {"lexical": 0.2, "text": 0.4, "image": 0.4}
-    )
+    weights: Mapping[str, float] = field(default_factory=lambda: {**USUAL_WEIGHTS})
 
 
 def description_fields(description: ModelDescription) -> dict[str, object]:
@@ -128,11 +128,32 @@ def read_description(content: object, path: Path) -> ModelDescription:
             name=str(content["name"]),
             text=read_spec(TextSpec, content["text"], f"{path}: 'text'"),
             image=read_spec(ImageSpec, content["image"], f"{path}: 'image'"),
-            calibration=Calibration(**content["calibration"]),
-            weights={name: float(weight) for name, weight in content["weights"].items()},
+            calibration=Calibration(
+                **_read_numbers(content["calibration"], ("scale", "bias"), f"{path}: 'calibration'")
+            ),
+            weights=_read_weights(content["weights"], f"{path}: 'weights'"),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{path}: is not a model's description ({error!r}).") from error
+
+
+def _read_weights(found: Mapping[str, object], place: str) -> dict[str, float]:
+    values = _read_numbers(found, tuple(USUAL_WEIGHTS), place)
+    if min(values.values()) < 0 or not values["text"] + values["image"]:
+        raise ModelError(
+            f"{place} are {values}; none may be negative, and text or image must count."
+        )
+    return values
+
+
+def _read_numbers(
+    found: Mapping[str, object], names: tuple[str, ...], place: str
+) -> dict[str, float]:
+    """The numbers of these names, which must be all there are."""
+    values = {name: float(str(found[name])) for name in names}
+    if set(found) != set(names) or not all(map(math.isfinite, values.values())):
+        raise ModelError(f"{place} must be numbers named {', '.join(names)}; found {found}.")
+    return values
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:

@@ -4,7 +4,7 @@ Light on purpose: numpy and Pillow only, since a query must not import torch.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,17 @@ def read_spec(kind: type[Spec], content: object, place: str) -> Spec:
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
     }
+    hints = get_type_hints(kind)
+    if wrong := [name for name, value in values.items() if not _fits(value, hints[name])]:
+        raise ModelError(f"{place}: {wrong[0]!r} cannot be {values[wrong[0]]!r}.")
     return kind(**values)
+
+
+def _fits(value: object, hint: object) -> bool:
+    """Whether a value is one of a few, or a size above 0, where the type says so."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    return hint is not int or (isinstance(value, int) and value > 0)
 
 
 def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:
