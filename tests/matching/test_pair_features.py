@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from prodmatch.matching.listings.attributes import read_attributes
 from prodmatch.matching.listings.numbered_listings import (
     Listings,
     ListingsBuilder,
@@ -32,7 +33,7 @@ def build(texts: list[str], vocabulary: Vocabulary) -> Listings:
     builder = ListingsBuilder(vocabulary)
     for number, text in enumerate(texts):
         brand = "acme" if "acme" in text.lower() else None
-        attributes = {"material": ("wood", f"w{number % 2}")}
+        attributes = read_attributes({"material": ("oak wood", "elm wood")[number % 2]})
         builder.add(f"p{number}", parse_text(text), attributes, brand, 10.0 * (number + 1))
     return builder.build()
 

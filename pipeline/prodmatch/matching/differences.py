@@ -69,8 +69,8 @@ def find_differences(
     }
     own, other = map(read_attributes, columns)
     for name in sorted(own.keys() & other.keys()):
-        if not set(own[name]) & set(other[name]):
-            found[name] = (" ".join(own[name]), " ".join(other[name]))
+        if own[name].denies(other[name]):
+            found[name] = (own[name].text, other[name].text)
     return [Difference(name, *values) for name, values in found.items() if values is not None]
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.matching.listings.attributes import ATTRIBUTES
+from prodmatch.matching.listings.attributes import ATTRIBUTES, EXACT, PARTS
 from prodmatch.matching.listings.numbered_listings import Floats, Ints, Listings, Sets
 
 Values = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 GRAM_SPACE = 1 << 24
 # At most, of a photograph and a copy that is scaled, cropped and encoded anew.
 ONE_PHOTOGRAPH = {
@@ -266,14 +267,34 @@ class PairFeatures:
     def _columns(self, rows: Ints, others: Ints) -> dict[str, Values]:
         shared, conflict, known = (np.zeros(len(rows)) for _ in range(3))
         for name in ATTRIBUTES:
-            found = self.overlap(name, rows, others, None)
-            known += found.both
-            shared += found.both & (found.shared > 0)
-            conflict += found.both & (found.shared == 0)
+            is_known, is_shared, is_apart = self._compare(name, rows, others)
+            known += is_known
+            shared += is_shared & ~is_apart
+            conflict += is_apart
         return {
             "columns_shared": _where(known > 0, shared),
             "columns_conflict": _where(known > 0, conflict),
         }
+
+    def _compare(self, attribute: str, rows: Ints, others: Ints) -> tuple[Flags, Flags, Flags]:
+        """Where both have an attribute, where they share of it, and where theirs is another.
+
+        As `AttributeValue.denies` of each pair.
+        """
+        known, shared, apart, words = np.zeros((4, len(rows)), np.bool_)
+        for part in PARTS:
+            name = f"{attribute} {part}"
+            if not (len(self._left.sets[name].numbers) and len(self._right.sets[name].numbers)):
+                continue
+            found = self.overlap(name, rows, others, None)
+            known |= found.both
+            shared |= found.both & (found.shared > 0)
+            is_none = found.both & (found.shared == 0)
+            if part == "words":
+                words = is_none
+            else:
+                apart |= found.alone[0] > 0 if part in EXACT else is_none
+        return known, shared, apart | (words & ~shared)
 
 
 def _by_name(

@@ -1,26 +1,105 @@
 """The columns of a catalogue that tell variants apart: colour, size, capacity and the like."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from prodmatch.lexical.folding import fold
-from prodmatch.matching.listings.named_values import read_names
+from prodmatch.matching.listings.named_values import KIND_OF, VALUES, read_names
+from prodmatch.matching.listings.parsed_text import LETTER_SIZES, ParsedText, name_word, parse_text
 
 COLUMNS = read_names(
-    "colour color farbe couleur, size groesse taille, capacity storage memory, "
+    "colour color farbe couleur, size groesse grosse taille, capacity storage memory, "
     "pack pack_size pieces, gender, material, pattern"
 )
 ATTRIBUTES = tuple(dict.fromkeys(COLUMNS.values()))
-NO_VALUE = frozenset(["unisex", "multi", "multicolor", "multicolour", "none", "n", "na", "null"])
+# Of these a value that each has alone is a conflict; of the others, that they share none.
+EXACT = ("amounts", "numbers")
+PARTS = (*EXACT, "colours", "words")
+NO_VALUE = frozenset(["unisex", "multi", "none", "n", "na", "null"])
+# They stand next to what a column says, or not: "size 40", "EU 40", "40".
+SAY_LITTLE = frozenset("size sz eu eur uk us pack set pc pcs piece count er x".split())  # noqa: SIM905
+PERCENTAGE = re.compile(r"\d+(?:[.,]\d+)?\s*%")
+DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d))")
 
 
-def read_attributes(columns: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """The words of every attribute that a product has a column of."""
-    found = {}
+@dataclass(frozen=True)
+class AttributeValue:
+    """What a column says, in the units and by the names that are compared.
+
+    Attributes:
+        text: as it is shown.
+        amounts: "64gb", "1000ml".
+        numbers: also sizes and numbers of pieces.
+        colours: those that have a name.
+        words: all words, by one name for each, besides what says little.
+    """
+
+    text: str
+    amounts: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def denies(self, other: "AttributeValue") -> bool:
+        """Whether the other is another value.
+
+        An amount or a number that each has alone says so, colours that share none, and, where they
+        share nothing else, words.
+        """
+        pairs = {name: (set(getattr(self, name)), set(getattr(other, name))) for name in PARTS}
+        if any(own - its and its - own for own, its in (pairs[name] for name in EXACT)):
+            return True
+        apart = {name: bool(own and its and not own & its) for name, (own, its) in pairs.items()}
+        shares = any(own & its for own, its in pairs.values())
+        return apart["colours"] or (apart["words"] and not shares)
+
+
+def read_attributes(columns: Mapping[str, object]) -> dict[str, AttributeValue]:
+    """The value of every attribute that a product has a column of, or several."""
+    texts: dict[str, list[str]] = {}
     for column, value in columns.items():
-        name = COLUMNS.get(column.lower())
-        if name is None or value is None:
-            continue
-        words = tuple(dict.fromkeys(fold(str(value)).replace("/", " ").split()))
-        if words and not NO_VALUE & set(words):
-            found[name] = words
-    return found
+        name = COLUMNS.get(fold(column).replace(" ", "_"))
+        if name is not None and value is not None:
+            texts.setdefault(name, []).append(PERCENTAGE.sub(" ", str(value)))
+    found = {name: _read_value(" / ".join(each)) for name, each in texts.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _read_value(written: str) -> AttributeValue | None:
+    """What a column says; None where that is nothing, or all."""
+    folded = fold(DECIMAL_COMMA.sub(".", written))
+    parsed = parse_text(folded)
+    words = tuple(dict.fromkeys(_name(word) for word in parsed.words))
+    plain = folded.replace("/", " ").split()
+    if not plain or NO_VALUE & {*words, *plain} or {"men", "women"} <= {*words}:
+        return None
+    return AttributeValue(
+        text=" ".join(plain),
+        amounts=parsed.quantities,
+        numbers=_numbers_of(parsed),
+        colours=parsed.colours,
+        words=(*(word for word in words if word not in SAY_LITTLE), *_narrower(words)),
+    )
+
+
+def _name(word: str) -> str:
+    kind = KIND_OF.get(word)
+    return VALUES[kind][word] if kind else name_word(word)
+
+
+def _narrower(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Who else is named: what is for kids is for boys and for girls."""
+    return ("boys", "girls") if "kids" in words else ()
+
+
+def _numbers_of(parsed: ParsedText) -> tuple[str, ...]:
+    packs = parsed.packs if parsed.says_pack else ()
+    coded = (
+        term
+        for term in parsed.terms
+        if any(map(str.isdigit, term))
+        and term not in {*parsed.quantities, *LETTER_SIZES}
+        and not (packs and not term.isdigit())  # "4er", of a pack
+    )
+    return tuple(dict.fromkeys((*coded, *parsed.sizes, *packs)))

@@ -19,7 +19,8 @@ _WRITTEN = {
     "edition": """pro professional, max, plus, mini, lite, ultra, se, fe, prime, neo, elite,
         ii, iii, iv, premier, wifi, lte, cellular, basic, student, express, deluxe dlx,
         premium prem, standard std, upgrade upg upgrd""",
-    "gender": """men man mens male males gents, women woman womens female females, boys boy,
+    "gender": """men man mens male males gents herren homme hommes hombre hombres,
+        women woman womens female females damen femme femmes mujer mujeres, boys boy,
         girls girl, kids kid child children, infants infant baby babies newborn newborns
         toddler toddlers, teens teen teenager teenagers junior juniors""",
     "side": "left lefthand, right righthand, front, rear, upper, lower, inner, outer",

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.matching.listings.attributes import ATTRIBUTES
+from prodmatch.matching.listings.attributes import ATTRIBUTES, PARTS, AttributeValue
 from prodmatch.matching.listings.parsed_text import KINDS, ParsedText
 
 Ints = npt.NDArray[np.int64]
+ATTRIBUTE_SETS = {f"{name} {part}": (name, part) for name in ATTRIBUTES for part in PARTS}
 Floats = npt.NDArray[np.float32]
 
 
@@ -50,8 +51,8 @@ class Listings:
 
     Attributes:
         product_ids: of the rows.
-        sets: by kind of `ParsedText`, `grams`: three neighbouring letters, and by attribute what
-            its column says.
+        sets: by kind of `ParsedText`, `grams`: three neighbouring letters, and by attribute and
+            part what its column says.
         first: the number of the first word, -1 where there is none.
         brand: the number of the brand, -1 where it is not known.
         price: NaN where it is not known.
@@ -75,8 +76,8 @@ class ListingsBuilder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._ids: list[str] = []
-        self._numbers = {kind: array("i") for kind in (*KINDS, *ATTRIBUTES)}
-        self._counts = {kind: array("i") for kind in (*KINDS, *ATTRIBUTES)}
+        self._numbers = {kind: array("i") for kind in (*KINDS, *ATTRIBUTE_SETS)}
+        self._counts = {kind: array("i") for kind in (*KINDS, *ATTRIBUTE_SETS)}
         self._grams: list[npt.NDArray[np.int32]] = []
         self._first, self._brand, self._price = array("q"), array("q"), array("d")
         self._texts = array("q")
@@ -85,7 +86,7 @@ class ListingsBuilder:
         self,
         product_id: str,
         parsed: ParsedText,
-        attributes: Mapping[str, Sequence[str]],
+        attributes: Mapping[str, AttributeValue],
         brand: str | None = None,
         price: float | None = None,
     ) -> None:
@@ -93,7 +94,8 @@ class ListingsBuilder:
         number = self._vocabulary.number
         self._ids.append(product_id)
         for kind in self._numbers:
-            values = getattr(parsed, kind) if kind in KINDS else attributes.get(kind, ())
+            name, part = ATTRIBUTE_SETS.get(kind, ("", kind))
+            values = getattr(attributes.get(name) if name else parsed, part, ())
             self._numbers[kind].extend([number(value) for value in values])
             self._counts[kind].append(len(values))
         self._grams.append(_grams(parsed.compact))
