@@ -173,7 +173,13 @@ def test_signs_around_every_word_are_no_other_words() -> None:
                 f"'{each}'" for each in str(values["title"][row]).split()
             )
 
+    def translate(values: Columns, text: Vectors, image: Vectors) -> None:
+        quote(values, text, image)
+        retitle("gro\u00dfes sch\u00f6nes Hemd f\u00fcr den Herrn {row}")(values, text, image)
+
     assert rows_of(night(quote), "strange:title") == []
+    pair = pair_snapshots(night(quote).tonight, night(translate).tonight)
+    assert rows_of(pair, "strange:title") == [f"p{row:03d}" for row in ROWS]
 
 
 def test_products_listed_twice_are_named_by_their_new_ids() -> None:

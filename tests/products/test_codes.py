@@ -50,6 +50,29 @@ def test_a_code_finds_its_product_in_any_spelling(tmp_path: Path, name: str) -> 
         assert products.rows_named(plain[:-1]).tolist() == []
 
 
+@pytest.mark.parametrize("separator", [";", "; ", ", ", "|", "\n", " ; "])
+def test_each_of_several_codes_in_a_value_is_found(tmp_path: Path, separator: str) -> None:
+    numbers = ["1K0 615 301 AA", "8J0615301A"]
+    products = open_products(tmp_path, {"oem_numbers": [separator.join(numbers), "W 712/95"]})
+    for typed in (*numbers, "1k0615301aa", "8J0-615-301-A"):
+        assert products.rows_named(typed).tolist() == [0]
+    assert products.rows_named("w712/95").tolist() == [1]
+
+
+def test_an_id_is_found_in_any_spelling(tmp_path: Path) -> None:
+    ids = ["SKU-003", "Ab.1234", "P0002", "4a7d1ed4-1474-4d0a-9b3e-0123456789ab", "13"]
+    rows = pa.table({"product_id": ids, "text": ["mug"] * len(ids)})
+    write_products(tmp_path / "products.sqlite", rows.schema, rows.to_batches())
+    products = Products(tmp_path / "products.sqlite")
+    for row, spellings in enumerate((["sku003", "SKU003", "a SKU.003"], ["ab1234"], ["p0002"])):
+        for typed in spellings:
+            assert products.rows_named(typed).tolist() == [row]
+    assert products.rows_named(ids[3].upper()).tolist() == [3]
+    with sqlite3.connect(tmp_path / "products.sqlite") as connection:
+        codes = connection.execute("SELECT code FROM codes ORDER BY code").fetchall()
+    assert codes == [("ab1234",), ("sku003",)]  # the others are found as ids
+
+
 @pytest.mark.parametrize("text", ["red", "s", "x", "n/a", "mug", "", "5", "s2"])
 def test_other_words_name_none(tmp_path: Path, text: str) -> None:
     columns: dict[str, list[object]] = {

@@ -20,6 +20,8 @@ COLUMN = re.compile(
 CODE = re.compile(r"(?=.*\d)(?=.*[a-z]).{4,40}|\d{6,40}")  # no "13" and no "4gb"
 NAMES_ONE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])\S{4,}|\d{6,}")  # not "13" nor "4gb"
 MOST_PIECES, LEAST_PIECED = 6, 5  # words of a code, and digits of one of several
+PIECES = re.compile(r"\s*[;,|\n]\s*")  # between codes in one value: "06A 115 561 B; W 712/95"
+UUID = re.compile(r"(?i)[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}")  # typed as it is, if at all
 MOST_NAMES = 64  # words of a query that may be ids
 LEAST_DIGITS, MOST_DIGITS = 6, 14  # of a trade item's number, without and with zeros before it
 FEW_PRODUCTS = 10  # a code that more of them have names none
@@ -61,6 +63,8 @@ def write_codes(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
         column = quote_name(name)
         values = connection.execute(f"SELECT {column}, row FROM products WHERE {column} NOT NULL")
         connection.executemany("INSERT INTO codes VALUES (?, ?)", _read_codes(values))
+    ids = connection.execute("SELECT product_id, row FROM products")
+    connection.executemany("INSERT INTO codes VALUES (?, ?)", _read_ids(ids))
     connection.execute("CREATE INDEX codes_by_code ON codes (code)")
 
 
@@ -86,7 +90,16 @@ def _zero_forms(code: str) -> list[str]:
 
 def _read_codes(values: Iterable[tuple[object, int]]) -> Iterator[tuple[str, int]]:
     for value, row in values:
-        if code := plain_code(_written(value)):
+        text = _written(value)
+        codes = dict.fromkeys(map(plain_code, (text, *PIECES.split(text))))
+        yield from ((code, row) for code in codes if code)
+
+
+def _read_ids(ids: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Ids that people may write in another way: "SKU-003" as "sku003"."""
+    for product_id, row in ids:
+        code = "" if UUID.fullmatch(product_id) else plain_code(product_id)
+        if code and product_id not in (code, code.upper()):
             yield code, row
 
 
