@@ -101,16 +101,17 @@ def test_a_negation_that_leaves_nothing_over_says_nothing_else(opened: Searcher)
     assert (page.hits, page.match_count) == ([], 0)
 
 
-def test_pictures_count_more_for_a_word_that_no_product_says(opened: Searcher) -> None:
+@pytest.mark.parametrize("top", [50, 300])
+def test_pictures_count_more_for_a_word_that_no_product_says(opened: Searcher, top: int) -> None:
     query = lamps(opened, 3)
     longer = replace(query, words="red lamp anthracite")
     contained = opened.products.match("red lamp anthracite").most_contained
     assert opened.products.match("red lamp").most_contained == 1 > contained > 0
-    pages = [opened.find_page(each, SearchOptions(top=300)).hits for each in (query, longer)]
+    pages = [opened.find_page(each, SearchOptions(top=top)).hits for each in (query, longer)]
     of_part = [{hit.product_id: hit.image / hit.text for hit in hits if hit.text} for hits in pages]
     both = [name for name in of_part[0] if name in of_part[1] and of_part[0][name]]
     grown = [of_part[1][name] / of_part[0][name] for name in both]
-    assert len(grown) > 50
+    assert len(grown) > 3
     assert grown == pytest.approx([1 + 2 * (1 - contained)] * len(grown), rel=0.05)
 
 
