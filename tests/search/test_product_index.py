@@ -1,6 +1,7 @@
 """What a person does with an index at a prompt: its size, its vectors, and every kind of query."""
 
 import io
+import json
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
@@ -130,6 +131,7 @@ def test_a_query_that_cannot_be_used_is_named(
     ("queries", "message"),
     [
         (["shirt"], "`queries`: 'shirt' is no query. Give Query(text=...)."),
+        (Query(text="shirt"), "`queries`: Query(query_id='q'"),
         ("shirt", "`queries`: 's' is no query"),
         ([Query(text="shirt"), None], "`queries`: None is no query"),
     ],
@@ -159,6 +161,25 @@ def test_queries_may_come_from_an_iterator(index: ProductIndex) -> None:
 def test_a_store_that_is_no_path_is_named(store: Path) -> None:
     with pytest.raises(QueryError, match="`store`: is of the type"):
         open_index(store)
+
+
+def test_a_model_that_is_none_is_named(published: Path) -> None:
+    with pytest.raises(QueryError, match="`model`: is of the type str"):
+        open_index(published, model="compact")  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_those_of_python(index: ProductIndex) -> None:
+    expected = index.search("shirt", top=200, offset=100)
+    found = index.search("shirt", top=np.uint8(200), offset=np.uint8(100))
+    assert found == expected
+    assert json.dumps([hit.rank for hit in found]) == json.dumps([hit.rank for hit in expected])
+
+
+def test_one_facet_may_be_a_text_and_an_array_is_no_boost(index: ProductIndex) -> None:
+    (answer,) = index.answer([Query(text="shirt")], SearchOptions(facets="price"))
+    assert answer.facets == index.search("shirt", facets=["price"]).facets
+    with pytest.raises(QueryError, match=r"`boost=.*: must be a weight by column"):
+        index.search("shirt", boost=np.ones(2))  # type: ignore[arg-type]
 
 
 def test_other_options_are_named(index: ProductIndex) -> None:

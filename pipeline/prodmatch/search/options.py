@@ -56,6 +56,15 @@ class SearchOptions:
     facets: Sequence[str] = ()
     count: bool = False
 
+    def __post_init__(self) -> None:
+        """Takes whole numbers of NumPy as Python's, which JSON can hold, and one facet as such."""
+        for name in ("top", "offset"):
+            value = getattr(self, name)
+            if isinstance(value, Integral) and not isinstance(value, bool):
+                object.__setattr__(self, name, int(value))
+        if isinstance(self.facets, str):
+            object.__setattr__(self, "facets", (self.facets,))
+
     def check(self, products: Products) -> None:
         """Checks that they can be used with these products.
 

@@ -33,6 +33,10 @@ class ProductIndex:
     ) -> None:
         if not isinstance(store, str | PathLike):
             raise QueryError(f"`store`: is of the type {type(store).__name__}. Give a path.")
+        if not isinstance(model, Model | None):
+            raise QueryError(
+                f"`model`: is of the type {type(model).__name__}. Give open_model(NAME)."
+            )
         self.store = Path(store)
         self._pictures_store = self.store.absolute()  # a notebook may change its folder
         self._model = model
@@ -182,8 +186,8 @@ class ProductIndex:
             offset=offset,
             one_per=one_per,
             diverse=diverse,
-            boost=boost or {},
-            facets=[facets] if isinstance(facets, str) else facets,
+            boost={} if boost is None else boost,
+            facets=facets,
             count=count,
         )
         (answer,) = self.answer([_query(text, image, like)], options)
@@ -221,6 +225,8 @@ class ProductIndex:
         Raises:
             QueryError: the options cannot be used with any query.
         """
+        if not isinstance(queries, Iterable):
+            raise QueryError(f"`queries`: {queries!r:.40} is one. Give a list.")
         queries = [*queries]  # an iterator, too
         for query in queries:
             if not isinstance(query, Query | RejectedQuery):
