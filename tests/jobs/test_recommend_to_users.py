@@ -29,6 +29,7 @@ from prodmatch.histories.tastes import Candidates, Recommender, choose
 from prodmatch.recommend import recommend_products, recommend_to_users
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
+from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Rows, Vectors
 
@@ -163,6 +164,53 @@ def test_what_is_most_like_a_product_is_no_hub(index: ProductIndex) -> None:
         own, shown_row = viewed[int(row["user"])].tolist(), int(row["product_id"][1:])
         nearest = max(own, key=lambda other: float(plain[shown_row] @ plain[other]))
         assert row["because"] == f"p{nearest:04d}"
+
+
+class Pictureless:
+    """An index of which half of the products have no picture."""
+
+    def __init__(self, ann: AnnIndex) -> None:
+        self.row_count, self.dim = ann.row_count, ann.dim
+        self.stored = ann.vectors(np.arange(ann.row_count))
+        self.stored[::2, ann.dim // 2 :] = 0.0
+
+    def vectors(self, rows: Rows) -> Vectors:
+        return self.stored[rows].copy()
+
+    def search(
+        self, queries: Vectors, count: int, *, within: Rows | None = None
+    ) -> list[Neighbours]:
+        rows = np.arange(self.row_count) if within is None else within
+        found = exact_neighbours([self.stored[rows]], queries, count)
+        return [Neighbours(rows[near.rows], near.scores) for near in found]
+
+
+@pytest.mark.parametrize("dense_rows", [0, PRODUCTS])
+def test_products_without_a_picture_are_candidates_like_others(
+    index: ProductIndex, dense_rows: int
+) -> None:
+    """Their inner products are smaller, their content is not."""
+    searcher = SimpleNamespace(ann=Pictureless(index.searcher.ann), weights=index.searcher.weights)
+    every, none = np.arange(PRODUCTS), np.zeros(0, np.int64)
+    histories = Histories(
+        pa.array([str(row) for row in every]),
+        np.arange(PRODUCTS + 1),
+        every,
+        np.ones(PRODUCTS, np.float32),
+    )
+    co_views = CoViews(np.zeros(PRODUCTS + 1, np.int64), none, none, every)
+    few, most = (
+        Recommender(
+            cast(Searcher, searcher), BlockSizes(candidates=candidates, dense_rows=dense_rows)
+        ).find(histories, range(PRODUCTS), co_views, 3)
+        for candidates in (6, PRODUCTS)
+    )
+    (shown_few, few_scores), (shown_most, most_scores) = (
+        choose(found, 0.0, 3) for found in (few, most)
+    )
+    assert len(few.rows) < len(most.rows)
+    assert shown_few.rows.tolist() == shown_most.rows.tolist()
+    assert few_scores == pytest.approx(most_scores, abs=1e-5)
 
 
 @pytest.mark.parametrize("where", [None, "price >= 20"])

@@ -45,28 +45,35 @@ class Recommender:
         """Reads once which products have which part."""
         self.sizes = sizes or BlockSizes()
         self.ann = searcher.ann
-        self._within: Rows | None = None
         parts = np.array([searcher.weights[name] for name in SIGNALS[1:]], np.float64)
         self._weights = parts / max(parts.sum(), 1e-9)
-        self._present = np.zeros(self.ann.row_count)  # (n,): a product's largest inner product
+        lengths = np.zeros((self.ann.row_count, 2))  # of the text part and the image part
         for start in range(0, self.ann.row_count, BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, self.ann.row_count))
             both = split_parts(self.ann.vectors(rows))
-            self._present[rows] = sum(
-                weight * np.linalg.norm(part, axis=1)
-                for weight, part in zip(self._weights, both, strict=True)
-            )
-        dense = self.ann.row_count <= self.sizes.dense_rows
-        self._vectors = self.ann.vectors(np.arange(self.ann.row_count)) if dense else None
+            lengths[rows] = np.stack([np.linalg.norm(part, axis=1) for part in both], axis=1)
+        #: `(rows of the index,)`: a product's largest inner product, less where it lacks a part.
+        self._present = np.maximum(lengths @ self._weights, 1e-9)
+        self._kinds = (lengths > 0) @ [1, 2]  # (rows of the index,): which parts there are
+        self._vectors: Vectors | None = None  # whose inner products with tastes are content
+        if self.ann.row_count <= self.sizes.dense_rows:
+            vectors = self.ann.vectors(np.arange(self.ann.row_count))
+            self._vectors = (vectors / self._present[:, None]).astype(np.float32)
         #: `(rows of the index,)`: which may be shown.
         self.allowed = np.ones(self.ann.row_count, np.bool_)
+        self._searched = self._split_allowed()
+
+    def _split_allowed(self) -> list[Rows | None]:
+        """The rows that may be shown, by the parts that they have; None for all of the index."""
+        split = [np.flatnonzero(self.allowed & (self._kinds == kind)) for kind in (1, 2, 3)]
+        return [None if len(rows) == self.ann.row_count else rows for rows in split if len(rows)]
 
     def within(self, rows: Rows) -> "Recommender":
         """The same, of which only some products, ascending rows of the index, may be shown."""
         other = copy.copy(self)
-        other._within = rows
         other.allowed = np.zeros(self.ann.row_count, np.bool_)
         other.allowed[rows] = True
+        other._searched = other._split_allowed()
         return other
 
     def find(self, histories: Histories, users: range, co_views: CoViews, top: int) -> Candidates:
@@ -85,34 +92,40 @@ class Recommender:
         if self._vectors is None:
             keys = _distinct(np.concatenate([self._search(tastes, viewed, wanted), best]))
             products = self._multiply(tastes, keys // count, keys % count)
+            content = products / self._present[keys % count]
         else:
             table = tastes @ self._vectors.T
             keys = _distinct(np.concatenate([self._compare_all(table, viewed, wanted), best]))
-            products = table.ravel()[keys]
-        rows = keys % count
-        content = products / np.maximum(self._present[rows], 1e-9)
+            content = table.ravel()[keys].astype(np.float64)
         found = np.append(scores, 0.0)[_positions(co_keys, keys)]
-        return Candidates(keys // count, rows, content, found)
+        return Candidates(keys // count, keys % count, content, found)
 
-    def _compare_all(self, products: Vectors, viewed: Rows, wanted: int) -> Rows:
-        """As `_search`, of the products of every taste and every product, `(users, rows)`."""
-        kept = (products != 0) & self.allowed
+    def _compare_all(self, contents: Vectors, viewed: Rows, wanted: int) -> Rows:
+        """As `_search`, of the content of every product for every taste, `(users, rows)`."""
+        kept = (contents != 0) & self.allowed
         kept.flat[viewed] = False
         if wanted < self.ann.row_count:
-            ranked = np.where(kept, products, -np.inf)
+            ranked = np.where(kept, contents, -np.inf)
             kept &= ranked >= np.partition(ranked, -wanted, axis=1)[:, -wanted, None]
         return np.flatnonzero(kept)
 
     def _search(self, tastes: Vectors, viewed: Rows, wanted: int) -> Rows:
-        """Of each user with a taste the nearest products, as `position * products + row`."""
+        """Of each user with a taste the nearest products, as `position * products + row`.
+
+        Inner products rank those of the same parts alone, so that these are searched apart.
+        """
         count, known = self.ann.row_count, np.flatnonzero(tastes.any(axis=1))
         more = np.bincount(viewed // count, minlength=len(tastes))[known].max(initial=0)
-        near = self.ann.search(tastes[known], wanted + int(more), within=self._within)
-        found = [np.zeros(0, np.int64)]
-        for position, each in zip(known, near, strict=True):
-            keys = position * count + each.rows[each.scores != 0]
-            found.append(keys[~_is_in(viewed, keys)][:wanted])
-        return np.concatenate(found)
+        found = [(np.zeros(0, np.int64), np.zeros(0))]
+        for rows in self._searched:
+            near = self.ann.search(tastes[known], wanted + int(more), within=rows)
+            for position, each in zip(known, near, strict=True):
+                keys = position * count + each.rows
+                kept = (each.scores != 0) & ~_is_in(viewed, keys)
+                found.append((keys[kept], each.scores[kept] / self._present[each.rows[kept]]))
+        keys, contents = (np.concatenate(each) for each in zip(*found, strict=True))
+        order = np.argsort(keys, kind="stable")
+        return keys[order][_best(keys[order] // count, contents[order], wanted)]
 
     def _tastes(self, histories: Histories, users: range) -> Vectors:
         """The vectors that products are compared with, `(users, 2 * dim)`; zeros without a like."""
