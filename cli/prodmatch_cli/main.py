@@ -85,6 +85,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line and exits with the contract's status."""
+    _open_closed_streams()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries request nothing from a hub
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # torch makes this folder when it is loaded; one that is there is left as it is
@@ -122,6 +123,15 @@ def main() -> None:
         missing = not_installed(error.name, "queries work without it, this command does not")
         print_error(str(missing))
         sys.exit(missing.exit_code)
+
+
+def _open_closed_streams() -> None:
+    """Opens standard streams that are closed, or the next file would take their descriptors."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def _run() -> None:

@@ -4,7 +4,10 @@ import contextlib
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -178,3 +181,17 @@ def test_a_line_of_json_is_one_for_every_reader(
     out = capsysbinary.readouterr().out.decode()
     assert len(out.splitlines()) == 1
     assert json.loads(out) == {f"a{end}b": f"x{end}y", "number": None}
+
+
+def test_what_is_closed_from_the_start_is_open_to_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from prodmatch_cli.main import main\n"
+        "try: main()\n"
+        "finally: print([(os.readlink(f'/proc/self/fd/{n}'), os.get_inheritable(n),"
+        " each.fileno()) for n, each in enumerate((sys.stdin, sys.stdout, sys.stderr))],"
+        " file=open(sys.argv[-1], 'w'))"
+    )
+    found = tmp_path / "found"
+    closed = f'"{sys.executable}" -c "{code}" check "{found}" <&- >&- 2>&-'
+    assert subprocess.run(["bash", "-c", closed], check=False).returncode == 1
+    assert found.read_text() == f"{[('/dev/null', True, number) for number in range(3)]}\n"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -190,9 +189,3 @@ def test_an_empty_store_names_the_commands_that_fill_it(shell: Shell, tmp_path: 
         assert (done.code, done.out) == (1, "")
         assert f"Run 'prodmatch build CATALOGUE --store {shell.store}'." in done.err
         assert len(done.err.splitlines()) == 1
-
-
-def test_a_closed_output_is_silent(shell: Shell) -> None:
-    shell.patch.setattr(sys, "stdout", None)
-    done = shell("query", "red shirt")
-    assert (done.code, done.err) == (0, "")

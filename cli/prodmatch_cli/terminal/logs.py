@@ -75,7 +75,7 @@ def configure(
     HANDLER.setFormatter(_Json() if form == "json" else _Text())
     if HANDLER not in logging.root.handlers:
         logging.root.addHandler(HANDLER)
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    on_terminal = sys.stderr.isatty()
     visible = not quiet and (command in LONG or on_terminal)
     chosen = logging.getLevelNamesMapping()[(level or "info").upper()]
     CLI.setLevel(chosen)

@@ -112,8 +112,6 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def _write(text: str) -> None:
     """Text on stdout; ends the program well where nobody reads on, as in `| head`."""
-    if sys.stdout is None:  # it was closed from the start
-        return
     PULSE.begin("")
     try:
         sys.stdout.flush()
@@ -129,7 +127,7 @@ def _write(text: str) -> None:
 
 def on_terminal() -> bool:
     """Whether stdout is a terminal."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    return sys.stdout.isatty()
 
 
 def _report_lines(report: Row, indent: str = "") -> list[str]:
