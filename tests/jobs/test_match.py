@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
@@ -245,6 +246,22 @@ def test_two_shops_are_matched_by_labels(
     first = next(group["group_id"] for group in groups if group["product_id"] == "r000")
     members = {(g["side"], g["product_id"]) for g in groups if g["group_id"] == first}
     assert members == {("left", "p000"), ("left", "q000"), ("right", "r000")}
+
+
+def test_copies_in_two_shops_are_pairs_each_with_each(tiny: Model, tmp_path: Path) -> None:
+    """The products of both shops have the same ids, and copies under other ids."""
+    rows = [row("p", number) for number in range(COUNT)]
+    copies = [row("p", 0, product_id=f"p000-{n}") for n in range(2)]
+    stores = [publish(tmp_path / name, tiny, rows + copies) for name in ("shop", "other")]
+    with open_index(stores[0]) as index, open_index(stores[1]) as other:
+        settings = MatchSettings(precision=0.5)
+        report = find_matches(index, tmp_path / "out", settings, against=other)
+    pairs = pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    same = [(p["left"], p["right"]) for p in pairs if p["relation"] == "same"]
+    ids = ["p000", "p000-0", "p000-1"]
+    of = [pair for pair in same if pair[0] in ids and pair[1] in ids]
+    assert sorted(of) == sorted(product(ids, ids))
+    assert report.same == len(same) == len(set(same))
 
 
 def test_pairs_of_unknown_ids_are_named(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, product
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,8 @@ class Counts:
 def write_pairs(path: Path, matcher: Matcher, scored: ScoredPairs, threshold: float) -> Counts:
     """Writes the pairs that are the same, those of variants, and those in doubt.
 
-    Equal listings are the same as the first of them, and as whatever that is the same as.
+    Inside one store equal listings are the same as the first of them; of two stores each is
+    the same as whatever that is the same as.
     """
     counts = Counter[str]()
     wanted = np.flatnonzero(
@@ -58,7 +60,9 @@ def write_pairs(path: Path, matcher: Matcher, scored: ScoredPairs, threshold: fl
     with new_file(path) as file, pq.ParquetWriter(file, PAIR_SCHEMA, compression="zstd") as writer:
         starts = range(0, len(wanted), BLOCK_PAIRS)
         blocks = (describer.rows(scored, wanted[s : s + BLOCK_PAIRS], threshold) for s in starts)
-        for block in (*blocks, describer.equal_rows(scored, threshold)):
+        equal = describer.equal_rows(scored, threshold)
+        rest = iter(lambda: list(islice(equal, BLOCK_PAIRS)), [])
+        for block in chain(blocks, rest):
             rows = list(block)
             counts.update(str(row["relation"]) for row in rows)
             writer.write_table(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA))
@@ -156,10 +160,10 @@ class _Describer:
         for position in np.flatnonzero(scored.probability >= threshold).tolist():
             row, other = int(scored.pairs.rows[position]), int(scored.pairs.others[position])
             probability = float(scored.probability[position])
-            for each, _ in equal.get(row, ()):
-                yield _plain_row(left[each], right[other], "same", probability)
-            for each, _ in others.get(other, ()):
-                yield _plain_row(left[row], right[each], "same", probability)
+            own, its = ((first, *(each for each, _ in same.get(first, ())))
+                        for same, first in ((equal, row), (others, other)))  # fmt: skip
+            for one, another in islice(product(own, its), 1, None):  # the first stands there
+                yield _plain_row(left[one], right[another], "same", probability)
 
 
 def _plain_row(left: object, right: object, relation: str, probability: float) -> dict[str, object]:

@@ -277,10 +277,7 @@ class PairFeatures:
         }
 
     def _compare(self, attribute: str, rows: Ints, others: Ints) -> tuple[Flags, Flags, Flags]:
-        """Where both have an attribute, where they share of it, and where theirs is another.
-
-        As `AttributeValue.denies` of each pair.
-        """
+        """Where both have it, where they share of it, and where one denies the other's."""
         known, shared, apart, words = np.zeros((4, len(rows)), np.bool_)
         for part in PARTS:
             name = f"{attribute} {part}"
