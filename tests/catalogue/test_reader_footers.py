@@ -1,5 +1,6 @@
 """Counts are of rows that were read: a footer that claims others is refused."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -116,3 +117,10 @@ def test_what_is_no_parquet_is_named_as_what_it_is(
     (tmp_path / "c.parquet").write_bytes(content)
     with pytest.raises(CatalogueError, match=message):
         open_catalogue(tmp_path / "c.parquet")
+
+
+def test_a_file_whose_name_no_library_can_be_given_is_to_be_renamed(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"product_id": ["a"]}), tmp_path / "c.parquet")
+    (tmp_path / "c.parquet").rename(tmp_path / os.fsdecode(b"caf\xe9.parquet"))
+    with pytest.raises(CatalogueError, match=r"has a name that is not in UTF-8\. Rename it\."):
+        open_catalogue(tmp_path)

@@ -24,6 +24,8 @@ class _Path(click.Path):
             self.fail("it is empty.", param, ctx)
         if isinstance(value, str) and looks_like_address(value):
             self.fail(f"{value!r} is {self.not_an_address}", param, ctx)
+        if isinstance(value, str) and not _is_utf8(value):
+            self.fail(f"{value!r} is not in UTF-8. Rename it.", param, ctx)
         path = _expand_home(value) if isinstance(value, str) else value
         return super().convert(path, param, ctx)
 
@@ -71,6 +73,14 @@ class _Place(_Path):
         if isinstance(value, str) and is_address(value):
             return value
         return super().convert(value, param, ctx)
+
+
+def _is_utf8(word: str) -> bool:
+    """Whether it was given in UTF-8, as the libraries that open files want it."""
+    try:
+        return bool(word.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _expand_home(word: str) -> str:

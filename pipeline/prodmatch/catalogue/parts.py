@@ -154,6 +154,8 @@ def name_shadowed_keys(files: Sequence[FoundFile], parts: Sequence[Part]) -> Ite
 
 def _explain_unreadable(path: Path, error: Exception) -> str:
     """What a file is that is no Parquet, and what to do."""
+    if isinstance(error, UnicodeEncodeError):
+        return "has a name that is not in UTF-8. Rename it."
     try:
         with path.open("rb") as file:
             head = file.read(NAMED_BYTES)
