@@ -1,9 +1,11 @@
 """Job: text and image encoders, trained from scratch or fine-tuned, with heads over them."""
 
+import logging
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from prodmatch.encoders.device import choose_device
@@ -22,7 +24,7 @@ from prodmatch.pretraining.contrastive import (
 from prodmatch.pretraining.data import (
     TextPair,
     TrainingSet,
-    check_splits,
+    check_catalogue,
     read_text_rows,
     read_training_set,
 )
@@ -35,6 +37,8 @@ from prodmatch.pretraining.head_fitting import WrittenEncoders, fit_final_heads
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
+
+logger = logging.getLogger(__name__)
 
 FEWEST_HELD_OUT = 2
 QUERY_WORDS = 24  # of a query that encoders trained here read: see docs/experiments.md
@@ -103,7 +107,7 @@ def train_encoders(
         StoreError: `out` exists or cannot be written.
     """
     check_new(out)
-    check_splits(catalogue)
+    check_catalogue(catalogue)
     if start is None and settings.runs > 1:
         raise ModelError(f"`runs={settings.runs}`: only runs from one `model` have a mean.")
     work = out.with_name(f"{out.name}.work")
@@ -160,7 +164,22 @@ def _read_data(
             f"{catalogue}: split 'val' has {len(held_out.titles)} row with a title and a usable "
             f"picture; epochs and probabilities need at least {FEWEST_HELD_OUT}. Mark more."
         )
+    _warn_of_known(data, held_out, catalogue)
     return replace(data, text_pairs=pairs, texts=further), held_out
+
+
+def _warn_of_known(data: TrainingSet, held_out: TrainingSet, catalogue: Path) -> None:
+    """Says how many held-out products are no news, as figures of them tell nothing of others."""
+    known = np.isin(held_out.title_groups, data.title_groups)
+    known |= np.isin(held_out.picture_groups, data.picture_groups)
+    if known.any():
+        logger.warning(
+            "%s: %d of %d products of the split 'val' have the title or picture of one that is "
+            "trained on; figures and probabilities are too good by that. Give equal ones one split",
+            catalogue,
+            int(known.sum()),
+            len(known),
+        )
 
 
 def _fresh_pair(data: TrainingSet, shape: EncoderShape, folder: Path) -> EncoderPair:

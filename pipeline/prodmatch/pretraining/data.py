@@ -1,6 +1,7 @@
 """The files that encoders are trained from, read and checked."""
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from prodmatch.training.held_out import words_of
 
 ATTRIBUTES = ("brand", "type", "colour", "pattern", "gender")
 COLUMNS = ("title", "image", "source", "description", *ATTRIBUTES)
+TEXTS = {"title", "description", *ATTRIBUTES}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,14 @@ def read_training_set(
         keys.append((str(title).lower(), str(image), str(source or "")))
     if not products:
         raise ModelError(f"{path}: split {split!r} has no row with a title and a usable picture.")
+    if lost := rows - len(products):
+        logger.warning(
+            "%s: %d of %d rows of the split '%s' are left out, without a title or a usable picture",
+            path,
+            lost,
+            rows,
+            split,
+        )
     titles, copies, sources = (_group_keys(column) for column in zip(*keys, strict=True))
     return TrainingSet(products, pictures[: len(products)], titles, copies, sources)
 
@@ -114,7 +126,8 @@ def _read_images(path: Path, split: str, rows: deque[dict[str, object]]) -> Iter
     for batch in pq.ParquetFile(path).iter_batches(1000):
         for row in batch.to_pylist():
             image = row["image"]
-            if row["split"] == split and row["title"] and isinstance(image, bytes):
+            has_title = bool(str(row["title"] or "").strip())
+            if row["split"] == split and has_title and isinstance(image, bytes):
                 rows.append({**row, "image": digest_bytes(image)})
                 yield image
 
@@ -144,14 +157,37 @@ def read_text_rows(
     return [row for row in rows if all(row[name] for name in columns)]
 
 
-def check_splits(catalogue: Path) -> None:
-    """Raise unless every row of a training catalogue is marked `train` or `val`."""
+def check_catalogue(catalogue: Path) -> None:
+    """Raise unless a training catalogue has titles, pictures' bytes, and rows of known splits.
+
+    Raises:
+        ModelError: a column is missing or of another kind, or a row is not marked `train` or `val`.
+    """
     splits = set(_read_columns(catalogue, ["split"])["split"].unique().to_pylist())
     if not splits <= {"train", "val"}:
         raise ModelError(
             f"{catalogue}: the column 'split' holds {sorted(map(str, splits))}; only 'train' and "
             "'val' may be there, so that nothing held out for testing is trained on."
         )
+    schema = pq.read_schema(catalogue)
+    for name in ("title", "image"):
+        if name not in schema.names:
+            raise ModelError(f"{catalogue}: has no column '{name}'. Give title, image and split.")
+    for field in schema:
+        if field.name == "image" and not _holds_bytes(field.type):
+            wanted = "the bytes of one picture"
+        elif field.name in TEXTS and pa.types.is_nested(field.type):
+            wanted = "a text, alternatives separated by |"
+        else:
+            continue
+        raise ModelError(
+            f"{catalogue}: the column '{field.name}' holds {field.type}; write {wanted}."
+        )
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
 
 
 def _read_columns(path: Path, columns: list[str], optional: Sequence[str] = ()) -> pa.Table:
