@@ -200,10 +200,11 @@ def test_products_without_a_picture_are_candidates_like_others(
     )
     co_views = CoViews(np.zeros(PRODUCTS + 1, np.int64), none, none, every)
     few, most = (
-        Recommender(
-            cast(Searcher, searcher), BlockSizes(candidates=candidates, dense_rows=dense_rows)
-        ).find(histories, range(PRODUCTS), co_views, 3)
-        for candidates in (6, PRODUCTS)
+        Recommender(cast(Searcher, searcher), sizes).find(histories, range(PRODUCTS), co_views, 3)
+        for sizes in (
+            BlockSizes(candidates=6, dense_rows=dense_rows),
+            BlockSizes(candidates=PRODUCTS, dense_rows=0),
+        )
     )
     (shown_few, few_scores), (shown_most, most_scores) = (
         choose(found, 0.0, 3) for found in (few, most)
