@@ -120,7 +120,7 @@ def compare_generations(
         over_time=_over_time(store),
         evaluations=evaluations,
         nights=nights,
-        warnings=warnings,
+        warnings=[*warnings, *([] if alarms else gate.warnings)],
         rows=rows,
         titles=_titles(pair, moved),
     )

@@ -302,7 +302,7 @@ class _Run:
         self.noticed = list(self.last.warnings)
         if not self.catalogue.row_count:  # opened as one that may be empty
             return
-        check_rejects(self.catalogue, tonight, path, self.settings.max_reject)
+        self.noticed += check_rejects(self.catalogue, tonight, path, self.settings.max_reject)
         limits = GateLimits(self.settings.max_removed, self.settings.max_lost)
         found = compare_nights(self.last.night, tonight.night, limits)
         if found.refusals and not self.settings.accept_changes:

@@ -84,6 +84,17 @@ def test_prices_in_cents_end_with_1_where_a_limit_is_given(shell: Shell, tiny: M
     assert shell("drift", "--max-drift", "0.1").code == 0
 
 
+def test_what_the_gate_warns_of_is_named_where_there_is_no_alarm(shell: Shell, tiny: Model) -> None:
+    publish(shell.store, tiny, products(COUNT))
+    doubled = products(COUNT)
+    for row in doubled:
+        row["price"] = 2 * float(str(row["price"]))
+    publish(shell.store, tiny, doubled)
+    done = shell("drift")
+    assert "alarm: " not in done.out
+    assert "warning: column 'price' is 2 times what it was" in done.err
+
+
 def test_all_rows_of_the_alarms_are_in_a_table(shell: Shell, tiny: Model) -> None:
     publish(shell.store, tiny, products(COUNT))
     publish(shell.store, tiny, harmed(products(COUNT), 9, in_cents))

@@ -123,6 +123,10 @@ def test_every_row_is_embedded_or_rejected_with_its_reason(
         "image_broken": 1,
     }
     assert report.images_unusable == {"image_text": 1}
+    (warning,) = (text for text in report.warnings if "rows are rejected" in text)
+    assert warning.startswith("6 of 37 rows are rejected (id_null 1, id_empty 1, id_repeated 1, ")
+    listed = warning.removesuffix(" lists them").rpartition("; ")[2]
+    assert pq.read_table(listed)["embedded"].to_pylist().count(False) == 6
     listed = pq.read_table(store / "rejects" / f"{report.embeddings}.parquet").to_pylist()
     assert [(row["row"], row["embedded"]) for row in listed] == [
         *((row, False) for row in range(30, 36)),

@@ -36,16 +36,20 @@ def write_rejects(path: Path, tonight: Tonight) -> None:
         pq.write_table(table, file)
 
 
-def check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> None:
-    """Refuses a night that has no product, or too many rejects."""
+def check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> list[str]:
+    """A warning of the rejects, if there are any.
+
+    Raises:
+        CatalogueError: there is no product, or there are too many rejects.
+    """
     rows, rejects = catalogue.row_count, tonight.rejects
-    if len(rejects) < rows and len(rejects) / rows <= limit:
-        return
     reasons = ", ".join(f"{name} {count}" for name, count in count_reasons(rejects).items())
+    text = f"{len(rejects)} of {rows} rows are rejected ({reasons})"
+    if len(rejects) < rows and len(rejects) / rows <= limit:
+        return [f"{text}; {path} lists them"] if rejects else []
     raise CatalogueError(
-        f"{catalogue.name}: {len(rejects)} of {rows} rows are rejected ({reasons}), more than "
-        f"`max_reject={limit:g}` allows; embeddings stay as they were. See {path}, correct the "
-        "rows or raise the limit."
+        f"{catalogue.name}: {text}, more than `max_reject={limit:g}` allows; embeddings stay as "
+        f"they were. See {path}, correct the rows or raise the limit."
     )
 
 
