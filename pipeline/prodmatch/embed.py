@@ -26,7 +26,11 @@ from prodmatch.embedding.nights.tonight import (
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
 from prodmatch.embedding.precision import is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
-from prodmatch.embedding.remembering import name_differences, remember_settings
+from prodmatch.embedding.remembering import (
+    name_differences,
+    name_other_model,
+    remember_settings,
+)
 from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import Stages
 from prodmatch.encoders.device import choose_device
@@ -278,7 +282,8 @@ class _Run:
     def _warnings(self, plan: FeaturePlan, tonight: Tonight) -> list[str]:
         found = [*self.catalogue.warnings, *self.noticed]
         found += describe_unusable(tonight.listed_unusable)
-        found += [*plan.scan.text_warnings, *(self.changes or [])]
+        found += plan.scan.text_warnings
+        found += self.changes or name_other_model(self.model, self.store)
         if self.last.night is None:
             empty = tonight.night.empty_columns
             found += [*name_misnamed(self.catalogue), *name_unsearched(self.catalogue, empty)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from small import Row, products, write
-from tiny import embed_tiny, save_query_encoders
+from tiny import embed_tiny, save_query_encoders, save_tiny_model
 
 from prodmatch.drift import compare_generations
 from prodmatch.embed import EmbedReport, EmbedSettings
@@ -67,6 +67,24 @@ def test_an_index_over_the_night_that_was_taken_back_is_a_warning(taken_back: Pa
     roll_back(taken_back, 1)
     (warning,) = index_embeddings(taken_back).warnings
     assert "a night that the store went back from, to generation 1" in warning
+
+
+def test_a_model_that_the_store_went_back_from_is_named_when_it_is_used_again(
+    tmp_path: Path, tiny: Model
+) -> None:
+    store, rows = tmp_path / "store", products(COUNT)
+    save_query_encoders(store, tiny)
+    publish(store, tiny, rows)
+    worse = save_tiny_model(tmp_path / "worse", name="worse")
+    save_query_encoders(store, worse)
+    first = publish(store, worse, rows).warnings
+    assert ["from now on: model" in warning for warning in first] == [True]
+    assert publish(store, worse, rows).warnings == []
+    roll_back(store, 1)
+    again = publish(store, worse, rows).warnings
+    named = f"the model 'worse' ({worse.fingerprint[:12]}) is another than that of the published"
+    assert [f"{named} generation 1, 'tiny'" in warning for warning in again] == [False, True]
+    assert publish(store, worse, rows).warnings == []
 
 
 def test_the_morning_compares_with_what_was_published_before(taken_back: Path, tiny: Model) -> None:

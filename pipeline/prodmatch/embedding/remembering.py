@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.model.description import Model
+from prodmatch.storage.generations import open_generation
 from prodmatch.storage.places.addresses import absolute_place
 from prodmatch.storage.settings import StoreSettings, read_settings, write_settings
 
@@ -32,6 +33,20 @@ def remember_settings(catalogue: Catalogue, model: Model, store: Path, precision
         for name in left_out
     ]
     return [*older, *(f"from now on: {text}" for text in before.differences(settings))]
+
+
+def name_other_model(model: Model, store: Path) -> list[str]:
+    """That what is published has another model: one that was gone back to, or not trained anew."""
+    try:
+        published = open_generation(store)
+    except (DamagedError, MismatchError, StoreError):
+        return []
+    if published.manifest["model_fingerprint"] == model.fingerprint:
+        return []
+    return [
+        f"{model.label} is another than that of the published generation {published.number}, "
+        f"{published.manifest['model']!r}; `model` names the one to stay with"
+    ]
 
 
 def name_differences(catalogue: Catalogue, model: Model, store: Path, precision: str) -> list[str]:
