@@ -30,6 +30,7 @@ from prodmatch.model.description import Model
 from prodmatch.search.encoded_query import TEXT_WEIGHT
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
+from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import open_generation
 from prodmatch.storage.vectors import normalise
 
@@ -133,6 +134,41 @@ def test_a_reload_tells_whether_there_was_news_and_keeps_the_loaded_encoders(
     assert index.reload_if_changed() is True
     assert index.generation.number == 2
     assert index.searcher.encoders is encoders
+
+
+def test_nothing_is_read_from_a_generation_that_was_followed_and_removed(
+    store: Path, tmp_path: Path, model: Model
+) -> None:
+    embed(write(tmp_path / "old.parquet", products(9)), model, store)
+    index_embeddings(store)
+    index = open_index(store)
+    index_embeddings(store)
+    assert index.reload_if_changed()
+    assert store / "index" / "000001" in collect_garbage(store, keep=1, seconds=0)
+    assert len(index.search("red shirt", image=draw((210, 20, 30), 500))) == 9
+
+
+def test_an_index_stays_with_its_store_where_the_path_becomes_anothers(
+    store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other" / store.name
+    for each, names in ((store, ["a", "b"]), (other, ["c", "d"])):
+        rows = [{"product_id": name, "title": f"red shirt {name}"} for name in names]
+        embed(write(tmp_path / f"{names[0]}.parquet", rows), model, each)
+        index_embeddings(each)
+    (tmp_path / "live").symlink_to(store)
+    monkeypatch.chdir(store.parent)
+    linked, relative = open_index(tmp_path / "live"), open_index(store.name)
+    (tmp_path / "live").unlink()
+    (tmp_path / "live").symlink_to(other)
+    monkeypatch.chdir(other.parent)
+    for index in (linked, relative):
+        hits = index.search("red shirt", where="product_id IN ('b', 'c')")
+        assert [hit.product_id for hit in hits] == ["b"]
+    assert linked.reload_if_changed()
+    assert not relative.reload_if_changed()
+    hits = linked.search("red shirt", where="product_id IN ('b', 'c')")
+    assert [hit.product_id for hit in hits] == ["c"]
 
 
 def test_a_damaged_new_generation_leaves_the_old_one_open(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -38,10 +39,10 @@ class ProductIndex:
                 f"`model`: is of the type {type(model).__name__}. Give open_model(NAME)."
             )
         self.store = Path(store)
-        self._pictures_store = self.store.absolute()  # a notebook may change its folder
+        self._absolute = self.store.absolute()  # a notebook may change its folder
         self._model = model
         self._reloading = threading.Lock()
-        self._searcher = Searcher(self._find(), long_lived=long_lived)
+        self._searcher = Searcher(self._find(self.store), long_lived=long_lived)
 
     @property
     def searcher(self) -> Searcher:
@@ -89,7 +90,7 @@ class ProductIndex:
             MismatchError: it was made with another model than the caller wants; likewise.
         """
         with self._reloading:
-            found = self._find()
+            found = self._find(self._absolute)
             if found == self._searcher.generation:
                 return False
             self._searcher = Searcher(found, self._searcher.encoders)
@@ -239,10 +240,11 @@ class ProductIndex:
         if answer.error is not None:
             raise QueryError(answer.error)
         columns = [name for name in self.products.columns if name != "product_id"]
-        return SearchResult(answer, self._pictures_store, columns)
+        return SearchResult(answer, self._absolute, columns)
 
-    def _find(self) -> Generation:
-        generation, model = open_generation(self.store), self._model
+    def _find(self, store: Path) -> Generation:
+        """What is published, by its own folder: the store may be a link to another one later."""
+        generation, model = open_generation(store), self._model
         found = str(generation.manifest["model_fingerprint"])
         if model is not None and model.fingerprint != found:
             raise MismatchError(
@@ -250,7 +252,7 @@ class ProductIndex:
                 f"({found[:12]}), not with {model.label}. "
                 "Leave `model` away to use the index's own encoders."
             )
-        return generation
+        return replace(generation, folder=generation.folder.resolve())
 
 
 def _query(text: str | None, image: PictureInput | None, like: str | None) -> Query:

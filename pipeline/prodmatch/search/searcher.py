@@ -49,6 +49,8 @@ class Searcher:
         folder, fingerprint = generation.folder, generation.manifest["model_fingerprint"]
         if encoders is None or encoders.model_fingerprint != fingerprint:
             encoders = QueryEncoders(folder / "encoders", long_lived=long_lived)
+        else:
+            encoders.folder = folder / "encoders"  # that of an earlier generation may be removed
         if encoders.model_fingerprint != fingerprint:
             raise DamagedError(
                 f"{encoders.folder}: are the encoders of another model than the index's. "
