@@ -32,10 +32,12 @@ def row(name: str, number: int, **changed: object) -> dict[str, object]:
     return {**found, **changed}
 
 
-def publish(folder: Path, model: Model, rows: list[dict[str, object]]) -> Path:
+def publish(
+    folder: Path, model: Model, rows: list[dict[str, object]], schema: pa.Schema = SCHEMA
+) -> Path:
     folder.mkdir()
     save_query_encoders(folder / "store", model)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / "catalogue.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "catalogue.parquet")
     night(folder / "catalogue.parquet", model, folder / "store")
     return folder / "store"
 
@@ -246,6 +248,35 @@ def test_two_shops_are_matched_by_labels(
     first = next(group["group_id"] for group in groups if group["product_id"] == "r000")
     members = {(g["side"], g["product_id"]) for g in groups if g["group_id"] == first}
     assert members == {("left", "p000"), ("left", "q000"), ("right", "r000")}
+
+
+def test_one_gtin_is_one_product_and_another_is_another(tiny: Model, tmp_path: Path) -> None:
+    first, second, third, fourth = "5702016617412", "3165140838320", "9780306406157", "036000291452"
+    eans = [first, second, third]
+    rows = [row("p", n, ean=eans[n] if n < len(eans) else None) for n in range(COUNT)]
+    rows += [
+        row("q", 0, title="nothing alike", image=None, ean=first, price=None),
+        row("q", 1, ean=fourth),
+        row("q", 2, title="nothing alike, pack of 2", image=None, ean=third, price=None),
+    ]
+    schema = SCHEMA.append(pa.field("ean", pa.string()))
+    report = run(
+        publish(tmp_path / "shop", tiny, rows, schema),
+        tmp_path / "out",
+        MatchSettings(candidates=1),
+    )
+    pairs = {
+        (pair["left"], pair["right"]): pair
+        for pair in pq.read_table(tmp_path / "out/pairs.parquet").to_pylist()
+    }
+    assert pairs["p000", "q000"]["relation"] == "same"
+    assert pairs["p000", "q000"]["probability"] == pytest.approx(0.99)
+    assert pairs["p001", "q001"]["relation"] == "variant"
+    assert pairs["p001", "q001"]["differences"] == f"gtin {second} / {fourth.lstrip('0')}"
+    assert pairs.get(("p002", "q002"), {"relation": None})["relation"] != "same"
+    groups = pq.read_table(tmp_path / "out/groups.parquet")["product_id"].to_pylist()
+    assert groups == ["p000", "q000"]
+    assert report.same == 1
 
 
 def test_copies_in_two_shops_are_pairs_each_with_each(tiny: Model, tmp_path: Path) -> None:

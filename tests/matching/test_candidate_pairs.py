@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from prodmatch.matching.candidate_pairs import Candidates, PairFinder
+from prodmatch.matching.candidate_pairs import IDENTIFIERS, Candidates, PairFinder
 from prodmatch.matching.competition import Competition
 from prodmatch.matching.lexical_candidates import MOST_POSTINGS, LexicalIndex
 from prodmatch.matching.listings.numbered_listings import Sets
@@ -55,6 +55,7 @@ def test_the_nearest_by_picture_is_a_candidate_behind_any_number_of_one_text() -
     texts = np.array([[1, 0], *[[1, 0]] * 4, [0, 1]], np.float32)
     pictures = np.array([[1, 0], *[[0.8, 0.6]] * 4, [1, 0]], np.float32)
     sets = {"terms": Sets(np.arange(7), np.array([0, 0, 0, 0, 0, 1], np.int32))}
+    sets[IDENTIFIERS] = Sets(np.zeros(7, np.int64), np.zeros(0, np.int32))
     side = Indexed(SimpleNamespace(sets=sets), (texts, pictures))
     finder = PairFinder(side, side, np.ones(2, np.float32))  # type: ignore[arg-type]
     found = finder.find(3, np.array([0]))

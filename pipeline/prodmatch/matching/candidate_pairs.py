@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from prodmatch.matching.lexical_candidates import LexicalIndex
+from prodmatch.matching.listings.attributes import GTIN
 from prodmatch.matching.listings.indexed_listings import IndexedListings
 from prodmatch.matching.listings.numbered_listings import Floats, Ints
 from prodmatch.matching.nearest_rows import NearestRows
@@ -18,6 +19,8 @@ from prodmatch.storage.vectors import Vectors
 BLOCK_ROWS = 512
 BY_PICTURE = 3  # for so many candidates, one more that is nearest by picture, whatever it says
 PARTS = (0, 1)  # of text, of pictures
+IDENTIFIERS = f"{GTIN} words"
+MOST_OF_ONE = 20  # listings with one GTIN; more of them have it by mistake
 NO_ROWS = np.zeros(0, np.int64)
 
 
@@ -52,19 +55,34 @@ class PairFinder:
     def find(self, count: int, rows: Ints | None = None, others: Ints | None = None) -> Candidates:
         """The best `count` of every listing of either side, each pair once, by row and other.
 
-        Each signal finds `count` for a listing; the most alike of these are kept. Of equal
-        listings only the first is paired.
+        Each signal finds `count` for a listing; the most alike of these are kept, and those with
+        its GTIN. Of equal listings only the first is paired.
 
         `rows` and `others`: listings of either side whose candidates are sought; all if None.
         """
         rows = self.left.different if rows is None else rows
         found = join_pairs(self._search(self.left, self.right, count, rows))
         if self.is_one:
+            found = join_pairs([found, self._identified(rows, rows)])
             ends = np.minimum(found.rows, found.others), np.maximum(found.rows, found.others)
             return _once(Candidates(*ends, found.likeness))
         others = self.right.different if others is None else others
         back = join_pairs(self._search(self.right, self.left, count, others)).swapped()
-        return _once(join_pairs([found, back]))
+        return _once(join_pairs([found, back, self._identified(rows, others)]))
+
+    def _identified(self, rows: Ints, others: Ints) -> Candidates:
+        """The pairs with one GTIN, of which at least one is among these rows of either side."""
+        sides = [_numbered(side) for side in (self.left, self.right)]
+        (left, own), (right, its) = sides
+        starts, ends = (np.searchsorted(its, own, side=side) for side in ("left", "right"))
+        counts = np.where(ends - starts <= MOST_OF_ONE, ends - starts, 0)
+        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        one, other = np.repeat(left, counts), right[np.repeat(starts, counts) + offsets]
+        wanted = np.isin(one, rows) | np.isin(other, others)
+        if self.is_one:
+            wanted &= one != other
+        pairs = one[wanted], other[wanted]
+        return Candidates(*pairs, self.likeness(*pairs, self.cosines(*pairs)))
 
     def likeness(self, rows: Ints, others: Ints, cosines: PairCosines) -> Values:
         """The weighted share of their terms that pairs have alike, and the cosines that there are.
@@ -121,6 +139,13 @@ class PairFinder:
         nearest = np.lexsort((others, -cosines.image, rows))  # those without a picture are last
         kept[nearest[(rank < count // BY_PICTURE) & ~np.isnan(cosines.image[nearest])]] = True
         return Candidates(rows, others, likeness).take(np.flatnonzero(kept))
+
+
+def _numbered(side: IndexedListings) -> tuple[Ints, Ints]:
+    """The listings that are not equal to an earlier one with their GTINs, by these."""
+    numbers, positions = side.listings.sets[IDENTIFIERS].take(side.different)
+    order = np.argsort(numbers, kind="stable")
+    return side.different[positions[order]], numbers[order]
 
 
 def pair_cosines(

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.matching.candidate_pairs import (
+    IDENTIFIERS,
     NO_ROWS,
     Candidates,
     PairFinder,
@@ -41,7 +42,13 @@ from prodmatch.matching.scoring.kept_scores import MEASURED, KeptScores, ScoredP
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
 from prodmatch.matching.scoring.scorer_training import Labels
-from prodmatch.matching.text_doubts import ListingText, denies, is_doubtful_text, read_text
+from prodmatch.matching.text_doubts import (
+    ListingText,
+    denies,
+    is_doubtful_text,
+    read_text,
+    tells_apart,
+)
 from prodmatch.progress import bars_off
 from prodmatch.search.searcher import Searcher
 
@@ -50,6 +57,7 @@ PICTURE_PAIRS = 1024
 TEXT_PAIRS = 4096
 LIKELY = 0.05  # probability by texts and vectors, from which on the pictures are compared
 CONFLICT_PROBABILITY = 0.02  # at most, of pairs whose columns say another colour or size
+IDENTIFIED = 0.99  # probability at least, of pairs with one GTIN that nothing denies
 
 
 class Matcher:
@@ -188,7 +196,7 @@ class Matcher:
         compared = ~np.isnan(pictures.apart)
         looks = self._score_pictures(pairs.take(likely), pictures, scorer)
         probability[likely] = np.where(compared, looks, probability[likely])
-        probability = self._judge_texts(pairs, probability, scorer)
+        probability = self._identify(pairs, self._judge_texts(pairs, probability, scorer))
         recoloured = np.zeros(len(probability))
         recoloured[likely] = pictures.recoloured
         return ScoredPairs(
@@ -259,6 +267,19 @@ class Matcher:
                     found[position] = CONFLICT_PROBABILITY
                 elif self._doubts(scorer) and is_doubtful_text(left[row], right[other]):
                     found[position] = DOUBT
+        return found
+
+    def _identify(self, pairs: Candidates, probability: Values) -> Values:
+        """The probability; of pairs with one GTIN that say nothing else of variants, near 1."""
+        shared = self._features.overlap(IDENTIFIERS, pairs.rows, pairs.others, None).shared > 0
+        found = probability.copy()
+        for part in _parts(len(positions := np.flatnonzero(shared)), TEXT_PAIRS):
+            block = pairs.take(positions[part])
+            left, right = self.read_texts(0, block.rows), self.read_texts(1, block.others)
+            ends = zip(positions[part], block.rows.tolist(), block.others.tolist(), strict=True)
+            for position, row, other in ends:
+                if not tells_apart(left[row], right[other], is_one=self.is_one):
+                    found[position] = max(found[position], IDENTIFIED)
         return found
 
     def read_texts(self, side: int, rows: Ints) -> dict[int, ListingText]:

@@ -82,6 +82,18 @@ def denies(one: ListingText, other: ListingText, *, is_one: bool) -> bool:
     )
 
 
+def tells_apart(one: ListingText, other: ListingText, *, is_one: bool) -> bool:
+    """Whether two listings are other products though they have one GTIN: what they say, or cost.
+
+    Sellers give packs of several, or used ones, the number of one.
+    """
+    return (
+        denies(one, other, is_one=is_one)
+        or bool(find_differences(one.parsed, other.parsed))
+        or _costs_another(one.price or 0, other.price or 0)
+    )
+
+
 def _both_ways(one: T, other: T) -> tuple[tuple[T, T], tuple[T, T]]:
     return (one, other), (other, one)
 

@@ -31,6 +31,7 @@ OTHER_VALUES = [
     ("pack", "4 pack", "8 pack"),
     ("material", "100% cotton", "100% polyester"),
     ("pattern", "dots", "stripes"),
+    ("ean", "5702016617412", "3165140838320"),
 ]
 ONE_VALUE = [
     ("capacity", "64 GB", "64GB"),
@@ -53,6 +54,12 @@ ONE_VALUE = [
     ("pack", 4.0, "Pack of 4"),
     ("pack", "4er-Pack", "4 pcs"),
     ("material", "100% cotton", "Cotton"),
+    ("upc", "036000291452", 36000291452),
+    ("gtin", "5702016617412, 3165140838320", "03165140838320"),
+    ("isbn", "978-0-306-40615-7", 9780306406157.0),
+    ("ean", "5702016617412", "5702016617413"),  # is misspelt
+    ("ean", "2000000000015", "2000000000022"),  # of the shop itself
+    ("barcode", "0000000000000", "5702016617412"),
 ]
 
 

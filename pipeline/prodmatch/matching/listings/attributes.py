@@ -10,8 +10,11 @@ from prodmatch.matching.listings.parsed_text import LETTER_SIZES, ParsedText, na
 
 COLUMNS = read_names(
     "colour color farbe couleur, size groesse grosse taille, capacity storage memory, "
-    "pack pack_size pieces, gender, material, pattern"
+    "pack pack_size pieces, gender, material, pattern, "
+    "gtin gtin8 gtin12 gtin13 gtin14 ean ean8 ean13 upc upca barcode isbn isbn13"
 )
+GTIN = "gtin"
+GTIN_DIGITS = 8, 14  # at least, as numbers lose zeros at their start; at most
 ATTRIBUTES = tuple(dict.fromkeys(COLUMNS.values()))
 # Of these a value that each has alone is a conflict; of the others, that they share none.
 EXACT = ("amounts", "numbers")
@@ -32,7 +35,7 @@ class AttributeValue:
         amounts: "64gb", "1000ml".
         numbers: also sizes and numbers of pieces.
         colours: those that have a name.
-        words: all words, by one name for each, besides what says little.
+        words: all words, by one name for each, besides what says little; or GTINs.
     """
 
     text: str
@@ -62,8 +65,31 @@ def read_attributes(columns: Mapping[str, object]) -> dict[str, AttributeValue]:
         name = COLUMNS.get(fold(column).replace(" ", "_"))
         if name is not None and value is not None:
             texts.setdefault(name, []).append(PERCENTAGE.sub(" ", str(value)))
-    found = {name: _read_value(" / ".join(each)) for name, each in texts.items()}
+    found = {
+        name: _read_gtins(each) if name == GTIN else _read_value(" / ".join(each))
+        for name, each in texts.items()
+    }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _read_gtins(texts: list[str]) -> AttributeValue | None:
+    """The numbers that name one product in all shops (EAN, UPC, ISBN), by 14 digits each."""
+    written = (part for text in texts for part in re.split("[,;|/]", text))
+    digits = (re.sub(r"\.0$|[\s-]", "", part.strip()) for part in written)
+    found = tuple(dict.fromkeys(each.zfill(14) for each in digits if _is_gtin(each)))
+    return (
+        AttributeValue(" ".join(each.lstrip("0") for each in found), words=found) if found else None
+    )
+
+
+def _is_gtin(digits: str) -> bool:
+    """Whether its check digit is right, and it is no number that a shop gives for itself."""
+    least, most = GTIN_DIGITS
+    if not (digits.isascii() and digits.isdigit() and least <= len(digits) <= most):
+        return False
+    whole = digits.zfill(14)
+    check = sum(int(digit) * (3, 1)[place % 2] for place, digit in enumerate(whole)) % 10
+    return check == 0 and whole[:2] != "02" and len(set(whole[1:].lstrip("0"))) > 1
 
 
 def _read_value(written: str) -> AttributeValue | None:
