@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Counting
 
-from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.errors import CatalogueError
 
 
@@ -194,3 +194,15 @@ def test_a_folder_whose_files_have_its_column_themselves_is_named(tmp_path: Path
     ]
     brands = [brand for batch in found.batches() for brand in batch.metadata["brand"].to_pylist()]
     assert brands == ["Zenith", "Acme"]
+
+
+def test_pictures_below_their_root_are_not_passed_over(tmp_path: Path) -> None:
+    save(tmp_path / "a.parquet", "0", image=["a.jpg"])
+    (tmp_path / "pictures").mkdir()
+    for name in ("a.jpg", "pictures/b.jpg", "pictures/c.PNG", "pictures/list.csv"):
+        (tmp_path / name).write_bytes(b"some")
+    options = CatalogueOptions(image_root=tmp_path / "pictures")
+    assert open_catalogue(tmp_path, options).warnings == (
+        f"{tmp_path}: passed over, as files that do not end in .parquet or .pq: 'a.jpg', "
+        "'pictures/list.csv'.",
+    )

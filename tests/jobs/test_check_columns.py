@@ -131,9 +131,14 @@ def test_a_root_of_pictures_that_no_column_has_is_named(tmp_path: Path) -> None:
         (
             "tags",
             pa.array([["new", "red"]] * 2),
-            "list<element: string> is no text, number, date or flag",
+            "list of string is no text, number, date or flag",
         ),
         ("size", pa.array([{"w": 1}] * 2), "struct is no text, number, date or flag"),
+        (
+            "fits",
+            pa.array([[{"make": "VW"}]] * 2),
+            "list of struct is no text, number, date or flag",
+        ),
         ("hours", pa.array([time(9)] * 2), "time64[us] is no text, number, date or flag"),
         ("Title", pa.array(["Red", "Blue"]), "its name differs from 'title' in case only"),
         ("Rank", pa.array([1, 2]), "its name is one that results use"),
@@ -399,3 +404,9 @@ def test_prices_that_are_text_are_named(name: str, tmp_path: Path, tiny: Model) 
     for warnings in (checked, embedded):
         found = [text for text in warnings if text.startswith("prices that are text")]
         assert [text.startswith(expected) for text in found] == [True] * bool(expected)
+
+
+def test_no_struct_is_proposed_for_ids(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"product": [{"id": 1}], "title": ["mug"]}), tmp_path / "c.parquet")
+    with pytest.raises(CatalogueError, match="map it with `columns=product_id=NAME`"):
+        open_catalogue(tmp_path / "c.parquet")

@@ -1,6 +1,7 @@
 """The files of a catalogue: one, or all below a directory; what is passed over is named."""
 
 import contextlib
+import mimetypes
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,15 +35,18 @@ class FoundFiles:
     warnings: tuple[str, ...] = ()
 
 
-def find_files(path: Path, name: str | None = None) -> FoundFiles:
+def find_files(
+    path: Path, name: str | None = None, *, image_root: Path | str | None = None
+) -> FoundFiles:
     """The Parquet file at `path`, or all below that directory.
 
     Args:
         name: what messages call it; the path if None.
+        image_root: the directory of the catalogue's pictures, which may lie below `path`.
 
     Names that begin with `_` or `.` are skipped, `_key=value` folders excepted. Links are followed.
     Files of other endings, empty files, links that lead nowhere and whatever is no file are passed
-    over with a warning.
+    over with a warning, but for pictures below `image_root`.
 
     Raises:
         CatalogueError: there is nothing at `path`, no Parquet file below it, or a directory that
@@ -50,7 +54,7 @@ def find_files(path: Path, name: str | None = None) -> FoundFiles:
     """
     called = str(path) if name is None else name
     if path.is_dir():
-        walk = _Walk(path, name)
+        walk = _Walk(path, name, None if image_root is None else Path(image_root).resolve())
         walk.enter(path, {})
         if not walk.files:
             passed = "".join(f" {warning}" for warning in walk.warnings())
@@ -74,6 +78,7 @@ class _Walk:
 
     root: Path
     name: str | None  # for messages, where it is not the path
+    image_root: Path | None  # resolved
     files: list[FoundFile] = field(default_factory=list)
     passed_over: dict[str, list[str]] = field(default_factory=dict)  # names by reason
     table_log: str | None = None
@@ -109,13 +114,20 @@ class _Walk:
         elif not stat.S_ISREG(found.st_mode):
             self._pass_over(path, "no regular files")
         elif not is_parquet(path.name):
-            self._pass_over(path, _name_other(path))
+            if not self._is_picture(path):
+                self._pass_over(path, _name_other(path))
         elif not found.st_size:
             self._pass_over(path, "empty files")
         elif self._is_new(path, identity):
             relative = path.relative_to(self.root)
             name = str(path) if self.name is None else f"{self.name}/{relative}"
             self.files.append(FoundFile(path, keys, name))
+
+    def _is_picture(self, path: Path) -> bool:
+        """Whether a file is one of the pictures that the catalogue's paths are of, by its name."""
+        is_image = (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
+        root = self.image_root
+        return is_image and root is not None and path.resolve().is_relative_to(root)
 
     def _is_new(self, path: Path, identity: tuple[int, int]) -> bool:
         if identity in self.visited:

@@ -331,7 +331,8 @@ def open_catalogue(
     if root is not None and not is_address(str(root)) and not Path(root).is_dir():
         raise CatalogueError(f"`image_root` ({root}): is no directory.")
     local = locate_catalogue(place, mirrors, fetch=fetch != "nothing")
-    found = find_files(local.path, local.name if is_address(str(place)) else None)
+    name = local.name if is_address(str(place)) else None
+    found = find_files(local.path, name, image_root=root)
     parts = open_parts(found.files)
     united = unite_parts(parts, options.columns)
     named = parts[0].name if len(parts) == 1 else local.name

@@ -232,13 +232,18 @@ def _find_metadata(
 
 
 def _short_type(kind: pa.DataType) -> str:
-    return "struct" if pa.types.is_struct(kind) else str(kind)[:MOST_SHOWN]
+    if pa.types.is_map(kind) or pa.types.is_struct(kind):
+        return "map" if pa.types.is_map(kind) else "struct"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list of {_short_type(kind.value_type)}"
+    return str(kind)[:MOST_SHOWN]
 
 
 def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -> str:
     if name not in ours:
-        near = [other for other in schema.names if _plain_id(other) in (name, *ID_NAMES)]
-        near += difflib.get_close_matches(name, schema.names, 1, 0.6)
+        names = [column.name for column in schema if not pa.types.is_nested(column.type)]
+        near = [other for other in names if _plain_id(other) in (name, *ID_NAMES)]
+        near += difflib.get_close_matches(name, names, 1, 0.6)
         example = near[0] if near else "NAME"
         raise CatalogueError(
             f"{path}: column {name!r} is missing; found {name_columns(schema.names)}. "
