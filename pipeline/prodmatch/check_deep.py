@@ -16,7 +16,13 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.errors import QueryError, not_installed
 from prodmatch.maps.clusters import Cluster, find_clusters
 from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
-from prodmatch.maps.outliers import Outlier, near_duplicates, wrong_categories, wrong_pictures
+from prodmatch.maps.outliers import (
+    Outlier,
+    doubt_wrong_pictures,
+    near_duplicates,
+    wrong_categories,
+    wrong_pictures,
+)
 from prodmatch.maps.pictures import Pictures, collect_pictures
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.atomic import new_file
@@ -113,8 +119,9 @@ def map_products(
             f"{catalogue.name}: has none of the {len(ids)} products of the index. Give the "
             "catalogue that the store was made from, or its `store`."
         )
+    parts = split_parts(unit_parts(vectors))
     outliers = {
-        "wrong_picture": wrong_pictures(*split_parts(unit_parts(vectors))),
+        "wrong_picture": wrong_pictures(*parts),
         "wrong_category": wrong_categories(codes, categories, neighbours, cosines),
         "near_duplicate": near_duplicates(neighbours, cosines),
         **_poor_pictures(pictures),
@@ -131,6 +138,7 @@ def map_products(
         examples=_examples(outliers, ids),
         warnings=[
             *_warnings(len(rows), count, pictures),
+            *doubt_wrong_pictures(len(outliers["wrong_picture"]), *parts),
             *_name_missing(catalogue, [name for at, name in enumerate(ids) if at not in there]),
         ],
     )

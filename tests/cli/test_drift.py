@@ -95,6 +95,18 @@ def test_what_the_gate_warns_of_is_named_where_there_is_no_alarm(shell: Shell, t
     assert "warning: column 'price' is 2 times what it was" in done.err
 
 
+def without_picture(row: Row) -> None:
+    row["image"] = None
+
+
+def test_alarms_name_options_as_they_are_typed(shell: Shell, tiny: Model) -> None:
+    publish(shell.store, tiny, products(COUNT))
+    publish(shell.store, tiny, harmed(products(COUNT), 30, without_picture))
+    done = shell("drift")
+    assert done.code == 0
+    assert "more than --max-lost 0.1 allows" in done.out
+
+
 def test_all_rows_of_the_alarms_are_in_a_table(shell: Shell, tiny: Model) -> None:
     publish(shell.store, tiny, products(COUNT))
     publish(shell.store, tiny, harmed(products(COUNT), 9, in_cents))

@@ -134,6 +134,8 @@ def test_the_command_writes_page_and_table(
     assert done.code == 0
     deep = json.loads(done.out)["deep"]
     assert (deep["shown"], deep["coloured_by"]) == (COUNT, "category")
+    listed = deep["outliers"]["wrong_picture"]  # by a model that was never trained
+    assert f"warning: wrong_picture: {listed} of {COUNT - 1} products are listed." in done.err
     table = pq.read_table(out)
     assert table.column_names == ["id", "x", "y", "title", "category", "cluster", "outlier"]
     assert table["id"].to_pylist() == [f"p{number:04d}" for number in range(COUNT)]

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from prodmatch.maps.outliers import near_duplicates, wrong_categories, wrong_pictures
+from prodmatch.maps.outliers import (
+    doubt_wrong_pictures,
+    near_duplicates,
+    wrong_categories,
+    wrong_pictures,
+)
 from prodmatch.storage.vectors import normalise
 
 
@@ -13,6 +18,17 @@ def test_exchanged_pictures_are_found() -> None:
     image[[3, 50, 77]] = image[[50, 77, 3]]
     image[9], text[11] = 0, 0
     assert {each.position for each in wrong_pictures(text, image)} == {3, 50, 77}
+
+
+def test_a_list_of_many_pictures_is_doubted() -> None:
+    rng = np.random.default_rng(1)
+    text, image = (normalise(rng.normal(size=(400, 16))) for _ in range(2))
+    image[:100] = 0
+    wrong = len(wrong_pictures(text, image))
+    (warning,) = doubt_wrong_pictures(wrong, text, image)
+    assert warning.startswith(f"wrong_picture: {wrong} of 300 products are listed.")
+    assert doubt_wrong_pictures(15, text, image) == []
+    assert doubt_wrong_pictures(16, text, image)
 
 
 def test_a_category_that_no_neighbour_has_is_found() -> None:

@@ -10,6 +10,7 @@ from prodmatch.storage.vectors import Rows, Vectors
 REFERENCES = 1_000  # texts, and pictures, that a product's own are compared with
 WRONG_PICTURE = 0.3  # of the references that are nearer than the own one, on the mean of both sides
 OTHER_CATEGORY = 0.8  # of the neighbours that have one category, another than the product
+MANY_WRONG = 0.05  # of the pictures: on goods that the model knows 0.2 % at most are listed
 MIN_NEIGHBOURS = 8
 DUPLICATE = 0.985  # cosine from which on two products are nearly the same
 BLOCK_ROWS = 4096
@@ -58,6 +59,23 @@ def wrong_pictures(text: Vectors, image: Vectors) -> list[Outlier]:
     return [
         Outlier(position, float(found[position]), f"{found[position]:.0%} of others fit better")
         for position in order.tolist()
+    ]
+
+
+def doubt_wrong_pictures(wrong: int, text: Vectors, image: Vectors) -> list[str]:
+    """A warning where so many pictures are listed as wrong that most of them may be right.
+
+    Args:
+        wrong: how many `wrong_pictures` found.
+        text: `(n, dim)` text parts, zeros where there is none; `image` likewise.
+    """
+    compared = int((text.any(axis=1) & image.any(axis=1)).sum())
+    if wrong <= MANY_WRONG * compared:
+        return []
+    return [
+        f"wrong_picture: {wrong} of {compared} products are listed. Either the model hardly knows "
+        "such goods, and most of these pictures are right, or the pictures are those of other "
+        "products. Look at some; heads that `train(catalogue, out=DIR)` fits know more of them."
     ]
 
 

@@ -14,7 +14,7 @@ from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.parameter_types import PATH, FloatRange
 from prodmatch_cli.options.shared import FORMAT, STORE
 from prodmatch_cli.options.targets import check_targets
-from prodmatch_cli.terminal.messages import print_warnings
+from prodmatch_cli.terminal.messages import print_warnings, translate
 from prodmatch_cli.terminal.output import print_json, print_lines, print_table
 
 PAGE, FIGURES, ROWS = "drift.html", "drift.json", "rows.parquet"  # of --out
@@ -113,4 +113,4 @@ def _print(report: DriftReport) -> None:
     names = f"generation {report.tonight} against {report.last}"
     print_table([{"": names, **figures}], ["", *figures])
     if report.alarms:
-        print_lines(["", *(f"alarm: {alarm.text}" for alarm in report.alarms)])
+        print_lines(["", *(f"alarm: {translate(alarm.text)}" for alarm in report.alarms)])
