@@ -24,7 +24,7 @@ from prodmatch.evaluation.statistics import randomisation_test
 from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
 from prodmatch.reports.html import evaluation_page
 from prodmatch.search.product_index import open_index
-from prodmatch.search.queries import Query
+from prodmatch.search.queries import Query, read_queries
 
 QUERIES = [
     Query("words", "blue mug number 1"),
@@ -118,6 +118,17 @@ def test_equal_scores_of_a_run_are_ordered_as_ir_measures_orders_them(tmp_path: 
         qrels = [ir_measures.Qrel("q", f"p{number}", 1)]
         rank = 1 / ir_measures.calc_aggregate([ir_measures.RR], qrels, theirs)[ir_measures.RR]
         assert ranked.index(f"p{number}") + 1 == round(rank)
+
+
+def test_ids_that_are_numbers_are_one_in_every_column_type(tmp_path: Path) -> None:
+    """A column of whole numbers with a null in it is one of fractions to pandas."""
+    queries, qrels = tmp_path / "q.parquet", tmp_path / "j.parquet"
+    pq.write_table(pa.table({"query_id": [7.0], "product_id": [12.0]}), queries)
+    pq.write_table(pa.table({"query_id": [7], "product_id": [12], "grade": [1]}), qrels)
+    assert read_queries(queries) == [Query("7", product_id="12")]
+    assert read_qrels(qrels) == {"7": {"12": 1}}
+    pq.write_table(pa.table({"query_id": [7.0], "product_id": [12.0], "grade": [1.0]}), qrels)
+    assert read_qrels(qrels) == {"7": {"12": 1}}
 
 
 def test_measures_are_of_whole_rankings(

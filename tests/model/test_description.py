@@ -169,6 +169,10 @@ def test_weights_that_run_code_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no state_dict that is safe to read"):
         read_image_weights(tmp_path / "evil.pth")
     assert not (tmp_path / "ran").exists()
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pth")
+    with pytest.raises(ModelError, match=r"Write it with torch\.save") as found:
+        read_image_weights(tmp_path / "whole.pth")
+    assert "weights_only" not in str(found.value)
 
 
 def test_a_new_head_encodes_nothing_again(model: Model, tmp_path: Path) -> None:

@@ -80,17 +80,17 @@ def write_qrels(path: Path, qrels: Qrels) -> None:
 
 def _read_row(row: Mapping[str, object], number: int, path: Path) -> tuple[str, str, int | None]:
     named = next((name for name in GRADES if name in row), None)
-    product_id = cell_text(row.get("product_id"))
-    if named is None or row.get("query_id") is None or product_id is None:
+    query_id, product_id = cell_text(row.get("query_id")), cell_text(row.get("product_id"))
+    if named is None or query_id is None or product_id is None:
         raise QueryError(
             f"`qrels` {path}: row {number} needs query_id, product_id and relevance; "
             f"found {', '.join(row)}."
         )
     grade = row[named]
     if grade is None:
-        return str(row["query_id"]), product_id, None
+        return query_id, product_id, None
     if isinstance(grade, bool | int | float) and abs(grade) <= MOST_GRADE and grade == int(grade):
-        return str(row["query_id"]), product_id, int(grade)
+        return query_id, product_id, int(grade)
     raise QueryError(
         f"`qrels` {path}: row {number}: {named} is {grade!r}; grades are whole numbers up to "
         f"{MOST_GRADE}, 0 for no match."

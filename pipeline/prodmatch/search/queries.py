@@ -196,6 +196,8 @@ def _text(value: object, field: str, place: str) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not isinstance(value, str) and (not is_number or field == "filter"):
         raise QueryError(f"{place}: {field} is {str(value)[:80]!r}. Give text.")
+    if isinstance(value, float) and value.is_integer():  # as of integers among nulls
+        value = int(value)
     return str(value).encode("utf-8", "replace").decode()
 
 

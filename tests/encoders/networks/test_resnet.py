@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from prodmatch.encoders.networks.image import load_network
+from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec
 
 
@@ -29,3 +30,12 @@ def test_a_folded_network_gives_the_same_features(folded: bool, tmp_path: Path) 
     with torch.inference_mode():
         exact = resnet.eval()((pixels.permute(0, 3, 1, 2) - 127.5) / 127.5)
         torch.testing.assert_close(network(pixels), exact, rtol=1e-3, atol=1e-4)
+
+
+def test_weights_of_another_network_are_one_short_message(tmp_path: Path) -> None:
+    state = torchvision.models.resnet34(weights=None).state_dict()
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match="does not hold a resnet18") as found:
+        load_network(tmp_path, ImageSpec("resnet18"))
+    assert "Unexpected key" in str(found.value)
+    assert len(str(found.value)) < 300 + len(str(tmp_path))

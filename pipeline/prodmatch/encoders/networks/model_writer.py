@@ -173,8 +173,11 @@ def read_image_weights(path: Path) -> Mapping[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: there is no such file of weights.") from error
-    except Exception as error:
-        raise ModelError(f"{path}: holds no state_dict that is safe to read ({error}).") from error
+    except Exception as error:  # what torch says of it is a page, and how to run its code
+        raise ModelError(
+            f"{path}: holds no state_dict that is safe to read. Write it with "
+            "torch.save(model.state_dict(), FILE), or fetch the file again."
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{path}: holds something else than a state_dict of tensors.")
     return {name: value.contiguous() for name, value in state.items() if not name.startswith("fc.")}

@@ -8,6 +8,8 @@ from torch import nn
 
 from prodmatch.errors import ModelError
 
+MOST_SHOWN = 200  # characters of what is wrong with weights, whose names are hundreds
+
 
 def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
     """A torchvision ResNet without its classifier, in float32, and how many features it gives.
@@ -34,5 +36,6 @@ def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
     except FileNotFoundError as error:
         raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
     except Exception as error:
-        raise ModelError(f"{weights}: does not hold a {architecture} ({error}).") from error
+        shown = " ".join(str(error).split())[:MOST_SHOWN]  # torch lists every name
+        raise ModelError(f"{weights}: does not hold a {architecture} ({shown} …).") from error
     return resnet, dim
