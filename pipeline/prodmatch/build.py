@@ -4,7 +4,7 @@ A catalogue goes in; a published generation, ready for queries, comes out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prodmatch.catalogue.reader import CatalogueOptions
@@ -69,7 +69,7 @@ def build(
         store,
         weights=settings.weights,
         kind=settings.kind,
-        limits=settings.limits,
+        limits=replace(settings.limits, engine=settings.embed.engine),
         files=settings.files,
     )
     return BuildReport(embedded, indexed)

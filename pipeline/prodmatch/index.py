@@ -2,13 +2,15 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from prodmatch.errors import DamagedError, MismatchError, StoreError
+from prodmatch.engines.ray import open_ray_pool
+from prodmatch.engines.threads import open_thread_pool
+from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
 from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import NAME as SYNONYMS
 from prodmatch.lexical.synonyms import Synonyms, write_synonyms
@@ -25,12 +27,12 @@ from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.vectors.index_builder import (
     Kind,
-    Trained,
     build_index,
     choose_kinds,
     searching_bytes,
 )
 from prodmatch.search.vectors.index_queries import make_queries
+from prodmatch.search.vectors.list_pieces import Spread, Trained
 from prodmatch.search.vectors.part_lists import PARTS
 from prodmatch.search.vectors.trained_lists import find_trained, is_drifted
 from prodmatch.search.vectors.vector_index import (
@@ -47,11 +49,10 @@ from prodmatch.storage.atomic import (
     scratch_directory,
     write_file,
 )
-from prodmatch.storage.embeddings import Embeddings, require_embeddings, vectors_of
+from prodmatch.storage.embeddings import Embeddings, require_embeddings
 from prodmatch.storage.generations import Generation, gone_back_to, publish_generation
-from prodmatch.storage.locks import lock_store
+from prodmatch.storage.locks import lock_store, require_newest, share_store
 from prodmatch.storage.settings import read_settings, write_settings
-from prodmatch.storage.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,11 @@ FileChoice = Path | str | Literal[False] | None
 
 @dataclass(frozen=True)
 class IndexLimits:
-    """What an index must reach to be published."""
+    """What an index must reach to be published, and what builds it."""
 
     min_recall: float = 0.95  # share of the ten nearest that queries find
     memory: float | None = None  # GiB that it may take while it answers; None for any
+    engine: str = "local"  # or ray: the machines of a cluster fill lists of codes
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def index_embeddings(
             vectors counted as far as it knows the catalogue (`measure_alignment`).
         kind: of the index over the vectors; of `auto` the first that finds enough of those that
             `choose_kinds` names: exact up to 200,000 products.
-        limits: what the index must find, and may take; below the recall nothing is published.
+        limits: what the index must find, and may take, and what builds it; below the recall
+            nothing is published.
 
     Raises:
         SynonymsError: the file of synonyms cannot be used.
@@ -136,6 +139,8 @@ def index_embeddings(
     """
     started, limits = time.monotonic(), limits or IndexLimits()
     chosen = None if weights is None else check_weights(weights)
+    if limits.engine == "ray":
+        share_store(store)
     with lock_store(store):
         remove_leftovers(store)
         rules, groups = read_shop_files(store, files)
@@ -149,7 +154,9 @@ def index_embeddings(
         logger.info("indexing %d products", rows, extra={"phase": "index", "products": rows})
         kinds = choose_kinds(kind, rows, dim, limits.memory)
         with scratch_directory(store) as scratch:
-            job = _Job(store, embeddings, encoders, scratch)
+            open_pool = open_ray_pool if limits.engine == "ray" else open_thread_pool
+            vectors = Spread.of(embeddings, open_pool)
+            job = _Job(store, embeddings, encoders, scratch, vectors)
             index, measured = _choose(job, kinds, limits.min_recall)
             measured |= {"weights": chosen or measured["weights"], "synonyms": len(rules.rules)}
             measured |= {"grouped": (grouped := products.count_grouped())}
@@ -176,6 +183,7 @@ class _Job:
     embeddings: Embeddings
     encoders: QueryEncoders
     scratch: Path
+    vectors: Spread
 
 
 def _bytes_of(generation: Generation) -> int:
@@ -231,10 +239,12 @@ def _try(job: _Job, kind: Kind, wanted: float) -> _Built:
 def _build(job: _Job, kind: Kind, wanted: float, earlier: Trained | None) -> _Built:
     """An index over the embeddings, tuned and measured."""
     embeddings, encoders = job.embeddings, job.encoders
-    dim = 2 * encoders.dim
-    index = build_index(
-        lambda: _vectors(embeddings), embeddings.row_count, dim, kind, earlier, job.scratch
-    )
+    rows, dim = embeddings.row_count, 2 * encoders.dim
+    try:
+        index = build_index(job.vectors, rows, dim, kind, earlier, job.scratch)
+    except ProdmatchError:  # perhaps of files that the next run removed
+        require_newest(job.store)
+        raise
     logger.info("measuring the index (%s)", index.kind, extra={"phase": "measure"})
     queries = make_queries(embeddings, encoders, dim, tuned=bool(index.breadths))
     if not len(queries.measuring):
@@ -243,14 +253,14 @@ def _build(job: _Job, kind: Kind, wanted: float, earlier: Trained | None) -> _Bu
         index,
         queries.tuning,
         queries.measuring,
-        lambda: _vectors(embeddings),
+        job.vectors,
         NEIGHBOURS,
         wanted=wanted,
     )
     milliseconds = round(measure_milliseconds(index, queries.measuring, NEIGHBOURS), 3)
     lists: dict[str, int] | None = None
     if index.lists is not None:
-        now = {"rows": embeddings.row_count, **dict(zip(PARTS, index.breadths, strict=True))}
+        now = {"rows": rows, **dict(zip(PARTS, index.breadths, strict=True))}
         lists = now if earlier is None else dict(earlier.described)
     return _Built(kind, index, round(recall, 4), milliseconds, lists)
 
@@ -374,11 +384,6 @@ def _check_model(embeddings: Embeddings, model: Model | None) -> None:
             f"({found[:12]}), not with {model.label}. "
             "Embed the catalogue with this model first, or leave `model` away."
         )
-
-
-def _vectors(embeddings: Embeddings) -> Iterator[Vectors]:
-    for batch in embeddings.batches(["vector"]):
-        yield vectors_of(batch["vector"])
 
 
 def _check_recall(index: AnnIndex, recall: float | None, min_recall: float) -> None:

@@ -1,6 +1,6 @@
-"""Encoding on a real cluster of several nodes in this machine, parts of which are killed.
+"""Encoding and indexing on a real cluster of several nodes in this machine; parts are killed.
 
-The embeddings are those of one process, and every row is counted, whoever died.
+Embeddings and index are those of one process, and every row is counted, whoever died.
 """
 
 import json
@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
+from slow_shards import read_slowly
 from small import SCHEMA, product
 from tiny import save_catalogue, save_query_encoders
 
+from prodmatch.engines.ray import open_ray_pool
+from prodmatch.engines.threads import open_thread_pool
 from prodmatch.model.description import Model
+from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.search.vectors.list_pieces import OpenPool, Spread
 from prodmatch.storage.embeddings import require_embeddings, vectors_of
 from prodmatch.storage.locks import newest_token
+from prodmatch.storage.vectors import normalise
 
 pytestmark = pytest.mark.slow
 ROWS = 400
@@ -203,3 +211,30 @@ def test_a_row_that_kills_is_rejected_with_that_reason(
     report = Run(place / "c.parquet", tiny, place / "store").report()
     assert (report["rows"], report["embedded"]) == (ROWS, ROWS - 1)
     assert report["rejects"] == {"text_crashed": 1}
+
+
+def test_lists_are_filled_while_nodes_and_workers_are_killed(tmp_path: Path, nodes: Nodes) -> None:
+    for note in notes():
+        note.unlink()
+    rows = normalise(np.random.default_rng(0).normal(size=(40 * 200, 32)))
+    np.save(tmp_path / "rows.npy", rows)
+    read = partial(read_slowly, tmp_path / "rows.npy", 200)
+
+    def build(name: str, open_pool: OpenPool) -> list[bytes]:
+        (tmp_path / name).mkdir()
+        spread = Spread(read, [200] * 40, open_pool)
+        build_index(spread, len(rows), 32, "codes", None, tmp_path / name)
+        return [path.read_bytes() for path in sorted(tmp_path.glob(f"{name}/*/index.*"))]
+
+    with ThreadPoolExecutor(1) as driver:
+        filled = driver.submit(build, "ray", open_ray_pool)
+        wait_until(lambda: len(notes()) >= 2 or filled.done())
+        nodes.kill()
+        nodes.add(1)
+        wait_until(lambda: len(notes()) >= 4 or filled.done())
+        newest = max(notes(), key=lambda note: note.stat().st_mtime)
+        os.kill(int(newest.read_text()), signal.SIGKILL)
+        found = filled.result(timeout=280)
+    assert len(notes()) >= 11  # of ten units, one was begun again, or two
+    assert len(found) == 3
+    assert found == build("one", partial(open_thread_pool, threads=1))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from small import products, run, write
 from tiny import embed_tiny, save_query_encoders
 
+from prodmatch import index as jobs
 from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.engines.threads import ThreadPool, open_thread_pool
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model
@@ -25,6 +28,7 @@ from prodmatch.search.vectors.index_queries import (
     IndexQueries,
     make_queries,
 )
+from prodmatch.search.vectors.list_pieces import PieceResult, PieceWork, RowUnit
 from prodmatch.search.vectors.vector_index import HALF_ERROR, AnnIndex, exact_neighbours, recall_at
 from prodmatch.storage.atomic import list_files, write_json
 from prodmatch.storage.embeddings import vector_array, write_embeddings
@@ -235,3 +239,26 @@ def test_pictures_are_queries_where_half_of_the_texts_are_missing(
     texts = int(text.any(axis=1).sum())  # each is a query of the image parts, too
     assert rows // 2 < texts <= rows
     assert int(image.any(axis=1).sum()) == texts + (rows if pictures else 0)
+
+
+def test_lists_are_filled_by_the_engine_that_is_named(
+    tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def open_pool(work: PieceWork) -> AbstractContextManager[ThreadPool[RowUnit, PieceResult]]:
+        opened.append(work)
+        return open_thread_pool(work)
+
+    monkeypatch.setattr(jobs, "open_ray_pool", open_pool)
+    save_embeddings(tmp_path / "store", tiny, random_parts(ROWS, 0))
+    contents = []
+    for engine in ("local", "ray"):
+        index_embeddings(tmp_path / "store", kind="codes", limits=IndexLimits(engine=engine))
+        assert (tmp_path / "store" / "tokens").exists() == bool(opened) == (engine == "ray")
+        files = sorted(open_generation(tmp_path / "store").folder.glob("index.*"))
+        contents.append([path.read_bytes() for path in files])
+        assert not list((tmp_path / "store").glob("_tmp-*"))
+    assert contents[0] == contents[1]
+    index_embeddings(tmp_path / "store", kind="flat", limits=IndexLimits(engine="ray"))
+    assert len(opened) == 1  # no cluster where there are no lists

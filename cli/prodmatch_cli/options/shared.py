@@ -107,7 +107,8 @@ ENGINE = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
-    help="Where encoding runs; ray is the cluster at RAY_ADDRESS (docs/scaling.md).",
+    help="What encodes, and fills lists of codes; ray is the cluster at RAY_ADDRESS "
+    "(docs/scaling.md).",
 )
 MAX_REJECT = click.option(
     "--max-reject",

@@ -89,13 +89,19 @@ class Embeddings:
         """The shards in the order of their rows."""
         return [self.folder / name for name in sorted(self.files) if name.endswith(".parquet")]
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows in order, some thousands at a time.
+    def shard_rows(self) -> list[int]:
+        """The rows of each shard."""
+        return [pq.read_metadata(path).num_rows for path in self.paths()]
+
+    def batches(
+        self, columns: Sequence[str] | None = None, shards: slice = slice(None)
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in order, some thousands at a time; those of some shards alone if named.
 
         Raises:
             DamagedError: a shard's bytes changed since the set was opened.
         """
-        for path in self.paths():
+        for path in self.paths()[shards]:
             try:
                 with pq.ParquetFile(path, page_checksum_verification=True) as reader:
                     yield from reader.iter_batches(READ_ROWS, columns=columns)

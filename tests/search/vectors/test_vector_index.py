@@ -10,7 +10,8 @@ from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreE
 from prodmatch.model.heads import Heads, fit_cca
 from prodmatch.model.projection import Projection
 from prodmatch.search.vectors import vector_index as ann
-from prodmatch.search.vectors.index_builder import Kind, Trained, build_index, choose_kinds
+from prodmatch.search.vectors.index_builder import Kind, build_index, choose_kinds
+from prodmatch.search.vectors.list_pieces import Trained
 from prodmatch.search.vectors.vector_index import (
     AnnIndex,
     exact_neighbours,

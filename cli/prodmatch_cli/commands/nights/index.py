@@ -8,7 +8,7 @@ from prodmatch.search.vectors.index_builder import Kind
 from prodmatch_cli.inputs.named_models import open_named_model
 from prodmatch_cli.options.combinations import choose_file
 from prodmatch_cli.options.parameter_types import NAME_OR_PATH
-from prodmatch_cli.options.shared import STORE, index_options, read_weights
+from prodmatch_cli.options.shared import ENGINE, STORE, index_options, read_weights
 from prodmatch_cli.terminal.output import print_outcome
 
 
@@ -17,10 +17,12 @@ from prodmatch_cli.terminal.output import print_outcome
 @click.option(
     "--model", type=NAME_OR_PATH, help="Refuse unless the embeddings were made with this model."
 )
+@ENGINE
 @index_options
 def index(
     store: Path,
     model: str | None,
+    engine: str,
     weights: str | None,
     min_recall: float,
     memory: float | None,
@@ -48,7 +50,7 @@ def index(
         model=expected,
         weights=read_weights(weights),
         kind=kind,
-        limits=IndexLimits(min_recall, memory),
+        limits=IndexLimits(min_recall, memory, engine),
         files=ShopFiles(
             choose_file("synonyms", synonyms, no_synonyms), choose_file("groups", groups, no_groups)
         ),

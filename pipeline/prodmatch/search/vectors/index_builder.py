@@ -3,8 +3,8 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,16 +12,16 @@ import faiss
 import numpy as np
 
 from prodmatch.errors import StoreError
-from prodmatch.search.vectors.code_lists import CodeLists
 from prodmatch.search.vectors.half_vectors import write_half
 from prodmatch.search.vectors.list_builder import (
     MOST_TRAINED,
-    ListFiller,
     count_lists,
     train_quantizer,
+    write_lists,
 )
+from prodmatch.search.vectors.list_pieces import Spread, Trained, fill_pieces
 from prodmatch.search.vectors.part_lists import PARTS, lists_path
-from prodmatch.search.vectors.vector_index import HALF_ERROR, LINKS, AnnIndex, Read
+from prodmatch.search.vectors.vector_index import LINKS, AnnIndex, Read
 from prodmatch.storage.vectors import Rows, Vectors, draw_rows, rows_in_batch, split_parts
 
 Kind = Literal["auto", "flat", "codes", "hnsw", "sq8"]
@@ -72,37 +72,6 @@ def searching_bytes(kind: Kind, row_count: int, dim: int) -> int:
     }[kind]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """An earlier index of lists, whose centroids are kept.
-
-    Attributes:
-        index: the earlier one.
-        rows: `(row_count,)` the row in it of the same product; -1 where there is none.
-        described: what its manifest says of the training: the rows, and the lists looked at.
-    """
-
-    index: AnnIndex
-    rows: Rows
-    described: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def lists(self) -> Sequence[CodeLists]:
-        """Those of the text parts and of the image parts."""
-        if self.index.lists is None:
-            raise ValueError("an index without lists was trained on nothing")
-        return self.index.lists
-
-    def same(self, block: Vectors, start: int) -> Rows:
-        """`(n,)` the earlier rows of a block's rows whose vectors are as they were; else -1."""
-        rows = self.rows[start : start + len(block)]
-        found, kept = np.full(len(block), -1, np.int64), np.flatnonzero(rows >= 0)
-        stored = self.index.stored(rows[kept])
-        kept = kept[(np.abs(stored - block[kept]) <= HALF_ERROR).all(axis=1)]
-        found[kept] = rows[kept]
-        return found
-
-
 def build_index(
     read: Read,
     row_count: int,
@@ -118,7 +87,8 @@ def build_index(
     `sq8` compares every row by one byte for each number.
 
     Args:
-        read: gives the vectors in row order, in blocks; called up to three times.
+        read: gives the vectors in row order, in blocks; called up to three times. The processes of
+            a `Spread` fill lists, and those of this one in any other case.
         row_count: how many there are.
         dim: their dimension.
         kind: which one; of `auto` the first that `choose_kinds` names.
@@ -129,7 +99,8 @@ def build_index(
     if kind == "auto":
         kind = choose_kinds(kind, row_count, dim)[0]
     if kind == "codes" and row_count:
-        return _fill_lists(read, row_count, dim, trained, scratch)
+        spread = read if isinstance(read, Spread) else Spread(lambda _: read(), [row_count])
+        return _fill_lists(spread, row_count, dim, trained, scratch)
     if kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILD_CANDIDATES
@@ -150,29 +121,25 @@ def build_index(
 
 
 def _fill_lists(
-    read: Read, row_count: int, dim: int, trained: Trained | None, scratch: Path | None
+    spread: Spread, row_count: int, dim: int, trained: Trained | None, scratch: Path | None
 ) -> AnnIndex:
     """An index of lists of each part, with new centroids or those of an earlier one."""
     path = Path(tempfile.mkdtemp(dir=scratch)) / "index.faiss"
+    blocks = write_half(path, spread(), row_count, dim)
     if trained is None:
         rows = draw_rows(row_count, MOST_TRAINED)
-        samples, quantizers = _take_parts(read(), rows, dim), []
+        samples, quantizers = _take_parts(blocks, rows, dim), []
         while samples:  # the first is gone before the second takes its memory
             wanted = count_lists(len(samples[0]) * row_count // max(1, len(rows)))
             quantizers.append(train_quantizer(samples.pop(0), wanted))
-        before = [np.full(1, -1, np.int64) for _ in PARTS]
     else:
+        deque(blocks, 0)
         quantizers = [lists.quantizer for lists in trained.lists]
-        before = [np.append(lists.lists_of_rows(), -1) for lists in trained.lists]
-    fillers, start = [ListFiller(quantizer, row_count) for quantizer in quantizers], 0
-    for block in write_half(path, read(), row_count, dim):
-        same = np.full(len(block), -1, np.int64) if trained is None else trained.same(block, start)
-        for filler, part, lists in zip(fillers, split_parts(block), before, strict=True):
-            filler.add(part, start, lists[same])
-        start += len(block)
-    for name, filler in zip(PARTS, fillers, strict=True):
-        filler.write(lists_path(path, name))
+    pieces = fill_pieces(spread, path.parent / "pieces", dim, quantizers, trained)
+    for name, quantizer, those in zip(PARTS, quantizers, pieces, strict=True):
+        write_lists(lists_path(path, name), quantizer, those)
     index = AnnIndex.open(path, row_count=row_count, dim=dim)
+    shutil.rmtree(path.parent / "pieces")
     if scratch is None:
         weakref.finalize(index, shutil.rmtree, path.parent, ignore_errors=True)
     return index

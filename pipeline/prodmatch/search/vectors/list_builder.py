@@ -1,9 +1,10 @@
 """Lists of codes of one part: centroids and codebook trained on a sample, and filled by blocks."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ CODEBOOK_ROWS = 50_000
 SMALLEST_STEP = np.float32(1e-6)  # between codes: FastScan divides by how much they differ
 ASSIGNED_ROWS = 32_768  # at a time
 WRITTEN_ROWS = 1 << 18  # at a time, about
+MOST_WRITES = 256  # however many rows there are: each reads a little of every piece
 # Rows of a block in the order in which FastScan has them: in low and in high nibbles of bytes.
 ORDER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 Number = TypeVar("Number", bound=np.generic)
@@ -134,24 +136,48 @@ def _assign_block(block: Vectors, tops: Vectors, centroids: Vectors, groups: Row
     return lists
 
 
-@dataclass
-class ListFiller:
-    """Takes the parts of all rows by blocks, and then writes their lists.
+@dataclass(frozen=True)
+class ListPiece:
+    """The codes of some rows of all, in the order of their lists.
 
     Attributes:
-        quantizer: for all.
-        row_count: of all rows; those whose part is zeros are in no list.
+        lists: `(n,)`, ascending.
+        rows: `(n,)`, those of a list ascending, counted from `start`.
+        codes: `(n, bytes)`.
+        start: the first row of the piece.
     """
 
-    quantizer: Quantizer
-    row_count: int
-    _lists: npt.NDArray[np.int32] = field(init=False)
-    _codes: npt.NDArray[np.uint8] = field(init=False)
+    lists: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.uint8]
+    start: int = 0
 
-    def __post_init__(self) -> None:
-        self._lists = np.full(self.row_count, -1, np.int32)
-        self._codes = np.zeros((self.row_count, self.quantizer.code_bytes), np.uint8)
-        self._product_quantizer = product_quantizer(self.quantizer.codebook)
+    def to_bytes(self) -> bytes:
+        """The number of rows, and the arrays."""
+        arrays = (np.array([len(self.rows)]), self.lists, self.rows, self.codes)
+        return b"".join(each.tobytes() for each in arrays)
+
+    @classmethod
+    def read(
+        cls, content: npt.NDArray[np.uint8], width: int, start: int
+    ) -> tuple["ListPiece", npt.NDArray[np.uint8]]:
+        """The piece that bytes begin with, of codes of so many bytes, and the bytes behind it."""
+        count = int(content[:8].view(np.int64)[0])
+        ends = 8 + count * np.cumsum([4, 4, width])
+        lists, rows = content[8 : ends[0]], content[ends[0] : ends[1]]
+        codes = content[ends[1] : ends[2]].reshape(count, width)
+        return cls(lists.view(np.int32), rows.view(np.int32), codes, start), content[ends[2] :]
+
+
+class ListFiller:
+    """Takes the parts of rows by blocks, and then gives them in the order of their lists."""
+
+    def __init__(self, quantizer: Quantizer, row_count: int) -> None:
+        """Begins without any; of these rows, those whose part is zeros are in no list."""
+        self.quantizer = quantizer
+        self._lists = np.full(row_count, -1, np.int32)
+        self._codes = np.zeros((row_count, quantizer.code_bytes), np.uint8)
+        self._product_quantizer = product_quantizer(quantizer.codebook)
 
     def add(self, block: Vectors, start: int, lists: Rows) -> None:
         """The parts `(n, dim)` of rows from `start` on, with the list of each; -1 if not known."""
@@ -166,49 +192,70 @@ class ListFiller:
         residuals = np.ascontiguousarray(parts - chosen.centroids[lists])
         self._codes[start + present] = self._product_quantizer.compute_codes(residuals)
 
-    def write(self, path: Path) -> None:
-        """The file of the lists."""
-        chosen = self.quantizer
+    def piece(self) -> ListPiece:
+        """Those that were taken."""
         rows = np.flatnonzero(self._lists >= 0)
         rows = rows[np.argsort(self._lists[rows], kind="stable")]
-        sizes = np.bincount(self._lists[rows], minlength=chosen.list_count).astype(np.int64)
-        arrays: list[npt.NDArray[np.generic]] = [
-            *(getattr(chosen, field.name) for field in fields(chosen)),
-            sizes,
-            _list_codes(chosen),
-        ]
-        taken = list_bytes(sizes, chosen.code_bytes)
-        lengths = [*(each.nbytes for each in arrays), int(taken.sum())]
-        shapes = [*(each.shape for each in arrays), (int(taken.sum()),)]
-        with new_scratch_file(path) as file:
-            file.write(_header(lengths, shapes))
-            for each in arrays:
-                file.write(np.ascontiguousarray(each).tobytes())
-            ends = np.cumsum(sizes)
-            cuts = np.searchsorted(ends, np.arange(WRITTEN_ROWS, len(rows), WRITTEN_ROWS))
-            for lists in np.split(np.arange(len(sizes)), np.unique(cuts)):
-                if len(lists):
-                    first = ends[lists[0]] - sizes[lists[0]]
-                    some = rows[first : ends[lists[-1]]]
-                    file.write(self._packed(some, sizes[lists]).tobytes())
+        return ListPiece(self._lists[rows], rows.astype(np.int32), self._codes[rows])
 
-    def _packed(self, rows: Rows, sizes: Rows) -> npt.NDArray[np.uint8]:
-        """The bytes of successive lists of such sizes, which have these rows in turn."""
-        whole = padded(sizes)
-        inside = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        positions = inside + np.repeat(np.cumsum(whole) - whole, sizes)
-        codes = np.zeros((int(whole.sum()), self._codes.shape[1]), np.uint8)
-        ids = np.full(len(codes), -1, np.int64)
-        codes[positions], ids[positions] = self._codes[rows], rows
-        packed = _interleave(codes)
-        taken, width = list_bytes(sizes, codes.shape[1]), codes.shape[1]
-        found = np.empty(int(taken.sum()), np.uint8)
-        firsts, tops = np.cumsum(taken) - taken, np.cumsum(whole) - whole
-        for first, top, count in zip(firsts.tolist(), tops.tolist(), whole.tolist(), strict=True):
-            end = first + count * width
-            found[first:end] = packed[top * width : (top + count) * width]
-            found[end : end + 8 * count] = ids[top : top + count].view(np.uint8)
-        return found
+
+def write_lists(path: Path, chosen: Quantizer, pieces: Sequence[ListPiece]) -> None:
+    """The file of the lists, of pieces in the order of their rows."""
+    sizes = np.zeros(chosen.list_count, np.int64)
+    for piece in pieces:
+        sizes += np.bincount(piece.lists, minlength=len(sizes))
+    arrays: list[npt.NDArray[np.generic]] = [
+        *(getattr(chosen, field.name) for field in fields(chosen)),
+        sizes,
+        _list_codes(chosen),
+    ]
+    taken = list_bytes(sizes, chosen.code_bytes)
+    lengths = [*(each.nbytes for each in arrays), int(taken.sum())]
+    shapes = [*(each.shape for each in arrays), (int(taken.sum()),)]
+    written = max(WRITTEN_ROWS, int(sizes.sum()) // MOST_WRITES)
+    ends = np.cumsum(sizes)
+    cuts = np.searchsorted(ends, np.arange(written, sizes.sum(), written))
+    cuts = np.unique([0, *cuts, len(sizes)])
+    with new_scratch_file(path) as file:
+        file.write(_header(lengths, shapes))
+        for each in arrays:
+            file.write(np.ascontiguousarray(each).tobytes())
+        places = [np.searchsorted(piece.lists, cuts) for piece in pieces]
+        for number, (first, last) in enumerate(itertools.pairwise(cuts.tolist())):
+            bounds = [slice(*place[number : number + 2]) for place in places]
+            file.write(_merge(pieces, bounds, sizes[first:last]).tobytes())
+
+
+def _merge(
+    pieces: Sequence[ListPiece], bounds: Sequence[slice], sizes: Rows
+) -> npt.NDArray[np.uint8]:
+    """The bytes of successive lists of such sizes, whose rows lie there in each piece."""
+    both = list(zip(pieces, bounds, strict=True))
+    if not both:
+        return np.zeros(0, np.uint8)
+    order = np.argsort(np.concatenate([piece.lists[some] for piece, some in both]), kind="stable")
+    rows = np.concatenate([piece.start + piece.rows[some].astype(np.int64) for piece, some in both])
+    codes = np.concatenate([piece.codes[some] for piece, some in both])
+    return _packed(rows[order], codes[order], sizes)
+
+
+def _packed(rows: Rows, codes: npt.NDArray[np.uint8], sizes: Rows) -> npt.NDArray[np.uint8]:
+    """The bytes of successive lists of such sizes, which have these rows and codes in turn."""
+    whole, width = padded(sizes), codes.shape[1]
+    inside = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    positions = inside + np.repeat(np.cumsum(whole) - whole, sizes)
+    spaced = np.zeros((int(whole.sum()), width), np.uint8)
+    ids = np.full(len(spaced), -1, np.int64)
+    spaced[positions], ids[positions] = codes, rows
+    packed = _interleave(spaced)
+    taken = list_bytes(sizes, width)
+    found = np.empty(int(taken.sum()), np.uint8)
+    firsts, tops = np.cumsum(taken) - taken, np.cumsum(whole) - whole
+    for first, top, count in zip(firsts.tolist(), tops.tolist(), whole.tolist(), strict=True):
+        end = first + count * width
+        found[first:end] = packed[top * width : (top + count) * width]
+        found[end : end + 8 * count] = ids[top : top + count].view(np.uint8)
+    return found
 
 
 def _list_codes(chosen: Quantizer) -> npt.NDArray[np.uint8]:

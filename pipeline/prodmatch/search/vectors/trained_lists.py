@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.search.vectors.code_lists import CodeLists
-from prodmatch.search.vectors.index_builder import Kind, Trained
+from prodmatch.search.vectors.index_builder import Kind
 from prodmatch.search.vectors.list_builder import count_lists
+from prodmatch.search.vectors.list_pieces import Trained
 from prodmatch.search.vectors.part_lists import PARTS
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.atomic import check_files
