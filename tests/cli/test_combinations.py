@@ -104,7 +104,7 @@ COUNTING = {
     "export": "store to generation",
     "gc": "store keep minutes",
     "generations": "store format",
-    "index": "store model weights memory min-recall type synonyms groups",
+    "index": "store model engine weights memory min-recall type synonyms groups",
     "match": "store against out precision pairs scorer candidates html image-root columns"
     " catalogue",
     "pretrain": "model pairs texts epochs batch-rows out dim seed log-dir device",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from small import products, run, write
 from tiny import embed_tiny, save_query_encoders
 
 from prodmatch import index as jobs
+from prodmatch.build import BuildSettings, build
 from prodmatch.catalogue.reader import open_catalogue
+from prodmatch.embed import EmbedSettings
 from prodmatch.engines.threads import ThreadPool, open_thread_pool
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
@@ -262,3 +265,24 @@ def test_lists_are_filled_by_the_engine_that_is_named(
     assert contents[0] == contents[1]
     index_embeddings(tmp_path / "store", kind="flat", limits=IndexLimits(engine="ray"))
     assert len(opened) == 1  # no cluster where there are no lists
+
+
+def test_a_build_indexes_with_the_engine_that_encodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[IndexLimits] = []
+    builds = sys.modules["prodmatch.build"]  # whose name in the package is the function's
+    for name in ("open_remembered", "read_shop_files", "open_model", "embed_catalogue"):
+        monkeypatch.setattr(builds, name, lambda *_: None)
+    monkeypatch.setattr(
+        builds, "index_embeddings", lambda *_, **given: limits.append(given["limits"])
+    )
+    settings = BuildSettings(EmbedSettings(engine="ray"), limits=IndexLimits(0.9))
+    build(tmp_path / "c.parquet", tmp_path / "store", model=tmp_path, settings=settings)
+    assert limits == [IndexLimits(0.9, engine="ray")]
+
+
+def test_the_engine_of_the_command_is_taken(tmp_path: Path, tiny: Model) -> None:
+    save_embeddings(tmp_path / "store", tiny, random_parts(100, 0))
+    assert run("index", "--store", tmp_path / "store", "--engine", "ray").code == 0
+    assert (tmp_path / "store" / "tokens").is_dir()  # a store that machines share
