@@ -1,7 +1,6 @@
-"""Work on the processors of this machine, in threads of this process; knows nothing of products."""
+"""Work in threads of this process; knows nothing of products."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Generic
@@ -33,12 +32,14 @@ class ThreadPool(Generic[Unit, Result]):
 
 @contextlib.contextmanager
 def open_thread_pool(
-    work: Callable[[Unit], Result], threads: int | None = None
+    work: Callable[[Unit], Result], threads: int = 1
 ) -> Iterator[ThreadPool[Unit, Result]]:
-    """A pool of so many threads, or one for each processor."""
-    count = threads or len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(count) as executor:
+    """A pool of so many threads.
+
+    Of work that BLAS does on all processors already, more than one take longer than one.
+    """
+    with ThreadPoolExecutor(threads) as executor:
         try:
-            yield ThreadPool(executor, work, count)
+            yield ThreadPool(executor, work, threads)
         finally:
             executor.shutdown(cancel_futures=True)

@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -146,7 +145,6 @@ class PieceWork:
 
     def __call__(self, unit: RowUnit) -> PieceResult:
         """Encodes the rows of a unit and publishes their codes."""
-        faiss.omp_set_num_threads(1)  # of this thread: others have units of their own
         trained, known = _open_aside(self.folder, self.earlier_rows, self.dim)
         fillers = [ListFiller(lists.quantizer, sum(unit.rows)) for lists in trained.lists]
         start = 0
