@@ -85,7 +85,6 @@ EXTRAS = {
     "sklearn": "match",
     "starlette": "serve",
     "tensorboard": "train",
-    "threadpoolctl": "match",
     "torch": "embed",
     "torchvision": "embed",
     "transformers": "embed",

@@ -1,6 +1,7 @@
-"""Work in threads of this process; knows nothing of products."""
+"""Work on the processors of this machine, in threads of this process; knows nothing of products."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Generic
@@ -32,14 +33,12 @@ class ThreadPool(Generic[Unit, Result]):
 
 @contextlib.contextmanager
 def open_thread_pool(
-    work: Callable[[Unit], Result], threads: int = 1
+    work: Callable[[Unit], Result], threads: int | None = None
 ) -> Iterator[ThreadPool[Unit, Result]]:
-    """A pool of so many threads.
-
-    Of work that BLAS does on all processors already, more than one take longer than one.
-    """
-    with ThreadPoolExecutor(threads) as executor:
+    """A pool of so many threads, or one for each processor."""
+    count = threads or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(count) as executor:
         try:
-            yield ThreadPool(executor, work, threads)
+            yield ThreadPool(executor, work, count)
         finally:
             executor.shutdown(cancel_futures=True)

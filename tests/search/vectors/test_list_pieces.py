@@ -4,14 +4,17 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from prodmatch.engines.local import ChildFailure
 from prodmatch.engines.threads import open_thread_pool
+from prodmatch.engines.units import Pool
 from prodmatch.errors import StoreError
 from prodmatch.search.vectors import list_pieces
 from prodmatch.search.vectors.index_builder import build_index
@@ -189,3 +192,30 @@ def test_a_worker_of_a_run_that_has_ended_says_so(rows: Vectors, tmp_path: Path)
     with pytest.raises(StoreError, match=r"trained\.faiss: is gone\. Its run has ended"):
         work(RowUnit(0, 0, (SHARD,)))
     assert not (tmp_path / "gone").exists()
+
+
+def test_each_unit_is_done_on_one_processor(rows: Vectors, tmp_path: Path) -> None:
+    def threads() -> list[int]:
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    noted, before = list[list[int]](), threads()
+
+    def read(some: slice) -> Iterable[Vectors]:
+        noted.append(threads())
+        return iter(shards_of(rows)[some])
+
+    def open_pool(work: PieceWork) -> AbstractContextManager[Pool[RowUnit, PieceResult]]:
+        """As a process of its own: with threads of its own."""
+
+        def run(unit: RowUnit) -> PieceResult:
+            with threadpool_limits(3):
+                return work(unit)
+
+        return open_thread_pool(run, threads=1)
+
+    counts = [len(shard) for shard in shards_of(rows)]
+    with threadpool_limits(3):
+        files_of(tmp_path / "many", Spread(read, counts, open_pool))
+        assert set(threads()) == {3}
+    assert noted[0] == [3] * len(before)  # the driver's, which trains
+    assert noted[1:] == [[1] * len(before)] * 4

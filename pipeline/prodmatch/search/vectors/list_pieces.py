@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from prodmatch.engines.threads import open_thread_pool
 from prodmatch.engines.units import Poison, Pool, run_units
@@ -145,6 +146,10 @@ class PieceWork:
 
     def __call__(self, unit: RowUnit) -> PieceResult:
         """Encodes the rows of a unit and publishes their codes."""
+        with threadpool_limits(1):  # of BLAS and FAISS, which in more gives other last digits
+            return self._publish(unit)
+
+    def _publish(self, unit: RowUnit) -> PieceResult:
         trained, known = _open_aside(self.folder, self.earlier_rows, self.dim)
         fillers = [ListFiller(lists.quantizer, sum(unit.rows)) for lists in trained.lists]
         start = 0
@@ -184,7 +189,7 @@ def fill_pieces(
     phase = {"phase": "index units", "count": len(units)}
     logger.info("filling lists in %d units", len(units), extra=phase)
     done = dict[int, PieceResult]()
-    with spread.open_pool(work) as pool:
+    with threadpool_limits(1), spread.open_pool(work) as pool:  # as each unit has, while any lasts
         for each in run_units(pool, units):
             if isinstance(each, Poison):
                 raise StoreError(
