@@ -32,7 +32,7 @@ from prodmatch.search.vectors.index_builder import (
     searching_bytes,
 )
 from prodmatch.search.vectors.index_queries import make_queries
-from prodmatch.search.vectors.list_pieces import Spread, Trained
+from prodmatch.search.vectors.list_pieces import ShardedVectors, Trained
 from prodmatch.search.vectors.part_lists import PARTS
 from prodmatch.search.vectors.trained_lists import find_trained, is_drifted
 from prodmatch.search.vectors.vector_index import (
@@ -155,7 +155,7 @@ def index_embeddings(
         kinds = choose_kinds(kind, rows, dim, limits.memory)
         with scratch_directory(store) as scratch:
             open_pool = open_ray_pool if limits.engine == "ray" else open_thread_pool
-            vectors = Spread.of(embeddings, open_pool)
+            vectors = ShardedVectors.of(embeddings, open_pool)
             job = _Job(store, embeddings, encoders, scratch, vectors)
             index, measured = _choose(job, kinds, limits.min_recall)
             measured |= {"weights": chosen or measured["weights"], "synonyms": len(rules.rules)}
@@ -183,7 +183,7 @@ class _Job:
     embeddings: Embeddings
     encoders: QueryEncoders
     scratch: Path
-    vectors: Spread
+    vectors: ShardedVectors
 
 
 def _bytes_of(generation: Generation) -> int:

@@ -28,7 +28,7 @@ from prodmatch.engines.ray import open_ray_pool
 from prodmatch.engines.threads import open_thread_pool
 from prodmatch.model.description import Model
 from prodmatch.search.vectors.index_builder import build_index
-from prodmatch.search.vectors.list_pieces import OpenPool, Spread
+from prodmatch.search.vectors.list_pieces import OpenPool, ShardedVectors
 from prodmatch.storage.embeddings import require_embeddings, vectors_of
 from prodmatch.storage.locks import newest_token
 from prodmatch.storage.vectors import normalise
@@ -222,8 +222,8 @@ def test_lists_are_filled_while_nodes_and_workers_are_killed(tmp_path: Path, nod
 
     def build(name: str, open_pool: OpenPool) -> list[bytes]:
         (tmp_path / name).mkdir()
-        spread = Spread(read, [200] * 40, open_pool)
-        build_index(spread, len(rows), 32, "codes", None, tmp_path / name)
+        sharded = ShardedVectors(read, [200] * 40, open_pool)
+        build_index(sharded, len(rows), 32, "codes", None, tmp_path / name)
         return [path.read_bytes() for path in sorted(tmp_path.glob(f"{name}/*/index.*"))]
 
     with ThreadPoolExecutor(1) as driver:

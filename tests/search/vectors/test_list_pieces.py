@@ -23,7 +23,7 @@ from prodmatch.search.vectors.list_pieces import (
     PieceResult,
     PieceWork,
     RowUnit,
-    Spread,
+    ShardedVectors,
     Trained,
 )
 from prodmatch.search.vectors.vector_index import AnnIndex
@@ -55,9 +55,9 @@ def read_some(shards: list[Vectors], some: slice) -> Iterable[Vectors]:
     return iter(shards[some])
 
 
-def spread(rows: Vectors, open_pool: OpenPool) -> Spread:
+def sharded(rows: Vectors, open_pool: OpenPool) -> ShardedVectors:
     shards = shards_of(rows)
-    return Spread(partial(read_some, shards), [len(shard) for shard in shards], open_pool)
+    return ShardedVectors(partial(read_some, shards), [len(shard) for shard in shards], open_pool)
 
 
 def files_of(
@@ -101,7 +101,7 @@ def test_any_number_of_workers_makes_the_same_bytes(
     workers: int, shards: int, rows: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(list_pieces, "UNIT_SHARDS", shards)
-    many = spread(rows, partial(open_thread_pool, threads=workers))
+    many = sharded(rows, partial(open_thread_pool, threads=workers))
     one = files_of(tmp_path / "one", lambda: shards_of(rows))
     assert files_of(tmp_path / "many", many) == one
 
@@ -118,7 +118,7 @@ def test_units_that_fail_are_done_again_and_divided(rows: Vectors, tmp_path: Pat
         return "crashed" if dies else None
 
     done = files_of(tmp_path / "one", lambda: shards_of(rows))
-    assert files_of(tmp_path / "many", spread(rows, failing(how))) == done
+    assert files_of(tmp_path / "many", sharded(rows, failing(how))) == done
     units = sorted((unit.first, unit.count) for unit in deaths)
     assert units == [(0, 3), (3, 1), (3, 3), (4, 2), (6, 3), (9, 1)]
 
@@ -126,7 +126,7 @@ def test_units_that_fail_are_done_again_and_divided(rows: Vectors, tmp_path: Pat
 def test_a_unit_that_always_kills_is_named(rows: Vectors, tmp_path: Path) -> None:
     pool = failing(lambda unit: "crashed" if unit.first <= 4 < unit.first + unit.count else None)
     with pytest.raises(StoreError, match="lists of rows 1200 and on: their worker died"):
-        files_of(tmp_path / "many", spread(rows, pool))
+        files_of(tmp_path / "many", sharded(rows, pool))
 
 
 def test_rows_that_stay_keep_their_lists_in_any_process(rows: Vectors, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_rows_that_stay_keep_their_lists_in_any_process(rows: Vectors, tmp_path:
     before = {row.tobytes(): number for number, row in enumerate(earlier)}
     trained = Trained(old, np.array([before.get(row.tobytes(), -1) for row in rows]))
     one = files_of(tmp_path / "one", lambda: shards_of(rows), trained)
-    assert files_of(tmp_path / "many", spread(rows, open_thread_pool), trained) == one
+    assert files_of(tmp_path / "many", sharded(rows, open_thread_pool), trained) == one
     assert (one[0], one[1]) != tuple(files_of(tmp_path / "new", lambda: shards_of(rows))[:2])
 
 
@@ -166,16 +166,16 @@ def test_a_piece_of_another_plan_is_not_used(rows: Vectors, tmp_path: Path) -> N
     def keep(piece: Path) -> None:
         kept.append((piece.name, piece.read_bytes()))
 
-    files_of(tmp_path / "other", spread(rows[::-1], meddling(change=keep)))
+    files_of(tmp_path / "other", sharded(rows[::-1], meddling(change=keep)))
     ((name, content),) = kept
     leave = meddling(change=lambda piece: void(piece.with_name(name).write_bytes(content)))
-    assert files_of(tmp_path / "left", spread(rows, leave)) == one
+    assert files_of(tmp_path / "left", sharded(rows, leave)) == one
     put = meddling(change=lambda piece: void(piece.write_bytes(content)))
     with pytest.raises(StoreError, match="is not what its worker wrote"):
-        files_of(tmp_path / "put", spread(rows, put))
+        files_of(tmp_path / "put", sharded(rows, put))
     remove = meddling(change=Path.unlink)
     with pytest.raises(StoreError, match="is not what its worker wrote"):
-        files_of(tmp_path / "removed", spread(rows, remove))
+        files_of(tmp_path / "removed", sharded(rows, remove))
 
 
 def void(_: object) -> None:
@@ -184,7 +184,7 @@ def void(_: object) -> None:
 
 def test_rows_that_no_worker_read_are_missed(rows: Vectors, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="filled with 2946 of 2950 rows"):
-        files_of(tmp_path / "many", spread(rows, meddling(lost_rows=1)))
+        files_of(tmp_path / "many", sharded(rows, meddling(lost_rows=1)))
 
 
 def test_a_worker_of_a_run_that_has_ended_says_so(rows: Vectors, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_each_unit_is_done_on_one_processor(rows: Vectors, tmp_path: Path) -> No
 
     counts = [len(shard) for shard in shards_of(rows)]
     with threadpool_limits(3):
-        files_of(tmp_path / "many", Spread(read, counts, open_pool))
+        files_of(tmp_path / "many", ShardedVectors(read, counts, open_pool))
         assert set(threads()) == {3}
     assert noted[0] == [3] * len(before)  # the driver's, which trains
     assert noted[1:] == [[1] * len(before)] * 4

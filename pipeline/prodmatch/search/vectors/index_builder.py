@@ -19,7 +19,7 @@ from prodmatch.search.vectors.list_builder import (
     train_quantizer,
     write_lists,
 )
-from prodmatch.search.vectors.list_pieces import Spread, Trained, fill_pieces
+from prodmatch.search.vectors.list_pieces import ShardedVectors, Trained, fill_pieces
 from prodmatch.search.vectors.part_lists import PARTS, lists_path
 from prodmatch.search.vectors.vector_index import LINKS, AnnIndex, Read
 from prodmatch.storage.vectors import Rows, Vectors, draw_rows, rows_in_batch, split_parts
@@ -88,7 +88,7 @@ def build_index(
 
     Args:
         read: gives the vectors in row order, in blocks; called up to three times. The processes of
-            a `Spread` fill lists, and those of this one in any other case.
+            a `ShardedVectors` fill lists, and those of this one in any other case.
         row_count: how many there are.
         dim: their dimension.
         kind: which one; of `auto` the first that `choose_kinds` names.
@@ -99,8 +99,12 @@ def build_index(
     if kind == "auto":
         kind = choose_kinds(kind, row_count, dim)[0]
     if kind == "codes" and row_count:
-        spread = read if isinstance(read, Spread) else Spread(lambda _: read(), [row_count])
-        return _fill_lists(spread, row_count, dim, trained, scratch)
+        sharded = (
+            read
+            if isinstance(read, ShardedVectors)
+            else ShardedVectors(lambda _: read(), [row_count])
+        )
+        return _fill_lists(sharded, row_count, dim, trained, scratch)
     if kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILD_CANDIDATES
@@ -121,11 +125,11 @@ def build_index(
 
 
 def _fill_lists(
-    spread: Spread, row_count: int, dim: int, trained: Trained | None, scratch: Path | None
+    sharded: ShardedVectors, row_count: int, dim: int, trained: Trained | None, scratch: Path | None
 ) -> AnnIndex:
     """An index of lists of each part, with new centroids or those of an earlier one."""
     path = Path(tempfile.mkdtemp(dir=scratch)) / "index.faiss"
-    blocks = write_half(path, spread(), row_count, dim)
+    blocks = write_half(path, sharded(), row_count, dim)
     if trained is None:
         rows = draw_rows(row_count, MOST_TRAINED)
         samples, quantizers = _take_parts(blocks, rows, dim), []
@@ -135,7 +139,7 @@ def _fill_lists(
     else:
         deque(blocks, 0)
         quantizers = [lists.quantizer for lists in trained.lists]
-    pieces = fill_pieces(spread, path.parent / "pieces", dim, quantizers, trained)
+    pieces = fill_pieces(sharded, path.parent / "pieces", dim, quantizers, trained)
     for name, quantizer, those in zip(PARTS, quantizers, pieces, strict=True):
         write_lists(lists_path(path, name), quantizer, those)
     index = AnnIndex.open(path, row_count=row_count, dim=dim)

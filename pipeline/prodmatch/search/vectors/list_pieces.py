@@ -100,7 +100,7 @@ OpenPool = Callable[..., AbstractContextManager[Pool[RowUnit, PieceResult]]]
 
 
 @dataclass(frozen=True)
-class Spread:
+class ShardedVectors:
     """Vectors in shards, and the pool whose processes read them.
 
     Attributes:
@@ -114,7 +114,7 @@ class Spread:
     open_pool: OpenPool = open_thread_pool
 
     @classmethod
-    def of(cls, embeddings: Embeddings, open_pool: OpenPool = open_thread_pool) -> "Spread":
+    def of(cls, embeddings: Embeddings, open_pool: OpenPool = open_thread_pool) -> "ShardedVectors":
         """The vectors of embeddings."""
         return cls(functools.partial(_read_shards, embeddings), embeddings.shard_rows(), open_pool)
 
@@ -165,7 +165,7 @@ class PieceWork:
 
 
 def fill_pieces(
-    spread: Spread,
+    sharded: ShardedVectors,
     folder: Path,
     dim: int,
     quantizers: Sequence[Quantizer],
@@ -174,7 +174,7 @@ def fill_pieces(
     """The codes of all rows, for each part in pieces in the order of their rows.
 
     Args:
-        spread: the vectors, and what reads them.
+        sharded: the vectors, and what reads them.
         folder: a new one for files that all processes see, needed as long as the pieces.
         dim: of a vector.
         quantizers: of the parts.
@@ -185,11 +185,11 @@ def fill_pieces(
         ProdmatchError: a worker met it.
     """
     earlier_rows = _lay_aside(folder, dim, quantizers, trained)
-    work, units = PieceWork(spread.read, folder, earlier_rows, dim), spread.units()
+    work, units = PieceWork(sharded.read, folder, earlier_rows, dim), sharded.units()
     phase = {"phase": "index units", "count": len(units)}
     logger.info("filling lists in %d units", len(units), extra=phase)
     done = dict[int, PieceResult]()
-    with threadpool_limits(1), spread.open_pool(work) as pool:  # as each unit has, while any lasts
+    with threadpool_limits(1), sharded.open_pool(work) as pool:  # until the last unit ends
         for each in run_units(pool, units):
             if isinstance(each, Poison):
                 raise StoreError(
@@ -206,9 +206,9 @@ def fill_pieces(
             piece, content = ListPiece.read(content, quantizer.code_bytes, start)
             pieces.append(piece)
         end += result.rows
-    if end != sum(spread.row_counts):
+    if end != sum(sharded.row_counts):
         raise StoreError(
-            f"{folder}: lists were filled with {end} of {sum(spread.row_counts)} rows. "
+            f"{folder}: lists were filled with {end} of {sum(sharded.row_counts)} rows. "
             "Nothing is published; run again."
         )
     return found
