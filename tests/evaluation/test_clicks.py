@@ -7,13 +7,14 @@ import pytest
 from prodmatch.errors import QueryError
 from prodmatch.evaluation.clicks import read_clicks
 from prodmatch.evaluation.trec import Qrels, read_qrels, write_qrels
+from prodmatch.search.queries import Query
 
 
 def qrels_of(folder: Path, rows: list[str]) -> Qrels:
     path = folder / "clicks.csv"
     path.write_text("\n".join(["query,product_id,event,position", *rows]) + "\n")
     queries, qrels = read_clicks(path)
-    assert [(query.query_id, query.text) for query in queries] == [(text, text) for text in qrels]
+    assert [query.query_id for query in queries] == list(qrels)
     return qrels
 
 
@@ -38,6 +39,15 @@ def test_grades_follow_what_people_did(tmp_path: Path) -> None:
             "passed over": 0,
         }
     }
+
+
+def test_a_query_is_searched_for_as_it_was_typed(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text("query,product_id\n Weiße Schuhe ,p1\nweisse  SCHUHE,p2\n")
+    assert read_clicks(path) == (
+        [Query("weisse schuhe", "Weiße Schuhe")],
+        {"weisse schuhe": {"p1": 1, "p2": 1}},
+    )
 
 
 def test_clicks_count_by_what_the_position_lets_expect(tmp_path: Path) -> None:

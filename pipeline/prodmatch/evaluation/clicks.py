@@ -34,7 +34,7 @@ def read_clicks(path: Path) -> tuple[list[Query], Qrels]:
     that was clicked twice and as often as products at its positions are (clicks over expected
     clicks), as what stands first is clicked for that alone. One that was clicked has 1, and one
     that was shown ten times and never clicked 0. Others are not judged. Queries that differ in case
-    and spaces are one, and have their text as their id.
+    and spaces are one: folded it is their id, and the first as it was typed is searched for.
 
     Args:
         path: Parquet, CSV or JSON lines; `event` is `impression` (or `view`), `click`, `cart` or
@@ -44,11 +44,14 @@ def read_clicks(path: Path) -> tuple[list[Query], Qrels]:
         QueryError: the log cannot be read, lacks a field, or has other events.
     """
     log: dict[str, dict[str, _Product]] = defaultdict(lambda: defaultdict(_Product))
+    written: dict[str, str] = {}  # query -> how it was first written
     records = read_records(path, "`clicks`", numbers=["position"])
     _check_events(records, path)
     for number, row in enumerate(records, start=1):
         query, product_id, event, position = _read_row(row, number, path)
-        product = log[query][product_id]
+        plain = " ".join(query.casefold().split())
+        written.setdefault(plain, query.strip())
+        product = log[plain][product_id]
         product.events[event] += 1
         if event == SHOWN and position is not None:
             product.positions[position] += 1
@@ -57,7 +60,7 @@ def read_clicks(path: Path) -> tuple[list[Query], Qrels]:
     qrels = {query: grades for query, grades in qrels.items() if any(grades.values())}
     if not qrels:
         raise QueryError(f"`clicks` {path}: no product was clicked for any query.")
-    return [Query(query, query) for query in qrels], qrels
+    return [Query(query, written[query]) for query in qrels], qrels
 
 
 def _check_events(records: Sequence[Record], path: Path) -> None:
@@ -92,8 +95,7 @@ def _read_row(
             f"`clicks` {path}: row {number}: the position is {position!r}; positions are whole "
             "numbers from 1."
         )
-    text = " ".join(query.casefold().split())
-    return text, product_id, EVENTS[kind], clicked_at
+    return query, product_id, EVENTS[kind], clicked_at
 
 
 def _read_position(found: object) -> int | None:
