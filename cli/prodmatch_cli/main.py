@@ -1,5 +1,6 @@
 """The entry point: the group of commands, and what becomes of failures."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -188,7 +189,8 @@ class _Stopped(SystemExit):
 def _stop(number: int, frame: FrameType | None) -> None:
     """Ends the run; where something holds it up, after some seconds as a kill would."""
     logs.PULSE.phase = ""  # its lock may be held by what was interrupted
-    os.write(2, logs.format_line("stopped; run the same command again to go on").encode())
+    with contextlib.suppress(OSError):  # nobody reads it
+        os.write(2, logs.format_line("stopped; run the same command again to go on").encode())
     signal.signal(number, signal.SIG_IGN)
     last = threading.Timer(LONGEST_SECONDS, os._exit, (128 + number,))
     last.daemon = True

@@ -195,3 +195,21 @@ def test_what_is_closed_from_the_start_is_open_to_nothing(tmp_path: Path) -> Non
     closed = f'"{sys.executable}" -c "{code}" check "{found}" <&- >&- 2>&-'
     assert subprocess.run(["bash", "-c", closed], check=False).returncode == 1
     assert found.read_text() == f"{[('/dev/null', True, number) for number in range(3)]}\n"
+
+
+def test_a_log_that_is_full_ends_no_run(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("product_id,title\n1,a shirt\n")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "prodmatch_cli", "convert", tmp_path / "c.csv",
+             tmp_path / "c.parquet"],
+            stdout=subprocess.PIPE, stderr=full, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, json.loads(done.stdout)["rows"]) == (0, 1)
+
+
+def test_a_signal_ends_a_run_whose_log_is_full_with_its_own_status() -> None:
+    code = "import signal; from prodmatch_cli.main import _stop; _stop(signal.SIGTERM, None)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stderr=full, check=False)
+    assert done.returncode == 143

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 
 import click
@@ -27,7 +27,8 @@ class _Stderr(logging.Handler):
         if record.levelno >= logging.ERROR:
             PULSE.begin("")
         bars = sys.modules.get("tqdm")
-        with bars.tqdm.external_write_mode(sys.stderr) if bars else nullcontext():
+        above = bars.tqdm.external_write_mode(sys.stderr) if bars else nullcontext()
+        with suppress(OSError), above:  # a full disk, or a reader that is gone, ends no run
             click.echo(self.format(record), err=True)
         if PULSE.is_alive() and record.levelno == logging.INFO and not _is_own(record):
             PULSE.begin(_message(record))
