@@ -19,6 +19,11 @@ def test_a_training_needs_an_epoch(command: str) -> None:
     assert "'--epochs': 0 is not in the range" in usage_error(command, "c.parquet", "--epochs", "0")
 
 
+@pytest.mark.parametrize("command", ["train", "pretrain"])
+def test_a_seed_is_no_negative_number(command: str) -> None:
+    assert "'--seed': -1 is not in the range" in usage_error(command, "c.parquet", "--seed", "-1")
+
+
 def test_training_encoders_is_pretrain_under_its_other_name(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.parquet")
     out = ["--out", str(tmp_path / "model")]

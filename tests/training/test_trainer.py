@@ -311,6 +311,16 @@ def test_a_catalogue_without_pictures_cannot_teach_heads(tmp_path: Path) -> None
     assert not (tmp_path / "m").exists()
 
 
+def test_one_picture_of_all_products_cannot_teach_heads(tmp_path: Path) -> None:
+    encoders = save_encoders(tmp_path)
+    files = EncoderFiles.of_files(encoders.text, encoders.resnet, encoders.weights)
+    rows = products(60)
+    same = [{**row, "image": rows[0]["image"]} for row in rows]
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", same))
+    with pytest.raises(ModelError, match="only 1 distinct pictures are of products with text"):
+        fit_heads(catalogue, files, tmp_path / "m", tmp_path / "s", HeadSettings(workers=0))
+
+
 @pytest.mark.parametrize("units", [0, 6])
 def test_heads_leave_features_out_only_while_they_are_trained(units: int) -> None:
     features = np.random.default_rng(0).normal(3, 2, size=(50, 20)).astype(np.float32)

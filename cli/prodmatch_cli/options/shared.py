@@ -196,7 +196,7 @@ picture_options = add_options(
 training_options = add_options(
     click.option("--out", type=PATH, required=True, help="Directory to make."),
     click.option("--dim", type=click.IntRange(2), default=256, help="Of one part."),
-    click.option("--seed", type=int, default=0),
+    click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0),
     click.option("--log-dir", type=PATH, help="Figures for TensorBoard."),
 )
 

@@ -122,7 +122,8 @@ def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]
     """Up to 50,000 products with text and picture, drawn from the catalogue, and their rows.
 
     Raises:
-        ModelError: fewer than fifty distinct texts have a picture; names the catalogue.
+        ModelError: fewer than fifty distinct texts have a picture, or fewer pictures than that a
+            text; names the catalogue.
     """
     scan = plan.scan
     both = np.flatnonzero(as_mask(scan.text_keys.is_valid()) & as_mask(scan.image_keys.is_valid()))
@@ -131,12 +132,15 @@ def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]
     (text, text_fine), (image, image_fine) = plan.texts.take(keys[0]), plan.images.take(keys[1])
     pairs = Examples.of_pairs(text, image, *map(_groups, keys))
     fine = text_fine & image_fine
-    distinct = len(np.unique(pairs.query_groups[fine]))
-    if distinct < FEWEST_PAIRS:
-        raise ModelError(
-            f"{name}: only {distinct} distinct products have both text and picture; heads need at "
-            f"least {FEWEST_PAIRS}. Give a larger catalogue, or one with pictures and texts."
-        )
+    for groups, kind in (
+        (pairs.query_groups, "products have both text and picture"),
+        (pairs.product_groups, "pictures are of products with text"),
+    ):
+        if (distinct := len(np.unique(groups[fine]))) < FEWEST_PAIRS:
+            raise ModelError(
+                f"{name}: only {distinct} distinct {kind}; heads need at least {FEWEST_PAIRS}. "
+                "Give a larger catalogue, or one with pictures and texts."
+            )
     return rows[fine], pairs.take(fine)
 
 

@@ -47,7 +47,9 @@ PAGE, FIGURES, ROWS = "drift.html", "drift.json", "rows.parquet"  # of --out
     default=5,
     help="Earlier nights in the store, at most, that say what is usual.",
 )
-@click.option("--seed", type=int, default=0, help="Of the simulated nights.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Of the simulated nights."
+)
 @click.option("--out", type=PATH, help="Directory for drift.html, drift.json and rows.parquet.")
 @FORMAT
 def drift(
