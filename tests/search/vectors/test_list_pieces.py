@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from prodmatch.engines.local import ChildFailure
 from prodmatch.engines.threads import open_thread_pool
 from prodmatch.engines.units import Pool
 from prodmatch.errors import StoreError
-from prodmatch.search.vectors import list_pieces
+from prodmatch.search.vectors import list_builder, list_pieces
 from prodmatch.search.vectors.index_builder import build_index
+from prodmatch.search.vectors.list_builder import assign
 from prodmatch.search.vectors.list_pieces import (
     OpenPool,
     PieceResult,
@@ -27,7 +29,7 @@ from prodmatch.search.vectors.list_pieces import (
     Trained,
 )
 from prodmatch.search.vectors.vector_index import AnnIndex
-from prodmatch.storage.vectors import Vectors, normalise
+from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 ROWS, DIM, SHARD = 2950, 16, 300
 Failing = Callable[[RowUnit], str | None]
@@ -129,14 +131,25 @@ def test_a_unit_that_always_kills_is_named(rows: Vectors, tmp_path: Path) -> Non
         files_of(tmp_path / "many", sharded(rows, pool))
 
 
-def test_rows_that_stay_keep_their_lists_in_any_process(rows: Vectors, tmp_path: Path) -> None:
+def test_rows_that_stay_keep_their_lists_in_any_process(
+    rows: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assigned: list[int] = []
+
+    def count(parts: Vectors, *centroids: Any) -> np.ndarray:
+        assigned.append(len(parts))
+        return assign(parts, *centroids)
+
     earlier = rows[np.random.default_rng(1).permutation(ROWS)][:2000]
     build_index(lambda: [earlier], 2000, DIM, "codes").save(tmp_path / "old.faiss")
     old = AnnIndex.open(tmp_path / "old.faiss", row_count=2000, dim=DIM)
     before = {row.tobytes(): number for number, row in enumerate(earlier)}
     trained = Trained(old, np.array([before.get(row.tobytes(), -1) for row in rows]))
     one = files_of(tmp_path / "one", lambda: shards_of(rows), trained)
+    monkeypatch.setattr(list_builder, "assign", count)
     assert files_of(tmp_path / "many", sharded(rows, open_thread_pool), trained) == one
+    new = rows[trained.rows < 0]
+    assert sum(assigned) == sum(int(part.any(axis=1).sum()) for part in split_parts(new))
     assert (one[0], one[1]) != tuple(files_of(tmp_path / "new", lambda: shards_of(rows))[:2])
 
 
