@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import fold
-from prodmatch.matching.listings.named_values import KIND_OF, VALUES, read_names
+from prodmatch.matching.listings.named_values import COLOURS, KIND_OF, VALUES, read_names
 from prodmatch.matching.listings.parsed_text import LETTER_SIZES, ParsedText, name_word, parse_text
 
 COLUMNS = read_names(
@@ -23,6 +23,7 @@ NO_VALUE = frozenset(["unisex", "multi", "none", "n", "na", "null"])
 # They stand next to what a column says, or not: "size 40", "EU 40", "40".
 SAY_LITTLE = frozenset("size sz eu eur uk us pack set pc pcs piece count er x".split())  # noqa: SIM905
 PERCENTAGE = re.compile(r"\d+(?:[.,]\d+)?\s*%")
+JOINED = re.compile(r"\s*([,&+])\s*")
 DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d))")
 
 
@@ -96,7 +97,8 @@ def _read_value(written: str) -> AttributeValue | None:
     """What a column says; None where that is nothing, or all."""
     folded = fold(DECIMAL_COMMA.sub(".", written))
     parsed = parse_text(folded)
-    words = tuple(dict.fromkeys(_name(word) for word in parsed.words))
+    named = _name_colours(folded) if parsed.colours else map(_name, parsed.words)
+    words = tuple(dict.fromkeys(named))
     plain = folded.replace("/", " ").split()
     if not plain or NO_VALUE & {*words, *plain} or {"men", "women"} <= {*words}:
         return None
@@ -104,9 +106,19 @@ def _read_value(written: str) -> AttributeValue | None:
         text=" ".join(plain),
         amounts=parsed.quantities,
         numbers=_numbers_of(parsed),
-        colours=parsed.colours,
+        colours=tuple(word for word in words if {*word.split("+")} <= {*COLOURS.values()}),
         words=(*(word for word in words if word not in SAY_LITTLE), *_narrower(words)),
     )
+
+
+def _name_colours(folded: str) -> list[str]:
+    """The words of a text of colours; those that are joined are one: "grey-green" is not grey."""
+    found = []
+    for word in JOINED.sub(r"\1", folded).replace("/", " ").split():
+        parts = re.findall(r"[^\W_]+", word)
+        names = sorted({COLOURS[part] for part in parts if part in COLOURS})
+        found.append("+".join(names) if all(part in COLOURS for part in parts) else word)
+    return [word for word in found if word]
 
 
 def _name(word: str) -> str:
