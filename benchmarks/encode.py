@@ -279,7 +279,7 @@ def picture_rows(options: argparse.Namespace, folder: Path) -> list[dict[str, An
         network = torchvision.models.get_model(architecture, weights=None)
         (folder / architecture).mkdir()
         save_file(network.state_dict(), folder / architecture / "model.safetensors")
-        ways = ["DataLoader, float32", *(way for way in our_ways() if "int8" not in way)]
+        ways = ["DataLoader, float32", *our_ways()]
         found, _ = compete(
             "pictures", folder / architecture, source, dict.fromkeys(ways, sys.executable),
             options.rounds,

@@ -13,12 +13,9 @@ from small import embed, products, write
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders import graph_encoders
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.fingerprint import encoder_fingerprint
-from prodmatch.encoders.graph_encoders import OnnxImageEncoder
 from prodmatch.encoders.int8_graphs import GROUP, count_groups, find_linear_layers, replace_layers
 from prodmatch.encoders.networks.model_writer import EncoderFiles
-from prodmatch.encoders.precisions import picture_precision
-from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
+from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_session import open_session, run_session
 from prodmatch.storage.embeddings import require_embeddings
@@ -166,25 +163,13 @@ def test_a_text_has_the_same_feature_in_any_company(model: Model, store: Path) -
     np.testing.assert_array_equal(encoder.encode(loud)[3], encoder.encode(TEXTS[3:4])[0])
 
 
-def test_pictures_stay_in_float32_and_keep_their_features(model: Model, store: Path) -> None:
-    pair = model.encoders
-    compute = Compute(INT8.device, picture_precision("int8"))
-    graphs = store / "encoders"
-    encoder = open_image_encoder(pair.image_folder, pair.image, compute, graphs)
-    assert isinstance(encoder, OnnxImageEncoder)
-    image = encoder_fingerprint(pair.image_folder, pair.image, "int8")
-    assert image == encoder_fingerprint(pair.image_folder, pair.image)
-    text = encoder_fingerprint(pair.text_folder, pair.text, "int8")
-    assert text != encoder_fingerprint(pair.text_folder, pair.text)
-
-
 def test_a_store_is_embedded_in_int8_and_stays_so(
     store: Path, tmp_path: Path, model: Model
 ) -> None:
     catalogue = write(tmp_path / "c.parquet", products(12))
     embed(catalogue, model, store, precision="float32")
     first = embed(catalogue, model, store, precision="int8")
-    assert (first.texts_encoded, first.images_encoded, first.precision) == (12, 0, "int8")
+    assert (first.texts_encoded, first.precision) == (12, "int8")
     assert require_embeddings(store).manifest["precision"] == "int8"
     again = embed(catalogue, model, store, precision="auto")
     assert (again.precision, again.reused, again.embeddings) == ("int8", 24, first.embeddings)

@@ -21,7 +21,7 @@ def encoder_fingerprint(
     if isinstance(spec, TextSpec):
         stated = {name: value for name, value in stated.items() if name not in OF_QUERIES}
     else:
-        precision = picture_precision(precision)
+        precision = picture_precision(precision, spec)
     parts = [FORMAT, json.dumps(stated, sort_keys=True).encode(), *file_digests(folder)]
     if precision != "float32":  # which had no name of its own before there was another
         parts.append(NAMES.get(precision, precision).encode())

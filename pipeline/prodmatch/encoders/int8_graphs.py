@@ -4,8 +4,9 @@ A scale over a whole batch, as onnxruntime's dynamic quantisation has, would mak
 depend on its neighbours: docs/experiments.md, "What runs encoders on a CPU".
 """
 
+import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from prodmatch.encoders.graphs import weights_path
-from prodmatch.model.onnx_session import open_session
+from prodmatch.model.onnx_session import Session, open_session
 from prodmatch.storage.atomic import link_or_copy
 
 LARGEST = 127  # of the rounded weights; the inputs' are 0 to 255
@@ -57,17 +58,22 @@ def quantise_graph(exact: Path, out: Path) -> None:
         exact: the graph in float32, with its weights.
         out: the file to write; its weights lie next to it.
     """
-    model = _load_graph(exact)
+    model = load_graph(exact)
     by_input: dict[str, list[Linear]] = {}
     for linear in find_linear_layers(model):
         by_input.setdefault(linear.product.input[0], []).append(linear)
     replace_layers(model, by_input, measure_inputs(exact, list(by_input)))
+    save_graph(model, out)
+
+
+def save_graph(model: ModelProto, out: Path) -> None:
+    """Writes a graph, and its weights next to it."""
     weights = weights_path(out)
     onnx.save_model(model, out, save_as_external_data=True, location=weights.name)
     weights.chmod(0o644)  # as any other file; the library keeps it to its owner
 
 
-def _load_graph(path: Path) -> ModelProto:
+def load_graph(path: Path) -> ModelProto:
     """A graph with its weights; the library would not read them from a file with two names."""
     model = onnx.load(path, load_external_data=False)
     with weights_path(path).open("rb") as weights:
@@ -108,18 +114,25 @@ def find_linear_layers(model: ModelProto) -> list[Linear]:
 def measure_inputs(exact: Path, names: Sequence[str]) -> dict[str, Array]:
     """The root mean square of each column of these tensors, over texts of random tokens."""
     model = onnx.load(exact, load_external_data=False)
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     ids = np.random.default_rng(0).integers(_count_tokens(model), size=DRAWN)
-    with tempfile.TemporaryDirectory() as temporary:
-        path = Path(temporary) / exact.name
-        onnx.save_model(model, path)
-        link_or_copy(weights_path(exact), weights_path(path))
-        session = open_session(path, long_lived=False)
+    with open_inner(exact, names) as session:
         found = session.run(list(names), {"ids": ids, "mask": np.ones_like(ids)})
     return {
         name: np.sqrt(np.square(rows.reshape(-1, rows.shape[-1])).mean(axis=0))
         for name, rows in zip(names, found, strict=True)
     }
+
+
+@contextlib.contextmanager
+def open_inner(exact: Path, names: Sequence[str]) -> Iterator[Session]:
+    """A graph ready to run that also gives these tensors, of its inside."""
+    model = onnx.load(exact, load_external_data=False)
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / exact.name
+        onnx.save_model(model, path)
+        link_or_copy(weights_path(exact), weights_path(path))
+        yield open_session(path, long_lived=False)
 
 
 def _count_tokens(model: ModelProto) -> int:
@@ -149,7 +162,7 @@ def replace_layers(
             nodes += [] if node.output[0] in biases else [node]
             continue
         name = node.input[0]
-        made: list[_Nodes] = []
+        made: list[Nodes] = []
         if name not in rounded:
             rounded[name] = _RoundedInput(name, by_input[name], sizes[name])
             made.append(rounded[name])
@@ -165,8 +178,8 @@ def replace_layers(
     model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(VENDOR, 1)])
 
 
-class _Nodes:
-    """Nodes of a graph and their tensors, named after what they belong to."""
+class Nodes:
+    """New nodes of a graph and their tensors, named after what they belong to."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -196,7 +209,7 @@ class _Nodes:
         return name
 
 
-class _RoundedInput(_Nodes):
+class _RoundedInput(Nodes):
     """Inputs of layers as integers, with a step and a zero point of each row and group."""
 
     def __init__(self, name: str, layers: Sequence[Linear], sizes: Array) -> None:
@@ -224,7 +237,7 @@ class _RoundedInput(_Nodes):
         self.parts, self.steps = self.split(whole, self.groups), self.split(step, self.groups)
 
 
-class _Int8Layer(_Nodes):
+class _Int8Layer(Nodes):
     """A layer by products of integers."""
 
     def __init__(self, layer: Linear, inputs: _RoundedInput) -> None:

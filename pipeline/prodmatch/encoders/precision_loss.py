@@ -42,7 +42,7 @@ def _quick_cosines(
     texts = model.heads.texts(text.encode(SAMPLE_TEXTS))
     exact = exported.texts(SAMPLE_TEXTS, passage=True)
     cosines = {"text": float((texts * exact).sum(axis=1).min())}
-    if picture_precision(precision) != "float32":
+    if picture_precision(precision, pair.image) != "float32":
         image = open_image_encoder(pair.image_folder, pair.image, compute, root)
         image.rows = len(pixels)
         pictures = model.heads.pictures(image.encode(pixels))

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from prodmatch.errors import ModelError
+from prodmatch.model.preprocessing import ImageSpec
 
 Precision = Literal["float32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
@@ -16,6 +17,7 @@ def precision_of_name(name: str) -> Precision:
     raise ModelError(f"`precision={name}`: must be auto, float32, bf16 or int8.")
 
 
-def picture_precision(precision: Precision) -> Precision:
-    """What pictures are encoded in: 8 bits, which lose too much of a picture, are for texts."""
-    return "float32" if precision == "int8" else precision
+def picture_precision(precision: Precision, spec: ImageSpec) -> Precision:
+    """What pictures are encoded in: 8 bits are for ResNets, and lose too much of EfficientNet."""
+    is_resnet = "resne" in spec.architecture
+    return precision if precision != "int8" or is_resnet else "float32"

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def open_text_encoder(folder: Path, spec: TextSpec, compute: Compute, graphs: Path) -> TextBatches:
     """A text encoder ready to run; its graph is made below `graphs` where it is needed."""
-    if _is_exact_cpu(compute) or compute.precision == "int8":  # which no GPU is needed for
+    if _is_of_graphs(compute):
         graph = ready_graph(folder, spec, graphs, compute.precision)
         return OnnxTextEncoder(folder, spec, graph)
     prepare_torch()
@@ -33,8 +33,9 @@ def open_image_encoder(
     folder: Path, spec: ImageSpec, compute: Compute, graphs: Path
 ) -> ImageBatches:
     """A picture encoder ready to run; its graph is made below `graphs` where it is needed."""
-    if _is_exact_cpu(compute):
-        return OnnxImageEncoder(spec, ready_graph(folder, spec, graphs))
+    if _is_of_graphs(compute):
+        graph = ready_graph(folder, spec, graphs, compute.precision)
+        return OnnxImageEncoder(spec, graph, compute.precision)
     prepare_torch()
     from prodmatch.encoders.networks.image import ImageEncoder
 
@@ -54,7 +55,7 @@ def ready_graph(
     if is_ready(graph, folder):
         return graph
     if precision == "int8":
-        _write_int8_graph(ready_graph(folder, spec, root), graph)
+        _write_int8_graph(ready_graph(folder, spec, root), spec, graph)
         return graph
     prepare_torch()
     from prodmatch.encoders.networks.onnx_export import export_encoder
@@ -63,16 +64,22 @@ def ready_graph(
     return graph
 
 
-def _write_int8_graph(exact: Path, graph: Path) -> None:
+def _write_int8_graph(exact: Path, spec: TextSpec | ImageSpec, graph: Path) -> None:
     require_onnx()
     from prodmatch.encoders.int8_graphs import quantise_graph
+    from prodmatch.encoders.int8_pictures import quantise_resnet
 
     logger.info("writing %s in int8, once for this store", graph.name)
     with new_directory(graph.parent) as temporary:
-        quantise_graph(exact, temporary / graph.name)
-        copy_file(exact.with_name(TOKENS), temporary / TOKENS)
+        if isinstance(spec, TextSpec):
+            quantise_graph(exact, temporary / graph.name)
+            copy_file(exact.with_name(TOKENS), temporary / TOKENS)
+        else:
+            quantise_resnet(exact, temporary / graph.name, spec.crop_pixels)
         write_json(temporary / "manifest.json", {"files": list_files(temporary)})
 
 
-def _is_exact_cpu(compute: Compute) -> bool:
-    return compute.device == "cpu" and compute.precision == "float32"
+def _is_of_graphs(compute: Compute) -> bool:
+    """Whether onnxruntime runs it; for 8 bits no GPU is needed."""
+    in_float32 = compute.device == "cpu" and compute.precision == "float32"
+    return in_float32 or compute.precision == "int8"

@@ -78,7 +78,8 @@ class OpenEncoders:
     @cached_property
     def image(self) -> ImageBatches:
         """The picture encoder."""
-        compute = Compute(self.device, picture_precision(self.precision))
+        precision = picture_precision(self.precision, self.files.image)
+        compute = Compute(self.device, precision)
         return self.classes.image(self.files.image_folder, self.files.image, compute, self.graphs)
 
 

@@ -102,7 +102,9 @@ def choose_quickest(
         return "float32"
     logger.info("measuring precisions", extra={"phase": "measure precisions"})
     measuring = _Measuring(model, plan, device, classes or EncoderClasses())
-    sample = _draw_sample(catalogue, model, plan, pictures="bf16" in candidates)
+    spec = model.description.image
+    pictures = any(picture_precision(each, spec) != "float32" for each in candidates)
+    sample = _draw_sample(catalogue, model, plan, pictures=pictures)
     seconds = measuring.seconds(sample, ("float32", *candidates))
     for precision in sorted(candidates, key=lambda each: seconds[each]):
         gain = seconds["float32"] / seconds[precision]
@@ -180,7 +182,8 @@ class _Measuring:
             parts = (heads.texts(each.text.encode(sample.texts)) for each in (exact, quick))
             found.append(compare_answers(queries, own, *parts))
         own = np.flatnonzero([bool(text) for text in sample.titles])
-        if len(own) and picture_precision(precision) != "float32":
+        in_pictures = picture_precision(precision, self.model.description.image)
+        if len(own) and in_pictures != "float32":
             queries = self._queries([sample.titles[row] for row in own])
             parts = (heads.pictures(each.image.encode(sample.pixels)) for each in (exact, quick))
             found.append(compare_answers(queries, own, *parts))
