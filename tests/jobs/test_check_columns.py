@@ -388,24 +388,6 @@ def test_a_column_without_values_is_named(
     assert ("column 'depth' is empty" in warnings) == empty
 
 
-TEXT_PRICES: dict[str, tuple[dict[str, Sequence[object]], str]] = {
-    "text": ({"Preis": ["1.299,00 \u20ac", "5,00 \u20ac"]}, "prices that are text: Preis; "),
-    "a number too": ({"price": [1.5, 2.0], "old_price": ["$2", "$3"]}, ""),
-    "no prices": ({"price_currency": ["EUR", "USD"], "price_range": ["$", "$$"]}, ""),
-}
-
-
-@pytest.mark.parametrize("name", TEXT_PRICES)
-def test_prices_that_are_text_are_named(name: str, tmp_path: Path, tiny: Model) -> None:
-    columns, expected = TEXT_PRICES[name]
-    checked = check(tmp_path, columns).warnings
-    save_query_encoders(tmp_path / "store", tiny)
-    embedded = embed_tiny(open_catalogue(tmp_path / "c.parquet"), tiny, tmp_path / "store").warnings
-    for warnings in (checked, embedded):
-        found = [text for text in warnings if text.startswith("prices that are text")]
-        assert [text.startswith(expected) for text in found] == [True] * bool(expected)
-
-
 def test_no_struct_is_proposed_for_ids(tmp_path: Path) -> None:
     pq.write_table(pa.table({"product": [{"id": 1}], "title": ["mug"]}), tmp_path / "c.parquet")
     with pytest.raises(CatalogueError, match="map it with `columns=product_id=NAME`"):

@@ -57,8 +57,7 @@ def other_shop(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same thirty products by other ids, with their words in another order, no pictures."""
     rows = []
     for number in range(COUNT):
-        words = str(row("r", number)["title"]).split()
-        title = " ".join([*words[::-1], "new"])
+        title = " ".join([*str(row("r", number)["title"]).split()[::-1], "new"])
         rows.append(row("r", number, title=title, image=None))
     return publish(tmp_path_factory.mktemp("other") / "shop", tiny, rows)
 
@@ -68,8 +67,7 @@ def labels(tmp_path: Path) -> Path:
     lines = ["left,right,match"]
     for number in range(COUNT):
         lines.append(f"p{number:03d},r{number:03d},true")
-        for step in (1, 3, 5):
-            lines.append(f"p{number:03d},r{(number + step) % COUNT:03d},false")
+        lines += [f"p{number:03d},r{(number + step) % COUNT:03d},false" for step in (1, 3, 5)]
     path = tmp_path / "labels.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -400,9 +398,3 @@ def test_what_is_no_file_of_groups_is_refused(
     with pytest.raises(QueryError, match="is no file of groups"):
         run(shop, tmp_path / "out")
     assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("precision", [0.0, 1.5, float("nan")])
-def test_a_precision_is_a_share(precision: float) -> None:
-    with pytest.raises(QueryError, match="must be above 0 and at most 1"):
-        MatchSettings(precision=precision)

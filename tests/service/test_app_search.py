@@ -12,7 +12,7 @@ from small import COLOURS, draw
 from prodmatch import Query, SearchOptions, open_index
 from prodmatch.search.answers.hits import hit_fields
 from prodmatch.service.app import ServiceSettings
-from prodmatch.service.limits import MOST_BODY
+from prodmatch.service.guard import MOST_BODY
 
 PICTURE = draw(COLOURS["blue"], 3, side=90)
 

@@ -12,7 +12,7 @@ from small import embed, products, write
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.service.app import ServiceSettings
-from prodmatch.service.limits import Limits
+from prodmatch.service.guard import Limits
 
 REQUESTS, CLIENTS, GENERATIONS = 200, 4, 3
 QUERIES = ("red shirt", "green lamp", "blue boot", "mug number 7")

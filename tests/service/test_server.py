@@ -14,8 +14,7 @@ from serving import Service, serving
 
 from prodmatch.service import workers
 from prodmatch.service.app import ServiceSettings
-from prodmatch.service.guard import _header_bytes
-from prodmatch.service.limits import MOST_BODY, MOST_TEXT, Limits
+from prodmatch.service.guard import MOST_BODY, MOST_TEXT, Limits, _header_bytes
 from prodmatch.service.server import open_socket
 
 SEARCH = b"GET /search?q=red+shirt&top=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -140,7 +139,7 @@ def test_a_body_without_a_length_ends_at_the_limit(service: Service) -> None:
             b"POST /search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        chunk = f"{MOST_BODY // 8:x}\r\n".encode() + bytes(MOST_BODY // 8) + b"\r\n"
+        chunk = f"{MOST_BODY // 64:x}\r\n".encode() + bytes(MOST_BODY // 64) + b"\r\n"
         assert status_of(send_until_answered(connection, chunk)) == 413
     assert service.get("/health").status == 200
 

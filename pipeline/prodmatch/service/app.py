@@ -26,8 +26,7 @@ from prodmatch.search.searcher import Searcher
 from prodmatch.service.answers import error_response, json_answer, json_response, translate
 from prodmatch.service.bodies import Given, read_picture, read_request
 from prodmatch.service.decoding import PictureDecoder, status_of
-from prodmatch.service.guard import Guard
-from prodmatch.service.limits import Limits
+from prodmatch.service.guard import Guard, Limits
 from prodmatch.service.metrics import Metrics
 from prodmatch.service.openapi import describe
 from prodmatch.service.pages import (

@@ -14,8 +14,7 @@ from starlette.formparsers import FormParser, MultiPartParser
 from starlette.requests import Request
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES
-from prodmatch.service.guard import PICTURE
-from prodmatch.service.limits import MOST_BODY, MOST_TEXT
+from prodmatch.service.guard import MOST_BODY, MOST_TEXT, PICTURE
 
 MOST_FIELDS = 100
 

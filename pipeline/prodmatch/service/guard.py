@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodmatch.catalogue.pictures.images import MOST_BYTES
-from prodmatch.service.limits import MOST_BODY, MOST_TEXT, Limits
 from prodmatch.service.metrics import Metrics
 
+MOST_BODY = 2 * MOST_BYTES  # a picture in JSON is a third longer; parameters are small
+MOST_TEXT = 64 << 10  # bytes of address and headers, and of a parameter in a body
 PICTURE = f"{MOST_BYTES >> 20} MiB"
 MOST_DISCARDED = 64 << 20  # of a body that is too large, so that its client reads the refusal
 HEADERS = (
@@ -32,6 +33,18 @@ TOO_LONG = JSONResponse(
 )
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many and how slow clients may be."""
+
+    connections: int = 2000
+    header_seconds: float = 10.0  # for the first byte of a request, and from it to its header's end
+    body_seconds: float = 30.0  # for a whole body
+    send_seconds: float = 30.0  # that a client may leave a piece of an answer unread
+    wait_seconds: float = 10.0  # that a request may wait for a thread
+    reload_seconds: float = 1.0  # between looks at what is published
 
 
 class Guard:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from prodmatch.errors import StoreError
-from prodmatch.service.limits import MOST_TEXT, Limits
+from prodmatch.service.guard import MOST_TEXT, Limits
 
 KEEP_ALIVE_SECONDS = 5  # between two requests
 STOP_SECONDS = 7  # for requests under way, after a signal

@@ -22,6 +22,7 @@ from prodmatch.search.vectors.list_builder import (
 from prodmatch.search.vectors.list_pieces import ShardedVectors, Trained, fill_pieces
 from prodmatch.search.vectors.part_lists import PARTS, lists_path
 from prodmatch.search.vectors.vector_index import LINKS, AnnIndex, Read
+from prodmatch.storage.atomic import remove_path
 from prodmatch.storage.vectors import Rows, Vectors, draw_rows, rows_in_batch, split_parts
 
 Kind = Literal["auto", "flat", "codes", "hnsw", "sq8"]
@@ -143,7 +144,7 @@ def _fill_lists(
     for name, quantizer, those in zip(PARTS, quantizers, pieces, strict=True):
         write_lists(lists_path(path, name), quantizer, those)
     index = AnnIndex.open(path, row_count=row_count, dim=dim)
-    shutil.rmtree(path.parent / "pieces")
+    remove_path(path.parent / "pieces")
     if scratch is None:
         weakref.finalize(index, shutil.rmtree, path.parent, ignore_errors=True)
     return index
