@@ -9,12 +9,21 @@ from onnx import TensorProto, helper, numpy_helper
 from small import embed, products, write
 
 from prodmatch.encoders import graph_encoders
-from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.device import CPU, Compute, has_int8
 from prodmatch.encoders.fingerprint import encoder_fingerprint
-from prodmatch.encoders.int8_pictures import Range, find_convolutions, replace_convolutions
+from prodmatch.encoders.int8_graphs import load_graph, save_graph
+from prodmatch.encoders.int8_pictures import (
+    WIDTHS,
+    Range,
+    draw_pictures,
+    find_convolutions,
+    measure_ranges,
+    quantise_resnet,
+    replace_convolutions,
+)
 from prodmatch.encoders.networks.efficientnet import LITE0
 from prodmatch.encoders.precisions import picture_precision
-from prodmatch.encoders.quickest import open_image_encoder
+from prodmatch.encoders.quickest import open_image_encoder, ready_graph
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_session import open_session, run_session
 from prodmatch.model.preprocessing import ImageSpec
@@ -96,8 +105,8 @@ def test_resnets_are_near_float32_and_the_same_on_any_processor(
 ) -> None:
     pair, graphs, pixels = model.encoders, store / "encoders", pictures(9)
     found = []
-    for has_int8 in (False, True):
-        monkeypatch.setattr(graph_encoders, "has_int8", lambda _, has_int8=has_int8: has_int8)
+    for has in (False, True):
+        monkeypatch.setattr(graph_encoders, "has_int8", lambda _, has=has: has)
         encoder = open_image_encoder(pair.image_folder, pair.image, INT8, graphs)
         found.append(encoder.encode(pixels))
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
@@ -106,6 +115,32 @@ def test_resnets_are_near_float32_and_the_same_on_any_processor(
     assert 1e-8 < error < 0.02
     encoder = open_image_encoder(pair.image_folder, pair.image, INT8, graphs)
     np.testing.assert_array_equal(encoder.encode(pixels[6:7])[0], encoder.encode(pixels)[6])
+
+
+def test_the_width_that_loses_least_of_drawn_pictures_is_taken(
+    model: Model, store: Path, tmp_path: Path
+) -> None:
+    spec = model.encoders.image
+    exact = ready_graph(model.encoders.image_folder, spec, store / "encoders")
+    pixels = draw_pictures(spec.crop_pixels)
+    layers = find_convolutions(load_graph(exact))
+    names = list(dict.fromkeys(name for each in layers for name in (each.input, each.output)))
+    ranges = measure_ranges(exact, names, pixels)
+
+    def features(path: Path) -> np.ndarray:
+        session = open_session(path, long_lived=False, wide_integers=not has_int8(CPU.device))
+        return run_session(session, {"pixels": pixels})
+
+    losses = []
+    for width in WIDTHS:
+        graph, path = load_graph(exact), tmp_path / f"{width}.onnx"
+        replace_convolutions(graph, find_convolutions(graph), ranges, width)
+        save_graph(graph, path)
+        losses.append(np.square(features(path) - features(exact)).sum())
+    quantise_resnet(exact, tmp_path / "written.onnx", spec.crop_pixels)
+    found = np.square(features(tmp_path / "written.onnx") - features(exact)).sum()
+    assert found == pytest.approx(min(losses), rel=1e-3)
+    assert found < 0.99 * sorted(losses)[1]
 
 
 def test_other_networks_stay_in_float32_and_keep_their_features(model: Model) -> None:
