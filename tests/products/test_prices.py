@@ -38,6 +38,38 @@ def test_what_is_paid_is_chosen_by_the_names(names: list[str], paid: str | None)
 
 
 @pytest.mark.parametrize(
+    ("currencies", "wanted", "paid"),
+    [
+        ({"price_eur": "EUR", "price_usd": "USD"}, "USD", "price_usd"),
+        ({"price_eur": "EUR", "price_usd": "USD"}, "$", "price_usd"),
+        ({"price_eur": "EUR", "price_usd": "USD"}, "GBP", None),
+        ({"price_eur": "EUR", "price_usd": "USD"}, "", None),
+        ({"price_cad": "CAD", "price_usd": "USD"}, "$", None),
+        ({"price": "", "price_usd": "USD"}, "USD", "price_usd"),
+        ({"price": "", "price_usd": "USD"}, "EUR", None),
+        (
+            {"price_eur": "EUR", "sale_price_eur": "EUR", "price_usd": "USD"},
+            "EUR",
+            "coalesce(nullif(sale_price_eur, 0), price_eur)",
+        ),
+        ({"price_usd": "USD", "sale_price_eur": "EUR"}, "", None),
+        ({"price_usd": "USD", "sale_price_eur": "EUR"}, "USD", "price_usd"),
+        (
+            {"price_usd": "USD", "sale_price": ""},
+            "USD",
+            "coalesce(nullif(sale_price, 0), price_usd)",
+        ),
+    ],
+)
+def test_what_is_paid_is_chosen_by_the_currency(
+    currencies: dict[str, str], wanted: str, paid: str | None
+) -> None:
+    columns = [PriceColumn(name, currency=currency) for name, currency in currencies.items()]
+    chosen = choose_price(columns, wanted)
+    assert (chosen and chosen.paid) == paid
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "Verkaufspreis",

@@ -113,6 +113,27 @@ PRICE_COLUMNS: dict[str, tuple[dict[str, list[object]], str | None, str | None]]
         None,
     ),
     "a compound": ({"Verkaufspreis": [1.5]}, "Verkaufspreis < 5", None),
+    "pounds by a sign": (
+        {"Price (\u00a3)": [1.5]},
+        None,
+        "Price (\u00a3) is in GBP, and the query",
+    ),
+    "by a word": ({"price_dollars": [1.5]}, "price_dollars < 5", None),
+    "a column in German": (
+        {"preis": [1.5], "W\u00e4hrung": ["EUR"]},
+        None,
+        "preis is in EUR, and the query says $",
+    ),
+    "of shipping too": (
+        {"price": [1.5], "currency": ["USD"], "shipping_currency": ["EUR"]},
+        "price < 5",
+        None,
+    ),
+    "one for each currency": (
+        {"price_eur": [1.5], "price_usd": [1.6]},
+        "price_usd < 5",
+        None,
+    ),
     "text": ({"price": ["$1.50"]}, None, "price is text ('$1.50')"),
     "a flag": ({"price": [1.5], "price_drop": [True]}, "price < 5", None),
 }
@@ -135,6 +156,42 @@ def test_a_limit_is_of_the_column_and_its_currency(name: str, tiny: Model, tmp_p
     assert bool(answer.hints) == bool(hint)
     assert answer.searched_for == "mug"
     assert answer.hits
+
+
+SEVERAL = "price is in several currencies (currency: EUR, GBP, US$), and the query says "
+
+
+@pytest.mark.parametrize(
+    ("text", "understood", "hint", "found"),
+    [
+        ("mug under $5", "price < 5; currency IN ('US$')", None, {"p1"}),
+        ("mug under 5 pounds", "price < 5; currency IN ('GBP')", None, {"p2"}),
+        ("mug under 5", None, f"{SEVERAL}none", {"p0", "p1", "p2", "p3"}),
+        ("mug under 500 yen", None, f"{SEVERAL}JPY", {"p0", "p1", "p2", "p3"}),
+        ("mug over $1 under \u20ac5", None, f"{SEVERAL}$ and EUR", {"p0", "p1", "p2", "p3"}),
+    ],
+)
+def test_a_limit_is_of_the_products_in_its_currency(
+    text: str,
+    understood: str | None,
+    hint: str | None,
+    found: set[str],
+    tiny: Model,
+    tmp_path: Path,
+) -> None:
+    save_query_encoders(tmp_path / "store", tiny)
+    table = {
+        "product_id": [f"p{number}" for number in range(4)],
+        "title": [f"{colour} mug" for colour in ("red", "blue", "green", "black")],
+        "price": [2.0, 3.0, 4.0, 2.5],
+        "currency": ["EUR", "US$", "GBP", None],
+    }
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    night(tmp_path / "c.parquet", tiny, tmp_path / "store")
+    (answer,) = open_index(tmp_path / "store").answer([Query("a", text)])
+    assert answer.understood == understood
+    assert (hint or "") in " ".join(answer.hints)
+    assert {hit.product_id for hit in answer.hits} == found
 
 
 def test_limits_that_exclude_each_other_are_not_applied(index: ProductIndex) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.free_of import find_free_of, find_wanted
+from prodmatch.lexical.prices.currencies import MARK, mark_pounds
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.quantities import QUANTITY
 from prodmatch.lexical.terms import is_code
@@ -61,7 +62,8 @@ IDIOMS = {  # words behind a trigger that make one term of it
 }
 DANGLING = frozenset(  # and signs alone
     """for and but price priced cost costs costing with in at budget or a an the my is that that's
-    which who whose only please spend spending it its""".split()  # noqa: SIM905
+    which who whose only please spend spending it its f\u00fcr zum zu bis de \u00e0 pour por para
+    per voor""".split()  # noqa: SIM905
 )
 PRONOUNS = frozenset(["one", "ones"])  # for what the query names: "except the blue ones"
 RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blue"
@@ -153,11 +155,12 @@ class Understanding:
 
 @dataclass(frozen=True)
 class Phrases:
-    """What products contain: each tells it of words that stand in this order."""
+    """What products contain: each function tells it of words that stand in this order."""
 
     contains: Contains
     is_term: Contains  # such as "no show"
     is_name: Contains  # that most products with its last word say: "animal farm"
+    are_pounds_money: bool = False  # as the prices are in pounds
 
 
 def understand(text: str, known: Phrases, *, limits: bool = True) -> Understanding:
@@ -204,7 +207,9 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
     if not is_signed and contains(_plain(text).split()):  # a title has the words without signs
         free_of, wanted = find_free_of(unquoted, contains), find_wanted(unquoted)
         return Understanding(unquoted, free_of=free_of, wanted=wanted)
-    rest, found = take_limits(unquoted, contains) if limits else (unquoted, [])
+    marked = mark_pounds(unquoted) if known.are_pounds_money else unquoted
+    rest, found = take_limits(marked, contains) if limits else (unquoted, [])
+    rest = rest.replace(MARK, "")
     rewritten = rest if known.is_term(["free", "from"]) else FREE_FROM.sub("without", rest)
     for pattern, written in REWRITTEN:
         rewritten = pattern.sub(written, rewritten)

@@ -13,14 +13,13 @@ from prodmatch.lexical.folding import write_letters_plainly
 from prodmatch.lexical.forms.compounds import expand_compounds
 from prodmatch.lexical.forms.regional import expand_regional, respell
 from prodmatch.lexical.free_of import find_doubtful
-from prodmatch.lexical.prices.limits import Limit
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
 from prodmatch.lexical.understanding import Phrases, Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.products.prices import PriceColumn, choose_price, say_why_not
+from prodmatch.products.prices import are_pounds_money, conditions, say_why_not
 from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query, clean_text
 from prodmatch.storage.vectors import Rows, Vectors, normalise
@@ -192,7 +191,7 @@ class QueryEncoder:
         )
         if read.is_all_negative:
             hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
-        where = tuple(_conditions(read.limits, columns))
+        where = tuple(conditions(read.limits, columns))
         read = replace(read, words=correction.text, without=tuple(without))
         found = replace(query, understanding=read, where=where, hints=hints)
         return replace(found, apart=correction.apart, unknown=correction.unknown)
@@ -200,7 +199,8 @@ class QueryEncoder:
     def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
         products = self.products
         is_name = partial(products.contains_term, share=NAME_SHARE)
-        known = Phrases(products.contains_phrase, products.contains_term, is_name)
+        pounds = are_pounds_money(products.price_columns)
+        known = Phrases(products.contains_phrase, products.contains_term, is_name, pounds)
         read = understand(typed, known, limits=limits)
         free_of, wanted = (filter(products.may_lack, each) for each in (read.free_of, read.wanted))
         return replace(read, free_of=tuple(free_of), wanted=tuple(wanted))
@@ -320,12 +320,6 @@ def _certainty(read: "_ReadQuery") -> float:
     letters = sum(map(str.isalnum, read.words or ""))
     unknown = sum(map(str.isalnum, "".join(read.unknown)))
     return 1.0 - (1.0 - LEAST_CERTAINTY) * unknown / max(letters, 1)
-
-
-def _conditions(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> list[str]:
-    """The limits of what customers pay, as SQL."""
-    price = choose_price(columns)
-    return [] if price is None else [limit.condition(price.paid, price.units) for limit in limits]
 
 
 def encode_items(text: Vectors, image: Vectors, left_out: Rows) -> EncodedQuery:

@@ -1,10 +1,12 @@
 """Limits of a price in a query, the currencies they name, and limits that are of no price."""
 
+from dataclasses import replace
+
 import pytest
 from phrases import KNOWN, known, nothing
 
-from prodmatch.lexical.prices.column_names import is_product_price
-from prodmatch.lexical.prices.currencies import may_be
+from prodmatch.lexical.prices.column_names import is_currency, is_product_price, name_words
+from prodmatch.lexical.prices.currencies import currency_of_name, may_be
 from prodmatch.lexical.understanding import understand
 
 LIMITS = [
@@ -139,6 +141,23 @@ LIMITS = [
     ("shoes between 20 & 40 dollars", [">= 20", "<= 40"]),
     ("shoes 20<price<40", ["> 20", "< 40"]),
     ("shoes 20 <= price < 40", [">= 20", "< 40"]),
+    ("shoes bis max. 40 \u20ac", ["<= 40"]),
+    ("shoes bis maximal 40 Euro", ["<= 40"]),
+    ("shoes f\u00fcr bis zu 30 Euro", ["<= 30"]),
+    ("shoes \u00e0 moins de 40 \u20ac", ["< 40"]),
+    ("shoes de moins de 40 euros", ["< 40"]),
+    ("shoes \u00e0 partir de 40 \u20ac", [">= 40"]),
+    ("shoes ab 20 \u20ac", [">= 20"]),
+    ("shoes desde 20 euros", [">= 20"]),
+    ("shoes vanaf 20 euro", [">= 20"]),
+    ("shoes do 50 z\u0142", ["<= 50"]),
+    ("shoes od 50 z\u0142", [">= 50"]),
+    ("shoes до 500 \u0440\u0443\u0431.", ["<= 500"]),
+    ("shoes от 500 рублей", [">= 500"]),
+    ("shoes up to 50 lei", ["<= 50"]),
+    ("shoes USD 20-40", [">= 20", "<= 40"]),
+    ("shoes under CHF 1'000", ["< 1000"]),
+    ("shoes under kr 500", ["< 500"]),
 ]
 
 
@@ -234,6 +253,69 @@ def test_a_currency_is_read(text: str, currency: str, code: str) -> None:
     assert limit.currency == currency
     assert may_be(currency, code)
     assert may_be(currency, "THB") == (not currency)
+
+
+POUNDS = [
+    ("shoes under 50 pounds", ["< 50"]),
+    ("shoes max 30 pound", ["<= 30"]),
+    ("shoes between 20 and 40 pounds", [">= 20", "<= 40"]),
+    ("shoes 20-40 pounds", [">= 20", "<= 40"]),
+    ("shoes 40 Pounds or less", ["<= 40"]),
+    ("shoes under 1k pounds", ["< 1000"]),
+    ("shoes under forty pounds", ["< 40"]),
+    ("shoes under 5 pounds sterling", ["< 5"]),
+]
+
+
+@pytest.mark.parametrize(("text", "limits"), POUNDS)
+def test_pounds_are_money_where_prices_are_in_pounds(text: str, limits: list[str]) -> None:
+    found = understand(text, replace(KNOWN, are_pounds_money=True))
+    assert [limit.condition("price") for limit in found.limits] == [f"price {x}" for x in limits]
+    assert found.words == "shoes"
+    assert all(may_be(limit.currency, "GBP") for limit in found.limits)
+    assert not any(may_be(limit.currency, "USD") for limit in found.limits)
+
+
+@pytest.mark.parametrize(
+    "text", ["dumbbell 20 pounds", "bag weighing under 20 pounds", "dumbbell 9 kg under 20 pounds"]
+)
+def test_pounds_of_a_weight_stay_words(text: str) -> None:
+    found = understand(text, replace(KNOWN, are_pounds_money=True))
+    assert (found.words, found.limits) == (text, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "currency"),
+    [
+        ("price_eur", "EUR"),
+        ("Price (\u00a3)", "GBP"),
+        ("Preis \u20ac", "EUR"),
+        ("price_pounds", "pounds"),
+        ("price_in_dollars", "$"),
+        ("price_pence", "GBP"),
+        ("pris_kr", "kr"),
+        ("price_p", ""),
+        ("sale_price", ""),
+        ("Verkaufspreis", ""),
+    ],
+)
+def test_the_name_of_a_column_says_its_currency(name: str, currency: str) -> None:
+    assert currency_of_name(name_words(name), name) == currency
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("currency", True),
+        ("price_currency_code", True),
+        ("W\u00e4hrung", True),
+        ("devise", True),
+        ("shipping_currency", False),
+        ("price", False),
+    ],
+)
+def test_a_column_of_currencies_is_known_by_its_name(name: str, expected: bool) -> None:
+    assert is_currency(name) is expected
 
 
 @pytest.mark.parametrize(

@@ -41,15 +41,16 @@ NAMES = {
         sotto i, onder, minder dan, abaixo de, por debajo de, <""",
     "<=": """up to, upto, at most, max, max., maximum, within, budget, budget of, budget is,
         max budget, max price, max. price, maximum price, maximum price of, less than or equal to,
-        not exceeding, not to exceed, bis, bis zu, h\u00f6chstens, maximal, jusqu'\u00e0, hasta,
-        fino a, tot, at\u00e9, maximaal,
+        not exceeding, not to exceed, bis, bis zu, bis max., bis maximal, h\u00f6chstens, maximal,
+        jusqu'\u00e0, hasta, fino a, tot, at\u00e9, maximaal, do, до, op til, upp till,
         <=, =<, \u2264""",
     ">": """over, above, more than, greater than, higher than, pricier than, more expensive than,
         upwards of, north of, in excess of, \u00fcber, mehr als, plus de, m\u00e1s de,
         pi\u00f9 di, oltre, boven, meer dan, acima de, >""",
     ">=": """at least, starting at, starting from, from, min, min., minimum, min price, min. price,
         minimum price, minimum price of, greater than or equal to, more than or equal to, ab,
-        mindestens, >=, =>, \u2265""",
+        mindestens, \u00e0 partir de, a partir de, a partire da, desde, d\u00e8s, vanaf, od, от,
+        fra, >=, =>, \u2265""",
     "=": "exactly, ==, =",
 }
 OPERATORS = {
@@ -62,11 +63,13 @@ OF_A_PRICE = re.compile(r"price|pricier|cheaper|expensive|budget (?:of|is)")  # 
 FOREIGN = (  # so too, and no English words
     *("unter", "\u00fcber", "bis zu", "maximal", "jusqu'\u00e0", "moins de", "menos de", "meno di"),
     *("m\u00e1s de", "pi\u00f9 di", "minder dan", "meer dan", "abaixo de", "acima de", "fino a"),
-    *("por debajo de", "maximaal"),
+    *("por debajo de", "maximaal", "bis max.", "bis maximal", "op til", "upp till", "vanaf"),
+    *("\u00e0 partir de", "a partir de", "desde", "d\u00e8s", "a partire da"),
 )
 NEVER_BARE = frozenset(  # limits only with a currency or a word such as "price"
     [
         *("from", "sub", "within", "exactly", "=", "==", "ab", "bis", "hasta", "plus de", "tot"),
+        *("do", "od", "fra", "до", "от"),
         *("south of", "north of", "sotto", "sotto i", "onder", "oltre", "boven", "at\u00e9"),
         *FOREIGN,
     ]
