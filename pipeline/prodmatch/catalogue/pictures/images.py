@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError, features
+from PIL import AvifImagePlugin, ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from prodmatch.errors import ProdmatchError
 
@@ -150,12 +150,14 @@ def _silence() -> Iterator[None]:
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         return _narrow(picture)
-    upright = ImageOps.exif_transpose(picture)
+    picture.load()
+    is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    upright = ImageOps.exif_transpose(picture) if is_turned else picture  # it would copy
     if "A" in upright.getbands() or "transparency" in upright.info:
         layers = upright.convert("RGBA")
         white = Image.new("RGBA", layers.size, "white")
         return Image.alpha_composite(white, layers).convert("RGB")
-    return upright.convert("RGB")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
 def _narrow(picture: Image.Image) -> Image.Image:
