@@ -40,11 +40,18 @@ MAX_COMPOUNDS = 250  # of a query; each letter among them is looked up
 MAX_PARTS = 16  # of a compound
 MAX_PIECES = 3  # of a word of letters and digits
 MAX_JOINED = 3  # neighbours that may be one code
+CLOTHES_SIZE = re.compile(r"[2-9]x[ls]")  # "2xl" is no "xl"
+SIZE_WORD_WEIGHT = 0.25  # of "size" before a size, which others write without it
 PIECE_WEIGHT = 0.5  # of "iphone" and of "13" in "iphone13": together no more than the word itself
 ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
 CODE_LENGTH = 2  # of a word with digits, from which on it may name one thing
 LONG_NUMBER = 5  # digits, from which on a number is a name
 PREFIX_LENGTH = 5  # of a code, from which on it may be the beginning of a longer one
+SIZE_WORDS = frozenset(  # folded, before a size
+    """size sz grosse gr taille talla taglia maat tamanho storlek str rozmiar beden""".split()  # noqa: SIM905
+)
+SIZE_REGIONS = frozenset(["uk", "us", "eu", "eur"])
+LETTER_SIZE = re.compile(r"x{0,6}[sl]|m|[2-9]x[sl]")
 STOP_WORDS = frozenset(
     """a an and any are as at be by for from i in is it me my of on or our some that the
     their them these this those to under was we what which who with without you your""".split()  # noqa: SIM905
@@ -129,7 +136,9 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
     for position, compound in enumerate(compounds):
         after_number = position > 0 and _is_number(compounds[position - 1])
         joined = _joined_forms(compounds, position)
-        found = _terms_of(compound, joined, after_number=after_number)
+        found = list(_terms_of(compound, joined, after_number=after_number))
+        if begins_with_size([each.whole for each in compounds[position : position + 3]]):
+            found = [replace(term, weight=SIZE_WORD_WEIGHT) for term in found]
         word_start = compounds[position - after_number].start
         terms += [replace(term, start=compound.start, word_start=word_start) for term in found]
     return terms
@@ -190,6 +199,14 @@ def names_one(term: str) -> bool:
     if term.isdigit():
         return len(term) >= LONG_NUMBER
     return is_code(term) and not any(found.start == 0 for found in find_quantities(term))
+
+
+def begins_with_size(words: Sequence[str]) -> bool:
+    """Whether the first of some words says that a size follows: "size 42", "gr xl", "size uk 8"."""
+    if not words or fold(words[0]) not in SIZE_WORDS:
+        return False
+    value = next((word for word in words[1:] if word not in SIZE_REGIONS), "")
+    return value[:1].isdigit() or LETTER_SIZE.fullmatch(value) is not None
 
 
 def apart(text: str) -> str:
@@ -296,7 +313,7 @@ def _product_terms(compound: Compound) -> list[str]:
 
 def _pieces(word: str) -> list[str]:
     """Letters and digits of a word apart, without single signs; none of a word of one kind."""
-    pieces = LETTERS_OR_DIGITS.findall(word)
+    pieces = [] if CLOTHES_SIZE.fullmatch(word) else LETTERS_OR_DIGITS.findall(word)
     if not 1 < len(pieces) <= MAX_PIECES or "".join(pieces) != word:
         return []
     return [piece for piece in pieces if len(piece) > 1]

@@ -13,7 +13,7 @@ from prodmatch.lexical.free_of import find_free_of, find_wanted
 from prodmatch.lexical.prices.currencies import MARK, mark_pounds
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.quantities import QUANTITY
-from prodmatch.lexical.terms import is_code
+from prodmatch.lexical.terms import begins_with_size, is_code
 
 FOREIGN = frozenset("minus sans ohne sin senza zonder".split())  # noqa: SIM905
 PHRASE_TRIGGERS = FOREIGN | frozenset(
@@ -293,8 +293,10 @@ def _read_phrases(
     while start < len(tokens):
         while start < len(tokens) and _plain(tokens[start]) in FILLERS:
             start += 1
-        rest = tokens[start:]
-        codes = _codes(rest, trigger)
+        is_size = begins_with_size(_plain(" ".join(tokens[start : start + 2])).split())
+        rest = tokens[start + is_size :]
+        start += is_size
+        codes = _codes(rest, "except" if is_size else trigger)
         phrase = codes or _read_phrase(rest, is_long, kept, known)
         if not phrase or _plain(phrase[0]) in IDIOMS.get(trigger, ()):
             break

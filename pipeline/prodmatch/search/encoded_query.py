@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from prodmatch.errors import QueryError
 from prodmatch.lexical.folding import write_letters_plainly
 from prodmatch.lexical.forms.compounds import expand_compounds
 from prodmatch.lexical.forms.regional import expand_regional, respell
+from prodmatch.lexical.forms.sizes import expand_sizes, find_sizes, unsearched_sizes
 from prodmatch.lexical.free_of import find_doubtful
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
@@ -29,6 +30,7 @@ TEXT_WEIGHT = 1.8
 UNREAD = "searched for as words; no limit of a price was understood."
 REMEDY = "Give a condition with `where`"
 RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one is corrected
+LOOKED_AT = 50  # products, for whether a column is searched
 NAME_SHARE = 0.5  # of the products with its last word say a name whole: "animal farm"
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 LEAST_CERTAINTY = 0.25  # of a query all of whose words are in no vocabulary and no product
@@ -182,12 +184,17 @@ class QueryEncoder:
             read = replace(read, limits=()) if is_price else self._read_text(typed, limits=False)
         correction = self._correct(read.words)
         right = (self._correct(phrase).text for phrase in read.without)
-        without = [each for phrase in right for each in respell(phrase, self._count)]
+        without = [each for phrase in right for each in respell(phrase, self._spelled(phrase, ()))]
         hints += tuple(f"{word!r}: is in no vocabulary" for word in correction.unknown)
         hints += tuple(
             f"'{name}-free': searched for as words; '-{name}' leaves out what contains it"
             for name in find_doubtful(read.words, self.products.contains_phrase)
             if name not in read.free_of
+        )
+        hints += tuple(
+            f"{size!r}: looked for in the searched text, and column {name!r} is none. {REMEDY}"
+            for size in find_sizes(typed)
+            for name in self._unsearched_sizes
         )
         if read.is_all_negative:
             hints += (f"{typed!r}: names only what is not wanted; searched for as it stands",)
@@ -204,6 +211,14 @@ class QueryEncoder:
         read = understand(typed, known, limits=limits)
         free_of, wanted = (filter(products.may_lack, each) for each in (read.free_of, read.wanted))
         return replace(read, free_of=tuple(free_of), wanted=tuple(wanted))
+
+    @cached_property
+    def _unsearched_sizes(self) -> list[str]:
+        products = self.products
+        some = products.metadata(range(min(LOOKED_AT, products.row_count)))
+        return unsearched_sizes(
+            some, lambda row, text: len(products.match(text, np.array([row])).rows) > 0
+        )
 
     def _expand(self, read: "_ReadQuery") -> "_ReadQuery":
         """The query with the synonyms of its words, and their spellings in other countries."""
@@ -227,12 +242,12 @@ class QueryEncoder:
         return expand_compounds(words, rules, self.products.compounds_of)
 
     def _spelled(self, words: str, rules: Sequence[Expansion]) -> tuple[Expansion, ...]:
-        return expand_regional(words, rules, self._count)
+        return expand_sizes(words, expand_regional(words, rules, self._count), self.products.says)
 
     def _rewrite(self, words: str, rules: Sequence[Expansion]) -> str:
         """The words as the catalogue has them, for the encoder."""
         words = rewrite(words, rules, self.products.count_of_phrase)
-        return rewrite(words, self._spelled(words, ()), self._count)
+        return rewrite(words, expand_regional(words, (), self._count), self._count)
 
     def _count(self, word: str) -> int:
         """How many products contain a word letter for letter, or with another "s"."""

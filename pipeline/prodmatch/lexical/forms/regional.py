@@ -43,10 +43,9 @@ def other_spellings(word: str) -> Iterator[str]:
             yield changed
 
 
-def respell(text: str, count_of: Callable[[str], int]) -> list[str]:
-    """A text, and it with each word that products spell the other way too spelled so."""
+def respell(text: str, found: Sequence[Expansion]) -> list[str]:
+    """A text, and it with each part that products write otherwise too written so."""
     folded = fold(text)
-    found = expand_regional(text, (), count_of)
     others = ((each, other) for each in found for other in each.alternatives)
     return [text, *(folded[: at.start] + other + folded[at.end :] for at, other in others)]
 
