@@ -144,7 +144,7 @@ def test_nothing_is_read_from_a_generation_that_was_followed_and_removed(
     index = open_index(store)
     index_embeddings(store)
     assert index.reload_if_changed()
-    assert store / "index" / "000001" in collect_garbage(store, keep=1, seconds=0)
+    assert store / "index" / "000001" in collect_garbage(store, keep=1, seconds=0).removed
     assert len(index.search("red shirt", image=draw((210, 20, 30), 500))) == 9
 
 

@@ -143,6 +143,11 @@ def _run() -> None:
         if isinstance(error.__cause__, _Stopped):
             raise error.__cause__ from None
         raise
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        raise click.ClickException(
+            f"there is not enough memory{reason}. Let this process have more, or run less at a time"
+        ) from error
 
 
 def _show_warning(

@@ -10,6 +10,7 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 ├── DamagedError            3  bytes on disk that are not what their manifest says
 ├── MismatchError           3  two artifacts that were not made for each other
 ├── LockedError             4  another run holds the store
+├── OutOfMemoryError        1  a file that there is not enough memory for
 └── NotInstalledError       1  a part of the package whose libraries are not installed
 """
 
@@ -68,6 +69,10 @@ class LockedError(ProdmatchError):
     exit_code = 4
 
 
+class OutOfMemoryError(ProdmatchError):
+    """A file that there is not enough memory for; nothing is wrong with it."""
+
+
 class NotInstalledError(ProdmatchError):
     """A part of the package whose libraries are not installed."""
 
@@ -90,6 +95,35 @@ EXTRAS = {
     "transformers": "embed",
     "uvicorn": "serve",
 }
+
+
+#: What libraries have in their errors where memory runs out, or room for a thread.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "llocate memory",  # "can't allocate memory", "Failed to allocate memory"
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "bad_alloc",
+    "bad allocation",
+    "Failed to launch worker thread",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of a library says that memory ran out."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def raise_if_out_of_memory(error: Exception, path: object) -> None:
+    """Raises what says so where memory, not the file at `path`, is why it cannot be loaded.
+
+    Raises:
+        OutOfMemoryError: memory ran out.
+    """
+    if is_out_of_memory(error):
+        raise OutOfMemoryError(
+            f"{path}: there is not enough memory to load it. Let this process have more, or run "
+            "less at a time."
+        ) from error
 
 
 def not_installed(library: str, remark: str = "", wanted_by: str = "") -> NotInstalledError:

@@ -236,7 +236,7 @@ def test_a_store_remembers_its_address_and_gc_keeps_its_mirror(
     bucket.refused = {"": ConnectionRefusedError("no")}
     assert ids(open_remembered(store, fetch="nothing")) == ["p0001"]
     gone = store / "mirrors" / mirror_name(ADDRESS + "/a.parquet")
-    assert collect_garbage(store, seconds=-1) == [gone]
+    assert collect_garbage(store, seconds=-1).removed == [gone]
     assert ids(open_remembered(store, fetch="nothing")) == ["p0001"]
 
 
@@ -254,7 +254,7 @@ def test_a_store_that_leaves_columns_out_keeps_no_mirror(bucket: Bucket, tmp_pat
     assert ids(open_remembered(store)) == ["p0001"]
     assert not (store / "mirrors").exists()
     (store / "mirrors" / mirror_name(ADDRESS)).mkdir(parents=True)  # of earlier nights
-    assert len(collect_garbage(store, seconds=-1)) == 1
+    assert len(collect_garbage(store, seconds=-1).removed) == 1
 
 
 def test_a_directory_is_read_as_before(tmp_path: Path) -> None:

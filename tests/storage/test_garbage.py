@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
 from prodmatch.storage.garbage import collect_garbage
 from prodmatch.storage.generations import open_generation, verify_generation
+from prodmatch.storage.locks import Hold
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_what_a_former_model_needed_goes_when_its_generations_go(
     assert names(store) == before
     collect_garbage(store, keep=2, seconds=-1)  # both generations are kept, and what they need
     assert names(store) == {**before, "embeddings": 1}
-    removed = collect_garbage(store, keep=1, seconds=-1)
+    removed = collect_garbage(store, keep=1, seconds=-1).removed
     assert names(store) == dict.fromkeys(before, 1) | {"features": 2}
     assert len(removed) == 5
     verify_generation(open_generation(store))
@@ -69,7 +71,7 @@ def test_graphs_of_features_in_use_stay(store: Path, catalogue: Path, tiny: Mode
     unused = store / "encoders" / f"text-{'0' * 32}"
     for graph in (*used, unused):
         graph.mkdir()
-    assert collect_garbage(store, seconds=-1) == [unused]
+    assert collect_garbage(store, seconds=-1).removed == [unused]
     assert len(used) == 2
     assert all(graph.is_dir() for graph in used)
 
@@ -83,7 +85,7 @@ def test_shards_of_former_text_columns_go(store: Path, catalogue: Path, tiny: Mo
     (pictures,) = store.glob("features/image-*")
     (former, newer) = sorted(texts.iterdir())
     kept = list(pictures.iterdir())
-    assert former in collect_garbage(store, keep=1, seconds=-1)
+    assert former in collect_garbage(store, keep=1, seconds=-1).removed
     assert list(texts.iterdir()) == [newer]
     assert list(pictures.iterdir()) == kept
     report = embed_tiny(opened, tiny, store)
@@ -105,9 +107,56 @@ def test_what_the_future_dates_goes_too_where_nothing_is_to_stay(
     night(catalogue, tiny, store)
     first, second = (store / "index" / number for number in ("000001", "000002"))
     os.utime(first, (4e9, 4e9))
-    assert collect_garbage(store, keep=1, seconds=60) == []
-    assert collect_garbage(store, keep=1, seconds=0) == [first]
+    assert collect_garbage(store, keep=1, seconds=60).removed == []
+    assert collect_garbage(store, keep=1, seconds=0).removed == [first]
     assert second.exists()
+
+
+def test_a_generation_that_a_reader_has_open_stays_with_what_it_needs_until_it_is_closed(
+    store: Path, catalogue: Path, tiny: Model, tmp_path: Path
+) -> None:
+    night(catalogue, tiny, store)
+    index = open_index(store)
+    night(catalogue, other_model(store, tmp_path / "other"), store)
+    collected = collect_garbage(store, keep=1, seconds=0, reader_seconds=0)
+    first = store / "index" / "000001"
+    assert collected.in_use == [first]
+    assert len(index.search("red shirt", where="product_id < 'p0005'")) == 5
+    assert names(store)["encoders"] == names(store)["rejects"] == 2
+    other = open_index(store)
+    index.close()
+    collected = collect_garbage(store, keep=1, seconds=0)
+    assert first in collected.removed
+    assert collected.in_use == []
+    assert len(other.search("red shirt")) == 9
+    assert names(store)["encoders"] == names(store)["rejects"] == 1
+
+
+def test_gc_waits_for_a_reader_that_is_about_to_reload(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    night(catalogue, tiny, store)
+    index_embeddings(store)
+    index = open_index(store)
+    index_embeddings(store)
+    first, second = (store / "index" / name for name in ("000001", "000002"))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(collect_garbage, store, keep=1, seconds=0, reader_seconds=600)
+        while Hold(first / "manifest.json").is_held:  # until gc claims it and is at the second
+            pass
+        assert not waiting.done()
+        assert index.reload_if_changed()
+        assert waiting.result().removed == [first, second]
+
+
+def test_a_reader_that_reloads_lets_go_of_the_generation_before(
+    store: Path, catalogue: Path, tiny: Model
+) -> None:
+    night(catalogue, tiny, store)
+    index = open_index(store)
+    night(catalogue, tiny, store)
+    assert index.reload_if_changed()
+    assert collect_garbage(store, keep=1, seconds=0).removed == [store / "index" / "000001"]
 
 
 def test_where_references_cannot_be_read_what_they_may_name_stays(
@@ -135,5 +184,5 @@ def test_rejects_that_a_refused_night_names_stay_while_they_are_young(
     night(catalogue, tiny, store)
     foreign = store / "rejects" / "0123.parquet"
     foreign.write_bytes(b"")
-    assert collect_garbage(store) == []
-    assert collect_garbage(store, seconds=-1) == [foreign]
+    assert collect_garbage(store).removed == []
+    assert collect_garbage(store, seconds=-1).removed == [foreign]

@@ -175,7 +175,7 @@ def nights(store: Path, tiny: Model) -> None:
 def test_gc_announces_what_it_removes(shared: Path, tiny: Model) -> None:
     nights(shared, tiny)
     before = newest_token(shared)
-    removed = collect_garbage(shared, keep=1, seconds=-1)
+    removed = collect_garbage(shared, keep=1, seconds=-1).removed
     assert removed
     assert newest_token(shared) == before + 2
     assert current_number(shared) == 2

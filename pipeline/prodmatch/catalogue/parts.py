@@ -13,7 +13,7 @@ from prodmatch.catalogue.column_types import metadata_type, type_texts, unite_ty
 from prodmatch.catalogue.files import PARQUET, FoundFile
 from prodmatch.catalogue.pictures.images import NAMED_BYTES, OTHER
 from prodmatch.catalogue.schema import id_kind, is_picture
-from prodmatch.errors import CatalogueError
+from prodmatch.errors import CatalogueError, is_out_of_memory
 
 READ_BYTES = 1 << 20  # of a column at a time; Arrow's default is a row group, often the whole file
 INT96_UNIT = "us"  # of Spark's timestamps; in Arrow's default, ns, 9999-12-31 becomes a day of 1816
@@ -76,6 +76,11 @@ class Part:
                     )
                 yield reader
         except UNREADABLE as error:
+            if is_out_of_memory(error):  # damaged bytes may claim to be as many
+                raise CatalogueError(
+                    f"{self.name}: memory ran out while it was read ({error}). Let this process "
+                    "have more; if that does not help, it is damaged: write it again."
+                ) from error
             raise CatalogueError(
                 f"{self.name}: is damaged and cannot be read to its end ({error}). Write it again."
             ) from error

@@ -11,11 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 from tokenizers import Tokenizer
 
+from prodmatch.errors import DamagedError
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.terms import names_one
 from prodmatch.model.description import ModelDescription, read_description
 from prodmatch.model.heads import Heads
-from prodmatch.model.onnx_session import Session, open_session
+from prodmatch.model.onnx_session import Session, open_session, run_session
 from prodmatch.model.preprocessing import Pixels, least_size, preprocess_image
 from prodmatch.storage.atomic import read_json
 from prodmatch.storage.vectors import Vectors
@@ -75,7 +76,7 @@ class QueryEncoders:
             encoded = self._tokenizer.encode_batch([prefixed[row] for row in rows])
             ids = np.array([row.ids for row in encoded], dtype=np.int64)
             mask = np.array([row.attention_mask for row in encoded], dtype=np.int64)
-            features = self._session("text.onnx").run(None, {"ids": ids, "mask": mask})[0]
+            features = run_session(self._session("text.onnx"), {"ids": ids, "mask": mask})
             parts[rows] = self._heads.texts(features)
             familiar[rows] = self._heads.text.familiarities(features)
         return parts, familiar
@@ -83,7 +84,7 @@ class QueryEncoders:
     def pictures(self, pixels: Pixels) -> Vectors:
         """Unit parts `(n, dim)` of preprocessed pictures `(n, side, side, 3)`."""
         features = [
-            self._session("image.onnx").run(None, {"pixels": pixels[start : start + ROWS]})[0]
+            run_session(self._session("image.onnx"), {"pixels": pixels[start : start + ROWS]})
             for start in range(0, len(pixels), ROWS)
         ]
         return self._heads.pictures(np.concatenate(features))
@@ -149,7 +150,11 @@ class QueryEncoders:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        path = self.folder / "tokenizer.json"
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # it raises nothing narrower
+            raise DamagedError(f"{path}: holds no tokenizer that can be read ({error}).") from error
         tokenizer.enable_truncation(int(str(self.content["max_tokens"])))
         tokenizer.enable_padding(pad_id=int(str(self.content["pad_id"])))
         return tokenizer

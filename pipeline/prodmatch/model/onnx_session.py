@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.errors import DamagedError
+from prodmatch.errors import DamagedError, is_out_of_memory, raise_if_out_of_memory
 from prodmatch.storage.vectors import Vectors
 
 # Read once, when the library is loaded. Without it the first session looks its maker's host up and
@@ -17,7 +17,6 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 SLOWER = ("SkipLayerNormFusion",)  # a sum and a normalisation are ten times as quick apart
 Session: TypeAlias = onnxruntime.InferenceSession
 
@@ -37,6 +36,7 @@ def open_session(
 
     Raises:
         DamagedError: the file is no ONNX file that can be run.
+        OutOfMemoryError: there is not enough memory for it.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -52,6 +52,7 @@ def open_session(
             path, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
         )
     except Exception as error:
+        raise_if_out_of_memory(error, path)
         raise DamagedError(f"{path}: is no ONNX file that can be run ({error}).") from error
     return session
 
@@ -70,7 +71,7 @@ def run_session(session: Session, inputs: Mapping[str, npt.NDArray[np.generic]])
     try:
         rows: Vectors = session.run(None, dict(inputs))[0]
     except Exception as error:
-        if any(words in str(error) for words in OUT_OF_MEMORY):
+        if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise
     return rows

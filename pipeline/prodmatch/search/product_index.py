@@ -1,5 +1,6 @@
 """The index of a store: answers queries from the generation that is published, and follows it."""
 
+import gc
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -94,6 +95,7 @@ class ProductIndex:
             if found == self._searcher.generation:
                 return False
             self._searcher = Searcher(found, self._searcher.encoders)
+            gc.collect()  # the old one lies in a cycle, with its arrays, and `gc` leaves its files
             return True
 
     def vector(self, product_id: str) -> Vectors:

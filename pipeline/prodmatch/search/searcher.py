@@ -71,6 +71,8 @@ class Searcher:
     def close(self) -> None:
         """Closes the files; calls under way end first, later ones raise `StoreError`."""
         self.products.close()
+        if self.generation.hold is not None:
+            self.generation.hold.release()
 
     def __enter__(self) -> "Searcher":
         return self

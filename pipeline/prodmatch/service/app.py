@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,7 +22,7 @@ from starlette.types import ASGIApp
 from prodmatch.catalogue.pictures.thumbnails import MEDIA_TYPE
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.errors import DamagedError, QueryError
+from prodmatch.errors import ProdmatchError, QueryError
 from prodmatch.search.parameters import Search, read_search
 from prodmatch.search.searcher import Searcher
 from prodmatch.service.answers import error_response, json_answer, json_response, translate
@@ -42,6 +44,8 @@ from prodmatch.service.published import Published
 from prodmatch.service.workers import Workers
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+GONE = "the files of the index are gone. Try again when they are back."
 DECODERS = 2  # processes
 PICTURE_THREADS = 8  # that wait for pictures, which are read together
 MOST_UPLOADS = 16  # requests with a body at once; each may take 40 MiB
@@ -84,7 +88,8 @@ def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
             HTTPException: _refuse,
             MultiPartException: _refuse_form,
             QueryError: _refuse_query,
-            DamagedError: _report_damage,
+            ProdmatchError: _report_damage,
+            MemoryError: _report_short_memory,
             ClientDisconnect: _note_disconnect,
             Exception: _report_bug,
         },
@@ -142,15 +147,37 @@ class _Service:
             raise HTTPException(503, "nothing is published yet.", {"Retry-After": "5"})
         return searcher
 
+    async def _answer(self, answer: Callable[[Searcher], Awaitable[Result]]) -> Result:
+        """What the open generation gives; where its files went, what was published since gives.
+
+        Raises:
+            HTTPException: 503, nothing is published, or what is open is gone and nothing newer is
+                there.
+        """
+        searcher = self._searcher()
+        try:
+            return await answer(searcher)
+        except (ProdmatchError, OSError) as error:
+            if isinstance(error, QueryError):
+                raise
+            await self._watching.run(self._published.refresh)
+            if self._published.gone:
+                raise HTTPException(503, GONE, {"Retry-After": "5"}) from error
+            newer = self._searcher()
+            if newer is searcher:
+                raise
+            return await answer(newer)
+
     async def search(self, request: Request) -> Response:
         """`/search`: a page of hits as JSON."""
         begun = time.perf_counter()
         given = await self._read(request)
-        searcher = self._searcher()
-        search = await self._prepare(given, searcher)
-        return json_response(
-            await self._searching.run(lambda: json_answer(searcher, search, begun))
-        )
+
+        async def answer(searcher: Searcher) -> bytes:
+            search = await self._prepare(given, searcher)
+            return await self._searching.run(lambda: json_answer(searcher, search, begun))
+
+        return json_response(await self._answer(answer))
 
     async def _read(self, request: Request, repeated: frozenset[str] = frozenset()) -> Given:
         """The parameters and the picture of a request."""
@@ -184,12 +211,15 @@ class _Service:
             state = State.decode(str(values["go"])) if values.get("go") else State.read(values)
             if image is None and values.get("last_image"):
                 image = read_picture(values["last_image"])
-            searcher = self._searcher()
-            if image is not None:
-                image = await self._decode(image, searcher)
-            page = await self._searching.run(
-                lambda: make_search_page(searcher, state, image, self._columns(searcher))
-            )
+
+            async def answer(searcher: Searcher) -> SearchPage:
+                decoded = None if image is None else await self._decode(image, searcher)
+                columns = functools.partial(self._columns, searcher)
+                return await self._searching.run(
+                    lambda: make_search_page(searcher, state, decoded, columns())
+                )
+
+            page = await self._answer(answer)
         except (HTTPException, QueryError) as error:
             if isinstance(error, HTTPException):
                 status, message, headers = error.status_code, error.detail, error.headers
@@ -217,30 +247,33 @@ class _Service:
         return Response(style(), media_type="text/css", headers={"Cache-Control": "max-age=300"})
 
     async def health(self, request: Request) -> Response:
-        """`/health`: 200 where there is a generation, else 503."""
+        """`/health`: 200 where there is a generation whose files are there, else 503."""
         searcher = self._published.searcher
         if searcher is None:
             return JSONResponse({"status": "nothing is published yet"}, 503)
+        gone = self._published.gone
         content: dict[str, object] = {
-            "status": "ok",
+            "status": "the files of the index are gone" if gone else "ok",
             "generation": searcher.generation.number,
             "products": searcher.generation.product_count,
         }
         if self._published.failed:
             content["warning"] = "the newest generation cannot be opened; the log says why"
-        return JSONResponse(content)
+        return JSONResponse(content, 503 if gone else 200)
 
     async def render_metrics(self, request: Request) -> Response:
         """`/metrics`: counts in the text format of Prometheus."""
         searcher = self._published.searcher
         generation = None if searcher is None else searcher.generation
         number, products = (generation.number, generation.product_count) if generation else (0, 0)
-        busy, failed = self._searching.busy, int(self._published.failed)
+        busy = self._searching.busy
+        failed, gone = int(self._published.failed), int(self._published.gone)
         gauges: dict[str, tuple[str, float]] = {
             "generation": ("Number of the open generation.", number),
             "products": ("Products of the open generation.", products),
             "searches_running_or_waiting": ("Searches that run or wait for a thread.", busy),
             "newest_generation_failed": ("1 where the newest generation cannot be opened.", failed),
+            "generation_gone": ("1 where the files of the open generation are gone.", gone),
         }
         return PlainTextResponse(
             self.metrics.render(gauges), media_type="text/plain; version=0.0.4"
@@ -253,14 +286,17 @@ class _Service:
     async def picture(self, request: Request) -> Response:
         """`/picture/ID`: a small WebP of a product."""
         product_id = str(request.path_params["product_id"])
-        searcher = self._searcher()
-        webp = await self._decoding.run(
-            lambda: (
-                None
-                if searcher.products.row_of(product_id) is None
-                else self._pictures.thumbnail(product_id)
+
+        async def answer(searcher: Searcher) -> bytes | None:
+            return await self._decoding.run(
+                lambda: (
+                    None
+                    if searcher.products.row_of(product_id) is None
+                    else self._pictures.thumbnail(product_id)
+                )
             )
-        )
+
+        webp = await self._answer(answer)
         if webp is None:
             raise HTTPException(404, "there is no such product, or no picture of it.")
         return Response(webp, media_type=MEDIA_TYPE, headers={"Cache-Control": "max-age=3600"})
@@ -291,6 +327,12 @@ def _report_bug(request: Request, error: Exception) -> Response:
     return error_response(500, "this is an error of the program; its log has more.")
 
 
+def _report_short_memory(request: Request, error: Exception) -> Response:
+    logger.error("memory ran out: %s", error)
+    return error_response(503, "memory ran out. Try again in a moment.", {"Retry-After": "5"})
+
+
 def _report_damage(request: Request, error: Exception) -> Response:
     logger.error("%s", error)
-    return error_response(500, "a file of the index is damaged; the log of the service says which.")
+    text = "a file of the index cannot be used; the log of the service says which."
+    return error_response(500, text)

@@ -1,6 +1,5 @@
 """The generation that a service answers from; it goes over to newer ones while it answers."""
 
-import gc
 import logging
 import threading
 from pathlib import Path
@@ -23,6 +22,7 @@ class Published:
         """
         self.store = store
         self.failed = False  # whether the newest generation could not be opened
+        self.gone = False  # whether the files of the open generation are not there any more
         self._index: ProductIndex | None = None
         self._refreshing = threading.Lock()
         try:
@@ -40,25 +40,50 @@ class Published:
         return None if index is None else index.searcher
 
     def refresh(self) -> bool:
-        """Goes over to what was published since; True if there was something.
+        """Goes over to what was published since; True if there was something, or is again.
 
-        One that cannot be opened is logged once, and the old one stays open.
+        One that cannot be opened is logged once, and the old one stays open; so is that the files
+        of the open one are gone.
         """
         with self._refreshing:
-            try:
-                changed = self._open() if self._index is None else self._index.reload_if_changed()
-            except StoreError:
-                return False
-            except (ProdmatchError, OSError) as error:
-                if not self.failed:
-                    logger.error("the newest generation is not used: %s", error)
-                self.failed = True
-                return False
-            self.failed = False
-            if changed:
-                logger.info("generation %d is open", self._number)
-                gc.collect()  # the arrays of the old one lie in a cycle
-            return changed
+            changed = self._follow()
+            back = self._look_after_files()
+        return changed or back
+
+    def _follow(self) -> bool:
+        try:
+            changed = self._open() if self._index is None else self._index.reload_if_changed()
+        except StoreError:
+            return False
+        except (ProdmatchError, OSError, MemoryError) as error:
+            if not self.failed:
+                logger.error("the newest generation is not used: %s", error)
+            self.failed = True
+            return False
+        self.failed = False
+        if changed:
+            logger.info("generation %d is open", self._number)
+        return changed
+
+    def _look_after_files(self) -> bool:
+        """Sees whether the open generation is there; True where it is there again.
+
+        A disk may be taken away, or a folder removed.
+        """
+        if self._index is None:
+            return False
+        folder, before = self._index.generation.folder, self.gone
+        try:
+            (folder / "manifest.json").stat()
+            self.gone = False
+        except OSError as error:
+            self.gone = True
+            if not before:
+                logger.error("%s: is gone (%s); it is waited for", folder, error.strerror)
+        if before and not self.gone:
+            logger.info("generation %d is there again", self._number)
+            return True
+        return False
 
     def close(self) -> None:
         """Closes the files."""

@@ -1,5 +1,6 @@
 """What nothing refers to in a store: old generations, embeddings, encoders, features, rejects."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,21 +15,45 @@ from prodmatch.storage.atomic import remove_leftovers, remove_path
 from prodmatch.storage.embeddings import Embeddings, current_digest, open_embeddings
 from prodmatch.storage.features import KEY, FeatureStore
 from prodmatch.storage.generations import current_number, generation_numbers, open_generation
-from prodmatch.storage.locks import condemn, lock_store, require_newest
+from prodmatch.storage.locks import claim_unheld, condemn, lock_store, require_newest
 from prodmatch.storage.places.addresses import MIRRORS, is_address, mirror_name
 from prodmatch.storage.settings import ensure_exists, read_settings
+
+READER_SECONDS = 5.0  # a service looks every second, and may take a moment to open what is new
 
 logger = logging.getLogger(__name__)
 
 
-def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> list[Path]:
-    """Removes what nothing refers to, and gives the paths.
+@dataclass(frozen=True)
+class Collected:
+    """What `gc` did.
 
-    Kept are the current generation, the `keep` newest, the newest embeddings and the current
-    generation's, and the encoders, features and rejects that these refer to; and whatever was
-    written within the last `seconds`,
-    which a query or a training may have in use. Where something kept is damaged, so that nobody
+    Attributes:
+        removed: what is gone.
+        in_use: generations that are kept only as a service, an export or another reader on this
+            machine has them open.
+    """
+
+    removed: list[Path]
+    in_use: list[Path]
+
+
+def collect_garbage(
+    store: Path, keep: int = 3, *, seconds: float = 3600.0, reader_seconds: float = READER_SECONDS
+) -> Collected:
+    """Removes what nothing refers to.
+
+    Kept are the current generation, the `keep` newest, those that a reader has open, the newest
+    embeddings and the current generation's, and the encoders, features and rejects that these
+    refer to; and whatever was written within the last `seconds`, which a training, or a reader on
+    another machine, may have in use. Where something kept is damaged, so that nobody
     knows what it refers to, only old generations and old embeddings are removed.
+
+    Args:
+        store: the store.
+        keep: how many of the newest generations stay.
+        seconds: what is younger stays.
+        reader_seconds: that readers have to go over to what was published since.
 
     Raises:
         LockedError: another run writes to the store, or, where it is shared, came meanwhile.
@@ -36,12 +61,14 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
         StoreError: there is no store, or something cannot be removed.
     """
     ensure_exists(store)
-    with lock_store(store):
+    with lock_store(store), contextlib.ExitStack() as claims:
         remove_leftovers(store)
         numbers = generation_numbers(store / "index")
         kept = {*numbers[-keep:], *([current_number(store)] if numbers else [])}
         old = [store / "index" / f"{number:06d}" for number in numbers if number not in kept]
-        removed = list(_older(old, seconds))
+        aged = list(_older(old, seconds))
+        removed = claims.enter_context(claim_unheld(aged, reader_seconds))
+        in_use = [path for path in aged if path not in removed]
         kept |= {int(path.name) for path in old if path not in removed}
         removed += _old_embeddings(store)
         removed += _unused_mirrors(store)
@@ -52,7 +79,7 @@ def collect_garbage(store: Path, keep: int = 3, *, seconds: float = 3600.0) -> l
         for path in removed:
             require_newest(store)
             remove_path(path)
-    return removed
+    return Collected(removed, in_use)
 
 
 def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Generations: what is published is complete or absent, and one command goes back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from prodmatch.errors import DamagedError, MismatchError, StoreError
 from prodmatch.storage.atomic import check_files, list_files, new_directory, write_json
-from prodmatch.storage.locks import lock_store
+from prodmatch.storage.locks import Hold, lock_store
 from prodmatch.storage.manifests import Named, Pointer, read_manifest
 from prodmatch.storage.settings import ensure_exists
 
@@ -28,11 +28,20 @@ PUBLISH = "Run `build(catalogue)`."
 
 @dataclass(frozen=True)
 class Generation:
-    """A published generation: index, products, lexical index, query encoders, manifest."""
+    """A published generation: index, products, lexical index, query encoders, manifest.
+
+    As long as it is referred to, `gc` leaves its files where they are.
+    """
 
     number: int
     folder: Path
     manifest: Mapping[str, object]
+    hold: Hold | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether `gc` leaves it where it is."""
+        return self.hold is not None and self.hold.is_held
 
     @property
     def product_count(self) -> int:
@@ -147,11 +156,17 @@ def open_generation(store: Path, number: int | None = None) -> Generation:
             folder = root / f"{int(named.name):06d}"
             check = partial(_pointer(root).check, named, folder)
             _advise(root, int(named.name), check)
-            return _open(root, int(named.name))
+            generation = _open(root, int(named.name))
         except (DamagedError, OSError):
             before, named = named, _read_pointer(store)
             if before == named:  # else publishing and `gc` came between the two reads
                 raise
+        else:
+            if generation.is_held:
+                return generation
+            before, named = named, _read_pointer(store)
+            if before == named:  # else `gc` may be about to remove what is not held
+                return generation
 
 
 def number_before(store: Path, generation: Generation) -> int | None:
@@ -315,7 +330,8 @@ def _is_intact(root: Path, number: int) -> bool:
 
 def _read(root: Path, number: int, remedy: str) -> Generation:
     path = root / f"{number:06d}" / "manifest.json"
-    generation = Generation(number, path.parent, read_manifest(path, FORMAT, SHAPE, remedy))
+    hold = Hold(path)
+    generation = Generation(number, path.parent, read_manifest(path, FORMAT, SHAPE, remedy), hold)
     if generation.manifest["generation"] != number or not generation.files:
         raise DamagedError(f"{path}: is not the manifest of this generation. {remedy}")
     check_files(path.parent, generation.files, digests=False, remedy=remedy)

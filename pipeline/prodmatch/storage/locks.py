@@ -1,5 +1,7 @@
 """Who may write to a store: a lock on one machine, and tokens where several share it.
 
+Readers wait for nobody and hold nobody up, but `gc` leaves a generation that one of them has open.
+
 A lock of the operating system does not hold on every shared file system, and a run that was taken
 for dead may go on. So in a shared store every run that writes claims the next token, by a file that
 only one can create; then it removes what others have written aside. A pointer `CURRENT` is written
@@ -10,10 +12,13 @@ file is gone, or its token is not the newest. The steps and their order are thos
 
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +40,7 @@ logger = logging.getLogger(__name__)
 TOKENS = "tokens"  # the directory of a shared store
 LEASE_SECONDS = 120.0  # without a sign of life, and another machine may take over
 BEAT_SECONDS = 10.0
+POLL_SECONDS = 0.1
 SHARDS_PER_TOKEN = 1_000_000  # so that no name of a shard comes again
 
 
@@ -109,6 +115,62 @@ def _lock(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+class Hold:
+    """Keeps `gc` from removing a generation as long as it is referred to, or until `release`.
+
+    A file system without locks has none: there what is open stays as long as `gc` lets it.
+    """
+
+    def __init__(self, manifest: Path) -> None:
+        self.is_held = False
+        with contextlib.suppress(OSError):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(manifest, flags)
+            self._close = weakref.finalize(self, os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            self.is_held = True
+
+    def release(self) -> None:
+        """Lets `gc` have it."""
+        if self.is_held:
+            self.is_held = False
+            self._close()
+
+
+@contextlib.contextmanager
+def claim_unheld(folders: Iterable[Path], seconds: float) -> Iterator[list[Path]]:
+    """The generations that nobody has open; until the block ends, nobody can hold one of them.
+
+    Args:
+        seconds: that readers have, all together, to go over to a newer generation.
+    """
+    deadline = time.monotonic() + seconds
+    with contextlib.ExitStack() as stack:
+        claims = [(folder, functools.partial(_claim_folder, folder, stack)) for folder in folders]
+        yield [folder for folder, claim in claims if _comes_true(claim, deadline)]
+
+
+def _comes_true(claim: Callable[[], bool], deadline: float) -> bool:
+    while not claim():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _claim_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
+    with contextlib.ExitStack() as closing:
+        try:  # over NFS the file must be open for writing
+            file = closing.enter_context((folder / "manifest.json").open("r+b"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # there is no file, or there are no locks
+            return True
+        stack.push(closing.pop_all())
+        return True
 
 
 def ensure_unlocked(store: Path) -> None:

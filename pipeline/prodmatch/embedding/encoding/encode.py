@@ -27,6 +27,7 @@ from prodmatch.encoders.device import (
 )
 from prodmatch.encoders.precisions import Precision, picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
+from prodmatch.errors import is_out_of_memory
 from prodmatch.model.description import EncoderPair
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.progress import bars_off
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision
 DECODED_ROWS = 64  # pictures that are decoded, then encoded, together
 SHARD_ROWS = 4096  # what a kill can cost
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 Items = TypeVar("Items", Sequence[str], Pixels, contravariant=True)
 
 
@@ -225,7 +225,7 @@ def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
         try:
             return Encoded(encoder.encode(items), [None] * len(items))
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if encoder.rows == 1:
                 break
@@ -238,15 +238,11 @@ def encode_within_memory(encoder: Encoder[Items], items: Items) -> Encoded:
         try:
             vectors[position] = encoder.encode(items[position : position + 1])[0]
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             reasons[position] = "oom"
     encoder.rows = started  # it was some items, not the batch
     return Encoded(vectors, reasons)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 class _ShardWriter:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.storage.atomic import write_file
 
 LITE0 = "efficientnet_lite0"
@@ -189,6 +189,7 @@ def load_lite0(folder: Path, *, folded: bool = True) -> Lite0Features:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: is missing; the picture encoder has no weights.") from error
     except Exception as error:
+        raise_if_out_of_memory(error, path)
         raise ModelError(f"{path}: does not hold an EfficientNet-Lite0 ({error}).") from error
     for part in net.modules():
         if folded and isinstance(part, _Convolution):

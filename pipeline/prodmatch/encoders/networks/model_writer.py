@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from prodmatch.encoders.networks.text import load_bert, write_tokenizer
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.description import (
     EncoderPair,
     Model,
@@ -174,6 +174,7 @@ def read_image_weights(path: Path) -> Mapping[str, Tensor]:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: there is no such file of weights.") from error
     except Exception as error:  # what torch says of it is a page, and how to run its code
+        raise_if_out_of_memory(error, path)
         raise ModelError(
             f"{path}: holds no state_dict that is safe to read. Write it with "
             "torch.save(model.state_dict(), FILE), or fetch the file again."

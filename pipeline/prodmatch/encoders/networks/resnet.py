@@ -6,7 +6,7 @@ import torchvision
 from safetensors.torch import load_file
 from torch import nn
 
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, raise_if_out_of_memory
 
 MOST_SHOWN = 200  # characters of what is wrong with weights, whose names are hundreds
 
@@ -36,6 +36,7 @@ def load_resnet(folder: Path, architecture: str) -> tuple[nn.Module, int]:
     except FileNotFoundError as error:
         raise ModelError(f"{weights}: is missing; the picture encoder has no weights.") from error
     except Exception as error:
+        raise_if_out_of_memory(error, weights)
         shown = " ".join(str(error).split())[:MOST_SHOWN]  # torch lists every name
         raise ModelError(f"{weights}: does not hold a {architecture} ({shown} …).") from error
     return resnet, dim

@@ -12,7 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from prodmatch.encoders.batches import TEXT_ROWS, TextBatches, TokenLimits, Tokens
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.atomic import write_file
 from prodmatch.storage.vectors import Vectors
@@ -199,6 +199,7 @@ def _loading(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise_if_out_of_memory(error, folder)
         raise ModelError(f"{folder}: the text encoder cannot be loaded ({error}).") from error
     finally:
         transformers_logging.set_verbosity(verbosity)

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.errors import DamagedError, MismatchError
+from prodmatch.errors import DamagedError, MismatchError, raise_if_out_of_memory
 from prodmatch.search.vectors.code_lists import CodeLists
 from prodmatch.search.vectors.half_vectors import is_half
 from prodmatch.search.vectors.neighbours import Neighbours, exact_neighbours, ordered, recall_at
@@ -167,11 +167,13 @@ class AnnIndex:
 
         Raises:
             DamagedError: it cannot be read, or is not of that size, dimension and metric.
+            OutOfMemoryError: there is not enough memory for it.
         """
         try:
             faiss.set_deserialization_vector_byte_limit(2 * path.stat().st_size + (1 << 20))
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except (OSError, RuntimeError, MemoryError, AssertionError) as error:
+            raise_if_out_of_memory(error, path)
             reason = str(error).strip().splitlines()[-1]
             raise DamagedError(f"{path}: cannot be read as a FAISS index ({reason}).") from error
         if isinstance(index, OLD):
