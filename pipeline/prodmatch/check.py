@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
-from prodmatch.catalogue.reader import Batch, Catalogue, Reject
+from prodmatch.catalogue.reader import Batch, Catalogue
+from prodmatch.catalogue.rows import Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup
 from prodmatch.columns.missing import name_left_out, name_misnamed, name_text_prices

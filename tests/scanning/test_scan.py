@@ -15,8 +15,7 @@ from small import draw
 from tiny import save_catalogue
 
 from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalogue
-from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text
-from prodmatch.catalogue.text_columns import join_texts
+from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text, join_texts
 from prodmatch.embedding.plan import scan_catalogue
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.repeated_ids import find_repeated

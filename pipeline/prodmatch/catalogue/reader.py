@@ -1,8 +1,8 @@
 """A Parquet catalogue: its schema checked at once, its rows streamed and checked one by one."""
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +24,15 @@ from prodmatch.catalogue.part_checks import (
 )
 from prodmatch.catalogue.parts import Part, name_shadowed_keys, open_parts, unite_parts
 from prodmatch.catalogue.pictures.image_files import (
-    NOT_WRITTEN,
     Pictures,
     list_paths,
     read_image_cells,
 )
 from prodmatch.catalogue.pictures.images import UnusableImage
 from prodmatch.catalogue.pictures.mirror import locate_pictures
+from prodmatch.catalogue.rows import Reject, check_content, check_id, special_rows
 from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
-from prodmatch.catalogue.text_columns import join_texts
+from prodmatch.catalogue.text import join_texts
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.places.addresses import describe_place, is_address
 from prodmatch.storage.vectors import rows_in_batch
@@ -56,16 +56,6 @@ class CatalogueOptions:
     allow_empty: bool = False
     leave_out: tuple[str, ...] = ()  # columns that are never read; each must be there
     left_out_before: tuple[str, ...] = ()  # those of earlier runs; they may be missing by now
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row, or its picture, that cannot be used, and why."""
-
-    row: int
-    product_id: str | None
-    reason: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -249,48 +239,42 @@ class Catalogue:
         texts = join_texts([record[name] for name in self.mapping.texts], len(record))
         image = self.mapping.image
         cells = record[image].to_pylist() if image else [None] * len(record)
-        kept: list[int] = []
-        images: list[bytes | None] = []
+        images: list[bytes | None] = [cell if isinstance(cell, bytes) else None for cell in cells]
+        image_rejects: list[Reject | None] = [None] * len(cells)
         more_images: dict[int, list[bytes]] = {}
-        image_rejects: list[Reject | None] = []
         listed_rejects: list[Reject] = []
-        rejects: list[Reject] = []
-        for position, (product_id, text, cell) in enumerate(zip(ids, texts, cells, strict=True)):
-            row = start + position
-            if isinstance(cell, bytes) and cell >= NOT_WRITTEN:  # nearly all, at once
-                pictures, errors = [cell], []
-            else:
-                found = self._fetch(cell)
-                pictures = found.found
-                errors = [
-                    Reject(row, product_id, f"image_{error.reason}", error.detail)
-                    for error in found.errors
-                ]
-            data = next(iter(pictures), None)
-            image_reject = errors[0] if errors and data is None else None
-            reject = _check_id(product_id, row, earlier_ids) or _check_content(
-                text, data, image_reject, row, product_id
+        rejects: dict[int, Reject] = {}
+        for position in special_rows(ids, texts, cells, every=earlier_ids is not None):
+            row, product_id = start + position, ids[position]
+            pictures = self._fetch(cells[position])
+            errors = [
+                Reject(row, product_id, f"image_{error.reason}", error.detail)
+                for error in pictures.errors
+            ]
+            data = images[position] = next(iter(pictures.found), None)
+            image_rejects[position] = errors[0] if errors and data is None else None
+            reject = check_id(product_id, row, earlier_ids) or check_content(
+                texts[position], data, image_rejects[position], row, product_id
             )
             if reject is not None:
-                rejects.append(reject)
+                rejects[position] = reject
                 continue
-            if len(pictures) > 1:
-                more_images[len(kept)] = pictures[1:]
-            kept.append(position)
-            images.append(data)
-            image_rejects.append(image_reject)
+            if len(pictures.found) > 1:
+                more_images[position - len(rejects)] = pictures.found[1:]
             listed_rejects += [] if data is None else errors
-        chosen = record if len(kept) == len(record) else record.take(pa.array(kept, pa.int64()))
+        kept = np.delete(np.arange(len(record)), list(rejects))
+        chosen = record.take(pa.array(kept)) if rejects else record
+        keep = [position not in rejects for position in range(len(record))]
         return Batch(
-            rows=np.array(kept, dtype=np.int64) + start,
-            product_ids=[ids[position] or "" for position in kept],
-            texts=[texts[position] for position in kept],
-            images=images,
+            rows=kept + start,
+            product_ids=[product_id or "" for product_id in compress(ids, keep)],
+            texts=list(compress(texts, keep)),
+            images=list(compress(images, keep)),
             more_images=more_images,
-            image_rejects=image_rejects,
+            image_rejects=list(compress(image_rejects, keep)),
             listed_rejects=listed_rejects,
             metadata=self.mapping.select_metadata(chosen, part.name, self.parts),
-            rejects=rejects,
+            rejects=list(rejects.values()),
         )
 
     def _fetch(self, cell: object) -> Pictures:
@@ -364,32 +348,3 @@ def open_catalogue(
     opened = Catalogue(place, options, tuple(parts), mapping, tuple(warnings))
     pictures = locate_pictures(root, mirrors, opened.picture_paths, fetch=fetch == "all")
     return replace(opened, image_root=pictures.path, unfetched=pictures.unfetched)
-
-
-def _check_id(product_id: str | None, row: int, earlier_ids: set[bytes] | None) -> Reject | None:
-    if product_id is None:
-        return Reject(row, None, "id_null")
-    if not product_id.strip():
-        return Reject(row, product_id, "id_empty")
-    if "\ufffd" in product_id:
-        return Reject(row, product_id, "id_not_utf8")
-    if earlier_ids is None:
-        return None
-    digest = hashlib.blake2b(product_id.encode(), digest_size=16).digest()
-    if digest in earlier_ids:
-        return repeated_id(row, product_id)
-    earlier_ids.add(digest)
-    return None
-
-
-def repeated_id(row: int, product_id: str) -> Reject:
-    """A row whose id an earlier row has."""
-    return Reject(row, product_id, "id_repeated", "the first row of this id is kept")
-
-
-def _check_content(
-    text: str, data: bytes | None, image_reject: Reject | None, row: int, product_id: str | None
-) -> Reject | None:
-    if text or data is not None:
-        return None
-    return image_reject or Reject(row, product_id, "no_content", "neither text nor picture")

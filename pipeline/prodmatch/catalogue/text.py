@@ -1,17 +1,25 @@
-"""Texts as they are embedded and searched: without markup, in one kind of space."""
+"""Texts as they are embedded and searched: without markup, in one kind of space, joined."""
 
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from html.parser import HTMLParser
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MOST_CHARACTERS = 10_000  # cut before the tokenizer, which would read megabytes first
 MOST_INVISIBLE = 100  # characters of a text that shows nothing
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters that are empty
-CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 MOST_ESCAPES = 3  # of one sign: `&amp;amp;quot;`, as of two programs one after the other
 INLINE_DATA = re.compile(r"data:[\w/+.-]*;base64,[\w+/=%-]*", re.IGNORECASE)  # a picture, a font
 MARKED = re.compile(r"<!\[CDATA\[|\]\]>|<!\[[^>]*>")
+# Printable ASCII in single spaces, without the signs of markup (`&` may be a word):
+# `clean_text` gives it as it is.
+WORD = r"(?:[!-%'-;=-~]+|&)"
+CLEAN = f"^{WORD}(?: {WORD})*$"
 UNREAD = ("script", "style")
 NAMES = """
 a abbr acronym address area article aside audio b base basefont bdi bdo big blockquote body br
@@ -35,7 +43,7 @@ def clean_text(text: str | None) -> str:
         text = html.unescape(text)
     if "<" in text and ">" in text:
         text = _strip_markup(text)
-    text = " ".join(unicodedata.normalize("NFC", text.translate(CONTROL)).split())
+    text = " ".join(unicodedata.normalize("NFC", CONTROL.sub(" ", text)).split())
     return "" if len(text) <= MOST_INVISIBLE and all(map(is_invisible, text)) else text
 
 
@@ -88,3 +96,30 @@ class _Markup(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         self.parts.append(" ")
+
+
+def join_texts(columns: Sequence[pa.Array], rows: int) -> list[str]:
+    """The cleaned texts of each row, joined; empty where it has none.
+
+    Args:
+        columns: `(rows,)` each, of types that are texts or can be cast to them.
+        rows: how many there are, as there may be no column.
+    """
+    cleaned = [_clean_column(column.cast(pa.string())) for column in columns]
+    if len(cleaned) == 1:
+        return [text[:MOST_CHARACTERS] for text in cleaned[0]]
+    if not cleaned:
+        return [""] * rows
+    return [
+        ". ".join([part for part in parts if part])[:MOST_CHARACTERS]
+        for parts in zip(*cleaned, strict=True)
+    ]
+
+
+def _clean_column(column: pa.StringArray) -> list[str]:
+    texts: list[str] = pc.fill_null(column, "").to_pylist()
+    short = pc.less_equal(pc.binary_length(column), MOST_CHARACTERS)
+    clean = pc.and_kleene(short, pc.match_substring_regex(column, CLEAN))
+    for row in pc.indices_nonzero(pc.invert(pc.fill_null(clean, False))).to_pylist():
+        texts[row] = clean_text(texts[row])
+    return texts

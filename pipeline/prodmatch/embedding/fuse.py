@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodmatch.catalogue.reader import Reject
+from prodmatch.catalogue.rows import Reject
 from prodmatch.embedding.last_vectors import LastVectors
 from prodmatch.embedding.plan import FeaturePlan
 from prodmatch.errors import StoreError

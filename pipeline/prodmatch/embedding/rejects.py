@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.catalogue.rows import Reject
 from prodmatch.embedding.nights.tonight import Tonight
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from prodmatch.catalogue.naming import name_some
-from prodmatch.catalogue.reader import Reject
+from prodmatch.catalogue.rows import Reject
 from prodmatch.storage.features import KEY
 from prodmatch.storage.vectors import Rows, Vectors
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prodmatch.catalogue.reader import Batch, Catalogue, Reject, repeated_id
+from prodmatch.catalogue.reader import Batch, Catalogue
+from prodmatch.catalogue.rows import Reject, repeated_id
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.scanning.picture_lists import OtherPictures
 from prodmatch.scanning.repeated_ids import find_repeated

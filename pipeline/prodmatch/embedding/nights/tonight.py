@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
-from prodmatch.catalogue.reader import Catalogue, Reject
+from prodmatch.catalogue.reader import Catalogue
+from prodmatch.catalogue.rows import Reject
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.nights.columns.night_columns import (
     Night,
