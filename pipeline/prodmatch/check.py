@@ -1,6 +1,7 @@
 """Job: a catalogue's fitness, without a model: rejects by reason, gaps, repeats, pictures."""
 
 import itertools
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from prodmatch.catalogue.part_checks import name_whole_exports
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.pictures.images import PICTURE_SECONDS, UnusableImage, decode_image
 from prodmatch.catalogue.reader import Batch, Catalogue
-from prodmatch.catalogue.rows import Reject
+from prodmatch.catalogue.rows import REPEATED, Reject
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.markup import Markup
 from prodmatch.columns.missing import name_left_out, name_misnamed, name_text_prices
@@ -115,6 +117,7 @@ class _Tally:
         self.products: set[bytes] = set()
         self.counts: Counter[str] = Counter()
         self.rejects: Counter[str] = Counter()
+        self.repeated = array("q")  # rows whose ids earlier rows have
         self.unusable: Counter[str] = Counter()
         self.unusable_listed: list[Reject] = []  # of products that have another picture
         self.examples: dict[str, list[str]] = {}
@@ -199,6 +202,8 @@ class _Tally:
 
     def _reject(self, reject: Reject) -> None:
         self.rejects[reject.reason] += 1
+        if reject.reason == REPEATED:
+            self.repeated.append(reject.row)
         self._show(reject)
 
     def _show(self, reject: Reject) -> None:
@@ -299,9 +304,10 @@ def _refusals(
     products, rejected = tally.counts["embeddable"], tally.rejects.total()
     rows = products + rejected
     if not products or rejected / rows > max_reject:
+        copies = name_whole_exports(catalogue.parts, tally.repeated)
         yield (
             f"{rejected} of {rows} rows cannot be embedded. "
-            "Correct the rows above, or raise `max_reject`."
+            + (copies or "Correct the rows above, or raise `max_reject`.")
         )
     usable = products - tally.counts["without_image"]
     reasons = [*tally.rejects.items(), *tally.unusable.items()]

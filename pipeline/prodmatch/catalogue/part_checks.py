@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 
 from prodmatch.catalogue.column_types import is_text
@@ -14,6 +15,25 @@ from prodmatch.errors import CatalogueError
 
 DELETED_ROWS = {"file_path", "pos"}  # columns of such a file of Iceberg's
 PATH_ROWS = 64  # to read at once where pictures are files, whose sizes are not known
+
+
+def name_whole_exports(parts: Sequence[Part], repeated: Sequence[int]) -> str:
+    """That files repeat the products of earlier ones, and what to give; empty where none does.
+
+    Args:
+        repeated: the rows whose ids earlier rows have.
+    """
+    ends = np.cumsum([part.row_count for part in parts])
+    counts = np.bincount(np.searchsorted(ends, repeated, side="right"), minlength=len(parts))
+    pairs = list(zip(parts, counts.tolist(), strict=True))[1:]
+    for part, count in pairs:
+        if 2 * count > part.row_count:
+            return (
+                f"{count} of {part.row_count} rows of {part.name} have ids of earlier files, whose "
+                "rows are kept. If each is a whole export, give the newest file or folder alone as "
+                f"the catalogue, perhaps {parts[-1].name}."
+            )
+    return ""
 
 
 def check_parts(parts: Sequence[Part], mapping: SchemaMapping) -> Iterator[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from prodmatch.catalogue.pictures.image_files import NOT_WRITTEN
 
+REPEATED = "id_repeated"  # the reason of a row whose id an earlier row has
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -58,7 +60,7 @@ def check_id(product_id: str | None, row: int, earlier_ids: set[bytes] | None) -
 
 def repeated_id(row: int, product_id: str) -> Reject:
     """A row whose id an earlier row has."""
-    return Reject(row, product_id, "id_repeated", "the first row of this id is kept")
+    return Reject(row, product_id, REPEATED, "the first row of this id is kept")
 
 
 def check_content(

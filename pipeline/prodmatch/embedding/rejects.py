@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from prodmatch.catalogue.part_checks import name_whole_exports
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.catalogue.rows import Reject
+from prodmatch.catalogue.rows import REPEATED, Reject
 from prodmatch.embedding.nights.tonight import Tonight
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.atomic import new_file
@@ -46,11 +47,13 @@ def check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: flo
     rows, rejects = catalogue.row_count, tonight.rejects
     reasons = ", ".join(f"{name} {count}" for name, count in count_reasons(rejects).items())
     text = f"{len(rejects)} of {rows} rows are rejected ({reasons})"
+    repeated = [reject.row for reject in rejects if reject.reason == REPEATED]
+    copies = name_whole_exports(catalogue.parts, repeated)
     if len(rejects) < rows and len(rejects) / rows <= limit:
-        return [f"{text}; {path} lists them"] if rejects else []
+        return [f"{text}; {path} lists them", *filter(None, [copies])] if rejects else []
     raise CatalogueError(
         f"{catalogue.name}: {text}, more than `max_reject={limit:g}` allows; embeddings stay as "
-        f"they were. See {path}, correct the rows or raise the limit."
+        f"they were. {copies or f'See {path}, correct the rows or raise the limit.'}"
     )
 
 
