@@ -10,6 +10,8 @@ from prodmatch.matching.candidate_pairs import Candidates
 from prodmatch.matching.listings.numbered_listings import Ints
 from prodmatch.matching.pair_features import Margins, Values
 
+FEWEST_PRICES = 20  # pairs, to know in what currencies their prices are
+
 
 class Competition:
     """Compares pairs with all candidates of their rows."""
@@ -26,6 +28,23 @@ class Competition:
             for best, keys in ((self._by_row, pairs.rows), (self._by_other, pairs.others))
         ]
         return Margins(np.fmin(*found), np.fmax(*found))
+
+
+def price_rate(pairs: Candidates, left: Values, right: Values) -> float:
+    """What prices of the other side are multiplied by, to be those of this side.
+
+    The median ratio of the prices of each row and its best candidate, as of two currencies; 1 where
+    few have prices.
+
+    Args:
+        left: the prices of all rows, NaN where there is none; `right`: of all others.
+    """
+    order = np.lexsort((-pairs.likeness, pairs.rows))
+    _, first = np.unique(pairs.rows[order], return_index=True)
+    best = order[first]
+    ratios = left[pairs.rows[best]] / right[pairs.others[best]]
+    ratios = ratios[~np.isnan(ratios)]
+    return float(np.median(ratios)) if len(ratios) >= FEWEST_PRICES else 1.0
 
 
 def _best_two(keys: Ints, values: Values, count: int) -> Values:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prodmatch.matching.listings.attributes import read_attributes
 from prodmatch.matching.listings.named_values import DEFAULTS, KIND_OF
 from prodmatch.matching.listings.parsed_text import LETTER_SIZES, ParsedText, split_quantity
+from prodmatch.matching.listings.variant_columns import find_conflicts, list_columns, read_columns
 
 SHARED = 0.65  # of the words of two variants, shared: twice over both counts
 # They name what differs, or stand in any title.
@@ -51,13 +52,16 @@ def find_differences(
     left: ParsedText,
     right: ParsedText,
     columns: Sequence[Mapping[str, object]] = ({}, {}),
+    *,
+    is_one: bool = True,
 ) -> list[Difference]:
     """The attributes in which two listings conflict, each by both values.
 
     A listing that does not say an attribute conflicts with none; but without a number of pieces
     it is one piece, and without an edition the plain one, and so on.
 
-    `columns` are the other columns of the two, which say more than texts.
+    `columns` are the other columns of the two, which say more than texts; `is_one`: whether they
+    are of one catalogue.
     """
     found = {
         "colour": _conflict(*_each_time(left, right, left.colours, right.colours)),
@@ -67,11 +71,22 @@ def find_differences(
         **_quantities(left, right),
         "number": _compare_numbers(_numbers_of(left), _numbers_of(right)),
     }
+    found |= compare_columns(*columns, is_one=is_one)
+    return [Difference(name, *values) for name, values in found.items() if values is not None]
+
+
+def compare_columns(
+    left: Mapping[str, object], right: Mapping[str, object], *, is_one: bool
+) -> dict[str, Values]:
+    """The attributes of which the columns of two listings, or their descriptions, conflict."""
+    columns = [list_columns(each) for each in (left, right)]
+    found = {}
     own, other = map(read_attributes, columns)
     for name in sorted(own.keys() & other.keys()):
         if own[name].denies(other[name]):
             found[name] = (own[name].text, other[name].text)
-    return [Difference(name, *values) for name, values in found.items() if values is not None]
+    sides = [read_columns(each) for each in columns]
+    return {**found, **find_conflicts(*sides, is_one=is_one)}
 
 
 def _quantities(left: ParsedText, right: ParsedText) -> dict[str, Values | None]:

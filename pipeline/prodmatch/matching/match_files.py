@@ -122,12 +122,15 @@ class _Describer:
     ) -> Iterator[dict[str, object]]:
         """The rows of the file of some of the pairs; those that are plainly different left out."""
         pairs = scored.pairs.take(positions)
-        left = self._matcher.read_texts(0, pairs.rows)
-        right = self._matcher.read_texts(1, pairs.others)
+        left = self._matcher.texts.read(0, pairs.rows)
+        right = self._matcher.texts.read(1, pairs.others)
         for number, position in enumerate(positions.tolist()):
             one, other = left[int(pairs.rows[number])], right[int(pairs.others[number])]
             probability = float(scored.probability[position])
-            differences = find_differences(one.parsed, other.parsed, (one.columns, other.columns))
+            columns = one.columns, other.columns
+            differences = find_differences(
+                one.parsed, other.parsed, columns, is_one=self._matcher.is_one
+            )
             if not differences and scored.recoloured[position]:
                 differences = [IN_PICTURE]
             relation = "same" if probability >= threshold else "different"

@@ -18,7 +18,8 @@ from prodmatch.matching.candidate_pairs import (
     join_pairs,
     order_pairs,
 )
-from prodmatch.matching.competition import Competition
+from prodmatch.matching.competition import Competition, price_rate
+from prodmatch.matching.conflicts.pair_texts import CONFLICT_PROBABILITY, PairTexts
 from prodmatch.matching.duplicate_groups import (
     find_components,
     link_completely,
@@ -42,22 +43,12 @@ from prodmatch.matching.scoring.kept_scores import MEASURED, KeptScores, ScoredP
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
 from prodmatch.matching.scoring.scorer_training import Labels
-from prodmatch.matching.text_doubts import (
-    ListingText,
-    denies,
-    is_doubtful_text,
-    read_text,
-    tells_apart,
-)
 from prodmatch.progress import bars_off
 from prodmatch.search.searcher import Searcher
 
 BLOCK_PAIRS = 16_384
 PICTURE_PAIRS = 1024
-TEXT_PAIRS = 4096
 LIKELY = 0.05  # probability by texts and vectors, from which on the pictures are compared
-CONFLICT_PROBABILITY = 0.02  # at most, of pairs whose columns say another colour or size
-IDENTIFIED = 0.99  # probability at least, of pairs with one GTIN that nothing denies
 
 
 class Matcher:
@@ -74,8 +65,9 @@ class Matcher:
         Pictures are compared where both sides have a catalogue of them.
         """
         vocabulary = Vocabulary()
-        self.left = read_listings(searcher, vocabulary)
-        self.right = self.left if against is None else read_listings(against, vocabulary)
+        by_price = against is not None
+        self.left = read_listings(searcher, vocabulary, by_price=by_price)
+        self.right = read_listings(against, vocabulary, by_price=True) if against else self.left
         self.searchers = (searcher, against or searcher)
         self._sides = [self.left] if self.is_one else [self.left, self.right]
         self._equal: list[Values] = []
@@ -83,6 +75,7 @@ class Matcher:
         self._finder = PairFinder(self.left, self.right, weights)
         self._features = PairFeatures(self.left.listings, self.right.listings, weights)
         self._competition: Competition | None = None
+        self.texts = PairTexts(self.searchers, (self.left, self.right))
         self._pictures = self._open_pictures(*catalogues)
 
     @property
@@ -113,6 +106,8 @@ class Matcher:
             found = order_pairs(join_pairs([kept.scored.pairs, found]))
         if not self.is_one:
             self._competition = Competition(found, len(self.left), len(self.right))
+            prices = self.left.listings.price, self.right.listings.price
+            self.texts.rate = price_rate(found, *prices)
         return found
 
     def read_labels(self, path: Path) -> LabelledPairs:
@@ -196,7 +191,9 @@ class Matcher:
         compared = ~np.isnan(pictures.apart)
         looks = self._score_pictures(pairs.take(likely), pictures, scorer)
         probability[likely] = np.where(compared, looks, probability[likely])
-        probability = self._identify(pairs, self._judge_texts(pairs, probability, scorer))
+        probability = self.texts.judge(pairs, probability, doubts=self._doubts(scorer))
+        shared = self._features.overlap(IDENTIFIERS, pairs.rows, pairs.others, None).shared > 0
+        probability = self.texts.identify(pairs, probability, np.flatnonzero(shared))
         recoloured = np.zeros(len(probability))
         recoloured[likely] = pictures.recoloured
         return ScoredPairs(
@@ -246,48 +243,12 @@ class Matcher:
     def _judge(self, features: Floats, scorer: PairScorer) -> Values:
         """The probability; of what is in doubt inside one catalogue no more than that."""
         probability = scorer.probabilities(features)
-        doubtful = self._doubts(scorer) & is_doubtful(features)
+        doubtful = (self.is_one and self._doubts(scorer)) & is_doubtful(features)
         return np.where(doubtful, np.minimum(probability, DOUBT), probability)
 
     def _doubts(self, scorer: PairScorer) -> bool:
-        """Whether there are pairs in doubt: with a scorer of two catalogues there are none."""
-        return self.is_one and scorer.held_out_inside is not None
-
-    def _judge_texts(self, pairs: Candidates, probability: Values, scorer: PairScorer) -> Values:
-        """The probability; of likely pairs whose texts deny it, or leave it in doubt, no more."""
-        likely = np.flatnonzero(probability > DOUBT)
-        found = probability.copy()
-        for part in _parts(len(likely), TEXT_PAIRS):
-            block = pairs.take(likely[part])
-            left, right = self.read_texts(0, block.rows), self.read_texts(1, block.others)
-            for position, row, other in zip(
-                likely[part].tolist(), block.rows.tolist(), block.others.tolist(), strict=True
-            ):
-                if denies(left[row], right[other], is_one=self.is_one):
-                    found[position] = CONFLICT_PROBABILITY
-                elif self._doubts(scorer) and is_doubtful_text(left[row], right[other]):
-                    found[position] = DOUBT
-        return found
-
-    def _identify(self, pairs: Candidates, probability: Values) -> Values:
-        """The probability; of pairs with one GTIN that say nothing else of variants, near 1."""
-        shared = self._features.overlap(IDENTIFIERS, pairs.rows, pairs.others, None).shared > 0
-        found = probability.copy()
-        for part in _parts(len(positions := np.flatnonzero(shared)), TEXT_PAIRS):
-            block = pairs.take(positions[part])
-            left, right = self.read_texts(0, block.rows), self.read_texts(1, block.others)
-            ends = zip(positions[part], block.rows.tolist(), block.others.tolist(), strict=True)
-            for position, row, other in ends:
-                if not tells_apart(left[row], right[other], is_one=self.is_one):
-                    found[position] = max(found[position], IDENTIFIED)
-        return found
-
-    def read_texts(self, side: int, rows: Ints) -> dict[int, ListingText]:
-        """What listings of the left side, 0, or the right side, 1, say."""
-        rows = np.unique(rows)
-        columns = self.searchers[side].products.metadata(rows)
-        prices = (self.left, self.right)[side].listings.price[rows].tolist()
-        return dict(zip(rows.tolist(), map(read_text, columns, prices), strict=True))
+        """Whether there are pairs in doubt: with a scorer of a shop's own labels there are none."""
+        return scorer.held_out_inside is not None
 
     def _open_pictures(
         self, left: Catalogue | None, right: Catalogue | None

@@ -1,8 +1,9 @@
 """The columns of a catalogue that tell variants apart: colour, size, capacity and the like."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prodmatch.lexical.folding import fold
 from prodmatch.matching.listings.named_values import COLOURS, KIND_OF, VALUES, read_names
@@ -24,6 +25,11 @@ NO_VALUE = frozenset(["unisex", "multi", "none", "n", "na", "null"])
 SAY_LITTLE = frozenset("size sz eu eur uk us pack set pc pcs piece count er x".split())  # noqa: SIM905
 PERCENTAGE = re.compile(r"\d+(?:[.,]\d+)?\s*%")
 JOINED = re.compile(r"\s*([,&+])\s*")
+# Around the name of what a column is of: "pa_size", "color_name".
+AFFIXES = re.compile(r"^(?:pa|attribute|attr|product|item|variant|spec|main)_|_(?:name|value)$")
+OPTION = re.compile(
+    r"option_?\d"
+)  # of a shop's export: its name in one column, its value in another
 DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d))")
 
 
@@ -62,8 +68,8 @@ class AttributeValue:
 def read_attributes(columns: Mapping[str, object]) -> dict[str, AttributeValue]:
     """The value of every attribute that a product has a column of, or several."""
     texts: dict[str, list[str]] = {}
-    for column, value in columns.items():
-        name = COLUMNS.get(fold(column).replace(" ", "_"))
+    for column, value in named_columns(columns):
+        name = COLUMNS.get(column)
         if name is not None and value is not None:
             texts.setdefault(name, []).append(PERCENTAGE.sub(" ", str(value)))
     found = {
@@ -71,6 +77,28 @@ def read_attributes(columns: Mapping[str, object]) -> dict[str, AttributeValue]:
         for name, each in texts.items()
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def named_columns(columns: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The plain name and the value of every column; an option's name is that which it has."""
+    for column, value in columns.items():
+        name = name_column(column)
+        if OPTION.fullmatch(name):
+            if name == _fold_name(column).removesuffix("_value"):
+                names = {_fold_name(each): own for each, own in columns.items()}
+                yield name_column(str(names.get(f"{name}_name") or name)), value
+            continue
+        yield name, value
+
+
+@lru_cache(maxsize=4096)
+def name_column(column: str) -> str:
+    """The name of a column without what stands around it."""
+    return AFFIXES.sub("", _fold_name(column))
+
+
+def _fold_name(column: str) -> str:
+    return fold(column).replace(" ", "_")
 
 
 def _read_gtins(texts: list[str]) -> AttributeValue | None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from prodmatch.matching.listings.numbered_listings import (
     Vocabulary,
 )
 from prodmatch.matching.listings.parsed_text import parse_text
+from prodmatch.matching.listings.variant_columns import list_columns, read_columns
 from prodmatch.products.prices import PriceColumn, choose_price
 from prodmatch.search.searcher import Searcher
 from prodmatch.search.vectors.vector_index import AnnIndex
@@ -25,7 +27,8 @@ from prodmatch.storage.vectors import Vectors, normalise, split_parts
 
 BATCH_ROWS = 8192
 DIGEST_BYTES = 16
-BRANDS = ("brand", "manufacturer", "vendor", "maker")
+PRICE_STEP = 4.0  # from one order of prices to the next
+BRANDS = "brand brand_name manufacturer vendor maker marke marque marca hersteller".split()  # noqa: SIM905
 UNCOMPARED = ("product_id", "split", GROUP_COLUMN)  # columns that equal products may differ in
 
 
@@ -60,8 +63,10 @@ class IndexedListings:
         return normalise(text), normalise(image)
 
 
-def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings:
-    """The listings of a generation.
+def read_listings(
+    searcher: Searcher, vocabulary: Vocabulary, *, by_price: bool = False
+) -> IndexedListings:
+    """The listings of a generation; `by_price`: those of prices of another order are not equal.
 
     Raises:
         DamagedError: its products cannot be read.
@@ -75,16 +80,18 @@ def read_listings(searcher: Searcher, vocabulary: Vocabulary) -> IndexedListings
         vectors = searcher.vectors(rows)
         for record, vector in zip(batch.to_pylist(), vectors, strict=True):
             text = record.get("title") or record.get("text") or ""
-            attributes, brand = read_attributes(record), read_brand(record)
-            builder.add(
-                str(record["product_id"]),
-                parse_text(str(text)),
-                attributes,
-                brand,
-                _price(record, price),
-            )
+            attributes, brand = read_attributes(record), _letters(find_brand(record))
+            paid = _price(record, price)
+            builder.add(str(record["product_id"]), parse_text(str(text)), attributes, brand, paid)
             keys += _digest(vector, sorted(each for each in record.items() if _is_compared(*each)))
-            look = _digest(vector, [("text", text), ("brand", brand), *sorted(attributes.items())])
+            look = _digest(
+                vector,
+                [
+                    *(("text", text), ("brand", brand), *sorted(attributes.items())),
+                    *sorted(read_columns(list_columns(record)).items()),
+                    ("price", _order_of(paid) if by_price else None),
+                ],
+            )
             first.append(looks.setdefault(look, len(first)))
     digests = np.frombuffer(keys, np.uint8).reshape(-1, DIGEST_BYTES)
     return IndexedListings(builder.build(), searcher.ann, np.array(first, np.int64), digests)
@@ -95,18 +102,19 @@ def _read_batches(searcher: Searcher) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(BATCH_ROWS)
 
 
-def read_brand(record: Mapping[str, object]) -> str | None:
-    """The letters and digits of its brand; None where it has none."""
+def find_brand(record: Mapping[str, object]) -> str:
+    """Its brand as it stands there; empty where it has none."""
     names = {name.lower(): name for name in record}
-    for brand in BRANDS:
-        value = record.get(names.get(brand, ""))
-        if value:
-            return "".join(filter(str.isalnum, fold(str(value))))
-    return None
+    values = (record.get(names.get(brand, "")) for brand in BRANDS)
+    return str(next(filter(None, values), ""))
+
+
+def _letters(brand: str) -> str | None:
+    return "".join(filter(str.isalnum, fold(brand))) if brand else None
 
 
 def _price(record: dict[str, object], column: PriceColumn | None) -> float | None:
-    value = None if column is None else record.get(column.name)
+    value = None if column is None else record.get(column.reduced) or record.get(column.name)
     if column is None or value is None or isinstance(value, bool):
         return None
     try:
@@ -114,6 +122,11 @@ def _price(record: dict[str, object], column: PriceColumn | None) -> float | Non
     except ValueError:
         return None
     return price if price > 0 else None
+
+
+def _order_of(price: float | None) -> int | None:
+    """Those of one order of magnitude have one."""
+    return None if price is None else round(log(price, PRICE_STEP))
 
 
 def _is_compared(name: str, value: object) -> bool:

@@ -4,6 +4,21 @@ from collections.abc import Mapping
 
 # By attribute: values parted by commas, the names of one by spaces, the first of them its own.
 _WRITTEN = {
+    # Those that are colours, too, are colours.
+    "flavour": """vanilla vanille vainilla vaniglia, chocolate choco schoko schokolade chocolat
+        cioccolato, strawberry strawberries erdbeere fraise fresa fragola, raspberry raspberries
+        himbeere framboise frambuesa lampone, blueberry blueberries heidelbeere myrtille arandano
+        mirtillo, cherry cherries kirsche cerise cereza ciliegia, banana banane platano, coconut
+        kokos kokosnuss coco cocco, lemon zitrone citron limon limone, mango, pineapple ananas,
+        caramel karamell caramelo caramello, hazelnut haselnuss noisette avellana nocciola,
+        peanut peanuts erdnuss cacahuete arachide, almond almonds mandel amande almendra mandorla,
+        pistachio pistazie pistache pistacho pistacchio, cinnamon zimt cannelle canela cannella,
+        ginger ingwer gingembre jengibre zenzero, honey honig miel miele, garlic knoblauch ajo
+        aglio, paprika, peppermint pfefferminze menthe, eucalyptus eukalyptus, jasmine jasmin,
+        sandalwood sandelholz santal, rosemary rosmarin romarin, chicken huhn poulet pollo, beef
+        rindfleisch boeuf, salmon lachs saumon salmone, tuna thunfisch thon atun tonno, lamb lamm
+        agneau cordero agnello, duck canard, cheese kase fromage queso formaggio, peach pfirsich
+        peche melocoton pesca, orange arancia, lavender lavendel lavande, rose rosen, mint minze""",
     "colour": """aqua, beige, black blk schwarz schwarze noir noire negro negra nero nera,
         blue blau blaue bleu bleue azul blu, bronze, brown braun braune brun brune, burgundy, camel,
         charcoal, chrome, copper, coral, cream, cyan, gold golden dorado oro dore, graphite,
@@ -23,11 +38,23 @@ _WRITTEN = {
         women woman womens female females damen femme femmes mujer mujeres, boys boy,
         girls girl, kids kid child children, infants infant baby babies newborn newborns
         toddler toddlers, teens teen teenager teenagers junior juniors""",
-    "side": "left lefthand, right righthand, front, rear, upper, lower, inner, outer",
+    "side": """left lefthand links linker linke linkes gauche izquierdo izquierda sinistro sinistra,
+        right righthand rechts rechter rechte rechtes droit droite derecho derecha destro destra,
+        front vorne vorderachse delantero delantera, rear hinten hinterachse arriere trasero
+        trasera, upper, lower, inner, outer""",
     "place": "indoor, outdoor",
     "condition": """refurbished refurb renewed reconditioned recertified remanufactured preowned
-        secondhand""",
-    "format": "paperback softcover, hardcover hardback, audiobook, dvd, bluray, vhs, vinyl",
+        secondhand openbox gebraucht generaluberholt generalueberholt reconditionne
+        reacondicionado usado ricondizionato usato""",
+    "format": """paperback softcover taschenbuch, hardcover hardback gebunden, audiobook horbuch,
+        ebook, dvd, bluray, vhs, vinyl""",
+    "language": """english englisch anglais ingles inglese, french franzosisch francais frances
+        francese, german deutsch allemand aleman tedesco, spanish spanisch espagnol espanol
+        spagnolo, italian italienisch italiano, portuguese portugiesisch portugais, dutch, russian,
+        japanese, chinese""",
+    "animal": "dog dogs hund hunde perro perros, cat cats katze katzen gato gatos",
+    "tone": "warm, cool cold, daylight",
+    "cut": "long lang, short kurz",
     "platform": """windows win pc, mac macintosh macos, linux, xbox,
         playstation ps2 ps3 ps4 ps5, wii""",
     "cord": "wired corded, wireless cordless",

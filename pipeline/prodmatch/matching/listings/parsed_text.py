@@ -23,7 +23,7 @@ PLUS_SIZE = re.compile(r"(?<=\bplus )[1-6]x\b|(?<=\bsize )[1-6]x\b|(?<=\s)[1-6]x
 EXTRA_SIZE = re.compile(r"\b(x{1,3}|[2-6]x|extra)[\s-]?(large|small)\b")
 PACK = re.compile(
     r"\b(?:(?:pack|set|box|lot|combo|case|bundle)\s+of|pack)\s+(\d+)\b"
-    r"|\b(\d+)[\s-]*(?:pack|pcs|pc|pieces?|count|ct|er-pack|stuck)\b"
+    r"|\b(\d+)[\s-]*(?:pack|pcs|pc|pieces?|count|ct|er-pack|stuck|cans|bottles|dosen|flaschen)\b"
     r"|(?<![\w-])(?<!plus )(?<!size )(\d{1,2})\s?x\b(?=\s+[a-z])"
 )
 CONVERTED = frozenset(base for base, _ in BASE_UNITS.values())
@@ -36,6 +36,8 @@ OTHER_NAMES = {
     **dict.fromkeys(("ladies", "lady"), "women"),
     "bt": "bluetooth",
     "pk": "pack",
+    **dict.fromkeys(("twin pack", "twinpack", "double pack", "doppelpack"), "pack of 2"),
+    **dict.fromkeys(("open box", "open-box", "like new", "wie neu", "b-ware"), "openbox"),
     **{"edt": "eau de toilette", "edp": "eau de parfum", "blu-ray": "bluray", "blu ray": "bluray"},
 }
 OTHER_NAME = re.compile(rf"\b(?:{'|'.join(OTHER_NAMES)})\b")
