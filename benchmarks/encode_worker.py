@@ -79,8 +79,8 @@ def fastembed_jobs(folder: Path, texts: Sequence[str], graphs: Path) -> dict[str
 
 def our_text_jobs(way: str, folder: Path, texts: Sequence[str], graphs: Path) -> dict[str, Job]:
     """What `embed` runs, in a precision."""
+    from prodmatch.encoders.batches import map_in_lanes
     from prodmatch.encoders.device import CPU, Compute
-    from prodmatch.encoders.lanes import map_in_lanes
     from prodmatch.encoders.quickest import open_text_encoder
     from prodmatch.model.preprocessing import TextSpec
 

@@ -96,7 +96,8 @@ def map_products(
     logger.info("comparing the products", extra={"phase": "compare the products"})
     vectors = searcher.vectors(rows)
     neighbours, cosines = find_neighbours(vectors)
-    positions = make_layout(vectors, neighbours)
+    with_tsne = has_tsne()
+    positions = make_layout(vectors, neighbours, with_tsne=with_tsne)
     table = _read(index, rows, ["product_id", "text", *_titles(index)])
     ids, texts = (table[name].to_pylist() for name in ("product_id", "text"))
     clusters, regions = find_clusters(positions, [text or "" for text in texts])
@@ -130,14 +131,14 @@ def map_products(
         products=count,
         shown=len(rows),
         generation=searcher.generation.number,
-        layout="t-SNE" if has_tsne() else "principal components",
+        layout="t-SNE" if with_tsne else "principal components",
         coloured_by=column,
         clusters=[each.name for each in clusters if each.level == 0],
         pictures=int(pictures.there.sum()),
         outliers={kind: len(found) for kind, found in outliers.items()},
         examples=_examples(outliers, ids),
         warnings=[
-            *_warnings(len(rows), count, pictures),
+            *_warnings(len(rows), count, pictures, with_tsne=with_tsne),
             *doubt_wrong_pictures(len(outliers["wrong_picture"]), *parts),
             *_name_missing(catalogue, [name for at, name in enumerate(ids) if at not in there]),
         ],
@@ -247,11 +248,11 @@ def _name_missing(catalogue: Catalogue, missing: Sequence[str]) -> list[str]:
     ]
 
 
-def _warnings(shown: int, count: int, pictures: Pictures) -> list[str]:
+def _warnings(shown: int, count: int, pictures: Pictures, *, with_tsne: bool) -> list[str]:
     found = []
     if shown < count:
         found.append(f"the map shows {shown} of {count} products, drawn at random.")
-    if not has_tsne():
+    if not with_tsne:
         remark = "products lie on two straight axes without it, which tell little"
         found.append(str(not_installed("openTSNE", remark)))
     if pictures.there.any() and not pictures.sheets:

@@ -33,8 +33,7 @@ from prodmatch.embedding.remembering import (
 )
 from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import Stages
-from prodmatch.encoders.device import choose_device
-from prodmatch.encoders.precisions import Precision
+from prodmatch.encoders.device import Precision, choose_device
 from prodmatch.encoders.query_encoders import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
 from prodmatch.model.description import Model
@@ -47,6 +46,7 @@ from prodmatch.storage.atomic import (
     scratch_directory,
 )
 from prodmatch.storage.embeddings import write_embeddings
+from prodmatch.storage.features import SHARD_ROWS
 from prodmatch.storage.locks import lock_store, share_store
 from prodmatch.storage.settings import read_settings
 
@@ -67,6 +67,7 @@ class EmbedSettings:
     max_removed: float = 0.2  # share of the products embedded before that may be gone
     max_lost: float = 0.1  # share of those that stay that may be without their text or picture
     accept_changes: bool = False  # lets one night through that the gate would refuse
+    shard_rows: int = SHARD_ROWS  # features in a shard: what a kill can cost
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class _Run:
             self._remember(precision)  # even if it is killed
             plan = plan_scanned(plan.scan, encoders, self.store, precision)
             self._check(plan, self.scanned)
-        return plan
+        return plan.with_shards(settings.shard_rows)
 
     def encode(self, plan: FeaturePlan) -> EncodeResult:
         """Encodes what the store lacks, in this process or on the machines of a cluster."""

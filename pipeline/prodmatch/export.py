@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.errors import not_installed
-from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
+from prodmatch.exports.json_bodies import BODY_BYTES, write_elasticsearch, write_qdrant
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import BATCH_ROWS, VectorTable
-from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.atomic import new_directory, new_file, write_file
 from prodmatch.storage.generations import Generation
 
@@ -34,14 +33,24 @@ class ExportReport:
     warnings: list[str] = field(default_factory=list)
 
 
-def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportReport:
+def export_embeddings(
+    generation: Generation,
+    form: Form,
+    out: Path,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    body_bytes: int = BODY_BYTES,
+) -> ExportReport:
     """Writes a generation's vectors, in the order of its rows, to a new directory.
 
     `npy`: `vectors.npy` `(n, dim)` float32 and `products.parquet`, whose rows are the vectors'.
     `parquet`: `embeddings.parquet`, a product's columns and its `vector`. `hf`: the same below
     `data/`, with a card, as Hugging Face's `datasets` loads it. `lance`: the same as the table
-    `products` of LanceDB. `qdrant`, `elasticsearch`, `pgvector`: files that load these. Some
-    thousand rows are held in memory at a time.
+    `products` of LanceDB. `qdrant`, `elasticsearch`, `pgvector`: files that load these.
+
+    Args:
+        batch_rows: held in memory at a time.
+        body_bytes: of each file that loads Qdrant or Elasticsearch, about.
 
     Raises:
         StoreError: `out` exists or cannot be written, or the form cannot hold the products;
@@ -51,11 +60,11 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
     """
     if form == "lance" and importlib.util.find_spec("lance") is None:
         raise not_installed("lance", wanted_by="form=lance")
-    table = VectorTable.open(generation)
+    table = VectorTable.open(generation, batch_rows)
     warnings: list[str] = []
     with new_directory(out) as folder:
         if form == "npy":
-            _write_npy(table.index, folder / "vectors.npy")
+            _write_npy(table, folder / "vectors.npy")
             _write_parquet(folder / "products.parquet", table.columns, table.batches())
         elif form == "parquet":
             path = folder / "embeddings.parquet"
@@ -67,26 +76,26 @@ def export_embeddings(generation: Generation, form: Form, out: Path) -> ExportRe
         elif form == "lance":
             _write_lance(table, folder / "products.lance")
         elif form == "qdrant":
-            write_qdrant(table, folder)
+            write_qdrant(table, folder, body_bytes)
         elif form == "elasticsearch":
-            write_elasticsearch(table, folder)
+            write_elasticsearch(table, folder, body_bytes)
         else:
             warnings = write_postgres(table, folder)
     count, dim = table.index.row_count, table.index.dim
     return ExportReport(str(out), count, dim, generation.number, warnings)
 
 
-def _write_npy(index: AnnIndex, path: Path) -> None:
+def _write_npy(table: VectorTable, path: Path) -> None:
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype("<f4")),
         "fortran_order": False,
-        "shape": (index.row_count, index.dim),
+        "shape": (table.index.row_count, table.index.dim),
     }
     with new_file(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, index.row_count, BATCH_ROWS):
-            rows = np.arange(start, min(start + BATCH_ROWS, index.row_count))
-            file.write(index.vectors(rows).astype("<f4").tobytes())
+        for start in range(0, table.index.row_count, table.batch_rows):
+            rows = np.arange(start, min(start + table.batch_rows, table.index.row_count))
+            file.write(table.index.vectors(rows).astype("<f4").tobytes())
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:

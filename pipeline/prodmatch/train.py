@@ -24,7 +24,7 @@ from prodmatch.training.dataset import (
     read_labels,
     read_pairs_dataset,
 )
-from prodmatch.training.heads import keep_texts, leave_where_it_pays
+from prodmatch.training.heads import SHARES, keep_texts, leave_where_it_pays
 from prodmatch.training.held_out import MOST_QUERIES, HeldOut, Measure, draw_queries, split_labelled
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
 from prodmatch.training.trainer import LinearSettings, train_linear
@@ -41,6 +41,7 @@ class HeadSettings(LinearSettings):
     precision: str = "auto"
     workers: int = 1
     log_dir: Path | None = None  # for TensorBoard
+    shares: tuple[float, ...] = SHARES  # of fitted heads next to those of a model, that are tried
 
 
 def fit_heads(
@@ -73,7 +74,9 @@ def fit_heads(
     fitted = best_heads(data.train, data.sets, data.measure, settings)
     fitted = keep_texts(fitted, data.train, (data.measure, data.held_out.words_recall), slack)
     if files.heads is not None:
-        fitted = leave_where_it_pays(files.heads, fitted, data.measure, data.train, slack)
+        fitted = leave_where_it_pays(
+            files.heads, fitted, data.measure, data.train, slack, settings.shares
+        )
     return write_trained(out, files, fitted, data.held_out, len(data.train))
 
 

@@ -19,10 +19,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("prodmatch.embedding.stages.time.monotonic", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 def run(clock: Clock, batches: int, waits: float, model: float, writes: float) -> Stages:
@@ -33,7 +31,7 @@ def run(clock: Clock, batches: int, waits: float, model: float, writes: float) -
             clock.now += waits
             yield batch
 
-    stages = Stages()
+    stages = Stages(clock=clock)
     for _ in stages.wait(decoded()):
         stages.seconds["read"] += 1.0  # by two workers at once
         stages.seconds["decode"] += 5.0

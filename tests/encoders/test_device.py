@@ -12,7 +12,7 @@ from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, plan_embedding
 from prodmatch.encoders import device
 from prodmatch.encoders.device import CPU, Compute, choose_device, choose_precision
-from prodmatch.encoders.fingerprint import encoder_fingerprint
+from prodmatch.encoders.graphs import encoder_fingerprint
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError, NotInstalledError
 from prodmatch.model.description import Model

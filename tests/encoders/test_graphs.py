@@ -57,17 +57,14 @@ def test_they_are_written_without_torch_and_name_no_path(compact: Model, tmp_pat
     assert b"site-packages" not in Path(graph).read_bytes()
 
 
-def test_a_graph_whose_weights_would_be_others_is_exported(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(graphs, "SHIPPED", tmp_path / "shipped")
+def test_a_graph_whose_weights_would_be_others_is_exported(model: Model, tmp_path: Path) -> None:
     pair = model.encoders
     graph = graphs.graph_path(tmp_path / "store", pair.text_folder, pair.text)
     shipped = next((Path(graphs.__file__).parent.parent / "models/graphs").glob("text-*"))
     shutil.copytree(shipped, tmp_path / "shipped" / graph.parent.name)
     described = {"size": 4, "digest": "0" * 64, "tensors": []}
     (tmp_path / "shipped" / graph.parent.name / "weights.json").write_text(json.dumps(described))
-    assert not graphs.is_ready(graph, pair.text_folder)
+    assert not graphs.is_ready(graph, pair.text_folder, tmp_path / "shipped")
     assert not graph.exists()
     made = ready_graph(pair.text_folder, pair.text, tmp_path / "store")
     assert OnnxTextEncoder(pair.text_folder, pair.text, made).encode(["red"]).any()

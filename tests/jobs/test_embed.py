@@ -14,11 +14,14 @@ import pytest
 from small import COLOURS, Row, draw, embed, product, products, run, write
 
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
-from prodmatch.embed import plan_embedding
-from prodmatch.encoders.batches import ImageBatches
+from prodmatch.embed import EmbedSettings, embed_catalogue, plan_embedding
+from prodmatch.embedding.encoding.encode import EncoderClasses
+from prodmatch.encoders.device import Compute
+from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
+from prodmatch.model.preprocessing import ImageSpec
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query
 from prodmatch.storage.embeddings import require_embeddings, vectors_of
@@ -267,22 +270,26 @@ def test_mixed_catalogues_keep_every_product_findable(
 
 
 def test_what_an_encoder_cannot_say_never_enters_an_index(
-    exported: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+    exported: Path, tmp_path: Path, model: Model
 ) -> None:
-    healthy = ImageBatches.encode
+    class Spoiled(ImageEncoder):
+        def encode(self, pixels: np.ndarray) -> np.ndarray:
+            vectors = super().encode(pixels).copy()
+            vectors[0] = np.nan
+            vectors[1] = 1e9  # beyond half precision
+            return vectors
 
-    def spoiled(self: ImageBatches, pixels: np.ndarray) -> np.ndarray:
-        vectors = healthy(self, pixels).copy()
-        vectors[0] = np.nan
-        vectors[1] = 1e9  # beyond half precision
-        return vectors
+    def open_image(folder: Path, spec: ImageSpec, compute: Compute, graphs: Path) -> ImageEncoder:
+        return Spoiled(folder, spec, compute)
 
-    monkeypatch.setattr(ImageBatches, "encode", spoiled)
     store = tmp_path / "store"
     shutil.copytree(exported / "encoders", store / "encoders", copy_function=os.link)
     rows = products(12)
     rows[0]["title"] = rows[0]["description"] = None
-    report = embed(write(tmp_path / "c.parquet", rows), model, store)
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", rows))
+    settings = EmbedSettings(workers=0, max_reject=1.0, precision="float32")
+    classes = EncoderClasses(image=open_image)
+    report = embed_catalogue(catalogue, model, store, settings, classes=classes)
     assert report.rejects == {"image_nonfinite": 1}
     assert report.images_unusable == {"image_nonfinite": 1}
     found = read_embeddings(store)

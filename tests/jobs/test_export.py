@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -11,10 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from small import run
 
-from prodmatch import export as deliver
+from prodmatch import export as exports
 from prodmatch import open_index
 from prodmatch.errors import ProdmatchError
-from prodmatch.exports import json_bodies, table
 from prodmatch.exports.json_bodies import point_id
 from prodmatch.storage.generations import open_generation
 
@@ -25,17 +25,14 @@ def vectors(published: Path) -> np.ndarray:
     return index.reconstruct_n(0, 60)
 
 
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "BATCH_ROWS", 17)
-    monkeypatch.setattr(deliver, "BATCH_ROWS", 17)
-    monkeypatch.setattr(json_bodies, "BODY_BYTES", 3_000)
+# In several batches, and several files.
+export_embeddings = partial(exports.export_embeddings, batch_rows=17, body_bytes=3_000)
 
 
 def test_arrays_are_the_vectors_in_the_order_of_the_products(
     published: Path, vectors: np.ndarray, tmp_path: Path
 ) -> None:
-    report = deliver.export_embeddings(open_generation(published), "npy", tmp_path / "out")
+    report = export_embeddings(open_generation(published), "npy", tmp_path / "out")
     assert (report.products, report.dim, report.generation) == (60, 16, 1)
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "vectors.npy"), vectors)
     table = pq.read_table(tmp_path / "out" / "products.parquet")
@@ -44,9 +41,9 @@ def test_arrays_are_the_vectors_in_the_order_of_the_products(
 
 @pytest.mark.parametrize(("form", "folder"), [("parquet", ""), ("hf", "data")])
 def test_a_table_holds_every_products_columns_and_vector(
-    published: Path, vectors: np.ndarray, tmp_path: Path, form: deliver.Form, folder: str
+    published: Path, vectors: np.ndarray, tmp_path: Path, form: exports.Form, folder: str
 ) -> None:
-    deliver.export_embeddings(open_generation(published), form, tmp_path / "out")
+    export_embeddings(open_generation(published), form, tmp_path / "out")
     table = ds.dataset(tmp_path / "out" / folder, format="parquet").to_table()
     found = table["vector"].combine_chunks().flatten().to_numpy().reshape(60, -1)
     np.testing.assert_array_equal(found, vectors)
@@ -55,7 +52,7 @@ def test_a_table_holds_every_products_columns_and_vector(
 
 
 def test_a_folder_for_datasets_says_what_is_in_it(published: Path, tmp_path: Path) -> None:
-    deliver.export_embeddings(open_generation(published), "hf", tmp_path / "out")
+    export_embeddings(open_generation(published), "hf", tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
     head = card.split("---")[1]
     assert "path: data/*.parquet" in head
@@ -129,11 +126,11 @@ READERS = {
 
 @pytest.mark.parametrize("form", READERS)
 def test_an_exported_file_finds_what_the_index_finds(
-    published: Path, vectors: np.ndarray, tmp_path: Path, form: deliver.Form
+    published: Path, vectors: np.ndarray, tmp_path: Path, form: exports.Form
 ) -> None:
     if form == "lance":
         pytest.importorskip("lance")
-    deliver.export_embeddings(open_generation(published), form, tmp_path / "out")
+    export_embeddings(open_generation(published), form, tmp_path / "out")
     found = READERS[form](tmp_path / "out")
     assert list(found) == [f"p{row:04d}" for row in range(60)]
     exported = np.array(list(found.values()), np.float32)
@@ -148,9 +145,9 @@ def test_an_exported_file_finds_what_the_index_finds(
 
 @pytest.mark.parametrize(("form", "name"), [("elasticsearch", "bulk"), ("qdrant", "points")])
 def test_bodies_are_in_files_of_a_bounded_size(
-    published: Path, tmp_path: Path, form: deliver.Form, name: str
+    published: Path, tmp_path: Path, form: exports.Form, name: str
 ) -> None:
-    deliver.export_embeddings(open_generation(published), form, tmp_path / "out")
+    export_embeddings(open_generation(published), form, tmp_path / "out")
     sizes = [path.stat().st_size for path in (tmp_path / "out").glob(f"{name}-*")]
     assert len(sizes) > 5
     assert max(sizes) < 2 * 3_000
@@ -161,5 +158,5 @@ def test_without_its_library_a_form_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ProdmatchError, match=r"pip install 'prodmatch\[lance\]'"):
-        deliver.export_embeddings(open_generation(published), "lance", tmp_path / "out")
+        export_embeddings(open_generation(published), "lance", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

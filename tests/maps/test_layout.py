@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from prodmatch.maps import layout
 from prodmatch.maps.layout import NEIGHBOURS, find_neighbours, main_axes, make_layout
 from prodmatch.storage.vectors import Vectors, normalise
 
@@ -23,11 +22,10 @@ def test_neighbours_are_those_of_numpy() -> None:
     assert np.allclose(np.take_along_axis(truth, found, 1), cosines, atol=1e-5)
 
 
-def test_of_many_rows_nearly_the_nearest_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_rows_nearly_the_nearest_are_found() -> None:
     vectors, _ = blobs(1_000)
     truth, _ = find_neighbours(vectors)
-    monkeypatch.setattr(layout, "EXACT_ROWS", 500)
-    found, _ = find_neighbours(vectors)
+    found, _ = find_neighbours(vectors, exact_rows=500)
     shared = [len(set(one) & set(other)) for one, other in zip(found, truth, strict=True)]
     assert np.mean(shared) > 0.8 * NEIGHBOURS
 
@@ -47,13 +45,11 @@ def test_axes_are_those_of_the_widest_variation() -> None:
 
 
 @pytest.mark.parametrize("library", [False, True])
-def test_groups_lie_apart(monkeypatch: pytest.MonkeyPatch, library: bool) -> None:
+def test_groups_lie_apart(library: bool) -> None:
     if library:
         pytest.importorskip("openTSNE")
-    else:
-        monkeypatch.setattr(layout, "has_tsne", lambda: False)
     vectors, codes = blobs(240, 3)
-    found = make_layout(vectors, find_neighbours(vectors)[0])
+    found = make_layout(vectors, find_neighbours(vectors)[0], with_tsne=library)
     assert np.abs(found).max() <= 1.05
     centres = np.stack([found[codes == code].mean(axis=0) for code in range(3)])
     nearest = ((found[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)

@@ -15,7 +15,7 @@ from small import embed, products, run, save_encoders, write
 from transformers import AutoModel, BertConfig, BertModel
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.encoders.fingerprint import encoder_fingerprint
+from prodmatch.encoders.graphs import encoder_fingerprint
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.model_writer import (
     EncoderFiles,

@@ -69,13 +69,10 @@ def test_the_limits_of_a_small_shop_let_its_ordinary_night_pass() -> None:
     assert alarms == []
 
 
-def test_nights_of_a_large_shop_are_simulated_with_some_of_its_products(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_nights_of_a_large_shop_are_simulated_with_some_of_its_products() -> None:
     last = snapshot(columns(), *parts())
     whole = simulate_nights(last, count_signals, nights=2, seed=0)
-    monkeypatch.setattr(ordinary, "MOST_ROWS", 100)
-    some = simulate_nights(last, count_signals, nights=2, seed=0)
+    some = simulate_nights(last, count_signals, nights=2, seed=0, most_rows=100)
     assert all(290 < each.rows <= 300 for each in whole)
     assert all(90 < each.rows <= 100 for each in some)
     assert [*some[0].found] == [*whole[0].found]

@@ -24,14 +24,9 @@ from prodmatch.scanning.scan import Scan, read_rows
 
 
 @pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files count as written long before they are read."""
-    monkeypatch.setattr("prodmatch.scanning.cache.SETTLED_SECONDS", -1e9)
-
-
-@pytest.fixture
 def cache(tmp_path: Path) -> ScanCache:
-    return ScanCache(tmp_path / "scans")
+    """To which files count as written long before they are read."""
+    return ScanCache(tmp_path / "scans", settled_seconds=-1e9)
 
 
 def scan(catalogue: Catalogue, scratch: Path, cache: ScanCache | None = None) -> Scan:
@@ -76,9 +71,8 @@ def save_faulty(path: Path, first: int) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, row_group_size=3)
 
 
-@pytest.mark.usefixtures("settled")
 def test_rows_kept_from_another_night_tell_all_that_the_files_do(
-    tmp_path: Path, cache: ScanCache, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: ScanCache
 ) -> None:
     folder = tmp_path / "catalogue"
     folder.mkdir()
@@ -90,15 +84,9 @@ def test_rows_kept_from_another_night_tell_all_that_the_files_do(
     (folder / "b.parquet").unlink()
     save_faulty(folder / "b.parquet", 40)  # one file of three is another
     catalogue = open_catalogue(folder)
-    read: list[int] = []
-    part_batches = Catalogue.part_batches
-    monkeypatch.setattr(
-        Catalogue,
-        "part_batches",
-        lambda self, position, ids=None: read.append(position) or part_batches(self, position, ids),
-    )
-    again = facts(scan(catalogue, tmp_path / "scratch", cache))
-    assert read == [1]
+    scanned = scan(catalogue, tmp_path / "scratch", cache)
+    assert [file.path.parent == cache.folder for file in scanned.files] == [True, False, True]
+    again = facts(scanned)
     assert again == facts(scan(catalogue, tmp_path / "scratch")) != plain
     assert len(list(cache.folder.iterdir())) == 3  # the old one is gone
 
@@ -144,7 +132,6 @@ def column_left_out(path: Path) -> CatalogueOptions:
     return CatalogueOptions(leave_out=("price",))
 
 
-@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize(
     "change",
     [rewritten, touched, rewritten_under_the_same_times, other_columns, column_left_out],
@@ -165,14 +152,14 @@ def test_a_file_that_may_have_changed_is_read(
     assert kept not in cache.folder.iterdir()
 
 
-def test_a_file_that_was_written_just_now_is_read_again(tmp_path: Path, cache: ScanCache) -> None:
+def test_a_file_that_was_written_just_now_is_read_again(tmp_path: Path) -> None:
+    cache = ScanCache(tmp_path / "scans")
     catalogue = open_catalogue(save_catalogue(tmp_path / "c.parquet", 3))
     assert cache.key(catalogue, 0) is None
     scan(catalogue, tmp_path / "scratch", cache)
     assert not cache.folder.exists()
 
 
-@pytest.mark.usefixtures("settled")
 def test_pictures_in_files_of_their_own_are_looked_for_every_night(
     tmp_path: Path, cache: ScanCache
 ) -> None:
@@ -188,7 +175,6 @@ def test_pictures_in_files_of_their_own_are_looked_for_every_night(
     assert [reject.reason for reject in found.image_rejects] == ["image_missing"]
 
 
-@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("damage", [slice(300, 301), slice(0, 200)])
 def test_damaged_rows_of_another_night_are_not_used(
     damage: slice, tmp_path: Path, cache: ScanCache

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from prodmatch.errors import DamagedError, StoreError
-from prodmatch.storage import atomic as files
 from prodmatch.storage.atomic import (
+    SMALL_BYTES,
     check_files,
     list_files,
     new_directory,
@@ -62,7 +62,7 @@ def test_a_directory_is_whole_or_absent_and_never_overwritten(tmp_path: Path) ->
     assert (path / "file").read_bytes() == b"first"
 
 
-def test_a_manifest_finds_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_finds_what_changed(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"content")
     listed = list_files(tmp_path)
@@ -71,15 +71,17 @@ def test_a_manifest_finds_what_changed(tmp_path: Path, monkeypatch: pytest.Monke
     for digests in (False, True):  # a small file's digest costs nothing
         with pytest.raises(DamagedError, match="b: its SHA-256"):
             check_files(tmp_path, listed, digests=digests)
-    monkeypatch.setattr(files, "SMALL_BYTES", 6)
-    check_files(tmp_path, listed, digests=False)
+    (tmp_path / "b").write_bytes(bytes(SMALL_BYTES + 1))
+    listed = list_files(tmp_path)
+    (tmp_path / "b").write_bytes(bytes(SMALL_BYTES) + b"1")
+    check_files(tmp_path, listed, digests=False)  # a large file's costs
     with pytest.raises(DamagedError, match="b: its SHA-256"):
         check_files(tmp_path, listed, digests=True)
     (tmp_path / "b").write_bytes(b"cont")
-    with pytest.raises(DamagedError, match="b: 7 bytes expected, found 4"):
+    with pytest.raises(DamagedError, match=f"b: {SMALL_BYTES + 1} bytes expected, found 4"):
         check_files(tmp_path, listed, digests=False)
     (tmp_path / "b").unlink()
-    with pytest.raises(DamagedError, match="b: 7 bytes expected, found nothing"):
+    with pytest.raises(DamagedError, match=f"b: {SMALL_BYTES + 1} bytes expected, found nothing"):
         check_files(tmp_path, listed, digests=False)
 
 

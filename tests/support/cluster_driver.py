@@ -17,7 +17,6 @@ from tiny import TinyImage, TinyText
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
-from prodmatch.embedding.encoding import encode
 from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.model.description import open_model
 from prodmatch.model.preprocessing import Pixels
@@ -53,10 +52,14 @@ SLOW = EncoderClasses(SlowText, SameImage)  # type: ignore[arg-type]
 
 def main() -> None:
     """Embeds a catalogue into a store with a model, and prints the report."""
-    encode.SHARD_ROWS = UNIT_ROWS
     catalogue, store, model, engine = sys.argv[1:]
     settings = EmbedSettings(
-        device="cpu", precision="float32", workers=0, engine=engine, max_reject=1.0
+        device="cpu",
+        precision="float32",
+        workers=0,
+        engine=engine,
+        max_reject=1.0,
+        shard_rows=UNIT_ROWS,
     )
     report = embed_catalogue(
         open_catalogue(Path(catalogue)), open_model(model), Path(store), settings, classes=SLOW

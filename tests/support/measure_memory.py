@@ -13,12 +13,11 @@ from tiny import night, save_query_encoders
 
 from prodmatch.catalogue import reader as catalogue
 from prodmatch.embedding import fuse as fusion
-from prodmatch.embedding.encoding import encode
 from prodmatch.model.description import open_model
 from prodmatch.scanning import scan as scanning
 from prodmatch.storage import embeddings as shards
 
-BLOCKS = ((catalogue, "BATCH_ROWS"), (encode, "SHARD_ROWS"), (fusion, "SHARD_ROWS"),
+BLOCKS = ((catalogue, "BATCH_ROWS"), (fusion, "SHARD_ROWS"),
           (scanning, "READ_ROWS"), (shards, "READ_ROWS"))  # fmt: skip
 TEXT, PICTURE_BYTES = 8 << 10, 16 << 10  # characters of half a byte each, when compressed
 SIGNS = np.array(list("!?.,;:-+*/=()[]~"))  # no words, which the index keeps
@@ -45,7 +44,7 @@ def main() -> None:
         store = folder / str(number)
         save_query_encoders(store, model)
         tracemalloc.start()
-        night(folder / f"{rows}.parquet", model, store)
+        night(folder / f"{rows}.parquet", model, store, shard_rows=32)
         python = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         arrow = pa.default_memory_pool().max_memory()  # since the process began

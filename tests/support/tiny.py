@@ -30,6 +30,7 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.model.projection import Projection
 from prodmatch.storage.atomic import list_files, new_directory, write_json
+from prodmatch.storage.features import SHARD_ROWS
 from prodmatch.storage.generations import open_generation
 from prodmatch.storage.vectors import Vectors
 
@@ -172,9 +173,15 @@ def save_catalogue(path: Path, count: int, *, first: int = 0) -> Path:
     return path
 
 
-def lenient(workers: int = 0) -> EmbedSettings:
+def lenient(workers: int = 0, shard_rows: int = SHARD_ROWS) -> EmbedSettings:
     """Settings that let every night through."""
-    return EmbedSettings(device="cpu", workers=workers, max_reject=1.0, accept_changes=True)
+    return EmbedSettings(
+        device="cpu",
+        workers=workers,
+        max_reject=1.0,
+        accept_changes=True,
+        shard_rows=shard_rows,
+    )
 
 
 def embed_tiny(
@@ -192,8 +199,9 @@ def contents(store: Path) -> tuple[object, object]:
     return open_generation(store).files, embeddings
 
 
-def night(catalogue: Path, model: Model, store: Path, workers: int = 0) -> IndexReport:
+def night(
+    catalogue: Path, model: Model, store: Path, workers: int = 0, shard_rows: int = SHARD_ROWS
+) -> IndexReport:
     """The nightly run: embed, whatever is rejected or gone, then index."""
-    settings = lenient(workers)
-    embed_tiny(catalogue, model, store, settings)
+    embed_tiny(catalogue, model, store, lenient(workers, shard_rows))
     return index_embeddings(store, model=model)

@@ -133,11 +133,10 @@ def test_the_penalties_of_hubs_are_those_of_the_model_that_was_left() -> None:
 
 @pytest.mark.parametrize(("share", "card"), [(0.5, "0.50 of a score"), (0.0, None)])
 def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
-    share: float, card: str | None, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    share: float, card: str | None, model: Model, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("prodmatch.training.heads.SHARES", (share,))
     catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
-    settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32")
+    settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32", shares=(share,))
     own = replace(model.description, weights={"lexical": 0.1, "text": 0.2, "image": 0.7})
     model = replace(model, description=own)
     files = EncoderFiles.of_model(model)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.encoders.fingerprint import feature_name
-from prodmatch.encoders.precisions import Precision
+from prodmatch.encoders.device import Precision
+from prodmatch.encoders.graphs import feature_name
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import EncoderPair
 from prodmatch.progress import bars_off
@@ -55,6 +55,11 @@ class FeaturePlan:
     def images_to_encode(self) -> int:
         """Distinct pictures that the store lacks."""
         return len(self.new_images) + len(self.new_others)
+
+    def with_shards(self, rows: int) -> "FeaturePlan":
+        """The plan with so many features in a shard."""
+        texts, images = (replace(store, shard_rows=rows) for store in (self.texts, self.images))
+        return replace(self, texts=texts, images=images)
 
 
 def plan_features(

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from prodmatch.embedding.plan import FeaturePlan
-from prodmatch.encoders.device import choose_device, choose_precision
-from prodmatch.encoders.precisions import Precision, precision_of_name
+from prodmatch.encoders.device import Precision, choose_device, choose_precision, precision_of_name
 from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.storage.settings import read_settings
 

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,23 +20,24 @@ class Stages:
     # By the names in STAGES; `load` is that of the encoders.
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     waited: float = 0.0  # what the encoder stood still for, as nothing was decoded yet
+    clock: Callable[[], float] = time.monotonic
 
     @contextlib.contextmanager
     def measure(self, stage: str) -> Iterator[None]:
         """Adds what passes inside to a stage."""
-        started = time.monotonic()
+        started = self.clock()
         try:
             yield
         finally:
-            self.seconds[stage] += time.monotonic() - started
+            self.seconds[stage] += self.clock() - started
 
     def wait(self, items: Iterable[Item], stage: str | None = None) -> Iterator[Item]:
         """The items; what they take to come is waited for, and is a stage's own if one is named."""
         iterator, end = iter(items), object()
         while True:
-            started = time.monotonic()
+            started = self.clock()
             item = next(iterator, end)
-            passed = time.monotonic() - started
+            passed = self.clock() - started
             self.waited += passed
             if stage is not None:
                 self.seconds[stage] += passed

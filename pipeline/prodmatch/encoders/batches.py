@@ -3,25 +3,85 @@
 A feature depends on its own content alone: a text's batch shape follows from its own length, and
 every batch of pictures has the same shape, so a product added at night gets the vector that it
 would get in a build from scratch.
+
+Batches run side by side, each on one thread, in place of one batch on all of them. No thread waits
+for another within a batch, so a decoder, or another program, that takes a core for a while delays
+one batch alone.
 """
 
+import contextlib
 import functools
+import os
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from prodmatch.encoders.device import CPU
-from prodmatch.encoders.lanes import map_in_lanes
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.vectors import Vectors
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CUDA_LANES = 2  # one copies while the other computes
 TOKEN_STEP = 8  # texts are padded to a multiple of this many tokens: few shapes
 TEXT_ROWS = 16  # whose states stay in the cache between the layers; more cost a seventh more
 IMAGE_ROWS = 16
 Tokens = npt.NDArray[np.int64]
+
+
+def count_lanes(device: str) -> int:
+    """As many as torch has threads, which `OMP_NUM_THREADS` limits; on a GPU two."""
+    if device == "cuda":
+        return CUDA_LANES
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() and int(limit) else len(os.sched_getaffinity(0))
+
+
+def map_in_lanes(
+    work: Callable[[Item], Result], items: Iterable[Item], device: str
+) -> Iterator[Result]:
+    """The results in order, of so many items at a time as there are lanes.
+
+    The items are taken at once, the first failure ends it, and torch has its threads back then.
+    """
+    with (
+        _one_thread_each(),
+        ThreadPoolExecutor(
+            count_lanes(device), initializer=_start_lane, initargs=(device,)
+        ) as pool,
+    ):
+        yield from pool.map(work, items)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    if "torch" not in sys.modules:
+        yield
+        return
+    torch = sys.modules["torch"]
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _start_lane(device: str) -> None:
+    if "torch" not in sys.modules:
+        return
+    torch = sys.modules["torch"]
+    torch.set_num_threads(1)
+    if device == "cuda":
+        torch.cuda.set_stream(torch.cuda.Stream(device))
 
 
 @dataclass(frozen=True)

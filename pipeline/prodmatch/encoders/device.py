@@ -9,20 +9,36 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.encoders.precisions import Precision, precision_of_name
 from prodmatch.errors import ModelError, not_installed
+from prodmatch.model.preprocessing import ImageSpec
 
+Precision = Literal["float32", "bf16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
 if TYPE_CHECKING:  # it is loaded where something runs by it
     import torch
 
 logger = logging.getLogger(__name__)
 
 WITHOUT = "the shipped model in float32 on a CPU works without it"
+
+
+def precision_of_name(name: str) -> Precision:
+    """The precision of that name."""
+    for precision in PRECISIONS:
+        if name == precision:
+            return precision
+    raise ModelError(f"`precision={name}`: must be auto, float32, bf16 or int8.")
+
+
+def picture_precision(precision: Precision, spec: ImageSpec) -> Precision:
+    """What pictures are encoded in: 8 bits are for ResNets, and lose too much of EfficientNet."""
+    is_resnet = "resne" in spec.architecture
+    return precision if precision != "int8" or is_resnet else "float32"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Graphs of encoders below a store: found, or of shipped encoders written without torch.
 
-Of a shipped encoder the package holds the graph without its weights, and where in the model's
-file each of them is. Writing them takes a fraction of a second where exporting takes ten.
+They are called like the features that they give, by all that these depend on. Of a shipped encoder
+the package holds the graph without its weights, and where in the model's file each of them is.
+Writing them takes a fraction of a second where exporting takes ten.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -15,12 +17,12 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from prodmatch.encoders.batches import TokenLimits
-from prodmatch.encoders.fingerprint import feature_name
-from prodmatch.encoders.precisions import Precision
+from prodmatch.encoders.device import Precision, picture_precision
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import (
     copy_file,
     digest_bytes,
+    file_digests,
     list_files,
     new_directory,
     read_json,
@@ -30,6 +32,9 @@ from prodmatch.storage.atomic import (
     write_json,
 )
 
+FORMAT = b"features-3"  # raise it when the same files would give other features
+NAMES = {"int8": "int8-2"}  # of precisions whose features have become others
+OF_QUERIES = ("query_prefix", "query_words")  # fields of a spec that products' texts do not pass
 logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent.parent / "models" / "graphs"
@@ -42,6 +47,27 @@ Array = npt.NDArray[np.float32]
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 
+def encoder_fingerprint(
+    folder: Path, spec: TextSpec | ImageSpec, precision: Precision = "float32"
+) -> str:
+    """What features depend on, as 64 hexadecimal digits: files, spec, precision."""
+    stated = asdict(spec)
+    if isinstance(spec, TextSpec):
+        stated = {name: value for name, value in stated.items() if name not in OF_QUERIES}
+    else:
+        precision = picture_precision(precision, spec)
+    parts = [FORMAT, json.dumps(stated, sort_keys=True).encode(), *file_digests(folder)]
+    if precision != "float32":  # which had no name of its own before there was another
+        parts.append(NAMES.get(precision, precision).encode())
+    return digest_bytes(*parts)
+
+
+def feature_name(folder: Path, spec: TextSpec | ImageSpec, precision: Precision = "float32") -> str:
+    """What a store calls the features of an encoder, and the graph that gives them."""
+    kind = "text" if isinstance(spec, TextSpec) else "image"
+    return f"{kind}-{encoder_fingerprint(folder, spec, precision)[:32]}"
+
+
 def graph_path(
     root: Path, folder: Path, spec: TextSpec | ImageSpec, precision: Precision = "float32"
 ) -> Path:
@@ -50,14 +76,14 @@ def graph_path(
     return root / feature_name(folder, spec, precision) / name
 
 
-def is_ready(graph: Path, folder: Path) -> bool:
-    """Whether a graph is there and whole, or is that of a shipped encoder and now written."""
+def is_ready(graph: Path, folder: Path, shipped: Path = SHIPPED) -> bool:
+    """Whether a graph is there and whole, or is one of the shipped ones and now written."""
     if verify_or_remove(graph.parent):
         if graph.name != TEXT or graph.with_name(TOKENS).exists():
             return True
         remove_path(graph.parent)  # of an earlier version
-    shipped = SHIPPED / graph.parent.name
-    return shipped.is_dir() and _write_shipped(shipped, graph, folder)
+    own = shipped / graph.parent.name
+    return own.is_dir() and _write_shipped(own, graph, folder)
 
 
 def write_token_limits(folder: Path, limits: TokenLimits) -> None:

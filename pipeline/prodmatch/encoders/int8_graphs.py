@@ -87,13 +87,19 @@ def load_graph(path: Path) -> ModelProto:
     return model
 
 
-def find_linear_layers(model: ModelProto) -> list[Linear]:
-    """The products of a graph with a matrix of weights, in its order."""
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+def find_users(model: ModelProto) -> dict[str, list[NodeProto]]:
+    """The nodes that read each tensor of a graph."""
     users: dict[str, list[NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node)
+    return users
+
+
+def find_linear_layers(model: ModelProto) -> list[Linear]:
+    """The products of a graph with a matrix of weights, in its order."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    users = find_users(model)
     found = []
     for node in model.graph.node:
         weight = tensors.get(node.input[1]) if node.op_type == "MatMul" else None
@@ -169,13 +175,20 @@ def replace_layers(
         made.append(_Int8Layer(layer, rounded[name]))
         nodes += [node for each in made for node in each.nodes]
         tensors += [tensor for each in made for tensor in each.tensors]
+    put_nodes(model, nodes, tensors)
+    del model.opset_import[:]
+    model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(VENDOR, 1)])
+
+
+def put_nodes(
+    model: ModelProto, nodes: Sequence[NodeProto], tensors: Sequence[TensorProto]
+) -> None:
+    """Puts nodes in place of all of a graph, with their tensors and those of it that they read."""
     used = {name for node in nodes for name in node.input}
-    tensors += [tensor for tensor in model.graph.initializer if tensor.name in used]
+    tensors = [*tensors, *(each for each in model.graph.initializer if each.name in used)]
     del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(tensors)
-    del model.opset_import[:]
-    model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(VENDOR, 1)])
 
 
 class Nodes:

@@ -19,8 +19,10 @@ from prodmatch.encoders.int8_graphs import (
     SMALLEST,
     Array,
     Nodes,
+    find_users,
     load_graph,
     open_inner,
+    put_nodes,
     save_graph,
 )
 from prodmatch.model.onnx_session import open_session, run_session
@@ -125,7 +127,7 @@ def find_convolutions(model: ModelProto) -> list[Convolution]:
     """The convolutions to replace, in a graph's order."""
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     makers = {node.output[0]: node for node in model.graph.node}
-    users = _find_users(model)
+    users = find_users(model)
     found = []
     for node in model.graph.node:
         if node.op_type != "Conv" or makers[node.input[0]].op_type not in ("Relu", "MaxPool"):
@@ -137,14 +139,6 @@ def find_convolutions(model: ModelProto) -> list[Convolution]:
             bias = given[0] if given else np.zeros(len(weight), np.float32)
             found.append(Convolution(node, weight, bias))
     return found
-
-
-def _find_users(model: ModelProto) -> Mapping[str, list[NodeProto]]:
-    users: dict[str, list[NodeProto]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            users.setdefault(name, []).append(node)
-    return users
 
 
 def measure_ranges(exact: Path, names: Sequence[str], pixels: Pixels) -> dict[str, Range]:
@@ -195,16 +189,12 @@ def replace_convolutions(
             made.convolve_to_float(rounded[layer.input], ranges[layer.output])
         nodes += made.nodes
         tensors += made.tensors
-    used = {name for node in nodes for name in node.input}
-    tensors += [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(tensors)
+    put_nodes(model, nodes, tensors)
 
 
 def _find_inner(model: ModelProto, layers: Mapping[str, Convolution]) -> dict[str, str]:
     """Outputs of convolutions, and of their ReLUs, that only other convolutions read."""
-    users = _find_users(model)
+    users = find_users(model)
     found = {}
     for name in layers:
         follower = users[name][0]

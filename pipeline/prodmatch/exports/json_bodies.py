@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from prodmatch.errors import StoreError
 from prodmatch.exports.table import VectorTable, json_rows, vector_texts
 from prodmatch.storage.atomic import digest_bytes, new_file, write_json
 
-BODY_BYTES = 8 << 20  # of a file; Qdrant takes 32 MiB, Elasticsearch 100 MB
+BODY_BYTES = 8 << 20  # of a file, about; Qdrant takes 32 MiB, Elasticsearch 100 MB
 MOST_DIMENSIONS = 4096  # that Elasticsearch takes
 MOST_ID_BYTES = 512  # likewise
 SHORT_TEXT = 256  # characters that Elasticsearch filters by as one value
@@ -29,7 +30,7 @@ ZEROS = re.compile(r"[\[\]0,-]+")  # all that the text of a vector of zeros has
 POINT_IDS = uuid.UUID("7d3f2f0e-94f1-5c6b-8f0a-5a1d8f6f2c11")  # that ids of points come from
 
 
-def write_elasticsearch(table: VectorTable, folder: Path) -> None:
+def write_elasticsearch(table: VectorTable, folder: Path, body_bytes: int) -> None:
     """Writes `mapping.json`, the body that makes an index, and bodies `bulk-00000.ndjson`, ….
 
     Raises:
@@ -46,10 +47,11 @@ def write_elasticsearch(table: VectorTable, folder: Path) -> None:
             "Rename these columns of the catalogue with `columns`, or leave them out."
         )
     write_json(folder / "mapping.json", {"mappings": _mapping(table)})
-    _write_bodies(folder, "bulk-{:05d}.ndjson", ("", "", ""), _bulk_lines(table))
+    files = _BodyFiles("bulk-{:05d}.ndjson", "", "", "", body_bytes)
+    files.write(folder, _bulk_lines(table))
 
 
-def write_qdrant(table: VectorTable, folder: Path) -> None:
+def write_qdrant(table: VectorTable, folder: Path, body_bytes: int) -> None:
     """Writes `collection.json`, the body that makes a collection, and bodies of its points.
 
     Those are `points-00000.json`, …. The id of a point is a UUID that comes from its product's id,
@@ -57,7 +59,8 @@ def write_qdrant(table: VectorTable, folder: Path) -> None:
     """
     vectors = {"size": table.index.dim, "distance": "Dot"}
     write_json(folder / "collection.json", {"vectors": vectors})
-    _write_bodies(folder, "points-{:05d}.json", ('{"points":[', ",\n", "]}\n"), _points(table))
+    files = _BodyFiles("points-{:05d}.json", '{"points":[', ",\n", "]}\n", body_bytes)
+    files.write(folder, _points(table))
 
 
 def point_id(product_id: str) -> str:
@@ -65,27 +68,28 @@ def point_id(product_id: str) -> str:
     return str(uuid.uuid5(POINT_IDS, product_id))
 
 
-def _write_bodies(
-    folder: Path, name: str, frame: tuple[str, str, str], entries: Iterator[str]
-) -> None:
-    """Writes entries to files of `BODY_BYTES` or little more.
+@dataclass(frozen=True)
+class _BodyFiles:
+    """Files of entries, one or more each, of so many bytes or little more."""
 
-    Args:
-        name: of the files, with a place for their number.
-        frame: what begins a file, stands between its entries, and ends it.
-        entries: one or more a file.
-    """
-    start, between, end = (part.encode() for part in frame)
-    number, entry = 0, next(entries, None)
-    while entry is not None:
-        with new_file(folder / name.format(number)) as file:
-            size = file.write(start)
-            first = True
-            while entry is not None and size < BODY_BYTES:
-                size += file.write((b"" if first else between) + entry.encode())
-                first, entry = False, next(entries, None)
-            file.write(end)
-        number += 1
+    name: str  # with a place for their number
+    start: str
+    between: str
+    end: str
+    most_bytes: int
+
+    def write(self, folder: Path, entries: Iterator[str]) -> None:
+        """Writes entries to as many files as they need."""
+        number, entry = 0, next(entries, None)
+        while entry is not None:
+            with new_file(folder / self.name.format(number)) as file:
+                size = file.write((self.start + entry).encode())
+                entry = next(entries, None)
+                while entry is not None and size < self.most_bytes:
+                    size += file.write((self.between + entry).encode())
+                    entry = next(entries, None)
+                file.write(self.end.encode())
+            number += 1
 
 
 def _bulk_lines(table: VectorTable) -> Iterator[str]:

@@ -27,15 +27,16 @@ class VectorTable:
 
     folder: Path  # of the generation
     index: AnnIndex
+    batch_rows: int = BATCH_ROWS
 
     @classmethod
-    def open(cls, generation: Generation) -> "VectorTable":
+    def open(cls, generation: Generation, batch_rows: int = BATCH_ROWS) -> "VectorTable":
         """The table of a generation.
 
         Raises:
             DamagedError: its index cannot be read.
         """
-        return cls(generation.folder, AnnIndex.of(generation))
+        return cls(generation.folder, AnnIndex.of(generation), batch_rows)
 
     @cached_property
     def columns(self) -> pa.Schema:
@@ -59,7 +60,7 @@ class VectorTable:
             DamagedError: the file cannot be read to its end.
         """
         with open_products(self.folder) as file:
-            yield from file.iter_batches(BATCH_ROWS)
+            yield from file.iter_batches(self.batch_rows)
 
     def batches_and_vectors(self) -> Iterator[tuple[pa.RecordBatch, Vectors]]:
         """The same, with the vectors `(n, dim)` of each batch."""

@@ -22,14 +22,14 @@ FEWEST = 50  # products, for neighbours to say something
 SEED = 0
 
 
-def find_neighbours(vectors: Vectors) -> tuple[Rows, Vectors]:
+def find_neighbours(vectors: Vectors, exact_rows: int = EXACT_ROWS) -> tuple[Rows, Vectors]:
     """The nearest rows to each row, and their cosines, best first: `(n, NEIGHBOURS)`.
 
     Of many rows nearly the nearest: they are searched in the main axes alone, by links. Places
     without a neighbour have the row itself and a cosine of 0.
     """
     searched, kind = vectors, FLAT
-    if len(vectors) > EXACT_ROWS:
+    if len(vectors) > exact_rows:
         searched, kind = np.ascontiguousarray(vectors @ _axes(vectors, AXES)), LINKED
     index = build_index(lambda: [searched], len(searched), searched.shape[1], kind)
     index.widen()
@@ -51,15 +51,16 @@ def has_tsne() -> bool:
     return importlib.util.find_spec("openTSNE") is not None
 
 
-def make_layout(vectors: Vectors, neighbours: Rows) -> Vectors:
-    """Positions `(n, 2)` from -1 to 1, by t-SNE from the two main axes; these alone without it.
+def make_layout(vectors: Vectors, neighbours: Rows, *, with_tsne: bool) -> Vectors:
+    """Positions `(n, 2)` from -1 to 1, by t-SNE from the two main axes, or these alone.
 
     Args:
         vectors: `(n, dim)`.
         neighbours: `(n, k)` of each, as `find_neighbours` gives them.
+        with_tsne: only where `has_tsne`.
     """
     start = main_axes(vectors)
-    if not has_tsne() or len(vectors) < FEWEST:
+    if not with_tsne or len(vectors) < FEWEST:
         return _scaled(start)
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PrecomputedAffinities

@@ -47,20 +47,21 @@ def simulate_nights(
     *,
     nights: int,
     seed: int,
+    most_rows: int = MOST_ROWS,
 ) -> list[Counts]:
-    """What checks find in ordinary nights that are made of one snapshot."""
-    found, snapshot = [], _some_of(snapshot, seed)
+    """What checks find in ordinary nights that are made of one snapshot, or of some of its rows."""
+    found, snapshot = [], _some_of(snapshot, most_rows, seed)
     for night in range(nights):
         rng = np.random.default_rng([seed, night])
         found.append(count(ordinary_night(snapshot, rng, OrdinaryRates())))
     return found
 
 
-def _some_of(snapshot: Snapshot, seed: int) -> Snapshot:
+def _some_of(snapshot: Snapshot, most_rows: int, seed: int) -> Snapshot:
     """A small catalogue of a large one's products, with an index of its own."""
-    if len(snapshot) <= MOST_ROWS:
+    if len(snapshot) <= most_rows:
         return snapshot
-    chosen = np.random.default_rng(seed).choice(len(snapshot), MOST_ROWS, replace=False)
+    chosen = np.random.default_rng(seed).choice(len(snapshot), most_rows, replace=False)
     rows = np.sort(chosen)
     vectors = snapshot.vectors.take(rows)
     index = build_index(lambda: iter([vectors]), len(rows), vectors.shape[1], "flat")

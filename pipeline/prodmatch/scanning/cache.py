@@ -29,6 +29,7 @@ class ScanCache:
     """Files of usable rows in a directory, named by what they are of and by their own digest."""
 
     folder: Path
+    settled_seconds: float = SETTLED_SECONDS  # a file written later is read
 
     def find(self, key: str) -> ScannedPart | None:
         """The rows of the file that the key is of, where there are any."""
@@ -46,7 +47,7 @@ class ScanCache:
             return None  # the pictures lie in other files
         keys = {name: (str(value.type), str(value)) for name, value in part.keys.items()}
         state = part.path.stat()
-        if time.time() - max(state.st_mtime, state.st_ctime) < SETTLED_SECONDS:
+        if time.time() - max(state.st_mtime, state.st_ctime) < self.settled_seconds:
             return None
         stated = [FORMAT, *_describe_state(part.path), str(part.schema), str(keys), repr(mapping)]
         return digest_bytes(*(text.encode() for text in stated), _footer(part))[:32]

@@ -18,6 +18,7 @@ from prodmatch.storage.locks import first_shard_number
 from prodmatch.storage.vectors import Vectors
 
 KEY = pa.binary(16)
+SHARD_ROWS = 4096  # what a kill can cost
 NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{32})\.parquet")
 
 
@@ -44,6 +45,7 @@ class FeatureStore:
     """
 
     folder: Path
+    shard_rows: int = SHARD_ROWS  # that are gathered for a shard
 
     def names(self) -> list[str]:
         """The shards, oldest first; files of other names are not ours."""

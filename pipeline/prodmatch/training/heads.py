@@ -1,5 +1,6 @@
 """What fitted heads are put together with: a query bank, residual texts, the heads before them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -108,7 +109,12 @@ def keep_texts(
 
 
 def leave_where_it_pays(
-    start: Heads, fitted: Fitted, measure: Measure, pairs: Examples, slack: float
+    start: Heads,
+    fitted: Fitted,
+    measure: Measure,
+    pairs: Examples,
+    slack: float,
+    shares: Sequence[float],
 ) -> Fitted:
     """Heads of both, with the share of the fitted ones that finds most.
 
@@ -120,14 +126,16 @@ def leave_where_it_pays(
     Args:
         measure: of products that neither was fitted on.
         pairs: what `fitted` was fitted on.
+        shares: of the fitted heads in a score, that are tried; the first is kept where none is
+            better.
     """
     if start.bank is None:
         start = add_query_bank(start, pairs.text, pairs.image)
-    joined = [ensemble_heads(start, fitted.heads, share, pairs.text) for share in SHARES]
+    joined = [ensemble_heads(start, fitted.heads, share, pairs.text) for share in shares]
     figures = [measure(heads) for heads in joined]
     best = int(np.argmax(figures))
     best = best if figures[best] > figures[0] + slack else 0
-    return replace(fitted, heads=joined[best], after=figures[best], share=SHARES[best])
+    return replace(fitted, heads=joined[best], after=figures[best], share=shares[best])
 
 
 def ensemble_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> Heads:

@@ -15,8 +15,7 @@ from prodmatch.embedding.encoding import quickest_precision as quickest
 from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.embedding.encoding.quickest_precision import Answers, compare_answers
 from prodmatch.encoders.batches import TextBatches
-from prodmatch.encoders.device import Compute
-from prodmatch.encoders.precisions import Precision
+from prodmatch.encoders.device import Compute, Precision
 from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import TextSpec

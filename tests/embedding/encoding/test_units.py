@@ -9,7 +9,7 @@ import pytest
 from tiny import TINY, save_catalogue
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.embedding.encoding import encode
+from prodmatch.embedding.encoding.counts import EncodeResult
 from prodmatch.embedding.encoding.encode import encode_missing
 from prodmatch.embedding.encoding.units import (
     EncodingUnit,
@@ -52,19 +52,15 @@ def opener(deadly: Callable[[EncodingUnit], bool] = lambda unit: False):  # type
     return open_pool
 
 
-@pytest.fixture(autouse=True)
-def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "SHARD_ROWS", 64)
-
-
 def plan_in(folder: Path, tiny: Model, count: int = 150) -> FeaturePlan:
     folder.mkdir()
     catalogue = open_catalogue(save_catalogue(folder / "c.parquet", count))
     (folder / "scratch").mkdir()
-    return plan_features(catalogue, tiny.encoders, folder / "store", folder / "scratch")
+    plan = plan_features(catalogue, tiny.encoders, folder / "store", folder / "scratch")
+    return plan.with_shards(64)
 
 
-def encode_units(folder: Path, tiny: Model, plan: FeaturePlan, open_pool) -> encode.EncodeResult:  # type: ignore[no-untyped-def]
+def encode_units(folder: Path, tiny: Model, plan: FeaturePlan, open_pool) -> EncodeResult:  # type: ignore[no-untyped-def]
     catalogue = open_catalogue(folder / "c.parquet")
     options = UnitOptions(folder / "units", "cpu", 0, TINY)
     return encode_by_units(catalogue, tiny.encoders, plan, options, open_pool)

@@ -11,7 +11,7 @@ from small import random_lite0, save_lite0_folder
 from torch.nn import functional
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.fingerprint import encoder_fingerprint
+from prodmatch.encoders.graphs import encoder_fingerprint
 from prodmatch.encoders.networks.efficientnet import (
     CLASS_NAMES,
     GRIDS,

@@ -9,8 +9,7 @@ import torch
 
 from prodmatch.encoders import device
 from prodmatch.encoders.networks.image import ImageEncoder
-from prodmatch.encoders.precision_loss import check_precision
-from prodmatch.encoders.query_encoders import export_encoders
+from prodmatch.encoders.query_encoders import check_precision, export_encoders
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
@@ -19,7 +18,7 @@ from prodmatch.model.onnx_encoders import QueryEncoders
 def test_the_export_agrees_with_torch_in_float32_where_products_are_encoded_in_bf16(
     model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "prodmatch.encoders.precision_loss"):
+    with caplog.at_level(logging.INFO, "prodmatch.encoders.query_encoders"):
         folder = export_encoders(model, tmp_path, "bf16")
     own = [record.getMessage() for record in caplog.records if "in bf16" in record.getMessage()]
     assert [message.split(" encoder")[0][-5:] for message in own] == [" text", "image"]

@@ -37,12 +37,9 @@ def count_connections(server: socket.socket) -> int:
         count += 1
 
 
-def test_a_silent_server_is_given_up_and_named(
-    silent: str, server: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote, "SILENT_SECONDS", 1)
+def test_a_silent_server_is_given_up_and_named(silent: str, server: socket.socket) -> None:
     with pytest.raises(RemoteError) as raised:
-        open_remote(f"s3://bucket/shop?{silent}").list_files()
+        open_remote(f"s3://bucket/shop?{silent}", silent_seconds=1).list_files()
     assert count_connections(server) == remote.ATTEMPTS
     message = str(raised.value)
     assert message.startswith("s3://bucket/shop: cannot be used (")

@@ -21,11 +21,12 @@ from prodmatch.embedding.stages import MODEL, WRITING, Stages
 from prodmatch.encoders.batches import ImageBatches, TextBatches
 from prodmatch.encoders.device import (
     Compute,
+    Precision,
     choose_device,
+    picture_precision,
     release_memory,
     warn_of_emulation,
 )
-from prodmatch.encoders.precisions import Precision, picture_precision
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder
 from prodmatch.errors import is_out_of_memory
 from prodmatch.model.description import EncoderPair
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision
 DECODED_ROWS = 64  # pictures that are decoded, then encoded, together
-SHARD_ROWS = 4096  # what a kill can cost
 Items = TypeVar("Items", Sequence[str], Pixels, contravariant=True)
 
 
@@ -196,7 +196,7 @@ def encode_texts(
         waiting: list[tuple[bytes, str]] = []
         for pair in writer.stages.wait(texts, "read"):
             waiting.append(pair)
-            if len(waiting) == SHARD_ROWS:
+            if len(waiting) == store.shard_rows:
                 _encode_block(waiting, encoder, writer)
                 progress.update(len(waiting))
                 waiting = []
@@ -266,7 +266,7 @@ class _ShardWriter:
             reason or (None if fine else "nonfinite")
             for reason, fine in zip(reasons, finite, strict=True)
         ]
-        if len(self.keys) >= SHARD_ROWS:
+        if len(self.keys) >= self.store.shard_rows:
             self._flush()
 
     def _flush(self) -> None:

@@ -15,8 +15,14 @@ from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.encoding.encode import DECODED_ROWS, EncoderClasses, OpenEncoders
 from prodmatch.embedding.encoding.image_loader import PictureBatches, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.encoders.device import has_bf16, has_int8, has_torch
-from prodmatch.encoders.precisions import PRECISIONS, Precision, picture_precision
+from prodmatch.encoders.device import (
+    PRECISIONS,
+    Precision,
+    has_bf16,
+    has_int8,
+    has_torch,
+    picture_precision,
+)
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.storage.vectors import Vectors, draw_among

@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.encoding import encode
 from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.plan import FeaturePlan, new_texts
@@ -93,7 +92,7 @@ class UnitWork:
 
     def __call__(self, unit: EncodingUnit) -> UnitResult:
         """Encodes a unit and publishes its shard."""
-        store = _UnitStore(store_of(self.plan, unit).folder, unit.number)
+        store = _UnitStore(store_of(self.plan, unit).folder, number=unit.number)
         classes = self.options.classes or EncoderClasses()
         encoded = encode_missing(
             self.catalogue,
@@ -127,7 +126,7 @@ class UnitWork:
 class _UnitStore(FeatureStore):
     """Takes the features of a unit under its number, and keeps the names of its shards."""
 
-    number: int
+    number: int = field(kw_only=True)
     written: list[str] = field(default_factory=list)
     dims: list[int] = field(default_factory=list)
 
@@ -188,15 +187,12 @@ def encode_by_units(
 
 def write_units(plan: FeaturePlan, folder: Path) -> list[EncodingUnit]:
     """Writes a file for each unit; the same plan gives the same files."""
-    scan, others, rows = plan.scan, plan.scan.others, encode.SHARD_ROWS
+    scan, others, rows = plan.scan, plan.scan.others, plan.images.shard_rows
+    first = _picture_tables(scan.rows, scan.image_keys, plan.new_images, rows)
     listed = _picture_tables(others.numbers, others.keys, plan.new_others, rows)
     tables: list[tuple[Kind, FeatureStore, Iterator[pa.Table]]] = [
-        ("texts", plan.texts, _text_tables(plan, rows)),
-        (
-            "pictures",
-            plan.images,
-            _picture_tables(scan.rows, scan.image_keys, plan.new_images, rows),
-        ),
+        ("texts", plan.texts, _text_tables(plan)),
+        ("pictures", plan.images, first),
         ("others", plan.images, listed),
     ]
     units: list[EncodingUnit] = []
@@ -210,8 +206,8 @@ def write_units(plan: FeaturePlan, folder: Path) -> list[EncodingUnit]:
     return units
 
 
-def _text_tables(plan: FeaturePlan, rows: int) -> Iterator[pa.Table]:
-    pairs = new_texts(plan.scan, plan.new_texts)
+def _text_tables(plan: FeaturePlan) -> Iterator[pa.Table]:
+    pairs, rows = new_texts(plan.scan, plan.new_texts), plan.texts.shard_rows
     for _ in range(0, len(plan.new_texts), rows):
         block = list(itertools.islice(pairs, rows))
         columns = [[key for key, _ in block], [text for _, text in block]]

@@ -11,15 +11,19 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
 
 from prodmatch.encoders.batches import TokenLimits
-from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
-from prodmatch.encoders.graphs import weights_path, write_token_limits
+from prodmatch.encoders.graph_encoders import (
+    SAMPLE_TEXTS,
+    OnnxImageEncoder,
+    OnnxTextEncoder,
+    sample_pictures,
+)
+from prodmatch.encoders.graphs import write_token_limits
+from prodmatch.encoders.int8_graphs import save_graph
 from prodmatch.encoders.networks.image import ImageEncoder
-from prodmatch.encoders.networks.sample_inputs import SAMPLE_TEXTS, sample_pictures
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
@@ -101,12 +105,11 @@ def _export(
         )
     if program is None:
         raise ModelError(f"{path}: PyTorch gave no ONNX program for this encoder.")
-    weights, model = weights_path(path), program.model_proto
+    model = program.model_proto
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
         part.ClearField("metadata_props")  # paths of this machine, where each came from
         part.ClearField("doc_string")
-    onnx.save_model(model, path, save_as_external_data=True, location=weights.name)
-    weights.chmod(0o644)  # as any other file; the library keeps it to its owner
+    save_graph(model, path)
 
 
 @contextlib.contextmanager

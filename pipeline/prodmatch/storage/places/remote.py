@@ -190,8 +190,11 @@ class RemoteFolder:
             raise RemoteError(f"{self.at(name)}: {explain_failure(error)}") from error
 
 
-def open_remote(address: str) -> RemoteFolder:
+def open_remote(address: str, *, silent_seconds: int = SILENT_SECONDS) -> RemoteFolder:
     """The place at an address; nothing but a bucket's region is looked up yet.
+
+    Args:
+        silent_seconds: without a byte, until a store of the S3 protocol is given up.
 
     Raises:
         RemoteError: it is no address that pyarrow knows, or holds credentials.
@@ -216,11 +219,11 @@ def open_remote(address: str) -> RemoteFolder:
     except FAILURES as error:
         raise RemoteError(f"{plain}: {explain_failure(error)}") from error
     if isinstance(system, pa_fs.S3FileSystem):
-        system = _with_limits(system)
+        system = _with_limits(system, silent_seconds)
     return RemoteFolder(plain, system, path)
 
 
-def _with_limits(system: pa_fs.S3FileSystem) -> pa_fs.S3FileSystem:
+def _with_limits(system: pa_fs.S3FileSystem, silent_seconds: int) -> pa_fs.S3FileSystem:
     """The same file system, which gives up a server that says nothing.
 
     An address has no place for time-outs; what a file system is pickled as has all its options.
@@ -228,7 +231,7 @@ def _with_limits(system: pa_fs.S3FileSystem) -> pa_fs.S3FileSystem:
     (options,) = system.__reduce__()[1]
     limits = {
         "connect_timeout": CONNECT_SECONDS,
-        "request_timeout": SILENT_SECONDS,
+        "request_timeout": silent_seconds,
         "retry_strategy": pa_fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
     }
     return pa_fs.S3FileSystem(**{**options, **limits})

@@ -1,15 +1,14 @@
 """Batches side by side: in order, one thread each; on a GPU pinned, copied and normalised there."""
 
 import threading
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 
-from prodmatch.encoders import lanes
+from prodmatch.encoders.batches import CUDA_LANES, count_lanes, map_in_lanes
 from prodmatch.encoders.device import Compute
-from prodmatch.encoders.lanes import count_lanes, map_in_lanes
 from prodmatch.encoders.networks.image import CUDA_IMAGE_ROWS, ImageEncoder
 from prodmatch.encoders.networks.text import CUDA_TEXT_ROWS, TextEncoder
 from prodmatch.model.description import Model
@@ -17,18 +16,26 @@ from prodmatch.model.description import Model
 CPU = "cpu"
 
 
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Sets the threads of torch, which are the lanes; in the end they are as before."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 def test_batches_run_at_the_same_time_in_order_on_one_thread_each(
-    monkeypatch: pytest.MonkeyPatch,
+    set_threads: Callable[[int], None],
 ) -> None:
-    monkeypatch.setattr(lanes, "count_lanes", lambda _: 3)
-    before, together = torch.get_num_threads(), threading.Barrier(3, timeout=60)
+    set_threads(3)
+    together = threading.Barrier(3, timeout=60)
 
     def work(number: int) -> tuple[int, int]:
         together.wait()  # none would come back if they ran one after another
         return number, torch.get_num_threads()
 
     assert list(map_in_lanes(work, range(6), CPU)) == [(number, 1) for number in range(6)]
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 3
 
 
 def test_a_failure_in_a_lane_is_that_of_the_caller() -> None:
@@ -68,7 +75,7 @@ def test_on_a_gpu_bytes_are_pinned_copied_and_normalised_there(
     image = ImageEncoder(pair.image_folder, pair.image, compute)
     text = TextEncoder(pair.text_folder, pair.text, compute)
     assert (image.rows, text.rows) == (CUDA_IMAGE_ROWS, CUDA_TEXT_ROWS)
-    assert count_lanes("cuda") == lanes.CUDA_LANES
+    assert count_lanes("cuda") == CUDA_LANES
     image.rows, text.rows = 4, 4
     pixels = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), dtype=np.uint8)
     found = image.encode(pixels)
@@ -81,11 +88,11 @@ def test_on_a_gpu_bytes_are_pinned_copied_and_normalised_there(
 
 
 def test_features_are_the_same_however_many_lanes_there_are(
-    model: Model, store: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, set_threads: Callable[[int], None]
 ) -> None:
     pair, found = model.encoders, []
     texts = [f"red shirt number {number}" for number in range(70)]
     for count in (1, 3):
-        monkeypatch.setattr(lanes, "count_lanes", lambda _, count=count: count)
+        set_threads(count)
         found.append(TextEncoder(pair.text_folder, pair.text).encode(texts))
     np.testing.assert_array_equal(*found)
