@@ -15,7 +15,8 @@ import pandas as pd
 
 from prodmatch.build import BuildSettings, build
 from prodmatch.embed import EmbedSettings
-from prodmatch.evaluate import EvaluateSettings, Evaluation, evaluate_index
+from prodmatch.evaluate import EvaluateSettings, evaluate_index
+from prodmatch.evaluation.comparison import Evaluation
 from prodmatch.evaluation.trec import Qrels
 from prodmatch.reports.html import evaluation_page
 from prodmatch.search.product_index import open_index

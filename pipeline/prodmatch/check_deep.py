@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,7 +12,7 @@ from prodmatch.attributes.classifier import unit_parts
 from prodmatch.catalogue.naming import name_some
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.errors import QueryError, not_installed
-from prodmatch.maps.clusters import Cluster, find_clusters
+from prodmatch.maps.clusters import find_clusters
 from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
 from prodmatch.maps.outliers import (
     Outlier,
@@ -24,6 +22,7 @@ from prodmatch.maps.outliers import (
     wrong_pictures,
 )
 from prodmatch.maps.pictures import Pictures, collect_pictures
+from prodmatch.maps.product_map import DeepReport, ProductMap
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.product_file import read_rows
@@ -35,38 +34,6 @@ MOST_PRODUCTS = 100_000  # on a map; of more some drawn at random
 MOST_BYTES = 9_800_000  # of all small pictures; the page holds them in four thirds of that
 CATEGORIES = ("category", "product_type", "type", "department")
 EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class DeepReport:
-    """What a map shows; `outliers` counts them by kind."""
-
-    products: int
-    shown: int
-    generation: int
-    layout: str
-    coloured_by: str | None
-    clusters: list[str]
-    pictures: int
-    outliers: dict[str, int]
-    examples: dict[str, list[str]]
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ProductMap:
-    """Products in two dimensions; all arrays are `(n,)` or `(n, 2)`, in the order of the index."""
-
-    report: DeepReport
-    product_ids: list[str]
-    titles: list[str]
-    positions: npt.NDArray[np.float32]  # from -1 to 1, a little beyond for a few
-    categories: tuple[str, ...]  # the values of `coloured_by`
-    codes: Rows  # the number of each product's value, -1 where it has none
-    regions: Rows  # the number of each product's coarse cluster
-    clusters: list[Cluster]
-    outliers: dict[str, list[Outlier]]  # by kind, the worst first
-    pictures: Pictures
 
 
 def map_products(

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ir_measures
@@ -13,16 +13,14 @@ from ir_measures import RR, Measure, P, R, Success, nDCG
 from prodmatch.errors import QueryError
 from prodmatch.evaluation.comparison import (
     MEASURE,
-    Comparison,
-    Gain,
-    QueryFigure,
+    Cut,
+    Evaluation,
     compare,
     gains_over_best,
     unjudged,
     worst_queries,
 )
 from prodmatch.evaluation.statistics import (
-    Figure,
     Values,
     bootstrap_mean,
     brier_score,
@@ -59,34 +57,6 @@ class EvaluateSettings:
         rel = self.relevant
         cutoffs = [P(rel=rel) @ 1, P(rel=rel) @ 10, R(rel=rel) @ 10, R(rel=rel) @ 100]
         return [nDCG @ 10, RR(rel=rel), *cutoffs, Success(rel=rel) @ 10]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Precision, recall and F1 of the hits at or above a probability, means over the queries."""
-
-    threshold: float
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The figures of every system, in the order lexical, text, image, hybrid, others."""
-
-    queries: int
-    judged: int  # pairs of query and product
-    relevant: int  # of these, at or above the grade that counts
-    judged_at_10: float  # share of the hybrid's first ten that anybody judged
-    figures: dict[str, dict[str, Figure]]  # system -> measure -> figure
-    gains: dict[str, Gain]  # measure -> hybrid against the best signal
-    at_threshold: Cut
-    brier: float | None  # of the probabilities of the hybrid's first ten hits; None without a hit
-    ece: float | None  # their expected calibration error over ten bins
-    cuts: list[Cut] = field(default_factory=list)
-    comparisons: dict[str, Comparison] = field(default_factory=dict)  # by the names of `runs`
-    worst: list[QueryFigure] = field(default_factory=list)  # queries of the least nDCG@10
 
 
 def evaluate_index(

@@ -1,7 +1,7 @@
 """Job: pairs of listings that are one product, and groups of them, as Parquet."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue
@@ -10,6 +10,7 @@ from prodmatch.errors import MismatchError, ProdmatchError, QueryError, StoreErr
 from prodmatch.matching.match_files import (
     GROUPS,
     PAIRS,
+    MatchReport,
     read_old_groups,
     write_groups,
     write_pairs,
@@ -54,31 +55,6 @@ class MatchSettings:
             raise QueryError(f"`precision={self.precision:g}`: must be above 0 and at most 1.")
         if not 1 <= self.candidates <= 100:
             raise QueryError(f"`candidates={self.candidates}`: must be from 1 to 100.")
-
-
-@dataclass(frozen=True)
-class MatchReport:
-    """What was compared, found and written."""
-
-    out: str
-    left: int  # listings
-    right: int
-    equal: int  # of these, equal to an earlier one in all but the id
-    candidates: int  # pairs
-    scored: int  # of these, by this run; the probability of the others is that of an earlier one
-    pictures: int  # pairs whose pictures were compared
-    same: int  # pairs
-    variants: int
-    in_doubt: int
-    groups: int
-    grouped: int  # listings in groups
-    threshold: float
-    precision: float  # at the threshold, on held-out labelled pairs
-    recall: float
-    measured_on: str  # which pairs these were, and what is known of others
-    scorer: str
-    generation: int
-    warnings: list[str] = field(default_factory=list)
 
 
 def find_matches(

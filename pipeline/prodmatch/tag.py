@@ -27,6 +27,7 @@ from prodmatch.attributes.labels import (
     unite_spellings,
 )
 from prodmatch.attributes.learn import Source
+from prodmatch.attributes.tagged import Tagged, TagReport
 from prodmatch.errors import QueryError
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import Searcher
@@ -47,29 +48,6 @@ class TagSettings:
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     labels: Sequence[Path] = ()  # files of decisions, see `read_decisions`
     product_ids: Collection[str] | None = None  # the products that rows are written of; all if None
-
-
-@dataclass(frozen=True)
-class TagReport:
-    """What was predicted."""
-
-    out: str
-    generation: int
-    products: int
-    precision: float  # stated
-    columns: dict[str, dict[str, object]]
-    decisions: int  # used
-    rows: int  # written
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Tagged:
-    """The report, and the rows that were written, by column."""
-
-    report: TagReport
-    tables: dict[str, pa.Table]
-    values: dict[str, tuple[str, ...]]
 
 
 def tag_products(index: ProductIndex, out: Path, settings: TagSettings | None = None) -> Tagged:

@@ -9,8 +9,8 @@ from small import run
 
 from prodmatch import open_index
 from prodmatch.errors import QueryError
-from prodmatch.evaluate import Evaluation, evaluate_index, search_run
-from prodmatch.evaluation.comparison import unjudged
+from prodmatch.evaluate import evaluate_index, search_run
+from prodmatch.evaluation.comparison import Evaluation, unjudged
 from prodmatch.evaluation.trec import join_qrels, read_qrels
 from prodmatch.search.queries import Query
 

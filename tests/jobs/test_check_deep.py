@@ -16,9 +16,10 @@ from small import COLOURS, KINDS
 from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.check_deep import ProductMap, map_products
+from prodmatch.check_deep import map_products
 from prodmatch.errors import QueryError
 from prodmatch.index import index_embeddings
+from prodmatch.maps.product_map import ProductMap
 from prodmatch.model.description import Model
 from prodmatch.reports.map import colour_groups, map_page
 from prodmatch.search.product_index import open_index

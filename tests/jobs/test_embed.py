@@ -287,7 +287,7 @@ def test_what_an_encoder_cannot_say_never_enters_an_index(
     rows = products(12)
     rows[0]["title"] = rows[0]["description"] = None
     catalogue = open_catalogue(write(tmp_path / "c.parquet", rows))
-    settings = EmbedSettings(workers=0, max_reject=1.0, precision="float32")
+    settings = EmbedSettings(workers=0, max_reject=1.0, accept_changes=True, precision="float32")
     classes = EncoderClasses(image=open_image)
     report = embed_catalogue(catalogue, model, store, settings, classes=classes)
     assert report.rejects == {"image_nonfinite": 1}

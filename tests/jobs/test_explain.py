@@ -12,10 +12,11 @@ from small import draw, embed, products, run, write
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.errors import QueryError
-from prodmatch.explain import CLEAR_CHANGE, HeatMap, explain_product, paint
+from prodmatch.explain import CLEAR_CHANGE, explain_product
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.reports.html import explanation_page
+from prodmatch.search.answers.explanation import HeatMap, paint
 from prodmatch.storage.vectors import normalise, split_parts
 
 

@@ -12,7 +12,8 @@ from small import COLOURS, KINDS, SCHEMA, draw
 from tiny import night, save_query_encoders, save_tiny_model
 
 from prodmatch.errors import MismatchError, QueryError, StoreError
-from prodmatch.match import MatchReport, MatchSettings, find_matches
+from prodmatch.match import MatchSettings, find_matches
+from prodmatch.matching.match_files import MatchReport
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
 

@@ -13,11 +13,12 @@ from small import COLOURS, KINDS, draw
 from tiny import embed_tiny, save_query_encoders
 
 from prodmatch.attributes import learn
+from prodmatch.attributes.tagged import Tagged
 from prodmatch.errors import QueryError
 from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search.product_index import open_index
-from prodmatch.tag import Tagged, TagSettings, tag_products
+from prodmatch.tag import TagSettings, tag_products
 
 COUNT = 600
 WRONG = {"p0003": "blue", "p0109": "red"}  # "red" and "blue" by their numbers

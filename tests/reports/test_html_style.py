@@ -7,8 +7,8 @@ from pages import Tags, contrast, evaluation, luminance, schemes, style_of
 from small import draw
 
 from prodmatch import Query
-from prodmatch.explain import Explanation, HeatMap, WordShare
 from prodmatch.reports.html import answers_page, evaluation_page, explanation_page
+from prodmatch.search.answers.explanation import Explanation, HeatMap, WordShare
 from prodmatch.search.answers.hits import Answer, Hit
 
 

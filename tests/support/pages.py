@@ -4,8 +4,15 @@ import re
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 
-from prodmatch.evaluate import Cut, Evaluation
-from prodmatch.evaluation.comparison import Comparison, Difference, Gain, Loss, QueryFigure
+from prodmatch.evaluation.comparison import (
+    Comparison,
+    Cut,
+    Difference,
+    Evaluation,
+    Gain,
+    Loss,
+    QueryFigure,
+)
 from prodmatch.evaluation.statistics import Figure
 
 VOID = {"meta", "img", "br", "line", "polyline"}

@@ -1,11 +1,15 @@
 """Systems compared query by query: by how much they differ, how surely, and where one loses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from prodmatch.evaluation.statistics import Values, randomisation_test
+from prodmatch.evaluation.statistics import (
+    Figure,
+    Values,
+    randomisation_test,
+)
 from prodmatch.evaluation.trec import Qrels, Run
 
 MOST_SHOWN = 10  # queries
@@ -60,6 +64,34 @@ class Gain:
     signal: str
     difference: float
     p: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Precision, recall and F1 of the hits at or above a probability, means over the queries."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of every system, in the order lexical, text, image, hybrid, others."""
+
+    queries: int
+    judged: int  # pairs of query and product
+    relevant: int  # of these, at or above the grade that counts
+    judged_at_10: float  # share of the hybrid's first ten that anybody judged
+    figures: dict[str, dict[str, Figure]]  # system -> measure -> figure
+    gains: dict[str, Gain]  # measure -> hybrid against the best signal
+    at_threshold: Cut
+    brier: float | None  # of the probabilities of the hybrid's first ten hits; None without a hit
+    ece: float | None  # their expected calibration error over ten bins
+    cuts: list[Cut] = field(default_factory=list)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)  # by the names of `runs`
+    worst: list[QueryFigure] = field(default_factory=list)  # queries of the least nDCG@10
 
 
 def gains_over_best(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice, product
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from prodmatch.matching.differences import (
 )
 from prodmatch.matching.duplicate_groups import name_groups
 from prodmatch.matching.matcher import Matcher
-from prodmatch.matching.scoring.kept_scores import ScoredPairs
+from prodmatch.matching.scoring.kept_scores import (
+    ScoredPairs,
+)
 from prodmatch.storage.atomic import new_file
 
 PAIRS, GROUPS = "pairs.parquet", "groups.parquet"
@@ -35,6 +37,31 @@ PAIR_SCHEMA = pa.schema(
     ]
 )
 GROUP_SCHEMA = pa.schema([(name, pa.string()) for name in ("group_id", "side", "product_id")])
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """What was compared, found and written."""
+
+    out: str
+    left: int  # listings
+    right: int
+    equal: int  # of these, equal to an earlier one in all but the id
+    candidates: int  # pairs
+    scored: int  # of these, by this run; the probability of the others is that of an earlier one
+    pictures: int  # pairs whose pictures were compared
+    same: int  # pairs
+    variants: int
+    in_doubt: int
+    groups: int
+    grouped: int  # listings in groups
+    threshold: float
+    precision: float  # at the threshold, on held-out labelled pairs
+    recall: float
+    measured_on: str  # which pairs these were, and what is known of others
+    scorer: str
+    generation: int
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from prodmatch.catalogue.pictures.thumbnails import data_address, save_webp
-from prodmatch.explain import Explanation, paint
+from prodmatch.evaluation.comparison import Evaluation
 from prodmatch.reports.cards import Card, CardColumns, make_card
 from prodmatch.reports.rendering import make_pictures, query_pictures, render
+from prodmatch.search.answers.explanation import Explanation, paint
 from prodmatch.search.answers.hits import Answer, Hit
 from prodmatch.search.queries import Query
 from prodmatch.search.scoring import SIGNALS
-
-if TYPE_CHECKING:  # its measures need an extra, the page of answers does not
-    from prodmatch.evaluate import Evaluation
 
 HEAT_PIXELS = 320
 CHART = {"width": 360, "height": 220}  # of a phone: text in it is scaled with it
@@ -103,7 +100,7 @@ def explanation_page(explanation: Explanation) -> str:
 
 
 def evaluation_page(
-    evaluation: "Evaluation",
+    evaluation: Evaluation,
     title: str,
     *,
     pictures: Mapping[str, bytes] | None = None,
@@ -126,7 +123,7 @@ def evaluation_page(
     )
 
 
-def shown_products(evaluation: "Evaluation") -> list[str]:
+def shown_products(evaluation: Evaluation) -> list[str]:
     """The product of each place of a picture in the page of an evaluation."""
     worst = [(*query.hits, *query.missed) for query in evaluation.worst]
     losses = [
@@ -149,7 +146,7 @@ def _cosine(value: float | None) -> str:
     return "not there" if value is None else f"cosine {value:.3f}"
 
 
-def say_verdict(evaluation: "Evaluation") -> list[str]:
+def say_verdict(evaluation: Evaluation) -> list[str]:
     """How good the hybrid is, and whether it is better than its best signal and than others."""
     figures = evaluation.figures[HYBRID]
     success = next(figure for name, figure in figures.items() if name.startswith("Success"))

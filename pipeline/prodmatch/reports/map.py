@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.check_deep import ProductMap
 from prodmatch.maps.pictures import ACROSS, SIDE
+from prodmatch.maps.product_map import ProductMap
 from prodmatch.reports.rendering import read_script, render
 
 LISTED = 60  # outliers of a kind

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prodmatch.lexical.folding import fold
-from prodmatch.match import MatchReport
-from prodmatch.matching.match_files import PAIRS
+from prodmatch.matching.match_files import PAIRS, MatchReport
 from prodmatch.reports.rendering import make_pictures, read_script, render
 
 MOST_PAIRS = 60  # of a section

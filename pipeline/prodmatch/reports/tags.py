@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from prodmatch.attributes.tagged import Tagged
 from prodmatch.reports.rendering import make_pictures, read_script, render
-from prodmatch.tag import Tagged
 
 SHOWN = {
     "doubtful": 48,

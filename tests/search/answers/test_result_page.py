@@ -14,8 +14,9 @@ from drawn import COUNT, columns, encoded, publish_drawn, unit
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
 from prodmatch.errors import QueryError
-from prodmatch.explain import explain_product, explanation_fields
+from prodmatch.explain import explain_product
 from prodmatch.search.answers import result_page
+from prodmatch.search.answers.explanation import explanation_fields
 from prodmatch.search.answers.hits import Facets, Hit, hit_fields
 from prodmatch.search.answers.result_page import diversify
 from prodmatch.search.searcher import Searcher

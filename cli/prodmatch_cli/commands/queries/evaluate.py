@@ -9,6 +9,8 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.evaluation.clicks import read_clicks
+from prodmatch.evaluation.comparison import Comparison, Evaluation, Gain
+from prodmatch.evaluation.statistics import Figure
 from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, write_qrels
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries
@@ -33,9 +35,6 @@ from prodmatch_cli.terminal.messages import print_warnings
 from prodmatch_cli.terminal.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from prodmatch.evaluate import Evaluation
-    from prodmatch.evaluation.comparison import Comparison, Gain
-    from prodmatch.evaluation.statistics import Figure
     from prodmatch.histories.log import LogSettings
 
 
@@ -198,7 +197,7 @@ def _read_judged(
     return require_queries(queries), join_qrels(map(read_qrels, qrels))
 
 
-def _write_reports(out: Path, found: "Evaluation", title: str, index: ProductIndex) -> None:
+def _write_reports(out: Path, found: Evaluation, title: str, index: ProductIndex) -> None:
     from prodmatch.reports.html import evaluation_page, shown_products
 
     write_json(out / "evaluation.json", asdict(found))
@@ -212,7 +211,7 @@ def _write_reports(out: Path, found: "Evaluation", title: str, index: ProductInd
     write_file(out / "evaluation.html", page)
 
 
-def _print_comparison(name: str, comparison: "Comparison") -> None:
+def _print_comparison(name: str, comparison: Comparison) -> None:
     """The hybrid less another system, and the queries that it loses most on."""
     click.echo(f"\nhybrid less {name}:")
     rows = [
@@ -242,9 +241,7 @@ def _evaluate_histories(store: Path, log: Path, settings: "LogSettings", form: s
         _print_figures(found.figures, found.gains)
 
 
-def _print_figures(
-    figures: "Mapping[str, Mapping[str, Figure]]", gains: "Mapping[str, Gain]"
-) -> None:
+def _print_figures(figures: Mapping[str, Mapping[str, Figure]], gains: Mapping[str, Gain]) -> None:
     rows = [
         {"measure": measure, **{name: figures[name][measure].value for name in figures}}
         | {"gain": gain.difference, "over": gain.signal, "p": gain.p}

@@ -6,7 +6,8 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.errors import QueryError
-from prodmatch.explain import explain_product, explanation_fields, paint
+from prodmatch.explain import explain_product
+from prodmatch.search.answers.explanation import explanation_fields, paint
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import open_index
 from prodmatch.search.queries import Query, read_picture

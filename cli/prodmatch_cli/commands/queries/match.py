@@ -7,8 +7,8 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.match import MatchReport, MatchSettings, find_matches
-from prodmatch.matching.match_files import GROUPS, PAIRS
+from prodmatch.match import MatchSettings, find_matches
+from prodmatch.matching.match_files import GROUPS, PAIRS, MatchReport
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import write_file
 from prodmatch_cli.inputs.catalogues import find_pictures

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from prodmatch.attributes.tagged import Tagged
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.columns.name_lists import split_names
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.storage.atomic import write_file
-from prodmatch.tag import Tagged, TagSettings, tag_products
+from prodmatch.tag import TagSettings, tag_products
 from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
