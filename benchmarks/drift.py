@@ -21,9 +21,9 @@ from prodmatch.drift import count_signals, find_signals, simulate
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.morning.alarms import Findings
 from prodmatch.morning.categories import find_shifts
+from prodmatch.morning.ordinary import find_limits
 from prodmatch.morning.pair import Pair, pair_snapshots
 from prodmatch.morning.snapshot import read_snapshot
-from prodmatch.morning.thresholds import find_limits
 from prodmatch.storage.generations import open_generation
 
 FILES = ("fashion", "tops", "electronics", "home")

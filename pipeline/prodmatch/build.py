@@ -10,13 +10,7 @@ from pathlib import Path
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.index import (
-    IndexLimits,
-    IndexReport,
-    ShopFiles,
-    index_embeddings,
-    read_shop_files,
-)
+from prodmatch.index import IndexLimits, IndexReport, ShopFiles, index_embeddings, read_shop_files
 from prodmatch.model.description import open_model
 from prodmatch.search.vectors.index_builder import Kind
 

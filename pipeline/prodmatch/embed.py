@@ -10,29 +10,22 @@ from typing import TypedDict
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.missing import name_left_out, name_misnamed, name_text_prices
 from prodmatch.columns.searchable import name_unsearched
-from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
-from prodmatch.embedding.encoding.quickest_precision import choose_quickest
+from prodmatch.embedding.encoding.quickest_precision import (
+    choose_quickest,
+    is_worth_measuring,
+    named_precision,
+)
 from prodmatch.embedding.encoding.units import UnitOptions, encode_by_units
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.nights.findings import GateLimits
 from prodmatch.embedding.nights.gate import compare_nights, count_changes
-from prodmatch.embedding.nights.tonight import (
-    Tonight,
-    fused_night,
-    read_last_night,
-    scanned_night,
-)
+from prodmatch.embedding.nights.tonight import Tonight, fused_night, read_last_night, scanned_night
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
-from prodmatch.embedding.precision import is_worth_measuring, named_precision
 from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
-from prodmatch.embedding.remembering import (
-    name_differences,
-    name_other_model,
-    remember_settings,
-)
+from prodmatch.embedding.remembering import name_differences, name_other_model, remember_settings
 from prodmatch.embedding.reuse import find_last_vectors
-from prodmatch.embedding.stages import Stages
+from prodmatch.embedding.stages import EncodeCount, EncodeResult, Stages
 from prodmatch.encoders.device import Precision, choose_device
 from prodmatch.encoders.query_encoders import export_encoders
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError
@@ -40,11 +33,7 @@ from prodmatch.model.description import Model
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.picture_lists import describe_unusable
 from prodmatch.scanning.scan import Scan
-from prodmatch.storage.atomic import (
-    digest_bytes,
-    remove_leftovers,
-    scratch_directory,
-)
+from prodmatch.storage.atomic import digest_bytes, remove_leftovers, scratch_directory
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.features import SHARD_ROWS
 from prodmatch.storage.locks import lock_store, share_store

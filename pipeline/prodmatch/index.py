@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prodmatch.engines.ray import open_ray_pool
-from prodmatch.engines.threads import open_thread_pool
+from prodmatch.engines.units import open_thread_pool
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
 from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import NAME as SYNONYMS

@@ -28,12 +28,8 @@ from prodmatch.pretraining.data import (
     read_text_rows,
     read_training_set,
 )
-from prodmatch.pretraining.dual_encoder import (
-    DualEncoder,
-    EncoderShape,
-    write_encoders,
-)
-from prodmatch.pretraining.head_fitting import WrittenEncoders, fit_final_heads
+from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape, write_encoders
+from prodmatch.pretraining.head_training import WrittenEncoders, fit_final_heads
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.atomic import scratch_directory
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained

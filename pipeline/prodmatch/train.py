@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.embedding.encoding.encode import encode_missing
+from prodmatch.embedding.encoding.quickest_precision import named_precision
 from prodmatch.embedding.plan import new_texts, plan_features
-from prodmatch.embedding.precision import named_precision
 from prodmatch.encoders.device import Compute, choose_device
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import TextEncoder

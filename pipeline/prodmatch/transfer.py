@@ -22,13 +22,7 @@ from prodmatch.exports.pushed import (
     read_pushed,
     write_pointer,
 )
-from prodmatch.storage.atomic import (
-    digest_file,
-    link_or_copy,
-    new_file,
-    remove_path,
-    write_file,
-)
+from prodmatch.storage.atomic import digest_file, link_or_copy, new_file, remove_path, write_file
 from prodmatch.storage.generations import (
     adopt_generation,
     current_number,

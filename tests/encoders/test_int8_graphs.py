@@ -178,7 +178,7 @@ def test_a_store_is_embedded_in_int8_and_stays_so(
 def test_heads_over_other_encoders_keep_the_precision_of_the_store(
     store: Path, tmp_path: Path, model: Model
 ) -> None:
-    catalogue = write(tmp_path / "c.parquet", products(40))
+    catalogue = write(tmp_path / "c.parquet", products(80))
     embed(catalogue, model, store, precision="int8")
     features = sorted((store / "features").rglob("*"))
     files, settings = EncoderFiles.of_model(model), HeadSettings(dim=8, epochs=1)

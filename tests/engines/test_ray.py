@@ -25,7 +25,7 @@ from small import SCHEMA, product
 from tiny import save_catalogue, save_query_encoders
 
 from prodmatch.engines.ray import open_ray_pool
-from prodmatch.engines.threads import open_thread_pool
+from prodmatch.engines.units import open_thread_pool
 from prodmatch.model.description import Model
 from prodmatch.search.vectors.index_builder import build_index
 from prodmatch.search.vectors.list_pieces import OpenPool, ShardedVectors

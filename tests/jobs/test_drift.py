@@ -9,8 +9,8 @@ from prodmatch.morning.alarms import Findings
 from prodmatch.morning.categories import find_shifts
 from prodmatch.morning.column_checks import FEWEST_FALLS
 from prodmatch.morning.content_checks import known_share
+from prodmatch.morning.ordinary import Limit
 from prodmatch.morning.pair import Pair, pair_snapshots
-from prodmatch.morning.thresholds import Limit
 from prodmatch.storage.vectors import Vectors, normalise
 
 ROWS = [3, 50, 100, 102, 200, 260]

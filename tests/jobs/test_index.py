@@ -17,7 +17,7 @@ from prodmatch import index as jobs
 from prodmatch.build import BuildSettings, build
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings
-from prodmatch.engines.threads import ThreadPool, open_thread_pool
+from prodmatch.engines.units import ThreadPool, open_thread_pool
 from prodmatch.errors import StoreError
 from prodmatch.index import IndexLimits, index_embeddings
 from prodmatch.model.description import Model

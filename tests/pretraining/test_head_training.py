@@ -8,8 +8,12 @@ import pytest
 from training_data import training_set
 
 from prodmatch.pretraining.contrastive import ContrastSettings
-from prodmatch.pretraining.head_fitting import fit_final_heads
-from prodmatch.pretraining.head_training import EncodedTexts, ProductFeatures, train_heads
+from prodmatch.pretraining.head_training import (
+    EncodedTexts,
+    ProductFeatures,
+    fit_final_heads,
+    train_heads,
+)
 from prodmatch.storage.vectors import Vectors, normalise
 from prodmatch.training.held_out import recall_of_pairs
 

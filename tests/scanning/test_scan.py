@@ -18,8 +18,7 @@ from prodmatch.catalogue.reader import Catalogue, CatalogueOptions, open_catalog
 from prodmatch.catalogue.text import MOST_CHARACTERS, clean_text, join_texts
 from prodmatch.embedding.plan import scan_catalogue
 from prodmatch.scanning.cache import ScanCache
-from prodmatch.scanning.repeated_ids import find_repeated
-from prodmatch.scanning.row_digests import digest_rows
+from prodmatch.scanning.row_digests import digest_rows, find_repeated
 from prodmatch.scanning.scan import Scan, read_rows
 
 

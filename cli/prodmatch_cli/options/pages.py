@@ -8,12 +8,7 @@ import click
 from prodmatch.columns.name_lists import split_names
 from prodmatch.search.options import SearchOptions
 from prodmatch_cli.options.parameter_types import FloatRange
-from prodmatch_cli.options.shared import (
-    add_options,
-    gather,
-    read_numbers,
-    read_weights,
-)
+from prodmatch_cli.options.shared import add_options, gather, read_numbers, read_weights
 
 MIN_PROBABILITY = click.option(
     "--min-probability",

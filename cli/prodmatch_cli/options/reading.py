@@ -6,13 +6,7 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.columns.name_lists import split_names
-from prodmatch_cli.options.shared import (
-    COLUMNS,
-    IMAGE_ROOT,
-    add_options,
-    gather,
-    read_pairs,
-)
+from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, add_options, gather, read_pairs
 
 
 def read_options(

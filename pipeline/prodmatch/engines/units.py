@@ -1,8 +1,11 @@
-"""Work in units that any process of a pool may do, and that may kill it; knows no engine."""
+"""Work in units that any process of a pool may do, and that may kill it; in threads, too."""
 
+import contextlib
 import logging
+import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -81,3 +84,37 @@ def run_units(
             waiting.extend(unit.split())
         else:
             yield Poison(unit, CRASHED)
+
+
+class ThreadPool(Generic[Unit, Result]):
+    """Threads that do units; none can die alone."""
+
+    def __init__(
+        self, executor: ThreadPoolExecutor, work: Callable[[Unit], Result], slots: int
+    ) -> None:
+        """Sets up a pool; `open_thread_pool` starts the threads."""
+        self.slots = slots
+        self._executor, self._work = executor, work
+        self._pending: dict[Future[Result], Unit] = {}
+
+    def submit(self, unit: Unit) -> None:
+        """Gives a thread a unit to do."""
+        self._pending[self._executor.submit(self._work, unit)] = unit
+
+    def next(self) -> tuple[Unit, Result | ChildFailure]:
+        """A unit that is done; what the work raised is raised."""
+        future = wait(self._pending, return_when=FIRST_COMPLETED).done.pop()
+        return self._pending.pop(future), future.result()
+
+
+@contextlib.contextmanager
+def open_thread_pool(
+    work: Callable[[Unit], Result], threads: int | None = None
+) -> Iterator[ThreadPool[Unit, Result]]:
+    """A pool of so many threads, or one for each processor."""
+    count = threads or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(count) as executor:
+        try:
+            yield ThreadPool(executor, work, count)
+        finally:
+            executor.shutdown(cancel_futures=True)

@@ -5,11 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prodmatch.evaluation.statistics import (
-    Figure,
-    Values,
-    randomisation_test,
-)
+from prodmatch.evaluation.statistics import Figure, Values, randomisation_test
 from prodmatch.evaluation.trec import Qrels, Run
 
 MOST_SHOWN = 10  # queries

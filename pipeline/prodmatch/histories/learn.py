@@ -14,13 +14,7 @@ from prodmatch.histories.leave_last_out import (
     leave_last_out,
     take_users,
 )
-from prodmatch.histories.log import (
-    Histories,
-    LogReport,
-    LogSettings,
-    read_part,
-    split_log,
-)
+from prodmatch.histories.log import Histories, LogReport, LogSettings, read_part, split_log
 from prodmatch.histories.tastes import Recommender
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.product_file import read_column

@@ -6,9 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.maps.clusters import Cluster
-from prodmatch.maps.outliers import (
-    Outlier,
-)
+from prodmatch.maps.outliers import Outlier
 from prodmatch.maps.pictures import Pictures
 from prodmatch.storage.vectors import Rows
 

@@ -1,4 +1,4 @@
-"""Ordinary nights, simulated from a catalogue's own products, for what its alarms may expect."""
+"""Ordinary nights, simulated from a catalogue's own products, and what is an alarm after them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,11 @@ SALES = (0.5, 0.7, 0.75, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25)  # times a price
 BUSY = 4.0  # shape of the gamma distribution of a night's busyness: 0.2 to 2.2 in 19 of 20
 LARGEST_QUANTITY = 2.0**53  # numbers beyond it are identifiers: no float holds them all
 Cells = list[object]
+BUDGET = 0.005  # false alarms a night, of all signals together
+FLOOR = 0.0005  # of the products: what is taken to be usual, where simulated nights have less
+FEWEST = 3  # products, for an alarm
+DRAWS = 50_000  # of a signal
+STANDS_OUT = 3.0  # times what most earlier nights had: such a night is no example
 
 
 @dataclass(frozen=True)
@@ -195,3 +200,55 @@ def usual_rates(counts: Sequence[Counts]) -> dict[str, float]:
     rows = sum(each.rows for each in counts)
     names = {name for each in counts for name in each.found}
     return {name: sum(each.found.get(name, 0) for each in counts) / max(1, rows) for name in names}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What is usual of a signal, and above how many products it is an alarm."""
+
+    usual: float  # products a night
+    most: int
+
+
+def find_limits(
+    names: Sequence[str],
+    rows: int,
+    simulated: Sequence[Counts],
+    history: Sequence[Counts],
+    seed: int = 0,
+) -> dict[str, Limit]:
+    """The limit of each signal.
+
+    A night is drawn from the simulated ones or from the earlier ones, busy or quiet, and its
+    products at random; the limit is what all but a share of `BUDGET / len(names)` of them stay
+    below.
+
+    Args:
+        rows: products of the night.
+    """
+    rates = usual_rates(simulated)
+    quantile = 1 - BUDGET / max(1, len(names))
+    limits: dict[str, Limit] = {}
+    known: dict[tuple[float, ...], int] = {}
+    for name in names:
+        usual = max(FLOOR, rates.get(name, 0.0))
+        means = tuple(sorted({usual, *_examples(name, history, usual)}))
+        if means not in known:
+            rng = np.random.default_rng(seed)
+            chosen = np.asarray(means)[rng.integers(len(means), size=DRAWS)] * rows
+            draws = rng.poisson(rng.gamma(BUSY, chosen / BUSY))
+            known[means] = max(FEWEST - 1, int(np.quantile(draws, quantile, method="higher")))
+        limits[name] = Limit(round(float(np.mean(means)) * rows, 2), known[means])
+    return limits
+
+
+def _examples(name: str, history: Sequence[Counts], usual: float) -> list[float]:
+    """The shares of earlier nights, without those that stand out."""
+    shares = [each.found.get(name, 0) / max(1, each.rows) for each in history]
+    most = STANDS_OUT * max(usual, float(np.median(shares)) if shares else 0.0)
+    return [round(share, 7) for share in shares if usual < share <= most]
+
+
+def is_alarm(count: int, limit: Limit) -> bool:
+    """Whether so many products are more than an ordinary night has."""
+    return count > limit.most

@@ -20,11 +20,7 @@ from prodmatch.encoders.networks.efficientnet import (
     read_class_names,
     save_lite0,
 )
-from prodmatch.encoders.networks.image import (
-    ImageFeatures,
-    ResnetFeatures,
-    load_network,
-)
+from prodmatch.encoders.networks.image import ImageFeatures, ResnetFeatures, load_network
 from prodmatch.encoders.networks.model_writer import copy_files
 from prodmatch.encoders.networks.text import TextEncoder, TextFeatures, check_layers, load_bert
 from prodmatch.errors import ModelError

@@ -10,11 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prodmatch.lexical.prices.column_names import is_product_price
-from prodmatch.products.column_storage import (
-    KEYWORDS,
-    needs_quotes,
-    write_cast,
-)
+from prodmatch.products.column_storage import KEYWORDS, needs_quotes, write_cast
 
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from prodmatch.products.column_storage import DOUBLE_DIGITS, quote_name, quote_plain, restorer
-from prodmatch.products.conditions import (
-    ARITHMETIC,
-    Column,
-    Token,
-    split_condition,
-)
+from prodmatch.products.conditions import ARITHMETIC, Column, Token, split_condition
 
 NEAR = 1e-14  # so much of a number may a double of another differ and still be meant
 HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {

@@ -3,13 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from prodmatch.products.column_storage import quote_plain, write_cast
-from prodmatch.products.conditions import (
-    COMPARISONS,
-    DATE,
-    Column,
-    Token,
-    split_condition,
-)
+from prodmatch.products.conditions import COMPARISONS, DATE, Column, Token, split_condition
 
 CALCULATES = frozenset(["+", "-", "*", "/", "%"])
 TEXTS = frozenset(["text", "char", "varchar", "nvarchar", "blob"])  # no numbers to cast to

@@ -10,13 +10,7 @@ from datetime import UTC, date, datetime
 
 from prodmatch.lexical.quantities import UNITS
 from prodmatch.products.column_storage import quote_plain, write_cast
-from prodmatch.products.conditions import (
-    ORDERED,
-    Column,
-    Token,
-    find_comparisons,
-    split_condition,
-)
+from prodmatch.products.conditions import ORDERED, Column, Token, find_comparisons, split_condition
 
 SIGNS = ORDERED - {"between"}
 EQUALS = frozenset(["=", "==", "!=", "<>", "is", "in"])

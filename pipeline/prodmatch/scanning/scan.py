@@ -16,8 +16,7 @@ from prodmatch.catalogue.reader import Batch, Catalogue
 from prodmatch.catalogue.rows import Reject, repeated_id
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.scanning.picture_lists import OtherPictures
-from prodmatch.scanning.repeated_ids import find_repeated
-from prodmatch.scanning.row_digests import digest_rows
+from prodmatch.scanning.row_digests import digest_rows, find_repeated
 from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
 from prodmatch.storage.features import KEY, content_key

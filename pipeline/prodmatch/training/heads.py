@@ -114,7 +114,7 @@ def leave_where_it_pays(
     measure: Measure,
     pairs: Examples,
     slack: float,
-    shares: Sequence[float],
+    shares: Sequence[float] = SHARES,
 ) -> Fitted:
     """Heads of both, with the share of the fitted ones that finds most.
 

@@ -10,7 +10,6 @@ from small import embed, products, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
-from prodmatch.embedding import precision
 from prodmatch.embedding.encoding import quickest_precision as quickest
 from prodmatch.embedding.encoding.encode import EncoderClasses
 from prodmatch.embedding.encoding.quickest_precision import Answers, compare_answers
@@ -90,7 +89,7 @@ def test_the_quickest_that_holds_is_taken_and_kept(
     costs, noise, chosen = case
     clock = _Clock()
     monkeypatch.setattr("prodmatch.embedding.encoding.quickest_precision.time.perf_counter", clock)
-    monkeypatch.setattr(precision, "MEASURED_CONTENTS", 20)
+    monkeypatch.setattr(quickest, "MEASURED_CONTENTS", 20)
     monkeypatch.setattr(quickest, "MIN_OVERLAP", 0.5)  # random encoders tell little apart
     monkeypatch.setattr(quickest, "MAX_RANK_LOSS", 0.2)
     monkeypatch.setattr(quickest, "TOP", 3)

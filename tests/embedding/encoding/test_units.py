@@ -9,7 +9,6 @@ import pytest
 from tiny import TINY, save_catalogue
 
 from prodmatch.catalogue.reader import open_catalogue
-from prodmatch.embedding.encoding.counts import EncodeResult
 from prodmatch.embedding.encoding.encode import encode_missing
 from prodmatch.embedding.encoding.units import (
     EncodingUnit,
@@ -19,6 +18,7 @@ from prodmatch.embedding.encoding.units import (
     write_units,
 )
 from prodmatch.embedding.plan import FeaturePlan, plan_features
+from prodmatch.embedding.stages import EncodeResult
 from prodmatch.engines.local import ChildFailure
 from prodmatch.errors import StoreError
 from prodmatch.model.description import Model

@@ -14,8 +14,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from prodmatch.engines.local import ChildFailure
-from prodmatch.engines.threads import open_thread_pool
-from prodmatch.engines.units import Pool
+from prodmatch.engines.units import Pool, open_thread_pool
 from prodmatch.errors import StoreError
 from prodmatch.search.vectors import list_builder, list_pieces
 from prodmatch.search.vectors.index_builder import build_index

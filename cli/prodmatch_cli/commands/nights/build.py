@@ -13,12 +13,7 @@ from prodmatch_cli.inputs.named_models import check_download, open_named_model
 from prodmatch_cli.options.combinations import choose_file
 from prodmatch_cli.options.encoding import EmbedOptions, embed_options
 from prodmatch_cli.options.reading import catalogue_options
-from prodmatch_cli.options.shared import (
-    KNOWN_CATALOGUE,
-    STORE,
-    index_options,
-    read_weights,
-)
+from prodmatch_cli.options.shared import KNOWN_CATALOGUE, STORE, index_options, read_weights
 from prodmatch_cli.terminal.messages import print_progress, print_warnings
 from prodmatch_cli.terminal.output import print_json
 

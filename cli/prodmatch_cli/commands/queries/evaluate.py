@@ -117,12 +117,7 @@ def evaluate(
     if form == "table" and out is None:
         needs("--format json or --out", "threshold")
     check_targets(*((out and out / name, "--out") for name in WRITTEN))
-    from prodmatch.evaluate import (
-        EvaluateSettings,
-        describe_left_out,
-        evaluate_index,
-        search_run,
-    )
+    from prodmatch.evaluate import EvaluateSettings, describe_left_out, evaluate_index, search_run
 
     settings = EvaluateSettings(
         relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where

@@ -16,12 +16,7 @@ from prodmatch_cli.inputs.catalogues import find_all_pictures, find_listed_pictu
 from prodmatch_cli.options.pages import BOOST, gather_search
 from prodmatch_cli.options.parameter_types import PATH
 from prodmatch_cli.options.reading import gather_reading
-from prodmatch_cli.options.shared import (
-    FORMAT,
-    STORE,
-    WEIGHTS,
-    picture_options,
-)
+from prodmatch_cli.options.shared import FORMAT, STORE, WEIGHTS, picture_options
 from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.output import print_explanation
 

@@ -15,12 +15,7 @@ from prodmatch_cli.inputs.catalogues import find_pictures
 from prodmatch_cli.options.combinations import needs
 from prodmatch_cli.options.parameter_types import NAME, PATH, FloatRange
 from prodmatch_cli.options.reading import gather_reading
-from prodmatch_cli.options.shared import (
-    COLUMNS,
-    IMAGE_ROOT,
-    KNOWN_CATALOGUE,
-    STORE,
-)
+from prodmatch_cli.options.shared import COLUMNS, IMAGE_ROOT, KNOWN_CATALOGUE, STORE
 from prodmatch_cli.options.targets import check_targets
 from prodmatch_cli.terminal.output import print_outcome
 

@@ -8,13 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodmatch.catalogue.mirror import (
-    Mirror,
-    drop_others,
-    fetch_file,
-    is_safe,
-    is_same,
-)
+from prodmatch.catalogue.mirror import Mirror, drop_others, fetch_file, is_safe, is_same
 from prodmatch.catalogue.pictures.image_files import fold_name, list_spellings
 from prodmatch.catalogue.pictures.images import MOST_BYTES
 from prodmatch.errors import RemoteError

@@ -14,10 +14,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.image_loader import PictureBatches, PictureSource, decoded_batches
 from prodmatch.embedding.plan import FeaturePlan, new_texts
-from prodmatch.embedding.stages import MODEL, WRITING, Stages
+from prodmatch.embedding.stages import MODEL, WRITING, EncodeCount, EncodeResult, Stages
 from prodmatch.encoders.batches import ImageBatches, TextBatches
 from prodmatch.encoders.device import (
     Compute,

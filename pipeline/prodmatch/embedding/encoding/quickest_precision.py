@@ -1,4 +1,4 @@
-"""The precision of a new store: the quickest whose answers are those of float32, as measured."""
+"""The precision of a run: named, remembered, or the quickest whose answers are those of float32."""
 
 import itertools
 import logging
@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,21 @@ from prodmatch.embedding.plan import FeaturePlan, new_texts
 from prodmatch.encoders.device import (
     PRECISIONS,
     Precision,
+    choose_device,
+    choose_precision,
     has_bf16,
     has_int8,
     has_torch,
     picture_precision,
+    precision_of_name,
 )
+from prodmatch.errors import DamagedError, MismatchError
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import Pixels
+from prodmatch.storage.settings import read_settings
 from prodmatch.storage.vectors import Vectors, draw_among
 
+MEASURED_CONTENTS = 20_000  # texts and pictures to encode; of fewer it costs more than it saves
 logger = logging.getLogger(__name__)
 
 SAMPLE_TEXTS = 1_500
@@ -37,6 +44,39 @@ MIN_GAIN = 1.15
 MIN_OVERLAP = 0.98  # of the first ten answers with those of float32
 MAX_RANK_LOSS = 0.003  # of the mean reciprocal rank of what a query was made from
 TOP = 10
+
+
+def named_precision(name: str, device: str, store: Path) -> Precision:
+    """The one of that name; of `auto` the store's, so that machines agree, else one unmeasured.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`; looked for only where the precision depends on it.
+
+    Raises:
+        ModelError: there is no such precision, or `cuda` was given and there is none.
+        NotInstalledError: `cuda` was given and torch is not installed.
+    """
+    found = _remembered_precision(store) or name if name == "auto" else name
+    if found != "auto" and device != "cuda":
+        return precision_of_name(found)
+    return choose_precision(found, choose_device(device))
+
+
+def _remembered_precision(store: Path) -> str | None:
+    try:
+        remembered = read_settings(store)
+    except (DamagedError, MismatchError):  # reported where it is written again
+        return None
+    return None if remembered is None else remembered.precision
+
+
+def is_worth_measuring(plan: FeaturePlan, name: str, store: Path) -> bool:
+    """Whether nothing is chosen yet, and so much is to be encoded that measuring saves time."""
+    return (
+        name == "auto"
+        and not _remembered_precision(store)
+        and plan.contents_to_encode >= MEASURED_CONTENTS
+    )
 
 
 @dataclass(frozen=True)

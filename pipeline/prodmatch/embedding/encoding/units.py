@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.embedding.encoding.counts import EncodeCount, EncodeResult
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.plan import FeaturePlan, new_texts
+from prodmatch.embedding.stages import EncodeCount, EncodeResult
 from prodmatch.engines.ray import open_ray_pool
 from prodmatch.engines.units import CRASHED, Poison, Pool, run_units
 from prodmatch.errors import ProdmatchError, StoreError

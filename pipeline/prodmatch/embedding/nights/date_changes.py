@@ -10,13 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodmatch.catalogue.column_types import is_text
-from prodmatch.embedding.nights.findings import (
-    FEWEST,
-    Finding,
-    GateLimits,
-    NightPair,
-    show_changes,
-)
+from prodmatch.embedding.nights.findings import FEWEST, Finding, GateLimits, NightPair, show_changes
 from prodmatch.storage.arrow import Numbers
 from prodmatch.storage.vectors import Mask
 

@@ -13,17 +13,10 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.naming import name_some
 from prodmatch.columns.amounts import is_price
 from prodmatch.columns.missing import is_title_name
-from prodmatch.embedding.nights.columns.amount_columns import AmountColumn
-from prodmatch.embedding.nights.columns.night_columns import Night
+from prodmatch.embedding.nights.columns.night_columns import AmountColumn, Night
 from prodmatch.embedding.nights.copies import find_copies
 from prodmatch.embedding.nights.date_changes import find_date_changes
-from prodmatch.embedding.nights.findings import (
-    FEWEST,
-    Finding,
-    GateLimits,
-    NightPair,
-    names_of,
-)
+from prodmatch.embedding.nights.findings import FEWEST, Finding, GateLimits, NightPair, names_of
 from prodmatch.embedding.nights.moved_values import (
     find_filled,
     find_moved,

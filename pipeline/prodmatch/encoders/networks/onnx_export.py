@@ -27,11 +27,7 @@ from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
-from prodmatch.storage.atomic import (
-    list_files,
-    new_directory,
-    write_json,
-)
+from prodmatch.storage.atomic import list_files, new_directory, write_json
 from prodmatch.storage.vectors import Vectors, normalise
 
 logger = logging.getLogger(__name__)

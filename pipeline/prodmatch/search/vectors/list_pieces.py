@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from prodmatch.engines.threads import open_thread_pool
-from prodmatch.engines.units import Poison, Pool, run_units
+from prodmatch.engines.units import Poison, Pool, open_thread_pool, run_units
 from prodmatch.errors import StoreError
 from prodmatch.search.vectors.code_lists import CodeLists, Quantizer
 from prodmatch.search.vectors.half_vectors import write_half

@@ -6,8 +6,14 @@ from snapshots import columns, night, parts, snapshot
 
 from prodmatch.drift import count_signals
 from prodmatch.morning import ordinary
-from prodmatch.morning.ordinary import Counts, OrdinaryRates, ordinary_night, simulate_nights
-from prodmatch.morning.thresholds import find_limits, is_alarm
+from prodmatch.morning.ordinary import (
+    Counts,
+    OrdinaryRates,
+    find_limits,
+    is_alarm,
+    ordinary_night,
+    simulate_nights,
+)
 
 NAMES = [f"signal {number}" for number in range(40)]
 
