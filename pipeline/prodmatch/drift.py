@@ -21,7 +21,7 @@ from prodmatch.morning.categories import find_shifts
 from prodmatch.morning.column_checks import check_columns
 from prodmatch.morning.content_checks import check_contents
 from prodmatch.morning.ordinary import MOST_ROWS, Counts, find_limits, simulate_nights
-from prodmatch.morning.pair import TEXT, Pair, pair_snapshots
+from prodmatch.morning.pair import TEXT, Pair, Signal, pair_snapshots
 from prodmatch.morning.queries import compare_queries, take_queries
 from prodmatch.morning.report import (
     Alarm,
@@ -31,7 +31,6 @@ from prodmatch.morning.report import (
     MovedQuery,
     SuspectRow,
 )
-from prodmatch.morning.signals import Signal
 from prodmatch.morning.snapshot import Snapshot, read_snapshot
 from prodmatch.search.queries import Query, RejectedQuery
 from prodmatch.search.searcher import Searcher

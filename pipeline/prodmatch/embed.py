@@ -20,9 +20,16 @@ from prodmatch.embedding.encoding.units import UnitOptions, encode_by_units
 from prodmatch.embedding.fuse import FuseResult, fuse
 from prodmatch.embedding.nights.findings import GateLimits
 from prodmatch.embedding.nights.gate import compare_nights, count_changes
-from prodmatch.embedding.nights.tonight import Tonight, fused_night, read_last_night, scanned_night
+from prodmatch.embedding.nights.tonight import (
+    Tonight,
+    check_rejects,
+    count_reasons,
+    fused_night,
+    read_last_night,
+    scanned_night,
+    write_rejects,
+)
 from prodmatch.embedding.plan import FeaturePlan, plan_features, plan_scanned
-from prodmatch.embedding.rejects import check_rejects, count_reasons, write_rejects
 from prodmatch.embedding.remembering import name_differences, name_other_model, remember_settings
 from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import EncodeCount, EncodeResult, Stages

@@ -15,16 +15,14 @@ from prodmatch.evaluation.comparison import (
     MEASURE,
     Cut,
     Evaluation,
-    compare,
-    gains_over_best,
-    unjudged,
-    worst_queries,
-)
-from prodmatch.evaluation.statistics import (
     Values,
     bootstrap_mean,
     brier_score,
+    compare,
     expected_calibration_error,
+    gains_over_best,
+    unjudged,
+    worst_queries,
 )
 from prodmatch.evaluation.trec import Qrels, Run, write_run
 from prodmatch.search.answers.hits import Hit

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluation.comparison import Gain, gains_over_best
-from prodmatch.evaluation.statistics import Figure, bootstrap_mean
-from prodmatch.histories.learn import learn
-from prodmatch.histories.leave_last_out import METHODS
+from prodmatch.evaluation.comparison import Figure, Gain, bootstrap_mean, gains_over_best
+from prodmatch.histories.learn import METHODS, learn
 from prodmatch.histories.log import LogSettings
 from prodmatch.histories.tastes import Recommender
 from prodmatch.search.product_index import ProductIndex

@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from prodmatch.errors import QueryError
-from prodmatch.histories.learn import Learnt, learn
-from prodmatch.histories.leave_last_out import BlendEvaluation
+from prodmatch.histories.learn import BlendEvaluation, Learnt, learn
 from prodmatch.histories.log import LogSettings
 from prodmatch.histories.rows import SCHEMA, RowMaker
 from prodmatch.histories.tastes import Recommender, taste_directions

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prodmatch.evaluation.statistics import expected_calibration_error
+from prodmatch.evaluation.comparison import expected_calibration_error
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.scoring.pair_scorer import HeldOut, PairScorer
 from prodmatch.matching.scoring.scorer_training import calibrate_scorer, train_scorer

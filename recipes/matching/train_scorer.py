@@ -16,7 +16,7 @@ import numpy as np
 
 from prodmatch.catalogue.remembered import open_remembered
 from prodmatch.errors import QueryError
-from prodmatch.evaluation.statistics import expected_calibration_error
+from prodmatch.evaluation.comparison import expected_calibration_error
 from prodmatch.matching.duplicate_groups import find_components
 from prodmatch.matching.matcher import Matcher
 from prodmatch.matching.pair_features import (

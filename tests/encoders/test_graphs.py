@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prodmatch.encoders import graphs
-from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
+from prodmatch.encoders.graphs import OnnxImageEncoder, OnnxTextEncoder
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.encoders.quickest import ready_graph

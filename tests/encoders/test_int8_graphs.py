@@ -12,7 +12,7 @@ from small import embed, products, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.encoders.device import CPU, Compute, has_int8
-from prodmatch.encoders.graph_encoders import OnnxTextEncoder
+from prodmatch.encoders.graphs import OnnxTextEncoder
 from prodmatch.encoders.int8_graphs import GROUP, count_groups, find_linear_layers, replace_layers
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.quickest import open_text_encoder, ready_graph

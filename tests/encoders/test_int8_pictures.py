@@ -9,8 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from small import embed, products, write
 
 from prodmatch.encoders.device import CPU, Compute, has_int8, picture_precision
-from prodmatch.encoders.graph_encoders import OnnxImageEncoder
-from prodmatch.encoders.graphs import encoder_fingerprint
+from prodmatch.encoders.graphs import OnnxImageEncoder, encoder_fingerprint
 from prodmatch.encoders.int8_graphs import load_graph, save_graph
 from prodmatch.encoders.int8_pictures import (
     WIDTHS,

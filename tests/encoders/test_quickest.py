@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prodmatch.encoders.device import CPU, Compute
-from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
+from prodmatch.encoders.graphs import OnnxImageEncoder, OnnxTextEncoder
 from prodmatch.encoders.networks import onnx_export
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder

@@ -14,8 +14,7 @@ from small import run
 
 from prodmatch.errors import QueryError
 from prodmatch.evaluate import EvaluateSettings, describe_left_out, evaluate_index, search_run
-from prodmatch.evaluation.comparison import Evaluation
-from prodmatch.evaluation.statistics import randomisation_test
+from prodmatch.evaluation.comparison import Evaluation, randomisation_test
 from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
 from prodmatch.reports.html import evaluation_page
 from prodmatch.search.product_index import open_index

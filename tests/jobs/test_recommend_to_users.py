@@ -16,7 +16,7 @@ from prodmatch.errors import QueryError
 from prodmatch.evaluate_histories import evaluate_histories
 from prodmatch.histories import log as log_module
 from prodmatch.histories.co_views import SHRINK, CoViews
-from prodmatch.histories.leave_last_out import (
+from prodmatch.histories.learn import (
     FEWEST_HELD_OUT,
     USUAL_BLEND,
     LeftOut,

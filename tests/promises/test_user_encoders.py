@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from small import save_encoders
 from transformers import AutoModel, CLIPConfig, PreTrainedConfig, T5Config, ViTConfig
 
-from prodmatch.encoders.graph_encoders import OnnxTextEncoder
+from prodmatch.encoders.graphs import OnnxTextEncoder
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import TextEncoder, load_bert, load_tokenizer
 from prodmatch.encoders.quickest import ready_graph

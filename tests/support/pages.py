@@ -9,11 +9,11 @@ from prodmatch.evaluation.comparison import (
     Cut,
     Difference,
     Evaluation,
+    Figure,
     Gain,
     Loss,
     QueryFigure,
 )
-from prodmatch.evaluation.statistics import Figure
 
 VOID = {"meta", "img", "br", "line", "polyline"}
 

@@ -21,9 +21,14 @@ from prodmatch.train import HeadSettings, _hold_out, best_heads, fit_heads
 from prodmatch.training.dataset import Examples, Label, _equal_queries, read_labels
 from prodmatch.training.heads import keep_texts
 from prodmatch.training.held_out import recall_of_pairs, split_labelled
-from prodmatch.training.losses import LOSSES, Similarities
 from prodmatch.training.trained_model import Fitted
-from prodmatch.training.trainer import LinearSettings, StandardisedHead, train_linear
+from prodmatch.training.trainer import (
+    LOSSES,
+    LinearSettings,
+    Similarities,
+    StandardisedHead,
+    train_linear,
+)
 
 SMALL = LinearSettings(dim=16, inner_dim=32, epochs=12, batch_rows=128)
 

@@ -4,8 +4,7 @@ import logging
 from pathlib import Path
 
 from prodmatch.encoders.device import CPU, Compute, Precision, picture_precision
-from prodmatch.encoders.graph_encoders import SAMPLE_TEXTS, sample_pictures
-from prodmatch.encoders.graphs import read_token_limits, weights_path
+from prodmatch.encoders.graphs import SAMPLE_TEXTS, read_token_limits, sample_pictures, weights_path
 from prodmatch.encoders.quickest import open_image_encoder, open_text_encoder, ready_graph
 from prodmatch.errors import ModelError
 from prodmatch.model.description import Model, description_fields

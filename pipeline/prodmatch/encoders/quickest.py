@@ -9,8 +9,13 @@ from pathlib import Path
 
 from prodmatch.encoders.batches import ImageBatches, TextBatches
 from prodmatch.encoders.device import Compute, Precision, prepare_torch, require_onnx
-from prodmatch.encoders.graph_encoders import OnnxImageEncoder, OnnxTextEncoder
-from prodmatch.encoders.graphs import TOKENS, graph_path, is_ready
+from prodmatch.encoders.graphs import (
+    TOKENS,
+    OnnxImageEncoder,
+    OnnxTextEncoder,
+    graph_path,
+    is_ready,
+)
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import copy_file, list_files, new_directory, write_json
 

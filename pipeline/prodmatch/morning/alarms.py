@@ -9,10 +9,9 @@ import pyarrow as pa
 from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.morning.categories import CategoryShift
 from prodmatch.morning.ordinary import Limit, is_alarm
-from prodmatch.morning.pair import TEXT, Pair
+from prodmatch.morning.pair import TEXT, Pair, Signal
 from prodmatch.morning.queries import TOP, UNEXPLAINED
 from prodmatch.morning.report import Alarm, MovedQuery, SuspectRow
-from prodmatch.morning.signals import Signal
 from prodmatch.morning.snapshot import Snapshot
 
 

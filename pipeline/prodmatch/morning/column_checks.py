@@ -5,9 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from prodmatch.columns.amounts import is_price
-from prodmatch.embedding.nights.number_changes import FAR, POWER_ERROR
-from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import Signal, counts_of, most_common, most_in_excess
+from prodmatch.embedding.nights.value_changes import FAR, POWER_ERROR
+from prodmatch.morning.pair import (
+    TEXT,
+    Pair,
+    Signal,
+    Values,
+    counts_of,
+    most_common,
+    most_in_excess,
+)
 from prodmatch.morning.snapshot import Snapshot
 from prodmatch.storage.arrow import Numbers
 from prodmatch.storage.vectors import Mask, Rows, draw_among

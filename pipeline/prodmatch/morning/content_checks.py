@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.text import clean_text
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
-from prodmatch.morning.pair import TEXT, Pair, Values
-from prodmatch.morning.signals import FEWEST_REPEATED, Signal, among, counts_of
+from prodmatch.morning.pair import FEWEST_REPEATED, TEXT, Pair, Signal, Values, among, counts_of
 from prodmatch.storage.arrow import Numbers, as_codes, as_mask
 from prodmatch.storage.vectors import Mask, Rows, Vectors, draw_among, draw_rows
 

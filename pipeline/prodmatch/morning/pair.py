@@ -1,4 +1,4 @@
-"""Two snapshots, product by product."""
+"""Two snapshots, product by product, and the rows that a check of them finds."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +17,8 @@ from prodmatch.storage.vectors import Mask, Rows, draw_rows
 SAME = 0.999  # cosine of vectors of one text, or of one picture
 REFERENCES = 256  # pictures that a text is compared with
 TEXT = "text"  # the column that is searched, of all text columns
+EXCESS = 3.0  # standard deviations above what chance brings
+FEWEST_REPEATED = 5  # products with one text, or one picture
 
 
 @dataclass(frozen=True)
@@ -224,3 +226,54 @@ def _filled_texts(snapshot: Snapshot, name: str) -> pa.Array:
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         return pa.nulls(len(column), pa.string())
     return pc.if_else(filled, column.cast(pa.string()), None)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Rows that one check finds suspicious."""
+
+    check: str  # such as `moved`
+    column: str  # that it is about; empty where it is about none
+    text: str  # what is wrong with them, behind their number: "prices are 0 or below"
+    rows: Rows  # of tonight; of the last night where `gone`
+    gone: bool = False
+    shown: tuple[str, ...] = ()  # columns whose values tell what is wrong, where it is not `column`
+
+    @property
+    def name(self) -> str:
+        """What thresholds are kept under."""
+        return f"{self.check}:{self.column}" if self.column else self.check
+
+
+def most_common(values: Rows) -> int:
+    """The value that most of these have; -1 where there are none."""
+    if not len(values):
+        return -1
+    found, counts = np.unique(values, return_counts=True)
+    return int(found[counts.argmax()])
+
+
+def most_in_excess(usual: Rows, new: Rows) -> int:
+    """The value that far more of the new ones have than of the usual ones; -1 where none has.
+
+    Args:
+        usual: codes of what is usual; negative ones are none.
+    """
+    if not len(new):
+        return -1
+    size = 1 + max(int(usual.max(initial=0)), int(new.max()))
+    counts = counts_of(usual, size)
+    expected = len(new) * counts / max(1, counts.sum())
+    excess = counts_of(new, size) - expected - EXCESS * np.sqrt(expected)
+    best = int(excess.argmax())
+    return best if excess[best] > 0 else -1
+
+
+def counts_of(codes: Rows, size: int) -> Rows:
+    """`(size,)`: how often each code stands there, negative ones left out."""
+    return np.bincount(codes[codes >= 0], minlength=size).astype(np.int64)
+
+
+def among(mask: npt.NDArray[np.bool_], rows: Rows) -> Rows:
+    """The rows that a mask over them chooses."""
+    return rows[np.flatnonzero(mask)]

@@ -29,8 +29,8 @@ from prodmatch.pretraining.dual_encoder import DualEncoder
 from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import digest_bytes, new_file
 from prodmatch.training.held_out import recall_of_pairs
-from prodmatch.training.losses import info_nce_of
 from prodmatch.training.trained_model import LogFigure, ignore
+from prodmatch.training.trainer import info_nce_of
 
 LOG = logging.getLogger(__name__)
 LARGEST_SCALE = 100.0

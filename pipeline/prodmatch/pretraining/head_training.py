@@ -45,8 +45,7 @@ from prodmatch.storage.vectors import Vectors, draw_rows
 from prodmatch.training.dataset import Numbers, shared_groups
 from prodmatch.training.heads import add_query_bank, block_heads
 from prodmatch.training.held_out import MOST_QUERIES, HeldOut, draw_queries
-from prodmatch.training.losses import info_nce_of
-from prodmatch.training.trainer import IMAGE_DROPOUT, TEXT_DROPOUT, StandardisedHead
+from prodmatch.training.trainer import IMAGE_DROPOUT, TEXT_DROPOUT, StandardisedHead, info_nce_of
 
 SHORT_TEXTS = 4  # drawn of each product
 LONG_TEXTS = 3  # of which the first is the title

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.evaluation.statistics import brier_score, expected_calibration_error
+from prodmatch.evaluation.comparison import brier_score, expected_calibration_error
 from prodmatch.model.calibration import Calibration, fit_calibration
 from prodmatch.model.heads import Heads
 from prodmatch.model.hubness import penalised_image_query

@@ -9,8 +9,7 @@ import torch
 from small import save_encoders
 
 from prodmatch.encoders.device import CPU
-from prodmatch.encoders.graph_encoders import OnnxTextEncoder
-from prodmatch.encoders.graphs import encoder_fingerprint
+from prodmatch.encoders.graphs import OnnxTextEncoder, encoder_fingerprint
 from prodmatch.encoders.networks.text import TextEncoder, load_bert
 from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.errors import ModelError

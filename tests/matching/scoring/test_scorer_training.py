@@ -8,7 +8,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from prodmatch.errors import MismatchError, ModelError, QueryError
-from prodmatch.evaluation.statistics import expected_calibration_error
+from prodmatch.evaluation.comparison import expected_calibration_error
 from prodmatch.matching.pair_features import NAMES
 from prodmatch.matching.scoring.pair_scorer import HeldOut, open_scorer
 from prodmatch.matching.scoring.scorer_training import (

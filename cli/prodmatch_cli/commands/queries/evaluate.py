@@ -9,8 +9,7 @@ import click
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.evaluation.clicks import read_clicks
-from prodmatch.evaluation.comparison import Comparison, Evaluation, Gain
-from prodmatch.evaluation.statistics import Figure
+from prodmatch.evaluation.comparison import Comparison, Evaluation, Figure, Gain
 from prodmatch.evaluation.trec import Qrels, join_qrels, read_qrels, read_run, write_qrels
 from prodmatch.search.product_index import ProductIndex, open_index
 from prodmatch.search.queries import Query, require_queries

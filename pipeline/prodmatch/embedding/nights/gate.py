@@ -25,11 +25,12 @@ from prodmatch.embedding.nights.moved_values import (
     moved_contents,
     new_duplicates,
 )
-from prodmatch.embedding.nights.number_changes import compare_numbers, find_truncated
 from prodmatch.embedding.nights.text_changes import find_text_changes
 from prodmatch.embedding.nights.value_changes import (
+    compare_numbers,
     find_recoded,
     find_swaps,
+    find_truncated,
     name_one_value,
     take_rows,
 )

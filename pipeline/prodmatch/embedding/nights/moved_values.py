@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from prodmatch.columns.amounts import is_price
 from prodmatch.embedding.nights.findings import FEWEST, Finding, show_changes, show_value
-from prodmatch.embedding.nights.number_changes import FEWEST_DISTINCT, likely_cause
+from prodmatch.embedding.nights.value_changes import FEWEST_DISTINCT, likely_cause
 from prodmatch.storage.arrow import Numbers, as_codes, as_mask, as_rows, find_rows
 from prodmatch.storage.vectors import Mask, Rows
 

@@ -1,17 +1,19 @@
-"""What the products of a night have, for the gate: tonight's, and those embedded before."""
+"""What the products of a night have, for the gate, and its rejects; the night before, likewise."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from prodmatch.catalogue.part_checks import name_whole_exports
 from prodmatch.catalogue.pictures.image_files import ADDRESS_REASON
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.catalogue.rows import Reject
+from prodmatch.catalogue.rows import REPEATED, Reject
 from prodmatch.embedding.fuse import FuseResult
 from prodmatch.embedding.nights.columns.night_columns import (
     Night,
@@ -20,13 +22,23 @@ from prodmatch.embedding.nights.columns.night_columns import (
     published_night,
     read_values,
 )
-from prodmatch.errors import DamagedError, MismatchError, StoreError
+from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
 from prodmatch.scanning.scan import Scan, one_chunk, read_rows
+from prodmatch.storage.atomic import new_file
 from prodmatch.storage.embeddings import Embeddings, open_embeddings, open_set
 from prodmatch.storage.generations import generation_numbers, gone_back_to, open_generation
 from prodmatch.storage.product_file import read_catalogue_columns
 
 FROM_EMBEDDINGS = ("product_id", "row_digest", "text_key", "image_key", "has_text", "has_image")
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("product_id", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("embedded", pa.bool_()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -166,3 +178,39 @@ def _embedded_night(embeddings: Embeddings) -> Night:
         row_digests=columns["row_digest"],
         read_column=lambda name: embeddings.batches([name]),
     )
+
+
+def write_rejects(path: Path, tonight: Tonight) -> None:
+    """Writes the rejects of a night, and the pictures that products do without, by their rows."""
+    listed = [(reject, False) for reject in tonight.rejects]
+    unusable = [*tonight.images_unusable, *tonight.listed_unusable]
+    listed += [(reject, True) for reject in unusable]
+    listed.sort(key=lambda pair: pair[0].row)
+    rows = [{**asdict(reject), "embedded": embedded} for reject, embedded in listed]
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    with new_file(path) as file:
+        pq.write_table(table, file)
+
+
+def check_rejects(catalogue: Catalogue, tonight: Tonight, path: Path, limit: float) -> list[str]:
+    """A warning of the rejects, if there are any.
+
+    Raises:
+        CatalogueError: there is no product, or there are too many rejects.
+    """
+    rows, rejects = catalogue.row_count, tonight.rejects
+    reasons = ", ".join(f"{name} {count}" for name, count in count_reasons(rejects).items())
+    text = f"{len(rejects)} of {rows} rows are rejected ({reasons})"
+    repeated = [reject.row for reject in rejects if reject.reason == REPEATED]
+    copies = name_whole_exports(catalogue.parts, repeated)
+    if len(rejects) < rows and len(rejects) / rows <= limit:
+        return [f"{text}; {path} lists them", *filter(None, [copies])] if rejects else []
+    raise CatalogueError(
+        f"{catalogue.name}: {text}, more than `max_reject={limit:g}` allows; embeddings stay as "
+        f"they were. {copies or f'See {path}, correct the rows or raise the limit.'}"
+    )
+
+
+def count_reasons(rejects: Sequence[Reject]) -> dict[str, int]:
+    """How many rejects there are by reason, the most common first."""
+    return dict(Counter(reject.reason for reject in rejects).most_common())

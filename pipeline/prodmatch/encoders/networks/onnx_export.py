@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from prodmatch.encoders.batches import TokenLimits
-from prodmatch.encoders.graph_encoders import (
+from prodmatch.encoders.graphs import (
     SAMPLE_TEXTS,
     OnnxImageEncoder,
     OnnxTextEncoder,
     sample_pictures,
+    write_token_limits,
 )
-from prodmatch.encoders.graphs import write_token_limits
 from prodmatch.encoders.int8_graphs import save_graph
 from prodmatch.encoders.networks.image import ImageEncoder
 from prodmatch.encoders.networks.text import TextEncoder

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from prodmatch.storage.vectors import normalise
-from prodmatch.training.losses import info_nce_of
+from prodmatch.training.trainer import info_nce_of
 
 
 def test_the_loss_agrees_with_its_definition_and_leaves_equals_out() -> None:

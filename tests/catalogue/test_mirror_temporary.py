@@ -1,6 +1,6 @@
 """A process has one temporary folder, which goes with it."""
 
-from prodmatch.storage.temporary import remove_temporary_folder, temporary_folder
+from prodmatch.catalogue.mirror import remove_temporary_folder, temporary_folder
 
 
 def test_the_folder_of_a_process_goes_with_all_that_is_in_it() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from prodmatch.histories.leave_last_out import MOST_HELD_OUT, LeftOut, join_left_out
+from prodmatch.histories.learn import MOST_HELD_OUT, LeftOut, join_left_out
 from prodmatch.histories.log import Histories
 
 

@@ -15,7 +15,7 @@ from tiny import embed_tiny, save_query_encoders
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings
 from prodmatch.embedding.nights.findings import Finding
-from prodmatch.embedding.nights.number_changes import compare_numbers
+from prodmatch.embedding.nights.value_changes import compare_numbers
 from prodmatch.errors import CatalogueError
 from prodmatch.model.description import Model
 
