@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small import COLOURS, KINDS, SCHEMA, draw
+from small import COLOURS, KINDS, SCHEMA, Row, draw
 from tiny import night, save_query_encoders, save_tiny_model
 
 from prodmatch.errors import MismatchError, QueryError, StoreError
@@ -20,7 +20,7 @@ from prodmatch.search.product_index import open_index
 COUNT = 30
 
 
-def row(name: str, number: int, **changed: object) -> dict[str, object]:
+def row(name: str, number: int, **changed: object) -> Row:
     colour = list(COLOURS)[number % 3]
     found = {
         "product_id": f"{name}{number:03d}",
@@ -33,9 +33,7 @@ def row(name: str, number: int, **changed: object) -> dict[str, object]:
     return {**found, **changed}
 
 
-def publish(
-    folder: Path, model: Model, rows: list[dict[str, object]], schema: pa.Schema = SCHEMA
-) -> Path:
+def publish(folder: Path, model: Model, rows: list[Row], schema: pa.Schema = SCHEMA) -> Path:
     folder.mkdir()
     save_query_encoders(folder / "store", model)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "catalogue.parquet")
