@@ -207,6 +207,24 @@ def test_a_model_is_never_overwritten(model: Model, tmp_path: Path) -> None:
         ("weights", {"brand": 0.5}, "'weights' must be numbers named lexical, text, image"),
         ("text", {"pooling": "max"}, "'text': 'pooling' cannot be 'max'"),
         ("text", {"max_tokens": 0}, "'text': 'max_tokens' cannot be 0"),
+        ("text", {"max_tokens": True}, "'text': 'max_tokens' cannot be True"),
+        ("text", {"max_tokens": 10**9}, "'text': 'max_tokens' cannot be 1000000000"),
+        ("text", {"query_words": 0}, "'text': 'query_words' cannot be 0"),
+        ("text", {"query_words": "9"}, "'text': 'query_words' cannot be '9'"),
+        ("text", {"passage_prefix": None}, "'text': 'passage_prefix' cannot be None"),
+        ("text", {"layers": [-1]}, r"'text': 'layers' cannot be \[-1\]"),
+        ("text", {"layers": []}, r"'text': 'layers' cannot be \[\]"),
+        ("text", {"layers": [0.5]}, r"'text': 'layers' cannot be \[0.5\]"),
+        ("image", {"std": [0.2, 0, 0.2]}, r"'image': 'std' cannot be \[0.2, 0, 0.2\]"),
+        ("image", {"std": [0.2, -0.2, 0.2]}, "'image': 'std' cannot be"),
+        ("image", {"std": [0.2, 0.2]}, "'image': 'std' cannot be"),
+        ("image", {"std": 0.2}, "'image': 'std' cannot be 0.2"),
+        ("image", {"std": ["0.2", 0.2, 0.2]}, "'image': 'std' cannot be"),
+        ("image", {"mean": [0.5, float("nan"), 0.5]}, "'image': 'mean' cannot be"),
+        ("image", {"mean": [0.5, float("inf"), 0.5]}, "'image': 'mean' cannot be"),
+        ("image", {"crop_pixels": 10**6}, "'image': 'crop_pixels' cannot be 1000000"),
+        ("image", {"architecture": 50}, "'image': 'architecture' cannot be 50"),
+        ("weights", {"text": 1e308, "image": 1e308}, "none may be negative or above 1e"),
     ],
 )
 def test_a_description_changed_by_hand_is_refused(
@@ -219,6 +237,15 @@ def test_a_description_changed_by_hand_is_refused(
     with pytest.raises(ModelError, match=message) as found:
         open_model(tmp_path / "m")
     assert str(path) in str(found.value)
+
+
+@pytest.mark.parametrize("name", [None, 7, "", "  "])
+def test_a_model_without_a_name_is_refused(model: Model, tmp_path: Path, name: object) -> None:
+    shutil.copytree(model.folder, tmp_path / "m")
+    path = tmp_path / "m/model.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "name": name}))
+    with pytest.raises(ModelError, match="'name' must be text"):
+        open_model(tmp_path / "m")
 
 
 def test_a_text_encoder_copied_in_part_is_named(bert: Path, tmp_path: Path) -> None:

@@ -46,6 +46,27 @@ def test_a_later_run_needs_neither_catalogue_nor_columns_nor_model(
     assert open_remembered(store).options.text_columns == ("title", "colour")
 
 
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"catalogue": ""}, "'catalogue' cannot hold ''"),
+        ({"catalogue": "c\0"}, "'catalogue' cannot hold"),
+        ({"model": "  "}, "'model' cannot hold '  '"),
+        ({"columns": {"title": ""}}, "'columns' cannot hold ''"),
+        ({"text_columns": ["title", ""]}, "'text_columns' cannot hold ''"),
+        ({"leave_out": [""]}, "'leave_out' cannot hold ''"),
+    ],
+)
+def test_what_no_run_remembers_is_refused(
+    store: Path, catalogue: Path, tiny: Model, change: dict[str, object], place: str
+) -> None:
+    embed_tiny(open_catalogue(catalogue, OPTIONS), tiny, store)
+    path = store / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DamagedError, match=place):
+        read_settings(store)
+
+
 def test_a_link_is_remembered_as_a_link(
     store: Path, catalogue: Path, tiny: Model, tmp_path: Path
 ) -> None:

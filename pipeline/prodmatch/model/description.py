@@ -15,6 +15,7 @@ from prodmatch.storage.atomic import digest_bytes, file_digests, write_json
 
 FORMAT = 4  # raise it when the same files would give other parts
 USUAL_WEIGHTS = {"lexical": 0.2, "text": 0.4, "image": 0.4}  # of the signals
+MOST_WEIGHT = 1e6  # of a signal
 SHIPPED = Path(__file__).parent.parent / "models"
 
 
@@ -125,7 +126,7 @@ def read_description(content: object, path: Path) -> ModelDescription:
         )
     try:
         return ModelDescription(
-            name=str(content["name"]),
+            name=_read_name(content["name"], f"{path}: 'name'"),
             text=read_spec(TextSpec, content["text"], f"{path}: 'text'"),
             image=read_spec(ImageSpec, content["image"], f"{path}: 'image'"),
             calibration=Calibration(
@@ -137,11 +138,19 @@ def read_description(content: object, path: Path) -> ModelDescription:
         raise ModelError(f"{path}: is not a model's description ({error!r}).") from error
 
 
+def _read_name(found: object, place: str) -> str:
+    if not isinstance(found, str) or not found.strip():
+        raise ModelError(f"{place} must be text, found {found!r}.")
+    return found
+
+
 def _read_weights(found: Mapping[str, object], place: str) -> dict[str, float]:
     values = _read_numbers(found, tuple(USUAL_WEIGHTS), place)
-    if min(values.values()) < 0 or not values["text"] + values["image"]:
+    least, most = min(values.values()), max(values.values())
+    if least < 0 or most > MOST_WEIGHT or not values["text"] + values["image"]:
         raise ModelError(
-            f"{place} are {values}; none may be negative, and text or image must count."
+            f"{place} are {values}; none may be negative or above {MOST_WEIGHT:g}, and text or "
+            "image must count."
         )
     return values
 

@@ -3,7 +3,9 @@
 Light on purpose: numpy and Pillow only, since a query must not import torch.
 """
 
+import math
 from dataclasses import dataclass, fields
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -14,6 +16,7 @@ from prodmatch.errors import ModelError
 
 Pixels = npt.NDArray[np.uint8]
 
+MOST = 1 << 16  # pixels, tokens or words
 LEAST_SCALE = 1.5  # of a JPEG that is decoded smaller, over what the encoder sees
 
 
@@ -78,16 +81,31 @@ def read_spec(kind: type[Spec], content: object, place: str) -> Spec:
         name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
     }
     hints = get_type_hints(kind)
-    if wrong := [name for name, value in values.items() if not _fits(value, hints[name])]:
-        raise ModelError(f"{place}: {wrong[0]!r} cannot be {values[wrong[0]]!r}.")
+    for name, value in values.items():
+        if not _fits(value, hints[name]) or (name == "std" and min(value) <= 0):
+            raise ModelError(f"{place}: {name!r} cannot be {content[name]!r}.")
     return kind(**values)
 
 
 def _fits(value: object, hint: object) -> bool:
-    """Whether a value is one of a few, or a size above 0, where the type says so."""
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    return hint is not int or (isinstance(value, int) and value > 0)
+    """Whether a value is of a field's type: one of a few, text, a size above 0, or several."""
+    origin, kinds = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in kinds
+    if origin is UnionType:
+        return any(_fits(value, kind) for kind in kinds)
+    if origin is tuple and Ellipsis in kinds:  # of layers, which count from 0
+        numbers = value if isinstance(value, tuple) else ()
+        return bool(numbers) and all(type(each) is int and each >= 0 for each in numbers)
+    if origin is tuple:
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(kinds)
+            and all(type(each) in (int, float) and math.isfinite(each) for each in value)
+        )
+    if hint is int:
+        return type(value) is int and 0 < value <= MOST
+    return isinstance(value, hint) if isinstance(hint, type) else False
 
 
 def preprocess_image(picture: Image.Image, spec: ImageSpec) -> Pixels:

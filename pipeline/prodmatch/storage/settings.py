@@ -76,6 +76,14 @@ def read_settings(store: Path) -> StoreSettings | None:
     optional = [content.get(name) or "" for name in OPTIONAL]
     if not all(isinstance(name, str) for name in [*columns.values(), *texts, *left_out, *optional]):
         raise DamagedError(f"{path}: holds names that are no text. {REMEDY}")
+    needed = {name: [content[name]] for name in ("model", "catalogue")} | {
+        "columns": [*columns, *columns.values()],
+        "text_columns": texts,
+        "leave_out": left_out,
+    }
+    for name, values in needed.items():
+        if blank := [value for value in map(str, values) if not value.strip() or "\0" in value]:
+            raise DamagedError(f"{path}: {name!r} cannot hold {blank[0]!r}. {REMEDY}")
     root, precision, synonyms, groups = map(str, optional)
     return StoreSettings(
         model=str(content["model"]),
