@@ -14,6 +14,7 @@ from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreE
 from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import NAME as SYNONYMS
 from prodmatch.lexical.synonyms import Synonyms, write_synonyms
+from prodmatch.lexical.terms import WORD_RULES
 from prodmatch.model.description import Model
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
@@ -352,6 +353,7 @@ def _fill(
         "model_fingerprint": embeddings.manifest["model_fingerprint"],
         "embeddings": embeddings.digest,
         "features": embeddings.features,
+        "word_rules": WORD_RULES,
     }
     write_file(folder / "README.md", generation_readme(entries))
     return entries

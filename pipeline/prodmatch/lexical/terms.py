@@ -9,6 +9,7 @@ from itertools import islice
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_quantities
 
+WORD_RULES = 1  # raise it where other terms come of a text: a generation's manifest has it
 # Signs that belong to the letter before them; those that `fold` drops are not among them.
 MARKS = "\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 LETTERS = rf"(?:[^\W_]|[{MARKS}])+"

@@ -13,6 +13,7 @@ import numpy as np
 from prodmatch.errors import DamagedError, QueryError
 from prodmatch.lexical.bm25 import Matches
 from prodmatch.lexical.synonyms import open_generation_synonyms
+from prodmatch.lexical.terms import WORD_RULES
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Answer, Hit, ResultPage
@@ -31,6 +32,10 @@ from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.generations import Generation, advise_instead_of
 from prodmatch.storage.vectors import Rows, Vectors, split_parts
 
+OTHER_RULES = (
+    "another version of prodmatch read the words of this index: some may not be found before the "
+    "next `index(store)`"
+)
 OWN_VALUE = re.compile(r"`(?:where|(top|offset)=([^`]*))`")
 
 
@@ -109,6 +114,8 @@ class Searcher:
         hints = () if page.hits else self._explain_none(encoded, options)
         if encoded.knowledge < MIN_KNOWLEDGE and not any(hit.probability for hit in page.hits):
             hints += (self._name_unknown(encoded),)
+        if encoded.words is not None and self.generation.manifest.get("word_rules") != WORD_RULES:
+            hints += (OTHER_RULES,)
         hints = (*encoded.hints, *hints)
         return Answer(
             query.query_id,
