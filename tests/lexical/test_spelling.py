@@ -346,3 +346,16 @@ def test_the_shell_says_what_was_searched_for(published: Path) -> None:
     hits = json.loads(corrected.out)
     assert hits[0].pop("searched_for") == "red shirt"
     assert hits == json.loads(right.out)
+
+
+@pytest.mark.parametrize(
+    ("typed", "corrected"),
+    [
+        ("spagetti", "spaghetti"),  # rare in English, and a slip of what is not
+        ("maintenace", "maintenance"),
+        ("worksop", "worksop"),  # a town
+    ],
+)
+def test_a_rare_slip_of_a_far_commoner_word_is_corrected(typed: str, corrected: str) -> None:
+    words = Words({"spaghetti": 1, "maintenance": 1, "workshop": 1}, product_count=100_000)
+    assert correct_spelling(typed, words).text == corrected
