@@ -298,6 +298,26 @@ def test_of_the_products_of_a_value_a_user_gets_one(index: ProductIndex, tmp_pat
         assert sorted(int(name[1:]) % 3 for name in products) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("dense_rows", [8192, 0])
+def test_who_has_too_few_groups_among_the_nearest_gets_those_behind_them(
+    index: ProductIndex, tmp_path: Path, dense_rows: int
+) -> None:
+    """The nearest six of a user are of one colour or two."""
+    histories = {f"u{n}": [n, n + 3, n + 6] for n in range(12)} | {"none": [9999]}
+    log = write_log(tmp_path / "log.parquet", histories)
+    options = SearchOptions(one_per="colour", top=3)
+    for name, candidates in (("few", 1), ("all", PRODUCTS)):
+        sizes = BlockSizes(candidates=candidates, dense_rows=dense_rows)
+        out = tmp_path / f"{name}.parquet"
+        recommend_to_users(index, log, out, options, LogSettings(sizes=sizes))
+    few, every = (
+        pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("few", "all")
+    )
+    assert [row["product_id"] for row in few] == [row["product_id"] for row in every]
+    assert [row["score"] for row in few if row["user"] == "none"] == [0, 0, 0]
+    assert all(row["score"] for row in few if row["user"] != "none")
+
+
 def test_of_a_group_one_is_chosen() -> None:
     count = 12
     candidates = Candidates(

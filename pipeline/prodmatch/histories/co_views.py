@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.histories.log import Histories
-from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.temporary import new_scratch_file
 from prodmatch.storage.vectors import Rows
 
 MOST_PRODUCTS = 50  # of a user that are counted together, the newest

@@ -18,7 +18,7 @@ from prodmatch.catalogue.records import PARQUET_SUFFIXES, find_named, parse_reco
 from prodmatch.errors import CatalogueError, QueryError
 from prodmatch.histories.texts import cell_text, read_texts
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
-from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.temporary import new_scratch_file
 
 EVENTS = {"view": 1.0, "click": 1.0, "like": 3.0, "cart": 3.0, "purchase": 5.0, "return": -3.0}
 OTHER_EVENT = 1.0  # weight of a kind of event that is not named, or of none

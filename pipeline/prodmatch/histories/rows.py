@@ -1,13 +1,14 @@
 """Rows of recommendations: what is shown to each user, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
 from prodmatch.histories.co_views import CoViews
 from prodmatch.histories.log import Histories
-from prodmatch.histories.tastes import Candidates, Recommender, choose
+from prodmatch.histories.tastes import Candidates, Floats, Recommender, choose
 from prodmatch.search.vectors.vector_index import AnnIndex
 from prodmatch.storage.vectors import Rows, split_parts
 
@@ -22,6 +23,9 @@ SCHEMA = pa.schema(
         ("because", pa.string()),  # the product of the history that is most like it
     ]
 )
+
+
+DEEPER, MOST_DEEPER = 8, 64  # times as many candidates, where a user's are of too few groups
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class RowMaker:
         """The rows of some users, best first; filled up with what most users have."""
         found = self.recommender.find(histories, users, self.co_views, self.top)
         chosen, scores = choose(found, self.blend, self.top, self.groups)
+        if self.groups is not None:
+            chosen, scores = self._look_deeper(histories, users, chosen, scores)
         because = _because(self.recommender.ann, histories, users, chosen)
         positions, more = self._fill(histories, users, chosen)
         lacking = (0, len(more))
@@ -64,6 +70,40 @@ class RowMaker:
             ],
             schema=SCHEMA,
         )
+
+    def _look_deeper(
+        self, histories: Histories, users: range, chosen: Candidates, scores: Floats
+    ) -> tuple[Candidates, Floats]:
+        """More for users whose candidates are of fewer groups than are to be shown."""
+        counts = np.bincount(chosen.users, minlength=len(users))
+        some = [(chosen, scores)]
+        for position in np.flatnonzero((counts > 0) & (counts < self._most_groups)).tolist():
+            user = users[position]
+            found, own = self._choose_among(histories, range(user, user + 1), DEEPER)
+            some.append((replace(found, users=found.users + position), own))
+        others = np.isin(chosen.users, [each.users[0] for each, _ in some[1:]], invert=True)
+        some[0] = (chosen.take(others), scores[others])
+        order = np.argsort(np.concatenate([each.users for each, _ in some]), kind="stable")
+        joined = Candidates.join([each for each, _ in some])
+        return joined.take(order), np.concatenate([each for _, each in some])[order]
+
+    def _choose_among(
+        self, histories: Histories, users: range, factor: int
+    ) -> tuple[Candidates, Floats]:
+        """What is chosen for a user among so many times as many candidates, or among the most."""
+        recommender = self.recommender.with_candidates(factor)
+        found = recommender.find(histories, users, self.co_views, self.top)
+        chosen, scores = choose(found, self.blend, self.top, self.groups)
+        is_all = len(found.rows) < recommender.sizes.candidates
+        if is_all or factor == MOST_DEEPER or len(chosen.rows) == self._most_groups:
+            return chosen, scores
+        return self._choose_among(histories, users, MOST_DEEPER)
+
+    @cached_property
+    def _most_groups(self) -> int:
+        """How many a user can get, one of a group."""
+        groups = self.popular if self.groups is None else self.groups[self.popular]
+        return min(self.top, len(np.unique(groups)))
 
     def _fill(self, histories: Histories, users: range, chosen: Candidates) -> tuple[Rows, Rows]:
         """Places of users who have too few, ascending, and what is popular for them."""

@@ -1,7 +1,8 @@
 """What to show each user: products like those of their history, and what others had with them."""
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,12 @@ class Candidates:
     rows: Rows  # of the index
     content: Floats  # cosine to the user's taste
     co_views: Floats  # 0..1: weighted mean of similarities to the user's products
+
+    @classmethod
+    def join(cls, parts: Sequence["Candidates"]) -> "Candidates":
+        """Those of some, one after the other."""
+        names = ("users", "rows", "content", "co_views")
+        return cls(*(np.concatenate([getattr(each, name) for each in parts]) for name in names))
 
     def take(self, chosen: npt.NDArray[np.bool_] | Rows) -> "Candidates":
         """Some of them."""
@@ -74,6 +81,12 @@ class Recommender:
         other.allowed = np.zeros(self.ann.row_count, np.bool_)
         other.allowed[rows] = True
         other._searched = other._split_allowed()
+        return other
+
+    def with_candidates(self, factor: int) -> "Recommender":
+        """The same, which finds so many times as many candidates of a user."""
+        other = copy.copy(self)
+        other.sizes = replace(self.sizes, candidates=factor * self.sizes.candidates)
         return other
 
     def find(self, histories: Histories, users: range, co_views: CoViews, top: int) -> Candidates:
