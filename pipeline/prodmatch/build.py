@@ -5,11 +5,13 @@ A catalogue goes in; a published generation, ready for queries, comes out.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
+from prodmatch.errors import StoreError, require_type
 from prodmatch.index import IndexLimits, IndexReport, ShopFiles, index_embeddings, read_shop_files
 from prodmatch.model.description import open_model
 from prodmatch.search.vectors.index_builder import Kind
@@ -54,6 +56,10 @@ def build(
     Raises:
         ProdmatchError: any step fails; what was published before stays as it was.
     """
+    require_type(store, str | PathLike, "`store`", "Give a path.", StoreError)
+    require_type(
+        settings, BuildSettings | None, "`settings`", "Give BuildSettings(...).", StoreError
+    )
     settings, store = settings or BuildSettings(), Path(store)
     opened = open_remembered(store, catalogue, options)
     read_shop_files(store, settings.files)

@@ -14,6 +14,8 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 └── NotInstalledError       1  a part of the package whose libraries are not installed
 """
 
+from types import UnionType
+
 
 class ProdmatchError(Exception):
     """A failure with a message for the person who can correct it."""
@@ -124,6 +126,14 @@ def raise_if_out_of_memory(error: Exception, path: object) -> None:
             f"{path}: there is not enough memory to load it. Let this process have more, or run "
             "less at a time."
         ) from error
+
+
+def require_type(
+    value: object, kind: type | UnionType, place: str, remedy: str, error: type[ProdmatchError]
+) -> None:
+    """Raise unless a caller's value is of a type; `remedy` says what to give."""
+    if not isinstance(value, kind):
+        raise error(f"{place}: is of the type {type(value).__name__}. {remedy}")
 
 
 def not_installed(library: str, remark: str = "", wanted_by: str = "") -> NotInstalledError:

@@ -31,7 +31,7 @@ from prodmatch.catalogue.pictures.image_files import (
 from prodmatch.catalogue.pictures.images import UnusableImage
 from prodmatch.catalogue.pictures.mirror import locate_pictures
 from prodmatch.catalogue.rows import Reject, check_content, check_id, special_rows
-from prodmatch.catalogue.schema import DEFAULT_TEXTS, SchemaMapping, map_schema, picture_type
+from prodmatch.catalogue.schema import SchemaMapping, check_types, map_schema, picture_type
 from prodmatch.catalogue.text import join_texts
 from prodmatch.errors import CatalogueError
 from prodmatch.storage.places.addresses import describe_place, is_address
@@ -309,6 +309,7 @@ def open_catalogue(
         CatalogueError: names the file, what is wrong with it, what was found, what to do.
         RemoteError: an address cannot be reached or read.
     """
+    check_types(path, options, CatalogueOptions)
     options = options or CatalogueOptions()
     place = path if is_address(str(path)) else Path(path)
     root = options.image_root
@@ -323,7 +324,7 @@ def open_catalogue(
     mapping = map_schema(
         united.schema,
         options.columns,
-        options.text_columns or DEFAULT_TEXTS,
+        options.text_columns,
         named,
         leave_out=options.leave_out,
         left_out_before=options.left_out_before,

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from os import PathLike
 from typing import Protocol
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from prodmatch.catalogue.column_types import convert_column, is_text, is_uuid, metadata_type
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.text import strip_invisible
-from prodmatch.errors import CatalogueError
+from prodmatch.errors import CatalogueError, require_type
 
 # Names that embeddings, products and hits use themselves.
 RESERVED = frozenset(
@@ -110,13 +111,15 @@ def map_schema(
 
     Args:
         columns: our names to the file's, where they differ.
-        text_columns: our names of the columns that are embedded and searched.
+        text_columns: our names of the columns that are embedded and searched; if none, those of
+            `DEFAULT_TEXTS` that there are.
         leave_out: columns that are never read, by our names or the file's.
         left_out_before: others that are not; they may be missing by now.
 
     Raises:
         CatalogueError: a column is missing, of a type that cannot be used, or used and left out.
     """
+    text_columns = text_columns or DEFAULT_TEXTS
     for name, theirs in columns.items():
         if _resolve(theirs, schema.names) not in schema.names:
             raise CatalogueError(
@@ -327,3 +330,33 @@ def is_bytes(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
     )
+
+
+def check_types(path: object, options: object, kind: type) -> None:
+    """Raise unless a catalogue's path, and its options of that kind, are of types that can be used.
+
+    Raises:
+        CatalogueError: one is not.
+    """
+    remedy = "Give a path: a table becomes one with `to_parquet(PATH)`."
+    require_type(path, str | PathLike, "`catalogue`", remedy, CatalogueError)
+    remedy = f"Give {kind.__name__}(...)."
+    require_type(options, kind | None, "`options`", remedy, CatalogueError)
+    if options is not None:
+        _check_option_types(vars(options))
+
+
+def _check_option_types(options: Mapping[str, object]) -> None:
+    columns, root = options["columns"], options["image_root"]
+    remedy = 'Give a dictionary of texts: {"title": "name"}.'
+    require_type(columns, Mapping, "`columns`", remedy, CatalogueError)
+    texts = [each for pair in dict(columns).items() for each in pair]  # type: ignore[call-overload]
+    for each in texts:
+        require_type(each, str, f"`columns`: {each!r:.40}", remedy, CatalogueError)
+    require_type(root, str | PathLike | None, "`image_root`", "Give a path.", CatalogueError)
+    remedy = "Give a tuple of names of columns."
+    for name in ("text_columns", "leave_out", "left_out_before"):
+        value = options[name]
+        require_type(value, tuple | list, f"`{name}`", remedy, CatalogueError)
+        for each in value if isinstance(value, tuple | list) else ():
+            require_type(each, str, f"`{name}`: {each!r:.40}", remedy, CatalogueError)

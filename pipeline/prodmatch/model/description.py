@@ -5,9 +5,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, require_type
 from prodmatch.model.calibration import Calibration
 from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec, read_spec
@@ -96,6 +97,8 @@ def open_model(name: Path | str) -> Model:
     Raises:
         ModelError: there is neither, or it is not a model; says what was looked for.
     """
+    remedy = "Give the name of a shipped model, or the path of a directory."
+    require_type(name, str | PathLike, "`model`", remedy, ModelError)
     shipped = list_shipped()
     folder = SHIPPED / name if str(name) in shipped else Path(name)
     path = folder / "model.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prodmatch.errors import MismatchError, QueryError
+from prodmatch.errors import MismatchError, QueryError, StoreError, require_type
 from prodmatch.model.description import Model
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Answer
@@ -33,16 +33,13 @@ class ProductIndex:
     def __init__(
         self, store: Path | str, model: Model | None = None, *, long_lived: bool = True
     ) -> None:
-        if not isinstance(store, str | PathLike):
-            raise QueryError(f"`store`: is of the type {type(store).__name__}. Give a path.")
-        if not isinstance(model, Model | None):
-            raise QueryError(
-                f"`model`: is of the type {type(model).__name__}. Give open_model(NAME)."
-            )
+        require_type(store, str | PathLike, "`store`", "Give a path.", QueryError)
+        require_type(model, Model | None, "`model`", "Give open_model(NAME).", QueryError)
         self.store = Path(store)
         self._absolute = self.store.absolute()  # a notebook may change its folder
         self._model = model
         self._reloading = threading.Lock()
+        self._closed = False
         self._searcher = Searcher(self._find(self.store), long_lived=long_lived)
 
     @property
@@ -78,7 +75,9 @@ class ProductIndex:
 
     def close(self) -> None:
         """Closes the files; calls under way end first, later ones raise `StoreError`."""
-        self._searcher.close()
+        with self._reloading:
+            self._closed = True
+            self._searcher.close()
 
     def reload_if_changed(self) -> bool:
         """Goes over to the generation published since; True if there was one.
@@ -89,8 +88,11 @@ class ProductIndex:
         Raises:
             DamagedError: the new one is not intact; the old one stays open.
             MismatchError: it was made with another model than the caller wants; likewise.
+            StoreError: the index is closed.
         """
         with self._reloading:
+            if self._closed:
+                raise StoreError(f"{self.store}: is closed. Open the index again.")
             found = self._find(self._absolute)
             if found == self._searcher.generation:
                 return False
@@ -104,8 +106,7 @@ class ProductIndex:
         Raises:
             QueryError: the index has no such product.
         """
-        if not isinstance(product_id, str):
-            raise QueryError(f"`product_id`: is of the type {type(product_id).__name__}. Give str.")
+        require_type(product_id, str, "`product_id`", "Give str.", QueryError)
         searcher = self._searcher
         (vector,) = searcher.vectors(searcher.items([product_id], "product_id").rows)
         return np.asarray(vector)
@@ -263,8 +264,7 @@ def _query(text: str | None, image: PictureInput | None, like: str | None) -> Qu
     Raises:
         QueryError: a part of it is of another type.
     """
-    if not isinstance(like, str | None):
-        raise QueryError(f"`like`: is of the type {type(like).__name__}. Give str.")
+    require_type(like, str | None, "`like`", "Give str.", QueryError)
     return Query("q", text, None if image is None else read_image(image), like)
 
 

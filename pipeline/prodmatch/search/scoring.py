@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_type
 from prodmatch.model.calibration import Calibration
 from prodmatch.search.exclusion import Limit
 from prodmatch.storage.vectors import Mask
@@ -135,11 +135,15 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     Raises:
         QueryError: a name is no signal's, or the weights are negative or all zero.
     """
-    unknown = sorted(set(weights) - set(SIGNALS))
+    remedy = 'Give a dictionary: {"text": 0.3, "image": 0.7}.'
+    require_type(weights, Mapping, "`weights`", remedy, QueryError)
+    unknown = sorted(set(map(str, weights)) - set(SIGNALS))
     if unknown:
         raise QueryError(
             f"`weights`: {', '.join(unknown)} is no signal; there are {', '.join(SIGNALS)}."
         )
+    for name, value in weights.items():
+        require_type(value, int | float | np.number, f"`weights`: {name}", remedy, QueryError)
     values = {signal: float(weights.get(signal, 0.0)) for signal in SIGNALS}
     if not min(values.values()) >= 0 or not 0 < sum(values.values()) < float("inf"):
         given = ", ".join(f"{signal}={value:g}" for signal, value in values.items())

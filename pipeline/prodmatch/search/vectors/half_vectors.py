@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from prodmatch.errors import DamagedError
 from prodmatch.search.vectors.code_lists import FETCHED_SEARCHES, fetch
-from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.temporary import new_scratch_file
 from prodmatch.storage.vectors import Vectors
 
 HALF = faiss.ScalarQuantizer.QT_fp16

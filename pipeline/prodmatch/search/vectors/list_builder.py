@@ -21,7 +21,7 @@ from prodmatch.search.vectors.code_lists import (
     padded,
     product_quantizer,
 )
-from prodmatch.storage.atomic import new_scratch_file
+from prodmatch.storage.temporary import new_scratch_file
 from prodmatch.storage.vectors import Rows, Vectors, draw_rows, normalise
 
 LISTS_PER_ROOT = 16  # times the root of the rows: short lists find more in as many rows
