@@ -21,7 +21,7 @@ from prodmatch_cli.settings.every_command import add_common_options, variables
 from prodmatch_cli.terminal import logs
 from prodmatch_cli.terminal.messages import print_error, print_warnings, translate
 
-TEMPORARY = "prodmatch.catalogue.mirror"  # the module that makes and removes a folder
+TEMPORARY = "prodmatch.storage.temporary"  # the module that makes and removes a folder
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
 
 # The commands, by the package below `commands` that they are in.

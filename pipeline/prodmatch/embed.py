@@ -40,11 +40,12 @@ from prodmatch.model.description import Model
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.picture_lists import describe_unusable
 from prodmatch.scanning.scan import Scan
-from prodmatch.storage.atomic import digest_bytes, remove_leftovers, scratch_directory
+from prodmatch.storage.atomic import digest_bytes, remove_leftovers
 from prodmatch.storage.embeddings import write_embeddings
 from prodmatch.storage.features import SHARD_ROWS
 from prodmatch.storage.locks import lock_store, share_store
 from prodmatch.storage.settings import read_settings
+from prodmatch.storage.temporary import scratch_directory
 
 logger = logging.getLogger(__name__)
 

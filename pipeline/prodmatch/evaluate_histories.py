@@ -12,7 +12,7 @@ from prodmatch.histories.learn import METHODS, learn
 from prodmatch.histories.log import LogSettings
 from prodmatch.histories.tastes import Recommender
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.storage.atomic import scratch_directory
+from prodmatch.storage.temporary import scratch_directory
 
 SEED = 0  # of the intervals and tests
 

@@ -47,13 +47,13 @@ from prodmatch.storage.atomic import (
     link_or_copy,
     read_json,
     remove_leftovers,
-    scratch_directory,
     write_file,
 )
 from prodmatch.storage.embeddings import Embeddings, require_embeddings
 from prodmatch.storage.generations import Generation, gone_back_to, publish_generation
 from prodmatch.storage.locks import lock_store, require_newest, share_store
 from prodmatch.storage.settings import read_settings, write_settings
+from prodmatch.storage.temporary import scratch_directory
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from prodmatch.pretraining.data import (
 from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape, write_encoders
 from prodmatch.pretraining.head_training import WrittenEncoders, fit_final_heads
 from prodmatch.pretraining.tokenizer import train_tokenizer
-from prodmatch.storage.atomic import scratch_directory
+from prodmatch.storage.temporary import scratch_directory
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from prodmatch.search.encoded_query import encode_items
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import Searcher
-from prodmatch.storage.atomic import new_file, scratch_directory
+from prodmatch.storage.atomic import new_file
 from prodmatch.storage.product_file import read_column
+from prodmatch.storage.temporary import scratch_directory
 
 
 def recommend_products(

@@ -15,8 +15,8 @@ from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import TextEncoder
 from prodmatch.model.description import ModelDescription
 from prodmatch.model.heads import fit_cca
-from prodmatch.storage.atomic import scratch_directory
 from prodmatch.storage.locks import lock_store
+from prodmatch.storage.temporary import scratch_directory
 from prodmatch.training.dataset import (
     Examples,
     Numbers,

@@ -108,3 +108,16 @@ def test_other_files_are_written(shop: Path, catalogue: str, target: str) -> Non
     context.params["catalogue"] = Path(catalogue)
     with context:
         check_targets((Path(target), "--out"))
+
+
+def test_what_a_killed_run_left_of_an_output_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("product_id,title\n1,Red mug\n")
+    left, other = (Path(f"_tmp-{0:032}-{name}") for name in ("c.parquet", "d.parquet"))
+    for path in (left, other):
+        path.touch()
+        os.utime(path, (1e9, 1e9))
+    assert CliRunner().invoke(cli, ["convert", "a.csv", "c.parquet"]).exit_code == 0
+    assert (left.exists(), other.exists()) == (False, True)

@@ -28,7 +28,12 @@ WRITES = {
 }  # fmt: skip
 # Names below a directory that `files` makes and names when it is whole.
 # That of `published` is torch's own cache.
-WITHIN = {"model_writer.py": {"mkdir"}, "dual_encoder.py": {"mkdir"}, "published.py": {"mkdir"}}
+WITHIN = {
+    "model_writer.py": {"mkdir"},
+    "dual_encoder.py": {"mkdir"},
+    "published.py": {"mkdir"},
+    "temporary.py": {"memmap"},
+}
 OPENED = {"server.py": {"socket", "http"}}  # what the service listens at, and its status numbers
 FETCHES = {"snapshot_download", "download_url_to_file", "hf_hub_download", "urlopen"}
 

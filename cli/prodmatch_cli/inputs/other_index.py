@@ -9,8 +9,9 @@ from pathlib import Path
 from prodmatch.errors import StoreError
 from prodmatch.model.description import open_model
 from prodmatch.search.product_index import ProductIndex, open_index
-from prodmatch.storage.atomic import link_or_copy, scratch_directory
+from prodmatch.storage.atomic import link_or_copy
 from prodmatch.storage.settings import NAME, ensure_exists
+from prodmatch.storage.temporary import scratch_directory
 from prodmatch_cli.terminal.messages import print_progress
 
 

@@ -8,6 +8,7 @@ import click
 from prodmatch.catalogue.files import is_parquet
 from prodmatch.errors import ProdmatchError, StoreError
 from prodmatch.storage.settings import read_settings
+from prodmatch.storage.temporary import remove_abandoned
 
 CATALOGUES = {"catalogue", "data", "source"}  # parameters: folders that are read recursively
 STORES = {"store", "against"}  # parameters: folders that nothing else may be in
@@ -19,7 +20,8 @@ PICTURES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".avif")
 def check_targets(*targets: tuple[Path | None, str]) -> None:
     """Files that are to be written, each with its option, before the time that it takes.
 
-    A file is replaced: a device, such as /dev/null, would be gone.
+    A file is replaced: a device, such as /dev/null, would be gone. What killed runs left of it
+    next to it goes.
 
     Raises:
         click.UsageError: a path is there, and is no regular file; two are one; or the command
@@ -39,6 +41,7 @@ def check_targets(*targets: tuple[Path | None, str]) -> None:
             raise click.UsageError(f"{option} {path}: is that of {other}, too. Give another one.")
         for source in sources:
             _check_apart(path, option, source)
+        remove_abandoned(path)
 
 
 def check_new_folder(path: Path, option: str, *, holds_tables: bool = False) -> None:
@@ -54,6 +57,7 @@ def check_new_folder(path: Path, option: str, *, holds_tables: bool = False) -> 
     check_directory(path.parent, option)
     for source in _find_sources({option}):
         _check_apart(path, option, source, holds_tables=holds_tables)
+    remove_abandoned(path)
 
 
 def check_directory(path: Path | None, option: str) -> None:

@@ -1,22 +1,19 @@
 """A mirror of files at an address: local files with the sizes and times that the listing has."""
 
-import atexit
-import contextlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from prodmatch.catalogue.files import TABLE_LOGS, describe_passed_over, is_parquet
-from prodmatch.errors import CatalogueError, RemoteError, StoreError
+from prodmatch.errors import CatalogueError, RemoteError
 from prodmatch.storage.atomic import new_file, remove_path
 from prodmatch.storage.places.addresses import describe_place, is_address, mirror_name
 from prodmatch.storage.places.remote import RemoteFile, RemoteFolder, open_remote
+from prodmatch.storage.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -26,22 +23,6 @@ TRIES = 3  # of a file that changes while it is fetched
 # tell; it is fetched again by the next run.
 YOUNG_SECONDS = 60
 LONGEST_NAME = 240  # bytes, so that there is room for a temporary name's start
-
-
-@cache
-def temporary_folder() -> Path:
-    """The folder, readable by its owner alone; made by the first call."""
-    folder = Path(tempfile.mkdtemp(prefix="prodmatch-"))
-    atexit.register(remove_temporary_folder)
-    return folder
-
-
-def remove_temporary_folder() -> None:
-    """Removes the folder where there is one; for an exit that runs nothing of `atexit` too."""
-    if temporary_folder.cache_info().currsize:
-        with contextlib.suppress(StoreError):
-            remove_path(temporary_folder())
-        temporary_folder.cache_clear()
 
 
 @dataclass(frozen=True)

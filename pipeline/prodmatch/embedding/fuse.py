@@ -20,9 +20,9 @@ from prodmatch.model.heads import Heads
 from prodmatch.scanning.picture_lists import BLOCK_ROWS, average_pictures
 from prodmatch.scanning.scan import NOT_EMBEDDED, Scan, read_rows
 from prodmatch.storage.arrow import as_mask, find_rows
-from prodmatch.storage.atomic import new_array
 from prodmatch.storage.embeddings import vector_array
 from prodmatch.storage.features import FeatureStore
+from prodmatch.storage.temporary import new_array
 from prodmatch.storage.vectors import Vectors, check_unit, join_parts, normalise, split_parts
 
 logger = logging.getLogger(__name__)

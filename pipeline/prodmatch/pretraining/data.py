@@ -16,7 +16,8 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.embedding.encoding.image_loader import preprocess_isolated
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec, Pixels
-from prodmatch.storage.atomic import digest_bytes, new_array
+from prodmatch.storage.atomic import digest_bytes
+from prodmatch.storage.temporary import new_array
 from prodmatch.training.dataset import Numbers
 from prodmatch.training.held_out import words_of
 

@@ -17,9 +17,9 @@ from prodmatch.catalogue.rows import Reject, repeated_id
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.scanning.picture_lists import OtherPictures
 from prodmatch.scanning.row_digests import digest_rows, find_repeated
-from prodmatch.storage.atomic import new_scratch_file
 from prodmatch.storage.embeddings import READ_ROWS
 from prodmatch.storage.features import KEY, content_key
+from prodmatch.storage.temporary import new_scratch_file
 from prodmatch.storage.vectors import Mask, Rows
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ directory that holds the name.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import logging
-import math
 import os
 import re
 import shutil
@@ -18,15 +18,11 @@ import stat
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import BinaryIO, cast
 
 from prodmatch.errors import DamagedError, StoreError
 
 logger = logging.getLogger(__name__)
-Number = TypeVar("Number", bound=np.generic)
 
 TEMPORARY = "_tmp-"
 UNIQUE = re.compile(rf"{TEMPORARY}[0-9a-f]{{32}}-")  # what a temporary name has before the name
@@ -65,9 +61,9 @@ def new_file(path: Path, *, before_naming: Callable[[], None] = lambda: None) ->
     Raises:
         StoreError: the disk is full, read-only or not ours; the old file is untouched.
     """
-    with _set_aside(path) as temporary:
-        with _synced(temporary) as file:
-            yield file
+    with set_aside(path) as temporary, create_file(temporary) as file:
+        yield file
+        _sync_open_file(file)
         before_naming()
         temporary.replace(path)
         _sync_directory(path.parent)
@@ -88,9 +84,9 @@ def publish_file(path: Path, content: bytes) -> bool:
     Raises:
         StoreError: the disk is full, read-only or not ours, or its file system has no links.
     """
-    with _set_aside(path) as temporary:
-        with _synced(temporary) as file:
-            file.write(content)
+    with set_aside(path) as temporary, create_file(temporary) as file:
+        file.write(content)
+        _sync_open_file(file)
         try:
             path.hardlink_to(temporary)
         except FileExistsError:
@@ -109,8 +105,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be written, or `path` exists; nothing is left behind.
     """
-    with _set_aside(path) as temporary:
-        temporary.mkdir(0o755)
+    with set_aside(path) as temporary, held_directory(temporary, 0o755):
         yield temporary
         for folder, _, names in os.walk(temporary, topdown=False):
             for name in names:
@@ -126,39 +121,11 @@ def new_directory(path: Path) -> Iterator[Path]:
             raise
 
 
-@contextlib.contextmanager
-def scratch_directory(root: Path) -> Iterator[Path]:
-    """A directory for work in progress below `root`, removed when the block ends."""
-    with _set_aside(root / "scratch") as path:
-        path.mkdir(0o700)
-        yield path
-
-
-@contextlib.contextmanager
-def new_scratch_file(path: Path) -> Iterator[BinaryIO]:
-    """A file open for writing in a scratch directory; nobody else reads it, so it is not synced."""
-    with writing(path), _create(path) as file:
-        yield file
-
-
-def new_array(path: Path, shape: tuple[int, ...], kind: type[Number]) -> npt.NDArray[Number]:
-    """Zeros of that shape, mapped to a new file in a scratch directory.
-
-    Its room on the disk is taken at once: where a mapped page finds none, the process dies.
-
-    Raises:
-        StoreError: the disk has not that much room.
-    """
-    with writing(path), _create(path) as file:
-        os.posix_fallocate(file.fileno(), 0, np.dtype(kind).itemsize * math.prod(shape))
-    return np.memmap(path, kind, "r+", shape=shape)
-
-
 def copy_file(source: Path, target: Path) -> None:
     """The bytes of `source` in the new file `target`, in a directory that appears complete."""
     with writing(target):
         make_directory(target.parent)
-        with source.open("rb") as old, _create(target) as new:
+        with source.open("rb") as old, create_file(target) as new:
             shutil.copyfileobj(old, new, 1 << 20)
 
 
@@ -295,7 +262,7 @@ def remove_leftovers(root: Path) -> None:
     with writing(root):
         for path in list(root.rglob(f"{TEMPORARY}*")):
             if UNIQUE.match(path.name):  # no name of anybody else
-                _remove(path)
+                remove_any(path)
 
 
 def remove_path(path: Path) -> None:
@@ -307,10 +274,10 @@ def remove_path(path: Path) -> None:
     temporary = temporary_name(path)
     with writing(path):
         path.rename(temporary)
-        _remove(temporary)
+        remove_any(temporary)
 
 
-def _remove(path: Path) -> None:
+def remove_any(path: Path) -> None:
     """Removes a file, a link, or a directory and all below it."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -339,7 +306,7 @@ def temporary_name(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _set_aside(path: Path) -> Iterator[Path]:
+def set_aside(path: Path) -> Iterator[Path]:
     """A name for what is to be called `path`, in its directory; removed when the block ends."""
     temporary = temporary_name(path)
     with writing(path):
@@ -351,17 +318,28 @@ def _set_aside(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _synced(path: Path) -> Iterator[BinaryIO]:
-    """A new file, which is on disk when the block ends."""
-    with _create(path) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+def held_directory(path: Path, mode: int) -> Iterator[None]:
+    """A new directory that this process holds until the block ends."""
+    path.mkdir(mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _hold(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
-def _create(path: Path) -> BinaryIO:
-    """A new file, never one that was there, and never writable by everyone."""
-    return cast(BinaryIO, io.open(path, "xb", opener=_open_ours))  # noqa: UP020
+def create_file(path: Path) -> BinaryIO:
+    """A new file, never one that was there, and never writable by everyone; held while open."""
+    file = cast(BinaryIO, io.open(path, "xb", opener=_open_ours))  # noqa: UP020, SIM115
+    _hold(file.fileno())
+    return file
+
+
+def _hold(descriptor: int) -> None:
+    """Tells other runs, where the file system has locks, that the one that made it is alive."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _open_ours(path: str, flags: int) -> int:
@@ -384,7 +362,12 @@ def make_directory(path: Path) -> None:
 def _forget(path: Path) -> None:
     """Removes a temporary name; what cannot be removed, the next run removes."""
     with contextlib.suppress(OSError):
-        _remove(path)
+        remove_any(path)
+
+
+def _sync_open_file(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_file(path: Path) -> None:

@@ -161,10 +161,12 @@ def _comes_true(claim: Callable[[], bool], deadline: float) -> bool:
 
 
 def _claim_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC  # over NFS it must be open for writing
     with contextlib.ExitStack() as closing:
-        try:  # over NFS the file must be open for writing
-            file = closing.enter_context((folder / "manifest.json").open("r+b"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            descriptor = os.open(folder / "manifest.json", flags)
+            closing.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:  # there is no file, or there are no locks

@@ -14,7 +14,6 @@ from prodmatch.catalogue.mirror import (
     fetch_file,
     is_safe,
     is_same,
-    temporary_folder,
 )
 from prodmatch.catalogue.pictures.image_files import fold_name, list_spellings
 from prodmatch.catalogue.pictures.images import MOST_BYTES
@@ -22,6 +21,7 @@ from prodmatch.errors import RemoteError
 from prodmatch.storage.atomic import remove_path
 from prodmatch.storage.places.addresses import is_address
 from prodmatch.storage.places.remote import RemoteFile, RemoteFolder, open_remote
+from prodmatch.storage.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
