@@ -16,6 +16,7 @@ from prodmatch.matching.match_files import (
     write_pairs,
 )
 from prodmatch.matching.matcher import Matcher
+from prodmatch.matching.scoring.decisions import Decided
 from prodmatch.matching.scoring.kept_scores import (
     SCORES,
     ScoredPairs,
@@ -49,6 +50,7 @@ class MatchSettings:
     candidates: int = 10  # of every listing
     pairs: Path | None = None  # a file of labelled pairs to train a scorer on
     scorer: Path | None = None  # a file of a scorer; with `pairs` it is written, else read
+    decisions: Path | None = None  # a file of labelled pairs that are what their labels say
 
     def __post_init__(self) -> None:
         if not 0 < self.precision <= 1:
@@ -87,7 +89,8 @@ def find_matches(
     warnings = [] if against is None else _compare(index, against)
     old = read_old_groups(out / GROUPS)
     searchers = index.searcher, None if against is None else against.searcher
-    given = _read_labels(searchers, settings.pairs, warnings) or open_scorer(settings.scorer)
+    given = _read_training(searchers, settings.pairs, warnings) or open_scorer(settings.scorer)
+    decisions = _read_labels(searchers, settings.decisions, "decisions", warnings)
     catalogues = (
         catalogue or _open_catalogue(index, warnings),
         None if against is None else _open_catalogue(against, warnings),
@@ -95,7 +98,9 @@ def find_matches(
     logger.info("reading the listings", extra={"phase": "read"})
     matcher = Matcher(*searchers, catalogues)
     run = _score(matcher, given, settings, out / SCORES)
-    scorer, threshold, scored = run.scorer, run.threshold, run.scored
+    scorer, threshold = run.scorer, run.threshold
+    decided = _decide(matcher, run.scored, decisions, warnings)
+    scored = decided.scored
     held_out = scorer.held_out_of(is_one=matcher.is_one)
     logger.info("grouping", extra={"phase": "group"})
     groups = matcher.group(scored, scorer, threshold)
@@ -107,15 +112,16 @@ def find_matches(
     logger.info("writing", extra={"phase": "write"})
     counts = write_pairs(out / PAIRS, matcher, scored, threshold)
     write_groups(out / GROUPS, matcher, groups, old)
-    write_scores(out / SCORES, run.name, (matcher.left, matcher.right), scored)
+    write_scores(out / SCORES, run.name, (matcher.left, matcher.right), run.scored)
     return MatchReport(
         out=str(out),
         left=len(matcher.left),
         right=len(matcher.right),
         equal=matcher.equal_count,
-        candidates=len(scored.probability),
-        scored=scored.scored,
-        pictures=scored.pictures,
+        candidates=len(run.scored.probability),
+        scored=run.scored.scored,
+        pictures=run.scored.pictures,
+        decided=0 if decisions is None else len(decisions.match),
         same=counts.same,
         variants=counts.variant,
         in_doubt=counts.different,
@@ -181,17 +187,48 @@ def _open_catalogue(index: ProductIndex, warnings: list[str]) -> Catalogue | Non
 
 
 def _read_labels(
-    searchers: tuple[Searcher, Searcher | None], path: Path | None, warnings: list[str]
+    searchers: tuple[Searcher, Searcher | None], path: Path | None, option: str, warnings: list[str]
 ) -> LabelledPairs | None:
-    """The labelled pairs to train on; None where there is no file of them."""
+    """The labelled pairs of a file; None where there is no file of them."""
     if path is None:
         return None
     own, other = searchers
     rows = own.products.row_of, (other or own).products.row_of
-    labels = read_labelled_pairs(path, *rows, is_one=other is None)
-    check_labels(labels.match)
-    warnings += _left_out(path, labels)
+    labels = read_labelled_pairs(path, *rows, is_one=other is None, option=option)
+    warnings += _left_out(path, labels, option)
     return labels
+
+
+def _read_training(
+    searchers: tuple[Searcher, Searcher | None], path: Path | None, warnings: list[str]
+) -> LabelledPairs | None:
+    """The labelled pairs to train on; None where there is no file of them."""
+    labels = _read_labels(searchers, path, "pairs", warnings)
+    if labels is not None:
+        check_labels(labels.match)
+    return labels
+
+
+def _decide(
+    matcher: Matcher, scored: ScoredPairs, decisions: LabelledPairs | None, warnings: list[str]
+) -> Decided:
+    """The pairs with what a person decided of them; warns of decisions that are contradicted."""
+    if decisions is None:
+        return Decided(scored, [])
+    decided = matcher.decide(scored, decisions)
+    if decided.contradicting:
+        one, other = (matcher.name(member)[1] for member in decided.contradicting[0])
+        warnings.append(
+            f"`decisions`: pairs of which other decisions say the contrary, such as {one!r} and "
+            f"{other!r}: {len(decided.contradicting)}. They are not taken for one product."
+        )
+    if denied := matcher.find_denied(decisions):
+        warnings.append(
+            "`decisions`: pairs that are decided to be one product, and whose texts, columns or "
+            f"prices deny it, such as {denied[0][0]!r} and {denied[0][1]!r}: {len(denied)}. They "
+            "are one, as decided."
+        )
+    return decided
 
 
 def _train(matcher: Matcher, pairs: LabelledPairs, settings: MatchSettings) -> PairScorer:
@@ -201,7 +238,7 @@ def _train(matcher: Matcher, pairs: LabelledPairs, settings: MatchSettings) -> P
     return train_scorer(matcher.labels(pairs), origin)
 
 
-def _left_out(path: Path, pairs: LabelledPairs) -> list[str]:
+def _left_out(path: Path, pairs: LabelledPairs, option: str) -> list[str]:
     """What to warn of in labelled pairs."""
     reasons = {
         f"name products that are not in the index, such as {pairs.unknown_id!r}": pairs.unknown,
@@ -210,7 +247,7 @@ def _left_out(path: Path, pairs: LabelledPairs) -> list[str]:
         "are labelled both as a match and as none": pairs.contradicting,
     }
     return [
-        f"`pairs` {path}: pairs that {reason}: {count}. They are left out."
+        f"`{option}` {path}: pairs that {reason}: {count}. They are left out."
         for reason, count in reasons.items()
         if count
     ]

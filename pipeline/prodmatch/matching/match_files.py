@@ -50,6 +50,7 @@ class MatchReport:
     candidates: int  # pairs
     scored: int  # of these, by this run; the probability of the others is that of an earlier one
     pictures: int  # pairs whose pictures were compared
+    decided: int  # pairs of `decisions` that are there
     same: int  # pairs
     variants: int
     in_doubt: int

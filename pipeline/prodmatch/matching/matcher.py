@@ -39,6 +39,12 @@ from prodmatch.matching.pair_features import (
 )
 from prodmatch.matching.pair_pictures import PairPictures
 from prodmatch.matching.picture_registration import compare_pictures
+from prodmatch.matching.scoring.decisions import (
+    Decided,
+    close_decisions,
+    decide_pairs,
+    find_missing,
+)
 from prodmatch.matching.scoring.kept_scores import MEASURED, KeptScores, ScoredPairs
 from prodmatch.matching.scoring.labelled_pairs import LabelledPairs, read_labelled_pairs
 from prodmatch.matching.scoring.pair_scorer import PairScorer
@@ -165,6 +171,40 @@ class Matcher:
             pairs = self._likeness(side.first_equal[rows[chosen]], rows[chosen])
             probability[rows] = self._score(pairs, scorer).probability[kind]
             self._equal.append(probability)
+
+    def decide(self, scored: ScoredPairs, decisions: LabelledPairs) -> Decided:
+        """The pairs with what a person decided of them, after `score_equal`.
+
+        Copies of a listing are decided with it; one that is decided to be another than its
+        copies is none of them.
+        """
+        firsts = self.left.first_equal, self.right.first_equal
+        shift = 0 if self.is_one else len(self.left)
+        given = []
+        labels = decisions.rows, decisions.others, decisions.match
+        for row, other, same in zip(*(each.tolist() for each in labels), strict=True):
+            one, its = int(firsts[0][row]), int(firsts[1][other])
+            if self.is_one and one == its:
+                self._equal[0][max(row, other)] = float(same)
+            else:
+                given.append((one, its + shift, same))
+        closed = close_decisions(given, self._comparable)
+        decided = {(one, its - shift): same for (one, its), same in closed.is_same.items()}
+        if not decided:
+            return Decided(scored, closed.contradicting)
+        rows, others = find_missing(scored.pairs, decided).T
+        cosines = self._finder.cosines(rows, others)
+        nothing = np.zeros(len(rows))
+        pairs = self._likeness(rows, others)
+        added = ScoredPairs(pairs, nothing, cosines.text, cosines.image, nothing)
+        return Decided(decide_pairs(scored, decided, added), closed.contradicting)
+
+    def find_denied(self, decisions: LabelledPairs) -> list[tuple[str, str]]:
+        """The ids of pairs that are decided to be one product, and whose texts deny it."""
+        rows, others = decisions.rows[decisions.match], decisions.others[decisions.match]
+        denied = self.texts.denied(Candidates(rows, others, np.zeros(len(rows))))
+        left, right = self.left.listings.product_ids, self.right.listings.product_ids
+        return [(left[rows[each]], right[others[each]]) for each in denied]
 
     def _uncertain(self, side: IndexedListings) -> Ints:
         """The listings that look equal to an earlier one, and differ from it or have no picture."""

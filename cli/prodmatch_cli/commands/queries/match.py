@@ -48,6 +48,12 @@ from prodmatch_cli.terminal.output import print_outcome
     help="File of a scorer: written with --pairs, else read.  [default: the shipped one]",
 )
 @click.option(
+    "--decisions",
+    type=PATH,
+    help="Pairs that a person decided on, a file such as that of --pairs, of any number: they are, "
+    "and stay, what their labels say.",
+)
+@click.option(
     "--candidates",
     type=click.IntRange(1, 100),
     default=10,
@@ -69,6 +75,7 @@ def match(
     precision: float,
     pairs: Path | None,
     scorer: Path | None,
+    decisions: Path | None,
     candidates: int,
     html: Path | None,
     catalogue: Path | str | None,
@@ -82,7 +89,7 @@ def match(
     """
     written = (scorer if pairs is not None else None), "--scorer"
     check_targets((out / PAIRS, "--out"), (out / GROUPS, "--out"), (html, "--html"), written)
-    settings = MatchSettings(precision, candidates, pairs, scorer)
+    settings = MatchSettings(precision, candidates, pairs, scorer, decisions)
     with ExitStack() as stack:
         index = stack.enter_context(open_index(store))
         other = None if against is None else stack.enter_context(open_index(against))

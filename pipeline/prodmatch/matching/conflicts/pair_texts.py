@@ -60,6 +60,15 @@ class PairTexts:
                 found[position] = DOUBT
         return found
 
+    def denied(self, pairs: Candidates) -> list[int]:
+        """The positions of pairs whose texts or columns deny that they are one product."""
+        positions = np.arange(len(pairs.rows))
+        return [
+            position
+            for position, one, other in self._read_pairs(pairs, positions)
+            if denies(one, other, is_one=self.is_one)
+        ]
+
     def identify(self, pairs: Candidates, probability: Values, positions: Ints) -> Values:
         """The probability; of pairs with one GTIN that say nothing else of variants, near 1.
 

@@ -1,4 +1,4 @@
-"""Labelled pairs in a file: left, right, match."""
+"""Labelled pairs in a file: left, right, match; to learn from, or decided by a person."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,24 +36,29 @@ class LabelledPairs:
 
 
 def read_labelled_pairs(
-    path: Path, find_row: FindRow, find_other: FindRow, *, is_one: bool
+    path: Path, find_row: FindRow, find_other: FindRow, *, is_one: bool, option: str = "pairs"
 ) -> LabelledPairs:
     """The pairs of a CSV, Parquet or JSON-lines file, in order.
 
     It has `left`, `right` (ids of products) and `match` (true or false). Where `is_one`, a pair is
     the same the other way round.
 
+    Args:
+        option: what the file is given as; decisions may all be on products that are gone.
+
     Raises:
-        QueryError: it cannot be read, an id or a label is none, or no pair is known.
+        QueryError: it cannot be read, an id or a label is none, or no pair to learn from is known.
     """
     labels: dict[tuple[int, int], set[bool]] = {}
     unknown, own, known, example = 0, 0, 0, ""
-    records = read_records(path, "`pairs`")
-    _check_columns(path, records[0])
+    records = read_records(path, f"`{option}`")
+    place = f"`{option}` {path}"
+    _check_columns(place, records[0])
     for number, record in enumerate(records, start=1):
-        left, right = (_read_id(path, number, record, side) for side in ("left", "right"))
+        row_place = f"{place}: row {number}"
+        left, right = (_read_id(row_place, record, side) for side in ("left", "right"))
         row, other = find_row(left), find_other(right)
-        label = _read_label(path, number, record.get("match"))
+        label = _read_label(row_place, record.get("match"))
         if row is None or other is None:
             unknown += 1
             example = example or (left if row is None else right)
@@ -63,9 +68,9 @@ def read_labelled_pairs(
             known += 1
             there = is_one and (other, row) in labels
             labels.setdefault((other, row) if there else (row, other), set()).add(label)
-    if unknown == len(records):
+    if unknown == len(records) and option == "pairs":
         raise QueryError(
-            f"`pairs` {path}: none of {len(records)} pairs is known; {example!r} is the id of no "
+            f"{place}: none of {len(records)} pairs is known; {example!r} is the id of no "
             "product. Compare the ids with those of the index; left is of this store."
         )
     clear = {pair: next(iter(found)) for pair, found in labels.items() if len(found) == 1}
@@ -76,28 +81,28 @@ def read_labelled_pairs(
     return LabelledPairs(rows, others, match, unknown, example, own, repeated, contradicting)
 
 
-def _check_columns(path: Path, record: dict[str, object]) -> None:
+def _check_columns(place: str, record: dict[str, object]) -> None:
     missing = [name for name in ("left", "right", "match") if name not in record]
     if missing:
         raise QueryError(
-            f"`pairs` {path}: has no column {' and none '.join(map(repr, missing))}; found "
+            f"{place}: has no column {' and none '.join(map(repr, missing))}; found "
             f"{', '.join(map(str, record))[:200]}. Needed are left, right and match."
         )
 
 
-def _read_id(path: Path, number: int, record: dict[str, object], side: str) -> str:
+def _read_id(place: str, record: dict[str, object], side: str) -> str:
     value = record.get(side)
     if value is None:
-        raise QueryError(f"`pairs` {path}: row {number}: {side} is empty. Give a product's id.")
+        raise QueryError(f"{place}: {side} is empty. Give a product's id.")
     if isinstance(value, float) and value.is_integer():  # with empty cells, numbers are these
         return str(int(value))
     return str(value)
 
 
-def _read_label(path: Path, number: int, value: object) -> bool:
+def _read_label(place: str, value: object) -> bool:
     text = str(value).strip().lower()
     if text.removesuffix(".0") in YES:
         return True
     if text.removesuffix(".0") in NO:
         return False
-    raise QueryError(f"`pairs` {path}: row {number}: match is {value!r}. Give true or false.")
+    raise QueryError(f"{place}: match is {value!r}. Give true or false.")
