@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,6 +12,7 @@ from prodmatch.columns.missing import name_left_out, name_misnamed, name_text_pr
 from prodmatch.columns.searchable import name_unsearched
 from prodmatch.embedding.encoding.encode import EncoderClasses, encode_missing
 from prodmatch.embedding.encoding.quickest_precision import (
+    Measurement,
     choose_quickest,
     is_worth_measuring,
     named_precision,
@@ -65,6 +66,7 @@ class EmbedSettings:
     max_lost: float = 0.1  # share of those that stay that may be without their text or picture
     accept_changes: bool = False  # lets one night through that the gate would refuse
     shard_rows: int = SHARD_ROWS  # features in a shard: what a kill can cost
+    measurement: Measurement = field(default_factory=Measurement)  # that `auto` goes by
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,12 @@ class _Run:
             )
         self.scanned = scanned_night(catalogue, plan.scan)
         self._check(plan, self.scanned)
-        if is_worth_measuring(plan, settings.precision, self.store):
+        least = settings.measurement.least_contents
+        if is_worth_measuring(plan, settings.precision, self.store, least):
             device = choose_device(settings.device)
-            precision = choose_quickest(catalogue, self.model, plan, device, classes=self.classes)
+            precision = choose_quickest(
+                catalogue, self.model, plan, device, settings.measurement, self.classes
+            )
             self._remember(precision)  # even if it is killed
             plan = plan_scanned(plan.scan, encoders, self.store, precision)
             self._check(plan, self.scanned)

@@ -1,20 +1,19 @@
 """The precision of a new store is measured once, taken where answers hold, and kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from small import embed, products, write
+from small import products, write
 
 from prodmatch.catalogue.reader import open_catalogue
 from prodmatch.embed import EmbedSettings, embed_catalogue
-from prodmatch.embedding.encoding import quickest_precision as quickest
 from prodmatch.embedding.encoding.encode import EncoderClasses
-from prodmatch.embedding.encoding.quickest_precision import Answers, compare_answers
+from prodmatch.embedding.encoding.quickest_precision import Answers, Measurement, compare_answers
 from prodmatch.encoders.batches import TextBatches
-from prodmatch.encoders.device import Compute, Precision
+from prodmatch.encoders.device import Compute, Precision, choose_device, choose_precision
 from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.model.description import Model
 from prodmatch.model.preprocessing import TextSpec
@@ -25,13 +24,13 @@ def test_answers_are_compared_with_those_of_float32() -> None:
     exact = np.eye(30, dtype=np.float32)
     own = np.arange(30)
     queries = normalise(exact + np.linspace(0, 0.5, 30, dtype=np.float32))
-    assert compare_answers(queries, own, exact, exact) == Answers(1.0, 0.0)
+    assert compare_answers(queries, own, exact, exact, top=10) == Answers(1.0, 0.0)
     swapped = exact.copy()
     swapped[[0, 1]] = swapped[[1, 0]]
-    found = compare_answers(queries, own, exact, swapped)
+    found = compare_answers(queries, own, exact, swapped, top=10)
     assert found.overlap < 1.0
     assert found.rank_loss == pytest.approx((1 - 1 / 30) / 30 + (1 - 1 / 2) / 30, abs=0.02)
-    assert not found.hold
+    assert not Measurement().holds(found)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,7 @@ def test_answers_are_compared_with_those_of_float32() -> None:
     [(0.98, 0.003, True), (0.979, 0.0, False), (1.0, 0.004, False), (float("nan"), 0.0, False)],
 )
 def test_answers_hold_within_their_limits(overlap: float, loss: float, hold: bool) -> None:
-    assert Answers(overlap, loss).hold is hold
+    assert Measurement().holds(Answers(overlap, loss)) is hold
 
 
 class _Clock:
@@ -84,32 +83,33 @@ def test_the_quickest_that_holds_is_taken_and_kept(
     store: Path,
     tmp_path: Path,
     model: Model,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     costs, noise, chosen = case
     clock = _Clock()
-    monkeypatch.setattr("prodmatch.embedding.encoding.quickest_precision.time.perf_counter", clock)
-    monkeypatch.setattr(quickest, "MEASURED_CONTENTS", 20)
-    monkeypatch.setattr(quickest, "MIN_OVERLAP", 0.5)  # random encoders tell little apart
-    monkeypatch.setattr(quickest, "MAX_RANK_LOSS", 0.2)
-    monkeypatch.setattr(quickest, "TOP", 3)
-    monkeypatch.setattr(quickest, "quick_precisions", lambda _: ["int8", "bf16"])
-    catalogue = write(tmp_path / "c.parquet", products(12))
-    settings = EmbedSettings(workers=0, accept_changes=True, precision="auto")
+    measurement = Measurement(
+        least_contents=20,
+        top=3,
+        min_overlap=0.5,  # random encoders tell little apart
+        max_rank_loss=0.2,
+        candidates=lambda device: ["int8", "bf16"],
+        clock=clock,
+    )
+    settings = EmbedSettings(workers=0, accept_changes=True, measurement=measurement)
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(12)))
     classes = _classes(clock, costs, noise)
-    opened = open_catalogue(catalogue)
-    first = embed_catalogue(opened, model, store, settings, classes=classes)
+    first = embed_catalogue(catalogue, model, store, settings, classes=classes)
     assert first.precision == chosen
-    monkeypatch.setattr(quickest, "quick_precisions", lambda _: [])  # another processor
-    again = embed(catalogue, model, store, precision="auto")
+    elsewhere = replace(measurement, candidates=lambda device: [])  # another processor
+    settings = replace(settings, measurement=elsewhere)
+    again = embed_catalogue(catalogue, model, store, settings)
     assert (again.precision, again.reused, again.embeddings) == (chosen, 24, first.embeddings)
 
 
-def test_a_small_catalogue_is_not_measured(
-    store: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quickest, "choose_quickest", None)
-    monkeypatch.setattr("prodmatch.encoders.device._cpu_has_amx", lambda: False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    catalogue = write(tmp_path / "c.parquet", products(12))
-    assert embed(catalogue, model, store, precision="auto").precision == "float32"
+def test_a_small_catalogue_is_not_measured(store: Path, tmp_path: Path, model: Model) -> None:
+    def refuse(device: str) -> list[Precision]:
+        raise AssertionError(device)
+
+    settings = EmbedSettings(workers=0, measurement=Measurement(candidates=refuse))
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(12)))
+    unmeasured = choose_precision("auto", choose_device("auto"))
+    assert embed_catalogue(catalogue, model, store, settings).precision == unmeasured

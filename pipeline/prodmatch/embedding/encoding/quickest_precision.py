@@ -33,7 +33,6 @@ from prodmatch.model.preprocessing import Pixels
 from prodmatch.storage.settings import read_settings
 from prodmatch.storage.vectors import Vectors, draw_among
 
-MEASURED_CONTENTS = 20_000  # texts and pictures to encode; of fewer it costs more than it saves
 logger = logging.getLogger(__name__)
 
 SAMPLE_TEXTS = 1_500
@@ -41,9 +40,6 @@ SAMPLE_PICTURES = 8 * DECODED_ROWS
 QUERIES = 300
 BLOCKS = 5  # of one batch each, that every precision is timed over in turn
 MIN_GAIN = 1.15
-MIN_OVERLAP = 0.98  # of the first ten answers with those of float32
-MAX_RANK_LOSS = 0.003  # of the mean reciprocal rank of what a query was made from
-TOP = 10
 
 
 def named_precision(name: str, device: str, store: Path) -> Precision:
@@ -70,12 +66,12 @@ def _remembered_precision(store: Path) -> str | None:
     return None if remembered is None else remembered.precision
 
 
-def is_worth_measuring(plan: FeaturePlan, name: str, store: Path) -> bool:
+def is_worth_measuring(plan: FeaturePlan, name: str, store: Path, least_contents: int) -> bool:
     """Whether nothing is chosen yet, and so much is to be encoded that measuring saves time."""
     return (
         name == "auto"
         and not _remembered_precision(store)
-        and plan.contents_to_encode >= MEASURED_CONTENTS
+        and plan.contents_to_encode >= least_contents
     )
 
 
@@ -83,13 +79,8 @@ def is_worth_measuring(plan: FeaturePlan, name: str, store: Path) -> bool:
 class Answers:
     """How the answers of quick features differ from those of float32."""
 
-    overlap: float  # share of the first ten
-    rank_loss: float  # of the mean reciprocal rank
-
-    @property
-    def hold(self) -> bool:
-        """Whether they may stand in for them."""
-        return self.overlap >= MIN_OVERLAP and self.rank_loss <= MAX_RANK_LOSS
+    overlap: float  # share of the first ones
+    rank_loss: float  # of the mean reciprocal rank of what a query was made from
 
 
 def quick_precisions(device: str) -> list[Precision]:
@@ -100,8 +91,24 @@ def quick_precisions(device: str) -> list[Precision]:
     return [precision for precision, has in found if has]
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """How the quickest precision whose answers are those of float32 is found."""
+
+    least_contents: int = 20_000  # to encode; of fewer it costs more than it saves
+    top: int = 10  # answers that are compared
+    min_overlap: float = 0.98
+    max_rank_loss: float = 0.003
+    candidates: Callable[[str], list[Precision]] = quick_precisions  # of a device
+    clock: Callable[[], float] = time.perf_counter
+
+    def holds(self, answers: Answers) -> bool:
+        """Whether they may stand in for those of float32."""
+        return answers.overlap >= self.min_overlap and answers.rank_loss <= self.max_rank_loss
+
+
 def compare_answers(
-    queries: Vectors, own: npt.NDArray[np.int64], exact: Vectors, quick: Vectors
+    queries: Vectors, own: npt.NDArray[np.int64], exact: Vectors, quick: Vectors, top: int
 ) -> Answers:
     """Answers of queries in float32 over features in float32 and over quick ones.
 
@@ -114,7 +121,7 @@ def compare_answers(
     firsts, ranks = [], []
     for rows in (exact, quick):
         scores = queries @ rows.T  # (q, n)
-        firsts.append(np.argsort(-scores, axis=1, kind="stable")[:, :TOP])
+        firsts.append(np.argsort(-scores, axis=1, kind="stable")[:, :top])
         mine = scores[np.arange(len(own)), own]
         ranks.append(1.0 / (1.0 + (scores > mine[:, None]).sum(axis=1)))
     same = [len(np.intersect1d(*pair)) / len(pair[0]) for pair in zip(*firsts, strict=True)]
@@ -135,19 +142,19 @@ def choose_quickest(
     model: Model,
     plan: FeaturePlan,
     device: str,
-    *,
-    classes: EncoderClasses | None = None,
+    measurement: Measurement,
+    classes: EncoderClasses | None,
 ) -> Precision:
     """The quickest precision for what is to be encoded whose answers are those of float32.
 
     Queries are encoded in float32 whatever this gives. Every precision is timed on the same
     contents in turn. Costs about as much as encoding ten thousand texts in float32.
     """
-    candidates = quick_precisions(device)
+    candidates = measurement.candidates(device)
     if not candidates:
         return "float32"
     logger.info("measuring precisions", extra={"phase": "measure precisions"})
-    measuring = _Measuring(model, plan, device, classes or EncoderClasses())
+    measuring = _Measuring(model, plan, device, measurement, classes or EncoderClasses())
     spec = model.description.image
     pictures = any(picture_precision(each, spec) != "float32" for each in candidates)
     sample = _draw_sample(catalogue, model, plan, pictures=pictures)
@@ -158,11 +165,11 @@ def choose_quickest(
             break
         answers = measuring.answers(sample, precision)
         logger.info(
-            "%s: %.1f times as quick as float32, %.3f of the first ten answers the same, "
+            "%s: %.1f times as quick as float32, %.3f of the first %d answers the same, "
             "reciprocal rank %.4f lower",
-            precision, gain, answers.overlap, answers.rank_loss,
+            precision, gain, answers.overlap, measurement.top, answers.rank_loss,
         )  # fmt: skip
-        if answers.hold:
+        if measurement.holds(answers):
             return precision
     return "float32"
 
@@ -191,10 +198,14 @@ class _Measuring:
     """The encoders of a model in several precisions."""
 
     def __init__(
-        self, model: Model, plan: FeaturePlan, device: str, classes: EncoderClasses
+        self,
+        model: Model,
+        plan: FeaturePlan,
+        device: str,
+        measurement: Measurement,
+        classes: EncoderClasses,
     ) -> None:
-        self.model = model
-        self.plan = plan
+        self.model, self.plan, self.measurement = model, plan, measurement
         self.encoders = {
             precision: OpenEncoders(model.encoders, device, precision, plan.graphs, classes)
             for precision in PRECISIONS
@@ -207,10 +218,10 @@ class _Measuring:
         texts = sample.texts
         blocks = [texts[start::BLOCKS][:128] for start in range(BLOCKS)]
         each = {name: self.encoders[name].text.encode for name in precisions}
-        of_texts = _time_alternating(each, [block for block in blocks if block])
+        of_texts = self._time_alternating(each, [block for block in blocks if block])
         squares = [sample.pixels[:DECODED_ROWS]] * BLOCKS if len(sample.pixels) else []
         looks = {name: self.encoders[name].image.encode for name in precisions}
-        of_pictures = _time_alternating(looks, squares)
+        of_pictures = self._time_alternating(looks, squares)
         return {
             name: of_texts[name] * len(self.plan.new_texts)
             + of_pictures[name] * self.plan.images_to_encode
@@ -226,13 +237,13 @@ class _Measuring:
         if len(own):
             queries = self._queries([sample.texts[row] for row in own])
             parts = (heads.texts(each.text.encode(sample.texts)) for each in (exact, quick))
-            found.append(compare_answers(queries, own, *parts))
+            found.append(compare_answers(queries, own, *parts, top=self.measurement.top))
         own = np.flatnonzero([bool(text) for text in sample.titles])
         in_pictures = picture_precision(precision, self.model.description.image)
         if len(own) and in_pictures != "float32":
             queries = self._queries([sample.titles[row] for row in own])
             parts = (heads.pictures(each.image.encode(sample.pixels)) for each in (exact, quick))
-            found.append(compare_answers(queries, own, *parts))
+            found.append(compare_answers(queries, own, *parts, top=self.measurement.top))
         return Answers(
             min((answers.overlap for answers in found), default=1.0),
             max((answers.rank_loss for answers in found), default=0.0),
@@ -242,16 +253,17 @@ class _Measuring:
         titles = [text.split(". ")[0] for text in texts]
         return self.model.heads.texts(self.encoders["float32"].text.encode(titles, query=True))
 
-
-def _time_alternating(
-    encode: Mapping[Precision, Callable[..., Vectors]], blocks: Sequence[Sequence[str] | Pixels]
-) -> dict[Precision, float]:
-    """Median seconds an item, each block through all precisions in turn; 0 without blocks."""
-    if not blocks:
-        return dict.fromkeys(encode, 0.0)
-    taken: dict[Precision, list[float]] = {name: [] for name in encode}
-    for block, name in itertools.product([blocks[0], *blocks], encode):  # the first warms up
-        started = time.perf_counter()
-        encode[name](block)
-        taken[name].append((time.perf_counter() - started) / len(block))
-    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
+    def _time_alternating(
+        self,
+        encode: Mapping[Precision, Callable[..., Vectors]],
+        blocks: Sequence[Sequence[str] | Pixels],
+    ) -> dict[Precision, float]:
+        """Median seconds an item, each block through all precisions in turn; 0 without blocks."""
+        if not blocks:
+            return dict.fromkeys(encode, 0.0)
+        taken: dict[Precision, list[float]] = {name: [] for name in encode}
+        for block, name in itertools.product([blocks[0], *blocks], encode):  # the first warms up
+            started = self.measurement.clock()
+            encode[name](block)
+            taken[name].append((self.measurement.clock() - started) / len(block))
+        return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
