@@ -84,7 +84,7 @@ def test_one_module_writes_files() -> None:
             if name == "memmap" and "r" in given:
                 continue  # of a file without a name, to read
             assert name not in WRITES - WITHIN.get(path.name, set()), place
-            if name == "open":
+            if name == "open" and path.name != "locks.py":  # locks over NFS take an open file
                 modes = [a.value for a in call.args if isinstance(a, ast.Constant)]
                 assert not any(isinstance(m, str) and set(m) & set("wax+") for m in modes), place
             if name == "write_index":  # FAISS's own loses data on a full disk
