@@ -13,7 +13,6 @@ STILL_SWAPPED = {
     "catalogue/test_mirror.py": 1,
     "cli/test_messages.py": 1,
     "cli/test_query_errors.py": 1,
-    "embedding/encoding/test_quickest_precision.py": 9,
     "encoders/networks/test_onnx_export.py": 3,
     "encoders/test_batches_lanes.py": 1,
     "encoders/test_device.py": 2,
