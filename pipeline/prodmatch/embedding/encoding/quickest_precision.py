@@ -108,7 +108,12 @@ class Measurement:
 
 
 def compare_answers(
-    queries: Vectors, own: npt.NDArray[np.int64], exact: Vectors, quick: Vectors, top: int
+    queries: Vectors,
+    own: npt.NDArray[np.int64],
+    exact: Vectors,
+    quick: Vectors,
+    *,
+    top: int,
 ) -> Answers:
     """Answers of queries in float32 over features in float32 and over quick ones.
 
