@@ -80,12 +80,12 @@ def test_both_have_their_directions_and_their_shares() -> None:
 @pytest.mark.parametrize(
     ("figures", "slack", "share"),
     [
-        ([0.5, 0.5, 0.5, 0.5], 0.0, 0.0),
-        ([0.5, 0.49, 0.3, 0.2], 0.0, 0.0),
-        ([0.5, 0.6, 0.7, 0.6], 0.0, 0.75),
-        ([0.5, 0.6, 0.6, 0.6], 0.02, 0.5),
-        ([0.69, 0.6, 0.7, 0.71], 0.02, 0.0),
-        ([0.1, 0.2, 0.3, 0.4], 0.05, 0.95),
+        ([0.5, 0.5, 0.5], 0.0, 0.0),
+        ([0.5, 0.49, 0.3], 0.0, 0.0),
+        ([0.5, 0.7, 0.6], 0.0, 0.25),
+        ([0.5, 0.6, 0.6], 0.02, 0.25),
+        ([0.69, 0.6, 0.7], 0.02, 0.0),
+        ([0.1, 0.2, 0.3], 0.05, 0.5),
     ],
 )
 def test_the_best_share_is_taken_where_it_pays(
@@ -118,6 +118,23 @@ def test_what_lies_outside_is_not_lost_and_what_pays_is_gained() -> None:
     again = fit_cca(*world(3, 800, turned=False), 16)
     found = left(start, again, lambda each: recall(each, outside), known, 0.05)
     assert (found.heads, found.share) == (start, 0.0)
+
+
+def test_words_find_their_texts_as_before_whatever_pays_for_pictures() -> None:
+    texts, images = drawn(1, 800, WIDTH), drawn(2, 800, WIDTH)
+    whole = Projection.linear(np.eye(WIDTH, dtype=np.float32))
+    narrow = Projection.linear(drawn(3, WIDTH, 3))  # what pictures show
+    figures = iter(SHARES)
+    start = add_query_bank(Heads(whole, whole), texts, images)
+    found = left(start, Heads(narrow, narrow), lambda _: next(figures), (texts, images), 0.0)
+    assert found.share == SHARES[-1]
+    words, numbers = texts[:300] + 0.5 * drawn(4, 300, WIDTH), np.arange(300)
+    before, after, fitted = (
+        recall_of_pairs(heads.texts(words), heads.texts(texts[:300]), numbers)
+        for heads in (start, found.heads, Heads(narrow, narrow))
+    )
+    assert fitted < 0.6 < 0.95 < before
+    assert after > before - 0.02
 
 
 def test_the_penalties_of_hubs_are_those_of_the_model_that_was_left() -> None:
