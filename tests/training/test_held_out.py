@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from prodmatch.model.calibration import Calibration
 from prodmatch.model.heads import Heads
 from prodmatch.model.projection import Projection
 from prodmatch.storage.vectors import normalise
@@ -23,6 +24,40 @@ def test_a_probability_is_the_share_that_matches() -> None:
     assert found.brier < 0.3 * found.base
     strangers = replace(held_out, queries=np.roll(text, 1, axis=0)).calibrate(heads, weights)
     assert strangers.brier > 0.9 * strangers.base  # cosines that say nothing
+
+
+def test_of_two_calibrations_the_one_that_does_better_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    text = normalise(rng.normal(size=(1000, 16)))
+    texts = [f"word{number}" for number in range(1000)]
+    weights = {"text": 0.5, "image": 0.5}
+    heads = Heads(*(Projection.linear(np.eye(16, dtype=np.float32)) for _ in ("text", "image")))
+    queries = normalise(text + 0.4 * np.random.default_rng(5).normal(size=(1000, 16)))
+    held_out = HeldOut(text, text, np.arange(1000), texts[:12], queries[:12])
+    own = held_out.calibrate(heads, weights)
+    taken = 0
+    for scale in (5.0, 10.0, 20.0):
+        for middle in (0.2, 0.3, 0.5, 0.7):
+            earlier = Calibration(scale, -scale * middle)
+            kept = held_out.calibrate(heads, weights, earlier)
+            assert kept.brier <= own.brier < own.base
+            assert kept.calibration == (earlier if kept.brier < own.brier else own.calibration)
+            taken += kept.calibration == earlier
+    assert 0 < taken < 12
+
+
+def test_probabilities_that_tell_nothing_leave_those_before_and_are_named() -> None:
+    rng = np.random.default_rng(0)
+    text, queries = (normalise(rng.normal(size=(40, 16))) for _ in (0, 1))
+    texts = [f"word{number}" for number in range(40)]
+    heads = Heads(*(Projection.linear(np.eye(16, dtype=np.float32)) for _ in ("text", "image")))
+    held_out = HeldOut(text, text, np.arange(40), texts, queries)
+    weights, earlier = {"text": 0.5, "image": 0.5}, Calibration(9.0, -4.0)
+    found = held_out.calibrate(heads, weights, earlier)
+    assert found.calibration == earlier  # that of this shop is no better than a constant
+    assert held_out.calibrate(heads, weights).brier >= found.base
+    assert found.warning is not None
+    assert f"Brier score is {found.brier}, {found.base} for" in found.warning
 
 
 def test_queries_are_words_of_their_text() -> None:

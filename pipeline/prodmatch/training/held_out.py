@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,17 @@ class Calibrated:
     ece: float  # expected calibration error, over ten bins
     base: float  # mean squared error of always saying the share that matches
 
+    @property
+    def warning(self) -> str | None:
+        """Where probabilities tell no more than the share that matches."""
+        if self.brier < self.base:
+            return None
+        return (
+            "the probabilities of hits tell little: on held-out products their Brier score is "
+            f"{self.brier}, {self.base} for always giving the share that matches. Judge some "
+            "hits by hand before you use them"
+        )
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -53,12 +65,17 @@ class HeldOut:
         found = heads.texts(self.queries), heads.texts(self.text[first])
         return recall_of_pairs(*found, self.groups[first])
 
-    def calibrate(self, heads: Heads, weights: Mapping[str, float]) -> Calibrated:
+    def calibrate(
+        self, heads: Heads, weights: Mapping[str, float], earlier: Calibration | None = None
+    ) -> Calibrated:
         """Scale and bias such that sigmoid(scale * cosine + bias) is the share of hits that match.
 
         Each query meets its twenty nearest of the first products and twenty drawn at random, by
         the mean of its cosines to text and picture with these weights. A product matches whose
         text says every word of the query. Fitted on every other query, measured on the rest.
+        Where that does no better there than the `earlier` calibration, of the model whose heads
+        these began as, or than always giving the share that matches, the earlier one stays: it
+        comes of other products, and tells good hits from bad ones.
         """
         first = slice(len(self.texts))
         text, image = heads.texts(self.text[first]), heads.pictures(self.image[first])
@@ -81,15 +98,36 @@ class HeldOut:
             (np.concatenate(cosines[start::2]), np.concatenate(matches[start::2]).astype(float))
             for start in (0, 1)
         )
-        found = fit_calibration(*fitted, prior=(0.0, 0.0), pull=2 * RIDGE * len(fitted[0]))
-        calibration = Calibration(round(found.scale, 4), round(found.bias, 4))
-        probability, match = calibration.probability(judged[0]), judged[1]
-        return Calibrated(
+        fit = fit_calibration(*fitted, prior=(0.0, 0.0), pull=2 * RIDGE * len(fitted[0]))
+        calibration = Calibration(round(fit.scale, 4), round(fit.bias, 4))
+        match = judged[1]
+        found = Calibrated(
             calibration,
-            brier=round(brier_score(probability, match), 4),
-            ece=round(expected_calibration_error(probability, match), 4),
+            **_errors(calibration, *judged),
             base=round(float(match.mean() * (1 - match.mean())), 4),
         )
+        if earlier is None:
+            return found
+        before = _errors(earlier, *judged)
+        if found.brier < min(found.base, before["brier"]):
+            return found
+        return replace(found, calibration=earlier, **before)
+
+
+class _Errors(TypedDict):
+    brier: float
+    ece: float
+
+
+def _errors(
+    calibration: Calibration, cosines: npt.NDArray[np.float32], match: npt.NDArray[np.float64]
+) -> _Errors:
+    """The Brier score and the expected calibration error of the probabilities of cosines."""
+    probability = calibration.probability(cosines)
+    return {
+        "brier": round(brier_score(probability, match), 4),
+        "ece": round(expected_calibration_error(probability, match), 4),
+    }
 
 
 def recall_of_pairs(text: Vectors, image: Vectors, groups: Numbers) -> float:

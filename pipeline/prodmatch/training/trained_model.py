@@ -32,6 +32,7 @@ class TrainReport:
     brier: float
     ece: float
     calibration: Calibration
+    warnings: list[str]  # what to know of its probabilities
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def write_trained(
     description = ModelDescription(out.name, files.text, files.image)
     if files.weights is not None:
         description = replace(description, weights=files.weights)
-    found = held_out.calibrate(fitted.heads, description.weights)
+    found = held_out.calibrate(fitted.heads, description.weights, files.calibration)
     description = replace(description, calibration=found.calibration)
     recall = held_out.recall(fitted.heads)
     template = "encoders_card.md" if fitted.kind == "encoders" else "heads_card.md"
@@ -115,4 +116,5 @@ def write_trained(
         brier=found.brier,
         ece=found.ece,
         calibration=found.calibration,
+        warnings=[found.warning] if found.warning else [],
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prodmatch.encoders.networks.text import load_bert, write_tokenizer
 from prodmatch.errors import ModelError, raise_if_out_of_memory
+from prodmatch.model.calibration import Calibration
 from prodmatch.model.description import (
     EncoderPair,
     Model,
@@ -38,6 +39,7 @@ class EncoderFiles:
     write_image: Callable[[Path], None]
     heads: Heads | None = None  # of the model whose encoders they are
     weights: Mapping[str, float] | None = None  # of the signals, of that model
+    calibration: Calibration | None = None  # of its probabilities
 
     def write(self, folder: Path) -> EncoderPair:
         """Writes `text/` and `image/` into a folder, which is made if need be."""
@@ -51,7 +53,8 @@ class EncoderFiles:
     def of_model(cls, model: Model) -> "EncoderFiles":
         """The encoders of a model, for a new one with other heads."""
         files = cls.of_pair(model.encoders)
-        return replace(files, heads=model.heads, weights=model.description.weights)
+        own = model.description
+        return replace(files, heads=model.heads, weights=own.weights, calibration=own.calibration)
 
     @classmethod
     def of_pair(cls, pair: EncoderPair) -> "EncoderFiles":
