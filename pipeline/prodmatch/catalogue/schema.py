@@ -338,7 +338,7 @@ def check_types(path: object, options: object, kind: type) -> None:
     Raises:
         CatalogueError: one is not.
     """
-    remedy = "Give a path: a table becomes one with `to_parquet(PATH)`."
+    remedy = "Give a path: a table becomes one with `DataFrame.to_parquet`."
     require_type(path, str | PathLike, "`catalogue`", remedy, CatalogueError)
     remedy = f"Give {kind.__name__}(...)."
     require_type(options, kind | None, "`options`", remedy, CatalogueError)
