@@ -105,7 +105,7 @@ COUNTING = {
     "gc": "store keep minutes",
     "generations": "store format",
     "index": "store model engine weights memory min-recall type synonyms groups",
-    "match": "store against out precision pairs scorer candidates html image-root columns"
+    "match": "store against out precision pairs scorer decisions candidates html image-root columns"
     " catalogue",
     "pretrain": "model pairs texts epochs batch-rows out dim seed log-dir device",
     "pull": "store",
