@@ -30,7 +30,7 @@ ZEROS = re.compile(r"[\[\]0,-]+")  # all that the text of a vector of zeros has
 POINT_IDS = uuid.UUID("7d3f2f0e-94f1-5c6b-8f0a-5a1d8f6f2c11")  # that ids of points come from
 
 
-def write_elasticsearch(table: VectorTable, folder: Path, body_bytes: int) -> None:
+def write_elasticsearch(table: VectorTable, folder: Path, body_bytes: int = BODY_BYTES) -> None:
     """Writes `mapping.json`, the body that makes an index, and bodies `bulk-00000.ndjson`, ….
 
     Raises:
@@ -51,7 +51,7 @@ def write_elasticsearch(table: VectorTable, folder: Path, body_bytes: int) -> No
     files.write(folder, _bulk_lines(table))
 
 
-def write_qdrant(table: VectorTable, folder: Path, body_bytes: int) -> None:
+def write_qdrant(table: VectorTable, folder: Path, body_bytes: int = BODY_BYTES) -> None:
     """Writes `collection.json`, the body that makes a collection, and bodies of its points.
 
     Those are `points-00000.json`, …. The id of a point is a UUID that comes from its product's id,
