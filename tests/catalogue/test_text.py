@@ -56,3 +56,8 @@ def test_markup_goes_and_comparisons_stay(text: str, count_cases: Counting) -> N
 def test_no_markup_makes_a_text_longer(piece: str, end: str) -> None:
     text = piece * (20_000 // len(piece)) + end
     assert len(clean_text(text)) <= len(text)
+
+
+def test_control_characters_are_spaces() -> None:
+    codes = [*range(32), *range(127, 160)]
+    assert clean_text("".join(f"a{chr(code)}" for code in codes)) == " ".join("a" * len(codes))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small import COLOURS, KINDS, SCHEMA, Row, draw
-from tiny import night, save_query_encoders, save_tiny_model
+from listings import listing, publish
+from small import KINDS, SCHEMA, Row, draw
+from tiny import night, save_tiny_model
 
 from prodmatch.errors import MismatchError, QueryError, StoreError
 from prodmatch.match import MatchSettings, find_matches
@@ -21,24 +22,7 @@ COUNT = 30
 
 
 def row(name: str, number: int, **changed: object) -> Row:
-    colour = list(COLOURS)[number % 3]
-    found = {
-        "product_id": f"{name}{number:03d}",
-        "title": f"{colour} {KINDS[number % 5]} number QX{100 + 7 * number}",
-        "description": None,
-        "colour": colour,
-        "price": float(number + 1),
-        "image": draw(COLOURS[colour], number),
-    }
-    return {**found, **changed}
-
-
-def publish(folder: Path, model: Model, rows: list[Row], schema: pa.Schema = SCHEMA) -> Path:
-    folder.mkdir()
-    save_query_encoders(folder / "store", model)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "catalogue.parquet")
-    night(folder / "catalogue.parquet", model, folder / "store")
-    return folder / "store"
+    return listing(f"{name}{number:03d}", number, **changed)
 
 
 @pytest.fixture(scope="module")

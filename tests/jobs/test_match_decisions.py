@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small import COLOURS, KINDS, SCHEMA, draw
-from tiny import night, save_query_encoders
+from listings import listing, publish
+from small import Row
 
 from prodmatch.match import MatchReport, MatchSettings, find_matches
 from prodmatch.model.description import Model
@@ -15,27 +14,8 @@ from prodmatch.search.product_index import open_index
 COUNT = 14
 
 
-def row(name: str, number: int, **changed: object) -> dict[str, object]:
-    colour = list(COLOURS)[number % 3]
-    found = {
-        "product_id": f"{name}{number:02d}",
-        "title": f"{colour} {KINDS[number % 5]} number QX{100 + 7 * number}",
-        "description": None,
-        "colour": colour,
-        "price": float(number + 1),
-        "image": draw(COLOURS[colour], number),
-    }
-    return {**found, **changed}
-
-
-def publish(folder: Path, model: Model, rows: list[dict[str, object]]) -> Path:
-    """A night over these rows; a first one where there was none."""
-    if not folder.exists():
-        folder.mkdir()
-        save_query_encoders(folder / "store", model)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / "catalogue.parquet")
-    night(folder / "catalogue.parquet", model, folder / "store")
-    return folder / "store"
+def row(name: str, number: int, **changed: object) -> Row:
+    return listing(f"{name}{number:02d}", number, **changed)
 
 
 def run(store: Path, out: Path, decisions: str, against: Path | None = None) -> MatchReport:

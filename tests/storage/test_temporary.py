@@ -111,6 +111,18 @@ def test_work_in_progress_of_a_killed_run_goes_with_the_next(
     remove_temporary_folder()
 
 
+def test_what_is_young_or_another_user_s_stays(tmp_path: Path) -> None:
+    young, foreign = (tmp_path / f"_tmp-{number:032}-out" for number in range(2))
+    young.touch()
+    foreign.touch()
+    age(foreign)
+    if os.geteuid() == 0:
+        os.chown(foreign, 12345, -1)
+    remove_abandoned(tmp_path / "out")
+    assert young.exists()
+    assert foreign.exists() == (os.geteuid() == 0)
+
+
 def test_a_link_that_has_such_a_name_is_left(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"kept")
     link = tmp_path / f"_tmp-{0:032}-out"

@@ -169,3 +169,17 @@ def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
         np.testing.assert_array_equal(trained.heads.text.weight[:, :inner], model.heads.text.weight)
         assert trained.heads.text.shares == (0.5, 0.5)
         assert card in text
+
+
+def test_probabilities_of_the_model_stay_where_the_shop_tells_nothing(
+    model: Model, tmp_path: Path
+) -> None:
+    catalogue = open_catalogue(write(tmp_path / "c.parquet", products(90)))
+    settings = HeadSettings(dim=8, epochs=1, workers=0, precision="float32")
+    paths = tmp_path / "new", tmp_path / "store"
+    report = fit_heads(catalogue, EncoderFiles.of_model(model), *paths, settings)
+    assert report.calibration == model.description.calibration
+    assert open_model(str(tmp_path / "new")).description.calibration == report.calibration
+    (warning,) = report.warnings
+    assert f"Brier score is {report.brier}" in warning
+    assert f"Note: {warning}." in (tmp_path / "new/README.md").read_text()
