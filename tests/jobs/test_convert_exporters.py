@@ -146,14 +146,14 @@ def test_ids_that_json_writes_as_doubles_are_whole(tmp_path: Path) -> None:
         ('<property name="title" value="Tee"/>', {"property_title": "Tee"}),
         ('<price value="5.5"/>', {"price": 5.5}),
         ('<price amount="5.5" currency="EUR"/>', {"price_amount": 5.5, "price_currency": "EUR"}),
-        ('<price currency="EUR">5.5</price>', {"price": 5.5}),
-        ('<a kind="x"><b>Tee</b></a>', {"a_b": "Tee"}),
+        ('<price currency="EUR">5.5</price>', {"price": 5.5, "price_currency": "EUR"}),
+        ('<a kind="x"><b>Tee</b></a>', {"a_b": "Tee", "a_kind": "x"}),
         ('<a><b size="M"/></a>', {"a_b_size": "M"}),
         ('<a><b size="M"/>text</a>', {"a_b_size": "M", "a": "text"}),
-        ('<picture url="a.jpg" width="5"/>', {"picture": "a.jpg"}),
+        ('<picture url="a.jpg" width="5"/>', {"picture": "a.jpg", "picture_width": "5"}),
     ],
 )
-def test_attributes_of_empty_elements_are_kept(
+def test_attributes_of_elements_are_kept(
     inner: str, expected: dict[str, object], tmp_path: Path
 ) -> None:
     rows, _ = convert(tmp_path, "feed.xml", f"<items><item><id>7</id>{inner}</item></items>")
