@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,8 @@ def evaluate_index(
         out: a directory for our runs in TREC's form, and `to_judge.csv`: hits without a grade.
 
     Raises:
-        QueryError: qrels and queries, or qrels and products, have nothing in common.
+        QueryError: qrels and queries, or qrels and products, have nothing in common, or two
+            queries have one id.
     """
     settings, runs = settings or EvaluateSettings(), runs or {}
     if taken := sorted({*SIGNALS, HYBRID} & set(runs)):
@@ -182,6 +184,11 @@ def _judged_queries(
     qrels: Qrels,
     settings: EvaluateSettings,
 ) -> list[Query]:
+    ids = Counter(query.query_id for query in queries)
+    if twice := next((name for name, count in ids.items() if count > 1), None):
+        raise QueryError(
+            f"`queries`: query_id {twice!r} stands twice. Give every query an id of its own."
+        )
     judged = _whole([query for query in queries if _has_match(query, qrels, settings.relevant)])
     if not judged:
         raise QueryError(
@@ -235,15 +242,43 @@ def find_missing(index: ProductIndex, qrels: Qrels) -> list[str]:
     return missing
 
 
+def describe_filtered(
+    index: ProductIndex, queries: Sequence[Query], qrels: Qrels, settings: EvaluateSettings
+) -> list[str]:
+    """A warning of relevant products that no query can find, as they do not meet its condition."""
+    relevant, filtered = 0, []
+    for query in queries:
+        grades = qrels.get(query.query_id, {})
+        wanted = [p for p, grade in grades.items() if grade >= settings.relevant and p in index]
+        relevant += len(wanted)
+        rows = [index.products.row_of(product) for product in wanted]
+        met = np.ones(len(wanted), bool)
+        for condition in (settings.where, query.where):
+            if condition is not None:
+                met &= np.isin(rows, index.products.rows_where(condition))
+        filtered += [product for product, is_met in zip(wanted, met, strict=True) if not is_met]
+    if not filtered:
+        return []
+    return [
+        f"{len(filtered)} of {relevant} relevant products of the index do not meet the filter, "
+        f"such as {filtered[0]!r}; they count as not found"
+    ]
+
+
 def _search(
     index: ProductIndex, queries: Sequence[Query], name: str, settings: EvaluateSettings
 ) -> Sequence[Sequence[Hit]]:
     """The hits of each query by one signal, or by the hybrid."""
-    weights = settings.weights if name == HYBRID else {name: 1.0}
-    found = index.search_many(queries, where=settings.where, top=DEPTH, weights=weights)
     if name == HYBRID:
-        return found
-    return [[hit for hit in hits if hit.score != 0] for hits in found]  # 0: the signal is silent
+        return index.search_many(queries, where=settings.where, top=DEPTH, weights=settings.weights)
+    # A picture and a product have no words: the lexical signal is silent.
+    usable = [query for query in queries if name != "lexical" or query.text is not None]
+    found = index.search_many(usable, where=settings.where, top=DEPTH, weights={name: 1.0})
+    hits = {query.query_id: each for query, each in zip(usable, found, strict=True)}
+    return [
+        [hit for hit in hits.get(query.query_id, ()) if hit.score != 0]  # 0: silent, too
+        for query in queries
+    ]
 
 
 def _scored(

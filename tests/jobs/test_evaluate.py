@@ -13,7 +13,13 @@ import pytest
 from small import run
 
 from prodmatch.errors import QueryError
-from prodmatch.evaluate import EvaluateSettings, describe_left_out, evaluate_index, search_run
+from prodmatch.evaluate import (
+    EvaluateSettings,
+    describe_filtered,
+    describe_left_out,
+    evaluate_index,
+    search_run,
+)
 from prodmatch.evaluation.comparison import Evaluation, randomisation_test
 from prodmatch.evaluation.trec import Qrels, read_qrels, read_run, write_run
 from prodmatch.reports.html import evaluation_page
@@ -321,6 +327,45 @@ def test_probabilities_are_held_against_the_judgements(
         for number in range(10)
     ]
     assert evaluated[0].ece == pytest.approx(sum(gaps) / len(said), abs=1e-4)
+
+
+def test_queries_without_words_are_measured_by_their_vectors(published: Path) -> None:
+    """Pictures and products have no words; in a file of both kinds the others keep theirs."""
+    index = open_index(published)
+    like = Query("like", product_id="p0000")
+    near = index.search(like="p0000", top=1)[0].product_id
+    qrels: Qrels = {**JUDGED, "like": {near: 1}}
+    alone = evaluate_index(index, [like], qrels).figures
+    assert (alone["lexical"]["R@100"].value, alone["hybrid"]["P@1"].value) == (0.0, 1.0)
+    figures = evaluate_index(index, [QUERIES[0], like, *QUERIES[1:]], qrels).figures
+    words = evaluate_index(index, QUERIES, qrels).figures
+    for name in ("lexical", "text", "image", "hybrid"):
+        for measure, figure in figures[name].items():
+            expected = (3 * words[name][measure].value + alone[name][measure].value) / 4
+            assert figure.value == pytest.approx(expected, abs=1e-6)
+
+
+def test_relevant_products_that_the_filter_leaves_out_are_counted(published: Path) -> None:
+    index = open_index(published)
+    settings = EvaluateSettings(where="price < 10")
+    queries = [Query("words", "blue mug"), Query("colour", "red", where="price < 5")]
+    found = {
+        product: index.products.rows_where(f"product_id = '{product}' AND price < {most}").size
+        for query, most in (("words", 10), ("colour", 5))
+        for product, grade in JUDGED[query].items()
+        if grade
+    }
+    lost = [product for product, count in found.items() if not count]
+    assert describe_filtered(index, queries, JUDGED, settings) == [
+        f"{len(lost)} of {len(found)} relevant products of the index do not meet the filter, such "
+        f"as {lost[0]!r}; they count as not found"
+    ]
+    assert describe_filtered(index, QUERIES, JUDGED, EvaluateSettings(where="price >= 0")) == []
+
+
+def test_two_queries_of_one_id_are_refused(published: Path) -> None:
+    with pytest.raises(QueryError, match="query_id 'words' stands twice"):
+        evaluate_index(open_index(published), [*QUERIES, Query("words", "mug")], JUDGED)
 
 
 def test_a_filter_that_leaves_no_product_is_measured_as_zero(published: Path) -> None:

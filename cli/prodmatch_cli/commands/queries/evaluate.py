@@ -116,7 +116,13 @@ def evaluate(
     if form == "table" and out is None:
         needs("--format json or --out", "threshold")
     check_targets(*((out and out / name, "--out") for name in WRITTEN))
-    from prodmatch.evaluate import EvaluateSettings, describe_left_out, evaluate_index, search_run
+    from prodmatch.evaluate import (
+        EvaluateSettings,
+        describe_filtered,
+        describe_left_out,
+        evaluate_index,
+        search_run,
+    )
 
     settings = EvaluateSettings(
         relevant=relevant, threshold=threshold, weights=read_weights(weights), where=where
@@ -135,7 +141,7 @@ def evaluate(
                 systems["against"] = search_run(other, chosen, settings)
         _warn_of_missing(index, grades)
         found = evaluate_index(index, chosen, grades, settings, runs=systems, out=out)
-        print_warnings(left_out)
+        print_warnings([*left_out, *describe_filtered(index, chosen, grades, settings)])
         if out is not None:
             _write_reports(out, found, f"{(queries or clicks or store).name} on {store}", index)
             if clicks is not None:
