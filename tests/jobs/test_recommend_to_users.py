@@ -277,6 +277,19 @@ def test_who_is_found_by_no_blend_chooses_none(index: ProductIndex) -> None:
     assert found.blend == USUAL_BLEND
 
 
+@pytest.mark.parametrize("count", [1, 2, FEWEST_HELD_OUT - 1])
+def test_of_few_held_out_the_usual_blend_is_measured(index: ProductIndex, count: int) -> None:
+    none = np.zeros(0, np.int64)
+    co_views = CoViews(np.zeros(PRODUCTS + 1, np.int64), none, none, np.zeros(PRODUCTS, np.int64))
+    names, had = pa.array([f"u{n}" for n in range(count)]), np.arange(count)
+    near = [int(index.search(like=f"p{row:04d}", top=1)[0].product_id[1:]) for row in had]
+    history = Histories(names, np.arange(count + 1), had, np.ones(count, np.float32))
+    left_out = LeftOut(history, np.array(near))
+    ranks = evaluate_blends(Recommender(index.searcher), left_out, co_views).ranks
+    assert ranks["content"].all()
+    np.testing.assert_array_equal(ranks["blend"], ranks["content"])  # as nobody shares products
+
+
 def test_a_filter_holds_and_who_has_nothing_known_gets_what_many_have(
     index: ProductIndex, tmp_path: Path
 ) -> None:

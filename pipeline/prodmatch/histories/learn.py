@@ -118,7 +118,8 @@ def evaluate_blends(
 ) -> BlendEvaluation:
     """How early each method shows the product left out.
 
-    The blend is chosen by the even users and measured on the odd ones, and the other way round.
+    The blend is chosen by the even users and measured on the odd ones, and the other way round;
+    where they are too few to choose by, the usual one is measured.
 
     Args:
         left_out: histories of users that `co_views` knows nothing of.
@@ -146,12 +147,12 @@ def evaluate_blends(
             _popular_rank(best_sold, left_out.histories, user, left_out.last[user])
             for user in users
         ]
-    groups = [np.arange(count) % 2 == half for half in (0, 1)]
-    blend_ranks = np.zeros(count)
-    for own, other in (groups, groups[::-1]):
-        blend_ranks[own] = blended[_best(blended[:, other])][own] if other.any() else 0.0
-    enough = count >= FEWEST_HELD_OUT and blended.any()
-    blend = BLENDS[_best(blended)] if enough else USUAL_BLEND
+    blend, blend_ranks = USUAL_BLEND, blended[BLENDS.index(USUAL_BLEND)]
+    if count >= FEWEST_HELD_OUT and blended.any():
+        blend, blend_ranks = BLENDS[_best(blended)], np.zeros(count)
+        groups = [np.arange(count) % 2 == half for half in (0, 1)]
+        for own, other in (groups, groups[::-1]):
+            blend_ranks[own] = blended[_best(blended[:, other])][own]
     ranks = (content, alone, popular, blend_ranks)
     return BlendEvaluation(blend, dict(zip(METHODS, ranks, strict=True)))
 
