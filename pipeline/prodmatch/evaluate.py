@@ -249,14 +249,17 @@ def describe_filtered(
     relevant, filtered = 0, []
     for query in queries:
         grades = qrels.get(query.query_id, {})
-        wanted = [p for p, grade in grades.items() if grade >= settings.relevant and p in index]
-        relevant += len(wanted)
-        rows = [index.products.row_of(product) for product in wanted]
-        met = np.ones(len(wanted), bool)
+        wanted = [product for product, grade in grades.items() if grade >= settings.relevant]
+        found = [(index.products.row_of(product), product) for product in wanted]
+        rows = {row: product for row, product in found if row is not None}
+        relevant += len(rows)
+        lost = np.zeros(len(rows), np.bool_)
         for condition in (settings.where, query.where):
             if condition is not None:
-                met &= np.isin(rows, index.products.rows_where(condition))
-        filtered += [product for product, is_met in zip(wanted, met, strict=True) if not is_met]
+                lost |= ~np.isin([*rows], index.products.rows_where(condition))
+        filtered += [
+            product for product, is_lost in zip(rows.values(), lost, strict=True) if is_lost
+        ]
     if not filtered:
         return []
     return [
