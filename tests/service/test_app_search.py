@@ -1,6 +1,7 @@
 """`/search`: the answers of the library, whichever way a request is written."""
 
 import base64
+import gzip
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,30 @@ def test_an_address_that_is_not_utf_8_is_refused(service: Service) -> None:
     assert service.get("/search?q=caf%C3%A9+mug").status == 200
 
 
+@pytest.mark.parametrize("product_id", ["größe 9", "gr%C3%B6%C3%9Fe+9"])
+def test_a_form_of_texts_is_in_utf_8_escaped_or_not(service: Service, product_id: str) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = service.request("POST", "/search", f"id={product_id}&top=2".encode(), kind)
+    assert reply.error.startswith("`id=größe 9`: the index has no product of this id.")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        (b"q=gr%F6%DFe", 400, "the form is not in UTF-8."),
+        ("q=größe".encode("latin-1"), 400, "the form is not in UTF-8."),
+        (b"q=red" + b"&top=1" * 100, 400, "the form has more than 100 fields."),
+        (b"q=" + b"%41" * (1 << 20), 413, "as multipart/form-data."),
+    ],
+)
+def test_a_form_of_texts_that_cannot_be_used_is_refused(
+    service: Service, body: bytes, status: int, error: str
+) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = service.request("POST", "/search", body, kind)
+    assert (reply.status, reply.error[-len(error) :]) == (status, error)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -180,12 +205,30 @@ def test_bodies_that_cannot_be_read_are_refused(service: Service) -> None:
     def post(body: bytes, kind: str) -> Reply:
         return service.request("POST", "/search", body, {"Content-Type": kind})
 
-    for body in (b"{", b"[1]", b"[" * 100_000, b"\xff"):
+    for body in (b"{", b"[1]", b"[" * 100_000):
         assert post(body, "application/json").status == 400
+    latin = post('{"q": "größe"}'.encode("latin-1"), "application/json")
+    assert (latin.status, latin.error) == (400, "the body is not in UTF-8.")
+    flood = post(b'{"q": [' + b"[]," * 100_001 + b"[]]}", "application/json")
+    assert (flood.status, flood.error) == (413, "the body has more than 100000 commas.")
     assert post(b"<a/>", "text/xml").status == 415
     assert post(b"--x", "multipart/form-data").status == 400
     assert "no picture" in service.post_json("/search", {"image": "/etc/passwd"}).error
     assert "no picture" in service.post_json("/search", {"image": {"path": "a.png"}}).error
+
+
+def test_a_compressed_body_is_refused(service: Service) -> None:
+    kind = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    reply = service.request("POST", "/search", gzip.compress(b'{"q": "red"}'), kind)
+    assert (reply.status, reply.error) == (415, "the body is compressed; send it as it is.")
+
+
+def test_an_upload_of_an_empty_file_is_no_search_without_a_picture(service: Service) -> None:
+    reply = service.post_form("/search", {"q": "red"}, b"")
+    assert (reply.status, reply.error) == (400, "`image`: the file is empty.")
+    unchosen = form({"q": "red"}, b"").replace(b'filename="a.png"', b'filename=""')
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    assert service.request("POST", "/search", unchosen, kind).status == 200
 
 
 def test_pictures_that_cannot_be_used_are_refused(service: Service) -> None:

@@ -1,5 +1,6 @@
 """Clients that are slow, many or rude: each has one clear answer, and the others have theirs."""
 
+import asyncio
 import resource
 import select
 import socket
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import Counting
 from serving import Service, serving
+from starlette.types import Receive, Scope, Send
 
 from prodmatch.service import workers
 from prodmatch.service.app import ServiceSettings
 from prodmatch.service.guard import MOST_BODY, MOST_TEXT, Limits, _header_bytes
-from prodmatch.service.server import open_socket
+from prodmatch.service.server import Server, open_socket
 
 SEARCH = b"GET /search?q=red+shirt&top=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -220,6 +222,32 @@ def test_a_stop_lets_requests_end(published: Path) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 8
+
+
+def test_an_answer_after_a_stop_says_that_the_connection_closes() -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            begun.set()
+            await asyncio.to_thread(stopped.wait)
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+
+    listener = open_socket("127.0.0.1", 0)
+    server = Server(answer)
+    server.config.lifespan = "off"
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    with socket.create_connection(listener.getsockname()[:2]) as connection:
+        thread.start()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert begun.wait(60)
+        server.should_exit = True
+        while listener.fileno() != -1:  # it closes once it takes no more
+            time.sleep(0.001)
+        stopped.set()
+        assert b"connection: close\r\n" in read_all(connection)
+    thread.join()
 
 
 def test_no_packet_of_an_answer_waits_for_the_one_before() -> None:

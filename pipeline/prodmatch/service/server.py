@@ -58,6 +58,15 @@ class Connection(H11Protocol):
         self._unset_deadline()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Closes the connection, where an answer is under way after that, which says so.
+
+        Else its client sends another request, which is lost.
+        """
+        if self.cycle is not None:
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
+        super().shutdown()
+
     def send_400_response(self, msg: str) -> None:
         """Refuses bytes that are no HTTP."""
         self._refuse(400, "this is no HTTP request, or its header is too long.")
