@@ -25,9 +25,10 @@ from prodmatch import (
 )
 from prodmatch.embed import EmbedSettings
 from prodmatch.errors import DamagedError, QueryError, StoreError
-from prodmatch.index import ShopFiles, index_embeddings
+from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search.encoded_query import TEXT_WEIGHT
+from prodmatch.search.generation_products import ShopFiles
 from prodmatch.search.options import SearchOptions
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.garbage import collect_garbage

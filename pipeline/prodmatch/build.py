@@ -12,8 +12,9 @@ from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
 from prodmatch.errors import StoreError, require_type
-from prodmatch.index import IndexLimits, IndexReport, ShopFiles, index_embeddings, read_shop_files
+from prodmatch.index import IndexLimits, IndexReport, index_embeddings
 from prodmatch.model.description import open_model
+from prodmatch.search.generation_products import ShopFiles, read_shop_files
 from prodmatch.search.vectors.index_builder import Kind
 
 

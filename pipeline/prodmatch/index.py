@@ -3,15 +3,14 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from prodmatch.engines.ray import open_ray_pool
 from prodmatch.engines.units import open_thread_pool
 from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
-from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import NAME as SYNONYMS
 from prodmatch.lexical.synonyms import Synonyms, write_synonyms
 from prodmatch.lexical.terms import WORD_RULES
@@ -21,8 +20,11 @@ from prodmatch.products.product_db import Products
 from prodmatch.search.auto_weights import measure_alignment, weights_for
 from prodmatch.search.generation_products import (
     GenerationProducts,
-    ProductGroups,
-    read_groups,
+    ShopFiles,
+    chosen_language,
+    find_language,
+    read_shop_files,
+    remember_shop_files,
 )
 from prodmatch.search.generation_readme import generation_readme
 from prodmatch.search.scoring import check_weights
@@ -52,7 +54,6 @@ from prodmatch.storage.atomic import (
 from prodmatch.storage.embeddings import Embeddings, require_embeddings
 from prodmatch.storage.generations import Generation, gone_back_to, publish_generation
 from prodmatch.storage.locks import lock_store, require_newest, share_store
-from prodmatch.storage.settings import read_settings, write_settings
 from prodmatch.storage.temporary import scratch_directory
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,6 @@ logger = logging.getLogger(__name__)
 NEIGHBOURS = 10
 SPARE = 0.25  # of what an index may miss: it is tuned on other queries than it is measured with
 MOST_NAMED = 20  # words that no product contains
-FileChoice = Path | str | Literal[False] | None
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,6 @@ class IndexLimits:
     min_recall: float = 0.95  # share of the ten nearest that queries find
     memory: float | None = None  # GiB that it may take while it answers; None for any
     engine: str = "local"  # or ray: the machines of a cluster fill lists of codes
-
-
-@dataclass(frozen=True)
-class ShopFiles:
-    """Files of the shop's own, read and checked at each run."""
-
-    # A file of them; the one of the store if None, and none from now on if False.
-    synonyms: FileChoice = None
-    # A file of products and their groups, such as `match` writes, which gives them a column
-    # `group_id`; else as for the synonyms.
-    groups: FileChoice = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +86,7 @@ class IndexReport:
     trained: Mapping[str, int] | None  # of lists: how many rows they were trained on, and so on
     agreement: float | None  # text-image alignment: how well the model knows the catalogue
     weights: Mapping[str, float]  # of the signals, for queries that name none
+    language: str  # whose rules words are stemmed by
     synonyms: int  # rules of the shop's own, by the words they are for
     grouped: int | None  # products in a group of the shop's own; None where it has no groups
     bytes: int
@@ -132,8 +122,8 @@ def index_embeddings(
         SynonymsError: the file of synonyms cannot be used.
         CatalogueError: the file of groups cannot be used.
         QueryError: the weights cannot be used.
-        StoreError: there are no embeddings, the store cannot be written, or the index finds too
-            little; the generation published before stays.
+        StoreError: there are no embeddings, the store cannot be written, the language is none, or
+            the index finds too little; the generation published before stays.
         MismatchError: the embeddings are another model's.
         DamagedError: a file's bytes changed since they were written.
         LockedError: another run writes to the store.
@@ -144,8 +134,9 @@ def index_embeddings(
         share_store(store)
     with lock_store(store):
         remove_leftovers(store)
-        rules, groups = read_shop_files(store, files)
         embeddings = require_embeddings(store)
+        language = chosen_language(store, files) or find_language(embeddings)
+        rules, groups = read_shop_files(store, files, language)
         back = _warn_of_going_back(store, embeddings)
         products = GenerationProducts(embeddings, rules, groups)
         products.schema()  # refused before an index is built
@@ -161,11 +152,12 @@ def index_embeddings(
             index, measured = _choose(job, kinds, limits.min_recall)
             measured |= {"weights": chosen or measured["weights"], "synonyms": len(rules.rules)}
             measured |= {"grouped": (grouped := products.count_grouped())}
+            measured |= {"language": rules.language}
             logger.info("writing the generation", extra={"phase": "publish"})
             fill = partial(_fill, index, products, encoders, measured)
             generation = publish_generation(store, fill)
         if files is not None:
-            _remember(store, files)
+            remember_shop_files(store, files)
     return IndexReport(
         generation=generation.number,
         products=generation.product_count,
@@ -266,44 +258,6 @@ def _build(job: _Job, kind: Kind, wanted: float, earlier: Trained | None) -> _Bu
     return _Built(kind, index, round(recall, 4), milliseconds, lists)
 
 
-def read_shop_files(
-    store: Path, files: ShopFiles | None = None
-) -> tuple[Synonyms, ProductGroups | None]:
-    """The synonyms and groups of the files given, or else of the store's.
-
-    Raises:
-        SynonymsError: the file of synonyms cannot be used.
-        CatalogueError: the file of groups cannot be used.
-    """
-    found = _choose_files(store, files or ShopFiles())
-    return (
-        read_synonyms(Path(found.synonyms)) if found.synonyms else Synonyms([]),
-        read_groups(Path(found.groups)) if found.groups else None,
-    )
-
-
-def _choose_files(store: Path, files: ShopFiles) -> ShopFiles:
-    """The files given, and the store's where none is."""
-    settings = read_settings(store) or ShopFiles()
-    return ShopFiles(
-        settings.synonyms if files.synonyms is None else files.synonyms,
-        settings.groups if files.groups is None else files.groups,
-    )
-
-
-def _remember(store: Path, files: ShopFiles) -> None:
-    """Notes where the store's files are, or that it has none any more."""
-    settings = read_settings(store)
-    if settings is not None:
-        found = _choose_files(store, files)
-        synonyms, groups = (
-            Path(file).absolute() if file else None for file in (found.synonyms, found.groups)
-        )
-        now = replace(settings, synonyms=synonyms, groups=groups)
-        if now != settings:
-            write_settings(store, now)
-
-
 def _warn_of_going_back(store: Path, embeddings: Embeddings) -> list[str]:
     """That the embeddings are of a night that was taken back, where they are."""
     current = gone_back_to(store, embeddings.digest)
@@ -319,7 +273,8 @@ def _warn_of_unknown(generation: Generation, rules: Synonyms) -> list[str]:
     """Which words of the synonyms no product contains."""
     if not rules:
         return []
-    products = Products.open(generation.folder / "products.sqlite", generation.product_count)
+    path = generation.folder / "products.sqlite"
+    products = Products.open(path, generation.product_count, rules.language)
     unknown = products.unknown_phrases(rules)
     products.close()
     if not unknown:

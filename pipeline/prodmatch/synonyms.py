@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from prodmatch.lexical.languages import stop_words
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Synonyms
-from prodmatch.lexical.terms import STOP_WORDS, split_tokens
+from prodmatch.lexical.terms import split_tokens
 from prodmatch.lexical.word_lists.known_words import level_of
 from prodmatch.products.product_db import Products
 from prodmatch.search.product_index import ProductIndex
@@ -78,7 +79,7 @@ def suggest_synonyms(index: ProductIndex, *, top: int = 100) -> list[Suggestion]
     """
     searcher = index.searcher
     texts = _read_texts(searcher.generation)
-    terms = _find_terms(texts)
+    terms = _find_terms(texts, searcher.synonyms.language)
     if len(terms.names) < 2:
         return []
     contexts = _measure_contexts(texts, terms)
@@ -119,17 +120,18 @@ def _read_texts(generation: Generation) -> list[list[str]]:
     return texts
 
 
-def _find_terms(texts: list[list[str]]) -> _Terms:
+def _find_terms(texts: list[list[str]], language: str) -> _Terms:
     """The words and phrases that enough texts have; the texts become their stems, in place."""
     written: Counter[str] = Counter(word for text in texts for word in text)
-    stem_of = dict(zip(written, Stemmer().stems(written), strict=True))
+    stem_of = dict(zip(written, Stemmer(language).stems(written), strict=True))
     form: dict[str, str] = {}
     for word, _ in sorted(written.items(), key=lambda item: (-item[1], item[0])):
         form.setdefault(stem_of[word], word)
     for text in texts:
         text[:] = [stem_of[word] for word in text]
     counts: Counter[str] = Counter(stem for text in texts for stem in set(text))
-    usable = {stem for stem in counts if form[stem].isalpha() and form[stem] not in STOP_WORDS}
+    left_out = stop_words(language)
+    usable = {stem for stem in counts if form[stem].isalpha() and form[stem] not in left_out}
     usable = {stem for stem in usable if len(stem) > 2 and counts[stem] >= MIN_PRODUCTS}
     phrases: Counter[tuple[str, str]] = Counter(
         pair for text in texts for pair in set(pairwise(text)) if usable.issuperset(pair)

@@ -93,7 +93,7 @@ CASES = [(line, option, reason) for line, options, reason in TABLE for option in
 COUNTING = {
     "build": "columns text-columns image-root store model device precision engine workers leave-out"
     " max-reject max-removed max-lost accept-changes allow-empty weights memory min-recall type"
-    " synonyms groups",
+    " synonyms groups language",
     "check": "columns text-columns image-root leave-out no-decode max-lost max-reject deep format",
     "convert": "images encoding delimiter",
     "drift": "store generation against queries evaluations max-drift history seed out format",
@@ -104,7 +104,7 @@ COUNTING = {
     "export": "store to generation",
     "gc": "store keep minutes",
     "generations": "store format",
-    "index": "store model engine weights memory min-recall type synonyms groups",
+    "index": "store model engine weights memory min-recall type synonyms groups language",
     "match": "store against out precision pairs scorer decisions candidates html image-root columns"
     " catalogue",
     "pretrain": "model pairs texts epochs batch-rows out dim seed log-dir device",

@@ -8,10 +8,11 @@ import pytest
 from small import run
 from tiny import embed_tiny, save_query_encoders
 
-from prodmatch.index import ShopFiles, index_embeddings
+from prodmatch.index import index_embeddings
 from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import Rule
 from prodmatch.model.description import Model
+from prodmatch.search.generation_products import ShopFiles
 from prodmatch.search.product_index import open_index
 from prodmatch.synonyms import suggest_synonyms
 

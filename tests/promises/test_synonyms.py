@@ -13,9 +13,10 @@ from prodmatch import Answer, Query, SearchOptions, open_index
 from prodmatch.build import BuildSettings, build
 from prodmatch.errors import DamagedError, SynonymsError
 from prodmatch.explain import explain_product
-from prodmatch.index import IndexReport, ShopFiles, index_embeddings
+from prodmatch.index import IndexReport, index_embeddings
 from prodmatch.model.description import Model
 from prodmatch.search.answers.hits import hit_fields
+from prodmatch.search.generation_products import ShopFiles
 from prodmatch.storage.generations import current_number, open_generation
 from prodmatch.storage.settings import read_settings
 

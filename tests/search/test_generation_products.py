@@ -15,10 +15,10 @@ from prodmatch.build import BuildSettings, build
 from prodmatch.drift import compare_generations
 from prodmatch.embedding.nights.tonight import read_last_night
 from prodmatch.errors import CatalogueError
-from prodmatch.index import ShopFiles, index_embeddings
+from prodmatch.index import index_embeddings
 from prodmatch.match import find_matches
 from prodmatch.model.description import Model
-from prodmatch.search.generation_products import ProductGroups, read_groups
+from prodmatch.search.generation_products import ProductGroups, ShopFiles, read_groups
 from prodmatch.storage.generations import current_number
 from prodmatch.storage.settings import read_settings
 

@@ -14,8 +14,9 @@ from prodmatch.catalogue.reader import CatalogueOptions, open_catalogue
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedSettings
 from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
-from prodmatch.index import ShopFiles, index_embeddings
+from prodmatch.index import index_embeddings
 from prodmatch.model.description import Model, open_model
+from prodmatch.search.generation_products import ShopFiles
 from prodmatch.storage.settings import read_settings
 
 OPTIONS = CatalogueOptions(columns={"title": "name"}, text_columns=("title", "colour"))

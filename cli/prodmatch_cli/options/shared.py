@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_pairs
+from prodmatch.lexical.languages import LANGUAGES
 from prodmatch_cli.options.parameter_types import NAME, NAME_OR_PATH, PATH, PLACE, FloatRange
 
 if TYPE_CHECKING:
@@ -241,6 +242,13 @@ index_options = add_options(
         "the column group_id, for --one-per.  [default: the store's]",
     ),
     click.option("--no-groups", is_flag=True, help="Take the store's groups away, from now on."),
+    click.option(
+        "--language",
+        type=click.Choice(["auto", *LANGUAGES]),
+        metavar="NAME",
+        help="Of the texts, whose rules words are stemmed by; auto: the one that they tell, of "
+        f"{', '.join(LANGUAGES)}.  [default: the store's, else auto]",
+    ),
 )
 
 

@@ -20,7 +20,8 @@ def remember_settings(catalogue: Catalogue, model: Model, store: Path, precision
         write_settings(store, settings)
         return [f"{error} Written again."]
     if before is not None:  # what `index` is given
-        settings = replace(settings, synonyms=before.synonyms, groups=before.groups)
+        synonyms, groups, language = before.synonyms, before.groups, before.language
+        settings = replace(settings, synonyms=synonyms, groups=groups, language=language)
     if before == settings:
         return []
     write_settings(store, settings)

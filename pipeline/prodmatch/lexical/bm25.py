@@ -17,12 +17,13 @@ The sum is multiplied by the share of the query that a row contains, as three ti
 import functools
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.lexical.languages import ENGLISH
 from prodmatch.lexical.postings import K1, idf
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
@@ -120,10 +121,14 @@ class Matches:
 class PostingsReader:
     """Reads the table `postings` through one connection; for use in one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, row_count: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, row_count: int, language: str = ENGLISH
+    ) -> None:
         self._connection = connection
         self._row_count = row_count
-        self._stemmer = Stemmer()
+        self._language = language
+        self._stemmer = Stemmer(language)
+        self._low_information = low_information_weights() if language == ENGLISH else {}
 
     def rows_of(self, term: str) -> npt.NDArray[np.int32]:
         """The rows that say the term's stem, ascending."""
@@ -153,7 +158,7 @@ class PostingsReader:
         """
         found = np.zeros(0, np.int64)
         for written in {words, apart(words)}:
-            terms = [self._complete(term) for term in query_terms(written, self.count_of)]
+            terms = self._terms(written)
             terms = [term for term in terms if term.weight == 1] or terms
             rows = [self._rows_of_any(term.forms) for term in terms]
             if rows:
@@ -174,8 +179,7 @@ class PostingsReader:
             query: what is searched for.
             expansions: the parts of the query that synonyms are known for.
         """
-        low = low_information_weights()
-        terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
+        low, terms = self._low_information, self._terms(query)
         contained = np.zeros(self._row_count, np.float32)
         for term in [term for term in terms if term.weight == 1] or terms:
             rows = self._rows_of_stems(self._stems_of(term, expansions))
@@ -183,6 +187,10 @@ class PostingsReader:
             contained[rows] += np.float32(weight)
         best = contained.max(initial=0.0)
         return np.flatnonzero(contained >= MOST * best) if best > 0 else NO_ROWS
+
+    def _terms(self, text: str) -> list[QueryTerm]:
+        terms = query_terms(text, self.count_of, self._language)
+        return [self._complete(term) for term in terms[:MAX_TERMS]]
 
     def _rows_of_any(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
         return self._rows_of_stems(self._stemmer.stems(terms))
@@ -212,8 +220,8 @@ class PostingsReader:
             within: ascending rows; others are left out.
             expansions: the parts of the query that synonyms are known for.
         """
-        terms = [self._complete(term) for term in query_terms(query, self.count_of)[:MAX_TERMS]]
-        weights = _weights_by_position(terms)
+        terms = self._terms(query)
+        weights = _weights_by_position(terms, self._low_information)
         scores = np.zeros(self._row_count, np.float32)
         for stems, weight in self._weigh(terms, weights, expansions).items():
             found, added = self._scores_of(stems)
@@ -352,9 +360,9 @@ def _sum_by_row(
     return together, sums.astype(np.float64)
 
 
-def _weights_by_position(terms: Sequence[QueryTerm]) -> list[float]:
+def _weights_by_position(terms: Sequence[QueryTerm], low: Mapping[str, float]) -> list[float]:
     """The weight of each term of a query: of a long one by its position and its information."""
-    low, position, weights = low_information_weights(), 1.0, list[float]()
+    position, weights = 1.0, list[float]()
     for term in terms:
         information = low.get(term.typed[0], 1.0) if len(terms) > FIRST_TERMS else 1.0
         weights.append(term.weight * information * min(1.0, FIRST_TERMS / position))

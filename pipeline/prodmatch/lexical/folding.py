@@ -10,9 +10,11 @@ INCHES = re.compile("[\u201c\u201d\u2033\u3003]|''")
 TRADE_MARKS = re.compile(
     "[\u2122\u2120\u00ae\u00a9]"
 )  # compatibility forms would add "TM" to a name
-# Accents; points, vowels and the stretching sign of Hebrew and Arabic, which few people type.
+# Accents, but for that of a letter of its own, the Cyrillic short i; points, vowels and the
+# stretching sign of Hebrew and Arabic, which few people type.
 MARKS = re.compile(
-    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    "(?<![\u0438\u0418])\u0306|[\u0300-\u0305\u0307-\u036f"
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed]"
 )
 ZEROS = "\u0660\u06f0\u0966\u09e6\u0e50"  # of Arabic, Persian, Devanagari, Bengali and Thai

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.lexical.languages import ENGLISH
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import is_code
 
@@ -34,7 +35,8 @@ class _Counts:
 class PostingsBuilder:
     """Collects the terms of every row: four bytes for each term of a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = ENGLISH) -> None:
+        self._stemmer = Stemmer(language)
         self._numbers = _Numbers()
         self._terms = array("i")  # of all rows, by their numbers
         self._term_counts = array("i")  # of each row
@@ -89,7 +91,7 @@ class PostingsBuilder:
         if not len(counts.terms):
             return
         relative = lengths / max(float(lengths.mean()), 1e-9)
-        names = sorted(set(found := Stemmer().stems(self._numbers)))
+        names = sorted(set(found := self._stemmer.stems(self._numbers)))
         positions = {stem: position for position, stem in enumerate(names)}
         stems = np.array([positions[stem] for stem in found])[counts.terms]
         pairs = stems * len(lengths) + counts.rows

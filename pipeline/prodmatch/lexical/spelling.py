@@ -14,7 +14,8 @@ from itertools import combinations, starmap
 from typing import Protocol
 
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.terms import STOP_WORDS, is_code, is_spelled, split_terms
+from prodmatch.lexical.languages import STOP_WORDS
+from prodmatch.lexical.terms import is_code, is_spelled, split_terms
 from prodmatch.lexical.word_lists.known_words import level_of
 
 MAX_WORDS = 64  # of a query that are looked at

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import Stemmer as snowball
 
-ENGLISH = "english"
+from prodmatch.lexical.languages import ENGLISH
+
 # Codes keep every letter: "y12s" is not "y12". Signs that are no letters of the alphabet neither.
 STEMMED = re.compile(r"[^\W\d_]+")
 

@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from prodmatch.errors import SynonymsError
+from prodmatch.lexical.languages import ENGLISH, stop_words
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Phrase, Rule, Synonyms, read_phrase
-from prodmatch.lexical.terms import STOP_WORDS, split_tokens
+from prodmatch.lexical.terms import split_tokens
 
 ARROW = "=>"
 COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -42,8 +43,8 @@ class _Problem(Exception):
     """What is wrong at a place of the file."""
 
 
-def read_synonyms(path: Path) -> Synonyms:
-    """The rules of a file, checked.
+def read_synonyms(path: Path, language: str = ENGLISH) -> Synonyms:
+    """The rules of a file, checked, over the words of a language.
 
     Raises:
         SynonymsError: the file cannot be read, a line is no rule, a side is empty, a word stands
@@ -57,7 +58,7 @@ def read_synonyms(path: Path) -> Synonyms:
         else:
             entries.append(read)
     forms = TOML_FORMS if path.suffix.lower() == ".toml" else FORMS
-    rules = _Rules()
+    rules = _Rules(language)
     for entry in entries:
         try:
             rules.add(entry)
@@ -70,7 +71,7 @@ def read_synonyms(path: Path) -> Synonyms:
         raise SynonymsError(f"`synonyms` {path}: {shown}. Write {forms}.")
     if not entries:
         raise SynonymsError(f"`synonyms` {path}: has no rule. Write {forms}.")
-    return Synonyms(rules.rules())
+    return Synonyms(rules.rules(), language)
 
 
 def _read(path: Path) -> Iterator["_Entry | _Problem"]:
@@ -150,8 +151,8 @@ def _toml_entry(place: str, left: str | None, phrases: object) -> "_Entry | _Pro
 class _Rules:
     """The rules of the entries so far, by what their words are compared by."""
 
-    def __init__(self) -> None:
-        self._stemmer = Stemmer()
+    def __init__(self, language: str) -> None:
+        self._stemmer, self._stop_words = Stemmer(language), stop_words(language)
         self._words: dict[str, str] = {}  # as they were written first
         self._alternatives: dict[str, dict[str, str]] = {}
         self._group_of: dict[str, str] = {}  # the place of the group that has it
@@ -210,7 +211,7 @@ class _Rules:
         if not phrase:
             raise _Problem(f"{place} has nothing between two commas")
         read = read_phrase(phrase, self._stemmer)
-        if all(token.text in STOP_WORDS for token in split_tokens(phrase)):
+        if all(token.text in self._stop_words for token in split_tokens(phrase)):
             raise _Problem(f"{place}: {phrase[:80]!r} has no word that is searched for")
         if len(read.stems) > MOST_TOKENS:
             raise _Problem(f"{place}: {phrase[:80]!r} has more than {MOST_TOKENS} words")

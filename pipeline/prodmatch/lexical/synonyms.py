@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prodmatch.errors import DamagedError
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import ENGLISH, LANGUAGES
 from prodmatch.lexical.spelling import QUOTED
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import Token, split_tokens
@@ -69,13 +70,13 @@ class Phrase:
 
 
 class Synonyms:
-    """Rules, ready for queries; threads may share them."""
+    """Rules over the words of a language, ready for queries; threads may share them."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = tuple(rules)
+    def __init__(self, rules: Sequence[Rule], language: str = ENGLISH) -> None:
+        self.rules, self.language = tuple(rules), language
         self._longest = 2  # tokens of a side; a word may be typed as two
         self._rules: dict[str, tuple[Rule, tuple[str, ...]]] = {}
-        stemmer = Stemmer()
+        stemmer = Stemmer(language)
         for rule in rules:
             stems = tuple(read_phrase(phrase, stemmer).posting for phrase in rule.alternatives)
             own = read_phrase(rule.words, stemmer)
@@ -100,11 +101,11 @@ class Synonyms:
 
     @cached_property
     def _stems(self) -> frozenset[str]:
-        return frozenset(Stemmer().stems(self.words))
+        return frozenset(Stemmer(self.language).stems(self.words))
 
     def has_word(self, word: str) -> bool:
         """Whether a side has the word, in any form: it is right as it is typed."""
-        phrase = read_phrase(word, Stemmer())
+        phrase = read_phrase(word, Stemmer(self.language))
         return not self._stems.isdisjoint([*phrase.stems, phrase.joined])
 
     def expand(self, text: str) -> tuple[Expansion, ...]:
@@ -115,7 +116,7 @@ class Synonyms:
         folded = fold(text)
         quoted = [found.span() for found in QUOTED.finditer(folded)]
         tokens = split_tokens(text)
-        stems = Stemmer().stems(token.text for token in tokens)
+        stems = Stemmer(self.language).stems(token.text for token in tokens)
         found: list[Expansion] = []
         position = 0
         while position < len(tokens):
@@ -137,7 +138,7 @@ class PhraseFinder:
     """Finds the phrases of several words that synonyms are of, in texts of products."""
 
     def __init__(self, synonyms: Synonyms) -> None:
-        self._stemmer = Stemmer()
+        self._stemmer = Stemmer(synonyms.language)
         self._stem_of: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._lengths: set[int] = set()
@@ -214,7 +215,7 @@ def write_synonyms(path: Path, synonyms: Synonyms) -> None:
     write_json(path, {"format": FORMAT, "rules": rules})
 
 
-def open_synonyms(path: Path, remedy: str) -> Synonyms:
+def open_synonyms(path: Path, remedy: str, language: str = ENGLISH) -> Synonyms:
     """The rules of a file that `write_synonyms` made.
 
     Raises:
@@ -224,18 +225,24 @@ def open_synonyms(path: Path, remedy: str) -> Synonyms:
     rules = read_manifest(path, FORMAT, {"rules": list}, remedy)["rules"]
     if not isinstance(rules, list) or not all(map(_is_rule, rules)):
         raise DamagedError(f"{path}: holds something that is no rule. {remedy}")
-    return Synonyms([Rule(words, tuple(alternatives)) for words, alternatives in rules])
+    return Synonyms([Rule(words, tuple(found)) for words, found in rules], language)
 
 
 def open_generation_synonyms(generation: Generation) -> Synonyms:
-    """The rules of a generation; none where it was made without.
+    """The rules of a generation, in the language of its words; none where it was made without.
 
     Raises:
-        DamagedError: their file is no such file.
+        DamagedError: their file is no such file, or the language is none.
     """
+    remedy = advise_instead_of(generation.folder)
+    language = generation.manifest.get("language", ENGLISH)
+    if language not in LANGUAGES:
+        raise DamagedError(
+            f"{generation.folder / 'manifest.json'}: 'language' cannot be {language!r}. {remedy}"
+        )
     if NAME not in generation.files:
-        return Synonyms([])
-    return open_synonyms(generation.folder / NAME, advise_instead_of(generation.folder))
+        return Synonyms([], str(language))
+    return open_synonyms(generation.folder / NAME, remedy, str(language))
 
 
 def _is_rule(rule: object) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import ENGLISH, stop_words
 from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_quantities
 
-WORD_RULES = 1  # raise it where other terms come of a text: a generation's manifest has it
+WORD_RULES = 2  # raise it where other terms come of a text: a generation's manifest has it
 # Signs that belong to the letter before them; those that `fold` drops are not among them.
 MARKS = "\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 LETTERS = rf"(?:[^\W_]|[{MARKS}])+"
@@ -53,10 +54,6 @@ SIZE_WORDS = frozenset(  # folded, before a size
 )
 SIZE_REGIONS = frozenset(["uk", "us", "eu", "eur"])
 LETTER_SIZE = re.compile(r"x{0,6}[sl]|m|[2-9]x[sl]")
-STOP_WORDS = frozenset(
-    """a an and any are as at be by for from i in is it me my of on or our some that the
-    their them these this those to under was we what which who with without you your""".split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,9 @@ def _plain_terms(compound: str) -> tuple[str, ...]:
     return tuple(_product_terms(_read_compound(compound)))
 
 
-def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
+def query_terms(
+    text: str, count_of: Callable[[str], int], language: str = ENGLISH
+) -> list[QueryTerm]:
     """The terms of a query, each in all its forms.
 
     Stop words are left out, unless there is nothing else. A single letter belongs to the word
@@ -130,9 +129,11 @@ def query_terms(text: str, count_of: Callable[[str], int]) -> list[QueryTerm]:
     Args:
         text: what is searched for.
         count_of: how many products say a term.
+        language: whose stop words are left out.
     """
     compounds = list(_join_letters(islice(_compounds(text), MAX_COMPOUNDS), count_of))
-    compounds = [each for each in compounds if each.whole not in STOP_WORDS] or compounds
+    left_out = stop_words(language)
+    compounds = [each for each in compounds if each.whole not in left_out] or compounds
     terms: list[QueryTerm] = []
     for position, compound in enumerate(compounds):
         after_number = position > 0 and _is_number(compounds[position - 1])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prodmatch.lexical.terms import STOP_WORDS, split_tokens
+from prodmatch.lexical.languages import STOP_WORDS
+from prodmatch.lexical.terms import split_tokens
 from prodmatch.storage.vectors import Codes, Vectors, nearest_centres
 
 LEVELS = (24, 120)  # regions, of the whole map and of a part of it

@@ -14,7 +14,8 @@ import numpy as np
 
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
-from prodmatch.lexical.forms.compounds import compounds_of
+from prodmatch.lexical.forms.compounds import compounds_ending_with, compounds_of
+from prodmatch.lexical.languages import COMPOUNDING, ENGLISH
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
@@ -44,21 +45,21 @@ class Products:
     """
 
     @classmethod
-    def open(cls, path: Path, row_count: int) -> "Products":
-        """The products of a file.
+    def open(cls, path: Path, row_count: int, language: str) -> "Products":
+        """The products of a file, whose words are of a language.
 
         Raises:
             DamagedError: they are not as many.
         """
-        products = cls(path)
+        products = cls(path, language)
         if products.row_count != row_count:
             found = products.row_count
             products.close()
             raise products._damage(f"holds {found} products; the manifest says {row_count}")
         return products
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, language: str = ENGLISH) -> None:
+        self.path, self.language = path, language
         self._idle: list[_Reader] = [_Reader(connect(path))]
         self._closed = False
         self._lock = threading.Lock()
@@ -309,26 +310,26 @@ class Products:
             return postings.count_of(word) > 0
 
     def compounds_of(self, word: str) -> list[str]:
-        """The words of products that begin or end with a folded one that no product contains."""
-        if self.says(word):
+        """The words of products that begin or end with a folded one that no product contains.
+
+        In a language that writes nouns in one, those that end with one that products contain too.
+        """
+        is_contained = self.says(word)
+        if is_contained and self.language not in COMPOUNDING:
             return []
         with self._connection() as connection:
-            return compounds_of(word, connection)
+            if is_contained:
+                return compounds_ending_with(word, connection, Stemmer(self.language))
+            return compounds_of(word, connection, self.language)
 
     def unknown_phrases(self, synonyms: Synonyms) -> list[str]:
         """The sides of rules that no product contains."""
-        stemmer = Stemmer()
-        with self._postings() as postings:
-            return [
-                phrase
-                for phrase in synonyms.phrases
-                if not postings.count_of(read_phrase(phrase, stemmer).posting)
-            ]
+        return [phrase for phrase in synonyms.phrases if not self.count_of_phrase(phrase)]
 
     def count_of_phrase(self, phrase: str) -> int:
         """How many products contain a word, or a phrase that is a side of a rule."""
         with self._postings() as postings:
-            return postings.count_of(read_phrase(phrase, Stemmer()).posting)
+            return postings.count_of(read_phrase(phrase, Stemmer(self.language)).posting)
 
     def count_of_both(self, one: str, other: str) -> int:
         """How many products contain both words, in any form."""
@@ -357,7 +358,9 @@ class Products:
     def _postings(self) -> Iterator[PostingsReader]:
         row_count = self.row_count
         with self._reader() as reader:
-            reader.postings = reader.postings or PostingsReader(reader.connection, row_count)
+            reader.postings = reader.postings or PostingsReader(
+                reader.connection, row_count, self.language
+            )
             yield reader.postings
 
     @contextmanager

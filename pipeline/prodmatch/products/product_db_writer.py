@@ -38,13 +38,14 @@ def write_products(
         path: the file to make, in a directory that is published whole.
         schema: `product_id`, `text` (what is searched) and the columns kept for display.
         batches: the products; the row of a product is its position.
-        synonyms: whose phrases are counted like words.
+        synonyms: whose phrases are counted like words, and whose language the words are of.
 
     Raises:
         StoreError: the disk is full or the file cannot be written.
     """
     columns = [name for name in schema.names if name != "text"]
-    postings, finder = PostingsBuilder(), PhraseFinder(synonyms or Synonyms([]))
+    synonyms = Synonyms([]) if synonyms is None else synonyms
+    postings, finder = PostingsBuilder(synonyms.language), PhraseFinder(synonyms)
     count = 0
     try:
         connection = sqlite3.connect(path, isolation_level=None)

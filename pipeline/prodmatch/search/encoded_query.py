@@ -239,10 +239,13 @@ class QueryEncoder:
         )
 
     def _compounds(self, words: str, rules: Sequence[Expansion]) -> tuple[Expansion, ...]:
-        return expand_compounds(words, rules, self.products.compounds_of)
+        products = self.products
+        return expand_compounds(words, rules, products.compounds_of, products.language)
 
     def _spelled(self, words: str, rules: Sequence[Expansion]) -> tuple[Expansion, ...]:
-        return expand_sizes(words, expand_regional(words, rules, self._count), self.products.says)
+        language = self.products.language
+        known = expand_regional(words, rules, self._count, language)
+        return expand_sizes(words, known, self.products.says, language)
 
     def _rewrite(self, words: str, rules: Sequence[Expansion]) -> str:
         """The words as the catalogue has them, for the encoder."""

@@ -1,27 +1,49 @@
-"""The products of a generation: the embedded ones, with the groups that the shop puts them in."""
+"""The products of a generation: the embedded ones, with what the shop says of them and of words."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from prodmatch.catalogue.records import read_records
-from prodmatch.errors import CatalogueError, QueryError
+from prodmatch.errors import CatalogueError, QueryError, StoreError
+from prodmatch.lexical.languages import ENGLISH, LANGUAGES, detect_language
+from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import Synonyms
 from prodmatch.products.product_db_writer import write_products
 from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import new_file
 from prodmatch.storage.embeddings import Embeddings
 from prodmatch.storage.product_file import GROUP_COLUMN, PRODUCT_FILE
+from prodmatch.storage.settings import read_settings, write_settings
+from prodmatch.storage.vectors import draw_rows, rows_in_batch
 
 # Of an embedding's columns, not of the catalogue's.
 LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
 ID = "product_id"
 OWN_SIDE = "left"  # of two stores that `match` compares
+MOST_TEXTS = 3_000  # that tell the language
+AUTO = "auto"  # the language that texts tell
+FileChoice = Path | str | Literal[False] | None
+
+
+@dataclass(frozen=True)
+class ShopFiles:
+    """Files of the shop's own, read and checked at each run, and the language of its texts."""
+
+    # A file of them; the one of the store if None, and none from now on if False.
+    synonyms: FileChoice = None
+    # A file of products and their groups, such as `match` writes, which gives them a column
+    # `group_id`; else as for the synonyms.
+    groups: FileChoice = None
+    # One of `LANGUAGES`, whose rules words are stemmed by; the store's if None, and the one that
+    # the texts themselves tell if `auto`.
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +138,73 @@ class GenerationProducts:
         with tqdm(total=rows, desc="products", unit="product", disable=bars_off()) as progress:
             batches = _counted(self.batches(), progress.update)
             write_products(folder / "products.sqlite", schema, batches, self.synonyms)
+
+
+def find_language(embeddings: Embeddings) -> str:
+    """The language of most texts, as `detect_language` tells it of some drawn all over."""
+    drawn, start, texts = draw_rows(embeddings.row_count, MOST_TEXTS), 0, list[str]()
+    for batch in embeddings.batches(["text"]):
+        rows = rows_in_batch(drawn, start, len(batch))
+        texts += filter(None, batch["text"].take(pa.array(rows)).to_pylist())
+        start += len(batch)
+    return detect_language(texts)
+
+
+def read_shop_files(
+    store: Path, files: ShopFiles | None = None, language: str | None = None
+) -> tuple[Synonyms, ProductGroups | None]:
+    """The synonyms and groups of the files given, or else of the store's.
+
+    Args:
+        store: whose files they are where none is given.
+        files: those given.
+        language: of the words; the one given or the store's if None, else English.
+
+    Raises:
+        SynonymsError: the file of synonyms cannot be used.
+        CatalogueError: the file of groups cannot be used.
+        StoreError: the language is none.
+    """
+    language = language or chosen_language(store, files) or ENGLISH
+    found = _choose_files(store, files or ShopFiles())
+    return (
+        read_synonyms(Path(found.synonyms), language) if found.synonyms else Synonyms([], language),
+        read_groups(Path(found.groups)) if found.groups else None,
+    )
+
+
+def chosen_language(store: Path, files: ShopFiles | None) -> str | None:
+    """The language given, or else the store's; None where the texts are to tell it."""
+    chosen = _choose_files(store, files or ShopFiles()).language
+    if chosen in (None, AUTO):
+        return None
+    if chosen not in LANGUAGES:
+        raise StoreError(f"`language` {chosen!r}: is none of {AUTO}, {', '.join(LANGUAGES)}.")
+    return chosen
+
+
+def _choose_files(store: Path, files: ShopFiles) -> ShopFiles:
+    """The files given, and the store's where none is."""
+    settings = read_settings(store) or ShopFiles()
+    return ShopFiles(
+        settings.synonyms if files.synonyms is None else files.synonyms,
+        settings.groups if files.groups is None else files.groups,
+        settings.language if files.language is None else files.language,
+    )
+
+
+def remember_shop_files(store: Path, files: ShopFiles) -> None:
+    """Notes where the store's files are and its language, or that it has none any more."""
+    settings = read_settings(store)
+    if settings is not None:
+        found = _choose_files(store, files)
+        synonyms, groups = (
+            Path(file).absolute() if file else None for file in (found.synonyms, found.groups)
+        )
+        language = None if found.language == AUTO else found.language
+        now = replace(settings, synonyms=synonyms, groups=groups, language=language)
+        if now != settings:
+            write_settings(store, now)
 
 
 def _counted(

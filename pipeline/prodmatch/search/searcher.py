@@ -63,8 +63,9 @@ class Searcher:
             )
         self.encoders = encoders
         self.ann = AnnIndex.of(generation)
-        self.products = Products.open(folder / "products.sqlite", generation.product_count)
         self.synonyms = open_generation_synonyms(generation)
+        path, language = folder / "products.sqlite", self.synonyms.language
+        self.products = Products.open(path, generation.product_count, language)
         self._encoder = QueryEncoder(encoders, self.products, self.synonyms)
         self._pages = PageMaker(self.products, self.ann)
 

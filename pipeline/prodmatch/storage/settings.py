@@ -13,10 +13,10 @@ NAME = "store.json"
 FORMAT = 1
 FOLDER = "the catalogue's folder"
 SHAPE = {"model": str, "catalogue": str, "columns": dict, "text_columns": list}
-OPTIONAL = ("image_root", "precision", "synonyms", "groups")
+OPTIONAL = ("image_root", "precision", "synonyms", "groups", "language")
 REMEDY = (
     "Remove the file, and give `model`, `catalogue`, `columns`, `text_columns`, `image_root`, "
-    "`synonyms`, `groups` and `leave_out` once more."
+    "`synonyms`, `groups`, `language` and `leave_out` once more."
 )
 
 
@@ -33,6 +33,7 @@ class StoreSettings:
     leave_out: tuple[str, ...] = ()  # columns that are in no file of the store, for good
     synonyms: Path | None = None  # the file that they are read from each time
     groups: Path | None = None  # of products, the same
+    language: str | None = None  # of the texts, where it is not to be found in them
 
     def differences(self, other: "StoreSettings") -> list[str]:
         """What is another in `other`, for a person; the catalogue's path may be one every night."""
@@ -84,7 +85,7 @@ def read_settings(store: Path) -> StoreSettings | None:
     for name, values in needed.items():
         if blank := [value for value in map(str, values) if not value.strip() or "\0" in value]:
             raise DamagedError(f"{path}: {name!r} cannot hold {blank[0]!r}. {REMEDY}")
-    root, precision, synonyms, groups = map(str, optional)
+    root, precision, synonyms, groups, language = map(str, optional)
     return StoreSettings(
         model=str(content["model"]),
         catalogue=read_place(str(content["catalogue"])),
@@ -95,6 +96,7 @@ def read_settings(store: Path) -> StoreSettings | None:
         leave_out=tuple(left_out),
         synonyms=Path(synonyms) if synonyms else None,
         groups=Path(groups) if groups else None,
+        language=language or None,
     )
 
 

@@ -42,6 +42,7 @@ def build(
     no_synonyms: bool,
     groups: Path | None,
     no_groups: bool,
+    language: str | None,
 ) -> None:
     """Bring STORE up to date with CATALOGUE and publish it: embed and index in one.
 
@@ -56,6 +57,7 @@ def build(
     files = (
         choose_file("synonyms", synonyms, no_synonyms),
         choose_file("groups", groups, no_groups),
+        language,
     )
     # Refused before anything is made or loaded.
     open_remembered(store, catalogue, reading, fetch="catalogue")
@@ -63,7 +65,8 @@ def build(
     with embedding.hold(store) as embed_settings:
         from prodmatch.build import BuildSettings
         from prodmatch.build import build as build_store
-        from prodmatch.index import IndexLimits, ShopFiles
+        from prodmatch.index import IndexLimits
+        from prodmatch.search.generation_products import ShopFiles
 
         limits = IndexLimits(min_recall, memory)
         settings = BuildSettings(embed_settings, chosen, kind, limits, ShopFiles(*files))

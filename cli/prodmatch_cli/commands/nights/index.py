@@ -31,6 +31,7 @@ def index(
     no_synonyms: bool,
     groups: Path | None,
     no_groups: bool,
+    language: str | None,
 ) -> None:
     """Build an index over the newest embeddings, measure it, and publish it.
 
@@ -43,7 +44,8 @@ def index(
     Ends with a line of JSON.
     """
     expected = open_named_model(model) if model else None
-    from prodmatch.index import IndexLimits, ShopFiles, index_embeddings
+    from prodmatch.index import IndexLimits, index_embeddings
+    from prodmatch.search.generation_products import ShopFiles
 
     report = index_embeddings(
         store,
@@ -52,7 +54,9 @@ def index(
         kind=kind,
         limits=IndexLimits(min_recall, memory, engine),
         files=ShopFiles(
-            choose_file("synonyms", synonyms, no_synonyms), choose_file("groups", groups, no_groups)
+            choose_file("synonyms", synonyms, no_synonyms),
+            choose_file("groups", groups, no_groups),
+            language,
         ),
     )
     print_outcome(report)

@@ -1,18 +1,20 @@
 """Compounds: "herrenlaufschuhe", where a query says "laufschuhe" and no product does."""
 
-import functools
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.forms.regional import free_tokens
+from prodmatch.lexical.languages import ENGLISH
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import is_spelled
 from prodmatch.lexical.word_lists.known_words import level_of
 
 LEAST_LETTERS = 5  # of a word that is looked for in others
+LEAST_CONTAINED = 4  # of one that products contain by itself too
 LEAST_REST = 3  # letters of what else a compound has
 LEAST_HEAD = 4  # letters of the last word of other compounds that begin with that
 SEVERAL = 2  # of these, for a word that products contain in compounds alone: "lauf"
@@ -28,7 +30,7 @@ BEGINNING = """SELECT count(*) FROM vocabulary one CROSS JOIN vocabulary other
     AND length(other.word) >= ?3"""
 
 
-def compounds_of(word: str, connection: sqlite3.Connection) -> list[str]:
+def compounds_of(word: str, connection: sqlite3.Connection, language: str = ENGLISH) -> list[str]:
     """The words of the products that begin or end with a folded word, the commonest first.
 
     What else such a word has must be a word of the products, with or without a linking sound, or
@@ -37,8 +39,10 @@ def compounds_of(word: str, connection: sqlite3.Connection) -> list[str]:
     Args:
         word: that no product contains.
         connection: to the table `vocabulary`.
+        language: of the words of the products.
     """
-    if len(word) < LEAST_LETTERS or not is_spelled(word) or (level_of(word) or 0) >= COMMON_LEVEL:
+    level = level_of(word) if language == ENGLISH else None
+    if len(word) < LEAST_LETTERS or not is_spelled(word) or (level or 0) >= COMMON_LEVEL:
         return []
     root = INFLECTED.sub("", word)
     heads = [word[:end] for end in range(len(root), len(word))]
@@ -47,40 +51,83 @@ def compounds_of(word: str, connection: sqlite3.Connection) -> list[str]:
         rf"(?P<before>.{{{LEAST_REST},}})(?:{'|'.join(heads)})"
         rf"|{word}(?P<behind>.{{{LEAST_REST},}})"
     )
+    parts = _Parts(connection)
+    found = ((other, compound.fullmatch(other)) for other in parts.containing(root))
+    known = (other for other, each in found if each and parts.has(each["before"], each["behind"]))
+    return [*islice(known, MOST_COMPOUNDS)]
 
-    @functools.cache
-    def is_part(before: str | None, behind: str | None) -> bool:
-        rest = before or behind or ""
+
+def compounds_ending_with(word: str, connection: sqlite3.Connection, stemmer: Stemmer) -> list[str]:
+    """The words of the products that end with a folded word in any form, the commonest first.
+
+    Args:
+        word: that products contain by itself too. What begins with it is not meant: a
+            "schuhschrank" is no "schuh".
+        connection: to the table `vocabulary`.
+        stemmer: of the language of the products, which writes nouns in one.
+    """
+    if len(word) < LEAST_CONTAINED or not is_spelled(word):
+        return []
+    stem = stemmer.stem(word)
+    compound = re.compile(rf"(?P<before>.{{{LEAST_REST},}})(?P<head>{stem}.*)")
+    parts = _Parts(connection)
+    found = ((other, compound.fullmatch(other)) for other in parts.containing(stem))
+    ending = ((other, each) for other, each in found if each and stemmer.stem(each["head"]) == stem)
+    known = (other for other, each in ending if parts.has(each["before"], None))
+    return [*islice(known, MOST_COMPOUNDS)]
+
+
+class _Parts:
+    """The words of the products as parts of compounds."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._known: dict[tuple[str | None, str | None], bool] = {}
+
+    def containing(self, root: str) -> list[str]:
+        """The words that contain some letters, the commonest first."""
+        found = self._connection.execute(CONTAINING, (root,))
+        return [str(word) for (word,) in found.fetchmany(MOST_READ)]
+
+    def has(self, before: str | None, behind: str | None) -> bool:
+        """Whether what stands before or behind a word is a word itself, or begins compounds."""
+        key = before, behind
+        if key not in self._known:
+            self._known[key] = self._is_word(before, behind) or self._begins_several(before or "")
+        return self._known[key]
+
+    def _is_word(self, before: str | None, behind: str | None) -> bool:
         cut = str.removesuffix if before else str.removeprefix
+        rest = before or behind or ""
         forms = {form for end in ("", *ENDINGS) if len(form := cut(rest, end)) >= LEAST_REST}
         marks = ",".join("?" * len(forms))
         known = f"SELECT 1 FROM vocabulary WHERE word IN ({marks})"
-        if connection.execute(known, [*forms]).fetchone():
-            return True
+        return self._connection.execute(known, [*forms]).fetchone() is not None
+
+    def _begins_several(self, before: str) -> bool:
         if not before:
             return False
-        (others,) = connection.execute(BEGINNING, (before, len(before) + 1, LEAST_HEAD)).fetchone()
+        (others,) = self._connection.execute(
+            BEGINNING, (before, len(before) + 1, LEAST_HEAD)
+        ).fetchone()
         return int(others) >= SEVERAL
-
-    words = [
-        str(found) for (found,) in connection.execute(CONTAINING, (root,)).fetchmany(MOST_READ)
-    ]
-    found = ((other, compound.fullmatch(other)) for other in words)
-    parted = [other for other, each in found if each and is_part(each["before"], each["behind"])]
-    return parted[:MOST_COMPOUNDS]
 
 
 def expand_compounds(
-    text: str, known: Sequence[Expansion], find: Callable[[str], Sequence[str]]
+    text: str,
+    known: Sequence[Expansion],
+    find: Callable[[str], Sequence[str]],
+    language: str = ENGLISH,
 ) -> tuple[Expansion, ...]:
     """The known expansions of a query, and those of words that products contain in compounds.
 
     Args:
         text: the query.
         known: its expansions by rules of the shop.
-        find: the compounds with a folded word that no product contains.
+        find: the compounds with a folded word.
+        language: of the words of the products.
     """
-    stemmer, folded = Stemmer(), fold(text)
+    stemmer, folded = Stemmer(language), fold(text)
     found = list(known)
     for token in free_tokens(text, known):
         if any(each.isalnum() for each in (*folded[: token.start][-1:], *folded[token.end :][:1])):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import ENGLISH
 from prodmatch.lexical.spelling import QUOTED
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
@@ -51,7 +52,10 @@ def respell(text: str, found: Sequence[Expansion]) -> list[str]:
 
 
 def expand_regional(
-    text: str, known: Sequence[Expansion], count_of: Callable[[str], int]
+    text: str,
+    known: Sequence[Expansion],
+    count_of: Callable[[str], int],
+    language: str = ENGLISH,
 ) -> tuple[Expansion, ...]:
     """The known expansions of a query and those of words that products spell the other way too.
 
@@ -61,8 +65,9 @@ def expand_regional(
         text: the query.
         known: its expansions by rules of the shop.
         count_of: how many products contain a word, letter for letter.
+        language: of the words of the products.
     """
-    stemmer = Stemmer()
+    stemmer = Stemmer(language)
     found = list(known)
     for token in free_tokens(text, known):
         others = tuple(filter(count_of, other_spellings(token.text)))

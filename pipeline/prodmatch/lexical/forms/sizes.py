@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import ENGLISH
 from prodmatch.lexical.prices.column_names import name_words
 from prodmatch.lexical.spelling import QUOTED
 from prodmatch.lexical.stemmer import Stemmer
@@ -64,7 +65,10 @@ def _is_column(name: str) -> bool:
 
 
 def expand_sizes(
-    text: str, known: Sequence[Expansion], says: Callable[[str], bool]
+    text: str,
+    known: Sequence[Expansion],
+    says: Callable[[str], bool],
+    language: str = ENGLISH,
 ) -> tuple[Expansion, ...]:
     """The known expansions of a query, and those of sizes that products write otherwise.
 
@@ -74,8 +78,9 @@ def expand_sizes(
         text: the query.
         known: its other expansions.
         says: whether a product contains a word.
+        language: of the words of the products.
     """
-    folded, stemmer = fold(text), Stemmer()
+    folded, stemmer = fold(text), Stemmer(language)
     taken = [(each.start, each.end) for each in known]
     taken += [each.span() for each in QUOTED.finditer(folded)]
     found = list(known)

@@ -11,7 +11,7 @@ from itertools import product
 from math import isnan
 from typing import TypeVar
 
-from prodmatch.lexical.terms import STOP_WORDS
+from prodmatch.lexical.languages import STOP_WORDS
 from prodmatch.matching.differences import (
     SAY_LITTLE,
     compare_columns,

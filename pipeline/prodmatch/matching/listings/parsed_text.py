@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import STOP_WORDS
 from prodmatch.lexical.quantities import BASE_UNITS, UNITS, find_quantities
-from prodmatch.lexical.terms import JOINT, STOP_WORDS
+from prodmatch.lexical.terms import JOINT
 from prodmatch.matching.listings.named_values import COLOURS, add_value, close_audience, read_names
 
 COMPOUND = re.compile(r"[^\W_]+(?:[-_./'+][^\W_]+)*")

@@ -1,0 +1,119 @@
+"""A catalogue's words tell its language, by which they are stemmed and stop words left out."""
+
+# ruff: noqa: RUF001  # letters of other alphabets
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import Stemmer as snowball
+
+import prodmatch.lexical
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import COMPOUNDING, LANGUAGES, detect_language, stop_words
+from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.lexical.terms import query_terms
+
+TITLES = {
+    "czech": "Pánské boty černé; Dámské šaty s květy; Kávovar na kapsle; Kryt pro telefon",
+    "danish": "Løbesko til herre sort; Kjole med blomster; Bord af egetræ; Sengetøj bomuld hvid",
+    "dutch": "Hardloopschoenen heren zwart; Jurk met bloemen; Tafel van hout; Hoesje voor iPhone",
+    "english": "Running shoes for men; Dress with flowers; Oak table; Case for iPhone 13",
+    "finnish": "Miesten kengät musta; Naisten mekko; Valaisin ja kaukosäädin; Puutarhatuoli vihreä",
+    "french": "Chaussures homme noires; Robe à fleurs pour femme; Sac en cuir; Table en bois",
+    "german": "Laufschuhe Herren schwarz; Kleid mit Blumen; Tisch aus Holz; Hülle für iPhone",
+    "greek": "Ανδρικά παπούτσια για τρέξιμο; Φόρεμα με λουλούδια; Τραπέζι από ξύλο; Στυλό πράσινο",
+    "hungarian": "Férfi cipő fekete; Női ruha; Kávéfőző és időzítő; Pamut ágynemű fehér",
+    "italian": "Scarpe da uomo nere; Vestito con fiori donna; Borsa in pelle; Tavolo in legno",
+    "norwegian": "Løpesko til herre svart; Kjole med blomster; Bord av eik; Sengetøy hvit",
+    "polish": "Buty męskie czarne; Sukienka w kwiaty damska; Stolik z drewna; Etui na telefon",
+    "portuguese": "Tênis masculino preto; Vestido com flores; Bolsa em couro; Capa para iPhone",
+    "romanian": "Pantofi bărbați negru; Rochie cu flori; Geantă din piele; Husă pentru iPhone",
+    "russian": "Кроссовки мужские; Платье женское с цветами; Стол из дуба; Чехол для iPhone",
+    "spanish": "Zapatillas hombre negras; Vestido con flores; Mesa de madera; Funda para iPhone",
+    "swedish": "Löparskor för herr; Klänning med blommor; Bord av ek; Påslakan bomull vit",
+    "turkish": "Erkek ayakkabı siyah; Kadın elbise; iPhone için kılıf mavi; Ahşap sehpa",
+}
+ONE_WORD = {  # a word of products in two forms, the language's stemmer joining what English's parts
+    "czech": "kabelka kabelky",
+    "danish": "kjole kjoler",
+    "dutch": "jurk jurken",
+    "finnish": "mekko mekot",
+    "french": "manteau manteaux",
+    "german": "hemden hemd",
+    "greek": "φόρεμα φορέματα",
+    "hungarian": "cipő cipők",
+    "italian": "borsa borse",
+    "norwegian": "veske vesker",
+    "polish": "torebka torebki",
+    "portuguese": "vermelho vermelha",
+    "romanian": "pantof pantofi",
+    "russian": "красный красные",
+    "spanish": "rojo roja",
+    "swedish": "klänning klänningar",
+    "turkish": "gömlek gömlekler",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_few_titles_tell_their_language(language: str) -> None:
+    assert detect_language(TITLES[language].split("; ")) == language
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        [""],
+        ["GSR 12V-15", "DHP453Z"],
+        ["La Perla Slip", "La Perla Top", "La Roche-Posay Lipikar"],  # a word of brands alone
+        ["Robe di Kappa Shorts", "De'Longhi Dedica", "L'Oréal", *["Shorts for men with belt"] * 9],
+        ["Tisch aus Holz"] * 99,  # one text, whatever number of products have it
+        ["茶杯", "電気ケトル"],
+    ],
+)
+def test_what_tells_no_other_language_is_english(texts: list[str]) -> None:
+    assert detect_language(texts) == "english"
+
+
+def test_most_texts_decide() -> None:
+    german, english = (TITLES[name].split("; ") for name in ("german", "english"))
+    assert detect_language([*german, *english[:1]]) == "german"
+    assert detect_language([*german[:1], *english]) == "english"
+
+
+@pytest.mark.parametrize(("language", "words"), ONE_WORD.items())
+def test_forms_of_a_word_have_one_stem(language: str, words: str) -> None:
+    forms = fold(words).split()
+    assert len(set(Stemmer(language).stems(forms))) == 1
+    assert len(set(Stemmer().stems(forms))) == 2
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "terms"),
+    [
+        ("english", "the ring of gold", ["ring", "gold"]),
+        ("french", "bague en or", ["bague", "or"]),
+        ("french", "thé vert", ["the", "vert"]),
+        ("german", "Geschenk für den Mann", ["geschenk", "mann"]),
+        ("german", "für", ["fur"]),
+        ("russian", "чай с лимоном", ["чай", "лимоном"]),
+    ],
+)
+def test_a_query_is_searched_without_the_stop_words_of_its_language(
+    language: str, query: str, terms: list[str]
+) -> None:
+    found = query_terms(query, lambda _: 1, language)
+    assert [term.typed[0] for term in found] == terms
+
+
+def test_the_lists_are_of_languages_that_can_be_stemmed() -> None:
+    path = Path(prodmatch.lexical.__file__).parent / "word_lists/languages.toml"
+    lists = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert ["english", *lists] == [*LANGUAGES]
+    assert set(LANGUAGES) <= {*snowball.algorithms()}
+    assert set(LANGUAGES) > COMPOUNDING
+    for language, words in lists.items():
+        stop, telling = words["stop"].split(), words["telling"].split()
+        assert len({*stop, *telling}) == len(stop) + len(telling), language
+        assert stop_words(language) == {fold(word) for word in stop}
