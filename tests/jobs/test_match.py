@@ -22,7 +22,7 @@ COUNT = 30
 
 
 def row(name: str, number: int, **changed: object) -> Row:
-    return listing(f"{name}{number:03d}", number, **changed)
+    return {**listing(f"{name}{number:03d}", number), **changed}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ COUNT = 14
 
 
 def row(name: str, number: int, **changed: object) -> Row:
-    return listing(f"{name}{number:02d}", number, **changed)
+    return {**listing(f"{name}{number:02d}", number), **changed}
 
 
 def run(store: Path, out: Path, decisions: str, against: Path | None = None) -> MatchReport:

@@ -11,10 +11,10 @@ from tiny import night, save_query_encoders
 from prodmatch.model.description import Model
 
 
-def listing(product_id: str, number: int, **changed: object) -> Row:
+def listing(product_id: str, number: int) -> Row:
     """One of a series, whose title, price and picture follow from its number."""
     colour = list(COLOURS)[number % 3]
-    found = {
+    return {
         "product_id": product_id,
         "title": f"{colour} {KINDS[number % 5]} number QX{100 + 7 * number}",
         "description": None,
@@ -22,7 +22,6 @@ def listing(product_id: str, number: int, **changed: object) -> Row:
         "price": float(number + 1),
         "image": draw(COLOURS[colour], number),
     }
-    return {**found, **changed}
 
 
 def publish(folder: Path, model: Model, rows: Sequence[Row], schema: pa.Schema = SCHEMA) -> Path:
