@@ -15,7 +15,6 @@ from prodmatch.catalogue.pictures.image_files import read_image_file
 from prodmatch.catalogue.pictures.images import UnusableImage
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
-from prodmatch.columns.missing import is_title_name
 from prodmatch.columns.writer import make_batch, make_schema
 from prodmatch.errors import CatalogueError
 from prodmatch.feeds.export_mappings import text_of
@@ -23,6 +22,7 @@ from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
 from prodmatch.feeds.recognise import open_feed
 from prodmatch.feeds.rows import MOST_COLUMNS, Feed, Row, count_of
 from prodmatch.feeds.shop import arrange_products, find_column
+from prodmatch.names import is_title_name
 from prodmatch.progress import bars_off
 from prodmatch.storage.atomic import new_file
 

@@ -161,3 +161,13 @@ def test_identifiers_that_a_spreadsheet_rounded_are_named(tmp_path: Path) -> Non
         "ean: 2 x an identifier that a spreadsheet has rounded, such as '4.00638E+12'; "
         "export the column as text"
     ]
+
+
+def test_amounts_in_lakhs_and_crores_are_numbers(tmp_path: Path) -> None:
+    values = ["₹1,29,999.50", "₹99", "₹2,499", "₹1,00,00,000"]
+    assert column(tmp_path, "price", values)[0] == [129999.5, 99.0, 2499.0, 10000000.0]
+
+
+@pytest.mark.parametrize("value", ["1,2,999", "1,29,99", "1,299,99,999", "01,29,999"])
+def test_commas_at_other_places_are_no_lakhs(tmp_path: Path, value: str) -> None:
+    assert column(tmp_path, "price", [value, "5.25"])[0] == [value, "5.25"]

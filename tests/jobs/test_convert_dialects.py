@@ -284,3 +284,24 @@ def test_a_word_shows_whether_the_encoding_is_right(tmp_path: Path) -> None:
     assert "cp1252, as in '\u0153wieca' (it would be in cp1250 '\u015bwieca'" in report.warnings[0]
     _, report = convert(tmp_path, "c.csv", content, ConvertSettings(encoding="cp1252"))
     assert report.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("content", "titles"),
+    [
+        ("'product_id','title'\n'a','red, mug'\n'b','it''s a \"lamp\"'\n", 'it\'s a "lamp"'),
+        ("'product_id';'title'\n'a';'red, mug'\n'b';'it\\'s\nnew'\n", "it's\nnew"),
+    ],
+)
+def test_fields_may_be_quoted_by_apostrophes(content: str, titles: str, tmp_path: Path) -> None:
+    rows, report = convert(tmp_path, "c.csv", content)
+    assert rows == [
+        {"product_id": "a", "title": "red, mug"},
+        {"product_id": "b", "title": titles},
+    ]
+    assert "quoted by apostrophes" in report.read_as
+
+
+def test_apostrophes_that_are_letters_quote_nothing(tmp_path: Path) -> None:
+    rows, _ = convert(tmp_path, "c.csv", "'t,title,note\na,'red',b\n")
+    assert rows == [{"'t": "a", "title": "'red'", "note": "b"}]

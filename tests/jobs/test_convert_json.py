@@ -184,3 +184,19 @@ def test_a_cut_line_is_named_where_it_begins(tmp_path: Path) -> None:
     body = '{"id": 1}\n{"id": 2, "title":\n{"id": 3}\n{"id": 4}\n'
     with pytest.raises(CatalogueError, match="in the value that begins on line 2"):
         convert(tmp_path, "c.jsonl", body)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"product_id": "a", "title": "Tee", "variants": [{"size": "S"}, {"size": "M"}]}',
+        '{"@type": "Product", "sku": "a", "title": "Tee", "offers": [{"price": "1"}], '
+        '"review": [{"body": "x"}]}',
+    ],
+)
+def test_an_object_with_an_id_is_a_product_and_its_arrays_are_none(
+    content: str, tmp_path: Path
+) -> None:
+    ((row,), report) = convert(tmp_path, "c.json", content)
+    assert (row.get("product_id") or row["sku"], row["title"]) == ("a", "Tee")
+    assert report.read_as.startswith("JSON lines")

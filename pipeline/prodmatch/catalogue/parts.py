@@ -181,6 +181,8 @@ def _explain_unreadable(path: Path, error: Exception) -> str:
     )
     if head.startswith(PARQUET):
         hint = "It is cut off or damaged: write it again."
+    if isinstance(error, pa.ArrowNotImplementedError):
+        hint = "Write the columns of that type as another, such as text."
     return f"is not a readable Parquet file ({error}). {hint}"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ from prodmatch.storage.vectors import rows_in_batch
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 64 << 20
+FIRST_ROWS = 32  # that show what a column holds
 GroupPlace = tuple[int, int]  # the number of a file, and of a row group in it
 
 
@@ -160,6 +161,19 @@ class Catalogue:
             if columns and may_hold_paths(part.types.get(columns[0])):
                 for record in self._records(part, columns):
                     yield from list_paths(record[0].to_pylist())
+
+    def first_values(self, columns: Sequence[str]) -> dict[str, list[object]]:
+        """Some of the first values of each column, of the first file whose first rows have any."""
+        found: dict[str, list[object]] = {name: [] for name in columns}
+        for part in self.parts:
+            lacking = [name for name in part.schema.names if found.get(name) == []]
+            if not lacking:
+                continue
+            with part.open() as reader:
+                for record in islice(reader.iter_batches(FIRST_ROWS, columns=lacking), 1):
+                    plain = replace_bad_utf8(without_views(record))
+                    found |= {name: plain[name].drop_null().to_pylist() for name in lacking}
+        return found
 
     def find_all_pictures(
         self, product_ids: Collection[str], groups: Collection[GroupPlace] | None = None

@@ -13,6 +13,13 @@ from prodmatch.catalogue.column_types import convert_column, is_text, is_uuid, m
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.text import strip_invisible
 from prodmatch.errors import CatalogueError, require_type
+from prodmatch.names import (
+    choose_description,
+    choose_id,
+    choose_picture,
+    choose_title,
+    name_words,
+)
 
 # Names that embeddings, products and hits use themselves.
 RESERVED = frozenset(
@@ -38,7 +45,7 @@ RESERVED = frozenset(
     ]
 )
 DEFAULT_TEXTS = ("title", "description")
-ID_NAMES = ("id", "sku", "item_id", "productid", "asin", "gtin", "ean", "upc")
+PARENT = {"parent", "group", "parents"}  # in names of ids that several rows have
 PICTURE_FIELDS = {"bytes", "path"}
 MOST_SHOWN = 40  # characters of a type
 MOST_COLUMNS = 1000  # of metadata; SQLite takes no more than 2,000
@@ -142,7 +149,7 @@ def map_schema(
     if not texts and image is None:
         raise CatalogueError(
             f"{path}: has neither text nor picture; found {name_columns(schema.names)}. "
-            "Name the columns with `columns` (title=..., image=...)."
+            f"{_suggest_contents(schema, product_id)}"
         )
     _check_leave_out(ours, set(leave_out) - set(left_out_before), path)
     used = {product_id, *texts, image}
@@ -245,18 +252,30 @@ def _short_type(kind: pa.DataType) -> str:
 def _require(ours: Mapping[str, str], name: str, schema: pa.Schema, path: str) -> str:
     if name not in ours:
         names = [column.name for column in schema if not pa.types.is_nested(column.type)]
-        near = [other for other in names if _plain_id(other) in (name, *ID_NAMES)]
-        near += difflib.get_close_matches(name, names, 1, 0.6)
-        example = near[0] if near else "NAME"
+        others = [other for other in names if not PARENT & set(name_words(other))]
+        near = choose_id(names) or next(
+            iter(difflib.get_close_matches(name, others, 1, 0.6)), "NAME"
+        )
         raise CatalogueError(
             f"{path}: column {name!r} is missing; found {name_columns(schema.names)}. "
-            f"Rename it, or map it with `columns={name}={strip_invisible(example)}`."
+            f"Rename it, or map it with `columns={name}={strip_invisible(near)}`."
         )
     return ours[name]
 
 
-def _plain_id(name: str) -> str:
-    return strip_invisible(name).lower().replace(" ", "_").replace("-", "_")
+def _suggest_contents(schema: pa.Schema, used: str) -> str:
+    """What to do where no column is text or picture: the columns to map, by names and types."""
+    texts = [column.name for column in schema if is_text(column.type) and column.name != used]
+    pictures = [c.name for c in schema if is_picture(c.type) and c.name != used]
+    found = {
+        "title": choose_title(texts),
+        "description": choose_description(texts),
+        "image": choose_picture(pictures),
+    }
+    pairs = ",".join(f"{ours}={strip_invisible(name)}" for ours, name in found.items() if name)
+    if pairs:
+        return f"Map them with `columns={pairs}`."
+    return "Name the columns with `columns` (title=..., image=...), or texts with `text_columns`."
 
 
 def _find_texts(
@@ -283,17 +302,28 @@ def _find_texts(
             if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
                 raise CatalogueError(
                     f"{path}: column {ours[name]!r} is of type {kind}; text is needed. "
-                    "Name another with `columns` or `text_columns`."
+                    f"{_text_remedy(kind)}, or name another with `columns` or `text_columns`."
                 )
             found.append(ours[name])
     return tuple(found)
 
 
+def _text_remedy(kind: pa.DataType) -> str:
+    """How a column that is no text becomes one."""
+    if pa.types.is_struct(kind) and kind.num_fields:
+        return f"Write one of its fields ({name_columns(kind.names)}) as a column"
+    if pa.types.is_nested(kind):
+        return "Join the values of each row into one text"
+    return "Write its values as text"
+
+
 def _check_id_type(column: pa.Field, path: str) -> None:
     if id_kind(column.type) is None:
+        rounded = pa.types.is_floating(column.type)
         raise CatalogueError(
             f"{path}: column {column.name!r} is of type {column.type}; "
-            "product ids are strings, integers or UUIDs. Convert it."
+            "product ids are strings, integers or UUIDs. "
+            + ("Write it as integers, before any are rounded." if rounded else "Write it as text.")
         )
 
 

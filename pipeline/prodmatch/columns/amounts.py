@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from prodmatch.lexical.prices.column_names import PRICE, name_words
+from prodmatch.lexical.prices.column_names import PRICE
 from prodmatch.lexical.prices.currencies import CODES
+from prodmatch.names import name_words
 
 NO_VALUE = frozenset(["na", "n/a", "#n/a", "null", "none", "nan", "nil", "-", "--", "\\n"])
 SIGNS = "€$£¥₹₩₽₺₴฿₫₪₱₦₡"
@@ -21,7 +22,8 @@ AMOUNT = re.compile(
 PLAIN = r"(?:0|[1-9]\d*)"
 GROUPS = r"[1-9]\d{{0,2}}(?:(?P<mark>[{marks}])\d{{3}})(?:(?P=mark)\d{{3}})*"
 MARKS = SPACE + "'\u2019"  # between thousands, under either style
-POINT = re.compile(rf"(?:{PLAIN}|{GROUPS.format(marks=MARKS + ',')})(?P<part>\.\d+)?")
+INDIAN = r"[1-9]\d?(?:,\d\d)+,\d{3}"  # 1,29,999: lakhs and crores
+POINT = re.compile(rf"(?:{PLAIN}|{GROUPS.format(marks=MARKS + ',')}|{INDIAN})(?P<part>\.\d+)?")
 COMMA = re.compile(rf"(?:{PLAIN}|{GROUPS.format(marks=MARKS + '.')})(?P<part>,\d+)?")
 MEASURE = re.compile(
     "total|sales?|stock|quantity|qty|count|inventory|weight|width|height|length|depth|diameter|"

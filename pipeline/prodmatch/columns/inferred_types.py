@@ -21,7 +21,7 @@ from prodmatch.columns.amounts import (
 )
 from prodmatch.columns.several_pictures import PictureMarks
 from prodmatch.feeds.rows import Cell, Number
-from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.names import name_words
 
 ID = re.compile(
     r"ids?|skus?|gtins?\d*|ean\d*|upca?|mpn|asin|isbn\d*|barcodes?|plu|u?uid|guid|zip|zipcode|plz|"

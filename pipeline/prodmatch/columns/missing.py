@@ -1,25 +1,20 @@
 """Titles and pictures under another name than ours, and columns that are not used."""
 
 import re
+from collections.abc import Sequence
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns, show_column
+from prodmatch.catalogue.pictures.image_files import flatten_cells, is_inline, needs_root
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.schema import is_picture
-from prodmatch.lexical.prices.column_names import is_product_price, name_words
+from prodmatch.lexical.prices.column_names import is_product_price
+from prodmatch.names import choose_picture, choose_title
+from prodmatch.storage.places.picture_names import are_names
 
-TITLE = re.compile(
-    r"(?:product|item|article|artikel|produkt|produit|producto|prodotto)?(?:names?|titles?|titel|"
-    r"titre|titolo|t[i\u00ed]tulo|nombre|nome|nom|naam|nazwa|n[a\u00e1]zev|navn|namn|nimi|"
-    r"bezeichnung|headline|heading|label|\u5546\u54c1\u540d|\u30bf\u30a4\u30c8\u30eb|"
-    r"\u540d\u79f0|\u043d\u0430\u0437\u0432\u0430\u043d\u0438\u0435)"
-)
-PICTURE = re.compile(
-    r"images?|pictures?|photos?|img|thumbnail|bild(?:er)?|fotos?|imagen|imagem|immagine|afbeelding"
-)
-NO_PICTURE = re.compile(
-    r"alt|caption|width|height|size|count|id|ids|urls?|uri|link|links|href|src|credit|text|title"
-)
+PICTURE_BYTES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|....ftypavi[fs]", re.DOTALL
+)  # as pictures begin
 
 
 def find_misnamed(catalogue: Catalogue) -> dict[str, str]:
@@ -28,14 +23,35 @@ def find_misnamed(catalogue: Catalogue) -> dict[str, str]:
     kinds = {name: kind for part in catalogue.parts for name, kind in part.types.items()}
     used = {mapping.product_id, mapping.image, *mapping.texts, *mapping.excluded}
     free = {name: kind for name, kind in kinds.items() if name not in used}
-    titles = [name for name, kind in free.items() if is_text(kind) and is_title_name(name)]
-    pictures = [name for name, kind in free.items() if is_picture(kind) and _is_picture(name)]
     found = {}
-    if titles and "title" not in {*kinds, *catalogue.options.columns}:
-        found["title"] = titles[0]
-    if pictures and mapping.image is None:
-        found["image"] = pictures[0]
+    titles = [name for name, kind in free.items() if is_text(kind)]
+    if "title" not in {*kinds, *catalogue.options.columns} and (name := choose_title(titles)):
+        found["title"] = name
+    pictures = [name for name, kind in free.items() if is_picture(kind)]
+    if mapping.image is None and (name := _find_picture(catalogue, pictures)):
+        found["image"] = name
     return found
+
+
+def _find_picture(catalogue: Catalogue, columns: Sequence[str]) -> str | None:
+    """The column that looks like the picture: by its name, or else by what it holds."""
+    if (named := choose_picture(columns)) is not None:
+        return named
+    values = catalogue.first_values(columns)
+    holding = [name for name in columns if _hold_pictures(values[name])]
+    return holding[0] if holding else None
+
+
+def _hold_pictures(cells: Sequence[object]) -> bool:
+    """Whether cells are pictures, or names of their files; nothing is fetched from addresses."""
+    found = list(flatten_cells(cells))
+    return bool(found) and all(
+        PICTURE_BYTES.match(cell) is not None
+        if isinstance(cell, bytes)
+        else isinstance(cell, str)
+        and (is_inline(cell) or (are_names([cell.strip()]) and needs_root(cell)))
+        for cell in found
+    )
 
 
 def name_misnamed(catalogue: Catalogue) -> list[str]:
@@ -66,13 +82,3 @@ def name_text_prices(catalogue: Catalogue) -> list[str]:
         f"prices that are text: {name_columns(texts)}; 'under 50' in a query is not applied, "
         "nor can a filter compare them. Write them as numbers"
     ]
-
-
-def is_title_name(name: str) -> bool:
-    """Whether a column of this name holds what products are called."""
-    return TITLE.fullmatch("".join(name_words(name))) is not None
-
-
-def _is_picture(name: str) -> bool:
-    words = name_words(name)
-    return any(map(PICTURE.fullmatch, words)) and not any(map(NO_PICTURE.fullmatch, words))

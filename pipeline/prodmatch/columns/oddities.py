@@ -14,7 +14,7 @@ from prodmatch.catalogue.naming import NAMED, name_some
 from prodmatch.catalogue.text import strip_invisible
 from prodmatch.columns.amounts import is_price
 from prodmatch.columns.placeholders import is_placeholder
-from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.names import name_words
 
 MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 # What spreadsheets make of sizes and codes: 3-4, MAR-12, a GTIN.

@@ -11,9 +11,9 @@ from prodmatch.catalogue.column_types import is_text
 from prodmatch.catalogue.naming import name_columns
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.columns.inferred_types import is_id_name, is_image_name
-from prodmatch.columns.missing import find_misnamed, is_title_name
+from prodmatch.columns.missing import find_misnamed
 from prodmatch.columns.name_lists import quote_name
-from prodmatch.lexical.prices.column_names import name_words
+from prodmatch.names import is_title_name, name_words
 
 ATTRIBUTE = re.compile(
     r"brands?|manufacturer|vendor|maker|marke|marque|marca|hersteller|colou?rs?|farbe|couleur|"
@@ -40,7 +40,9 @@ YES_NO = frozenset(
     """yes no y n true false t f on off 0 1 x ja nein oui non si sí sim tak nie da net ano ne is
     not""".split()  # noqa: SIM905
 )
-ADDRESS = r"^\s*(?i:[a-z][a-z0-9+.-]*://|www\.|/|data:)"
+ADDRESS = (  # or the name of a file
+    r"^\s*(?i:[a-z][a-z0-9+.-]*://|www\.|/|data:)|\S\.(?i:jpe?g|png|webp|gif|avif|tiff?|pdf|html?)\s*$"
+)
 MOST_WORDS, MOST_CHARACTERS = 8, 80  # of a short text, on average
 MOST_REPEATED = 0.9  # of the values of another title
 MOST_COMPARED = 5000  # products

@@ -31,6 +31,7 @@ JOINED_LINES = 100  # of a quoted field, in a file whose quotes are not in order
 
 
 FORMULA = re.compile(r'="([^"]*)"')
+IN_APOSTROPHES = re.compile(r"'[^'\"\r\n]+'([,;|\t])'[^'\"\r\n]+'(?:\1|\s*$)", re.MULTILINE)
 RULE = re.compile(r"(?=.*(?:--|==))[\s|:+=-]*")  # a line that is drawn below the header
 ORDER_MARK = "\ufeff"  # within a file where it was joined to another
 Record = tuple[int, list[str], bool]  # line, fields, whether its quotes are in order
@@ -68,11 +69,12 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
     above = 0 if declared else count_lines_above(source.head, [*DELIMITERS, *(delimiter or "")])
     lines = source.head.splitlines(keepends=True)
     head = "".join(lines[above:])
-    delimiter = delimiter or declared or _find_delimiter(head, source.path)
+    quote = "'" if IN_APOSTROPHES.match(head) else '"'
+    delimiter = delimiter or declared or _find_delimiter(head, source.path, quote)
     for quoting in ("strict", "backslash", "loose"):
-        if quoting == "backslash" and '\\"' not in source.head:
+        if quoting == "backslash" and f"\\{quote}" not in source.head:
             continue
-        reader = partial(_read_records, source, delimiter, quoting, skip + above)
+        reader = partial(_read_records, source, (delimiter, quote), quoting, skip + above)
         try:
             structure = _scan(reader, source.path, examples)
             break
@@ -84,6 +86,8 @@ def open_delimited(source: Source, delimiter: str | None = None) -> Feed:
     written = map(plain_attribute, structure.names) if template else structure.names
     names, changes = name_columns([*written, *extra])
     details = [NAMES.get(delimiter, repr(delimiter)) + "-separated"]
+    if quote == "'":
+        details.append("quoted by apostrophes")
     if quoting == "backslash":
         details.append("quotes escaped by backslashes")
     odd = [*describe_lines_above(lines[:above]), *describe_header(structure.names)]
@@ -104,17 +108,13 @@ def _skip_separator_line(head: str) -> tuple[str | None, int]:
     return None, 0
 
 
-def _find_delimiter(head: str, path: Path) -> str:
+def _find_delimiter(head: str, path: Path, quote: str) -> str:
     """The delimiter that splits the header, and most records like the header."""
     best, best_score = ",", (0.0, 0)
     order = sorted(DELIMITERS, key=lambda mark: mark != "\t") if _is_tabbed(path) else DELIMITERS
     for delimiter in order:
-        records = [
-            record
-            for record, _ in zip(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter),
-                                 range(SAMPLE_ROWS), strict=False)
-            if any(record)
-        ]  # fmt: skip
+        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, quotechar=quote)
+        records = [record for record in islice(reader, SAMPLE_ROWS) if any(record)]
         if len(head) >= 1000 and len(records) > 2:
             records.pop()  # it may be cut
         width = len(records[0]) if records else 0
@@ -147,8 +147,15 @@ def _lines(source: Source) -> Iterator[str]:
                 yield source.repair(line.removeprefix(ORDER_MARK))
 
 
-def _read_records(source: Source, delimiter: str, quoting: str, skip: int) -> Iterator[Record]:
-    """Every record that is not blank."""
+def _read_records(
+    source: Source, marks: tuple[str, str], quoting: str, skip: int
+) -> Iterator[Record]:
+    """Every record that is not blank.
+
+    Args:
+        marks: the delimiter, and what stands around a field that is quoted.
+    """
+    delimiter, quote = marks
     mark = re.escape(delimiter)
     null = re.compile(rf"(?:^|(?<={mark}))\\N(?={mark}|[\r\n]|$)")  # as MySQL and Postgres write it
     lines = (null.sub("", line) if "\\N" in line else line for line in _lines(source))
@@ -158,10 +165,11 @@ def _read_records(source: Source, delimiter: str, quoting: str, skip: int) -> It
         yield from _read_loosely(lines, delimiter)
         return
     escape = "\\" if quoting == "backslash" else None
-    spaced = re.search(rf'^[^"\n]*{re.escape(delimiter)} +"', source.head, re.MULTILINE)
+    spaced = re.search(rf"^[^{quote}\n]*{mark} +{quote}", source.head, re.MULTILINE)
     reader = csv.reader(
         lines,
         delimiter=delimiter,
+        quotechar=quote,
         escapechar=escape,
         skipinitialspace=spaced is not None,
         strict=True,

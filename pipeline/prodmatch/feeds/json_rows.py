@@ -8,6 +8,7 @@ from functools import partial
 from typing import TextIO
 
 from prodmatch.errors import CatalogueError
+from prodmatch.feeds.columns import plain_name
 from prodmatch.feeds.rows import MOST_COLUMNS, Cell, Feed, Number, Row, number_name
 from prodmatch.feeds.source import Source
 
@@ -17,6 +18,7 @@ DEEPEST = 3  # where the array of products is looked for
 BETWEEN = re.compile(r"[\s,\ufeff]*")
 LINES = (".jsonl", ".ndjson")
 ACTIONS = {"index", "create", "update", "delete"}
+OWN_IDS = {"product_id", "productid", "sku", "gtin", "gtin13", "ean", "asin", "mpn"}
 SURROGATE = re.compile("[\ud800-\udfff]")
 SHORT_EXPONENT = re.compile(r"(?<=\d)[eE](?=\d)")
 
@@ -64,6 +66,8 @@ def _find_shape(source: Source) -> _Json:
             return _Json("lines")
     if _is_split(first):
         return _Json("split")
+    if _is_product(first):
+        return _Json("lines")
     is_table = first.keys() == {"schema", "data"}  # as pandas writes one with its types
     arrays = [("data",)] if is_table else list(_find_arrays(first, ()))
     if len(arrays) > 1:
@@ -94,6 +98,14 @@ def _is_split(value: dict[str, object]) -> bool:
         and isinstance(rows, list)
         and all(isinstance(name, str) for name in names)
         and all(isinstance(row, list) and len(row) == len(names) for row in rows)
+    )
+
+
+def _is_product(value: dict[str, object]) -> bool:
+    """Whether an object is itself a product, so that arrays in it are its variants or pictures."""
+    return any(
+        isinstance(inner, str) and inner and plain_name(name) in OWN_IDS
+        for name, inner in value.items()
     )
 
 

@@ -14,6 +14,7 @@ from prodmatch.feeds.columns import PlainNames, filled, plain_name
 from prodmatch.feeds.export_mappings import find_mapping
 from prodmatch.feeds.parents import arrange_parents
 from prodmatch.feeds.rows import Cell, Feed, Row, count_of
+from prodmatch.names import choose_id, choose_title
 from prodmatch.storage.places.picture_names import are_names
 
 SAMPLE_ROWS = 100
@@ -121,16 +122,17 @@ def _suggest_names(sample: Sequence[Row]) -> list[str]:
     if "product_id" in names:
         return []
     found = []
-    for ours, theirs in (
+    for ours, known, theirs in (
+        ("product_id", choose_id(names), r"(product|item|article)?_?sku|.*_sku_?|handle"),
+        ("title", choose_title(names), ""),
         (
-            "product_id",
-            r"id|(product|item|article)?_?(id|sku)|artikelnummer|(seller|custom|parent)?.*_sku_?|asin|gtin|ean|handle",
+            "image",
+            None,
+            r"(.*_)?(image|picture|photo|img)(_?(url|link|path|file|name|src))?s?|bild",
         ),
-        ("title", r"((product|item|post)_?)?(name|title)|titel|bezeichnung"),
-        ("image", r"(.*_)?(image|picture|photo|img)(_?(url|link|path|file|name|src))?s?|bild"),
     ):
         matching = (name for name in names if re.fullmatch(theirs, plain_name(name)))
-        if ours not in names and (name := next(matching, None)):
+        if ours not in names and (name := known or next(matching, None)):
             found.append(f"{ours}={name}")
         elif ours == "product_id":
             found.append(f"{ours}=NAME")

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.prices.column_names import name_words
 from prodmatch.lexical.quantities import DIGIT
+from prodmatch.names import name_words
 from prodmatch.products.column_storage import quote_name
 
 COLUMN = re.compile(

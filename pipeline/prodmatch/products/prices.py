@@ -5,14 +5,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prodmatch.lexical.prices.column_names import (
-    CURRENCY,
-    is_currency,
-    is_product_price,
-    name_words,
-)
+from prodmatch.lexical.prices.column_names import CURRENCY, is_currency, is_product_price
 from prodmatch.lexical.prices.currencies import currency_of_name, may_be, read_currency
 from prodmatch.lexical.prices.limits import Limit
+from prodmatch.names import name_words
 from prodmatch.products.column_storage import quote_name, quote_plain
 from prodmatch.products.conditions import Column
 from prodmatch.products.filters import read_columns

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from phrases import KNOWN, known, nothing
 
-from prodmatch.lexical.prices.column_names import is_currency, is_product_price, name_words
+from prodmatch.lexical.prices.column_names import is_currency, is_product_price
 from prodmatch.lexical.prices.currencies import currency_of_name, may_be
 from prodmatch.lexical.understanding import understand
+from prodmatch.names import name_words
 
 LIMITS = [
     ("shoes under $50", ["< 50"]),

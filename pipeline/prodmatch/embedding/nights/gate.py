@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from prodmatch.catalogue.naming import name_some
 from prodmatch.columns.amounts import is_price
-from prodmatch.columns.missing import is_title_name
 from prodmatch.embedding.nights.columns.night_columns import AmountColumn, Night
 from prodmatch.embedding.nights.copies import find_copies
 from prodmatch.embedding.nights.date_changes import find_date_changes
@@ -35,6 +34,7 @@ from prodmatch.embedding.nights.value_changes import (
     take_rows,
 )
 from prodmatch.lexical.prices.currencies import may_be
+from prodmatch.names import is_title_name
 from prodmatch.products.codes import is_code_column
 from prodmatch.storage.arrow import Numbers, as_mask
 from prodmatch.storage.vectors import Mask

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from prodmatch.catalogue.column_types import is_text
 from prodmatch.columns.amounts import is_measure
-from prodmatch.columns.missing import is_title_name
 from prodmatch.embedding.nights.columns.text_columns import Form, TextColumn, digest_ids, read_texts
 from prodmatch.embedding.nights.findings import FEWEST, Finding, GateLimits, NightPair
+from prodmatch.names import is_title_name
 from prodmatch.products.codes import is_code_column
 from prodmatch.storage.vectors import Mask
 

@@ -1,6 +1,8 @@
-"""The words in columns' names, and those that say a price."""
+"""Columns' names that say a price or its currency."""
 
 import re
+
+from prodmatch.names import name_words as name_words
 
 PRICE = re.compile(
     r"prices?|costs?|amount|msrp|rrp|\w*preise?|prix|precios?|prezz[oi]|\w*prij[sz]|\w*pris|ceny?|"
@@ -24,9 +26,3 @@ def is_currency(name: str) -> bool:
     """Whether a column holds the currencies of prices by its name: `price_currency`, `devise`."""
     words = {*name_words(name)}
     return any(map(CURRENCY.fullmatch, words)) and not (NO_PRODUCT_PRICE - {"currency"}) & words
-
-
-def name_words(name: str) -> list[str]:
-    """The words of a column's name, in lower case."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return [word.lower() for word in re.split(r"[\W_]+", apart) if word]

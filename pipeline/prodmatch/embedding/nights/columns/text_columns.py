@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from prodmatch.columns.missing import is_title_name
+from prodmatch.names import is_title_name
 from prodmatch.products.codes import is_code_column
 
 Digests = npt.NDArray[np.uint32]
