@@ -190,3 +190,45 @@ def test_what_no_spreadsheet_made_is_not_named(tmp_path: Path) -> None:
         assert not [text for text in warnings(tmp_path, {"size": rows}) if "spreadsheet" in text]
     dates = {"release_date": SPOILT[:3] * 2}
     assert not [text for text in warnings(tmp_path, {**dates}) if "spreadsheet" in text]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("status", ["active", "draft", "Archived"]),
+        ("product_status", ["published", "deleted", " inactive "]),
+        ("is_deleted", [False, True, True]),
+        ("Published", [True, False, False]),
+        ("active", [True, False, False]),
+    ],
+)
+def test_products_that_are_not_sold_are_named(
+    name: str, values: list[object], tmp_path: Path
+) -> None:
+    table = {"product_id": ["a", "b", "c"], "title": ["mug", "cup", "lamp"], name: values}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    warnings = check_catalogue(open_catalogue(tmp_path / "c.parquet"), workers=0).warnings
+    found = [
+        each for each in warnings if each.startswith(f"{name}: 2 x a product that is not sold")
+    ]
+    assert found
+    assert found[0].endswith("('b', 'c')")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("status", ["active", "active", None]),
+        ("availability", ["in stock", "out of stock", "discontinued"]),
+        ("active", [True, True, None]),
+        ("ice_active", [True, False, False]),
+        ("style", ["hidden", "draft", "x"]),
+    ],
+)
+def test_other_columns_tell_nothing_of_what_is_sold(
+    name: str, values: list[object], tmp_path: Path
+) -> None:
+    table = {"product_id": ["a", "b", "c"], "title": ["mug", "cup", "lamp"], name: values}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    warnings = check_catalogue(open_catalogue(tmp_path / "c.parquet"), workers=0).warnings
+    assert not [each for each in warnings if "not sold" in each]

@@ -11,6 +11,8 @@ IDS = (
     "id", "ID", "sku", "SKU", "gtin", "GTIN13", "ean", "EAN", "upc", "UPC-A", "mpn", "MPN", "asin",
     "barcode", "Variant SKU", "g:gtin", "item_id", "productId", "parentProductID", "variant_sku",
     "seller-sku", "ProductSKU", "zip", "Artikelnummer", "model number", "isbn", "store id",
+    "Artikelnr.", "Herstellernummer", "r\u00e9f\u00e9rence", "C\u00f3digo", "PZN",
+    "\u0430\u0440\u0442\u0438\u043a\u0443\u043b", "\u5546\u54c1\u30b3\u30fc\u30c9",
 )  # fmt: skip
 
 

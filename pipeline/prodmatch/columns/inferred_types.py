@@ -26,7 +26,10 @@ from prodmatch.names import name_words
 ID = re.compile(
     r"ids?|skus?|gtins?\d*|ean\d*|upca?|mpn|asin|isbn\d*|barcodes?|plu|u?uid|guid|zip|zipcode|plz|"
     r"postcode|postal|phone|tel|model|modelnumber|part|partn(o|umber)|article|articleno|artnr|"
-    r"artikelnummer|versions?|firmware|revision|itemno|ref|reference|codes?|number|no|nr|serial|handle|"
+    r"versions?|firmware|revision|itemno|ref|reference|codes?|number|no|nr|serial|handle|"
+    r"\w*nummer|\w+nr|tuotenumero|r[\u00e9e]f[\u00e9e]rence|c[\u00f3o]digo|codice|kod|indeks|pzn|itf|oem|"
+    r"telefon|taric|unspsc|eclass|imei|ndc|nsn|iban|\u0430\u0440\u0442\u0438\u043a\u0443\u043b|\u043a\u043e\u0434|"
+    r"\u0448\u0442\u0440\u0438\u0445\u043a\u043e\u0434|.*(\u30b3\u30fc\u30c9|\u756a\u53f7|\u7f16\u53f7|\u7f16\u7801|\u6761\u7801)|"
     r".*(id|sku|gtin|upc|mpn|asin|isbn|barcode)"
 )
 NO_ID = re.compile(

@@ -1,4 +1,4 @@
-"""Ids that differ in nothing that a person sees, and numbers that are none."""
+"""Ids that differ in nothing that a person sees, numbers that are none, products not sold."""
 
 import hashlib
 import re
@@ -21,6 +21,17 @@ MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 AS_DATE = rf"^(\d{{1,2}}-{MONTH}|{MONTH}-\d{{2}})$"
 ROUNDED = r"^\d([.,]\d+)?E\+\d\d$"
 DATED = re.compile("dates?|day|month|created|updated|released?|since|until|season")
+# Columns that say whether a product is sold, and what they say of one that is not.
+FLAGS = {
+    **dict.fromkeys(["deleted", "archived", "discontinued", "hidden", "draft", "disabled"], True),
+    **dict.fromkeys(["published", "active", "enabled", "visible", "live"], False),
+}
+STATES = re.compile("status|state|lifecycle|visibility|published|active")
+NOT_SOLD = (
+    r"^\s*(?i:drafts?|archived|deleted|inactive|disabled|discontinued|hidden|unpublished|trash(ed)?|"
+    r"withdrawn|removed|not visible individually)\s*$"
+)
+WITHDRAWN = "a product that is not sold, yet is found like the others (leave it out, or filter)"
 SPOILT = {
     "a date that a spreadsheet may have made of a size or a code": AS_DATE,
     "a number that a spreadsheet may have rounded": ROUNDED,
@@ -63,6 +74,7 @@ class Oddities:
         self._find_spoilt("product_id", pa.array(product_ids, pa.string()), product_ids)
         for position, column in enumerate(metadata.schema):
             values, kind = metadata.column(position), column.type
+            self._find_withdrawn(column, values, product_ids)
             if is_text(kind):
                 self._find_spoilt(column.name, values, product_ids)
                 continue
@@ -77,6 +89,23 @@ class Oddities:
                 rows = pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()
                 if rows:
                     self._note(column.name, what, [product_ids[row] for row in rows])
+
+    def _find_withdrawn(
+        self, column: pa.Field, values: pa.Array, product_ids: Sequence[str]
+    ) -> None:
+        words = [word for word in name_words(column.name) if word not in ("is", "product")]
+        if len(words) != 1:
+            return
+        flag = FLAGS.get(words[0])
+        if is_text(column.type) and STATES.fullmatch(words[0]):
+            mask = pc.match_substring_regex(values.cast(pa.string()), NOT_SOLD)
+        elif pa.types.is_boolean(column.type) and flag is not None:
+            mask = pc.equal(values, flag)
+        else:
+            return
+        rows = pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()
+        if rows:
+            self._note(column.name, WITHDRAWN, [product_ids[row] for row in rows])
 
     def _find_spoilt(self, name: str, texts: pa.Array, product_ids: Sequence[str]) -> None:
         if any(map(DATED.fullmatch, name_words(name))):
