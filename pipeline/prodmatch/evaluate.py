@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import ir_measures
 import numpy as np
 from ir_measures import RR, Measure, P, R, Success, nDCG
 
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_type
 from prodmatch.evaluation.comparison import (
     MEASURE,
     Cut,
@@ -25,10 +25,10 @@ from prodmatch.evaluation.comparison import (
     unjudged,
     worst_queries,
 )
-from prodmatch.evaluation.trec import Qrels, Run, write_run
+from prodmatch.evaluation.trec import Qrels, Run, check_qrels, check_runs, write_run
 from prodmatch.search.answers.hits import Hit
 from prodmatch.search.product_index import ProductIndex
-from prodmatch.search.queries import Query
+from prodmatch.search.queries import Query, require_all
 from prodmatch.search.scoring import SIGNALS
 from prodmatch.storage.atomic import write_file
 
@@ -48,6 +48,11 @@ class EvaluateSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        require_type(self.relevant, int | np.integer, "`relevant`", "Give int.", QueryError)
+        number = float | int | np.number
+        require_type(self.threshold, number, "`threshold`", "Give a number.", QueryError)
+        if not 0 <= self.threshold <= 1:
+            raise QueryError(f"`threshold={self.threshold}`: must be 0 to 1.")
         if self.relevant < 1:
             raise QueryError(f"`relevant={self.relevant}`: must be 1 or more; 0 is no match.")
 
@@ -60,7 +65,7 @@ class EvaluateSettings:
 
 def evaluate_index(
     index: ProductIndex,
-    queries: Sequence[Query],
+    queries: Iterable[Query],
     qrels: Qrels,
     settings: EvaluateSettings | None = None,
     *,
@@ -73,15 +78,21 @@ def evaluate_index(
     `offset` of queries are not used, as the measures are of whole rankings; `where` is.
 
     Args:
-        qrels: grades of products; what is not judged counts as no match.
+        qrels: grades of products, whole numbers; what is not judged counts as no match.
         runs: rankings of other programs, measured in the same table.
         out: a directory for our runs in TREC's form, and `to_judge.csv`: hits without a grade.
 
     Raises:
-        QueryError: qrels and queries, or qrels and products, have nothing in common, or two
-            queries have one id.
+        QueryError: qrels and queries, or qrels and products, have nothing in common, two queries
+            have one id, a run has a product twice, or an argument is of another type.
     """
-    settings, runs = settings or EvaluateSettings(), runs or {}
+    require_type(index, ProductIndex, "`index`", "Give open_index(STORE).", QueryError)
+    require_type(
+        settings, EvaluateSettings | None, "`settings`", "Give EvaluateSettings(...).", QueryError
+    )
+    require_type(out, Path | None, "`out`", "Give a pathlib.Path.", QueryError)
+    queries, qrels = require_all(queries), check_qrels(qrels)
+    settings, runs = settings or EvaluateSettings(), check_runs({} if runs is None else runs)
     if taken := sorted({*SIGNALS, HYBRID} & set(runs)):
         raise QueryError(f"`runs`: {taken[0]!r} is the name of one of ours. Rename the file.")
     judged = _judged_queries(index, queries, qrels, settings)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_type
 from prodmatch.evaluation.comparison import Figure, Gain, bootstrap_mean, gains_over_best
 from prodmatch.histories.learn import METHODS, learn
-from prodmatch.histories.log import LogSettings
+from prodmatch.histories.log import LogSettings, check_log
 from prodmatch.histories.tastes import Recommender
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.storage.temporary import scratch_directory
@@ -41,9 +41,12 @@ def evaluate_histories(
         log: as for `recommend_to_users`.
 
     Raises:
-        QueryError: the log cannot be used, or nobody in it can be held out.
+        QueryError: the log cannot be used, nobody in it can be held out, or an argument is of
+            another type.
         StoreError: the directory for temporary files cannot be written.
     """
+    require_type(index, ProductIndex, "`index`", "Give open_index(STORE).", QueryError)
+    check_log(log, settings)
     searcher = index.searcher
     with scratch_directory(Path(tempfile.gettempdir())) as scratch:
         settings = settings or LogSettings()

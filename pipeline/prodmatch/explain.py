@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.embedding.encoding.image_loader import preprocess_isolated
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_type
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.scanning.picture_lists import average_pictures
 from prodmatch.search.answers.explanation import Explanation, HeatMap, PictureCosines, WordShare
@@ -22,6 +22,7 @@ MOST_WORDS = 64  # of a text that are left out one after the other; each costs a
 WINDOW = 4  # a fourth of the picture's side is covered at once
 STEPS = 12  # and moved by a twelfth: a hundred pieces, two passes each
 CLEAR_CHANGE = 48  # of a pixel's 255: from here on a cover changes it in full
+PICTURES = "Give a list of the bytes of each."
 SAME_PICTURE = 0.98  # cosine of a picture encoded again to its stored part; less is another
 
 
@@ -49,8 +50,15 @@ def explain_product(
 
     Raises:
         QueryError: the query cannot be answered, the id is unknown, or the pictures are not
-            those that the product was embedded with.
+            those that the product was embedded with, or an argument is of another type.
     """
+    require_type(index, ProductIndex, "`index`", "Give open_index(STORE).", QueryError)
+    require_type(query, Query, "`query`", "Give Query(text=...).", QueryError)
+    require_type(product_id, str, "`product_id`", "Give str.", QueryError)
+    require_type(pictures, list | tuple, "`pictures`", PICTURES, QueryError)
+    for picture in pictures:
+        require_type(picture, bytes, "`pictures`: one", PICTURES, QueryError)
+    require_type(options, SearchOptions | None, "`options`", "Give SearchOptions(...).", QueryError)
     searcher = index.searcher
     encoded = searcher.encode_one(query)
     found = searcher.items([product_id], "product_id")

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_type
 from prodmatch.histories.learn import BlendEvaluation, Learnt, learn
-from prodmatch.histories.log import LogSettings
+from prodmatch.histories.log import LogSettings, check_log
 from prodmatch.histories.rows import SCHEMA, RowMaker
 from prodmatch.histories.tastes import Recommender, taste_directions
 from prodmatch.search.answers.hits import Hit
@@ -36,8 +36,9 @@ def recommend_products(
 
     Raises:
         QueryError: nothing is liked, an id is unknown or in both lists, or `options` cannot be
-            used.
+            used, or an argument is of another type.
     """
+    _check_types(index, options)
     searcher = index.searcher
     liked, disliked = _read_ids(liked, "liked"), _read_ids(disliked, "disliked")
     if not liked:
@@ -57,8 +58,14 @@ def recommend_products(
     return searcher.find_page(encoded, options or SearchOptions()).hits
 
 
+def _check_types(index: object, options: object) -> None:
+    require_type(index, ProductIndex, "`index`", "Give open_index(STORE).", QueryError)
+    require_type(options, SearchOptions | None, "`options`", "Give SearchOptions(...).", QueryError)
+
+
 def _read_ids(ids: Iterable[str], name: str) -> list[str]:
     """Ids of whatever gives them, in a notebook perhaps a column, or one alone."""
+    require_type(ids, Iterable, f"`{name}`", "Give ids of products.", QueryError)
     found = [ids] if isinstance(ids, str) else [*ids]
     for each in found:
         if not isinstance(each, str):
@@ -103,9 +110,12 @@ def recommend_to_users(
         options: `top`, `where` and `one_per` count.
 
     Raises:
-        QueryError: the log or the options cannot be used.
+        QueryError: the log or the options cannot be used, or an argument is of another type.
         StoreError: `out` cannot be written.
     """
+    _check_types(index, options)
+    check_log(histories, settings)
+    require_type(out, Path, "`out`", "Give a pathlib.Path.", QueryError)
     searcher, options = index.searcher, options or SearchOptions()
     options.check(searcher.products)
     settings = settings or LogSettings()

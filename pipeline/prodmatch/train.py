@@ -20,6 +20,7 @@ from prodmatch.storage.temporary import scratch_directory
 from prodmatch.training.dataset import (
     Examples,
     Numbers,
+    join_groups,
     read_labelled_dataset,
     read_labels,
     read_pairs_dataset,
@@ -56,10 +57,11 @@ def fit_heads(
 
     The encoders stay as they are, and their features are taken from `store` or put there, so
     embedding the catalogue with the new model encodes nothing again, and a killed run goes on.
-    One product in ten is held out, by its text, and one query in ten of the labels, for the
-    figures and the calibration. Canonical correlation, in closed form, is kept where gradients
-    end below it on what is held out. Where the encoders are those of a model, its heads
-    are kept next to the fitted ones, which count in texts that are like the catalogue's.
+    One product in ten is held out, together with those of its text or its picture, and one query
+    in ten of the labels, for the figures and the calibration. Canonical correlation, in closed
+    form, is kept where gradients end below it on what is held out. Where the encoders are those of
+    a model, its heads are kept next to the fitted ones, which count in texts that are like the
+    catalogue's.
 
     Raises:
         ModelError: the catalogue has fewer than 50 products with text and picture, or the
@@ -106,12 +108,12 @@ def _read_data(
         plan = plan_features(catalogue, pair, store, scratch, precision)
         encode_missing(catalogue, pair, plan, device=settings.device, workers=settings.workers)
         rows, pairs = read_pairs_dataset(plan, catalogue.name)
-        held = _hold_out(pairs.query_groups)
+        held, groups = _hold_out(pairs.query_groups, pairs.product_groups)
         train, kept = pairs.take(~held), pairs.take(held)
         encoder = TextEncoder(pair.text_folder, pair.text, Compute(device))
         texts = [text for _, text in new_texts(plan.scan, rows[held][:MOST_QUERIES])]
         queries = encoder.encode(draw_queries(texts), query=True)
-        held_out = HeldOut(kept.text, kept.image, kept.query_groups, texts, queries)
+        held_out = HeldOut(kept.text, kept.image, groups[held], texts, queries)
         sets: list[Examples] = [train]
         measure: Measure = held_out.recall
         if labels:
@@ -122,12 +124,21 @@ def _read_data(
     return _TrainingData(train, held_out, sets, measure)
 
 
-def _hold_out(groups: Numbers) -> npt.NDArray[np.bool_]:
-    """`(n,)`: a tenth of the texts, by the digests that are their groups; five at least."""
-    held: npt.NDArray[np.bool_] = groups % round(1 / HELD_OUT) == 0
-    if len(np.unique(groups[held])) < FEWEST_HELD_OUT:
-        held = np.isin(groups, np.unique(groups)[:FEWEST_HELD_OUT])
-    return held
+def _hold_out(texts: Numbers, pictures: Numbers) -> tuple[npt.NDArray[np.bool_], Numbers]:
+    """`(n,)`, `(n,)`: a tenth of the products, by digests, and the groups that are on one side.
+
+    Products of one text or one picture are a group, as the sizes of a shirt: who learnt one knows
+    the others. A group of more than a tenth stays; five texts at least are held out, by their
+    texts alone where the groups are too few.
+    """
+    groups = join_groups(texts, pictures)
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    small = sizes[inverse] <= max(1, HELD_OUT * len(groups))
+    held: npt.NDArray[np.bool_] = small & (groups % round(1 / HELD_OUT) == 0)
+    for some, usable in ((groups, small), (texts, np.ones_like(small))):
+        if len(np.unique(texts[held])) < FEWEST_HELD_OUT:
+            held = usable & np.isin(some, np.unique(some[usable])[:FEWEST_HELD_OUT])
+    return held, groups
 
 
 def best_heads(

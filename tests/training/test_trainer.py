@@ -302,9 +302,32 @@ def test_labels_of_unknown_products_leave_no_model_behind(tmp_path: Path) -> Non
 @pytest.mark.parametrize("remainder", [3, 0])
 def test_a_small_catalogue_holds_out_five_texts(remainder: int) -> None:
     groups = np.repeat(10 * np.arange(1, 51) + remainder, 2)
-    held = _hold_out(groups)
+    held, joined = _hold_out(groups, 7 + np.arange(100))
     assert len(np.unique(groups[held])) == (50 if remainder == 0 else 5)
     assert not set(groups[held].tolist()) & set(groups[~held].tolist())
+    np.testing.assert_array_equal(joined, groups)
+
+
+def test_products_of_one_picture_are_held_out_together() -> None:
+    """The sizes of a shirt have texts of their own: who learnt one knows the others."""
+    rng = np.random.default_rng(0)
+    texts = rng.permutation(10_000)[:900]
+    pictures = np.repeat(rng.permutation(300), 3)
+    texts[4] = texts[0]  # joins two designs
+    held, joined = _hold_out(texts, pictures)
+    assert 60 < held.sum() < 120
+    assert not set(pictures[held].tolist()) & set(pictures[~held].tolist())
+    assert len(np.unique(joined)) == 299
+    assert len(set(joined[:6].tolist())) == 1
+
+
+def test_a_picture_of_many_products_is_not_held_out() -> None:
+    texts = 10 * np.arange(1, 1001)
+    pictures = np.minimum(np.arange(1000), 700)  # the last 300 have one
+    held, _ = _hold_out(texts, pictures)
+    np.testing.assert_array_equal(held, np.arange(1000) < 700)
+    held, _ = _hold_out(texts, np.zeros(1000, np.int64))
+    np.testing.assert_array_equal(held, np.arange(1000) < 5)
 
 
 def test_a_catalogue_without_pictures_cannot_teach_heads(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import numpy as np
+
 from prodmatch.catalogue.records import read_records
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_type
 from prodmatch.histories.texts import cell_text
 from prodmatch.storage.atomic import new_file
 
@@ -48,6 +50,50 @@ def read_qrels(path: Path) -> Qrels:
     if not qrels:
         raise QueryError(f"`qrels` {path}: no row has a grade yet. Fill some in, 0 for no match.")
     return qrels
+
+
+def check_qrels(qrels: Qrels) -> Qrels:
+    """The qrels that a caller from Python gives, perhaps with numbers of numpy or whole floats.
+
+    Raises:
+        QueryError: they are of another form, or a grade is no whole number.
+    """
+    remedy = "Give {query_id: {product_id: grade}}."
+    require_type(qrels, Mapping, "`qrels`", remedy, QueryError)
+    checked: Qrels = {}
+    for query_id, grades in qrels.items():
+        require_type(grades, Mapping, f"`qrels`: {query_id!r:.40}", remedy, QueryError)
+        checked[query_id] = {}
+        for product_id, grade in grades.items():
+            is_number = isinstance(grade, bool | int | float | np.number)
+            if not is_number or not abs(grade) <= MOST_GRADE or grade != int(grade):
+                raise QueryError(
+                    f"`qrels`: {query_id!r:.40}: the grade of {product_id!r:.40} is {grade!r:.40}; "
+                    f"grades are whole numbers up to {MOST_GRADE}, 0 for no match."
+                )
+            checked[query_id][product_id] = int(grade)
+    return checked
+
+
+def check_runs(runs: Mapping[str, Run]) -> Mapping[str, Run]:
+    """The runs that a caller from Python gives.
+
+    Raises:
+        QueryError: they are of another form, or a product stands twice for a query.
+    """
+    remedy = "Give {name: {query_id: [product_id, ...]}}, best first."
+    require_type(runs, Mapping, "`runs`", remedy, QueryError)
+    for name, run in runs.items():
+        require_type(run, Mapping, f"`runs`: {name!r:.40}", remedy, QueryError)
+        for query_id, found in run.items():
+            place = f"`runs`: {name!r:.40}: {query_id!r:.40}"
+            require_type(found, list | tuple, place, remedy, QueryError)
+            for product_id in found:
+                require_type(product_id, str, f"{place}: {product_id!r:.40}", remedy, QueryError)
+            if len(set(found)) < len(found):
+                twice = next(product for product in found if found.count(product) > 1)
+                raise QueryError(f"{place}: {twice!r} stands twice. Keep one.")
+    return runs
 
 
 def join_qrels(several: Iterable[Qrels]) -> Qrels:

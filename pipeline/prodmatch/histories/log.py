@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, find_named, parse_records
-from prodmatch.errors import CatalogueError, QueryError
+from prodmatch.errors import CatalogueError, QueryError, require_type
 from prodmatch.histories.texts import cell_text, read_texts
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
 from prodmatch.storage.temporary import new_scratch_file
@@ -55,7 +55,14 @@ class LogSettings:
     sizes: BlockSizes = field(default_factory=BlockSizes)
 
     def __post_init__(self) -> None:
+        number = int | float | np.number
+        require_type(self.half_life, number, "`half_life`", "Give days.", QueryError)
+        require_type(self.events, Mapping, "`events`", "Give {kind: weight}.", QueryError)
         for kind, weight in self.events.items():
+            require_type(
+                kind, str, f"`events`: {kind!r:.40}", "Give the name of a kind.", QueryError
+            )
+            require_type(weight, number, f"`events`: {kind:.40}", "Give a number.", QueryError)
             if not abs(weight) <= MOST_WEIGHT:
                 raise QueryError(
                     f"`events`: {kind}={weight:g} must be from -{MOST_WEIGHT:g} to {MOST_WEIGHT:g}."
@@ -134,6 +141,16 @@ class Histories:
     def of(self, position: int) -> slice:
         """The events of a user."""
         return slice(int(self.starts[position]), int(self.starts[position + 1]))
+
+
+def check_log(path: object, settings: object) -> None:
+    """Refuses what a caller from Python gives in place of the path of a log and its settings.
+
+    Raises:
+        QueryError: one of them is of another type.
+    """
+    require_type(path, Path, "`histories`", "Give a pathlib.Path.", QueryError)
+    require_type(settings, LogSettings | None, "`settings`", "Give LogSettings(...).", QueryError)
 
 
 def split_log(

@@ -16,7 +16,13 @@ from prodmatch.search.answers.hits import Answer
 from prodmatch.search.answers.results import SearchResult
 from prodmatch.search.encoded_query import query_vector
 from prodmatch.search.options import SearchOptions
-from prodmatch.search.queries import PictureInput, Query, RejectedQuery, read_image
+from prodmatch.search.queries import (
+    PictureInput,
+    Query,
+    RejectedQuery,
+    check_queries,
+    read_image,
+)
 from prodmatch.search.scoring import check_weights
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.generations import Generation, open_generation
@@ -229,12 +235,7 @@ class ProductIndex:
         Raises:
             QueryError: the options cannot be used with any query.
         """
-        if not isinstance(queries, Iterable):
-            raise QueryError(f"`queries`: {queries!r:.40} is one. Give a list.")
-        queries = [*queries]  # an iterator, too
-        for query in queries:
-            if not isinstance(query, Query | RejectedQuery):
-                raise QueryError(f"`queries`: {query!r:.40} is no query. Give Query(text=...).")
+        queries = check_queries(queries)
         if not isinstance(options, SearchOptions | None):
             raise QueryError(f"`options`: {options!r:.40} are no SearchOptions.")
         return self._searcher.answer(queries, options or SearchOptions())

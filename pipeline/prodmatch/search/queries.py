@@ -1,5 +1,6 @@
 """Queries, and files of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,35 @@ class RejectedQuery:
     reason: str
 
 
+def check_queries(queries: Iterable[Query | RejectedQuery]) -> list[Query | RejectedQuery]:
+    """The queries that a caller from Python gives, who may give anything.
+
+    Raises:
+        QueryError: they are none.
+    """
+    if not isinstance(queries, Iterable):
+        raise QueryError(f"`queries`: {queries!r:.40} is one. Give a list.")
+    found = [*queries]  # an iterator, too
+    for query in found:
+        if not isinstance(query, Query | RejectedQuery):
+            raise QueryError(f"`queries`: {query!r:.40} is no query. Give Query(text=...).")
+    return found
+
+
+def require_all(queries: Iterable[Query | RejectedQuery]) -> list[Query]:
+    """Queries all of which must be usable.
+
+    Raises:
+        QueryError: as `check_queries`, or one was rejected.
+    """
+    found = []
+    for query in check_queries(queries):
+        if isinstance(query, RejectedQuery):
+            raise QueryError(query.reason)
+        found.append(query)
+    return found
+
+
 def read_queries(path: Path) -> list[Query | RejectedQuery]:
     """The queries in a Parquet, CSV, TSV or JSON lines file, or of `-`, standard input, in order.
 
@@ -103,12 +133,7 @@ def require_queries(path: Path) -> list[Query]:
     Raises:
         QueryError: as `read_queries`, or a line is no query.
     """
-    queries = []
-    for query in read_queries(path):
-        if isinstance(query, RejectedQuery):
-            raise QueryError(query.reason)
-        queries.append(query)
-    return queries
+    return require_all(read_queries(path))
 
 
 def read_picture(path: Path, name: str) -> bytes:

@@ -71,6 +71,23 @@ def shared_groups(*groups: Numbers) -> npt.NDArray[np.bool_]:
     return np.asarray(shared)
 
 
+def join_groups(*groups: Numbers) -> Numbers:
+    """`(n,)`: equal where rows are equal in one of the groups `(n,)`, or joined by others that are.
+
+    The number of joined rows is the least that they have in the first of the groups.
+    """
+    joined = groups[0]
+    while True:
+        before = joined
+        for group in groups:
+            _, inverse = np.unique(group, return_inverse=True)
+            least = np.full(len(joined), np.iinfo(np.int64).max)
+            np.minimum.at(least, inverse, joined)
+            joined = least[inverse]
+        if np.array_equal(joined, before):
+            return joined
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """How well a product fits a query."""

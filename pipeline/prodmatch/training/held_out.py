@@ -50,7 +50,7 @@ class HeldOut:
 
     text: Vectors  # (n, text features)
     image: Vectors  # (n, image features)
-    groups: Numbers  # (n,), equal where texts are equal
+    groups: Numbers  # (n,), equal where texts or pictures are equal
     texts: list[str]  # of the first products
     queries: Vectors  # (len(texts), text features): of the `draw_queries` of these texts
 
