@@ -1,15 +1,19 @@
 """Text features of several layers: their pooled states, concatenated in the order named."""
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small import save_encoders
+from transformers import BertConfig, BertModel
 
 from prodmatch.encoders.device import CPU
 from prodmatch.encoders.graphs import OnnxTextEncoder, encoder_fingerprint
+from prodmatch.encoders.networks.model_writer import read_image_weights
 from prodmatch.encoders.networks.text import TextEncoder, load_bert
 from prodmatch.encoders.quickest import open_text_encoder
 from prodmatch.errors import ModelError
@@ -68,3 +72,26 @@ def test_layers_are_read_back_and_part_of_the_fingerprint(bert: Path) -> None:
 def test_a_layer_that_the_encoder_lacks_is_named(bert: Path, layers: tuple[int, ...]) -> None:
     with pytest.raises(ModelError, match=rf"{bert}: .*layers.*0 to 2"):
         TextEncoder(bert, replace(SPEC, layers=layers))
+
+
+def test_a_tokenizer_of_more_words_than_the_encoder_is_refused(bert: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(bert, tmp_path / "bert")
+    encoder, tokenizer = load_bert(folder)
+    config = BertConfig(**{**encoder.config.to_dict(), "vocab_size": 20})
+    BertModel(config).save_pretrained(folder)
+    message = rf"{folder}: its tokenizer has {tokenizer.vocab_size} words, its encoder 20"
+    with pytest.raises(ModelError, match=message):
+        load_bert(folder)
+
+
+def test_weights_that_are_no_numbers_are_refused(bert: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(bert, tmp_path / "bert")
+    weights = load_file(folder / "model.safetensors")
+    name = next(each for each in weights if each.endswith("layer.1.output.dense.weight"))
+    weights[name][0] = np.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=rf"{folder}: 1 of its .* such as '.*layer.1.output"):
+        load_bert(folder)
+    torch.save({"conv1.weight": torch.full((2, 2), np.inf)}, tmp_path / "resnet.pth")
+    with pytest.raises(ModelError, match=r"resnet.pth: 1 of its 1 weights hold NaN or infinity"):
+        read_image_weights(tmp_path / "resnet.pth")

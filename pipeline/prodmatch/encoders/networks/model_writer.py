@@ -10,6 +10,7 @@ import torchvision
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from prodmatch.encoders.networks.finite import require_finite
 from prodmatch.encoders.networks.text import load_bert, write_tokenizer
 from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.calibration import Calibration
@@ -167,7 +168,7 @@ def read_image_weights(path: Path) -> Mapping[str, Tensor]:
     """The `state_dict` in a safetensors file, or in a file of `torch.save`, without `fc`.
 
     Raises:
-        ModelError: the file is missing, or holds something else than tensors.
+        ModelError: the file is missing, or holds something else than tensors of numbers.
     """
     try:
         if path.suffix == ".safetensors":
@@ -184,6 +185,7 @@ def read_image_weights(path: Path) -> Mapping[str, Tensor]:
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{path}: holds something else than a state_dict of tensors.")
+    require_finite(state, str(path))
     return {name: value.contiguous() for name, value in state.items() if not name.startswith("fc.")}
 
 

@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from prodmatch.encoders.batches import TEXT_ROWS, TextBatches, TokenLimits, Tokens
 from prodmatch.encoders.device import CPU, Compute
+from prodmatch.encoders.networks.finite import require_finite
 from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.preprocessing import TextSpec
 from prodmatch.storage.atomic import write_file
@@ -100,8 +101,8 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The text encoder in a directory of the Hugging Face layout, in float32, and its tokenizer.
 
     Raises:
-        ModelError: there is none, it lacks weights or words, or it cannot be loaded without code
-            of its own.
+        ModelError: there is none, it lacks weights or words, has a tokenizer of another, or
+            cannot be loaded without code of its own.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(
@@ -122,7 +123,14 @@ def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         )
     _check_kind(folder, encoder)
     _check_weights(folder, encoder, found["missing_keys"])
-    return encoder.float(), load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
+    vectors = encoder.get_input_embeddings().num_embeddings
+    if tokenizer.vocab_size > vectors:
+        raise ModelError(
+            f"{folder}: its tokenizer has {tokenizer.vocab_size} words, its encoder {vectors}. Put "
+            "the tokenizer that the encoder was trained with there."
+        )
+    return encoder.float(), tokenizer
 
 
 _REWRITE = "AutoModel.from_pretrained(DIR).save_pretrained(DIR)"
@@ -141,7 +149,7 @@ def _check_kind(folder: Path, encoder: PreTrainedModel) -> None:
 
 
 def _check_weights(folder: Path, encoder: PreTrainedModel, missing: Iterable[str]) -> None:
-    """Refuses an encoder that is random in part, as its files have no weights of some names.
+    """Refuses an encoder that is random in part, as its files lack weights, or holds no numbers.
 
     The pooler may be missing, as what it gives is not used.
     """
@@ -152,6 +160,7 @@ def _check_weights(folder: Path, encoder: PreTrainedModel, missing: Iterable[str
             f"as {lacking[0]!r}. Check that it is complete, and that the names are those of its "
             f"architecture, {encoder.config.model_type}."
         )
+    require_finite(encoder.state_dict(), str(folder))
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
