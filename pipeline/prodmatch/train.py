@@ -65,7 +65,7 @@ def fit_heads(
 
     Raises:
         ModelError: the catalogue has fewer than 50 products with text and picture, or the
-            labels cannot be used.
+            labels cannot be used, or are all of what is held out.
         StoreError: `out` exists or cannot be written.
     """
     settings = settings or HeadSettings()

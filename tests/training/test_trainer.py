@@ -208,6 +208,17 @@ def test_what_is_held_out_of_labels_is_not_trained_on() -> None:
     assert measure(fit_cca(text, image, 16)) > 0
 
 
+def test_labels_that_are_all_held_out_are_refused() -> None:
+    text, image = (part[:40] for part in world(0))
+    fitting = (np.arange(40) < 20).astype(np.float32)
+    queries, products = np.arange(40) % 10, np.arange(40)
+    labelled = Examples(text, text, image, fitting, queries, products, text_share=0.5)
+    with pytest.raises(ModelError, match="`labels`: all labels above 0 are of products or queries"):
+        split_labelled(labelled, examples(0), 0.1, np.arange(20))
+    sets, _ = split_labelled(labelled, examples(0), 0.1, np.arange(10))
+    assert (sets[0].labels > 0).any()
+
+
 def test_queries_that_differ_in_case_and_spaces_are_one() -> None:
     written = ["Red  Shirt", "red shirt ", "blue shirt", "RED SHIRT"]
     assert _equal_queries([Label(each, "p", 1.0) for each in written]).tolist() == [0, 0, 1, 0]

@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.errors import ModelError
 from prodmatch.evaluation.comparison import brier_score, expected_calibration_error
 from prodmatch.model.calibration import Calibration, fit_calibration
 from prodmatch.model.heads import Heads
@@ -154,11 +155,19 @@ def split_labelled(
 
     Args:
         apart: products that are held out of `pairs`: no label of theirs is trained on.
+
+    Raises:
+        ModelError: no label above 0 is left to be trained on.
     """
     queries = np.unique(labelled.query_groups[labelled.labels > 0])
     chosen = np.random.default_rng(0).permutation(queries)[: max(1, round(share * len(queries)))]
     held = np.isin(labelled.query_groups, chosen)
     trained = ~held & ~np.isin(labelled.product_groups, apart)
+    if not (labelled.labels[trained] > 0).any():
+        raise ModelError(
+            "`labels`: all labels above 0 are of products or queries that are held out, so none is "
+            "left to learn from. Give labels of more products, or train without."
+        )
     return [labelled.take(trained), pairs], _labelled_measure(labelled, held)
 
 
