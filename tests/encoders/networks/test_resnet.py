@@ -6,9 +6,11 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
+from small import save_encoders
 from torch import nn
 
 from prodmatch.encoders.networks.image import load_network
+from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.errors import ModelError
 from prodmatch.model.preprocessing import ImageSpec
 
@@ -39,3 +41,12 @@ def test_weights_of_another_network_are_one_short_message(tmp_path: Path) -> Non
         load_network(tmp_path, ImageSpec("resnet18"))
     assert "Unexpected key" in str(found.value)
     assert len(str(found.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_file_of_weights_of_another_network_is_named(tmp_path: Path) -> None:
+    """And not a copy of it in a store."""
+    text = save_encoders(tmp_path / "own").text
+    path = tmp_path / "other.pth"
+    torch.save(torchvision.models.resnet34(weights=None).state_dict(), path)
+    with pytest.raises(ModelError, match=rf"^{path}: does not hold a resnet18"):
+        EncoderFiles.of_files(text, "resnet18", path)

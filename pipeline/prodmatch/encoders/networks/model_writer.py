@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from prodmatch.encoders.networks.finite import require_finite
+from prodmatch.encoders.networks.resnet import fill_resnet
 from prodmatch.encoders.networks.text import load_bert, write_tokenizer
 from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.calibration import Calibration
@@ -74,9 +75,11 @@ class EncoderFiles:
         Raises:
             ModelError: one of them is not what it should be.
         """
-        state = read_image_weights(weights)
+        state, image_spec = read_image_weights(weights), find_image_spec(architecture)
         spec = find_text_spec(text)
-        load_bert(text)  # here, where a message has the name that was given
+        # Here, where messages have the names that were given.
+        fill_resnet(architecture, state, weights)
+        load_bert(text)
 
         def write_text(target: Path) -> None:
             copy_files(text, target)
@@ -88,7 +91,7 @@ class EncoderFiles:
 
         return cls(
             spec,
-            find_image_spec(architecture),
+            image_spec,
             write_text,
             write_image,
         )
