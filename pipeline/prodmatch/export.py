@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.errors import not_installed
 from prodmatch.exports.json_bodies import BODY_BYTES, write_elasticsearch, write_qdrant
+from prodmatch.exports.lance_table import write_lance
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import BATCH_ROWS, VectorTable
 from prodmatch.storage.atomic import new_directory, new_file, write_file
@@ -74,7 +75,7 @@ def export_embeddings(
             _write_parquet(path, table.schema, table.batches_with_vectors())
             _write_card(generation, folder / "README.md")
         elif form == "lance":
-            _write_lance(table, folder / "products.lance")
+            write_lance(table, folder / "products.lance")
         elif form == "qdrant":
             write_qdrant(table, folder, body_bytes)
         elif form == "elasticsearch":
@@ -112,10 +113,3 @@ def _write_card(generation: Generation, path: Path) -> None:
         part=generation.dim // 2,
     )
     write_file(path, card)
-
-
-def _write_lance(table: VectorTable, path: Path) -> None:
-    import lance  # of an extra, and only this form needs it
-
-    rows = pa.RecordBatchReader.from_batches(table.schema, table.batches_with_vectors())
-    lance.write_dataset(rows, path)

@@ -15,6 +15,7 @@ import pytest
 
 from prodmatch.errors import StoreError
 from prodmatch.exports.json_bodies import write_elasticsearch, write_qdrant
+from prodmatch.exports.lance_table import write_lance
 from prodmatch.exports.postgres import write_postgres
 from prodmatch.exports.table import VectorTable, vector_texts
 from prodmatch.search.vectors.index_builder import Kind, build_index
@@ -304,6 +305,12 @@ ID = {"product_id": pa.array(["a"])}
         (write_elasticsearch, ID, 4098, "a vector has 4098 dimensions; it takes 4096"),
         (write_elasticsearch, ID | {"_id": pa.array([1])}, 8, "fields of its own named _id"),
         (write_postgres, ID, 16002, "16002 dimensions are too long or too many"),
+        (write_elasticsearch, ID | {" ": pa.array([1])}, 8, "a column has no name"),
+        (write_lance, ID | {"a.b": pa.array([1])}, 8, "it takes no column named 'a.b', nor"),
+        (write_lance, ID | {"": pa.array([1])}, 8, "it takes no column named '', nor"),
+        (write_lance, ID | {"a`": pa.array([1])}, 8, "it takes no column named 'a`', nor"),
+        (write_lance, ID | {"_rowid": pa.array([1])}, 8, "it takes no column named '_rowid', nor"),
+        (write_postgres, ID | {"xmin": pa.array([1])}, 8, "columns of its own named xmin"),
         (write_postgres, ID | {"": pa.array([1])}, 8, "a column has no name"),
         (write_postgres, ID | {"é" * 32: pa.array([1])}, 8, "'éééé"),
     ],

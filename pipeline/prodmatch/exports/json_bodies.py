@@ -34,12 +34,17 @@ def write_elasticsearch(table: VectorTable, folder: Path, body_bytes: int = BODY
     """Writes `mapping.json`, the body that makes an index, and bodies `bulk-00000.ndjson`, ….
 
     Raises:
-        StoreError: the vectors are too long for it, or a column has a name that it keeps.
+        StoreError: the vectors are too long for it, or a column has no name or one that it keeps.
     """
     if table.index.dim > MOST_DIMENSIONS:
         raise StoreError(
             f"`form=elasticsearch`: a vector has {table.index.dim} dimensions; it takes "
             f"{MOST_DIMENSIONS}. Use a model with smaller heads."
+        )
+    if any(not name.strip() for name in table.columns.names):
+        raise StoreError(
+            "`form=elasticsearch`: a column has no name, which it does not take. Rename it in "
+            "the catalogue, or leave it out."
         )
     if taken := sorted(RESERVED & set(table.columns.names)):
         raise StoreError(

@@ -16,6 +16,7 @@ MOST_DIMENSIONS = 16_000  # of a vector of pgvector
 MOST_INDEXED, MOST_HALF_INDEXED = 2_000, 4_000  # of one in an index, and of one of half precision
 MOST_NAME_BYTES = 63  # of a column
 MOST_COLUMNS = 1_600
+SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})  # of every table
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\ufffd"}
 INTEGERS = {8: "smallint", 16: "smallint", 32: "integer", 64: "bigint"}
 LOAD = """\\set ON_ERROR_STOP on
@@ -45,6 +46,11 @@ def write_postgres(table: VectorTable, folder: Path) -> list[str]:
         raise StoreError(
             "`form=pgvector`: a column has no name, which PostgreSQL does not take. Rename it in "
             "the catalogue, or leave it out."
+        )
+    if taken := sorted(SYSTEM_COLUMNS & set(names)):
+        raise StoreError(
+            f"`form=pgvector`: PostgreSQL has columns of its own named {', '.join(taken)}. "
+            "Rename these columns of the catalogue with `columns`, or leave them out."
         )
     if dim > MOST_DIMENSIONS or len(names) >= MOST_COLUMNS or long:
         found = f"the name {long[0]!r}" if long else f"{len(names)} columns, {dim} dimensions"
