@@ -56,6 +56,8 @@ def test_parameters_of_the_library_are_shown_as_options(
         ("`embed(catalogue)`", "'prodmatch embed CATALOGUE --store /data/shop'"),
         ("`gc(keep=1)`", "'prodmatch gc --keep 1 --store /data/shop'"),
         ("`embed(allow_empty=True)`", "'prodmatch embed --allow-empty --store /data/shop'"),
+        ("`check(catalogue)`", "'prodmatch check CATALOGUE'"),
+        ("`check(deep=True)`", "'prodmatch check --deep --store /data/shop'"),
         ("`convert(source, target)`", "'prodmatch convert SOURCE TARGET'"),
         ("`index(store=x y)`", "'prodmatch index --store 'x y''"),
         ("`nothing()`", "`nothing()`"),

@@ -116,6 +116,14 @@ def test_an_empty_answer_says_so(shell: Shell, form: str) -> None:
     assert (done.code, done.err) == (0, "no product matches\n")
 
 
+def test_a_csv_without_hits_has_the_columns_of_one_with_hits(shell: Shell) -> None:
+    for command in (("query", "shirt"), ("recommend", "--liked", "p0001")):
+        some = shell(*command, "--top", "1", "--format", "csv")
+        none = shell(*command, "--filter", "price < 0", "--format", "csv")
+        assert some.out.count("\n") == 2
+        assert none.out == some.out.splitlines(keepends=True)[0]
+
+
 def test_a_pipe_is_never_waited_for(shell: Shell, tmp_path: Path) -> None:
     pipe = str(tmp_path / "pipe")
     os.mkfifo(pipe)

@@ -13,6 +13,7 @@ from prodmatch_cli.terminal.text import one_line
 MOST_IDS = 3  # of the queries that a hint is for
 MOST_FACET_VALUES = 10  # of a column in a table
 MOST_CHARACTERS = 200  # of what was searched for
+WRITTEN = tuple(hit_fields(Hit("", 0, "", 0, 0, 0, 0, 0, 0)))  # names that every hit has
 
 
 def report_answer(answer: Answer) -> None:
@@ -30,7 +31,12 @@ def report_answer(answer: Answer) -> None:
 
 
 def print_answers(
-    answers: Sequence[Answer], form: str, *, explain: bool, many: bool = False
+    answers: Sequence[Answer],
+    form: str,
+    columns: Sequence[str],
+    *,
+    explain: bool,
+    many: bool = False,
 ) -> None:
     """Hits on stdout, a query that cannot be answered as a line with its `error`.
 
@@ -38,6 +44,7 @@ def print_answers(
 
     Args:
         form: `table`, `json`, `jsonl` or `csv`.
+        columns: of the products; a CSV has them also where there is no hit.
         explain: whether the table shows each signal's share of the score.
         many: whether the queries come from a file; then errors end the program with status 1.
     """
@@ -57,7 +64,7 @@ def print_answers(
                 for row in answer.as_rows()
             ],
             form,
-            (),
+            (*WRITTEN, *columns),
         )
         if not any(answer.hits or answer.error for answer in answers):
             print_note("no product matches")

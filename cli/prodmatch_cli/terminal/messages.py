@@ -14,6 +14,7 @@ from prodmatch_cli.options.shared import OTHER_GIVEN, STORE_GIVEN
 
 logger = logging.getLogger(__name__)
 
+STORE_NEEDS = {"check": "deep"}  # the option without which a command takes no store
 SWITCHES = ("True", "False")  # a flag's values, which the command line does not write
 
 
@@ -83,7 +84,9 @@ def _write_command(name: str, given: Sequence[Given], store: Path | None) -> str
         is_option = isinstance(parameter, click.Option)
         called = parameter.opts[-1] if is_option else parameter.human_readable_name
         words.append(_with_value(called, each.value))
-    if store is not None and "store" in parameters and "store" not in {each.name for each in given}:
+    names = {each.name for each in given}
+    takes_store = "store" in parameters and STORE_NEEDS.get(name) in (None, *names)
+    if store is not None and takes_store and "store" not in names:
         words.append(f"--store {shlex.quote(str(store))}")
     return f"'{' '.join(words)}'"
 

@@ -53,14 +53,18 @@ def print_report(report: Row, form: str) -> None:
 
 
 def print_rows(rows: Sequence[Row], form: str, columns: Sequence[str]) -> None:
-    """Rows on stdout as `table`, `json`, `jsonl` or `csv`; the columns matter to the table."""
+    """Rows on stdout as `table`, `json`, `jsonl` or `csv`.
+
+    Args:
+        columns: of the table; of the CSV those that it has also where no row has them.
+    """
     if form == "json":
         print_json(list(rows))
     elif form == "jsonl":
         for row in rows:
             print_json(row)
     elif form == "csv":
-        _write(_csv(rows))
+        _write(_csv(rows, columns))
     else:
         print_table(rows, columns)
 
@@ -183,10 +187,9 @@ def _cell(value: object, name: str = "") -> str:
     return _shown(value if name in IDS else " ".join(str(value).split()))
 
 
-def _csv(rows: Iterable[Row]) -> str:
+def _csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Rows under the names of all; a field with a line break of any kind in it is quoted."""
-    rows = list(rows)
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys([*(name for row in rows for name in row), *columns]))
     lines = []
     for row in ({name: name for name in names}, *rows):
         buffer = io.StringIO()

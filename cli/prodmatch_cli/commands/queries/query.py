@@ -97,6 +97,7 @@ def query(
     given = _read_given(text, image, product_id, queries)
     expected = open_named_model(model) if model else None
     with open_index(store, model=expected, long_lived=queries is not None) as index:
+        names = index.products.columns
         if link is not None:
             index.products.check_column(link, "link")
         answers = index.answer(given, search)
@@ -109,17 +110,17 @@ def query(
             shown = {hit.product_id for answer in answers for hit in answer.hits}
             reading = read_options(columns, image_root)
             pictures = find_pictures(store, catalogue, reading, shown)
-            names = {
+            settings = {
                 "filter": "where",
                 "weights": "weights",
                 "one per": "one_per",
                 "boost": "boost",
             }
-            facts = {title: context.params[name] for title, name in names.items()}
+            facts = {title: context.params[name] for title, name in settings.items()}
             facts["generation"] = str(index.generation.number)
             cards = CardColumns(choose_price(index.products.price_columns), link)
             write_file(html, _make_page(given, answers, pictures, facts, cards))
-    print_answers(answers, form, explain=explain, many=queries is not None)
+    print_answers(answers, form, names, explain=explain, many=queries is not None)
 
 
 def _read_given(

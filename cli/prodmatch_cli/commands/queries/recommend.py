@@ -76,7 +76,8 @@ def recommend(
         with open_index(store) as index:
             found = recommend_products(index, liked, disliked, search)
             hints = () if found else index.searcher.hints([search.where])
-        print_answers([Answer("q", found, hints=hints)], form, explain=explain)
+            names = index.products.columns
+        print_answers([Answer("q", found, hints=hints)], form, names, explain=explain)
         return
     excludes("--histories", *OF_ONE)
     if out is None:
