@@ -51,6 +51,10 @@ def test_the_description_names_every_parameter(service: Service) -> None:
     assert isinstance(paths, dict)
     described = [each["name"] for each in paths["/search"]["get"]["parameters"]]
     assert described == [each.name for each in PARAMETERS]
+    body = paths["/search"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    kinds = {name: each["type"] for name, each in body["properties"].items()}
+    assert kinds["facets"] == ["string", "array"]
+    assert kinds["boost"] == kinds["weights"] == ["string", "object"]
     assert "431" in paths["/search"]["get"]["responses"]
     assert set(paths) == {"/search", "/picture/{product_id}", "/health", "/metrics"}
 
@@ -64,6 +68,8 @@ def test_a_picture_of_a_product_is_small_and_made_anew(service: Service) -> None
     assert picture.getpixel((5, 5))[0] > 150  # type: ignore[index]
     for path in ("/picture/nothing", "/picture/", "/picture/..%2F..%2Fetc%2Fpasswd"):
         assert service.get(path).status == 404
+    for path in ("/picture/p0003%0A", "/picture/p%0A0003"):
+        assert service.get(path).error == "there is no such product, or no picture of it."
 
 
 def test_a_catalogue_that_is_gone_costs_the_pictures_alone(

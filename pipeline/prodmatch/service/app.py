@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -79,8 +80,10 @@ def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
         Route("/health", service.health),
         Route("/metrics", service.render_metrics),
         Route("/openapi.json", service.openapi),
-        Route("/picture/{product_id:path}", service.picture),
+        picture := Route("/picture/{product_id:path}", service.picture),
     ]
+    # Of an id with a line break "path" takes the first line, or, where it ends there, all but that.
+    picture.path_regex = re.compile("/picture/(?P<product_id>.*)", re.DOTALL)
     app = Starlette(
         routes=routes,
         lifespan=service.lifespan,

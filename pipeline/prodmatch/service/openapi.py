@@ -15,6 +15,11 @@ SCHEMAS: Mapping[Kind, Schema] = {
     "names": {"type": "string", "example": "brand,colour"},
     "numbers": {"type": "string", "example": "name=0.5,other=-0.1"},
 }
+IN_JSON: Mapping[Kind, Schema] = {
+    **SCHEMAS,
+    "names": {"type": ["string", "array"], "items": {"type": "string"}},
+    "numbers": {"type": ["string", "object"], "additionalProperties": {"type": "number"}},
+}
 HIT: Schema = {
     "type": "object",
     "description": "A product: the catalogue's columns, and these.",
@@ -125,10 +130,7 @@ def _search() -> dict[str, object]:
         }
         for each in PARAMETERS
     ]
-    properties = {
-        each.name: {**SCHEMAS[each.kind], "description": each.about} for each in PARAMETERS
-    }
-    body = {"type": "object", "properties": {**properties, "image": PICTURE}}
+    bodies = {"multipart/form-data": _body(SCHEMAS), "application/json": _body(IN_JSON)}
     return {
         "get": {
             "summary": "Find products by words, or products like one of the index.",
@@ -138,13 +140,18 @@ def _search() -> dict[str, object]:
         "post": {
             "summary": "The same by a picture, with words or without.",
             "requestBody": {
-                "content": {
-                    kind: {"schema": body} for kind in ("multipart/form-data", "application/json")
-                }
+                "content": {kind: {"schema": schema} for kind, schema in bodies.items()}
             },
             "responses": _responses({200: answer}, 400, 408, 413, 415, 422, 431, 503),
         },
     }
+
+
+def _body(schemas: Mapping[Kind, Schema]) -> Schema:
+    properties = {
+        each.name: {**schemas[each.kind], "description": each.about} for each in PARAMETERS
+    }
+    return {"type": "object", "properties": {**properties, "image": PICTURE}}
 
 
 def _content(about: str, schema: Schema) -> dict[str, object]:
