@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from pathlib import Path
 
 import click
@@ -320,6 +321,19 @@ def test_a_json_line_has_the_fields_of_its_record(capsys: pytest.CaptureFixture[
     logging.getLogger("prodmatch.embed").warning("hot: `top=3`", extra={"rows": 7})
     line = json.loads(capsys.readouterr().err)
     assert (line["message"], line["level"], line["rows"]) == ("hot: `top=3`", "warning", 7)
+
+
+def test_a_line_that_a_thread_logs_is_in_words_of_the_command_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    warn = logging.getLogger("prodmatch.service.published").warning
+    with click.Context(cli, info_name="prodmatch"):
+        logs.configure()
+        thread = threading.Thread(target=warn, args=("damaged. Go back with `rollback()`.",))
+        thread.start()
+        thread.join()
+    assert capsys.readouterr().err == "warning: damaged. Go back with 'prodmatch rollback'.\n"
+    logs.configure()
 
 
 def test_levels_choose_what_is_written(shell: Shell) -> None:

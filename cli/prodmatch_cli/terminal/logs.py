@@ -22,6 +22,8 @@ STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}  # all else 
 class _Stderr(logging.Handler):
     """Writes lines to what stderr is now, above the progress bars where there are any."""
 
+    context: click.Context | None = None  # of the command: threads have none of their own
+
     def emit(self, record: logging.LogRecord) -> None:
         PULSE.clear()
         if record.levelno >= logging.ERROR:
@@ -73,6 +75,7 @@ def configure(
             the library's progress where a person sees it: on a terminal, or of long commands.
         form: `text` or `json`; bars would break the lines of the latter.
     """
+    HANDLER.context = click.get_current_context(silent=True)
     HANDLER.setFormatter(_Json() if form == "json" else _Text())
     if HANDLER not in logging.root.handlers:
         logging.root.addHandler(HANDLER)
@@ -99,9 +102,11 @@ def _message(record: logging.LogRecord) -> str:
     message = record.getMessage()
     if record.exc_info and record.exc_info[1] is not None:
         message += f": {record.exc_info[1]}"
-    if _is_own(record) or click.get_current_context(silent=True) is None:
+    context = click.get_current_context(silent=True) or HANDLER.context
+    if _is_own(record) or context is None:
         return one_line(message)
-    return one_line(translate(message))  # the library does not speak command line
+    with context.scope(cleanup=False):
+        return one_line(translate(message))  # the library does not speak command line
 
 
 def _is_own(record: logging.LogRecord) -> bool:
