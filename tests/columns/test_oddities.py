@@ -232,3 +232,12 @@ def test_other_columns_tell_nothing_of_what_is_sold(
     pq.write_table(pa.table(table), tmp_path / "c.parquet")
     warnings = check_catalogue(open_catalogue(tmp_path / "c.parquet"), workers=0).warnings
     assert not [each for each in warnings if "not sold" in each]
+
+
+def test_ids_with_spaces_around_them_are_named(tmp_path: Path) -> None:
+    table = {"product_id": [" a ", "b\u00a0", "c d"], "title": ["mug", "cup", "lamp"]}
+    pq.write_table(pa.table(table), tmp_path / "c.parquet")
+    warnings = check_catalogue(open_catalogue(tmp_path / "c.parquet"), workers=0).warnings
+    (found,) = [each for each in warnings if each.startswith("product_id: ")]
+    assert found.startswith("product_id: 2 x an id with spaces or invisible characters around it")
+    assert "' a '" in found

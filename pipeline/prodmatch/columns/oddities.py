@@ -37,6 +37,7 @@ SPOILT = {
     "a number that a spreadsheet may have rounded": ROUNDED,
 }
 EQUAL_IDS = "an id that differs from another's in case, spaces or the form of its characters only"
+SPACED_ID = "an id with spaces or invisible characters around it, which others may not write"
 NO_ID = "an id that stands for none"
 
 
@@ -68,6 +69,8 @@ class Oddities:
             digest = hashlib.blake2b(plain.encode(), digest_size=8).digest()
             if digest in self.known:
                 self._note("product_id", EQUAL_IDS, [name])
+            elif strip_invisible(name) != name:
+                self._note("product_id", SPACED_ID, [name])
             self.known.add(digest)
             if is_placeholder(name):
                 self._note("product_id", NO_ID, [name])

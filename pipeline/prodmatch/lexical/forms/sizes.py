@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.languages import ENGLISH
-from prodmatch.lexical.prices.column_names import name_words
 from prodmatch.lexical.spelling import QUOTED
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import LETTER_SIZE, SIZE_REGIONS, SIZE_WORDS
+from prodmatch.names import name_words
 
 _LETTERS = re.compile(  # xxl, 2xl, xx-large, 2x large, extra extra large
     r"(?<![^\W_])(?:(?P<number>[2-9])x|(?P<marks>x{1,6})|(?P<words>(?:extra[\s-]+)+))"

@@ -2,7 +2,7 @@
 
 import re
 
-from prodmatch.names import name_words as name_words
+from prodmatch.names import name_words
 
 PRICE = re.compile(
     r"prices?|costs?|amount|msrp|rrp|\w*preise?|prix|precios?|prezz[oi]|\w*prij[sz]|\w*pris|ceny?|"
