@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from prodmatch.lexical.languages import stop_words
+from prodmatch.lexical.languages import words_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Synonyms
 from prodmatch.lexical.terms import split_tokens
@@ -130,7 +130,7 @@ def _find_terms(texts: list[list[str]], language: str) -> _Terms:
     for text in texts:
         text[:] = [stem_of[word] for word in text]
     counts: Counter[str] = Counter(stem for text in texts for stem in set(text))
-    left_out = stop_words(language)
+    left_out = words_of(language).stop
     usable = {stem for stem in counts if form[stem].isalpha() and form[stem] not in left_out}
     usable = {stem for stem in usable if len(stem) > 2 and counts[stem] >= MIN_PRODUCTS}
     phrases: Counter[tuple[str, str]] = Counter(

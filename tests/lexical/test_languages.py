@@ -10,7 +10,7 @@ import Stemmer as snowball
 
 import prodmatch.lexical
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.languages import COMPOUNDING, LANGUAGES, detect_language, stop_words
+from prodmatch.lexical.languages import COMPOUNDING, LANGUAGES, detect_language, words_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.terms import query_terms
 
@@ -114,6 +114,8 @@ def test_the_lists_are_of_languages_that_can_be_stemmed() -> None:
     assert set(LANGUAGES) <= {*snowball.algorithms()}
     assert set(LANGUAGES) > COMPOUNDING
     for language, words in lists.items():
-        stop, telling = words["stop"].split(), words["telling"].split()
-        assert len({*stop, *telling}) == len(stop) + len(telling), language
-        assert stop_words(language) == {fold(word) for word in stop}
+        uses = ("telling", "stop", "without", "having", "joining")
+        listed = [word for use in uses for word in words.get(use, "").split()]
+        assert len(set(listed)) == len(listed), language
+        assert {*map(fold, listed)} == words_of(language).telling | words_of(language).stop
+        assert {*map(fold, words.get("lacking", "").split())} == words_of(language).lacking

@@ -1,8 +1,11 @@
 """What a query wants products to be free of: "gluten" of "gluten free bread", "no gluten"."""
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import ENGLISH_WORDS, LanguageWords
 from prodmatch.lexical.prices.limits import Contains
 
 # Words before "free" that nothing is made of: "hands free", "get one free".
@@ -17,32 +20,45 @@ AND = frozenset(["and", "or", "&", "+"])
 OF_TWO = frozenset(["acid", "fat", "nut", "nuts", "oil", "oils"])  # "palm oil", "tree nut"
 WORD = re.compile(r"[^\W\d_]+|[&+]")
 HYPHENED = re.compile(r"(?<!\w)([^\W\d_]+)-free(?!\w)", re.IGNORECASE)
-WANTED = re.compile(r"\bwith\s+(?:(?:an?|the|\d+)\s+)?([^\W\d_]+)")
 LEAST_LETTERS = 3
 
 
-def find_free_of(text: str, contains: Contains) -> tuple[str, ...]:
+def find_free_of(
+    text: str, contains: Contains, own: LanguageWords = ENGLISH_WORDS
+) -> tuple[str, ...]:
     """What products say that they are free of, of what a text names so, in order.
 
     Args:
         text: the words that are searched for.
         contains: tells whether products contain words in this order.
+        own: words of the products' language.
     """
     words = [word.lower() for word in WORD.findall(text.replace("free-", "free "))]
     found: list[str] = []
     for position, word in enumerate(words):
         if word == "free":
             found += _names_before(words[:position], contains)
-        elif word in DENYING and words[max(0, position - 1)] != "not":
-            found += _names_behind(word, words[position + 1 :], contains)
+        elif (is_own := fold(word) in own.without) or word in DENYING:
+            if words[max(0, position - 1)] != "not":
+                is_without = is_own or word == "without"
+                found += _names_behind(word, words[position + 1 :], contains, is_without)
         elif word.endswith("free") and contains([word]):  # "glutenfree"
             found += filter(_may_be_left_out, [word.removesuffix("free")])
     return tuple(dict.fromkeys(found))
 
 
-def find_wanted(text: str) -> tuple[str, ...]:
+def find_wanted(text: str, own: LanguageWords = ENGLISH_WORDS) -> tuple[str, ...]:
     """What a text wants products to have: "hood" of "coat with a hood"."""
-    return tuple(filter(_may_be_left_out, dict.fromkeys(WANTED.findall(text.lower()))))
+    behind = _behind_having(own).findall(text.lower())
+    return tuple(filter(_may_be_left_out, dict.fromkeys(behind)))
+
+
+@functools.cache
+def _behind_having(own: LanguageWords) -> re.Pattern[str]:
+    """Finds the word behind a "with" of the language, or behind an article or a number there."""
+    articles = own.stop if own is not ENGLISH_WORDS else ("an?", "the")
+    having, between = ("|".join(sorted(words)) or "(?!)" for words in (own.having, articles))
+    return re.compile(rf"\b(?:{having})\s+(?:(?:{between}|\d+)\s+)?([^\W\d_]+)")
 
 
 def find_doubtful(text: str, contains: Contains) -> tuple[str, ...]:
@@ -68,14 +84,16 @@ def _names_before(words: Sequence[str], contains: Contains) -> Iterator[str]:
         end -= 1
 
 
-def _names_behind(denial: str, words: Sequence[str], contains: Contains) -> Iterator[str]:
+def _names_behind(
+    denial: str, words: Sequence[str], contains: Contains, is_without: bool
+) -> Iterator[str]:
     """The name that a "no" before the words is of, or a "without" that products have so."""
     for length in (2, 1):
         name = words[:length]
         if (
             _is_name(name, length)
             and words[length : length + 1] != ["free"]
-            and (contains([*name, "free"]) or (denial == "without" and contains([denial, *name])))
+            and (contains([*name, "free"]) or (is_without and contains([denial, *name])))
         ):
             yield " ".join(name)
             return

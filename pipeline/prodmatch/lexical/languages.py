@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from prodmatch.lexical.folding import fold
@@ -14,8 +15,10 @@ STOP_WORDS = frozenset(
     """a an and any are as at be by for from i in is it me my of on or our some that the
     their them these this those to under was we what which who with without you your""".split()  # noqa: SIM905
 )
-TELLING = """men mens women womens kids black white blue red green gray grey brown leather wood
-    cotton size color colour set"""
+TELLING = frozenset(
+    """men mens women womens kids black white blue red green gray grey brown leather wood
+    cotton size color colour set""".split()  # noqa: SIM905
+)
 OTHERS = """czech danish dutch finnish french german greek hungarian italian norwegian polish
     portuguese romanian russian spanish swedish turkish"""
 LANGUAGES = (ENGLISH, *OTHERS.split())
@@ -27,9 +30,25 @@ LEAST = 0.1  # of all words together, for a language other than English
 FEWEST_WORDS = 3  # of it that texts have
 
 
-def stop_words(language: str) -> frozenset[str]:
-    """The folded words of a language that a query is searched without."""
-    return STOP_WORDS if language == ENGLISH else _read_words()[language, "stop"]
+@dataclass(frozen=True)
+class LanguageWords:
+    """Folded words of a language, by what they are for in texts of products and in queries."""
+
+    telling: frozenset[str]  # that tell the language, as the others do
+    stop: frozenset[str]  # that a query is searched without
+    without: frozenset[str] = frozenset()  # before what a product lacks; English ones are apart
+    having: frozenset[str] = frozenset()  # before what it has
+    joining: frozenset[str] = frozenset()  # between two of these
+    between: frozenset[str] = frozenset()  # other stop words, before what it lacks or has
+    lacking: frozenset[str] = frozenset()  # ends of words for what it lacks: "alkoholfrei"
+
+
+ENGLISH_WORDS = LanguageWords(TELLING, STOP_WORDS, having=frozenset(["with"]))
+
+
+def words_of(language: str) -> LanguageWords:
+    """The words of one of `LANGUAGES`."""
+    return ENGLISH_WORDS if language == ENGLISH else _read_words()[language]
 
 
 def detect_language(texts: Iterable[str]) -> str:
@@ -44,24 +63,22 @@ def detect_language(texts: Iterable[str]) -> str:
     counts = Counter(word for text in distinct for word in set(WORD.findall(fold(text))))
     scores: dict[str, float] = {}
     for language in LANGUAGES:
-        telling = stop_words(language) | _telling(language)
-        shares = [counts[word] / len(distinct) for word in telling if counts[word]]
-        is_likely = language == ENGLISH or len(shares) >= FEWEST_WORDS
+        words = words_of(language)
+        shares = [counts[word] / max(1, len(distinct)) for word in words.stop | words.telling]
+        is_likely = language == ENGLISH or sum(map(bool, shares)) >= FEWEST_WORDS
         scores[language] = sum(min(share, MOST_OF_WORD) for share in shares) if is_likely else 0.0
     best = max(scores, key=lambda language: scores[language])
     return best if scores[best] >= LEAST else ENGLISH
 
 
-def _telling(language: str) -> frozenset[str]:
-    return frozenset(TELLING.split()) if language == ENGLISH else _read_words()[language, "telling"]
-
-
 @functools.cache
-def _read_words() -> Mapping[tuple[str, str], frozenset[str]]:
-    """The folded words of all languages but English, by the language and what they are for."""
+def _read_words() -> Mapping[str, LanguageWords]:
+    """The words of all languages but English."""
     path = Path(__file__).parent / "word_lists/languages.toml"
-    return {
-        (language, use): frozenset(fold(words).split())
-        for language, lists in tomllib.loads(path.read_text(encoding="utf-8")).items()
-        for use, words in lists.items()
-    }
+    found: dict[str, LanguageWords] = {}
+    for language, lists in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        words = {use: frozenset(fold(each).split()) for use, each in lists.items()}
+        between = words["stop"].union(words.get("having", ()))
+        stop = between.union(words.get("without", ()), words["joining"])
+        found[language] = LanguageWords(**{**words, "stop": stop, "between": between})
+    return found

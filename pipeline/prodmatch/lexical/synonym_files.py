@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from prodmatch.errors import SynonymsError
-from prodmatch.lexical.languages import ENGLISH, stop_words
+from prodmatch.lexical.languages import ENGLISH, words_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Phrase, Rule, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_tokens
@@ -152,7 +152,7 @@ class _Rules:
     """The rules of the entries so far, by what their words are compared by."""
 
     def __init__(self, language: str) -> None:
-        self._stemmer, self._stop_words = Stemmer(language), stop_words(language)
+        self._stemmer, self._stop_words = Stemmer(language), words_of(language).stop
         self._words: dict[str, str] = {}  # as they were written first
         self._alternatives: dict[str, dict[str, str]] = {}
         self._group_of: dict[str, str] = {}  # the place of the group that has it

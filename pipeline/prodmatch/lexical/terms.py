@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from prodmatch.lexical.folding import fold
-from prodmatch.lexical.languages import ENGLISH, stop_words
+from prodmatch.lexical.languages import ENGLISH, words_of
 from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_quantities
 
 WORD_RULES = 2  # raise it where other terms come of a text: a generation's manifest has it
@@ -132,7 +132,7 @@ def query_terms(
         language: whose stop words are left out.
     """
     compounds = list(_join_letters(islice(_compounds(text), MAX_COMPOUNDS), count_of))
-    left_out = stop_words(language)
+    left_out = words_of(language).stop
     compounds = [each for each in compounds if each.whole not in left_out] or compounds
     terms: list[QueryTerm] = []
     for position, compound in enumerate(compounds):

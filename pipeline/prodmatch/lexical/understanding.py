@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.free_of import find_free_of, find_wanted
+from prodmatch.lexical.languages import ENGLISH_WORDS, LanguageWords
 from prodmatch.lexical.prices.currencies import MARK, mark_pounds
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.quantities import QUANTITY
@@ -161,6 +162,7 @@ class Phrases:
     is_term: Contains  # such as "no show"
     is_name: Contains  # that most products with its last word say: "animal farm"
     are_pounds_money: bool = False  # as the prices are in pounds
+    own: LanguageWords = ENGLISH_WORDS  # of the products' language
 
 
 def understand(text: str, known: Phrases, *, limits: bool = True) -> Understanding:
@@ -205,7 +207,8 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
     contains = known.contains
     is_signed = any(map(SIGNED.match, text.split())) or NOT_QUOTED.search(text) is not None
     if not is_signed and contains(_plain(text).split()):  # a title has the words without signs
-        free_of, wanted = find_free_of(unquoted, contains), find_wanted(unquoted)
+        free_of = find_free_of(unquoted, contains, known.own)
+        wanted = find_wanted(unquoted, known.own)
         return Understanding(unquoted, free_of=free_of, wanted=wanted)
     marked = mark_pounds(unquoted) if known.are_pounds_money else unquoted
     rest, found = take_limits(marked, contains) if limits else (unquoted, [])
@@ -213,6 +216,8 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
     rewritten = rest if known.is_term(["free", "from"]) else FREE_FROM.sub("without", rest)
     for pattern, written in REWRITTEN:
         rewritten = pattern.sub(written, rewritten)
+    if own := known.own.without:
+        rewritten = " ".join("without" if fold(word) in own else word for word in rewritten.split())
     words, without = _take_negations(rewritten.split(), known)
     without += [_plain(phrase) for phrase in NOT_QUOTED.findall(text)]
     if not without:
@@ -228,9 +233,9 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
     left = left if has_words else text
     unread = tuple(find_unread_limits(left, contains)) if has_words and limits else ()
     without = list(dict.fromkeys(without))
-    free_of = tuple(name for name in find_free_of(left, contains) if name not in without)
+    free_of = tuple(name for name in find_free_of(left, contains, known.own) if name not in without)
     return Understanding(
-        left, tuple(without), tuple(found), False, unread, free_of, find_wanted(left)
+        left, tuple(without), tuple(found), False, unread, free_of, find_wanted(left, known.own)
     )
 
 
@@ -288,10 +293,10 @@ def _read_phrases(
     """The phrases behind a trigger, joined by "or" and the like, and how many words they take."""
     phrases: list[str] = []
     is_long = trigger in PHRASE_TRIGGERS
-    chain = {"or", "nor", "and", "&"} if is_long else {"or", "nor"}
+    chain = {"or", "nor", "and", "&", *known.own.joining} if is_long else {"or", "nor"}
     start = 0
     while start < len(tokens):
-        while start < len(tokens) and _plain(tokens[start]) in FILLERS:
+        while start < len(tokens) and fold(_plain(tokens[start])) in FILLERS | known.own.between:
             start += 1
         is_size = begins_with_size(_plain(" ".join(tokens[start : start + 2])).split())
         rest = tokens[start + is_size :]
@@ -316,7 +321,7 @@ def _read_phrases(
 
 def _goes_on(tokens: Sequence[str], chain: set[str], is_list: bool) -> bool:
     """Whether another phrase follows: behind "or", or behind a comma of a list with an "or"."""
-    words = [_plain(token) or token for token in tokens[: 2 * MOST_PHRASE_WORDS]]
+    words = [fold(_plain(token) or token) for token in tokens[: 2 * MOST_PHRASE_WORDS]]
     if not is_list:
         return bool(words) and words[0] in chain
     joints = [position for position, word in enumerate(words) if word in chain]
@@ -331,7 +336,8 @@ def _read_phrase(
     most = MOST_PHRASE_WORDS if is_long and kept else 1
     for position, token in enumerate(tokens):
         word = _plain(token)
-        if word in BOUNDARIES | PRONOUNS or not (WORD.fullmatch(word) or word in kept):
+        is_end = fold(word) in BOUNDARIES | PRONOUNS | known.own.between | known.own.joining
+        if is_end or not (WORD.fullmatch(word) or word in kept):
             break
         phrase.append(token)
         pair = [word, *map(_plain, tokens[position + 1 : position + 2])]

@@ -9,6 +9,7 @@ import numpy as np
 
 from prodmatch.lexical.bm25 import PostingsReader
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import ENGLISH_WORDS, LanguageWords
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.storage.vectors import Mask, Rows
 
@@ -35,24 +36,28 @@ def phrase_pattern(words: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){joined}(?!\w)", re.IGNORECASE)
 
 
-def denial_pattern(words: str) -> re.Pattern[str]:
+def denial_pattern(words: str, own: LanguageWords = ENGLISH_WORDS) -> re.Pattern[str]:
     """Matches texts that say that they have none of something: "no alcohol", "alcohol-free".
 
     Other forms of the words count: "non-alcoholic", "no added sugar"; "free range" is no denial.
     """
     in_order = _in_any_form(words)
+    before = "|".join(["no", "non", "not", "without", "zero", *sorted(own.without)])
+    behind = "|".join(["proof", "free", *(rf"{end}\w{{0,2}}" for end in sorted(own.lacking))])
     return re.compile(
-        rf"(?<!\w)(?:(?:no|non|not|without|zero)\W+(?:(?:added|artificial|an?|any)\W+)?{in_order}"
-        rf"|{in_order}[\s-]?(?:proof|free)(?!\s+(?:{FREE_THINGS})))(?!\w)",
+        rf"(?<!\w)(?:(?:{before})\W+(?:(?:added|artificial|an?|any)\W+)?{in_order}"
+        rf"|{in_order}[\s-]?(?:{behind})(?!\s+(?:{FREE_THINGS})))(?!\w)",
         re.IGNORECASE,
     )
 
 
-def having_pattern(words: str) -> re.Pattern[str]:
+def having_pattern(words: str, own: LanguageWords = ENGLISH_WORDS) -> re.Pattern[str]:
     """Matches texts that say that they have something: "with 2 doors", not "with oil-free gel"."""
     between = r"\W+(?!(?:no|non|not|zero)\b)(?:\w+\W+)?"
     behind = r"(?!\w|[\s-]?(?:proof|free)\b)"
-    return re.compile(rf"(?<!\w)with{between}{_in_any_form(words)}{behind}", re.IGNORECASE)
+    having = "|".join(sorted({"with", *own.having}))
+    in_order = _in_any_form(words)
+    return re.compile(rf"(?<!\w)(?:{having}){between}{in_order}{behind}", re.IGNORECASE)
 
 
 def _in_any_form(words: str) -> str:
@@ -61,11 +66,12 @@ def _in_any_form(words: str) -> str:
     return r"\W+".join(rf"{root}\w{{0,4}}" for root in roots)
 
 
-def denying_words(words: str) -> list[str]:
+def denying_words(words: str, own: LanguageWords = ENGLISH_WORDS) -> list[str]:
     """Words that say the same in one: "unscented", "sleeveless", "sugarfree"."""
     word = words.replace(" ", "").lower()
     plain = word if word.endswith("ss") else word.removesuffix("s")
     found = [f"{plain}free", f"{plain}less", f"un{plain}", f"non{plain}"]
+    found += [fold(word) + end for end in sorted(own.lacking)]
     return [each for each in found if each not in NO_DENIALS]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.forms.compounds import compounds_ending_with, compounds_of
-from prodmatch.lexical.languages import COMPOUNDING, ENGLISH
+from prodmatch.lexical.languages import COMPOUNDING, ENGLISH, words_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
@@ -185,14 +185,15 @@ class Products:
         return np.setdiff1d(rows, self.rows_denying(words), assume_unique=True)
 
     def _rows_denying(self, words: str) -> Rows:
+        own = words_of(self.language)
         with self._postings() as postings:
             rows = postings.rows_with(words)
-            glued = [postings.rows_of(word) for word in phrases.denying_words(words)]
-            denying = [postings.rows_of(word) for word in phrases.DENYING]
+            glued = [postings.rows_of(word) for word in phrases.denying_words(words, own)]
+            denying = [postings.rows_of(word) for word in (*phrases.DENYING, *own.without)]
         doubtful = rows[np.isin(rows, np.concatenate(denying))][: phrases.MOST_DENYING]
         texts = self.metadata(doubtful)
-        denied = phrases.contained(phrases.denial_pattern(words), texts)
-        denied &= ~phrases.contained(phrases.having_pattern(words), texts)
+        denied = phrases.contained(phrases.denial_pattern(words, own), texts)
+        denied &= ~phrases.contained(phrases.having_pattern(words, own), texts)
         found = np.unique(np.concatenate([doubtful[denied], *glued]).astype(np.int64))
         found.flags.writeable = False  # as it is shared
         return found

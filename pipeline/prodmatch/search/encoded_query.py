@@ -14,6 +14,7 @@ from prodmatch.lexical.forms.compounds import expand_compounds
 from prodmatch.lexical.forms.regional import expand_regional, respell
 from prodmatch.lexical.forms.sizes import expand_sizes, find_sizes, unsearched_sizes
 from prodmatch.lexical.free_of import find_doubtful
+from prodmatch.lexical.languages import words_of
 from prodmatch.lexical.spelling import Correction, correct_spelling
 from prodmatch.lexical.synonyms import Expansion, Synonyms, describe, rewrite
 from prodmatch.lexical.understanding import Phrases, Understanding, understand
@@ -207,7 +208,8 @@ class QueryEncoder:
         products = self.products
         is_name = partial(products.contains_term, share=NAME_SHARE)
         pounds = are_pounds_money(products.price_columns)
-        known = Phrases(products.contains_phrase, products.contains_term, is_name, pounds)
+        own = words_of(products.language)
+        known = Phrases(products.contains_phrase, products.contains_term, is_name, pounds, own)
         read = understand(typed, known, limits=limits)
         free_of, wanted = (filter(products.may_lack, each) for each in (read.free_of, read.wanted))
         return replace(read, free_of=tuple(free_of), wanted=tuple(wanted))

@@ -79,8 +79,12 @@ def expand_regional(
 
 def free_tokens(text: str, known: Sequence[Expansion]) -> Iterator[Token]:
     """The words of a query that neither stand in quotes nor have an expansion."""
+    is_free = free_spans(text, known)
+    return (token for token in split_tokens(text) if is_free(token.start, token.end))
+
+
+def free_spans(text: str, known: Sequence[Expansion]) -> Callable[[int, int], bool]:
+    """What tells whether a span of a folded query neither stands in quotes nor has an expansion."""
     taken = [(each.start, each.end) for each in known]
     taken += [found.span() for found in QUOTED.finditer(fold(text))]
-    for token in split_tokens(text):
-        if not any(token.start < end and token.end > start for start, end in taken):
-            yield token
+    return lambda start, end: not any(start < after and end > first for first, after in taken)

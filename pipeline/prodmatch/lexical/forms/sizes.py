@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prodmatch.lexical.folding import fold
+from prodmatch.lexical.forms.regional import free_spans
 from prodmatch.lexical.languages import ENGLISH
-from prodmatch.lexical.spelling import QUOTED
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import LETTER_SIZE, SIZE_REGIONS, SIZE_WORDS
@@ -81,11 +81,10 @@ def expand_sizes(
         language: of the words of the products.
     """
     folded, stemmer = fold(text), Stemmer(language)
-    taken = [(each.start, each.end) for each in known]
-    taken += [each.span() for each in QUOTED.finditer(folded)]
+    is_free = free_spans(text, known)
     found = list(known)
     for start, end, joined, parts in _sizes(folded):
-        if any(start < other_end and end > other for other, other_end in taken):
+        if not is_free(start, end):
             continue
         words = folded[start:end]
         own = "".join(filter(str.isalnum, words))
