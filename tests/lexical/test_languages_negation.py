@@ -38,6 +38,7 @@ NO_PHRASE = (lambda _: False, lambda _: False, lambda _: False, False)
         ("russian", "куртка без капюшона", "куртка", ["капюшона"]),
         ("spanish", "chaqueta sin la capucha", "chaqueta", ["capucha"]),
         ("swedish", "jacka utan huva", "jacka", ["huva"]),
+        ("portuguese", "bolsa no ombro", "bolsa no ombro", []),  # "on the shoulder"
         ("english", "chaqueta bez capucha", "chaqueta bez capucha", []),
         ("german", "Jacke without Kapuze", "Jacke", ["kapuze"]),
     ],
@@ -100,6 +101,7 @@ def test_words_that_products_have_so_are_free_of_it() -> None:
         ("dutch", "alcohol", ["Bier zonder alcohol", "Alcoholvrij bier", "met alcohol"], [0, 1]),
         ("swedish", "alkohol", ["Öl utan alkohol", "Alkoholfri öl", "Öl med alkohol"], [0, 1]),
         ("french", "alcool", ["Bière sans alcool", "Bière avec alcool"], [0]),
+        ("portuguese", "ombro", ["Bolsa no ombro", "Bolsa sem ombro"], [1]),
         ("russian", "алкоголя", ["Пиво без алкоголя", "Пиво, крепость алкоголя 5%"], [0]),
         ("english", "Alkohol", ["Bier ohne Alkohol", "Bier alkoholfrei"], []),
     ],

@@ -275,7 +275,7 @@ def _read_negation(
     lower, behind = token.lower(), position + 1
     if lower.startswith("non-") and lower[4:].isalpha():
         lower, rest, behind = "non", [token[4:], *rest], position
-    if lower not in TRIGGERS or before in NO_NEGATION_BEFORE or not rest:
+    if lower not in TRIGGERS - known.own.between or before in NO_NEGATION_BEFORE or not rest:
         return [], position
     if lower in BEHIND_WORDS and (not kept or contains([before, lower])):
         return [], position

@@ -42,7 +42,7 @@ def denial_pattern(words: str, own: LanguageWords = ENGLISH_WORDS) -> re.Pattern
     Other forms of the words count: "non-alcoholic", "no added sugar"; "free range" is no denial.
     """
     in_order = _in_any_form(words)
-    before = "|".join(["no", "non", "not", "without", "zero", *sorted(own.without)])
+    before = "|".join(sorted({"no", "non", "not", "without", "zero"} - own.between | own.without))
     behind = "|".join(["proof", "free", *(rf"{end}\w{{0,2}}" for end in sorted(own.lacking))])
     return re.compile(
         rf"(?<!\w)(?:(?:{before})\W+(?:(?:added|artificial|an?|any)\W+)?{in_order}"
