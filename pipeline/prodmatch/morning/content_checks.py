@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from prodmatch.catalogue.text import clean_text
 from prodmatch.columns.encodings import ANY
 from prodmatch.columns.markup import ENTITIES, ESCAPES, TAGS
+from prodmatch.lexical.folding import fold
+from prodmatch.lexical.languages import LANGUAGES, words_of
 from prodmatch.morning.pair import FEWEST_REPEATED, TEXT, Pair, Signal, Values, among, counts_of
 from prodmatch.storage.arrow import Numbers, as_codes, as_mask
 from prodmatch.storage.vectors import Mask, Rows, Vectors, draw_among, draw_rows
@@ -37,18 +39,6 @@ SCRIPTS = {
     "Thai": "[\u0e00-\u0e7f]",
     "Hindi": "[\u0900-\u097f]",
 }
-FUNCTION_WORDS = {
-    "English": "the and with for of from women men womens mens your",
-    "German": "und mit für der die das aus von damen herren ohne",
-    "French": "et avec pour de la le les des en sans femme homme",
-    "Spanish": "y con para de la el los las en sin mujer hombre",
-    "Italian": "e con per di la il da in senza donna uomo",
-    "Dutch": "en met voor van de het een uit zonder dames heren",
-    "Portuguese": "e com para de da do em sem mulher homem feminino",
-    "Polish": "i z dla na do w bez damska damskie męska męskie",
-    "Swedish": "och med för av den det utan dam herr",
-}
-WORDS = {name: frozenset(words.split()) for name, words in FUNCTION_WORDS.items()}
 MOST_READ = 500  # texts that a language is guessed from
 
 
@@ -265,7 +255,9 @@ def guess_language(texts: Iterable[str]) -> str:
         if count >= 2:
             votes[name] += 2
             continue
-        words = text.casefold().split()
-        votes.update({name: sum(word in known for word in words) for name, known in WORDS.items()})
+        words = fold(text).split()
+        for language in LANGUAGES:
+            known = words_of(language)
+            votes[language.title()] += sum(each in known.stop | known.telling for each in words)
     (found, first), (_, second) = [*votes.most_common(2), ("", 0), ("", 0)][:2]
     return found if first > second else ""

@@ -15,7 +15,7 @@ import numpy as np
 from prodmatch.errors import DamagedError, QueryError, StoreError
 from prodmatch.lexical.bm25 import Matches, PostingsReader
 from prodmatch.lexical.forms.compounds import compounds_ending_with, compounds_of
-from prodmatch.lexical.languages import COMPOUNDING, ENGLISH, words_of
+from prodmatch.lexical.languages import ENGLISH, words_of
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion, Synonyms, read_phrase
 from prodmatch.lexical.terms import split_terms
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NO_ROWS = np.zeros(0, np.int64)
 DECLARED = "SELECT name, type FROM pragma_table_info('products')"
+WORDS = 512  # remembered, each with its compounds
 FILTERS = 8  # remembered; a service asks within the same few again and again
 COLUMNS = 16  # remembered, each with four bytes a product
 COUNT = "ifnull(CAST(count AS INTEGER), 0)"  # a number, whatever damage made of it
@@ -67,6 +68,8 @@ class Products:
         self.rows_where = functools.lru_cache(FILTERS)(self._rows_where)
         #: The rows that say that they have none of something, ascending: "alcohol-free".
         self.rows_denying = functools.lru_cache(FILTERS)(self._rows_denying)
+        #: The words of products that are compounds with a word; those of the last words are kept.
+        self.compounds_of = functools.lru_cache(WORDS)(self._compounds_of)
         #: A column as codes; the last few columns are remembered.
         self.codes = functools.lru_cache(COLUMNS)(self._codes)
 
@@ -310,18 +313,16 @@ class Products:
         with self._postings() as postings:
             return postings.count_of(word) > 0
 
-    def compounds_of(self, word: str) -> list[str]:
+    def _compounds_of(self, word: str) -> list[str]:
         """The words of products that begin or end with a folded one that no product contains.
 
         In a language that writes nouns in one, those that end with one that products contain too.
         """
         is_contained = self.says(word)
-        if is_contained and self.language not in COMPOUNDING:
-            return []
         with self._connection() as connection:
-            if is_contained:
-                return compounds_ending_with(word, connection, Stemmer(self.language))
-            return compounds_of(word, connection, self.language)
+            if not is_contained:
+                return compounds_of(word, connection, self.language)
+            return compounds_ending_with(word, connection, self.language)
 
     def unknown_phrases(self, synonyms: Synonyms) -> list[str]:
         """The sides of rules that no product contains."""

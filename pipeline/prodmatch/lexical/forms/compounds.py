@@ -7,7 +7,7 @@ from itertools import islice
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.forms.regional import free_tokens
-from prodmatch.lexical.languages import ENGLISH
+from prodmatch.lexical.languages import COMPOUNDING, ENGLISH
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import is_spelled
@@ -18,8 +18,8 @@ LEAST_CONTAINED = 4  # of one that products contain by itself too
 LEAST_REST = 3  # letters of what else a compound has
 LEAST_HEAD = 4  # letters of the last word of other compounds that begin with that
 SEVERAL = 2  # of these, for a word that products contain in compounds alone: "lauf"
-MOST_READ = 300  # words that contain the word
-MOST_COMPOUNDS = 50
+MOST_READ = 2000  # words that contain the word
+MOST_COMPOUNDS = 500
 MOST_NAMED = 3  # of them, for a person
 COMMON_LEVEL = 2.5  # a word so common in English is none of another language
 ENDINGS = ("es", "en", "er", "s", "n", "e")  # of a word, and between two
@@ -57,17 +57,20 @@ def compounds_of(word: str, connection: sqlite3.Connection, language: str = ENGL
     return [*islice(known, MOST_COMPOUNDS)]
 
 
-def compounds_ending_with(word: str, connection: sqlite3.Connection, stemmer: Stemmer) -> list[str]:
+def compounds_ending_with(word: str, connection: sqlite3.Connection, language: str) -> list[str]:
     """The words of the products that end with a folded word in any form, the commonest first.
+
+    None in a language that writes nouns apart.
 
     Args:
         word: that products contain by itself too. What begins with it is not meant: a
             "schuhschrank" is no "schuh".
         connection: to the table `vocabulary`.
-        stemmer: of the language of the products, which writes nouns in one.
+        language: of the words of the products.
     """
-    if len(word) < LEAST_CONTAINED or not is_spelled(word):
+    if language not in COMPOUNDING or len(word) < LEAST_CONTAINED or not is_spelled(word):
         return []
+    stemmer = Stemmer(language)
     stem = stemmer.stem(word)
     compound = re.compile(rf"(?P<before>.{{{LEAST_REST},}})(?P<head>{stem}.*)")
     parts = _Parts(connection)
