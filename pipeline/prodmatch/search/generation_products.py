@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -27,7 +28,8 @@ from prodmatch.storage.vectors import draw_rows, rows_in_batch
 LEFT_OUT = ("vector", "text_key", "image_key", "row_digest")
 ID = "product_id"
 OWN_SIDE = "left"  # of two stores that `match` compares
-MOST_TEXTS = 3_000  # that tell the language
+MOST_TEXTS = 2_000  # that tell the language, by their first characters
+MOST_CHARACTERS = 500
 AUTO = "auto"  # the language that texts tell
 FileChoice = Path | str | Literal[False] | None
 
@@ -145,7 +147,8 @@ def find_language(embeddings: Embeddings) -> str:
     drawn, start, texts = draw_rows(embeddings.row_count, MOST_TEXTS), 0, list[str]()
     for batch in embeddings.batches(["text"]):
         rows = rows_in_batch(drawn, start, len(batch))
-        texts += filter(None, batch["text"].take(pa.array(rows)).to_pylist())
+        begun = pc.utf8_slice_codeunits(batch["text"], 0, MOST_CHARACTERS)
+        texts += filter(None, begun.take(pa.array(rows)).to_pylist())
         start += len(batch)
     return detect_language(texts)
 
