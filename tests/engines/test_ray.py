@@ -3,12 +3,14 @@
 Embeddings and index are those of one process, and every row is counted, whoever died.
 """
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -71,6 +73,11 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     os.environ["RAY_ADDRESS"] = made.cluster.address
     yield made
     made.cluster.shutdown()
+    with warnings.catch_warnings():  # Ray waits for no process that it killed, and closes no log
+        warnings.simplefilter("ignore", ResourceWarning)
+        made.nodes.clear()
+        made.cluster = None
+        gc.collect()
     os.environ.clear()
     os.environ.update(kept)
 
