@@ -5,6 +5,7 @@
 import tomllib
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import Stemmer as snowball
 
@@ -12,7 +13,10 @@ import prodmatch.lexical
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.languages import COMPOUNDING, LANGUAGES, detect_language, words_of
 from prodmatch.lexical.stemmer import Stemmer
+from prodmatch.lexical.synonyms import Synonyms
 from prodmatch.lexical.terms import query_terms
+from prodmatch.products.product_db import Products
+from prodmatch.products.product_db_writer import write_products
 
 TITLES = {
     "czech": "Pánské boty černé; Dámské šaty s květy; Kávovar na kapsle; Kryt pro telefon",
@@ -34,6 +38,7 @@ TITLES = {
     "swedish": "Löparskor för herr; Klänning med blommor; Bord av ek; Påslakan bomull vit",
     "turkish": "Erkek ayakkabı siyah; Kadın elbise; iPhone için kılıf mavi; Ahşap sehpa",
 }
+ENGLISH_ENDS = ("for men", "women set", "with brush", "black wood")
 ONE_WORD = {  # a word of products in two forms, the language's stemmer joining what English's parts
     "czech": "kabelka kabelky",
     "danish": "kjole kjoler",
@@ -69,6 +74,9 @@ def test_few_titles_tell_their_language(language: str) -> None:
         ["La Perla Slip", "La Perla Top", "La Roche-Posay Lipikar"],  # a word of brands alone
         ["Robe di Kappa Shorts", "De'Longhi Dedica", "L'Oréal", *["Shorts for men with belt"] * 9],
         ["Tisch aus Holz"] * 99,  # one text, whatever number of products have it
+        [f"{letter} bolt" for letter in "aisouvz"],  # no words of Czech
+        [*(f"GSR {number}V-15" for number in range(97)), "De Longhi", "La Perla", "El Corte"],
+        [f"La Roche de Posay et {end} {each}" for each in range(9) for end in ENGLISH_ENDS],
         ["茶杯", "電気ケトル"],
     ],
 )
@@ -80,6 +88,8 @@ def test_most_texts_decide() -> None:
     german, english = (TITLES[name].split("; ") for name in ("german", "english"))
     assert detect_language([*german, *english[:1]]) == "german"
     assert detect_language([*german[:1], *english]) == "english"
+    others = [f"{end} {each}" for each in range(3) for end in ENGLISH_ENDS]
+    assert detect_language(["Tisch aus Holz für Herren"] * 99 + others) == "english"  # one text
 
 
 @pytest.mark.parametrize(("language", "words"), ONE_WORD.items())
@@ -105,6 +115,19 @@ def test_a_query_is_searched_without_the_stop_words_of_its_language(
 ) -> None:
     found = query_terms(query, lambda _: 1, language)
     assert [term.typed[0] for term in found] == terms
+
+
+def test_words_of_other_languages_have_their_full_weight_in_long_queries(tmp_path: Path) -> None:
+    query = "perfect tisch hose rock hemd uhr ring"
+    scores: dict[str, float] = {}
+    for language in ("english", "german"):
+        batch = pa.record_batch({"product_id": ["a", "b"], "text": ["perfect lampe", "stuhl"]})
+        path = tmp_path / language
+        write_products(path, batch.schema, [batch], Synonyms([], language))
+        products = Products(path, language)
+        (scores[language],) = products.match(query).scores.tolist()
+        products.close()
+    assert scores["german"] > 1.5 * scores["english"]
 
 
 def test_the_lists_are_of_languages_that_can_be_stemmed() -> None:

@@ -92,6 +92,7 @@ def test_words_that_products_have_so_are_free_of_it() -> None:
             ],
             [0, 1, 2, 3],
         ),
+        ("german", "Kapuzen", ["Jacke ohne Kapuze", "Jacke mit Kapuze"], [0]),
         (
             "german",
             "Ärmel",

@@ -34,6 +34,7 @@ FEWEST_WORDS = 3  # of it that texts have
 class LanguageWords:
     """Folded words of a language, by what they are for in texts of products and in queries."""
 
+    language: str
     telling: frozenset[str]  # that tell the language, as the others do
     stop: frozenset[str]  # that a query is searched without
     without: frozenset[str] = frozenset()  # before what a product lacks; English ones are apart
@@ -43,7 +44,7 @@ class LanguageWords:
     lacking: frozenset[str] = frozenset()  # ends of words for what it lacks: "alkoholfrei"
 
 
-ENGLISH_WORDS = LanguageWords(TELLING, STOP_WORDS, having=frozenset(["with"]))
+ENGLISH_WORDS = LanguageWords(ENGLISH, TELLING, STOP_WORDS, having=frozenset(["with"]))
 
 
 def words_of(language: str) -> LanguageWords:
@@ -80,5 +81,5 @@ def _read_words() -> Mapping[str, LanguageWords]:
         words = {use: frozenset(fold(each).split()) for use, each in lists.items()}
         between = words["stop"].union(words.get("having", ()))
         stop = between.union(words.get("without", ()), words["joining"])
-        found[language] = LanguageWords(**{**words, "stop": stop, "between": between})
+        found[language] = LanguageWords(language, **{**words, "stop": stop, "between": between})
     return found

@@ -41,7 +41,7 @@ def denial_pattern(words: str, own: LanguageWords = ENGLISH_WORDS) -> re.Pattern
 
     Other forms of the words count: "non-alcoholic", "no added sugar"; "free range" is no denial.
     """
-    in_order = _in_any_form(words)
+    in_order = _in_any_form(words, own)
     before = "|".join(sorted({"no", "non", "not", "without", "zero"} - own.between | own.without))
     behind = "|".join(["proof", "free", *(rf"{end}\w{{0,2}}" for end in sorted(own.lacking))])
     return re.compile(
@@ -56,14 +56,18 @@ def having_pattern(words: str, own: LanguageWords = ENGLISH_WORDS) -> re.Pattern
     between = r"\W+(?!(?:no|non|not|zero)\b)(?:\w+\W+)?"
     behind = r"(?!\w|[\s-]?(?:proof|free)\b)"
     having = "|".join(sorted({"with", *own.having}))
-    in_order = _in_any_form(words)
+    in_order = _in_any_form(words, own)
     return re.compile(rf"(?<!\w)(?:{having}){between}{in_order}{behind}", re.IGNORECASE)
 
 
-def _in_any_form(words: str) -> str:
-    stems = map(Stemmer().stem, words.lower().split())
-    roots = (re.escape(stem.removesuffix("i")) for stem in stems)  # "batteri" of batteries
-    return r"\W+".join(rf"{root}\w{{0,4}}" for root in roots)
+def _in_any_form(words: str, own: LanguageWords) -> str:
+    stemmer = Stemmer(own.language)
+    whole = words.lower().split()
+    if own is ENGLISH_WORDS:
+        roots = [stem.removesuffix("i") for stem in stemmer.stems(whole)]  # "batteri" of batteries
+    else:  # a stem may have lost accents that texts have
+        roots = [word[: len(stemmer.stem(fold(word)))] for word in whole]
+    return r"\W+".join(rf"{re.escape(root)}\w{{0,4}}" for root in roots)
 
 
 def denying_words(words: str, own: LanguageWords = ENGLISH_WORDS) -> list[str]:

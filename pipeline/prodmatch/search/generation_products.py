@@ -182,7 +182,8 @@ def chosen_language(store: Path, files: ShopFiles | None) -> str | None:
     if chosen in (None, AUTO):
         return None
     if chosen not in LANGUAGES:
-        raise StoreError(f"`language` {chosen!r}: is none of {AUTO}, {', '.join(LANGUAGES)}.")
+        known = ", ".join(LANGUAGES)
+        raise StoreError(f"`language` {chosen!r}: is none. Give one of {AUTO}, {known}.")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""Compounds: "herrenlaufschuhe", where a query says "laufschuhe" and no product does."""
+"""Compounds: "herrenlaufschuhe", where a query says "laufschuhe", or "schuhe"."""
 
 import re
 import sqlite3
