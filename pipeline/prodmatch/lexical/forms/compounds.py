@@ -14,7 +14,6 @@ from prodmatch.lexical.terms import is_spelled
 from prodmatch.lexical.word_lists.known_words import level_of
 
 LEAST_LETTERS = 5  # of a word that is looked for in others
-LEAST_CONTAINED = 4  # of one that products contain by itself too
 LEAST_REST = 3  # letters of what else a compound has
 LEAST_HEAD = 4  # letters of the last word of other compounds that begin with that
 SEVERAL = 2  # of these, for a word that products contain in compounds alone: "lauf"
@@ -68,7 +67,7 @@ def compounds_ending_with(word: str, connection: sqlite3.Connection, language: s
         connection: to the table `vocabulary`.
         language: of the words of the products.
     """
-    if language not in COMPOUNDING or len(word) < LEAST_CONTAINED or not is_spelled(word):
+    if language not in COMPOUNDING or not is_spelled(word):
         return []
     stemmer = Stemmer(language)
     stem = stemmer.stem(word)
