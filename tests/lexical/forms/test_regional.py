@@ -45,6 +45,11 @@ def test_what_no_product_spells_so_is_not_searched_for() -> None:
     assert expand_regional('"grey" mug', (), lambda word: 9) == ()
 
 
+def test_spellings_are_stemmed_by_the_language() -> None:
+    (found,) = expand_regional("organiser", (), lambda word: word == "organizer", "russian")
+    assert found.stems == ("organizer",)
+
+
 @pytest.fixture(scope="module")
 def index(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductIndex]:
     folder = tmp_path_factory.mktemp("regional")

@@ -50,6 +50,11 @@ def test_the_forms_of_a_size_are_searched_for(text: str, words: str, others: set
     assert text.lower()[found.start : found.end] == words
 
 
+def test_the_forms_of_a_size_are_stemmed_by_the_language() -> None:
+    (found,) = expand_sizes("tee xxl", (), {"xxlarge"}.__contains__, "russian")
+    assert found.stems == ("xxlarge",)
+
+
 def test_the_parts_are_searched_for_where_no_product_joins_them() -> None:
     (found,) = expand_sizes("jeans 32/34", (), {"w32", "l34"}.__contains__)
     assert found.alternatives == ("w32", "l34")
