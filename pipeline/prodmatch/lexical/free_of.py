@@ -38,7 +38,7 @@ def find_free_of(
     for position, word in enumerate(words):
         if word == "free":
             found += _names_before(words[:position], contains)
-        elif (is_own := fold(word) in own.without) or word in DENYING - own.between:
+        elif (is_own := fold(word) in own.without) or word in DENYING:
             if words[max(0, position - 1)] != "not":
                 is_without = is_own or word == "without"
                 found += _names_behind(word, words[position + 1 :], contains, is_without)
