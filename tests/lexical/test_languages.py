@@ -10,10 +10,12 @@ import pytest
 import Stemmer as snowball
 
 import prodmatch.lexical
+from prodmatch.errors import SynonymsError
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.languages import COMPOUNDING, LANGUAGES, detect_language, words_of
 from prodmatch.lexical.stemmer import Stemmer
-from prodmatch.lexical.synonyms import Synonyms
+from prodmatch.lexical.synonym_files import read_synonyms
+from prodmatch.lexical.synonyms import PhraseFinder, Rule, Synonyms
 from prodmatch.lexical.terms import query_terms
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
@@ -128,6 +130,28 @@ def test_words_of_other_languages_have_their_full_weight_in_long_queries(tmp_pat
         (scores[language],) = products.match(query).scores.tolist()
         products.close()
     assert scores["german"] > 1.5 * scores["english"]
+
+
+def test_synonyms_are_compared_by_stems_of_the_language(tmp_path: Path) -> None:
+    rules = [Rule("туфли", ("обувь",)), Rule("красное платье", ("сарафан",))]
+    synonyms = Synonyms(rules, "russian")
+    assert synonyms.has_word("туфля")
+    assert not Synonyms(rules).has_word("туфля")
+    assert PhraseFinder(synonyms).find("красные платья") == ["красн плат"]
+    assert PhraseFinder(Synonyms(rules)).find("красные платья") == []
+    batch = pa.record_batch({"product_id": ["a"], "text": ["Туфля"]})
+    write_products(tmp_path / "products", batch.schema, [batch], synonyms)
+    products = Products(tmp_path / "products", "russian")
+    assert products.count_of_phrase("туфли") == 1
+    products.close()
+
+
+def test_synonyms_of_stop_words_of_the_language_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("für, Kleid\n")
+    with pytest.raises(SynonymsError, match="'für' has no word that is searched for"):
+        read_synonyms(path, "german")
+    assert len(read_synonyms(path).rules) == 2
 
 
 def test_the_lists_are_of_languages_that_can_be_stemmed() -> None:
