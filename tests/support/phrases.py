@@ -18,6 +18,7 @@ PHRASES = [
     "less than",
     "nothing tee",
     "no added",
+    "2rs",
 ]
 
 

@@ -211,6 +211,10 @@ UNREAD = [
     ("table for over 6", ["over 6"]),
     ("watch under 40-mm", ["under 40"]),
     ("watch not between 20 and 40", ["between 20 and 40"]),
+    ("608-2rs bearing", []),
+    ("6204-2RS", []),
+    ("6204 2rs bearing", []),
+    ("bearing for 2 rs", ["for 2 rs"]),
 ]
 
 

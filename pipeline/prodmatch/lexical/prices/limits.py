@@ -187,7 +187,8 @@ def find_unread_limits(text: str, contains: Contains) -> list[str]:
         silent = (NEVER_BARE | {"budget"}).difference(FOREIGN)
         is_name = operator in ("max", "min") and contains(words[:2])
         is_name |= is_bare and operator in silent
-        if (len(words) > 1 and is_name) or HEART.search(match[0]):
+        is_code = match[0].isalnum() and contains(words)  # "2rs" of a bearing
+        if (len(words) > 1 and is_name) or is_code or HEART.search(match[0]):
             continue
         if before and operator and _is_model(before[0], operator, contains):
             continue
@@ -216,9 +217,11 @@ def _read_limits(match: re.Match[str], contains: Contains) -> list[Limit] | None
         return None
     first = _read_limit(groups, 1)
     if match.re is BETWEEN:
-        if DENIED_BEFORE.search(match.string[: match.start()]):
+        second = _read_limit(groups, 2)
+        is_code = first.amount > second.amount and not operator and not groups["sign1"]
+        if is_code or DENIED_BEFORE.search(match.string[: match.start()]):  # "6204-2rs", a bearing
             return None
-        low, high = sorted((first, _read_limit(groups, 2)), key=lambda limit: limit.amount)
+        low, high = sorted((first, second), key=lambda limit: limit.amount)
         currency = low.currency or high.currency
         return [Limit(">=", low.amount, currency), Limit("<=", high.amount, currency)]
     if match.re is BEHIND:
