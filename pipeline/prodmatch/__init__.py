@@ -26,8 +26,7 @@ A catalogue is a Parquet file, or a directory of them, with `product_id` and at 
 `title`, `description` and `image`; `open_catalogue` checks one, and `CatalogueOptions` says how
 another is read. What goes wrong for a reason that a caller can mend is a `ProdmatchError` with one
 message; the classes are in `prodmatch.errors`. Other jobs are modules that are named like their
-commands: `prodmatch.export`, `prodmatch.recommend`, `prodmatch.explain`, `prodmatch.train`;
-these take paths as `pathlib.Path`.
+commands: `prodmatch.export`, `prodmatch.recommend`, `prodmatch.explain`, `prodmatch.train`.
 
 Names are imported when they are first used: `import prodmatch` costs nothing.
 """

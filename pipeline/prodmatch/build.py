@@ -5,13 +5,12 @@ A catalogue goes in; a published generation, ready for queries, comes out.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from pathlib import Path
 
 from prodmatch.catalogue.reader import CatalogueOptions
 from prodmatch.catalogue.remembered import open_remembered, remembered_model
 from prodmatch.embed import EmbedReport, EmbedSettings, embed_catalogue
-from prodmatch.errors import StoreError, require_type
+from prodmatch.errors import StoreError, require_path, require_type
 from prodmatch.index import IndexLimits, IndexReport, index_embeddings
 from prodmatch.model.description import open_model
 from prodmatch.search.generation_products import ShopFiles, read_shop_files
@@ -57,11 +56,11 @@ def build(
     Raises:
         ProdmatchError: any step fails; what was published before stays as it was.
     """
-    require_type(store, str | PathLike, "`store`", "Give a path.", StoreError)
+    store = require_path(store, "store", StoreError)
     require_type(
         settings, BuildSettings | None, "`settings`", "Give BuildSettings(...).", StoreError
     )
-    settings, store = settings or BuildSettings(), Path(store)
+    settings = settings or BuildSettings()
     opened = open_remembered(store, catalogue, options)
     read_shop_files(store, settings.files)
     chosen = open_model(model or remembered_model(store))

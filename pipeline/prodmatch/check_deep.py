@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from prodmatch.attributes.classifier import unit_parts
 from prodmatch.catalogue.naming import name_some
 from prodmatch.catalogue.reader import Catalogue
-from prodmatch.errors import QueryError, not_installed
+from prodmatch.errors import QueryError, not_installed, require_path
 from prodmatch.maps.clusters import find_clusters
 from prodmatch.maps.layout import find_neighbours, has_tsne, make_layout
 from prodmatch.maps.outliers import (
@@ -116,12 +116,13 @@ def map_products(
     )
 
 
-def write_map(found: ProductMap, out: Path) -> None:
+def write_map(found: ProductMap, out: Path | str) -> None:
     """Writes a map as Parquet: `id`, `x`, `y`, `title`, `category`, `cluster`, `outlier`.
 
     Raises:
         StoreError: `out` cannot be written.
     """
+    out = require_path(out, "out")
     kinds = {each.position: kind for kind, listed in found.outliers.items() for each in listed}
     categories = pa.array([*found.categories, None], pa.string())
     regions = {each.number: each.name for each in found.clusters if each.level == 0}

@@ -16,7 +16,7 @@ from prodmatch.catalogue.pictures.images import UnusableImage
 from prodmatch.columns.encodings import WrongEncodings
 from prodmatch.columns.inferred_types import ColumnProfile, ColumnType
 from prodmatch.columns.writer import make_batch, make_schema
-from prodmatch.errors import CatalogueError
+from prodmatch.errors import CatalogueError, require_path, set_paths
 from prodmatch.feeds.export_mappings import text_of
 from prodmatch.feeds.picture_folder import FolderMatches, match_pictures
 from prodmatch.feeds.recognise import open_feed
@@ -45,6 +45,9 @@ class ConvertSettings:
     match: str = "product_id"  # the column whose values the files of `images` are named by
     image_paths: bool = False
 
+    def __post_init__(self) -> None:
+        set_paths(self, "images")
+
 
 @dataclass(frozen=True)
 class ConvertReport:
@@ -64,7 +67,7 @@ class ConvertReport:
 
 
 def convert_catalogue(
-    source: Path, target: Path, settings: ConvertSettings | None = None
+    source: Path | str, target: Path | str, settings: ConvertSettings | None = None
 ) -> ConvertReport:
     """Writes the rows of `source` to the Parquet file `target`.
 
@@ -76,6 +79,7 @@ def convert_catalogue(
         CatalogueError: the source cannot be read; names the line where that is known.
         StoreError: the target cannot be written.
     """
+    source, target = require_path(source, "source"), require_path(target, "target")
     settings = settings or ConvertSettings()
     if source.exists() and target.exists() and source.samefile(target):
         raise CatalogueError(f"{target}: is the source itself. Name another file.")

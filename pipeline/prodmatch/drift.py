@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.embedding.nights.findings import GateLimits
 from prodmatch.embedding.nights.gate import compare_nights
-from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError
+from prodmatch.errors import CatalogueError, DamagedError, MismatchError, StoreError, require_path
 from prodmatch.evaluation.over_time import find_fall
 from prodmatch.morning.alarms import Findings, other_alarms
 from prodmatch.morning.categories import find_shifts
@@ -62,7 +62,7 @@ class DriftSettings:
 
 
 def compare_generations(
-    store: Path,
+    store: Path | str,
     *,
     last: int | None = None,
     tonight: int | None = None,
@@ -86,6 +86,7 @@ def compare_generations(
         StoreError: there are no two generations, or not these.
         DamagedError: a file of them is not what it should be.
     """
+    store = require_path(store, "store")
     generations = _choose(store, last, tonight)
     logger.info("reading generations %d and %d", *(each.number for each in generations))
     pair = pair_snapshots(*map(read_snapshot, generations))
@@ -169,10 +170,10 @@ def simulate(snapshot: Snapshot, seed: int) -> list[Counts]:
     return simulate_nights(snapshot, count_signals, nights=nights, seed=seed)
 
 
-def write_rows(path: Path, report: DriftReport) -> None:
+def write_rows(path: Path | str, report: DriftReport) -> None:
     """Writes the products that alarms name as Parquet."""
     schema = pa.schema([(field.name, pa.string()) for field in fields(SuspectRow)])
-    with new_file(path) as file:
+    with new_file(require_path(path, "path")) as file:
         pq.write_table(pa.Table.from_pylist([vars(row) for row in report.rows], schema), file)
 
 

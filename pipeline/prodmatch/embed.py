@@ -36,7 +36,7 @@ from prodmatch.embedding.reuse import find_last_vectors
 from prodmatch.embedding.stages import EncodeCount, EncodeResult, Stages
 from prodmatch.encoders.device import Precision, choose_device
 from prodmatch.encoders.query_encoders import export_encoders
-from prodmatch.errors import CatalogueError, DamagedError, MismatchError
+from prodmatch.errors import CatalogueError, DamagedError, MismatchError, require_path
 from prodmatch.model.description import Model
 from prodmatch.scanning.cache import ScanCache
 from prodmatch.scanning.picture_lists import describe_unusable
@@ -112,9 +112,10 @@ class EmbedReport:
 
 
 def plan_embedding(
-    catalogue: Catalogue, model: Model, store: Path, settings: EmbedSettings | None = None
+    catalogue: Catalogue, model: Model, store: Path | str, settings: EmbedSettings | None = None
 ) -> EmbedPlan:
     """What `embed_catalogue` would do now; encodes nothing and leaves no file behind."""
+    store = require_path(store, "store")
     with lock_store(store), scratch_directory(store) as scratch:
         last = read_last_night(store).without(catalogue.mapping.excluded)
         settings = settings or EmbedSettings()
@@ -135,7 +136,7 @@ def plan_embedding(
 def embed_catalogue(
     catalogue: Catalogue,
     model: Model,
-    store: Path,
+    store: Path | str,
     settings: EmbedSettings | None = None,
     *,
     classes: EncoderClasses | None = None,
@@ -157,6 +158,7 @@ def embed_catalogue(
         LockedError: another run writes to the store.
         StoreError: the store cannot be written.
     """
+    store = require_path(store, "store")
     settings, started = settings or EmbedSettings(), time.monotonic()
     if settings.engine == "ray":
         share_store(store)

@@ -14,6 +14,8 @@ ProdmatchError              1  a named failure: place, what is wrong, what was f
 └── NotInstalledError       1  a part of the package whose libraries are not installed
 """
 
+from os import PathLike
+from pathlib import Path
 from types import UnionType
 
 
@@ -134,6 +136,19 @@ def require_type(
     """Raise unless a caller's value is of a type; `remedy` says what to give."""
     if not isinstance(value, kind):
         raise error(f"{place}: is of the type {type(value).__name__}. {remedy}")
+
+
+def require_path(value: object, name: str, error: type[ProdmatchError] = QueryError) -> Path:
+    """The path that a caller gives as `name`: a text, or any `os.PathLike`."""
+    require_type(value, str | PathLike, f"`{name}`", "Give a path.", error)
+    return Path(value)  # type: ignore[arg-type]  # which it is now
+
+
+def set_paths(settings: object, *names: str) -> None:
+    """Makes fields of frozen settings paths, as `require_path` does; None stays."""
+    for name in names:
+        if (value := getattr(settings, name)) is not None:
+            object.__setattr__(settings, name, require_path(value, name))
 
 
 def not_installed(library: str, remark: str = "", wanted_by: str = "") -> NotInstalledError:

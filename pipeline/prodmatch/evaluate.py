@@ -11,7 +11,7 @@ import ir_measures
 import numpy as np
 from ir_measures import RR, Measure, P, R, Success, nDCG
 
-from prodmatch.errors import QueryError, require_type
+from prodmatch.errors import QueryError, require_path, require_type
 from prodmatch.evaluation.comparison import (
     MEASURE,
     Cut,
@@ -70,7 +70,7 @@ def evaluate_index(
     settings: EvaluateSettings | None = None,
     *,
     runs: Mapping[str, Run] | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
 ) -> Evaluation:
     """Searches for every judged query by each signal and by the hybrid, and measures the hits.
 
@@ -90,7 +90,7 @@ def evaluate_index(
     require_type(
         settings, EvaluateSettings | None, "`settings`", "Give EvaluateSettings(...).", QueryError
     )
-    require_type(out, Path | None, "`out`", "Give a pathlib.Path.", QueryError)
+    out = None if out is None else require_path(out, "out")
     queries, qrels = require_all(queries), check_qrels(qrels)
     settings, runs = settings or EvaluateSettings(), check_runs({} if runs is None else runs)
     if taken := sorted({*SIGNALS, HYBRID} & set(runs)):

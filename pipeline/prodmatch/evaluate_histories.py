@@ -30,7 +30,7 @@ class HistoriesEvaluation:
 
 
 def evaluate_histories(
-    index: ProductIndex, log: Path, settings: LogSettings | None = None
+    index: ProductIndex, log: Path | str, settings: LogSettings | None = None
 ) -> HistoriesEvaluation:
     """Leaves out the last product of some users, and asks for it by what they had before.
 
@@ -46,7 +46,7 @@ def evaluate_histories(
         StoreError: the directory for temporary files cannot be written.
     """
     require_type(index, ProductIndex, "`index`", "Give open_index(STORE).", QueryError)
-    check_log(log, settings)
+    log = check_log(log, settings)
     searcher = index.searcher
     with scratch_directory(Path(tempfile.gettempdir())) as scratch:
         settings = settings or LogSettings()

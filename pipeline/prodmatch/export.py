@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prodmatch.errors import not_installed
+from prodmatch.errors import not_installed, require_path
 from prodmatch.exports.json_bodies import BODY_BYTES, write_elasticsearch, write_qdrant
 from prodmatch.exports.lance_table import write_lance
 from prodmatch.exports.postgres import write_postgres
@@ -37,7 +37,7 @@ class ExportReport:
 def export_embeddings(
     generation: Generation,
     form: Form,
-    out: Path,
+    out: Path | str,
     *,
     batch_rows: int = BATCH_ROWS,
     body_bytes: int = BODY_BYTES,
@@ -59,6 +59,7 @@ def export_embeddings(
         DamagedError: the generation cannot be read.
         NotInstalledError: the form needs a library that is not installed.
     """
+    out = require_path(out, "out")
     if form == "lance" and importlib.util.find_spec("lance") is None:
         raise not_installed("lance", wanted_by="form=lance")
     table = VectorTable.open(generation, batch_rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 from prodmatch.engines.ray import open_ray_pool
 from prodmatch.engines.units import open_thread_pool
-from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError
+from prodmatch.errors import DamagedError, MismatchError, ProdmatchError, StoreError, require_path
 from prodmatch.lexical.synonyms import NAME as SYNONYMS
 from prodmatch.lexical.synonyms import Synonyms, write_synonyms
 from prodmatch.lexical.terms import WORD_RULES
@@ -96,7 +96,7 @@ class IndexReport:
 
 
 def index_embeddings(
-    store: Path,
+    store: Path | str,
     *,
     model: Model | None = None,
     weights: Mapping[str, float] | None = None,
@@ -128,6 +128,7 @@ def index_embeddings(
         DamagedError: a file's bytes changed since they were written.
         LockedError: another run writes to the store.
     """
+    store = require_path(store, "store")
     started, limits = time.monotonic(), limits or IndexLimits()
     chosen = None if weights is None else check_weights(weights)
     if limits.engine == "ray":

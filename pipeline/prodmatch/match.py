@@ -6,7 +6,14 @@ from pathlib import Path
 
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.remembered import open_remembered
-from prodmatch.errors import MismatchError, ProdmatchError, QueryError, StoreError
+from prodmatch.errors import (
+    MismatchError,
+    ProdmatchError,
+    QueryError,
+    StoreError,
+    require_path,
+    set_paths,
+)
 from prodmatch.matching.match_files import (
     GROUPS,
     PAIRS,
@@ -57,11 +64,12 @@ class MatchSettings:
             raise QueryError(f"`precision={self.precision:g}`: must be above 0 and at most 1.")
         if not 1 <= self.candidates <= 100:
             raise QueryError(f"`candidates={self.candidates}`: must be from 1 to 100.")
+        set_paths(self, "pairs", "scorer", "decisions")
 
 
 def find_matches(
     index: ProductIndex,
-    out: Path,
+    out: Path | str,
     settings: MatchSettings | None = None,
     *,
     against: ProductIndex | None = None,
@@ -84,6 +92,7 @@ def find_matches(
         ModelError: the scorer cannot be used.
         StoreError: `out` cannot be written.
     """
+    out = require_path(out, "out")
     settings = settings or MatchSettings()
     _check_out(out)
     warnings = [] if against is None else _compare(index, against)

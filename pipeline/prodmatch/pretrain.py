@@ -11,7 +11,7 @@ import torch
 from prodmatch.encoders.device import choose_device
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import load_tokenizer
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, require_path
 from prodmatch.model.description import EncoderPair, Model
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.pretraining.batches import TextReader
@@ -51,7 +51,7 @@ class EncoderSettings:
     dim: int = 256  # of a part
     runs: int = 1  # of seeds that follow each other, whose mean is taken
     device: str = "cpu"
-    log_dir: Path | None = None  # for TensorBoard
+    log_dir: Path | str | None = None  # for TensorBoard
 
     def shown(self) -> dict[str, object]:
         """What a card says of them."""
@@ -74,13 +74,13 @@ def encoder_settings(
 
 
 def train_encoders(
-    catalogue: Path,
-    out: Path,
+    catalogue: Path | str,
+    out: Path | str,
     settings: EncoderSettings,
     *,
     start: Model | None = None,
-    pairs: Path | None = None,
-    texts: Path | None = None,
+    pairs: Path | str | None = None,
+    texts: Path | str | None = None,
 ) -> TrainReport:
     """Trains both encoders on the `train` rows of a catalogue, from scratch or from a model.
 
@@ -102,6 +102,9 @@ def train_encoders(
             runs from scratch, which have no mean.
         StoreError: `out` exists or cannot be written.
     """
+    catalogue, out = require_path(catalogue, "catalogue"), require_path(out, "out")
+    pairs = None if pairs is None else require_path(pairs, "pairs")
+    texts = None if texts is None else require_path(texts, "texts")
     check_new(out)
     check_catalogue(catalogue)
     if start is None and settings.runs > 1:

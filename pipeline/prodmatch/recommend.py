@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from prodmatch.errors import QueryError, require_type
+from prodmatch.errors import QueryError, require_path, require_type
 from prodmatch.histories.learn import BlendEvaluation, Learnt, learn
 from prodmatch.histories.log import LogSettings, check_log
 from prodmatch.histories.rows import SCHEMA, RowMaker
@@ -92,8 +92,8 @@ class UsersReport:
 
 def recommend_to_users(
     index: ProductIndex,
-    histories: Path,
-    out: Path,
+    histories: Path | str,
+    out: Path | str,
     options: SearchOptions | None = None,
     settings: LogSettings | None = None,
 ) -> UsersReport:
@@ -114,8 +114,7 @@ def recommend_to_users(
         StoreError: `out` cannot be written.
     """
     _check_types(index, options)
-    check_log(histories, settings)
-    require_type(out, Path, "`out`", "Give a pathlib.Path.", QueryError)
+    histories, out = check_log(histories, settings), require_path(out, "out")
     searcher, options = index.searcher, options or SearchOptions()
     options.check(searcher.products)
     settings = settings or LogSettings()

@@ -28,7 +28,7 @@ from prodmatch.attributes.labels import (
 )
 from prodmatch.attributes.learn import Source
 from prodmatch.attributes.tagged import Tagged, TagReport
-from prodmatch.errors import QueryError
+from prodmatch.errors import QueryError, require_path, require_type
 from prodmatch.search.product_index import ProductIndex
 from prodmatch.search.searcher import Searcher
 from prodmatch.storage.atomic import new_file
@@ -49,8 +49,17 @@ class TagSettings:
     labels: Sequence[Path] = ()  # files of decisions, see `read_decisions`
     product_ids: Collection[str] | None = None  # the products that rows are written of; all if None
 
+    def __post_init__(self) -> None:
+        for name in ("columns", "labels"):
+            value = getattr(self, name)
+            require_type(value, list | tuple, f"`{name}`", "Give a list.", QueryError)
+        labels = tuple(require_path(each, "labels") for each in self.labels)
+        object.__setattr__(self, "labels", labels)
 
-def tag_products(index: ProductIndex, out: Path, settings: TagSettings | None = None) -> Tagged:
+
+def tag_products(
+    index: ProductIndex, out: Path | str, settings: TagSettings | None = None
+) -> Tagged:
     """Predicts missing values and names doubtful ones, and writes both as a Parquet file.
 
     A column is learnt from the products that have a value: a linear classifier over their vectors
@@ -67,6 +76,7 @@ def tag_products(index: ProductIndex, out: Path, settings: TagSettings | None = 
         StoreError: `out` cannot be written.
         DamagedError: the generation cannot be read.
     """
+    out = require_path(out, "out")
     settings, searcher = settings or TagSettings(), index.searcher
     _check_names(searcher, settings)
     folder = searcher.generation.folder

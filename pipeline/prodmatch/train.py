@@ -13,6 +13,7 @@ from prodmatch.embedding.plan import new_texts, plan_features
 from prodmatch.encoders.device import Compute, choose_device
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import TextEncoder
+from prodmatch.errors import require_path
 from prodmatch.model.description import ModelDescription
 from prodmatch.model.heads import fit_cca
 from prodmatch.storage.locks import lock_store
@@ -41,17 +42,17 @@ class HeadSettings(LinearSettings):
     device: str = "auto"
     precision: str = "auto"
     workers: int = 1
-    log_dir: Path | None = None  # for TensorBoard
+    log_dir: Path | str | None = None  # for TensorBoard
     shares: tuple[float, ...] = SHARES  # of fitted heads next to those of a model, that are tried
 
 
 def fit_heads(
     catalogue: Catalogue,
     files: EncoderFiles,
-    out: Path,
-    store: Path,
+    out: Path | str,
+    store: Path | str,
     settings: HeadSettings | None = None,
-    labels: Path | None = None,
+    labels: Path | str | None = None,
 ) -> TrainReport:
     """Fits heads on the pairs of text and picture in a catalogue, and on labels if there are any.
 
@@ -68,6 +69,8 @@ def fit_heads(
             labels cannot be used, or are all of what is held out.
         StoreError: `out` exists or cannot be written.
     """
+    out, store = require_path(out, "out"), require_path(store, "store")
+    labels = None if labels is None else require_path(labels, "labels")
     settings = settings or HeadSettings()
     check_new(out)
     data = _read_data(catalogue, files, store, settings, labels)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from prodmatch.errors import DamagedError, MismatchError, RemoteError, StoreError
+from prodmatch.errors import DamagedError, MismatchError, RemoteError, StoreError, require_path
 from prodmatch.exports.pushed import (
     MANIFEST,
     POINTER,
@@ -66,7 +66,7 @@ class PullReport:
 
 
 def push_generation(
-    store: Path, target: RemoteFolder, *, number: int | None = None, keep: int = 3
+    store: Path | str, target: RemoteFolder, *, number: int | None = None, keep: int = 3
 ) -> PushReport:
     """Sends a generation to another place and makes it the one that `pull_generation` takes there.
 
@@ -83,7 +83,7 @@ def push_generation(
         DamagedError: it is damaged; nothing is sent.
         RemoteError: the place cannot be written; readers there have what they had.
     """
-    generation = open_generation(store, number)
+    generation = open_generation(require_path(store, "store"), number)
     with contextlib.ExitStack() as stack:
         listed = read_listed(generation.manifest, str(generation.folder))
         manifest = stack.enter_context(_open(generation.folder / "manifest.json"))
@@ -108,7 +108,7 @@ def push_generation(
     )
 
 
-def pull_generation(store: Path, source: RemoteFolder) -> PullReport:
+def pull_generation(store: Path | str, source: RemoteFolder) -> PullReport:
     """Makes the generation that was pushed to a place the current one of a store.
 
     It keeps its number, so that what answers say of it is the same everywhere. Every digest is
@@ -124,6 +124,7 @@ def pull_generation(store: Path, source: RemoteFolder) -> PullReport:
         StoreError: the store has another generation of that number, or cannot be written.
         LockedError: another run writes to the store.
     """
+    store = require_path(store, "store")
     pushed = read_pushed(source)
     with hold_store(store):
         pull = _Pull(store, source, pushed)

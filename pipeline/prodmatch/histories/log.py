@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from prodmatch.catalogue.files import find_files
 from prodmatch.catalogue.records import PARQUET_SUFFIXES, find_named, parse_records
-from prodmatch.errors import CatalogueError, QueryError, require_type
+from prodmatch.errors import CatalogueError, QueryError, require_path, require_type
 from prodmatch.histories.texts import cell_text, read_texts
 from prodmatch.histories.times import NO_TIME, Seconds, read_times
 from prodmatch.storage.temporary import new_scratch_file
@@ -143,14 +143,14 @@ class Histories:
         return slice(int(self.starts[position]), int(self.starts[position + 1]))
 
 
-def check_log(path: object, settings: object) -> None:
-    """Refuses what a caller from Python gives in place of the path of a log and its settings.
+def check_log(path: object, settings: object) -> Path:
+    """The path of a log; refuses what a caller from Python gives in place of it or its settings.
 
     Raises:
         QueryError: one of them is of another type.
     """
-    require_type(path, Path, "`histories`", "Give a pathlib.Path.", QueryError)
     require_type(settings, LogSettings | None, "`settings`", "Give LogSettings(...).", QueryError)
+    return require_path(path, "histories")
 
 
 def split_log(

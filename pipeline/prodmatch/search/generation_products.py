@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from prodmatch.catalogue.records import read_records
-from prodmatch.errors import CatalogueError, QueryError, StoreError
+from prodmatch.errors import CatalogueError, QueryError, StoreError, require_path
 from prodmatch.lexical.languages import ENGLISH, LANGUAGES, detect_language
 from prodmatch.lexical.synonym_files import read_synonyms
 from prodmatch.lexical.synonyms import Synonyms
@@ -170,10 +170,12 @@ def read_shop_files(
     """
     language = language or chosen_language(store, files) or ENGLISH
     found = _choose_files(store, files or ShopFiles())
-    return (
-        read_synonyms(Path(found.synonyms), language) if found.synonyms else Synonyms([], language),
-        read_groups(Path(found.groups)) if found.groups else None,
-    )
+    rules, groups = Synonyms([], language), None
+    if found.synonyms:
+        rules = read_synonyms(require_path(found.synonyms, "synonyms"), language)
+    if found.groups:
+        groups = read_groups(require_path(found.groups, "groups"))
+    return rules, groups
 
 
 def chosen_language(store: Path, files: ShopFiles | None) -> str | None:

@@ -4,12 +4,11 @@ import gc
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from prodmatch.errors import MismatchError, QueryError, StoreError, require_type
+from prodmatch.errors import MismatchError, QueryError, StoreError, require_path, require_type
 from prodmatch.model.description import Model
 from prodmatch.products.product_db import Products
 from prodmatch.search.answers.hits import Answer
@@ -39,9 +38,8 @@ class ProductIndex:
     def __init__(
         self, store: Path | str, model: Model | None = None, *, long_lived: bool = True
     ) -> None:
-        require_type(store, str | PathLike, "`store`", "Give a path.", QueryError)
         require_type(model, Model | None, "`model`", "Give open_model(NAME).", QueryError)
-        self.store = Path(store)
+        self.store = require_path(store, "store")
         self._absolute = self.store.absolute()  # a notebook may change its folder
         self._model = model
         self._reloading = threading.Lock()

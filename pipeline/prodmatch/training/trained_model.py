@@ -55,7 +55,7 @@ def ignore(name: str, value: float, step: int) -> None:
 
 
 @contextlib.contextmanager
-def open_log(folder: Path | None) -> Iterator[LogFigure]:
+def open_log(folder: Path | str | None) -> Iterator[LogFigure]:
     """What takes figures while the block runs: event files for TensorBoard, where wanted.
 
     Raises:
