@@ -15,11 +15,13 @@ import click
 from click.core import ParameterSource
 
 import prodmatch
+from prodmatch.engines.processors import count_processors
 from prodmatch.errors import EXTRAS, ProdmatchError, not_installed
 from prodmatch_cli.settings.config import find_form
 from prodmatch_cli.settings.every_command import add_common_options, variables
 from prodmatch_cli.terminal import logs
 from prodmatch_cli.terminal.messages import print_error, print_warnings, translate
+from prodmatch_cli.terminal.threads import set_threads
 
 TEMPORARY = "prodmatch.storage.temporary"  # the module that makes and removes a folder
 LONGEST_SECONDS = 8.0  # from a signal to the end; what is on disk is intact at any instant
@@ -87,11 +89,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and exits with the contract's status."""
     _open_closed_streams()
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # libraries request nothing from a hub
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    # torch makes this folder when it is loaded; one that is there is left as it is
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TMPDIR", "/tmp"))
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    _set_up_libraries()
     logs.configure()
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGINT, _stop)
@@ -133,6 +131,17 @@ def _open_closed_streams() -> None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, mode))
+
+
+def _set_up_libraries() -> None:
+    """Sets what libraries read in the environment when they are loaded."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # they request nothing from a hub
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # torch makes this folder when it is loaded; one that is there is left as it is
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TMPDIR", "/tmp"))
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if (processors := count_processors()) < len(os.sched_getaffinity(0)):
+        set_threads(processors)
 
 
 def _run() -> None:

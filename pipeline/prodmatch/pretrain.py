@@ -1,7 +1,6 @@
 """Job: text and image encoders, trained from scratch or fine-tuned, with heads over them."""
 
 import logging
-import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from prodmatch.encoders.device import choose_device
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import load_tokenizer
+from prodmatch.engines.processors import count_processors
 from prodmatch.errors import ModelError, require_path
 from prodmatch.model.description import EncoderPair, Model
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
@@ -153,7 +153,7 @@ def _read_data(
         for row in read_text_rows(texts[0], ["left", "right"], ["source"])
     ]
     further = [row["text"] for row in read_text_rows(texts[1], ["text"])]
-    workers = min(8, os.cpu_count() or 1)
+    workers = min(8, count_processors())
     data, held_out = (
         read_training_set(catalogue, split, spec, scratch / split, workers)
         for split in ("train", "val")

@@ -16,8 +16,8 @@ import uvicorn
 from small import run
 
 from prodmatch.service.server import open_socket
-from prodmatch_cli.commands.queries.serve import THREAD_VARIABLES
 from prodmatch_cli.main import cli
+from prodmatch_cli.terminal.threads import THREAD_VARIABLES
 
 
 @contextmanager

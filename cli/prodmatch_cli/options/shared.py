@@ -1,6 +1,5 @@
 """Options that several commands share, and how their values are read."""
 
-import os
 from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from prodmatch.columns.name_lists import split_pairs
+from prodmatch.engines.processors import count_processors
 from prodmatch.lexical.languages import LANGUAGES
 from prodmatch_cli.options.parameter_types import NAME, NAME_OR_PATH, PATH, PLACE, FloatRange
 
@@ -94,7 +94,7 @@ PRECISION = click.option(
 
 def count_decoders() -> int:
     """Processes that decode pictures while as many batches are encoded as there are processors."""
-    return max(1, min(16, len(os.sched_getaffinity(0)) // 2))
+    return max(1, min(16, count_processors() // 2))
 
 
 WORKERS = click.option(

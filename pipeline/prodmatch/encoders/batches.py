@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prodmatch.encoders.device import CPU
+from prodmatch.engines.processors import count_processors
 from prodmatch.model.preprocessing import ImageSpec, Pixels, TextSpec
 from prodmatch.storage.vectors import Vectors
 
@@ -43,7 +44,7 @@ def count_lanes(device: str) -> int:
     if "torch" in sys.modules:
         return int(sys.modules["torch"].get_num_threads())
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return int(limit) if limit.isdecimal() and int(limit) else len(os.sched_getaffinity(0))
+    return int(limit) if limit.isdecimal() and int(limit) else count_processors()
 
 
 def map_in_lanes(

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
 from prodmatch.engines.local import ChildFailure
+from prodmatch.engines.processors import count_processors
 
 CRASHED, LOST = "crashed", "lost"
 MOST_CRASHES = 2  # of a worker at the same unit; then it is divided
@@ -112,7 +112,7 @@ def open_thread_pool(
     work: Callable[[Unit], Result], threads: int | None = None
 ) -> Iterator[ThreadPool[Unit, Result]]:
     """A pool of so many threads, or one for each processor."""
-    count = threads or len(os.sched_getaffinity(0))
+    count = threads or count_processors()
     with ThreadPoolExecutor(count) as executor:
         try:
             yield ThreadPool(executor, work, count)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +22,7 @@ from starlette.types import ASGIApp
 from prodmatch.catalogue.pictures.thumbnails import MEDIA_TYPE
 from prodmatch.catalogue.reader import Catalogue
 from prodmatch.catalogue.remembered import open_remembered
+from prodmatch.engines.processors import count_processors
 from prodmatch.errors import ProdmatchError, QueryError
 from prodmatch.search.parameters import Search, read_search
 from prodmatch.search.searcher import Searcher
@@ -112,7 +112,7 @@ class _Service:
             settings.open_catalogue or (lambda: open_remembered(store, fetch="nothing")),
             self._decoder,
         )
-        threads = settings.threads or len(os.sched_getaffinity(0))
+        threads = settings.threads or count_processors()
         self._limits = settings.limits
         wait_seconds = self._limits.wait_seconds
         self._searching = Workers(threads, "search", wait_seconds)

@@ -1,17 +1,15 @@
 """The command `serve`."""
 
-import os
 from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
 from prodmatch.columns.name_lists import split_names
+from prodmatch.engines.processors import count_processors
 from prodmatch_cli.options.shared import STORE, picture_options
 from prodmatch_cli.terminal.messages import print_warnings
-
-# Read by the libraries that compute when they are loaded.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from prodmatch_cli.terminal.threads import set_threads
 
 
 @click.command()
@@ -50,10 +48,9 @@ def serve(
 
     It goes over to new generations by itself. There is no authentication: put it behind a proxy.
     """
-    processors = len(os.sched_getaffinity(0))
+    processors = count_processors()
     threads = threads or processors
-    for name in THREAD_VARIABLES:  # more threads than processors would wait for each other
-        os.environ.setdefault(name, str(max(1, processors // threads)))
+    set_threads(max(1, processors // threads))
     from prodmatch.catalogue.remembered import open_remembered
     from prodmatch.service.app import ServiceSettings, make_app
     from prodmatch.service.server import open_socket

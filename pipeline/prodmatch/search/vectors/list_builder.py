@@ -12,6 +12,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from prodmatch.engines.processors import count_processors
 from prodmatch.search.vectors.code_lists import (
     BLOCK_ROWS,
     LEVELS,
@@ -289,7 +290,7 @@ def _header(lengths: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> bytes:
 
 def _one_thread_each() -> ThreadPoolExecutor:
     """Threads in which FAISS has one: many small clusterings wait longer than they compute."""
-    threads = faiss.omp_get_max_threads()
+    threads = min(faiss.omp_get_max_threads(), count_processors())
     return ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,))
 
 
