@@ -141,6 +141,8 @@ def require_type(
 def require_path(value: object, name: str, error: type[ProdmatchError] = QueryError) -> Path:
     """The path that a caller gives as `name`: a text, or any `os.PathLike`."""
     require_type(value, str | PathLike, f"`{name}`", "Give a path.", error)
+    if value == "":
+        raise error(f"`{name}`: is empty. Give a path.")
     return Path(value)  # type: ignore[arg-type]  # which it is now
 
 

@@ -101,6 +101,19 @@ def test_a_hint_names_the_queries_that_it_is_for(shell: Shell) -> None:
     assert (done.code, done.err) == (0, hint)
 
 
+def test_hints_of_many_queries_that_say_the_same_of_other_words_are_counted(shell: Shell) -> None:
+    texts = ["not red", "not blue", "not green", "not black", "not white", "zxqwv"]
+    lines = [{"query_id": f"q{n}", "text": text} for n, text in enumerate(texts)]
+    given = "\n".join(map(json.dumps, lines)).encode()
+    done = shell("query", "--queries", "-", "--format", "jsonl", given=given)
+    found = done.err.splitlines()
+    assert [line.split(": ")[1:3] for line in found[:3]] == [
+        ["query q0", "'not red'"], ["query q1", "'not blue'"], ["query q2", "'not green'"]
+    ]  # fmt: skip
+    assert found[3] == "hint: query q3, q4: the same of other words"
+    assert "hint: query q5: 'zxqwv': is in no vocabulary" in found[4:]
+
+
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
 def test_a_query_of_a_batch_that_no_product_matches_is_named(shell: Shell, form: str) -> None:
     lines = [{"query_id": "a", "text": "shirt"}]

@@ -189,3 +189,33 @@ def test_a_text_is_taken_apart() -> None:
 )
 def test_an_extra_large_one_is_not_large(text: str, sizes: tuple[str, ...]) -> None:
     assert parse_text(text).sizes == sizes
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "only \u20ac799.20!", "\u00a3109", "- 1,849.00 EUR", "US$ 20", "$1,299", "19,- \u20ac",
+        "329 eur", "Rs. 499", "249 euro", "up to 40% off", "-20 % Rabatt",
+    ],
+)  # fmt: skip
+def test_what_a_seller_wants_is_no_number_of_the_product(offer: str) -> None:
+    parsed = parse_text(f"Acme kettle 12 500 ml {offer}")
+    assert (parsed.numbers, parsed.quantities, parsed.sizes) == (("12",), ("500ml",), ())
+    assert not {"799.2", "109", "499", "rabatt", "%"} & {*parsed.terms}
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("Acme shoes EUR 42", ("42",)),
+        ("Acme shoes 42 EUR", ("42",)),
+        ("Acme gift card $50", ("50",)),
+        ("Tablet warranty between INR 10,001-20,000", ("10", "1", "20", "0")),
+        ("Acme tee 100% cotton", ("100",)),
+        ("A$AP tour tee 2", ("2",)),
+        ("Acme kettle 12 \u00a320 500 ml", ("12",)),
+        ("Acme phone 12 549 \u20ac", ("12",)),
+    ],
+)
+def test_a_size_and_what_a_card_is_worth_stay(text: str, numbers: tuple[str, ...]) -> None:
+    assert parse_text(text).numbers == numbers

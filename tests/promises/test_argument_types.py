@@ -1,6 +1,7 @@
 """What is given to a public function in another type is named, and so is what to give."""
 
 import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def test_weights_are_numbers_by_the_names_of_signals(published: Path) -> None:
         for weights in (5, ["text"], {"text": "1"}, {"text": None}, {3: 1.0}):
             with pytest.raises(ProdmatchError, match=r"^`weights`: "):
                 index.encode("red", weights=weights)  # type: ignore[arg-type]
+
+
+def test_an_index_for_another_process_is_opened_there(published: Path) -> None:
+    with open_index(published) as index, pytest.raises(TypeError, match=r"open it there: open_in"):
+        pickle.dumps(index)
 
 
 def test_a_closed_index_stays_closed(published: Path) -> None:

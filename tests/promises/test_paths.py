@@ -66,6 +66,8 @@ def test_a_path_may_be_a_text_and_what_is_none_is_named(
     stated = "histories" if parameter == "log" else parameter
     with pytest.raises(ProdmatchError, match=rf"^`{stated}`: is of the type int\. Give a path"):
         job(**{**given, parameter: 5})
+    with pytest.raises(ProdmatchError, match=rf"^`{stated}`: is empty\. Give a path\.$"):
+        job(**{**given, parameter: ""})
 
 
 def test_every_job_with_paths_is_tried() -> None:

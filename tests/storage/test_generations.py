@@ -190,6 +190,13 @@ def test_the_programs_in_its_readme_run(published: Path) -> None:
         assert len(re.findall(r"^\d\.\d{3} p\d{4}$", done.stdout, re.MULTILINE)) == 5
 
 
+def test_its_readme_names_what_its_programs_import(published: Path) -> None:
+    text = (open_generation(published).folder / "README.md").read_text()
+    imported = {*re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)}
+    (named,) = re.findall(r"^    pip install (.+)$", text, re.MULTILINE)
+    assert {*named.replace("faiss-cpu", "faiss").split()} == imported - sys.stdlib_module_names
+
+
 def test_the_program_in_its_readme_makes_the_vectors_of_queries(tmp_path: Path) -> None:
     store = tmp_path / "store"
     embed(write(tmp_path / "c.parquet", products(12)), open_model("compact"), store)

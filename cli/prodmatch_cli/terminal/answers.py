@@ -1,5 +1,6 @@
 """Answers on stdout and what to know of them on stderr."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,8 @@ from prodmatch_cli.terminal.output import HIT_COLUMNS, print_lines, print_rows
 from prodmatch_cli.terminal.text import one_line
 
 MOST_IDS = 3  # of the queries that a hint is for
+MOST_OF_A_KIND = 3  # hints that say the same of other words
+QUOTED = re.compile(r"'.*?'(?=[:,.;) ]|$)")  # what was typed
 MOST_FACET_VALUES = 10  # of a column in a table
 MOST_CHARACTERS = 200  # of what was searched for
 WRITTEN = tuple(hit_fields(Hit("", 0, "", 0, 0, 0, 0, 0, 0)))  # names that every hit has
@@ -76,19 +79,31 @@ def print_answers(
 
 
 def _print_hints(answers: Sequence[Answer]) -> None:
-    """Each hint once, with the queries that it is for, where it is not for all."""
+    """Each hint once, with the queries that it is for, where it is not for all.
+
+    Of several queries those that say the same of other words are counted but for the first.
+    """
     ids: dict[str, list[str]] = {}
     for answer in answers:
         is_empty = len(answers) > 1 and not (answer.hits or answer.error)
         none = ["no product matches"] if is_empty else []
         for hint in dict.fromkeys([*answer.hints, *none]):
             ids.setdefault(hint, []).append(answer.query_id)
-    for hint, found in ids.items():
-        place = ""
-        if len(found) < len(answers):
-            more = f" and {len(found) - MOST_IDS} more" if len(found) > MOST_IDS else ""
-            place = f"query {', '.join(found[:MOST_IDS])}{more}: "
-        print_hint(place + translate(hint))
+    kinds: dict[str, list[str]] = {}
+    for hint in ids:
+        kinds.setdefault(QUOTED.sub("", hint), []).append(hint)
+    for hints in kinds.values():
+        most = MOST_OF_A_KIND if len(answers) > 1 else len(hints)
+        for hint in hints[:most]:
+            place = f"{_name_queries(ids[hint])}: " if len(ids[hint]) < len(answers) else ""
+            print_hint(place + translate(hint))
+        if rest := [query_id for hint in hints[most:] for query_id in ids[hint]]:
+            print_hint(f"{_name_queries(rest)}: the same of other words")
+
+
+def _name_queries(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
+    return f"query {', '.join(ids[:MOST_IDS])}{more}"
 
 
 def _print_table(

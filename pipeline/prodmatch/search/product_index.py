@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -76,6 +77,12 @@ class ProductIndex:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r}: cannot be sent to another process. Give it the store, and open it there: "
+            f"open_index({str(self.store)!r})."
+        )
 
     def close(self) -> None:
         """Closes the files; calls under way end first, later ones raise `StoreError`."""

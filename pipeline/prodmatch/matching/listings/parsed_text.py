@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.languages import STOP_WORDS
+from prodmatch.lexical.prices.currencies import SIGNS
 from prodmatch.lexical.quantities import BASE_UNITS, UNITS, find_quantities
 from prodmatch.lexical.terms import JOINT
 from prodmatch.matching.listings.named_values import COLOURS, add_value, close_audience, read_names
@@ -46,6 +47,17 @@ ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 FLUID_OUNCES = re.compile(r"\b(\d+(?:\.\d+)?)[\s-]?(?:fl\.?|fluid)\s?(?:oz|ounces?)\b")
 CENTILITRES = 2.957  # of a fluid ounce
 USED = re.compile(r"^used\b|\bused(?=\s*(?:[)\],|-]|$))")  # not "used for"
+# What a seller wants, not what a product is: "\u20ac799.20", "33.50 EUR", "up to 40% off".
+AMOUNT = r"\d+(?:[,.']\d{3})*(?:[.,]\d\d|[.,]?[-\u2013])?"
+OFFER = re.compile(
+    rf"(?:\b(?:us|au?|ca?|nz))?{SIGNS}\s?{AMOUNT}(?![.,]?\d)"
+    rf"|\b(?:usd|gbp|chf|inr|rs\.?)\s?{AMOUNT}(?![.,]?\d)"
+    rf"|(?<![\w.,]){AMOUNT}\s?(?:{SIGNS}|(?:usd|gbp|chf|inr|euros?)\b)(?!\s?\d)"
+    rf"|(?<![\w.,])(?=[\d,.']*(?:\d{{3}}|[.,]\d\d)\s?eur\b){AMOUNT}\s?eur\b"  # no size: 42 eur
+    r"|(?:\bup to )?\b\d\d?\s?%\s?(?:off|discount|rabatt|reduced)\b"
+)
+# Where it is what the product is worth.
+WORTH = re.compile(r"card|voucher|coupon|gift|credit|warranty|\bplan\b|gutschein|guthaben")
 # "80 x 28 x 202 cm", "12 x 330 ml"
 MULTIPLIED = re.compile(
     rf"(?<![\w.])((?:\d+(?:\.\d+)?\s?[x\u00d7]\s?){{1,3}})(\d+(?:\.\d+)?)[\s-]?({'|'.join(UNITS)})\b"
@@ -127,7 +139,10 @@ def name_word(word: str) -> str:
 
 def _write_one_way(text: str) -> str:
     """The folded text with one name, and one way to write packs and sizes, for several."""
-    folded = OTHER_NAME.sub(lambda name: OTHER_NAMES[name[0]], fold(text))
+    folded = fold(text)
+    if not WORTH.search(folded):
+        folded = OFFER.sub(" ", folded)
+    folded = OTHER_NAME.sub(lambda name: OTHER_NAMES[name[0]], folded)
     folded = FLUID_OUNCES.sub(
         lambda found: f"{float(found[1]) * CENTILITRES:.3g} cl", USED.sub("preowned", folded)
     )
