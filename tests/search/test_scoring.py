@@ -182,6 +182,44 @@ def test_a_code_is_rare_where_few_products_say_it(tmp_path: Path) -> None:
         assert not shop.match(query).has_rare_code, query
 
 
+def test_a_number_of_several_words_is_a_code(tmp_path: Path) -> None:
+    texts = ["Bosch 0 986 424 797 pads", *["Bosch 0 986 424 798 disc"] * 11, "rope 0 797", "lamp"]
+    table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    shop = Products(tmp_path / "p.sqlite")
+    for query in ("0 986 424 797", "pads 0-986-424-797"):
+        assert shop.match(query).named.tolist() == [0], query
+    for query in ("0 797", "0 986 424 798", "red 0 986 424 797"):
+        assert not shop.match(query).has_rare_code, query
+
+
+def test_amperes_are_found_by_their_sign(tmp_path: Path) -> None:
+    texts = ["Fuse 3A", *["Fuse 13A"] * 9, "Fuses 13 Amp"]
+    table = pa.table({"product_id": [f"p{row}" for row in range(len(texts))], "text": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    found = Products(tmp_path / "p.sqlite").match("3 amp fuse")
+    assert int(np.argmax(found.of(np.arange(len(texts))))) == 0
+    assert not found.has_rare_code  # a size is no name
+
+
+def test_a_name_is_told_by_its_first_word_too(tmp_path: Path) -> None:
+    texts = [
+        "rose gold ring",
+        "rose gold watch",
+        "rose soap",
+        "oak watch",
+        "tin watch",
+        *["gold ring"] * 9,
+    ]
+    ids = [f"p{row}" for row in range(len(texts))]
+    table = pa.table({"product_id": ids, "text": texts, "title": texts})
+    write_products(tmp_path / "p.sqlite", table.schema, table.to_batches())
+    shop = Products(tmp_path / "p.sqlite")
+    assert shop.contains_name(["rose", "gold"])
+    assert shop.contains_name(["gold", "ring"])
+    assert not shop.contains_name(["gold", "watch"])
+
+
 @pytest.mark.parametrize("query", ["rug 200 cm", "200 cm rug", "rug 200cm"])
 def test_a_size_counts_by_its_unit_and_less_without(tmp_path: Path, query: str) -> None:
     texts = ["ink 200 ml", "book of 20 cm", "rug", "rug of 200 cm", *["lamp"] * 9]

@@ -16,6 +16,7 @@ The sum is multiplied by the share of the query that a row contains, as three ti
 
 import functools
 import itertools
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from prodmatch.lexical.languages import ENGLISH
 from prodmatch.lexical.postings import K1, idf
+from prodmatch.lexical.quantities import DIGIT
 from prodmatch.lexical.stemmer import Stemmer
 from prodmatch.lexical.synonyms import Expansion
 from prodmatch.lexical.terms import (
@@ -41,6 +43,8 @@ MAX_TERMS = 64  # of a query
 # Of a query that count in full, the twelfth by half, and so on: a title or a description names the
 # thing first. A low-information term takes up its weight of a position.
 FIRST_TERMS = 6
+NUMBER_RUN = re.compile(r"\d+(?:[\s.-]\d+)+")  # "0 986 424 797": a code from so many digits on
+LONG_RUN = 7
 FEW_PRODUCTS = 10  # a code that no more of them say names these products
 NAMED_SCORE = 10.0  # about that of a term that one product of many thousands contains
 MAX_PREFIXED = 20  # codes that a code without its end may be
@@ -231,12 +235,13 @@ class PostingsReader:
         plain = [term for term in terms if not _alternatives(term, expansions)]
         codes = {form for term in plain for form in term.forms if is_name(form)}
         few = [code for code in codes if 1 <= self.count_of(code) <= FEW_PRODUCTS]
-        whole = self.rows_with(query) if few else NO_ROWS
+        is_number = any(len(DIGIT.findall(run)) >= LONG_RUN for run in NUMBER_RUN.findall(query))
+        whole = self.rows_with(query) if few or is_number else NO_ROWS
         if len(whole) > FEW_PRODUCTS:  # "iphone 13", which some write in one
             few = [code for code in few if any(code in term.typed for term in plain)]
-        rare, named = bool(few), NO_ROWS
+        rare, named = bool(few) or (is_number and 1 <= len(whole) <= FEW_PRODUCTS), NO_ROWS
         if rare:
-            named = np.intersect1d(whole, self._rows_of_any(few))
+            named = np.intersect1d(whole, self._rows_of_any(few)) if few else whole
             named = np.intersect1d(named, rows, assume_unique=True)
         scores[named] += scores.max(
             initial=0.0

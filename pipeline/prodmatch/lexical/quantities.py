@@ -109,7 +109,10 @@ def find_quantities(text: str) -> Iterator[Quantity]:
 
 
 def equal_terms(quantity: Quantity) -> tuple[str, ...]:
-    """The quantity in other units, where its number stays short: "500ml" and "50cl" of "0.5l"."""
+    """The quantity in other units, where its number stays short: "500ml" and "50cl" of "0.5l".
+
+    Also as a word of its own that is no unit elsewhere: "16a" of "16 amp".
+    """
     base, factor = BASE_UNITS.get(quantity.unit, (quantity.unit, 1.0))
     same = {base: 1.0, **{name: times for name, (of, times) in BASE_UNITS.items() if of == base}}
     amounts = {name: float(quantity.number) * factor / times for name, times in same.items()}
@@ -120,4 +123,5 @@ def equal_terms(quantity: Quantity) -> tuple[str, ...]:
         and abs(amount - exact) < 1e-9 * exact
         and LEAST_AMOUNT <= amount <= MOST_AMOUNT
     )
-    return tuple(term for term in terms if term != quantity.term)
+    short = [quantity.term.removesuffix("mp")] if quantity.unit == "amp" else []
+    return (*short, *(term for term in terms if term != quantity.term))

@@ -46,6 +46,7 @@ CLOTHES_SIZE = re.compile(r"[2-9]x[ls]")  # "2xl" is no "xl"
 SIZE_WORD_WEIGHT = 0.25  # of "size" before a size, which others write without it
 PIECE_WEIGHT = 0.5  # of "iphone" and of "13" in "iphone13": together no more than the word itself
 ONE_WORD_SHARE = 0.05  # of the products that say "shirt" must say "tshirt" for "t shirt" to be it
+AMPERES = re.compile(r"\d{1,3}a")  # and sizes of drumsticks
 CODE_LENGTH = 2  # of a word with digits, from which on it may name one thing
 LONG_NUMBER = 5  # digits, from which on a number is a name
 PREFIX_LENGTH = 5  # of a code, from which on it may be the beginning of a longer one
@@ -200,7 +201,8 @@ def names_one(term: str) -> bool:
     """Whether a code is likely a name: neither a size, as "200" and "55inch" are, nor a year."""
     if term.isdigit():
         return len(term) >= LONG_NUMBER
-    return is_code(term) and not any(found.start == 0 for found in find_quantities(term))
+    is_size = AMPERES.fullmatch(term) or any(found.start == 0 for found in find_quantities(term))
+    return is_code(term) and not is_size
 
 
 def begins_with_size(words: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from prodmatch.lexical.languages import ENGLISH_WORDS, LanguageWords
 from prodmatch.lexical.prices.currencies import MARK, mark_pounds
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.quantities import QUANTITY
-from prodmatch.lexical.terms import begins_with_size, is_code
+from prodmatch.lexical.terms import begins_with_size
 
 FOREIGN = frozenset("minus sans ohne sin senza zonder".split())  # noqa: SIM905
 PHRASE_TRIGGERS = FOREIGN | frozenset(
@@ -54,7 +54,7 @@ IDIOMS = {  # words behind a trigger that make one term of it
     "not": frozenset(
         """your my our his her their just only so too yet sure available included compatible guilty
         today tomorrow another all again alone done dead like enough that this mine yours sale
-        profit working bad""".split()  # noqa: SIM905
+        profit working bad tested""".split()  # noqa: SIM905
     ),
     "without": frozenset(
         "you me us him her them it borders limits end doubt walls reason fear remorse".split()  # noqa: SIM905
@@ -70,6 +70,7 @@ PRONOUNS = frozenset(["one", "ones"])  # for what the query names: "except the b
 RELATIVE = frozenset(["that", "which", "are", "is", "but"])  # "that are not blue"
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019/-][^\W\d_]+)*")
 MOST_PHRASE_WORDS = 3
+CODE = re.compile(r"\d/\d|[^\W_]*\d[^\W_]*")
 MANY_DIGITS = 3  # of a number that may be unwanted: "orwell -1984"
 SIGN = r"[-\u2212\u2013!]"
 SIGNED = re.compile(rf"[(\[{{]?{SIGN}(?:[^\W\d_](?:[^\W\d_]|-[^\W\d_])|\([^\W\d_]+\)$)")
@@ -160,7 +161,7 @@ class Phrases:
 
     contains: Contains
     is_term: Contains  # such as "no show"
-    is_name: Contains  # that most products with its last word say: "animal farm"
+    is_name: Contains  # that most products with its first or last word say: "animal farm"
     are_pounds_money: bool = False  # as the prices are in pounds
     own: LanguageWords = ENGLISH_WORDS  # of the products' language
 
@@ -178,11 +179,8 @@ def understand(text: str, known: Phrases, *, limits: bool = True) -> Understandi
     """
     masked, quotes = _mask_quotes(NOT_QUOTED.sub(" ", text))
     read = _understand(text, masked, known, limits=limits)
-    return replace(
-        read,
-        words=_unmask(read.words, quotes),
-        unread=tuple(_unmask(each, quotes) for each in read.unread),
-    )
+    unread = tuple(_unmask(each, quotes) for each in read.unread)
+    return replace(read, words=_unmask(read.words, quotes), unread=unread)
 
 
 def _mask_quotes(text: str) -> tuple[str, list[str]]:
@@ -227,16 +225,14 @@ def _understand(text: str, unquoted: str, known: Phrases, *, limits: bool) -> Un
     left = " ".join(words)
     has_words = any(map(str.isalnum, left))
     if without and not has_words:
-        return Understanding(
-            text if NOT_QUOTED.search(text) else " ".join(rest.split()), (), tuple(found), True
-        )
+        left = text if NOT_QUOTED.search(text) else " ".join(rest.split())
+        return Understanding(left, (), tuple(found), True)
     left = left if has_words else text
     unread = tuple(find_unread_limits(left, contains)) if has_words and limits else ()
     without = list(dict.fromkeys(without))
     free_of = tuple(name for name in find_free_of(left, contains, known.own) if name not in without)
-    return Understanding(
-        left, tuple(without), tuple(found), False, unread, free_of, find_wanted(left, known.own)
-    )
+    wanted = find_wanted(left, known.own)
+    return Understanding(left, tuple(without), tuple(found), False, unread, free_of, wanted)
 
 
 def _take_negations(tokens: Sequence[str], known: Phrases) -> tuple[list[str], list[str]]:
@@ -281,7 +277,7 @@ def _read_negation(
         return [], position
     if lower == "nothing" and contains([lower, _plain(rest[0])]):  # the brand
         return [], position
-    if _is_term(lower, [*map(_plain, rest[:2])], known.is_term) and not _codes(rest, lower):
+    if _is_term(lower, [*map(_plain, rest[:2])], known) and not _codes(rest, lower, contains):
         return [], position
     phrases, end = _read_phrases(rest, lower, kept, known)
     return phrases, behind + end if phrases else position
@@ -301,9 +297,9 @@ def _read_phrases(
         is_size = begins_with_size(_plain(" ".join(tokens[start : start + 2])).split())
         rest = tokens[start + is_size :]
         start += is_size
-        codes = _codes(rest, "except" if is_size else trigger)
+        codes = _codes(rest, "except" if is_size else trigger, known.contains)
         phrase = codes or _read_phrase(rest, is_long, kept, known)
-        if not phrase or _plain(phrase[0]) in IDIOMS.get(trigger, ()):
+        if not phrase or _is_idiom(trigger, _plain(phrase[0]), known):
             break
         phrases += [codes[0]] if codes else _names(" ".join(map(_plain, phrase)))
         start += len(phrase[0].split()) if codes else len(phrase)
@@ -342,27 +338,29 @@ def _read_phrase(
         phrase.append(token)
         pair = [word, *map(_plain, tokens[position + 1 : position + 2])]
         is_size = word in SIZES and (kept or len(tokens) > 2) and known.contains(pair)
-        is_free = pair[1:] == ["free"]  # "not sugar free"
         goes_on = len(phrase) < most and (known.is_term(pair) or not known.contains([word]))
-        goes_on |= word in MODIFIERS or is_size or is_free or known.is_name(pair)
-        goes_on |= any(
-            each in kept for each in pair if each not in FILLERS
-        )  # "table not side table"
+        joint, *third = [*map(_plain, tokens[position + 1 : position + 3])] or [""]
+        both = [word, *third], [word, "and", *third]
+        if not is_long and joint in ("and", "&") and any(map(known.contains, both)):
+            return [*phrase, *tokens[position + 1 : position + 3]]  # "cheese and onion"
+        goes_on |= word in MODIFIERS or is_size or pair[1:] == ["free"] or known.is_name(pair)
+        goes_on |= not FILLERS.issuperset({*pair} & {*kept})  # "table not side table"
         if not goes_on or token != token.rstrip(",;.!?"):
             break
     return phrase
 
 
-def _codes(tokens: Sequence[str], trigger: str) -> list[str]:
-    """A quantity or a code at the beginning: "480 gb", "5g", "42" behind "except"; else none."""
+def _codes(tokens: Sequence[str], trigger: str, contains: Contains) -> list[str]:
+    """A quantity or a code at the beginning: "480 gb", "5g", "5 string", "3/4"; else none."""
     if trigger in ("no", "non") or not tokens:
         return []
     if taken := _quantity(tokens, tokens[0]):
         return [taken]
     word = fold(_plain(tokens[0]))
-    if word.isdigit():
-        return [word] if trigger.startswith("exc") or len(word) > 1 else []
-    return [word] if is_code(word) and word.isalnum() else []
+    if word.isdigit() and len(word) == 1 and not trigger.startswith("exc"):  # too little alone
+        pair = [word, *map(_plain, tokens[1:2])]
+        return [" ".join(pair)] if len(pair) > 1 and contains(pair) else []
+    return [word] if CODE.fullmatch(word) else []
 
 
 def _names(text: str) -> list[str]:
@@ -379,15 +377,21 @@ def _quantity(tokens: Sequence[str], first: str) -> str:
     return ""
 
 
-def _is_term(trigger: str, behind: Sequence[str], is_term: Contains) -> bool:
+def _is_term(trigger: str, behind: Sequence[str], known: Phrases) -> bool:
     """Whether a trigger and the words behind it are one term, such as "non stick"."""
-    word = behind[0]
-    if word in IDIOMS.get(trigger, ()) or not word or word[0].isdigit():
+    word, is_term = behind[0], known.is_term
+    if _is_idiom(trigger, word, known) or not word or word[0].isdigit():
         return True
     if trigger in WITHOUT:
         return False
     words = behind if word in FILLERS | MODIFIERS else [word]
     return is_term([trigger, *words]) or (trigger in ("non", "no") and is_term([trigger + word]))
+
+
+def _is_idiom(trigger: str, word: str, known: Phrases) -> bool:
+    """Of "non acetone" it is none where products say "acetone free"."""
+    is_free = trigger == "non" and known.contains([word, "free"])
+    return word in IDIOMS.get(trigger, ()) and not is_free
 
 
 def _plain(text: str) -> str:

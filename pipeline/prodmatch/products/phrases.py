@@ -27,6 +27,7 @@ MOST_PARTS = 6  # of it
 MOST_STEPS = 2000  # of the search for them
 MOST_ROWS = 300  # whose texts are read
 MOST_DENYING = 3000
+NAME_SHARE = 0.5  # of the products with its first or last word say a name whole: "rose gold"
 TERM_SHARE = 0.02  # of the products with a word, that say it behind another: more than by chance
 
 
@@ -136,9 +137,10 @@ def rows_of_parts(word: str, postings: PostingsReader) -> Rows:
     return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))[:MOST_ROWS]
 
 
-def find_writing(word: str, texts: Iterable[str]) -> str:
-    """How most texts write a word with signs in it, folded; empty where none does."""
+def find_writing(word: str, texts: Iterable[Mapping[str, object]]) -> str:
+    """How most texts of products write a word with signs in it, folded; empty where none does."""
     pattern = re.compile(rf"(?<![^\W_]){BETWEEN.join(map(re.escape, word))}(?![^\W_])")
-    matches = filter(None, (pattern.search(fold(text)) for text in texts))
+    values = (value for each in texts for value in each.values() if isinstance(value, str))
+    matches = filter(None, (pattern.search(fold(value)) for value in values))
     found = Counter(match.group() for match in matches)
     return min(found, key=lambda writing: (-found[writing], writing), default="")

@@ -91,8 +91,9 @@ class Products:
     def _declared(self) -> dict[str, str]:
         """The types of the catalogue's columns in SQLite."""
         with self._connection() as connection:
-            found = connection.execute(DECLARED)
-            declared = {name: kind for name, kind in found if name not in OWN}
+            declared = {
+                name: kind for name, kind in connection.execute(DECLARED) if name not in OWN
+            }
             if not declared:
                 raise LookupError("it has no table of products")
             return declared
@@ -206,10 +207,16 @@ class Products:
         denying = len(self.rows_denying(words))
         return denying > 0 and denying >= phrases.TERM_SHARE * len(self.rows_with(words))
 
-    def contains_term(self, words: Sequence[str], *, share: float = phrases.TERM_SHARE) -> bool:
+    def contains_term(self, words: Sequence[str]) -> bool:
         """Whether so many products with the last word contain them in order as is no chance."""
         with self._postings() as postings:
-            least = share * postings.count_of(words[-1])
+            least = phrases.TERM_SHARE * postings.count_of(words[-1])
+        return len(words) > 1 and self._count_in_order(words) > least
+
+    def contains_name(self, words: Sequence[str]) -> bool:
+        """Whether most products with the first word, or with the last, contain them in order."""
+        with self._postings() as postings:
+            least = phrases.NAME_SHARE * min(map(postings.count_of, (words[0], words[-1])))
         return len(words) > 1 and self._count_in_order(words) > least
 
     def contains_phrase(self, words: Sequence[str]) -> bool:
@@ -230,8 +237,7 @@ class Products:
             return ""
         with self._postings() as postings:
             rows = NO_ROWS if postings.begins_any(word) else phrases.rows_of_parts(word, postings)
-        values = (value for values in self.metadata(rows) for value in values.values())
-        return phrases.find_writing(word, (value for value in values if isinstance(value, str)))
+        return phrases.find_writing(word, self.metadata(rows))
 
     def suggest_values(self, condition: str) -> list[str]:
         """For each text that a condition wants and no product has, the values that may be meant."""
@@ -296,17 +302,14 @@ class Products:
         rows = {product_id: self.row_of(product_id) for product_id in product_ids}
         known = {product_id: row for product_id, row in rows.items() if row is not None}
         found = zip(known, self.metadata(list(known.values())), strict=True)
-        titles = {product_id: values.get("title") for product_id, values in found}
-        return {product_id: str(title) for product_id, title in titles.items() if title}
+        return {each: str(title) for each, values in found if (title := values.get("title"))}
 
     def counts(self, words: Sequence[str]) -> list[int]:
         """How many products contain each word, letter for letter; 0 for what is no word."""
+        query = f"SELECT {COUNT} FROM vocabulary WHERE word = ?"
         with self._connection() as connection:
-            found = (
-                connection.execute(f"SELECT {COUNT} FROM vocabulary WHERE word = ?", (word,))
-                for word in words
-            )
-            return [int((each.fetchone() or (0,))[0]) for each in found]
+            found = (connection.execute(query, (word,)).fetchone() for word in words)
+            return [int((each or (0,))[0]) for each in found]
 
     def says(self, word: str) -> bool:
         """Whether a product contains the word or another of its stem."""
@@ -318,11 +321,9 @@ class Products:
 
         In a language that writes nouns in one, those that end with one that products contain too.
         """
-        is_contained = self.says(word)
+        find = compounds_ending_with if self.says(word) else compounds_of
         with self._connection() as connection:
-            if not is_contained:
-                return compounds_of(word, connection, self.language)
-            return compounds_ending_with(word, connection, self.language)
+            return find(word, connection, self.language)
 
     def unknown_phrases(self, synonyms: Synonyms) -> list[str]:
         """The sides of rules that no product contains."""
@@ -336,8 +337,7 @@ class Products:
     def count_of_both(self, one: str, other: str) -> int:
         """How many products contain both words, in any form."""
         with self._postings() as postings:
-            rows, others = postings.rows_of(one), postings.rows_of(other)
-            return len(np.intersect1d(rows, others, assume_unique=True))
+            return len(phrases.rows_of_all([one, other], postings))
 
     def words_like(self, letter: str, shortest: int, longest: int) -> list[tuple[str, int]]:
         """The words of the products with that first letter and of these lengths, and counts."""
@@ -358,11 +358,10 @@ class Products:
 
     @contextmanager
     def _postings(self) -> Iterator[PostingsReader]:
-        row_count = self.row_count
+        row_count, language = self.row_count, self.language
         with self._reader() as reader:
-            reader.postings = reader.postings or PostingsReader(
-                reader.connection, row_count, self.language
-            )
+            if reader.postings is None:
+                reader.postings = PostingsReader(reader.connection, row_count, language)
             yield reader.postings
 
     @contextmanager

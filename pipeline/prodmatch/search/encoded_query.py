@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,6 @@ UNREAD = "searched for as words; no limit of a price was understood."
 REMEDY = "Give a condition with `where`"
 RULED_PRODUCTS = 10  # that a word of a rule counts as in, where a mistyped one is corrected
 LOOKED_AT = 50  # products, for whether a column is searched
-NAME_SHARE = 0.5  # of the products with its last word say a name whole: "animal farm"
 MIN_KNOWLEDGE = 0.3  # share of a text that the encoder knows; of less it has no vector
 LEAST_CERTAINTY = 0.25  # of a query all of whose words are in no vocabulary and no product
 
@@ -206,10 +205,10 @@ class QueryEncoder:
 
     def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
         products = self.products
-        is_name = partial(products.contains_term, share=NAME_SHARE)
         pounds = are_pounds_money(products.price_columns)
         own = words_of(products.language)
-        known = Phrases(products.contains_phrase, products.contains_term, is_name, pounds, own)
+        contains, is_term = products.contains_phrase, products.contains_term
+        known = Phrases(contains, is_term, products.contains_name, pounds, own)
         read = understand(typed, known, limits=limits)
         free_of, wanted = (filter(products.may_lack, each) for each in (read.free_of, read.wanted))
         return replace(read, free_of=tuple(free_of), wanted=tuple(wanted))
