@@ -90,6 +90,14 @@ def test_a_language_that_is_given_is_kept_until_another_is(
     assert found(store, "Blume") == [4]
 
 
+def test_a_negation_of_the_language_leaves_products_out(store: Path) -> None:
+    with open_index(store) as index:
+        (answer,) = index.answer([Query("q", "Kleid ohne Blumen")], SearchOptions(top=len(TITLES)))
+    assert answer.understood == "without blumen"
+    assert "p4" not in [hit.product_id for hit in answer.hits]
+    assert "p5" in [hit.product_id for hit in answer.hits]
+
+
 def test_a_language_that_is_none_is_refused(store: Path) -> None:
     with pytest.raises(StoreError, match=r"`language` 'klingon': is none. Give one of auto, "):
         index_embeddings(store, files=ShopFiles(language="klingon"))
