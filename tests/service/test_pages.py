@@ -142,6 +142,7 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing(service: Service) -> 
         text = reply.body.decode()
         assert reply.status == 200
         assert "://" not in text
+        assert text.count("<main>") == (not path.endswith(".css"))
         assert not re.search(r"<script|<style|\son[a-z]+=|\sstyle=|@import|url\(", text)
         assert "script-src" not in reply.headers["content-security-policy"]
     images = re.findall(r"<img [^>]*>", service.get("/", q="red").body.decode())
