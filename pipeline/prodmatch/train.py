@@ -80,7 +80,7 @@ def fit_heads(
     fitted = keep_texts(fitted, data.train, (data.measure, data.held_out.words_recall), slack)
     if files.heads is not None:
         fitted = leave_where_it_pays(
-            files.heads, fitted, data.measure, data.train, slack, settings.shares
+            files.heads, fitted, data.measure, data.sets, slack, settings.shares
         )
     return write_trained(out, files, fitted, data.held_out, len(data.train))
 
@@ -91,7 +91,7 @@ class _TrainingData:
 
     train: Examples
     held_out: HeldOut
-    sets: list[Examples]  # that are trained on in turn
+    sets: list[Examples]  # that are trained on in turn, labels first
     measure: Measure  # that epochs are chosen by
 
 

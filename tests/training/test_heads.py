@@ -61,7 +61,7 @@ def left(
     numbers = np.arange(len(pairs[0]))
     examples = Examples.of_pairs(*pairs, numbers, numbers)
     before = Fitted(fitted, "linear", "infonce", 0.0, 0.0, [])
-    return leave_where_it_pays(start, before, measure, examples, slack)
+    return leave_where_it_pays(start, before, measure, [examples], slack)
 
 
 def test_both_have_their_directions_and_their_shares() -> None:
@@ -95,6 +95,7 @@ def test_the_best_share_is_taken_where_it_pays(
     given = iter(figures)
     found = left(start, fitted, lambda _: next(given), (text, drawn(3, 60, WIDTH)), slack)
     assert (found.share, found.after) == (share, figures[SHARES.index(share)])
+    assert found.before == figures[0]  # of the model's heads alone
     expected = ensemble_heads(start, fitted, share, text)
     np.testing.assert_array_equal(found.heads.text.weight, expected.text.weight)
     np.testing.assert_array_equal(found.heads.text.shares, expected.text.shares)
@@ -118,6 +119,27 @@ def test_what_lies_outside_is_not_lost_and_what_pays_is_gained() -> None:
     again = fit_cca(*world(3, 800, turned=False), 16)
     found = left(start, again, lambda each: recall(each, outside), known, 0.05)
     assert (found.heads, found.share) == (start, 0.0)
+
+
+def test_queries_with_labels_are_familiar_where_no_product_is_like_them() -> None:
+    """What a shop's own words mean only the fitted heads know, so they must count in these."""
+    texts, queries, others, strange = (
+        drawn(n, 200, WIDTH) + 20 * np.eye(WIDTH, dtype=np.float32)[n] for n in range(4)
+    )
+    whole = Projection.linear(np.eye(WIDTH, dtype=np.float32))
+    rows, rest = np.arange(200), (np.ones(200, np.float32), np.arange(200) // 3, np.arange(200))
+    pairs = Examples.of_pairs(texts, others, rows, rows)
+    labelled = Examples(queries, texts, others, *rest)
+    fitted = Fitted(heads_of(4), "linear", "infonce", 0.0, 0.0, [])
+    for sets, familiar in (([labelled, pairs], True), ([pairs], False)):
+        figures = iter(SHARES)
+        found = leave_where_it_pays(
+            Heads(whole, whole), fitted, lambda _, each=figures: next(each), sets, 0.0
+        )
+        known = found.heads.text.familiarities
+        assert (np.median(known(queries)) > 0.5) == familiar
+        assert np.median(known(strange)) < 0.1 < 0.5 < np.median(known(texts))
+    np.testing.assert_array_equal(labelled.distinct_queries(), queries[::3])
 
 
 def test_words_find_their_texts_as_before_whatever_pays_for_pictures() -> None:
@@ -157,10 +179,12 @@ def test_training_keeps_the_heads_of_a_model_beside_the_fitted_ones(
     own = replace(model.description, weights={"lexical": 0.1, "text": 0.2, "image": 0.7})
     model = replace(model, description=own)
     files = EncoderFiles.of_model(model)
-    fit_heads(catalogue, files, tmp_path / "new", tmp_path / "store", settings)
+    report = fit_heads(catalogue, files, tmp_path / "new", tmp_path / "store", settings)
+    assert (report.heads == "kept") == (card is None)
     trained, text = open_model(str(tmp_path / "new")), (tmp_path / "new/README.md").read_text()
     assert trained.heads.bank is not None
     assert trained.description.weights == model.description.weights
+    assert f"figure that decided was {report.before:.4f} for\nthe heads before" in text
     inner = len(model.heads.text.bias)
     if card is None:
         assert trained.heads.dim == model.heads.dim

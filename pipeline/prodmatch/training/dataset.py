@@ -53,6 +53,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def distinct_queries(self) -> Vectors:
+        """One row for each query."""
+        return self.query[np.unique(self.query_groups, return_index=True)[1]]
+
     def take(self, rows: Numbers | npt.NDArray[np.bool_]) -> "Examples":
         """Some of the rows."""
         text, groups = self.text[rows], (self.query_groups[rows], self.product_groups[rows])

@@ -54,16 +54,24 @@ def add_query_bank(heads: Heads, text: Vectors, image: Vectors) -> Heads:
     return replace(heads, bank=replace(bank, usual=mean.astype(np.float32)))
 
 
-def _find_familiarity(texts: Projection, text: Vectors, block: int, shares: Vectors) -> Familiarity:
+def _find_familiarity(
+    texts: Projection, text: Vectors, block: int, shares: Vectors, queries: Vectors | None = None
+) -> Familiarity:
     """How familiar a text is in a block of a projection, from `(n, text features)` of products.
 
-    `shares` `(blocks,)` are those of a text that is like none of these.
+    Args:
+        shares: `(blocks,)`, of a text that is like none of these.
+        queries: `(m, text features)` that labels were given for, each familiar itself.
     """
     rows = texts.block(text, block).astype(np.float32)
     centres, _ = _group_rows(rows, CENTRES)
     codes, scales = _code_rows(normalise(centres))
     nearest = (rows @ (codes * scales[:, None]).T).max(axis=1)
     threshold = np.quantile(nearest, [LEAST_FAMILIAR]).astype(np.float32)
+    if queries is not None:
+        drawn = texts.block(queries[draw_rows(len(queries), MOST_TEXTS)], block)
+        own, own_scales = _code_rows(drawn.astype(np.float32))
+        codes, scales = np.concatenate([codes, own]), np.concatenate([scales, own_scales])
     return Familiarity(codes, scales.astype(np.float32), threshold, np.array([block]), shares)
 
 
@@ -112,7 +120,7 @@ def leave_where_it_pays(
     start: Heads,
     fitted: Fitted,
     measure: Measure,
-    pairs: Examples,
+    sets: Sequence[Examples],
     slack: float,
     shares: Sequence[float] = SHARES,
 ) -> Fitted:
@@ -120,25 +128,30 @@ def leave_where_it_pays(
 
     What lies outside of a shop's own products only the heads before know, and no measure on
     held-out products tells what is lost there. So the fitted directions have their share in texts
-    that are like the shop's own, and next to none in others. A figure must be above that of
-    `start` by the slack, as chance lets it.
+    that are like the shop's own, or its labelled queries, and next to none in others. A figure
+    must be above that of `start` by the slack, as chance lets it.
 
     Args:
         measure: of products that neither was fitted on.
-        pairs: what `fitted` was fitted on.
+        sets: what `fitted` was fitted on: labels if there are any, then pairs of text and picture.
         shares: of the fitted heads in a score, that are tried; the first is kept where none is
             better.
     """
+    *labelled, pairs = sets
+    queries = labelled[0].distinct_queries() if labelled else None
     if start.bank is None:
         start = add_query_bank(start, pairs.text, pairs.image)
-    joined = [ensemble_heads(start, fitted.heads, share, pairs.text) for share in shares]
+    joined = [ensemble_heads(start, fitted.heads, share, pairs.text, queries) for share in shares]
     figures = [measure(heads) for heads in joined]
     best = int(np.argmax(figures))
     best = best if figures[best] > figures[0] + slack else 0
-    return replace(fitted, heads=joined[best], after=figures[best], share=shares[best])
+    kept = replace(fitted, heads=joined[best], share=shares[best])
+    return replace(kept, before=figures[0], after=figures[best])
 
 
-def ensemble_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> Heads:
+def ensemble_heads(
+    start: Heads, fitted: Heads, share: float, text: Vectors, queries: Vectors | None = None
+) -> Heads:
     """The directions of both, concatenated: an inner product of which is their weighted mean.
 
     The query bank is that of `start`, which says nothing of the directions that are added.
@@ -153,7 +166,7 @@ def ensemble_heads(start: Heads, fitted: Heads, share: float, text: Vectors) -> 
     images = Projection.stack([start.image, image_part], (1 - PICTURE_SHARE, PICTURE_SHARE))
     strange = np.pad(np.array(own.shares, np.float32), (0, len(texts.shares) - len(own.shares)))
     block = int(own.familiarity[0].block[0]) if own.familiarity else 0
-    known = _find_familiarity(texts, text, block, strange)
+    known = _find_familiarity(texts, text, block, strange, queries)
     texts = replace(texts, familiarity=(*texts.familiarity, known))
     return Heads(texts, images, start.bank and _widen(start.bank, images.rotation.shape[1]))
 

@@ -23,7 +23,9 @@ class TrainReport:
 
     model: str
     fingerprint: str
-    heads: str  # `linear`, or `cca` where that was better; `encoders` where all was trained
+    #: `linear`, or `cca` where that was better; `kept`, those of the model started from, where
+    #: neither found more; `encoders` where all was trained.
+    heads: str
     pairs: int
     held_out: int
     val_recall_at_10: float  # held-out texts with their own picture among the ten nearest
@@ -107,7 +109,7 @@ def write_trained(
     return TrainReport(
         model=str(model.folder),
         fingerprint=model.fingerprint,
-        heads=fitted.kind,
+        heads=fitted.kind if fitted.share else "kept",
         pairs=pairs,
         held_out=len(held_out.text),
         val_recall_at_10=recall,
