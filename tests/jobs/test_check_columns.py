@@ -59,6 +59,7 @@ NOT_SEARCHABLE = {
     "verfuegbar": ["ja", "nein"], "tax_class": ["full", "reduced"], "slug": ["a-b", "c-d"],
     "shipping": ["free", "standard"], "created_by": ["anna", "bob"], "notes": ["call", "wait"],
     "supplier": ["Acme Ltd", "Zenith Ltd"], "rating_text": ["very good", "good"],
+    "UOM": ["EA", "PK"], "origin": ["CN", "DE"],
     "meta_description": ["buy a mug", "buy a box"], "shipping_details": ["by post", "by van"],
 }  # fmt: skip
 

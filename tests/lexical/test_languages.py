@@ -80,10 +80,19 @@ def test_few_titles_tell_their_language(language: str) -> None:
         [*(f"GSR {number}V-15" for number in range(97)), "De Longhi", "La Perla", "El Corte"],
         [f"La Roche de Posay et {end} {each}" for each in range(9) for end in ENGLISH_ENDS],
         ["茶杯", "電気ケトル"],
+        [
+            *(f"Domaine de la Croix du {each} sur Lie" for each in range(20)),
+            *(f"Les Fils de {each}. Plum and oak" for each in "abc"),
+        ],
     ],
 )
 def test_what_tells_no_other_language_is_english(texts: list[str]) -> None:
     assert detect_language(texts) == "english"
+
+
+def test_gold_is_no_english_word_of_sentences() -> None:
+    rings = [f"Bague or jaune {each} de la maison du bijou" for each in range(30)]
+    assert detect_language(rings) == "french"
 
 
 def test_most_texts_decide() -> None:

@@ -44,6 +44,7 @@ ADDRESS = (  # or the name of a file
     r"^\s*(?i:[a-z][a-z0-9+.-]*://|www\.|/|data:)|\S\.(?i:jpe?g|png|webp|gif|avif|tiff?|pdf|html?)\s*$"
 )
 MOST_WORDS, MOST_CHARACTERS = 8, 80  # of a short text, on average
+CODE_CHARACTERS = 2  # of "EA" and "PK", for units, or "GB", for a country
 MOST_REPEATED = 0.9  # of the values of another title
 MOST_COMPARED = 5000  # products
 DISTINCT_COUNTED = 1000
@@ -151,8 +152,8 @@ class TextStatistics:
             return found if self.letters or "size" in words else None
         if is_id_name(self.name) or any(map(NO_ATTRIBUTE.fullmatch, words)):
             return None
+        length = self.characters / self.values
         short = (
-            self.words <= MOST_WORDS * self.values
-            and self.characters <= MOST_CHARACTERS * self.values
+            CODE_CHARACTERS < length <= MOST_CHARACTERS and self.words <= MOST_WORDS * self.values
         )
         return found if short and 2 * self.letters > self.characters else None

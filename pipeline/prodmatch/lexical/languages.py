@@ -28,6 +28,8 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 MOST_OF_WORD = 0.1  # of the texts, that one word counts: no brand "La Perla" makes a shop French
 LEAST = 0.1  # of all words together, for a language other than English
 FEWEST_WORDS = 3  # of it that texts have
+# Of the texts, that say "and" or "with": names of wines and places have other words alone.
+SENTENCES = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class LanguageWords:
     lacking: frozenset[str] = frozenset()  # ends of words for what it lacks: "alkoholfrei"
 
 
-ENGLISH_WORDS = LanguageWords(ENGLISH, TELLING, STOP_WORDS, having=frozenset(["with"]))
+ENGLISH_WORDS = LanguageWords(
+    ENGLISH, TELLING, STOP_WORDS, having=frozenset(["with"]), joining=frozenset(["and"])
+)
 
 
 def words_of(language: str) -> LanguageWords:
@@ -69,7 +73,12 @@ def detect_language(texts: Iterable[str]) -> str:
         is_likely = language == ENGLISH or sum(map(bool, shares)) >= FEWEST_WORDS
         scores[language] = sum(min(share, MOST_OF_WORD) for share in shares) if is_likely else 0.0
     best = max(scores, key=lambda language: scores[language])
-    return best if scores[best] >= LEAST else ENGLISH
+    own, english = (
+        sum(counts[word] for word in words.joining | words.having) / max(1, len(distinct))
+        for words in map(words_of, (best, ENGLISH))
+    )
+    is_english = scores[best] < LEAST or (english >= SENTENCES and english > own)
+    return ENGLISH if is_english else best
 
 
 @functools.cache
