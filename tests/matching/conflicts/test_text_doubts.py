@@ -59,6 +59,8 @@ def test_what_tells_two_apart_is_doubted(one: ListingText | str, other: ListingT
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        ("NEW Acme lamp desk", "Acme lamp desk"),
+        ("Original Acme lamp desk, free shipping", "Acme lamp desk"),
         ("Acme Shirts men check green", "Acme men green check shirt"),
         ("Acme watch wireless black", "Acme watch wirelss blk with free shipping"),
         ("Acme tray table for bed", "Acme tray table foldable portable for bed"),

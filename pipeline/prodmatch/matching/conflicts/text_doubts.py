@@ -146,10 +146,9 @@ def tells_apart(one: ListingText, other: ListingText, *, is_one: bool) -> bool:
 
 def _starts_with_another(one: ListingText, other: ListingText) -> bool:
     """Whether the first name of a title is neither in the other's nor its brand."""
-    return bool(one.parsed.words) and one.parsed.words[0] not in {
-        *other.parsed.words,
-        *split_words(other.brand),
-    }
+    first = next((word for word in one.parsed.words if word not in SAY_LITTLE), None)  # "NEW ..."
+    known = {*other.parsed.words, *split_words(other.brand)}
+    return first is not None and first not in known
 
 
 def _is_of_another_brand(one: ListingText, other: ListingText) -> bool:
