@@ -201,6 +201,14 @@ def test_limits_that_exclude_each_other_are_not_applied(index: ProductIndex) -> 
     assert answer.hits
 
 
+def test_a_number_that_no_price_is_below_is_no_limit(index: ProductIndex) -> None:
+    bare, priced = index.answer([Query("a", "shirt over 99"), Query("b", "shirt over $99")])
+    assert bare.understood is None
+    assert bare.hints[0].startswith("price > 99: not applied, as no product has such a price")
+    assert bare.hits
+    assert (priced.understood, priced.hits) == ("price > 99", [])
+
+
 def test_a_limit_that_is_not_understood_is_hinted_at(index: ProductIndex) -> None:
     (answer,) = index.answer([Query("a", "shirt under 5 kg")])
     assert answer.hints == (

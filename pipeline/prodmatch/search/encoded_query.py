@@ -177,7 +177,7 @@ class QueryEncoder:
         read = self._read_text(typed)
         columns = self.products.price_columns
         hints = tuple(f"{text!r}: {UNREAD} {REMEDY}" for text in read.unread)
-        if read.limits and (reason := say_why_not(read.limits, columns)):
+        if read.limits and (reason := say_why_not(read.limits, columns) or self._say_unmet(read)):
             limits = " and ".join(limit.condition("price") for limit in read.limits)
             hints += (f"{limits}: not applied, as {reason}. {REMEDY}",)
             is_price = columns or all(limit.currency for limit in read.limits)
@@ -202,6 +202,13 @@ class QueryEncoder:
         read = replace(read, words=correction.text, without=tuple(without))
         found = replace(query, understanding=read, where=where, hints=hints)
         return replace(found, apart=correction.apart, unknown=correction.unknown)
+
+    def _say_unmet(self, read: Understanding) -> str | None:
+        """That no product meets limits without a currency: "toys under 3" may be of an age."""
+        if any(limit.currency for limit in read.limits):
+            return None
+        where = " AND ".join(conditions(read.limits, self.products.price_columns))
+        return None if len(self.products.rows_where(where)) else "no product has such a price"
 
     def _read_text(self, typed: str, *, limits: bool = True) -> Understanding:
         products = self.products
