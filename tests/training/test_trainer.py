@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -280,6 +281,13 @@ def test_a_bad_label_is_named(tmp_path: Path, change: dict[str, object], message
     path.write_text("\n".join(json.dumps(row) for row in rows))
     with pytest.raises(ModelError, match=message):
         read_labels(path)
+
+
+def test_labels_in_decimals_are_numbers(tmp_path: Path) -> None:
+    """As warehouses export them."""
+    rows = [{**row, "label": Decimal(n % 3)} for n, row in enumerate(judged())]
+    found = read_labels(labels(tmp_path / "l.parquet", rows))
+    assert [label.label for label in found[:3]] == [0.0, 0.5, 1.0]
 
 
 def test_labels_that_are_all_equal_to_nothing_are_refused(tmp_path: Path) -> None:

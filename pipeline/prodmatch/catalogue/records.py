@@ -33,7 +33,8 @@ def read_records(path: Path, name: str, *, numbers: Sequence[str] = ()) -> list[
     Args:
         path: the file, or `-`, standard input, which has JSON lines.
         name: of the parameter that named the file, for messages.
-        numbers: the columns of CSV and TSV that are numbers; all others are text as it stands.
+        numbers: the columns that are numbers: of CSV and TSV all others are text as it stands, of
+            Parquet decimals are read as such.
 
     Raises:
         QueryError: there is no such file, it cannot be read, or it has no records.
@@ -61,7 +62,7 @@ def parse_records(
     elif not path.is_file():
         raise QueryError(f"{name} {path}: is no regular file. Give one, or - and pipe it in.")
     elif path.suffix.lower() in PARQUET_SUFFIXES:
-        records = _read_parquet(path, name)
+        records = _read_parquet(path, name, numbers)
     elif path.suffix.lower() in TABLE_SUFFIXES:
         records = _read_table(path, name, numbers)
     else:
@@ -85,12 +86,17 @@ def find_named(names: Iterable[str], wanted: str) -> str | None:
     return None
 
 
-def _read_parquet(path: Path, name: str) -> list[Record | QueryError]:
+def _read_parquet(path: Path, name: str, numbers: Sequence[str]) -> list[Record | QueryError]:
     import pyarrow as pa  # here, as a query in a shell does not need it
     import pyarrow.parquet as pq
 
     try:
-        records: list[Record | QueryError] = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
+        for position, field in enumerate(table.schema):
+            if field.name in numbers and pa.types.is_decimal(field.type):  # as warehouses export
+                numeric = table[position].cast(pa.float64())
+                table = table.set_column(position, field.name, numeric)
+        records: list[Record | QueryError] = table.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise QueryError(f"{name} {path}: cannot be read as Parquet ({error}).") from error
     return records
