@@ -105,6 +105,32 @@ def test_phrases_are_suggested_and_parts_of_longer_ones_are_not(
     assert not {"cast iron", "iron pan"} & found
 
 
+def test_forms_and_stop_words_of_the_language_are_not_suggested(
+    tiny: Model, tmp_path: Path
+) -> None:
+    frames = {
+        "velvet leather {} lamp chair": ["nach", "oder"],  # "after" and "or" in German
+        "oak brass {} shirt boot": ["banner", "bannen"],  # one stem
+        "sun moon {} star sky": ["jug", "pitcher"],
+    }
+    titles = [
+        f"{frame.format(word)} {1000 * part + number}"
+        for part, (frame, words) in enumerate(frames.items())
+        for word in words
+        for number in range(20)
+    ]
+    store = publish(tmp_path, tiny, titles)
+    found = []
+    for language in ("english", "german"):
+        index_embeddings(store, files=ShopFiles(language=language))
+        with open_index(store) as index:
+            found.append({each.words for each in suggest_synonyms(index)})
+    assert found == [
+        {("nach", "oder"), ("bannen", "banner"), ("jug", "pitcher")},
+        {("jug", "pitcher")},
+    ]
+
+
 def test_a_catalogue_of_few_texts_has_no_suggestion(base: Path) -> None:
     with open_index(base / "store") as index:
         assert suggest_synonyms(index) == []
