@@ -58,11 +58,50 @@ def test_the_nearest_by_picture_is_a_candidate_behind_any_number_of_one_text() -
     sets[IDENTIFIERS] = Sets(np.zeros(7, np.int64), np.zeros(0, np.int32))
     side = Indexed(SimpleNamespace(sets=sets), (texts, pictures))
     finder = PairFinder(side, side, np.ones(2, np.float32))  # type: ignore[arg-type]
-    found = finder.find(3, np.array([0]))
-    assert 5 in found.others
-    assert len(found.rows) == 4
-    side.vectors[1][:] = 0
-    assert len(finder.find(3, np.array([0])).rows) == 3  # none has a picture
+    found = finder.find(3)
+    assert 5 in found.others[found.rows == 0]
+    assert (found.rows == 0).sum() == 4
+
+
+def draw_side(count: int, seed: int) -> tuple[Sets, np.ndarray, np.ndarray]:
+    """Three words of a listing out of twelve, and random vectors; every fifth has no picture."""
+    random = np.random.default_rng(seed)
+    words = np.stack([random.choice(12, 3, replace=False) for _ in range(count)]).astype(np.int32)
+    texts, pictures = (normalise(random.normal(size=(count, 6))) for _ in range(2))
+    pictures[::5] = 0
+    return Sets(3 * np.arange(count + 1), words.ravel()), texts, pictures
+
+
+def take_first(side: tuple[Sets, np.ndarray, np.ndarray], count: int) -> Indexed:
+    terms, texts, pictures = side
+    sets = {"terms": Sets(terms.starts[: count + 1], terms.numbers[: 3 * count])}
+    sets[IDENTIFIERS] = Sets(np.zeros(count + 1, np.int64), np.zeros(0, np.int32))
+    return Indexed(SimpleNamespace(sets=sets), (texts[:count], pictures[:count]))
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_new_listings_have_the_candidates_that_they_would_have_at_first(is_one: bool) -> None:
+    drawn = [draw_side(200, 0)] if is_one else [draw_side(200, 0), draw_side(150, 1)]
+    weights = np.linspace(0.5, 2, 12, dtype=np.float32)
+    pairs = []
+    for sides in ([take_first(s, 120) for s in drawn], [take_first(s, 200) for s in drawn]):
+        finder = PairFinder(sides[0], sides[-1], weights)  # type: ignore[arg-type]
+        pairs.append(finder.find(4))
+    known, whole = pairs
+    new = np.arange(120, len(finder.left)), np.arange(120, len(finder.right))
+    images = finder.cosines(known.rows, known.others).image
+    found = finder.find_new(4, new, known, images)
+    wanted, those = (
+        {
+            (row, other)
+            for row, other in zip(each.rows.tolist(), each.others.tolist(), strict=True)
+            if max(row, other) >= 120
+        }
+        for each in (whole, found)
+    )
+    assert len(those) == len(found.rows)
+    assert len(wanted & those) > 0.88 * len(wanted)  # .83 and .77 by the new listings' own search
+    assert len(those - wanted) < 0.25 * len(wanted)
 
 
 def test_a_better_candidate_speaks_against_a_pair() -> None:

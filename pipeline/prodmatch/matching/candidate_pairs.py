@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from prodmatch.matching.lexical_candidates import LexicalIndex
@@ -52,23 +53,60 @@ class PairFinder:
         """Whether pairs are sought inside one catalogue."""
         return self.left is self.right
 
-    def find(self, count: int, rows: Ints | None = None, others: Ints | None = None) -> Candidates:
+    def find(self, count: int) -> Candidates:
         """The best `count` of every listing of either side, each pair once, by row and other.
 
         Each signal finds `count` for a listing; the most alike of these are kept, and those with
         its GTIN. Of equal listings only the first is paired.
-
-        `rows` and `others`: listings of either side whose candidates are sought; all if None.
         """
-        rows = self.left.different if rows is None else rows
+        return self._find(count, self.left.different, self.right.different)
+
+    def find_new(
+        self, count: int, new: tuple[Ints, Ints], known: Candidates, images: Values
+    ) -> Candidates:
+        """Of the pairs that `find` gives those with a new listing, as far as known pairs tell.
+
+        Listings that were there are paired with new ones that are among their most alike, or
+        nearest by picture.
+
+        Args:
+            new: listings of either side.
+            known: pairs of the others.
+            images: cosines of their pictures, NaN where one has none.
+        """
+        found = [self._find(count, *new)]
+        ways = [
+            (self.left, self.right, known, new),
+            (self.right, self.left, known.swapped(), new[::-1]),
+        ]
+        if self.is_one:
+            known, images = join_pairs([known, known.swapped()]), np.tile(images, 2)
+            ways = [(self.left, self.left, known, new)]
+        for own, among, pairs, (came, others) in ways:
+            there = np.setdiff1d(own.different, came)
+            better = join_pairs(self._search(own, among, count, there, others))
+            cosines = pair_cosines(own, among, better.rows, better.others).image
+            both = join_pairs([pairs, better])
+            looks = np.concatenate([images, cosines])
+            kept = _best_of_each(both, looks, count)
+            better = better.take(np.flatnonzero(kept[len(pairs.rows) :]))
+            found.append(better if own is self.left else better.swapped())
+        return _once(self._ordered(join_pairs(found)))
+
+    def _find(self, count: int, rows: Ints, others: Ints) -> Candidates:
+        """The best of these listings of either side."""
         found = join_pairs(self._search(self.left, self.right, count, rows))
         if self.is_one:
-            found = join_pairs([found, self._identified(rows, rows)])
-            ends = np.minimum(found.rows, found.others), np.maximum(found.rows, found.others)
-            return _once(Candidates(*ends, found.likeness))
-        others = self.right.different if others is None else others
+            return _once(self._ordered(join_pairs([found, self._identified(rows, rows)])))
         back = join_pairs(self._search(self.right, self.left, count, others)).swapped()
         return _once(join_pairs([found, back, self._identified(rows, others)]))
+
+    def _ordered(self, pairs: Candidates) -> Candidates:
+        """The pairs, of one catalogue with the earlier listing first."""
+        if not self.is_one:
+            return pairs
+        ends = np.minimum(pairs.rows, pairs.others), np.maximum(pairs.rows, pairs.others)
+        return Candidates(*ends, pairs.likeness)
 
     def _identified(self, rows: Ints, others: Ints) -> Candidates:
         """The pairs with one GTIN, of which at least one is among these rows of either side."""
@@ -96,16 +134,21 @@ class PairFinder:
         return pair_cosines(self.left, self.right, rows, others)
 
     def _search(
-        self, own: IndexedListings, among: IndexedListings, count: int, rows: Ints
+        self,
+        own: IndexedListings,
+        among: IndexedListings,
+        count: int,
+        rows: Ints,
+        others: Ints | None = None,
     ) -> Iterator[Candidates]:
-        """The candidates of rows of one side, block by block."""
-        lexical = LexicalIndex(among.listings.sets["terms"], self._weights)
+        """The candidates of rows of one side, block by block; among some of the other if given."""
+        lexical = LexicalIndex(among.listings.sets["terms"], self._weights, others)
         terms = own.listings.sets["terms"]
         wanted = count + 1 if self.is_one else count
         near = [
-            NearestRows(partial(_read_part, among, part), among.different).search(
-                partial(_read_part, own, part), rows, wanted
-            )
+            NearestRows(
+                partial(_read_part, among, part), among.different if others is None else others
+            ).search(partial(_read_part, own, part), rows, wanted)
             for part in PARTS
         ]
         starts = range(0, len(rows), BLOCK_ROWS)
@@ -118,27 +161,34 @@ class PairFinder:
                 ],
                 axis=1,
             )
-            mine, others = np.repeat(block, found.shape[1]), found.ravel().astype(np.int64)
-            there = others >= 0
-            mine, others = mine[there], among.first_equal[others[there]]
-            keys = np.unique(mine * len(among) + others)
-            mine, others = keys // len(among), keys % len(among)
+            mine, its = np.repeat(block, found.shape[1]), found.ravel().astype(np.int64)
+            there = its >= 0
+            mine, its = mine[there], among.first_equal[its[there]]
+            keys = np.unique(mine * len(among) + its)
+            mine, its = keys // len(among), keys % len(among)
             if self.is_one:
-                mine, others = mine[mine != others], others[mine != others]
-            yield self._best(own, among, mine, others, count)
+                mine, its = mine[mine != its], its[mine != its]
+            yield self._best(own, among, mine, its, count)
 
     def _best(
         self, own: IndexedListings, among: IndexedListings, rows: Ints, others: Ints, count: int
     ) -> Candidates:
-        """The most alike of each row, which are ascending, and the nearest by picture."""
+        """The most alike of each row, and the nearest by picture."""
         cosines = pair_cosines(own, among, rows, others)
         likeness = _likeness(own, among, (rows, others), cosines, self._weights)
+        pairs = Candidates(rows, others, likeness)
+        return pairs.take(np.flatnonzero(_best_of_each(pairs, cosines.image, count)))
+
+
+def _best_of_each(pairs: Candidates, images: Values, count: int) -> npt.NDArray[np.bool_]:
+    """Which are the most alike of their row, and the nearest by picture; NaN where one has none."""
+    kept = np.zeros(len(pairs.rows), np.bool_)
+    for values, most in ((pairs.likeness, count), (images, count // BY_PICTURE)):
+        order = np.lexsort((pairs.others, -values, pairs.rows))  # NaN is last
+        rows = pairs.rows[order]
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        kept = np.zeros(len(rows), np.bool_)
-        kept[np.lexsort((others, -likeness, rows))[rank < count]] = True
-        nearest = np.lexsort((others, -cosines.image, rows))  # those without a picture are last
-        kept[nearest[(rank < count // BY_PICTURE) & ~np.isnan(cosines.image[nearest])]] = True
-        return Candidates(rows, others, likeness).take(np.flatnonzero(kept))
+        kept[order[(rank < most) & ~np.isnan(values[order])]] = True
+    return kept
 
 
 def _numbered(side: IndexedListings) -> tuple[Ints, Ints]:

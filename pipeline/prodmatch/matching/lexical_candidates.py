@@ -13,15 +13,21 @@ NONE = -1
 class LexicalIndex:
     """The rows of a catalogue by their terms."""
 
-    def __init__(self, terms: Sets, weights: Floats) -> None:
-        """Takes the terms of every row, and the weights of the words of the vocabulary."""
-        rows = np.repeat(np.arange(len(terms.starts) - 1), np.diff(terms.starts))
-        order = np.argsort(terms.numbers, kind="stable")
+    def __init__(self, terms: Sets, weights: Floats, among: Ints | None = None) -> None:
+        """Takes the terms of every row, and the weights of the words of the vocabulary.
+
+        `among`: the rows that are found; all if None.
+        """
+        count = len(terms.starts) - 1
+        among = np.arange(count) if among is None else among
+        numbers, positions = terms.take(among)
+        rows = among[positions]
+        order = np.argsort(numbers, kind="stable")
         self._rows = rows[order].astype(np.int32)
-        counts = np.bincount(terms.numbers, minlength=len(weights))
+        counts = np.bincount(numbers, minlength=len(weights))
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._weights = weights
-        totals = np.bincount(rows, weights[terms.numbers], len(terms.starts) - 1)
+        totals = np.bincount(rows, weights[numbers], count)
         self._totals = totals.astype(np.float32)
 
     def search(self, terms: Sets, rows: Ints, count: int) -> npt.NDArray[np.int32]:

@@ -102,14 +102,15 @@ class Matcher:
     def find(self, count: int, kept: KeptScores | None = None) -> Candidates:
         """The candidates, up to `count` of every listing of either side; equal ones left out.
 
-        Where scores are kept, those of listings that were not there are sought, and the kept pairs
-        are candidates again.
+        Where scores are kept, pairs with listings that were not there are sought, and the kept
+        pairs are candidates again.
         """
         if kept is None:
             found = self._finder.find(count)
         else:
-            found = self._finder.find(count, kept.new_rows, kept.new_others)
-            found = order_pairs(join_pairs([kept.scored.pairs, found]))
+            new, known = (kept.new_rows, kept.new_others), kept.scored
+            found = self._finder.find_new(count, new, known.pairs, known.image_cosine)
+            found = order_pairs(join_pairs([known.pairs, found]))
         if not self.is_one:
             self._competition = Competition(found, len(self.left), len(self.right))
             prices = self.left.listings.price, self.right.listings.price
