@@ -68,6 +68,12 @@ def test_clicks_as_many_as_expected_are_enough_however_shares_round(tmp_path: Pa
     assert qrels_of(tmp_path, rows) == {"mug": {"p1": 2}}
 
 
+def test_a_query_that_is_a_number_is_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.jsonl"
+    path.write_text('{"query": 501, "product_id": 7}\n')
+    assert read_clicks(path) == ([Query("501", "501")], {"501": {"7": 1}})
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

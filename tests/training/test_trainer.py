@@ -290,6 +290,12 @@ def test_labels_in_decimals_are_numbers(tmp_path: Path) -> None:
     assert [label.label for label in found[:3]] == [0.0, 0.5, 1.0]
 
 
+def test_a_query_that_is_a_number_is_its_text(tmp_path: Path) -> None:
+    """As jeans of number 501 are looked for."""
+    found = read_labels(labels(tmp_path / "l.parquet", [{**row, "query": 501} for row in judged()]))
+    assert {label.query for label in found} == {"501"}
+
+
 def test_labels_that_are_all_equal_to_nothing_are_refused(tmp_path: Path) -> None:
     path = labels(tmp_path / "l.parquet", [{**row, "label": False} for row in judged()])
     with pytest.raises(ModelError, match="0 of 120 labels are above 0"):

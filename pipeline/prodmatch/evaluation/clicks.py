@@ -77,9 +77,9 @@ def _check_events(records: Sequence[Record], path: Path) -> None:
 def _read_row(
     row: Mapping[str, object], number: int, path: Path
 ) -> tuple[str, str, str, int | None]:
-    query, product_id = row.get("query"), cell_text(row.get("product_id"))
+    query, product_id = cell_text(row.get("query")), cell_text(row.get("product_id"))
     event, position = row.get("event") or CLICKED, row.get("position")
-    if not isinstance(query, str) or not query.strip() or product_id is None:
+    if query is None or not query.strip() or product_id is None:
         raise QueryError(
             f"`clicks` {path}: row {number} needs query and product_id; found {', '.join(row)} "
             f"with {query!r} and {product_id!r}."

@@ -125,9 +125,9 @@ def read_labels(path: Path) -> list[Label]:
 
 
 def _read_row(row: Mapping[str, object], name: str) -> Label:
-    query, product_id, label = row.get("query"), cell_text(row.get("product_id")), row.get("label")
-    lacking = product_id is None or "label" not in row
-    if not isinstance(query, str) or not query.strip() or lacking:
+    query, product_id = cell_text(row.get("query")), cell_text(row.get("product_id"))
+    label = row.get("label")
+    if query is None or not query.strip() or product_id is None or "label" not in row:
         raise ModelError(
             f"{name} needs query, product_id and label; "
             f"found {', '.join(row)} with {query!r} and {product_id!r}."
@@ -136,7 +136,7 @@ def _read_row(row: Mapping[str, object], name: str) -> Label:
         raise ModelError(
             f"{name}: the label is {label!r}; labels are true or false, or numbers from 0 up."
         )
-    return Label(query, str(product_id), float(label))
+    return Label(query, product_id, float(label))
 
 
 def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]:
