@@ -18,7 +18,7 @@ PIPELINE = Path(__file__).parents[2] / "pipeline" / "prodmatch"
 @pytest.mark.parametrize(
     "first_time", [pytest.param(True, marks=pytest.mark.slow), False], ids=["first", "later"]
 )
-def test_a_night_and_a_query_reach_and_write_nothing_outside_the_store(
+def test_no_network(
     first_time: bool, model: Model, store: Path, tmp_path: Path, count_cases: Counting
 ) -> None:
     if first_time:

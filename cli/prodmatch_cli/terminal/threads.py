@@ -3,7 +3,7 @@
 import os
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_set_here: set[str] = set()  # the others are the user's
+_set_here: dict[str, str] = {}  # other values are the user's
 
 
 def set_threads(count: int) -> None:
@@ -11,5 +11,6 @@ def set_threads(count: int) -> None:
 
     More threads than processors wait for each other.
     """
-    _set_here.update(name for name in THREAD_VARIABLES if name not in os.environ)
-    os.environ.update(dict.fromkeys(_set_here, str(count)))
+    for name in THREAD_VARIABLES:
+        if os.environ.get(name) in (None, _set_here.get(name)):
+            os.environ[name] = _set_here[name] = str(count)
