@@ -84,3 +84,21 @@ def test_a_script_is_not_run_again_by_the_processes_it_starts(
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "made a\nTrue\n", "")
+
+
+def test_a_temporary_folder_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("t" * 100)
+    folder.mkdir()
+    program = (
+        "from prodmatch.engines.local import Child\nfrom prodmatch.errors import ProdmatchError\n"
+        "try:\n    Child(print)\nexcept ProdmatchError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.endswith(f"Set `TMPDIR` to a shorter path than {folder}.\n")

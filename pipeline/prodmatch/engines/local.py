@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -62,9 +63,19 @@ class Child:
         self._process = context.Process(
             target=_begin, args=(serve, theirs, *arguments), daemon=True
         )
-        with _hidden_main():
-            self._process.start()
-        theirs.close()  # now the pipe ends when the process does
+        try:
+            with _hidden_main():
+                self._process.start()
+        except OSError as error:
+            self._pipe.close()
+            remedy = "Run again, or with fewer `workers`."
+            if not error.errno:  # a socket's name has 107 characters at most
+                remedy = f"Set `TMPDIR` to a shorter path than {tempfile.gettempdir()}."
+            raise ProdmatchError(
+                f"a worker process cannot be started: {error}. {remedy}"
+            ) from error
+        finally:
+            theirs.close()  # now the pipe ends when the process does
         try:
             self.receive(START_SECONDS)
         except ChildFailure as failure:
