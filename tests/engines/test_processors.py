@@ -45,6 +45,11 @@ def test_a_limit_of_one_processor_is_found(
     assert count_processors(make_groups(tmp_path, groups, files)) == 1
 
 
+def test_a_part_of_a_processor_counts_as_one(tmp_path: Path) -> None:
+    files = {"cpu.max": "150000 100000\n"}
+    assert count_processors(make_groups(tmp_path, "0::/\n", files)) == min(2, ALL)
+
+
 @pytest.mark.parametrize(
     ("groups", "files"),
     [

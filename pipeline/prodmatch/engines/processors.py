@@ -17,7 +17,7 @@ def count_processors(root: Path = Path("/")) -> int:
         root: of the file system with `proc` and `sys`.
     """
     quotas = [quota for folder in _control_groups(root) if (quota := _read_quota(folder))]
-    return max(1, math.ceil(min([len(os.sched_getaffinity(0)), *quotas])))
+    return math.ceil(min([len(os.sched_getaffinity(0)), *quotas]))
 
 
 def _control_groups(root: Path) -> Iterator[Path]:
