@@ -58,9 +58,11 @@ def test_the_nearest_by_picture_is_a_candidate_behind_any_number_of_one_text() -
     sets[IDENTIFIERS] = Sets(np.zeros(7, np.int64), np.zeros(0, np.int32))
     side = Indexed(SimpleNamespace(sets=sets), (texts, pictures))
     finder = PairFinder(side, side, np.ones(2, np.float32))  # type: ignore[arg-type]
-    found = finder.find(3)
-    assert 5 in found.others[found.rows == 0]
-    assert (found.rows == 0).sum() == 4
+    found = finder._find(3, np.array([0]), np.array([0]))
+    assert 5 in found.others
+    assert len(found.rows) == 4
+    side.vectors[1][:] = 0
+    assert len(finder._find(3, np.array([0]), np.array([0])).rows) == 3  # none has a picture
 
 
 def draw_side(count: int, seed: int) -> tuple[Sets, np.ndarray, np.ndarray]:

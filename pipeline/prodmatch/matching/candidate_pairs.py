@@ -74,24 +74,36 @@ class PairFinder:
             known: pairs of the others.
             images: cosines of their pictures, NaN where one has none.
         """
-        found = [self._find(count, *new)]
-        ways = [
-            (self.left, self.right, known, new),
-            (self.right, self.left, known.swapped(), new[::-1]),
-        ]
+        back = known.swapped()
         if self.is_one:
-            known, images = join_pairs([known, known.swapped()]), np.tile(images, 2)
-            ways = [(self.left, self.left, known, new)]
-        for own, among, pairs, (came, others) in ways:
-            there = np.setdiff1d(own.different, came)
-            better = join_pairs(self._search(own, among, count, there, others))
-            cosines = pair_cosines(own, among, better.rows, better.others).image
-            both = join_pairs([pairs, better])
-            looks = np.concatenate([images, cosines])
-            kept = _best_of_each(both, looks, count)
-            better = better.take(np.flatnonzero(kept[len(pairs.rows) :]))
-            found.append(better if own is self.left else better.swapped())
-        return _once(self._ordered(join_pairs(found)))
+            known, images = join_pairs([known, back]), np.tile(images, 2)
+        pairs = [
+            self._find(count, *new),
+            self._find_better(self.left, self.right, count, new, (known, images)),
+        ]
+        if not self.is_one:
+            better = self._find_better(self.right, self.left, count, new[::-1], (back, images))
+            pairs.append(better.swapped())
+        return _once(self._ordered(join_pairs(pairs)))
+
+    def _find_better(
+        self,
+        own: IndexedListings,
+        among: IndexedListings,
+        count: int,
+        new: tuple[Ints, Ints],
+        known: tuple[Candidates, Values],
+    ) -> Candidates:
+        """Pairs of listings of one side that were there with new ones of the other."""
+        came, others = new
+        if not len(others):
+            return Candidates(NO_ROWS, NO_ROWS, np.zeros(0))
+        there = np.setdiff1d(own.different, came)
+        better = join_pairs(self._search(own, among, count, there, others))
+        cosines = pair_cosines(own, among, better.rows, better.others).image
+        pairs, images = join_pairs([known[0], better]), np.concatenate([known[1], cosines])
+        best = _best_of_each(pairs, images, count)[len(known[1]) :]
+        return better.take(np.flatnonzero(best))
 
     def _find(self, count: int, rows: Ints, others: Ints) -> Candidates:
         """The best of these listings of either side."""
