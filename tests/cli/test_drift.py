@@ -149,6 +149,8 @@ def test_page_and_list_say_when_generations_were_published(shell: Shell, tiny: M
     said = Tags(Path("morning/drift.html").read_text()).said
     assert "Published 2023-11-15 22:13 and 2023-11-14 22:13 (UTC)" in said
     listed = json.loads(shell("generations", "--format", "json").out)
+    assert [each["current"] for each in listed] == [False, True]
+    assert [" yes " in line for line in shell("generations").out.splitlines()[1:]] == [False, True]
     assert [each["published"] for each in listed] == [
         "2023-11-14T22:13:20Z",
         "2023-11-15T22:13:20Z",

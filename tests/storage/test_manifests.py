@@ -164,6 +164,9 @@ def test_the_shell_says_it_in_a_line_and_exits_with_3(copied: Path) -> None:
         assert (done.code, len(done.err.splitlines())) == (3, 1)
         assert ("damaged" in done.out) == (command == ("generations",))  # it lists the others
         assert "'dim' must be a whole number, found nothing" in done.err
+    *_, damaged = json.loads(run("generations", "--store", copied, "--format", "json").out)
+    assert (damaged["current"], damaged["products"]) == (True, None)
+    assert "'dim' must be" in damaged["error"]
 
 
 @pytest.mark.parametrize("kept", [(1, 2), (2,)])

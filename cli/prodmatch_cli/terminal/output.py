@@ -180,8 +180,10 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 
 def _cell(value: object, name: str = "") -> str:
     """A value in one line: white space of a text is joined, an id stays as it is."""
-    if value is None:
+    if value is None or value is False:
         return ""
+    if value is True:
+        return "yes"
     if isinstance(value, float):
         return f"{value:.3f}"
     return _shown(value if name in IDS else " ".join(str(value).split()))

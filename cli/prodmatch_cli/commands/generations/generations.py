@@ -34,15 +34,18 @@ def generations(store: Path, form: str) -> None:
         current = current_number(store) if found else None
     except DamagedError as error:  # of the pointer
         errors.append(error)
-    print_rows([_row(each, each.number == current) for each in found], form, COLUMNS)
+    rows = [_row(each, each.number == current) for each in found]
+    if form == "table":
+        rows = [{**row, "products": "damaged"} if "error" in row else row for row in rows]
+    print_rows(rows, form, COLUMNS)
     if errors:
         raise errors[0]
 
 
 def _row(found: Generation | DamagedGeneration, current: bool) -> dict[str, object]:
-    row = {"generation": found.number, "current": "yes" if current else ""}
+    row: dict[str, object] = {"generation": found.number, "current": current}
     if isinstance(found, DamagedGeneration):
-        return {**row, "published": "", "products": "damaged", "error": str(found.error)}
+        return {**row, "published": None, "products": None, "error": str(found.error)}
     return {
         **row,
         "published": found.published,
