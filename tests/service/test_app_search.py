@@ -278,5 +278,6 @@ def test_a_form_that_is_none_or_cut_off_is_one_clear_answer(
 
 
 def test_other_routes_and_methods_are_refused_in_json(service: Service) -> None:
-    assert service.get("/nothing").error == "there is no such route."
+    for path in ("/nothing", "/search/"):  # a redirect would name http where a proxy has TLS
+        assert service.get(path).error == "there is no such route."
     assert service.request("PUT", "/search").status == 405

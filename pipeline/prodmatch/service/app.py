@@ -97,6 +97,7 @@ def make_app(store: Path, settings: ServiceSettings | None = None) -> ASGIApp:
             Exception: _report_bug,
         },
     )
+    app.router.redirect_slashes = False  # to an address in http, also behind a proxy that has TLS
     names: dict[object, str] = {route.endpoint: route.path for route in routes}
     return Guard(app, service.metrics, names, settings.limits, access_log=settings.access_log)
 
