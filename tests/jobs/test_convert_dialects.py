@@ -86,6 +86,8 @@ def test_the_content_tells_and_not_the_ending(tmp_path: Path, ending: str) -> No
         ('"product_id","title"\n"1","a\r\nb"\n', ["a\r\nb"], None),
         ("product_id,title\r1,a\r2,b\r", ["a", "b"], None),
         ("product_id , title \n1,a\n", ["a"], None),
+        ("product_id, title\n1, a\n 2 , b\n", ["a", "b"], None),
+        ("product_id | title\n1 | a\n2 | b\n", ["a", "b"], None),
         ('product_id, title\n1, "a, b"\n2, c\n', ["a, b", "c"], None),
         ('product_id,title\n1, "a, b"\n2,"c, ""d"""\n', ["a, b", 'c, "d"'], None),
         ("product_id|title\n1|a,b,c\n2|d,e,f\n", ["a,b,c", "d,e,f"], None),
@@ -99,6 +101,7 @@ def test_untidy_tables_are_read_and_what_is_odd_is_named(
     if titles is None:
         titles = [line.split(";")[1] for line in content.splitlines()[1:]]
     assert [row["title"] for row in rows] == titles
+    assert [row["product_id"] for row in rows] == [str(row + 1) for row in range(len(rows))]
     said = [text for text in report.warnings if "column" not in text or "columns;" in text]
     assert (warning is None) == (not said), report.warnings
     assert warning is None or warning in said[0]

@@ -298,9 +298,12 @@ def _read_rows(
 ) -> Iterator[Row]:
     source = records()
     header = next(source)[1]
+    is_padded = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
     for _, record, _ in islice(source, examples, None):
         if _is_no_product(record, header):
             continue
+        if is_padded:
+            record = [cell.strip(" ") for cell in record]
         cells = (_unwrap(cell) if cell[:1] == "=" else cell for cell in record)
         yield dict(zip(names, cells, strict=False))
 
