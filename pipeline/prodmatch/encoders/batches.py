@@ -141,7 +141,7 @@ class TextBatches(ABC):
         if not texts:
             return []  # which the tokenizer takes for an error
         prefixed = [(self.spec.query if query else self.spec.passage)(text) for text in texts]
-        return self.token_ids(prefixed)
+        return [ids or [self.pad_id] for ids in self.token_ids(prefixed)]  # of one token at least
 
     def _batches(
         self, tokens: Sequence[Sequence[int]], rows: int

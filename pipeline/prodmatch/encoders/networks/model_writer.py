@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prodmatch.encoders.networks.finite import require_finite
 from prodmatch.encoders.networks.resnet import fill_resnet
-from prodmatch.encoders.networks.text import load_bert, write_tokenizer
+from prodmatch.encoders.networks.text import is_causal, load_bert, load_tokenizer, write_tokenizer
 from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.calibration import Calibration
 from prodmatch.model.description import (
@@ -26,6 +26,11 @@ from prodmatch.model.heads import Heads
 from prodmatch.model.preprocessing import ImageSpec, TextSpec
 from prodmatch.storage.atomic import copy_file, new_directory, write_file
 
+POOLING_FILE = "1_Pooling/config.json"
+READING_FILE = "sentence_bert_config.json"
+PROMPTS_FILE = "config_sentence_transformers.json"
+QUERIES = ("query",)  # what their prompts are called, and those of products' texts
+PASSAGES = ("document", "passage", "corpus")
 POOLING = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 MAX_TOKENS = 128  # where the encoder's files name none
 TEXT_SUFFIXES = (".json", ".txt", ".safetensors", ".model")
@@ -79,7 +84,14 @@ class EncoderFiles:
         spec = find_text_spec(text)
         # Here, where messages have the names that were given.
         fill_resnet(architecture, state, weights)
-        load_bert(text)
+        encoder, tokenizer = load_bert(text)
+        is_stated = bool(_read_pooling(text / POOLING_FILE)) and spec.pooling == "mean"
+        if not is_stated and is_causal(encoder, tokenizer):
+            raise ModelError(
+                f"{text}: this {encoder.config.model_type} reads each word without those after it, "
+                "as decoders do, and its states are poor vectors of texts. Give an encoder such as "
+                "bert, roberta, distilbert, mpnet or xlm-roberta."
+            )
 
         def write_text(target: Path) -> None:
             copy_files(text, target)
@@ -111,28 +123,71 @@ def find_text_spec(folder: Path) -> TextSpec:
     and `config_sentence_transformers.json`; a bare encoder is mean-pooled.
 
     Raises:
-        ModelError: the directory holds no encoder, or one with a pooling that is not known.
+        ModelError: the directory holds no encoder, or one that is to read or pool in a way that
+            is not known.
     """
     config = _read_json(folder / "config.json")
     if not config:
         raise ModelError(
             f"{folder}: is no text encoder; a config.json in the Hugging Face layout is missing."
         )
-    modes = _read_pooling(folder / "1_Pooling/config.json")
+    modes = _read_pooling(folder / POOLING_FILE)
     if len(modes) > 1 or not set(modes) <= set(POOLING.values()):
         raise ModelError(
             f"{folder}: pools by {' and '.join(modes)}; only mean and cls are known, one of them."
         )
-    prompts = _read_json(folder / "config_sentence_transformers.json").get("prompts")
-    prompts = prompts if isinstance(prompts, dict) else {}
+    query, passage = _read_prefixes(folder)
+    reading = _read_json(folder / READING_FILE)
+    if reading.get("do_lower_case") is True:
+        _require_small_letters(folder)
     longest = config.get("max_position_embeddings") or MAX_TOKENS
-    stated = _read_json(folder / "sentence_bert_config.json").get("max_seq_length") or MAX_TOKENS
+    stated = reading.get("max_seq_length") or MAX_TOKENS
     return TextSpec(
         pooling="cls" if modes == ["cls"] else "mean",
         max_tokens=min(int(str(stated)), int(str(longest)), 512),
-        passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
-        query_prefix=str(prompts.get("query", "")),
+        passage_prefix=passage,
+        query_prefix=query,
     )
+
+
+def _read_prefixes(folder: Path) -> tuple[str, str]:
+    """The prefixes of queries and of products' texts: of prompts of these names, or the default.
+
+    Raises:
+        ModelError: what stands for them is to be left out of the pooling.
+    """
+    content = _read_json(folder / PROMPTS_FILE)
+    prompts = content.get("prompts")
+    prompts = prompts if isinstance(prompts, dict) else {}
+    default = prompts.get(content.get("default_prompt_name"))
+    prefixes = []
+    for names in (QUERIES, PASSAGES):
+        named = [prompts[name] for name in names if name in prompts] or [default]
+        prefixes.append(str(next(filter(None, named), "")))
+    query, passage = prefixes
+    pooling = folder / POOLING_FILE
+    if (query or passage) and _read_json(pooling).get("include_prompt") is False:
+        raise ModelError(
+            f"{pooling}: leaves the prefixes out of what is pooled (`include_prompt`), which is "
+            f"not known here; they are {query!r} and {passage!r}. Remove them from {PROMPTS_FILE} "
+            "if the encoder does without."
+        )
+    return query, passage
+
+
+def _require_small_letters(folder: Path) -> None:
+    """Refuses a tokenizer that reads capital letters, of an encoder that is to read none.
+
+    Raises:
+        ModelError: says what to write into the tokenizer.
+    """
+    tokenizer = load_tokenizer(folder)
+    if tokenizer("RED SHIRT")["input_ids"] != tokenizer("red shirt")["input_ids"]:
+        raise ModelError(
+            f"{folder / READING_FILE}: `do_lower_case` is true, and the encoder's tokenizer keeps "
+            'capital letters. Put {"type": "Lowercase"} first into the `normalizer` of its '
+            "tokenizer.json, or set it to false if the encoder was trained with capitals."
+        )
 
 
 def _read_pooling(path: Path) -> list[str]:

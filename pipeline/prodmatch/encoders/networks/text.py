@@ -72,8 +72,7 @@ class TextEncoder(TextBatches):
     def __init__(self, folder: Path, spec: TextSpec, compute: Compute = CPU) -> None:
         encoder, tokenizer = load_bert(folder)
         check_layers(folder, spec, int(encoder.config.num_hidden_layers))
-        positions = getattr(encoder.config, "max_position_embeddings", None)
-        most = min(spec.max_tokens, positions or spec.max_tokens)
+        most = min(spec.max_tokens, _count_positions(encoder) or spec.max_tokens)
         model = TextFeatures(encoder, spec)
         super().__init__(spec, TokenLimits(most, int(tokenizer.pad_token_id or 0)), model.dim)
         self.tokenizer = tokenizer
@@ -95,6 +94,29 @@ class TextEncoder(TextBatches):
             found = self.model(*(self.compute.load(array) for array in (ids, mask)))
         features: Vectors = found.float().cpu().numpy()
         return features
+
+
+def _count_positions(encoder: PreTrainedModel) -> int | None:
+    """How many tokens an encoder has positions for, None where their number is not limited.
+
+    Those of RoBERTa and its kin begin after the number of the padding.
+    """
+    count: int | None = getattr(encoder.config, "max_position_embeddings", None)
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return count if count is None or padding is None else count - padding - 1
+
+
+def is_causal(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the state of a text's first token has nothing of the last one, as in decoders."""
+    ids: list[int] = tokenizer("red shirt red")["input_ids"]
+    other = [*ids[:-1], (ids[-1] + 1) % tokenizer.vocab_size]
+    with torch.inference_mode():
+        first, second = (
+            encoder.eval()(input_ids=torch.tensor([row])).last_hidden_state[0, 0]
+            for row in (ids, other)
+        )
+    return len(ids) > 1 and torch.equal(first, second)
 
 
 def load_bert(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -178,6 +200,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             f"{folder}: its tokenizer has no words. Put the encoder's tokenizer.json there, or "
             "what it is made of, such as vocab.txt."
         )
+    tokenizer.truncation_side = "right"  # as graphs cut texts, and titles begin with what counts
     return tokenizer
 
 
