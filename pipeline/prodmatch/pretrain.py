@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from prodmatch.encoders.device import choose_device
+from prodmatch.encoders.networks.efficientnet import LITE0
 from prodmatch.encoders.networks.model_writer import EncoderFiles
 from prodmatch.encoders.networks.text import load_tokenizer
 from prodmatch.engines.processors import count_processors
@@ -32,6 +33,7 @@ from prodmatch.pretraining.dual_encoder import DualEncoder, EncoderShape, write_
 from prodmatch.pretraining.head_training import WrittenEncoders, fit_final_heads
 from prodmatch.pretraining.tokenizer import train_tokenizer
 from prodmatch.storage.temporary import scratch_directory
+from prodmatch.training.heads import count_learned
 from prodmatch.training.trained_model import Fitted, TrainReport, check_new, open_log, write_trained
 
 logger = logging.getLogger(__name__)
@@ -109,6 +111,7 @@ def train_encoders(
     check_catalogue(catalogue)
     if start is None and settings.runs > 1:
         raise ModelError(f"`runs={settings.runs}`: only runs from one `model` have a mean.")
+    settings = _widen(settings, start)
     work = out.with_name(f"{out.name}.work")
     with open_log(settings.log_dir) as log_figure, scratch_directory(work) as scratch:
         data, held_out = _read_data(catalogue, settings, start, (pairs, texts), scratch)
@@ -129,6 +132,14 @@ def train_encoders(
             files = replace(files, weights=start.description.weights)
         shown = {"start": start, "settings": settings.shown(), "report": report}
         return write_trained(out, files, fitted, judged, len(data.products), shown)
+
+
+def _widen(settings: EncoderSettings, start: Model | None) -> EncoderSettings:
+    """The settings, with as many directions learned as a part of that width has."""
+    has_blocks = start is not None and start.description.image.architecture == LITE0
+    directions = count_learned(settings.dim) if has_blocks else settings.dim - 1
+    inner = max(settings.contrast.inner_dim, directions)
+    return replace(settings, contrast=replace(settings.contrast, inner_dim=inner))
 
 
 def _recall_before(held_out: TrainingSet, settings: EncoderSettings, start: Model | None) -> float:

@@ -204,6 +204,7 @@ def test_probabilities_of_the_model_stay_where_the_shop_tells_nothing(
     report = fit_heads(catalogue, EncoderFiles.of_model(model), *paths, settings)
     assert report.calibration == model.description.calibration
     assert open_model(str(tmp_path / "new")).description.calibration == report.calibration
-    (warning,) = report.warnings
+    few, warning = report.warnings
+    assert "only 9 products are held out" in few
     assert f"Brier score is {report.brier}" in warning
     assert f"Note: {warning}." in (tmp_path / "new/README.md").read_text()

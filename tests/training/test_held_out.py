@@ -81,3 +81,13 @@ def test_recall_counts_equal_titles_once() -> None:
     text = image.copy()
     text[29] *= -1  # its own picture is the furthest
     assert recall_of_pairs(text, image, np.array([0] * 29 + [1])) == 0.5
+
+
+def test_a_recall_that_nothing_can_fail_is_named() -> None:
+    rows = normalise(np.random.default_rng(0).normal(size=(11, 4)))
+    held_out = HeldOut(rows, rows, np.arange(11), [], rows)
+    assert held_out.warning is None
+    few = replace(held_out, text=rows[:10], image=rows[:10], groups=np.arange(10))
+    assert "only 10 products are held out" in str(few.warning)
+    heads = Heads(*(Projection.linear(np.eye(4, dtype=np.float32)) for _ in ("text", "image")))
+    assert replace(few, image=-few.text).recall(heads) == 1.0

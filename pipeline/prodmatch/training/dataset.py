@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from prodmatch.storage.vectors import Vectors, draw_rows
 FEWEST_PAIRS = 50
 MOST_PAIRS = 50_000
 FEWEST_LABELS = 50  # above 0
+LARGEST_RATIO = 1000  # of labels: those above 0 below a thousandth of the highest count nothing
+MOST_BELOW = 0.1  # share of the labels above 0 that may be so
 FEWEST_QUERIES = 10  # with such labels, one in ten of which is held out
 
 Numbers = npt.NDArray[np.int64]
@@ -107,7 +109,8 @@ def read_labels(path: Path) -> list[Label]:
     A label is a truth value or a number from 0 up, higher for a better fit.
 
     Raises:
-        ModelError: a field is missing or of another kind, or fewer than fifty labels are above 0.
+        ModelError: a field is missing or of another kind, fewer than fifty labels are above 0, or
+            the highest makes others count nothing.
     """
     try:
         rows = read_records(path, "`labels`", numbers=["label"])
@@ -121,7 +124,35 @@ def read_labels(path: Path) -> list[Label]:
             f"`labels` {path}: {positive} of {len(found)} labels are above 0; heads need at least "
             f"{FEWEST_LABELS} products that fit. Give more, or train without labels."
         )
+    below = sum(0 < label.label < highest / LARGEST_RATIO for label in found)
+    if below > MOST_BELOW * positive:
+        row = next(n for n, label in enumerate(found, start=1) if label.label == highest)
+        raise ModelError(
+            f"`labels` {path}: row {row}: the label is {highest!r}, {LARGEST_RATIO} times as high "
+            f"as {below} of the {positive} labels above 0, which count next to nothing then. "
+            "Correct it, or give grades such as 0 to 3, or true and false, in place of counts."
+        )
     return [Label(label.query, label.product_id, label.label / highest) for label in found]
+
+
+def merge_labels(labelled: Examples, path: Path) -> Examples:
+    """One row for each query and product, with the mean of their labels, in order.
+
+    A warning says how many have a label of 0 and one above it; it names the file of labels.
+    """
+    pairs = np.stack([labelled.query_groups, labelled.product_groups], axis=1)
+    _, firsts, numbers = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    counts, sums = np.bincount(numbers), np.bincount(numbers, labelled.labels)
+    positive = np.bincount(numbers, labelled.labels > 0)
+    if contrary := int(((positive > 0) & (positive < counts)).sum()):
+        logger.warning(
+            "%s: %d pairs of a query and a product have labels of 0 and above; their mean counts",
+            path,
+            contrary,
+        )
+    order = np.argsort(firsts)
+    means = (sums / counts)[order].astype(np.float32)
+    return replace(labelled.take(firsts[order]), labels=means)
 
 
 def _read_row(row: Mapping[str, object], name: str) -> Label:
@@ -168,7 +199,7 @@ def read_pairs_dataset(plan: FeaturePlan, name: str) -> tuple[Numbers, Examples]
 def read_labelled_dataset(
     plan: FeaturePlan, labels: Sequence[Label], encoder: TextEncoder, text_share: float, path: Path
 ) -> Examples:
-    """Labels with the features of their queries and products.
+    """Labels with the features of their queries and products, merged by `merge_labels`.
 
     Labels of products that the catalogue does not have, or that lack a part, are left out. Queries
     that differ in case and spaces are one.
@@ -205,7 +236,8 @@ def read_labelled_dataset(
             f"{path}: the labels above 0 are of {several} queries; {FEWEST_QUERIES} are needed, as "
             "some are held out. Give labels of more queries, or train without."
         )
-    return Examples(query, text, image, values, groups, products, text_share).take(fine)
+    found = Examples(query, text, image, values, groups, products, text_share).take(fine)
+    return merge_labels(found, path)
 
 
 def _equal_queries(labels: Sequence[Label]) -> Numbers:

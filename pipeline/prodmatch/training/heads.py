@@ -178,6 +178,11 @@ def _widen(bank: QueryBank, dim: int) -> QueryBank:
     return replace(bank, codes=codes, scales=scales)
 
 
+def count_learned(dim: int) -> int:
+    """How many learned directions a part of heads of two blocks has."""
+    return (dim - 1) * 2 // 5
+
+
 def block_heads(
     learned: tuple[Projection, Projection],
     text: Vectors,
@@ -200,7 +205,7 @@ def block_heads(
         width: of the encoder's own vector, and of a class vector.
         dim: of a part; two fifths are learned directions, and the first number is none.
     """
-    directions = (dim - 1) * 2 // 5
+    directions = count_learned(dim)
     fitted = project_heads(*learned, (learned[0](text), learned[1](image)), 1 + directions)
     own = _own_heads(text, image, general, width, dim - 1 - directions)
     texts = Projection.stack([fitted.text, own.text], (1 - OWN_SHARES[0], OWN_SHARES[0]))

@@ -16,6 +16,7 @@ from prodmatch.model.hubness import penalised_image_query
 from prodmatch.storage.vectors import Vectors
 from prodmatch.training.dataset import Examples, Numbers
 
+FIRST = 10  # pictures that one is to be among
 MOST_QUERIES = 2_000  # that a calibration is fitted on
 NEAREST = 20  # candidates of a query that a person would be shown
 RIDGE = 1e-6  # of a calibration: finite where cosines tell all
@@ -54,6 +55,16 @@ class HeldOut:
     groups: Numbers  # (n,), equal where texts or pictures are equal
     texts: list[str]  # of the first products
     queries: Vectors  # (len(texts), text features): of the `draw_queries` of these texts
+
+    @property
+    def warning(self) -> str | None:
+        """Where any heads find each product, as there are so few."""
+        if len(self.image) > FIRST:
+            return None
+        return (
+            f"`val_recall_at_10` says nothing: only {len(self.image)} products are held out, and "
+            f"each is among the first {FIRST} of these whatever the heads are. Give more products"
+        )
 
     def recall(self, heads: Heads) -> float:
         """Recall@10 from a text to a picture of its own group."""
@@ -136,7 +147,7 @@ def recall_of_pairs(text: Vectors, image: Vectors, groups: Numbers) -> float:
 
     Of unit rows `(n, dim)` of the same products; `groups` `(n,)` are equal where texts are.
     """
-    found, count = 0, min(10, len(image))
+    found, count = 0, min(FIRST, len(image))
     _, firsts = np.unique(groups, return_index=True)
     for rows in np.split(firsts, range(1024, len(firsts), 1024)):
         nearest = np.argpartition(-(text[rows] @ image.T), count - 1, axis=1)[:, :count]

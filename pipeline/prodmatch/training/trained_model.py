@@ -34,7 +34,7 @@ class TrainReport:
     brier: float
     ece: float
     calibration: Calibration
-    warnings: list[str]  # what to know of its probabilities
+    warnings: list[str]  # what to know of its figures and probabilities
 
 
 @dataclass(frozen=True)
@@ -118,5 +118,5 @@ def write_trained(
         brier=found.brier,
         ece=found.ece,
         calibration=found.calibration,
-        warnings=[found.warning] if found.warning else [],
+        warnings=[each for each in (held_out.warning, found.warning) if each],
     )

@@ -97,11 +97,11 @@ CONTRASTIVE = ("infonce", "siglip")  # all the others of a batch are negatives
 class LinearSettings:
     """How linear heads are trained."""
 
-    dim: int = 256  # of the shared space, of `inner_dim` those that agree most
+    dim: int = 256  # of a part: of the directions learnt those that agree most
     loss: str = "infonce"
     epochs: int = 30
     seed: int = 0
-    inner_dim: int = 256
+    inner_dim: int = 256  # directions that are learnt, at least
     batch_rows: int = 1024
 
 
@@ -190,7 +190,7 @@ def train_linear(
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     sets = [_usable(chosen, settings.loss) for chosen in examples]
-    model = _LinearHeads(examples[0], settings.inner_dim)
+    model = _LinearHeads(examples[0], max(settings.inner_dim, settings.dim - 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     figures: list[float] = []
@@ -219,7 +219,17 @@ def train_linear(
 def _usable(examples: Examples, loss: str) -> Examples:
     """For a contrastive loss the pairs that match: what was not bought is not known not to fit."""
     matching = examples.labels > 0
-    return examples.take(matching) if loss in CONTRASTIVE and not matching.all() else examples
+    if loss not in CONTRASTIVE or matching.all():
+        return examples
+    others = sorted(set(LOSSES) - set(CONTRASTIVE))
+    LOG.warning(
+        "%d of %d labels are 0, which the loss %s does not use; %s do",
+        int((~matching).sum()),
+        len(matching),
+        loss,
+        f"{', '.join(others[:-1])} and {others[-1]}",
+    )
+    return examples.take(matching)
 
 
 def _batches(sets: Sequence[Examples], rows: int, rng: np.random.Generator) -> Iterator[Examples]:
