@@ -1,5 +1,6 @@
 """The training of encoders: anchors, what stays as it is, and a run that goes on after a kill."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch.nn import functional
 from training_data import save_pair, training_set
 
 from prodmatch.encoders.networks.text import load_tokenizer
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, StoreError
 from prodmatch.model.description import EncoderPair
 from prodmatch.pretraining.batches import TextReader
 from prodmatch.pretraining.contrastive import (
@@ -113,6 +114,27 @@ def test_a_killed_run_goes_on_to_the_same_end(pair: EncoderPair, tmp_path: Path)
     other = replace(SETTINGS, text_rate=1e-4)
     with pytest.raises(ModelError, match=r"seed-0\.pt: is the work of another training"):
         train(pair, Work(tmp_path / "killed"), other)
+
+
+def test_a_checkpoint_that_finds_no_room_is_named(pair: EncoderPair, tmp_path: Path) -> None:
+    run, path = Run(begin(pair), SETTINGS), tmp_path / "seed-0.pt"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(StoreError, match=rf"{path}: cannot be written \(File too large\)"):
+            run.save(path, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_a_checkpoint_that_cannot_be_read_is_named(
+    content: bytes, pair: EncoderPair, tmp_path: Path
+) -> None:
+    (tmp_path / "seed-0.pt").write_bytes(content)
+    with pytest.raises(ModelError, match=r"seed-0\.pt: cannot be read as the work of a training"):
+        train(pair, Work(tmp_path))
 
 
 @pytest.mark.parametrize("what", ["pairs", "texts", "descriptions", "attributes"])

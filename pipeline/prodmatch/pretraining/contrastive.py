@@ -21,7 +21,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from prodmatch.encoders.device import autocast
-from prodmatch.errors import ModelError
+from prodmatch.errors import ModelError, raise_if_out_of_memory
 from prodmatch.model.preprocessing import Pixels
 from prodmatch.pretraining.batches import Batch, Batches, PairBatch, TextReader, augment_pictures
 from prodmatch.pretraining.data import TrainingSet
@@ -228,16 +228,32 @@ class Run:
             self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
 
     def save(self, path: Path, identity: str) -> None:
-        """Writes a checkpoint."""
+        """Writes a checkpoint.
+
+        Raises:
+            StoreError: the disk is full, read-only or not ours.
+        """
         states = [part.state_dict() for part in (self.model, self.average, self.optimizer)]
         with new_file(path) as file:
-            torch.save([identity, *states, self.report, self.best], file)
+            try:
+                torch.save([identity, *states, self.report, self.best], file)
+            except RuntimeError as error:  # torch's, in place of the system's
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from error
+                raise
 
     def load(self, path: Path, identity: str) -> None:
         """Goes on from a checkpoint, if there is one; one of another training is an error."""
         if not path.exists():
             return
-        saved = torch.load(path, weights_only=True, map_location=self.model.device)
+        try:
+            saved = torch.load(path, weights_only=True, map_location=self.model.device)
+        except Exception as error:  # torch raises many kinds
+            raise_if_out_of_memory(error, path)
+            raise ModelError(
+                f"{path}: cannot be read as the work of a training, as where it was cut short by "
+                "a copy. Remove it; the training begins anew."
+            ) from error
         if saved[0] != identity:
             raise ModelError(
                 f"{path}: is the work of another training, of other data, settings or weights. "
