@@ -23,7 +23,7 @@ SAMPLE = [
     "hx6851/53 GSR12V-15 002.638.50 iPhone13 hdmi2.1 M8x40 06A 115 561 B A4 e-bike size 42",
     "running runs boxes berries glasses organiser organizer",
 ]
-DIGESTS = {1: "21aaa5630fcc9d9e", 2: "93b42f9c218510eb"}
+DIGESTS = {1: "21aaa5630fcc9d9e", 2: "93b42f9c218510eb", 3: "8acba71d8c29534b"}
 
 
 def test_other_terms_have_another_number() -> None:

@@ -231,8 +231,10 @@ class PostingsReader:
             found, added = self._scores_of(stems)
             scores[found] += added * np.float32(weight)
         rows = np.flatnonzero(scores) if within is None else within[scores[within] > 0]
-        is_name = is_code if len(query.split()) == 1 else names_one
+        is_one = len(query.split()) == 1
+        is_name = is_code if is_one else names_one
         plain = [term for term in terms if not _alternatives(term, expansions)]
+        plain = [term for term in plain if is_one or not term.is_measure]
         codes = {form for term in plain for form in term.forms if is_name(form)}
         few = [code for code in codes if 1 <= self.count_of(code) <= FEW_PRODUCTS]
         is_number = any(len(DIGIT.findall(run)) >= LONG_RUN for run in NUMBER_RUN.findall(query))

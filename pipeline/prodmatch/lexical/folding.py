@@ -33,6 +33,7 @@ PLAIN_LETTERS = str.maketrans(
         "\u0629": "\u0647",
         "\u06a9": "\u0643",
         "\u0671": "\u0627",
+        "\u2044": "/",  # of "\u00bd"
         "\u066b": ".",
         "\u066c": ",",
         **{chr(ord(zero) + digit): str(digit) for zero in ZEROS for digit in range(10)},
@@ -43,6 +44,7 @@ NUMBER_SIGN = re.compile(r"(?<![^\W_])n\s?[\u00b0\u00ba]\s?(?=\d)|\u2116", re.IG
 CPP = re.compile(r"(?<![^\W_])c\+\+(?![^\W_])")
 SHARP = re.compile(r"(?<![^\W_])([cfj])#(?![^\W_])")
 POSSESSIVE = re.compile(r"(?<=[^\W_])'s\b")
+MIXED_NUMBER = re.compile("(\\d+)\\s?([\u00bc-\u00be\u2153-\u215e])")  # "2\u00bd"
 FORMED = ("Ll", "Lu", "Nd")  # categories of letters and digits that have other forms
 
 
@@ -68,10 +70,16 @@ def fold(text: str) -> str:
         text = text.replace("`", "'").replace("''", '"').lower()
     else:
         text = TRADE_MARKS.sub(" ", INCHES.sub('"', APOSTROPHES.sub("'", text)))
-        text = unicodedata.normalize("NFKD", NUMBER_SIGN.sub("no ", text))
+        text = MIXED_NUMBER.sub(_decimal, NUMBER_SIGN.sub("no ", text))
+        text = unicodedata.normalize("NFKD", text)
         text = MARKS.sub("", text).casefold()
         text = unicodedata.normalize("NFC", text).translate(PLAIN_LETTERS)
     text = write_plainly(text)
     if "+" in text or "#" in text:
         text = SHARP.sub(r"\1sharp", CPP.sub("cpp", text))
     return POSSESSIVE.sub("", text) if "'s" in text else text
+
+
+def _decimal(found: re.Match[str]) -> str:
+    """A whole number and the sign of a fraction as a decimal: "2.5" of two and a half."""
+    return f"{int(found[1]) + unicodedata.numeric(found[2]):.6g}"

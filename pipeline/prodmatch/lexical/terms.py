@@ -8,19 +8,19 @@ from itertools import islice
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.languages import ENGLISH, words_of
-from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_quantities
+from prodmatch.lexical.quantities import UNITS, Quantity, equal_terms, find_measures
 
-WORD_RULES = 2  # raise it where other terms come of a text: a generation's manifest has it
+WORD_RULES = 3  # raise it where other terms come of a text: a generation's manifest has it
 # Signs that belong to the letter before them; those that `fold` drops are not among them.
 MARKS = "\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 LETTERS = rf"(?:[^\W_]|[{MARKS}])+"
-COMPOUND = re.compile(rf"{LETTERS}(?:[-_./']{LETTERS})*")
+COMPOUND = re.compile(rf"{LETTERS}(?:[-_./'&]{LETTERS})*")
 # A decimal number is one part, behind letters too: "hdmi2.1".
 PART = re.compile(
     rf"\d+(?:\.\d+)+[a-z]*|(?:(?!(?<=[a-z])\d{{1,2}}\.\d)(?:[^\W_]|[{MARKS}]))+|{LETTERS}"
 )
 # All but the signs of "3.5" and "3/4".
-JOINT = re.compile(r"(?<!\d)[-_./']|[-_'](?=\d)|[-_./'](?!\d)")
+JOINT = re.compile(r"(?<!\d)[-_./'&]|[-_'&](?=\d)|[-_./'&](?!\d)")
 DOTTED_CODE = re.compile(r"(?<![^\W_])\d+(?:\.\d+){2,}(?![^\W_])")  # "002.638.50"
 SLASHED_CODE = re.compile(r"[a-z]\d{2,}(?:/\d+)+")  # "hx6851/53": one code, though "3/4" is none
 PACK = re.compile(rf"(\d+)x((\d+(?:\.\d+)?)(?:{'|'.join(UNITS)}))")  # "6x330ml"
@@ -64,6 +64,7 @@ class QueryTerm:
     typed: tuple[str, ...]  # the term, and the compound that it is a part of
     joined: tuple[str, ...] = ()  # it as one word with its neighbours
     weight: float = 1.0
+    is_measure: bool = False  # of a quantity, which names no product
     start: int = field(default=0, compare=False)  # where it stands in the folded query
     word_start: int = field(default=0, compare=False)  # of the word or quantity that it is part of
 
@@ -101,7 +102,7 @@ def split_terms(text: str) -> list[str]:
     "480gb", "Bluetooth 5.3" by "bluetooth 5". A code that is no part of a compound counts twice.
     """
     folded = fold(text)
-    quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
+    quantities = {quantity.start: quantity for quantity in find_measures(folded)}
     terms: list[str] = []
     for found in COMPOUND.finditer(folded):
         if found.start() in quantities:
@@ -151,17 +152,20 @@ def _terms_of(
     compound: Compound, joined: tuple[str, ...], *, after_number: bool
 ) -> Iterator[QueryTerm]:
     if compound.quantity and _is_number(compound):
-        yield QueryTerm((compound.quantity.term,), (*equal_terms(compound.quantity), *joined))
+        forms = (*equal_terms(compound.quantity), *joined)
+        yield QueryTerm((compound.quantity.term,), forms, is_measure=True)
     if _is_number(compound) or after_number:
         yield QueryTerm((compound.whole,), weight=PIECE_WEIGHT)
         return
     if compound.quantity:
         joined = (compound.quantity.term, *equal_terms(compound.quantity), *joined)
+    is_measure = compound.quantity is not None
     if len(compound.parts) > 1 or compound.parts[0] != compound.whole:
-        yield from (QueryTerm((part, compound.whole), joined) for part in compound.parts)
+        for part in compound.parts:
+            yield QueryTerm((part, compound.whole), joined, is_measure=is_measure)
         return
     first, *others = _pairs(compound.whole)
-    yield QueryTerm((first,), joined)
+    yield QueryTerm((first,), joined, is_measure=is_measure)
     yield from (QueryTerm((pair,)) for pair in others)
     yield from (QueryTerm((piece,), weight=PIECE_WEIGHT) for piece in _pieces(compound.whole))
 
@@ -172,7 +176,7 @@ def split_tokens(text: str) -> list[Token]:
     Their letters joined are the same however a text joins or splits them: "T-Shirt", "t shirt".
     """
     folded = fold(text)
-    quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
+    quantities = {quantity.start: quantity for quantity in find_measures(folded)}
     tokens: list[Token] = []
     end = 0
     for compound in COMPOUND.finditer(folded):
@@ -201,7 +205,7 @@ def names_one(term: str) -> bool:
     """Whether a code is likely a name: neither a size, as "200" and "55inch" are, nor a year."""
     if term.isdigit():
         return len(term) >= LONG_NUMBER
-    is_size = AMPERES.fullmatch(term) or any(found.start == 0 for found in find_quantities(term))
+    is_size = AMPERES.fullmatch(term) or any(found.start == 0 for found in find_measures(term))
     return is_code(term) and not is_size
 
 
@@ -211,6 +215,11 @@ def begins_with_size(words: Sequence[str]) -> bool:
         return False
     value = next((word for word in words[1:] if word not in SIZE_REGIONS), "")
     return value[:1].isdigit() or LETTER_SIZE.fullmatch(value) is not None
+
+
+def says_size(words: Sequence[str]) -> bool:
+    """Whether a size stands anywhere among some words."""
+    return any(begins_with_size(words[at : at + 3]) for at in range(len(words)))
 
 
 def apart(text: str) -> str:
@@ -225,7 +234,7 @@ def is_spelled(term: str) -> bool:
 
 def _compounds(text: str) -> Iterator[Compound]:
     folded = fold(text)
-    quantities = {quantity.start: quantity for quantity in find_quantities(folded)}
+    quantities = {quantity.start: quantity for quantity in find_measures(folded)}
     for found in COMPOUND.finditer(folded):
         start = found.start()
         yield _read_compound(found.group(), quantities.get(start), start)
@@ -285,7 +294,7 @@ def _is_one_word(parts: Sequence[str], count_of: Callable[[str], int]) -> bool:
 
 def _is_number(compound: Compound) -> bool:
     """Whether it is the number of a quantity whose unit follows, as in "120 cm"."""
-    return compound.quantity is not None and compound.quantity.number == compound.whole
+    return compound.quantity is not None and compound.quantity.written == compound.whole
 
 
 def _joined_forms(compounds: Sequence[Compound], position: int) -> tuple[str, ...]:
@@ -309,8 +318,8 @@ def _product_terms(compound: Compound) -> list[str]:
         found = (compound.quantity.term, compound.quantity.number)
         terms += [term for term in found if term not in compound.parts]
     if pack := PACK.fullmatch(compound.whole):
-        quantities = [quantity.term for quantity in find_quantities(pack[2])]
-        terms += [pack[1], pack[3], *quantities]
+        quantities = [quantity.term for quantity in find_measures(pack[2])]
+        terms += [pack[1], f"{pack[1]}pack", pack[3], *quantities]
     decimal = DECIMAL.fullmatch(compound.whole)
     return [*terms, decimal[1]] if decimal else terms
 
