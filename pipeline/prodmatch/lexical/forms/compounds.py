@@ -33,7 +33,8 @@ def compounds_of(word: str, connection: sqlite3.Connection, language: str = ENGL
     """The words of the products that begin or end with a folded word, the commonest first.
 
     What else such a word has must be a word of the products, with or without a linking sound, or
-    begin several other compounds: "tisch" is in "holztisch", not in "elastisch".
+    begin several other compounds: "tisch" is in "holztisch", not in "elastisch". Where none is
+    such a word, those that end with it are taken in a language that writes nouns in one.
 
     Args:
         word: that no product contains.
@@ -51,9 +52,12 @@ def compounds_of(word: str, connection: sqlite3.Connection, language: str = ENGL
         rf"|{word}(?P<behind>.{{{LEAST_REST},}})"
     )
     parts = _Parts(connection)
-    found = ((other, compound.fullmatch(other)) for other in parts.containing(root))
-    known = (other for other, each in found if each and parts.has(each["before"], each["behind"]))
-    return [*islice(known, MOST_COMPOUNDS)]
+    words = parts.containing(root)
+    found = [(other, each) for other in words if (each := compound.fullmatch(other))]
+    known = [other for other, each in found if parts.has(each["before"], each["behind"])]
+    if not known and language in COMPOUNDING:
+        known = [other for other, each in found if each["before"]]
+    return known[:MOST_COMPOUNDS]
 
 
 def compounds_ending_with(word: str, connection: sqlite3.Connection, language: str) -> list[str]:
