@@ -157,6 +157,7 @@ NEGATIONS = [
     ("tablet not 4k", "tablet", ["4k"]),
     ("graphics card other than rtx4090", "graphics card", ["rtx4090"]),
     ("shoes except 42", "shoes", ["42"]),
+    ("football size 4 not 5", "football size 4", ["5"]),
     ("t-shirt nicht rot", "t-shirt", ["rot"]),
     ("t-shirt sin rojo", "t-shirt", ["rojo"]),
     ("felpa senza cappuccio", "felpa", ["cappuccio"]),

@@ -14,7 +14,7 @@ from prodmatch.lexical.languages import ENGLISH_WORDS, LanguageWords
 from prodmatch.lexical.prices.currencies import MARK, mark_pounds
 from prodmatch.lexical.prices.limits import Contains, Limit, find_unread_limits, take_limits
 from prodmatch.lexical.quantities import QUANTITY
-from prodmatch.lexical.terms import begins_with_size
+from prodmatch.lexical.terms import begins_with_size, says_size
 
 FOREIGN = frozenset("minus sans ohne sin senza zonder".split())  # noqa: SIM905
 PHRASE_TRIGGERS = FOREIGN | frozenset(
@@ -277,7 +277,7 @@ def _read_negation(
         return [], position
     if lower == "nothing" and contains([lower, _plain(rest[0])]):  # the brand
         return [], position
-    if _is_term(lower, [*map(_plain, rest[:2])], known) and not _codes(rest, lower, contains):
+    if _is_term(lower, [*map(_plain, rest[:2])], known) and not _codes(rest, lower, kept, known):
         return [], position
     phrases, end = _read_phrases(rest, lower, kept, known)
     return phrases, behind + end if phrases else position
@@ -297,7 +297,7 @@ def _read_phrases(
         is_size = begins_with_size(_plain(" ".join(tokens[start : start + 2])).split())
         rest = tokens[start + is_size :]
         start += is_size
-        codes = _codes(rest, "except" if is_size else trigger, known.contains)
+        codes = _codes(rest, "except" if is_size else trigger, kept, known)
         phrase = codes or _read_phrase(rest, is_long, kept, known)
         if not phrase or _is_idiom(trigger, _plain(phrase[0]), known):
             break
@@ -350,16 +350,16 @@ def _read_phrase(
     return phrase
 
 
-def _codes(tokens: Sequence[str], trigger: str, contains: Contains) -> list[str]:
+def _codes(tokens: Sequence[str], trigger: str, kept: Sequence[str], known: Phrases) -> list[str]:
     """A quantity or a code at the beginning: "480 gb", "5g", "5 string", "3/4"; else none."""
     if trigger in ("no", "non") or not tokens:
         return []
     if taken := _quantity(tokens, tokens[0]):
         return [taken]
     word = fold(_plain(tokens[0]))
-    if word.isdigit() and len(word) == 1 and not trigger.startswith("exc"):  # too little alone
+    if word.isdigit() and len(word) == 1 and not (trigger[:3] == "exc" or says_size(kept)):
         pair = [word, *map(_plain, tokens[1:2])]
-        return [" ".join(pair)] if len(pair) > 1 and contains(pair) else []
+        return [" ".join(pair)] if len(pair) > 1 and known.contains(pair) else []
     return [word] if CODE.fullmatch(word) else []
 
 

@@ -21,6 +21,7 @@ USUAL = re.compile(r"regular|normal|original|list|msrp|rrp|uvp|was|old|before|co
 NOT_PAID = re.compile(  # by customers, or not for one piece
     r"costs?|retail|wholesale|purchase|buying|base|unit|net|netto|ht|einkauf(?:s?preis)?|ek|grundpreis|streichpreis"
 )
+PAID = re.compile(r"coalesce\(nullif\((.+?), 0\), (.+?)\)(?= [<>=])")  # as SQL
 MOST_NAMED = 5  # currencies of a column that a message names
 
 
@@ -130,6 +131,11 @@ def conditions(limits: Sequence[Limit], columns: Sequence[PriceColumn]) -> list[
         values = ", ".join(_quote(value) for value in _values_of(price, limits))
         found.append(f"{quote_plain(price.currency_column)} IN ({values})")
     return found
+
+
+def say_paid(condition: str) -> str:
+    """A condition of a price for a person: "sale_price or price < 5"."""
+    return PAID.sub(r"\1 or \2", condition)
 
 
 def are_pounds_money(columns: Sequence[PriceColumn]) -> bool:

@@ -21,7 +21,7 @@ from prodmatch.lexical.understanding import Phrases, Understanding, understand
 from prodmatch.model.hubness import penalised_image_query, plain_image_query
 from prodmatch.model.onnx_encoders import QueryEncoders
 from prodmatch.model.preprocessing import Pixels
-from prodmatch.products.prices import are_pounds_money, conditions, say_why_not
+from prodmatch.products.prices import are_pounds_money, conditions, say_paid, say_why_not
 from prodmatch.products.product_db import Products
 from prodmatch.search.queries import Query, clean_text
 from prodmatch.storage.vectors import Rows, Vectors, normalise
@@ -338,7 +338,7 @@ class _ReadQuery:
         understanding = self.understanding
         left_out = [f"without {name}" for name in (*understanding.without, *understanding.free_of)]
         wanted = [f"with {name}" for name in understanding.wanted]
-        return "; ".join([*left_out, *wanted, *self.where]) or None
+        return "; ".join([*left_out, *wanted, *map(say_paid, self.where)]) or None
 
 
 def _certainty(read: "_ReadQuery") -> float:
