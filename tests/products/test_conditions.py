@@ -1,6 +1,9 @@
 """Filters: what SQLite would take without a word is refused, and messages say what to write."""
 
+import itertools
 import re
+import sys
+from types import FrameType
 
 import pyarrow as pa
 import pytest
@@ -325,3 +328,42 @@ def test_dates_with_the_day_first_are_not_compared_by_their_letters(foreign: Pro
         with pytest.raises(QueryError, match="letter by letter, the day first; convert"):
             foreign.rows_where(condition)
     assert foreign.rows_where("tag = '04.02.2025' OR tag > 'x'").tolist() == [1]
+
+
+LONG = {  # a piece of a long condition, and what joins it to the next
+    "in": ("'red'", ", "),
+    "or": ("colour = 'red'", " OR "),
+    "between": ("price BETWEEN 1 AND 2", " OR "),
+    "null": ("added IS NOT NULL", " AND "),
+}
+
+
+def long_condition(kind: str, count: int) -> str:
+    piece, joint = LONG[kind]
+    condition = joint.join([piece] * count)
+    return f"colour IN ({condition})" if kind == "in" else condition
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_filter_twice_as_long_is_twice_the_work(kind: str, products: Products) -> None:
+    """A service gives the ten thousand products of a branch in one IN."""
+    counts = []
+
+    def count(frame: FrameType, event: str, argument: object) -> object:
+        counts[-1] += 1
+        return count
+
+    for length in (100, 200, 400):
+        counts.append(0)
+        sys.settrace(count)
+        try:
+            products.rows_where(long_condition(kind, length))
+        finally:
+            sys.settrace(None)
+    for shorter, longer in itertools.pairwise(counts):
+        assert longer < 2.1 * shorter
+
+
+def test_too_many_conditions_are_to_be_written_as_one(products: Products) -> None:
+    with pytest.raises(QueryError, match=r"Write product_id IN \('a', 'b'\)"):
+        products.rows_where(long_condition("or", 2000))

@@ -166,6 +166,7 @@ def test_a_catalogue_with_the_column_keeps_its_own(
         assert len(found) == 3
     path = save(tmp_path / "g.csv", ROWS)
     caplog.set_level("INFO")
+    caplog.clear()  # of what a command in another test lets be heard
     with pytest.raises(CatalogueError, match=r"a column 'group_id' of its own"):
         index_embeddings(store, files=ShopFiles(groups=path))
     assert "measuring the index" not in caplog.text

@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 from prodmatch.lexical.prices.column_names import is_product_price
 from prodmatch.products.column_storage import KEYWORDS, needs_quotes, write_cast
@@ -154,6 +155,8 @@ def explain_error(condition: str, message: str, columns: Mapping[str, Column]) -
     for token in tokens:
         if token.kind == "variable":
             return f"{token.shown!r} is no value. Write a number alone, or text in single quotes"
+    if "too large" in message:  # a thousand conditions
+        return f"{message}. Write product_id IN ('a', 'b') for values of one column joined by OR"
     outside = _outside_quotes(condition)
     for pattern, remedy in REMEDIES:
         if pattern.search(outside):
@@ -211,14 +214,14 @@ def find_comparisons(tokens: Sequence[Token]) -> list[tuple[Token, str, Token]]:
 
 def _literals_after(tokens: Sequence[Token], start: int, operator: str) -> list[Token]:
     """The literals that an operator compares with; `start` is the position behind it."""
-    rest = [token for token in tokens[start:] if token.value not in ("+", "-")]
+    rest = (tokens[at] for at in range(start, len(tokens)) if tokens[at].value not in ("+", "-"))
     if operator in COMPARISONS or operator == "like":
-        return [token for token in rest[:1] if _is_literal(token)]
+        return [token for token in islice(rest, 1) if _is_literal(token)]
     if operator == "between":
-        return [token for token in (*rest[:1], *rest[2:3]) if _is_literal(token)]
-    if operator == "in" and rest and rest[0].value == "(":
-        closing = next((at for at, token in enumerate(rest) if token.value == ")"), len(rest))
-        return [token for token in rest[:closing] if _is_literal(token)]
+        return [token for token in [*islice(rest, 3)][::2] if _is_literal(token)]
+    if operator == "in" and [token.value for token in islice(rest, 1)] == ["("]:
+        listed = takewhile(lambda each: each.value != ")", rest)
+        return [token for token in listed if _is_literal(token)]
     return []
 
 
@@ -322,20 +325,24 @@ def _filled_by_number(
 
 def _wrong_operator(tokens: Sequence[Token], index: int) -> str | None:
     """Signs that stand for AND and OR elsewhere."""
-    words = ("'" if token.kind == "text" else token.value for token in tokens)
-    values = ["", "", *words, "", ""]
-    kinds = ["", "", *(token.kind for token in tokens), "", ""]
-    at = index + 2
-    begins_another = kinds[at + 1] == "column" and values[at + 2] in COMPARISONS
-    ends_one = values[at - 2] in COMPARISONS and kinds[at - 1] in ("text", "number")
-    if values[at] == "||" and values[at - 1] and values[at + 1]:
-        joins = "text" in (kinds[at - 1], kinds[at + 1]) or values[at - 1] == ")"
-        if not joins or (ends_one and (begins_another or kinds[at + 1] == "text")):
+    around = [
+        tokens[at] if 0 <= at < len(tokens) else Token("", "", "", 0)
+        for at in range(index - 2, index + 3)
+    ]
+    earlier, before, sign, after, later = (
+        "'" if token.kind == "text" else token.value for token in around
+    )
+    kinds = around[1].kind, around[3].kind
+    begins_another = kinds[1] == "column" and later in COMPARISONS
+    ends_one = earlier in COMPARISONS and kinds[0] in ("text", "number")
+    if sign == "||" and before and after:
+        joins = "text" in kinds or before == ")"
+        if not joins or (ends_one and (begins_another or kinds[1] == "text")):
             return "|| joins texts; write OR"
-    if values[at] == "in" and kinds[at + 1] in ("text", "number"):
+    if sign == "in" and kinds[1] in ("text", "number"):
         return IN_BRACKETS
-    if values[at] in ("&", "|") and (ends_one or begins_another):
-        return f"{values[at]} joins bits; write {'AND' if values[at] == '&' else 'OR'}"
+    if sign in ("&", "|") and (ends_one or begins_another):
+        return f"{sign} joins bits; write {'AND' if sign == '&' else 'OR'}"
     return None
 
 

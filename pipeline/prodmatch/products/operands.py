@@ -52,9 +52,10 @@ def find_null(condition: str, columns: Mapping[str, Column]) -> str | None:
     """What is wrong with a NULL behind a comparison, or in the list of IN; None if nothing is."""
     tokens = split_condition(condition, columns)
     values = ["", "", *(token.value if token.kind in ("word", "sign") else "" for token in tokens)]
+    bracket = 0  # the last one
     for at, value in enumerate(values):
-        opening = next((place for place in range(at, 1, -1) if values[place] in ("(", ")")), 0)
-        is_listed = values[opening] == "(" and values[opening - 1] == "in"
+        bracket = at if value in ("(", ")") else bracket
+        is_listed = values[bracket] == "(" and values[bracket - 1] == "in"
         if value == "null" and (is_listed or values[at - 1] in COMPARISONS - {"is"}):
             return "nothing is equal to NULL; write IS NULL or IS NOT NULL"
     return None
@@ -66,18 +67,18 @@ def find_lone(condition: str, columns: Mapping[str, Column]) -> list[Token]:
     'blue' in `colour = 'red' OR 'blue'` is never true, `price` true of any that is not 0.
     """
     tokens = split_condition(condition, columns)
-    words = [token.value if token.kind in ("word", "sign") else "" for token in tokens]
+    words = (token.value if token.kind in ("word", "sign") else "" for token in tokens)
+    padded = ["", "", "", *words, ""]
     return [
         token
-        for at, token in enumerate(tokens)
-        if token.kind in ("text", "number", "column") and _is_lone(words, at)
+        for at, token in enumerate(tokens, 3)
+        if token.kind in ("text", "number", "column") and _is_lone(padded, at)
     ]
 
 
-def _is_lone(words: Sequence[str], at: int) -> bool:
+def _is_lone(padded: Sequence[str], at: int) -> bool:
     """Whether nothing is done with the operand at a position, which may stand in brackets."""
-    padded = ["", "", "", *words, ""]
-    left, right = at + 2, at + 4
+    left, right = at - 1, at + 1
     while padded[left] == "(" and padded[right] == ")":
         left, right = left - 1, right + 1
     starts = (

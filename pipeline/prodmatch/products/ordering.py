@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 
 from prodmatch.lexical.quantities import UNITS
 from prodmatch.products.column_storage import quote_plain, write_cast
@@ -49,9 +50,10 @@ def find_wrong_order(condition: str, columns: Mapping[str, Column]) -> str | Non
             chain = tokens[index - 2 : index + 3]
             name = next((quote_plain(each.value) for each in chain if each.kind == "column"), "x")
             return f"a comparison has two sides; write {name} > 3 AND {name} < 5"
-        rest = [each for each in tokens[index + 1 :] if each.value != "not"]
         if token.kind != "column":
             continue
+        behind = (tokens[at] for at in range(index + 1, len(tokens)))
+        rest = [*islice((each for each in behind if each.value != "not"), 4)]
         if rest and rest[0].value == "between" and (wrong := _reversed_limits(rest[1:])):
             return wrong
     for column, operator, literal in find_comparisons(tokens):
