@@ -304,6 +304,23 @@ def test_says_what_was_changed_and_what_is_unknown() -> None:
     assert found == Correction("zyqqvex red sneakers", (("sneekers", "sneakers"),), ("zyqqvex",))
 
 
+class CountedWords(Words):
+    """Counts the words that are looked up."""
+
+    count = 0
+
+    def says(self, word: str) -> bool:
+        self.count += 1
+        return super().says(word)
+
+
+@pytest.mark.parametrize("text", ["a" * 20_000, "-".join(["zorbek"] * 65), "zorbek-x " * 32 + "x"])
+def test_what_nobody_types_is_not_looked_up(text: str) -> None:
+    words = CountedWords()
+    assert correct_spelling(text, words) == Correction(text)
+    assert words.count == 0
+
+
 def test_a_rare_word_beside_a_common_one_is_a_slip_of_it() -> None:
     assert level_of("dres") is not None
     assert correct_spelling("dres", Words({"dress": 9})).text == "dress"

@@ -367,3 +367,11 @@ def test_a_filter_twice_as_long_is_twice_the_work(kind: str, products: Products)
 def test_too_many_conditions_are_to_be_written_as_one(products: Products) -> None:
     with pytest.raises(QueryError, match=r"Write product_id IN \('a', 'b'\)"):
         products.rows_where(long_condition("or", 2000))
+
+
+def test_a_few_of_many_values_without_a_product_are_named(products: Products) -> None:
+    hints = products.suggest_values(f"colour IN ('Red', {', '.join(map(repr, 'abcdefgha'))})")
+    assert hints == [
+        *(f"no product has colour = {letter!r}" for letter in "abcde"),
+        "no product has 3 others of the values of colour",
+    ]

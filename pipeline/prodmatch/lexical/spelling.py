@@ -116,6 +116,7 @@ def correct_spelling(
     changed: list[tuple[str, str]] = []
     unknown: list[str] = []
     position = 0
+    has_few_parts = len(words) + text.count("-") <= MAX_WORDS
     while position < len(terms):
         is_limit = terms[position + 1 : position + 3] == ["less", "than"]
         is_kept = is_limit or quoted & {position, position + 1}
@@ -132,7 +133,7 @@ def correct_spelling(
         found = "" if is_one else two or _spell(term, lexicon)
         if position not in quoted and not term:
             found = _find_code(words[position], lexicon)
-            if not found and "-" in words[position]:
+            if not found and has_few_parts and "-" in words[position]:
                 found = _spell_compound(words[position], lexicon)
         if found:
             changed.append((words[position], found))

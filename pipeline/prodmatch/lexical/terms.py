@@ -38,6 +38,7 @@ PIECE = re.compile(
     rf"\d+(?:\.\d+)*|{_UNSPACED_LETTER}|(?:(?!{_UNSPACED_LETTER})(?:[^\W\d_]|[{MARKS}]))+"
 )
 LETTER_BEFORE_DIGIT = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
+LONGEST_WORD = 64  # letters; beyond it is a token, an address, or a hand on the keys
 MAX_COMPOUNDS = 250  # of a query; each letter among them is looked up
 MAX_PARTS = 16  # of a compound
 MAX_PIECES = 3  # of a word of letters and digits
@@ -228,8 +229,12 @@ def apart(text: str) -> str:
 
 
 def is_spelled(term: str) -> bool:
-    """Whether a term is a word that can be mistyped: long enough, without digits, with spaces."""
-    return len(term) >= 4 and term.isalpha() and not UNSPACED.search(term)
+    """Whether a term is a word that can be mistyped: of letters, and of a script with spaces.
+
+    It is no compound either if it is not: parts are looked for at every letter.
+    """
+    is_word = 4 <= len(term) <= LONGEST_WORD and term.isalpha()
+    return is_word and not UNSPACED.search(term)
 
 
 def _compounds(text: str) -> Iterator[Compound]:

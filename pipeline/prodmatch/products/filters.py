@@ -3,7 +3,7 @@
 import functools
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,8 @@ SAFE_FUNCTIONS = frozenset(
 )
 OWN = ("row", "text", "has_text", "has_image")  # columns that are not the catalogue's
 MOST_VALUES = 10_000  # of a column, to look for the one that is meant
+MOST_MISSING = 5  # of a condition's values that no product has, that are named
+WRITE_IN = "Write product_id IN ('a', 'b') for values of one column joined by OR"
 
 
 def find_rows(path: Path, condition: str) -> npt.NDArray[np.int64]:
@@ -102,19 +104,27 @@ def suggest_values(path: Path, condition: str) -> list[str]:
     """For each text that a condition wants and no product has, the values that may be meant."""
     connection = connect(path)
     try:
-        columns = read_columns(connection)
+        wanted: dict[str, list[str]] = {}
+        for compared in compared_texts(condition, read_columns(connection)):
+            wanted.setdefault(compared.column, []).append(compared.value)
         hints = []
-        for wanted in compared_texts(condition, columns):
-            name = quote_name(wanted.column)
-            known = _distinct(connection, name)
-            if wanted.value in known or len(known) > MOST_VALUES:
-                continue
-            near = " or ".join(map(repr, nearest_values(wanted.value, known)))
-            hint = f"; there is {near}" if near else ""
-            hints.append(f"no product has {wanted.column} = {wanted.value!r}{hint}")
+        for column, values in wanted.items():
+            known = _distinct(connection, quote_name(column))
+            if len(known) <= MOST_VALUES:
+                held = set(known)
+                missing = [value for value in dict.fromkeys(values) if value not in held]
+                hints += [_hint_values(column, each, known) for each in missing[:MOST_MISSING]]
+                if more := len(missing[MOST_MISSING:]):
+                    hints.append(f"no product has {more} others of the values of {column}")
         return hints
     finally:
         connection.close()
+
+
+def _hint_values(column: str, value: str, known: Sequence[str]) -> str:
+    """That no product has a value of a column, and which ones it may be."""
+    near = " or ".join(map(repr, nearest_values(value, known)))
+    return f"no product has {column} = {value!r}" + (f"; there is {near}" if near else "")
 
 
 def _is_flag(connection: sqlite3.Connection, column: Column) -> bool:
@@ -246,7 +256,8 @@ def _describe(connection: sqlite3.Connection, condition: str, error: Exception) 
         connection.execute(f"EXPLAIN SELECT row FROM products WHERE {condition}")
     except (sqlite3.Error, ValueError) as alone:
         error = alone
-    return str(error).partition("\n")[0].rstrip(".")
+    reason = str(error).partition("\n")[0].rstrip(".")
+    return f"{reason}. {WRITE_IN}" if "too large" in reason else reason
 
 
 def _is_damage(error: Exception) -> bool:

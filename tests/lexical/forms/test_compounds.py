@@ -8,6 +8,7 @@ import pytest
 from tiny import night, save_query_encoders
 
 from prodmatch import ProductIndex, Query, SearchOptions, open_index
+from prodmatch.lexical.forms.compounds import expand_compounds
 from prodmatch.model.description import Model
 
 TITLES = [
@@ -85,3 +86,15 @@ def test_a_compound_is_found_by_its_words_and_in_others(
 def test_no_other_word_is_searched_for(index: ProductIndex, text: str) -> None:
     (answer,) = index.answer([Query("q", text)], SearchOptions(top=1))
     assert answer.searched_for is None
+
+
+def test_the_first_words_of_a_long_query_are_looked_up() -> None:
+    found: list[str] = []
+
+    def find(word: str) -> list[str]:
+        found.append(word)
+        return []
+
+    words = [f"{one}{other}wort" for one in "abcdefghij" for other in "abcdefghij"]
+    expand_compounds(" ".join(words), (), find)
+    assert found == words[:64]

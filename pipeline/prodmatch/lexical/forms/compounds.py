@@ -17,6 +17,7 @@ LEAST_LETTERS = 5  # of a word that is looked for in others
 LEAST_REST = 3  # letters of what else a compound has
 LEAST_HEAD = 4  # letters of the last word of other compounds that begin with that
 SEVERAL = 2  # of these, for a word that products contain in compounds alone: "lauf"
+MOST_WORDS = 64  # of a query that are looked for
 MOST_READ = 2000  # words that contain the word
 MOST_COMPOUNDS = 500
 MOST_NAMED = 3  # of them, for a person
@@ -135,7 +136,7 @@ def expand_compounds(
     """
     stemmer, folded = Stemmer(language), fold(text)
     found = list(known)
-    for token in free_tokens(text, known):
+    for token in islice(free_tokens(text, known), MOST_WORDS):
         if any(each.isalnum() for each in (*folded[: token.start][-1:], *folded[token.end :][:1])):
             continue  # a piece of a code: "allin" of "allin1"
         if compounds := find(token.text):

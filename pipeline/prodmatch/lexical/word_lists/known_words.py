@@ -5,6 +5,7 @@ The list is that of the package `wordfreq` (Robyn Speer; CC BY-SA 4.0), see `kno
 
 import functools
 import zlib
+from bisect import bisect_left
 from pathlib import Path
 
 FILE = Path(__file__).with_name("known_words.zlib")
@@ -15,14 +16,21 @@ def level_of(word: str) -> float | None:
     """How common a word is, as the logarithm of its occurrences in a billion; None if unknown."""
     if not word.isascii():
         return None
-    words = _words()
-    start = words.find(f"\n{word}".encode()) + 1
-    end = start + len(word)
-    if not start or not words[end : end + 1].isupper():  # a longer word follows in the alphabet
+    words, wanted = _words(), word.encode()
+    last = words.rindex(b"\n", 0, -1) + 1
+
+    def word_behind(position: int) -> bytes:
+        start = words.index(b"\n", position) + 1
+        return words[start : words.index(b"\n", start) - 1]
+
+    found = bisect_left(range(last), wanted, key=word_behind)
+    if found == last or word_behind(found) != wanted:
         return None
-    return (words[end] - ord("A")) / STEPS
+    level = words[words.index(b"\n", found) + 1 + len(wanted)]
+    return (level - ord("A")) / STEPS
 
 
 @functools.cache
 def _words() -> bytes:
+    """A line for each word in the order of the alphabet, its level behind it, as a capital."""
     return zlib.decompress(FILE.read_bytes())
