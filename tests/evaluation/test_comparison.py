@@ -123,6 +123,7 @@ def test_another_store_and_a_model_are_compared_with(published: Path, tmp_path: 
     done = run("evaluate", "--store", published, *given, "--against", tmp_path)
     assert done.code == 1
     assert "is neither a shipped model" in done.err
+    assert "Give where it is now, or make one" in done.err
     assert sorted(published.parent.iterdir()) == before
 
 

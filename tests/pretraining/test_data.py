@@ -24,7 +24,7 @@ def test_pairs_have_a_source_where_their_file_says_it(tmp_path: Path) -> None:
     pq.write_table(pa.table({**rows, "source": ["x", None, "y"]}), path)
     found = read_text_rows(path, ["left", "right"], ["source"])
     assert [row["source"] for row in found] == ["x", None]
-    with pytest.raises(ModelError, match="no Parquet file with text"):
+    with pytest.raises(ModelError, match="has no column 'text'; found left, right, source"):
         read_text_rows(path, ["text"])
     said = pa.array(["c", "d", "d"]).dictionary_encode()
     pq.write_table(pa.table({**rows, "right": said}), path)

@@ -107,8 +107,9 @@ def open_model(name: Path | str) -> Model:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(
             f"{name}: is neither a shipped model ({', '.join(shipped) or 'none'}) nor a directory "
-            "with a model.json. Make one with `train(catalogue, out=DIR)`, which takes "
-            "encoders of a hub by name (`text_encoder`, `download`)."
+            "with a model.json. Give where it is now, or make one with "
+            "`train(catalogue, out=DIR)`, which takes encoders of a hub by name (`text_encoder`, "
+            "`download`)."
         ) from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read as JSON ({error}).") from error

@@ -290,7 +290,10 @@ def train_dual_encoder(
     run.load(checkpoint, identity)
     _, counts = np.unique(train.sources, return_counts=True)
     if counts.max() < 2:
-        raise ModelError("every product has a `source` of its own, and none to be told from.")
+        raise ModelError(
+            "no two products that are trained on have the same `source`, and a product is told "
+            "from others of its source. Give more products, or leave the column out."
+        )
     rows = min(settings.batch_rows, int(counts.max()))
     batches = Batches(train, reader, rows, epochs=settings.epochs, seed=settings.seed)
     loader = iter(batches.load(len(run.report) * batches.steps, work.workers))

@@ -194,6 +194,11 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 def _read_columns(path: Path, columns: list[str], optional: Sequence[str] = ()) -> pa.Table:
     try:
         present = pq.read_schema(path).names
+        if missing := [name for name in columns if name not in present]:
+            raise ModelError(
+                f"{path}: has no column {' and '.join(map(repr, missing))}; found "
+                f"{', '.join(present) or 'none'}. Give {', '.join(columns)}."
+            )
         chosen = [*columns, *(name for name in optional if name in present)]
         return pq.read_table(path, columns=chosen)
     except (OSError, pa.ArrowInvalid) as error:
