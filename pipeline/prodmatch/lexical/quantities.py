@@ -10,7 +10,7 @@ UNIT_NAMES = {
     "cm": "cm cms centimeter centimeters centimetre centimetres zentimeter",
     "mm": "mm millimeter millimeters millimetre millimetres",
     "m": "m mtr mtrs meter meters metre metres metro metros metri",
-    "kg": "kg kgs kilo kilos kilogram kilograms kilogramm chilo chili",
+    "kg": "kg kgs kilo kilos kilogram kilograms kilogramm chilo",
     "g": "g gm gms gram grams gr gramm grammes gramos grammi",
     "mg": "mg",
     "lb": "lb lbs pound pounds",
