@@ -72,7 +72,7 @@ def test_a_damaged_generation_is_listed_among_the_others(three: Path) -> None:
     done = run("generations", "--store", three, "--format", "json")
     assert done.code == 3
     assert [(row["products"], row["current"]) for row in json.loads(done.out)] == [
-        (1, ""), ("damaged", ""), (1, "yes"),
+        (1, False), (None, False), (1, True),
     ]  # fmt: skip
     assert done.err.count("000002") == 1
     (three / "index" / "CURRENT").unlink()
