@@ -90,6 +90,19 @@ def test_what_tells_no_other_language_is_english(texts: list[str]) -> None:
     assert detect_language(texts) == "english"
 
 
+@pytest.mark.parametrize(
+    ("title", "others"),
+    [
+        ("Tisch aus Holz für Herren", 1),  # neither "und" nor "mit", but hardly any English either
+        ("Tisch und Stuhl für Herren mit Lehne", 5),
+    ],
+)
+def test_a_few_english_sentences_make_no_shop_english(title: str, others: int) -> None:
+    letters = [f"{title} {one}{other}" for one in "abcdef" for other in "vwxyz"]
+    sentences = [f"Case with {letter}ox" for letter in "fbhpt"[:others]]
+    assert detect_language([*letters, *sentences]) == "german"
+
+
 def test_gold_is_no_english_word_of_sentences() -> None:
     rings = [f"Bague or jaune {each} de la maison du bijou" for each in range(30)]
     assert detect_language(rings) == "french"
