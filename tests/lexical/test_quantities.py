@@ -8,6 +8,7 @@ import pytest
 
 from prodmatch.lexical.folding import fold
 from prodmatch.lexical.quantities import find_measures, find_quantities
+from prodmatch.lexical.terms import query_terms, split_terms
 from prodmatch.products.product_db import Products
 from prodmatch.products.product_db_writer import write_products
 
@@ -56,9 +57,9 @@ def test_an_amount_is_found_in_every_way_to_write_it(name: str, tmp_path: Path) 
 
 def test_a_count_is_found_by_its_short_forms(tmp_path: Path) -> None:
     shop = open_shop(["cells x4", "cells 4x", "cells 12 pack", "bulb 2700K"], tmp_path / "p.sqlite")
-    found = shop.match("cells pack of 4")
-    assert found.of(np.arange(4)).argsort().tolist()[:2] == [3, 2]
-    assert not found.has_rare_code  # a count is no name
+    matches = shop.match("cells pack of 4")
+    assert matches.of(np.arange(4)).argsort().tolist()[:2] == [3, 2]
+    assert not matches.has_rare_code  # a count is no name
     beans = open_shop(["beans 12x40g", "beans 4x40g"], tmp_path / "q.sqlite")
     assert beans.rows_with("4 pack beans").tolist() == [1]
     assert shop.rows_with("2700 kelvin bulb").tolist() == [3]
@@ -75,7 +76,7 @@ def test_a_name_of_letters_and_an_ampersand_is_one(query: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "terms"),
     [
         ('2\u00bd inch, 3/4" and 10/20 ml', ["2.5inch", "0.75inch", "20ml"]),
         ("size 6 3/4 sleeve, 80/20 cotton", []),
@@ -83,17 +84,25 @@ def test_a_name_of_letters_and_an_ampersand_is_one(query: str, tmp_path: Path) -
         ('1/2TB 15/16"', ["0.5tb", "0.9375inch"]),
     ],
 )
-def test_fractions_are_numbers_where_a_unit_follows(text: str, found: list[str]) -> None:
-    assert [quantity.term for quantity in find_quantities(fold(text))] == found
+def test_fractions_are_numbers_where_a_unit_follows(text: str, terms: list[str]) -> None:
+    assert [quantity.term for quantity in find_quantities(fold(text))] == terms
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "terms"),
     [
         ("18k white gold, 4k tv, 2700k", ["18ct"]),
         ("pack of 4, six pack, 35pc", ["4pack", "35pcs"]),
         ("a pack of 2.5 kg", ["2.5kg"]),
     ],
 )
-def test_what_is_counted_is_a_measure(text: str, found: list[str]) -> None:
-    assert [quantity.term for quantity in find_measures(fold(text))] == found
+def test_what_is_counted_is_a_measure(text: str, terms: list[str]) -> None:
+    assert [quantity.term for quantity in find_measures(fold(text))] == terms
+
+
+@pytest.mark.parametrize("digits", ["1" * 5000, "1" * 400, "1234567"])
+def test_no_number_is_too_long_for_a_fraction_behind_it(digits: str) -> None:
+    for text in (f"{digits}\u00bd", f"{digits} 1/2 inch", f"{digits} ml", f"{digits} pack"):
+        assert fold(text).startswith(digits)
+        assert split_terms(text)
+        assert query_terms(text, lambda word: 0)

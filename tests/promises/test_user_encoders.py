@@ -162,6 +162,7 @@ def write_settings(folder: Path, **files: object) -> None:
         ({"prompts": {"any": "a: "}, "default_prompt_name": "any"}, "a: ", "a: "),
         ({"prompts": {"any": "a: ", "query": "q: "}, "default_prompt_name": "any"}, "q: ", "a: "),
         ({"prompts": {"any": "a: "}, "default_prompt_name": None}, "", ""),
+        ({"prompts": {"any": "a: "}, "default_prompt_name": ["any"]}, "", ""),
     ],
 )
 def test_prefixes_are_those_that_sentence_transformers_reads(

@@ -44,7 +44,7 @@ NUMBER_SIGN = re.compile(r"(?<![^\W_])n\s?[\u00b0\u00ba]\s?(?=\d)|\u2116", re.IG
 CPP = re.compile(r"(?<![^\W_])c\+\+(?![^\W_])")
 SHARP = re.compile(r"(?<![^\W_])([cfj])#(?![^\W_])")
 POSSESSIVE = re.compile(r"(?<=[^\W_])'s\b")
-MIXED_NUMBER = re.compile("(\\d+)\\s?([\u00bc-\u00be\u2153-\u215e])")  # "2\u00bd"
+MIXED_NUMBER = re.compile("(?<![\\w.])(\\d{1,3})\\s?([\u00bc-\u00be\u2153-\u215e])")  # "2\u00bd"
 FORMED = ("Ll", "Lu", "Nd")  # categories of letters and digits that have other forms
 
 
@@ -80,6 +80,6 @@ def fold(text: str) -> str:
     return POSSESSIVE.sub("", text) if "'s" in text else text
 
 
-def _decimal(found: re.Match[str]) -> str:
+def _decimal(match: re.Match[str]) -> str:
     """A whole number and the sign of a fraction as a decimal: "2.5" of two and a half."""
-    return f"{int(found[1]) + unicodedata.numeric(found[2]):.6g}"
+    return f"{int(match[1]) + unicodedata.numeric(match[2]):.6g}"

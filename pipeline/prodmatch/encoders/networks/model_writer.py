@@ -159,7 +159,7 @@ def _read_prefixes(folder: Path) -> tuple[str, str]:
     content = _read_json(folder / PROMPTS_FILE)
     prompts = content.get("prompts")
     prompts = prompts if isinstance(prompts, dict) else {}
-    default = prompts.get(content.get("default_prompt_name"))
+    default = prompts.get(str(content.get("default_prompt_name")))
     prefixes = []
     for names in (QUERIES, PASSAGES):
         named = [prompts[name] for name in names if name in prompts] or [default]
