@@ -58,9 +58,9 @@ def test_the_nearest_by_picture_is_a_candidate_behind_any_number_of_one_text() -
     sets[IDENTIFIERS] = Sets(np.zeros(7, np.int64), np.zeros(0, np.int32))
     side = Indexed(SimpleNamespace(sets=sets), (texts, pictures))
     finder = PairFinder(side, side, np.ones(2, np.float32))  # type: ignore[arg-type]
-    found = finder._find(3, np.array([0]), np.array([0]))
-    assert 5 in found.others
-    assert len(found.rows) == 4
+    pairs = finder._find(3, np.array([0]), np.array([0]))
+    assert 5 in pairs.others
+    assert len(pairs.rows) == 4
     side.vectors[1][:] = 0
     assert len(finder._find(3, np.array([0]), np.array([0])).rows) == 3  # none has a picture
 

@@ -373,5 +373,5 @@ def test_a_few_of_many_values_without_a_product_are_named(products: Products) ->
     hints = products.suggest_values(f"colour IN ('Red', {', '.join(map(repr, 'abcdefgha'))})")
     assert hints == [
         *(f"no product has colour = {letter!r}" for letter in "abcde"),
-        "no product has 3 others of the values of colour",
+        "no product has 3 more of the values given for colour",
     ]

@@ -40,8 +40,8 @@ def test_a_label_that_makes_others_count_nothing_is_refused(
 
 def test_counts_of_which_few_are_small_are_labels(tmp_path: Path) -> None:
     values = [1.0] * 5 + [20.0] * 95 + [5000.0]
-    found = read_labels(write_labels(tmp_path / "l.parquet", values))
-    assert found[-1].label == 1.0
+    labels = read_labels(write_labels(tmp_path / "l.parquet", values))
+    assert labels[-1].label == 1.0
 
 
 def labelled(values: list[float], queries: list[int], products: list[int]) -> Examples:
@@ -54,27 +54,31 @@ def test_several_labels_of_a_query_and_a_product_are_their_mean(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     given = labelled([1.0, 0.0, 0.5, 0.0, 1.0, 1.0], [3, 3, 7, 3, 3, 7], [1, 1, 1, 1, 2, 2])
-    found = merge_labels(given, Path("l.csv"))
-    assert found.query_groups.tolist() == [3, 7, 3, 7]
-    assert found.product_groups.tolist() == [1, 1, 2, 2]
-    np.testing.assert_allclose(found.labels, [1 / 3, 0.5, 1.0, 1.0], rtol=1e-6)
-    np.testing.assert_array_equal(found.query, given.query[[0, 2, 4, 5]])
+    merged = merge_labels(given, Path("l.csv"))
+    assert merged.query_groups.tolist() == [3, 7, 3, 7]
+    assert merged.product_groups.tolist() == [1, 1, 2, 2]
+    np.testing.assert_allclose(merged.labels, [1 / 3, 0.5, 1.0, 1.0], rtol=1e-6)
+    np.testing.assert_array_equal(merged.query, given.query[[0, 2, 4, 5]])
     assert caplog.messages == [
         "l.csv: 1 pairs of a query and a product have labels of 0 and above; their mean counts"
     ]
 
 
-@pytest.mark.parametrize(("loss", "is_told"), [("infonce", True), ("siglip", True), ("bce", False)])
-def test_labels_of_0_that_a_loss_does_not_use_are_told(
-    loss: str, is_told: bool, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("loss", "is_warned"), [("infonce", True), ("siglip", True), ("bce", False)]
+)
+def test_labels_of_0_that_a_loss_does_not_use_are_warned_of(
+    loss: str, is_warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     given = labelled([1.0, 0.0] * 10, list(range(20)), list(range(20)))
     with caplog.at_level(logging.WARNING):
         train_linear(
             [given], lambda _: 0.5, LinearSettings(dim=4, inner_dim=4, loss=loss, epochs=1)
         )
-    told = [f"10 of 20 labels are 0, which the loss {loss} does not use; bce, cosine and mse do"]
-    assert caplog.messages == (told if is_told else [])
+    warnings = [
+        f"10 of 20 labels are 0, which the loss {loss} does not use; bce, cosine and mse do"
+    ]
+    assert caplog.messages == (warnings if is_warned else [])
 
 
 def test_parts_are_as_wide_as_wanted() -> None:

@@ -43,9 +43,8 @@ MAX_TERMS = 64  # of a query
 # Of a query that count in full, the twelfth by half, and so on: a title or a description names the
 # thing first. A low-information term takes up its weight of a position.
 FIRST_TERMS = 6
-NUMBER_RUN = re.compile(
-    r"(?<!\d)\d++(?:[\s.-]\d++)+"
-)  # "0 986 424 797": a code from so many digits on
+# "0 986 424 797": a code from so many digits on.
+NUMBER_RUN = re.compile(r"(?<!\d)\d++(?:[\s.-]\d++)+")
 LONG_RUN = 7
 FEW_PRODUCTS = 10  # a code that no more of them say names these products
 NAMED_SCORE = 10.0  # about that of a term that one product of many thousands contains

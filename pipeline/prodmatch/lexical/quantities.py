@@ -136,7 +136,7 @@ def write_plainly(text: str) -> str:
     if "half" in text:
         text = HALF.sub("1/2 ", text)
     if "/" in text:
-        text = MIXED_NUMBER.sub(lambda found: _decimal(found[2], int(found[1])), text)
+        text = MIXED_NUMBER.sub(lambda match: _decimal(match[2], int(match[1])), text)
     if SIGN_AND_DIGIT.search(text):
         text = SIGNED_NUMBER.sub(_plain_number, text)
     return SPACED_PACK.sub(r"\1", text) if X_AND_DIGIT.search(text) else text
@@ -157,20 +157,20 @@ def _decimal(fraction: str, whole: int = 0) -> str:
 
 def find_quantities(text: str) -> Iterator[Quantity]:
     """The quantities of a folded text, in order: "480 gb", "480-gb" and "480 gigabytes" are one."""
-    for found in QUANTITY.finditer(text) if DIGIT.search(text) else ():
-        unit = UNITS[found["unit"] or "inch"]
-        yield Quantity(*found.span(), _decimal(found["number"]), unit, found["number"])
+    for match in QUANTITY.finditer(text) if DIGIT.search(text) else ():
+        unit = UNITS[match["unit"] or "inch"]
+        yield Quantity(*match.span(), _decimal(match["number"]), unit, match["number"])
 
 
 def find_measures(text: str) -> Iterator[Quantity]:
     """The quantities of a folded text, and what is counted: "4 pack", "pack of 4", "9 carat"."""
-    for found in MEASURE.finditer(text) if DIGIT.search(text) else ():
-        if count := found["count"]:
-            yield Quantity(*found.span(), count, "pack", count)
+    for match in MEASURE.finditer(text) if DIGIT.search(text) else ():
+        if count := match["count"]:
+            yield Quantity(*match.span(), count, "pack", count)
             continue
-        name = found["unit"] or ("ct" if found["gold"] else "inch")
+        name = match["unit"] or ("ct" if match["gold"] else "inch")
         unit = UNITS.get(name) or COUNTED[name]
-        yield Quantity(*found.span(), _decimal(found["number"]), unit, found["number"])
+        yield Quantity(*match.span(), _decimal(match["number"]), unit, match["number"])
 
 
 def equal_terms(quantity: Quantity) -> tuple[str, ...]:

@@ -206,7 +206,7 @@ def names_one(term: str) -> bool:
     """Whether a code is likely a name: neither a size, as "200" and "55inch" are, nor a year."""
     if term.isdigit():
         return len(term) >= LONG_NUMBER
-    is_size = AMPERES.fullmatch(term) or any(found.start == 0 for found in find_measures(term))
+    is_size = AMPERES.fullmatch(term) or any(each.start == 0 for each in find_measures(term))
     return is_code(term) and not is_size
 
 

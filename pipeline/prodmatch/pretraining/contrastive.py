@@ -291,8 +291,8 @@ def train_dual_encoder(
     _, counts = np.unique(train.sources, return_counts=True)
     if counts.max() < 2:
         raise ModelError(
-            "no two products that are trained on have the same `source`, and a product is told "
-            "from others of its source. Give more products, or leave the column out."
+            "no two products that are trained on have the same `source`, and a product's "
+            "negatives are others of its source. Give more products, or leave the column out."
         )
     rows = min(settings.batch_rows, int(counts.max()))
     batches = Batches(train, reader, rows, epochs=settings.epochs, seed=settings.seed)

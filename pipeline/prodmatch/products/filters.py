@@ -115,7 +115,7 @@ def suggest_values(path: Path, condition: str) -> list[str]:
                 missing = [value for value in dict.fromkeys(values) if value not in held]
                 hints += [_hint_values(column, each, known) for each in missing[:MOST_MISSING]]
                 if more := len(missing[MOST_MISSING:]):
-                    hints.append(f"no product has {more} others of the values of {column}")
+                    hints.append(f"no product has {more} more of the values given for {column}")
         return hints
     finally:
         connection.close()

@@ -236,8 +236,8 @@ def read_labelled_dataset(
             f"{path}: the labels above 0 are of {several} queries; {FEWEST_QUERIES} are needed, as "
             "some are held out. Give labels of more queries, or train without."
         )
-    found = Examples(query, text, image, values, groups, products, text_share).take(fine)
-    return merge_labels(found, path)
+    labelled = Examples(query, text, image, values, groups, products, text_share).take(fine)
+    return merge_labels(labelled, path)
 
 
 def _equal_queries(labels: Sequence[Label]) -> Numbers:

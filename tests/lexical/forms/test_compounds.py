@@ -89,12 +89,12 @@ def test_no_other_word_is_searched_for(index: ProductIndex, text: str) -> None:
 
 
 def test_the_first_words_of_a_long_query_are_looked_up() -> None:
-    found: list[str] = []
+    looked_up: list[str] = []
 
     def find(word: str) -> list[str]:
-        found.append(word)
+        looked_up.append(word)
         return []
 
     words = [f"{one}{other}wort" for one in "abcdefghij" for other in "abcdefghij"]
     expand_compounds(" ".join(words), (), find)
-    assert found == words[:64]
+    assert looked_up == words[:64]

@@ -54,11 +54,12 @@ def compounds_of(word: str, connection: sqlite3.Connection, language: str = ENGL
     )
     parts = _Parts(connection)
     words = parts.containing(root)
-    found = [(other, each) for other in words if (each := compound.fullmatch(other))]
-    known = [other for other, each in found if parts.has(each["before"], each["behind"])]
-    if not known and language in COMPOUNDING:
-        known = [other for other, each in found if each["before"]]
-    return known[:MOST_COMPOUNDS]
+    matches = [(other, each) for other in words if (each := compound.fullmatch(other))]
+    known = (other for other, each in matches if parts.has(each["before"], each["behind"]))
+    compounds = [*islice(known, MOST_COMPOUNDS)]
+    if not compounds and language in COMPOUNDING:
+        compounds = [other for other, each in matches if each["before"]]
+    return compounds[:MOST_COMPOUNDS]
 
 
 def compounds_ending_with(word: str, connection: sqlite3.Connection, language: str) -> list[str]:

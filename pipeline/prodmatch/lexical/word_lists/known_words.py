@@ -23,10 +23,10 @@ def level_of(word: str) -> float | None:
         start = words.index(b"\n", position) + 1
         return words[start : words.index(b"\n", start) - 1]
 
-    found = bisect_left(range(last), wanted, key=word_behind)
-    if found == last or word_behind(found) != wanted:
+    place = bisect_left(range(last), wanted, key=word_behind)
+    if place == last or word_behind(place) != wanted:
         return None
-    level = words[words.index(b"\n", found) + 1 + len(wanted)]
+    level = words[words.index(b"\n", place) + 1 + len(wanted)]
     return (level - ord("A")) / STEPS
 
 
